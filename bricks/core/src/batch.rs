@@ -1,0 +1,135 @@
+//! The unit of work: up to [`BATCH`] packets and what is known of them so far.
+
+use crate::{Headers, Packets, Verdict};
+
+/// The largest number of items in a batch.
+pub const BATCH: usize = 256;
+
+/// A row-major matrix of `f64` that keeps its memory between uses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    width: usize,
+    data: Vec<f64>,
+}
+
+impl Rows {
+    /// Makes this a matrix of `len` rows of `width` columns. Old contents are kept where they are, so the
+    /// caller writes every cell.
+    pub fn reset(&mut self, len: usize, width: usize) {
+        self.width = width;
+        self.data.resize(len * width, 0.0);
+    }
+
+    /// Number of columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        if self.width == 0 { 0 } else { self.data.len() / self.width }
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// Row `index`.
+    ///
+    /// # Panics
+    /// If `index` is out of range.
+    pub fn row(&self, index: usize) -> &[f64] {
+        &self.data[index * self.width..][..self.width]
+    }
+
+    /// Row `index`, to be written.
+    ///
+    /// # Panics
+    /// If `index` is out of range.
+    pub fn row_mut(&mut self, index: usize) -> &mut [f64] {
+        &mut self.data[index * self.width..][..self.width]
+    }
+
+    /// The rows in order.
+    pub fn iter(&self) -> std::slice::ChunksExact<'_, f64> {
+        self.data.chunks_exact(self.width.max(1))
+    }
+
+    /// The rows in order, to be written.
+    pub fn iter_mut(&mut self) -> std::slice::ChunksExactMut<'_, f64> {
+        self.data.chunks_exact_mut(self.width.max(1))
+    }
+
+    /// All cells, row after row.
+    pub fn as_slice(&self) -> &[f64] {
+        &self.data
+    }
+
+    /// All cells, row after row, to be written.
+    pub fn as_mut_slice(&mut self) -> &mut [f64] {
+        &mut self.data
+    }
+}
+
+/// Up to [`BATCH`] packets in arrival order, in columns.
+///
+/// A source fills `packets` (or, where the input has no bytes, `headers`); each brick reads the columns that its
+/// [`Descriptor`](crate::Descriptor) names and fills others. Batches come from a pool and keep their memory.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Raw packets. Empty where the source has only headers (Kitsune's TSV).
+    pub packets: Packets,
+    /// Parsed headers, one for each packet.
+    pub headers: Vec<Headers>,
+    /// Feature vectors, in the order of the schema.
+    pub features: Rows,
+    /// Features gathered into the order in which the network takes them.
+    pub mapped: Rows,
+    /// Reconstruction errors (RMSE) of the autoencoders of an ensemble.
+    pub errors: Rows,
+    /// Anomaly scores.
+    pub scores: Vec<f64>,
+    /// Verdicts.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Batch {
+    /// Forgets the contents of every column and keeps the memory.
+    pub fn clear(&mut self) {
+        self.packets.clear();
+        self.headers.clear();
+        self.features.reset(0, 0);
+        self.mapped.reset(0, 0);
+        self.errors.reset(0, 0);
+        self.scores.clear();
+        self.verdicts.clear();
+    }
+
+    /// Number of packets in the batch.
+    pub fn len(&self) -> usize {
+        self.packets.len().max(self.headers.len())
+    }
+
+    /// Whether the batch holds no packet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_keep_their_memory() {
+        let mut rows = Rows::default();
+        rows.reset(3, 2);
+        rows.row_mut(2)[1] = 7.0;
+        assert_eq!((rows.len(), rows.width(), rows.row(2)[1]), (3, 2, 7.0));
+        let before = rows.as_slice().as_ptr();
+        rows.reset(1, 2);
+        rows.reset(3, 2);
+        assert_eq!(rows.as_slice().as_ptr(), before);
+    }
+}

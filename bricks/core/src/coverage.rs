@@ -1,0 +1,74 @@
+//! Accounting: no packet is lost silently.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Where every received packet went: `received = scored + rejected + dropped`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Coverage {
+    /// Packets that the source delivered or knows that it lost.
+    pub received: u64,
+    /// Packets that got a score and a verdict.
+    pub scored: u64,
+    /// Packets that could not be scored, by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// Packets that were lost for want of capacity, by reason.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+impl Coverage {
+    /// Counts `packets` as rejected for `reason`, and as received.
+    pub fn reject(&mut self, reason: &str, packets: u64) {
+        self.received += packets;
+        *self.rejected.entry(reason.to_owned()).or_default() += packets;
+    }
+
+    /// Counts `packets` as scored, and as received.
+    pub fn score(&mut self, packets: u64) {
+        self.received += packets;
+        self.scored += packets;
+    }
+
+    /// Whether every packet is accounted for.
+    pub fn is_complete(&self) -> bool {
+        let lost: u64 = self.rejected.values().chain(self.dropped.values()).sum();
+        self.received == self.scored + lost
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sum = |m: &BTreeMap<String, u64>| m.values().sum::<u64>();
+        let reasons = |m: &BTreeMap<String, u64>| {
+            let list: Vec<_> = m.iter().map(|(k, v)| format!("{k} {v}")).collect();
+            if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) }
+        };
+        write!(
+            f,
+            "{} received = {} scored + {} rejected{} + {} dropped{}",
+            self.received,
+            self.scored,
+            sum(&self.rejected),
+            reasons(&self.rejected),
+            sum(&self.dropped),
+            reasons(&self.dropped)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_packet_is_accounted_for() {
+        let mut coverage = Coverage::default();
+        coverage.score(5);
+        coverage.reject("bad-row", 2);
+        assert!(coverage.is_complete());
+        assert_eq!(coverage.to_string(), "7 received = 5 scored + 2 rejected (bad-row 2) + 0 dropped");
+        coverage.received += 1;
+        assert!(!coverage.is_complete());
+    }
+}

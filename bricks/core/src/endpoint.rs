@@ -1,0 +1,59 @@
+//! Where packets enter a graph and where results leave it.
+
+use crate::Batch;
+use std::error::Error;
+
+/// A fault of a source or a sink: one line that names the file and what was expected.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Fault(Box<dyn Error + Send + Sync>);
+
+impl Fault {
+    /// Wraps the error of a crate.
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+
+    /// The wrapped error, for callers that tell its kinds apart.
+    pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+/// How far a source has read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the input (as stored, so compressed ones where it is compressed) read so far.
+    pub read_bytes: u64,
+    /// Bytes of the whole input, where that is known.
+    pub total_bytes: Option<u64>,
+}
+
+/// Where packets come from: a capture file, a table of headers, an interface.
+pub trait Source: Send {
+    /// Appends packets to an empty batch until it holds [`BATCH`](crate::BATCH) of them or the input ends; a batch
+    /// left empty means the end. Packets are numbered by `seq` from 0 without a gap.
+    ///
+    /// # Errors
+    /// When the input is damaged or of another kind. Packets before the damage are delivered first, the
+    /// fault comes with the next call, and after a fault the source is at its end.
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault>;
+
+    /// How far the input has been read.
+    fn progress(&self) -> Progress;
+}
+
+/// Where results go.
+pub trait Sink: Send {
+    /// Takes the results of one batch. Batches come in arrival order.
+    ///
+    /// # Errors
+    /// When the results cannot be written.
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault>;
+
+    /// Completes the output: after this everything written is on its way to the disk and well-formed.
+    ///
+    /// # Errors
+    /// When the results cannot be written.
+    fn finish(&mut self) -> Result<(), Fault>;
+}

@@ -1,0 +1,30 @@
+//! The vocabulary of legonf: what a packet, a batch, a brick, a schema and a verdict are.
+//!
+//! Every other crate depends on this one and this one on none of them, so that siblings never import
+//! each other. Data flows *packet → headers → features → scores → verdict*, always in a [`Batch`] of up
+//! to [`BATCH`] items; each brick reads some columns of the batch and fills others.
+#![forbid(unsafe_code)]
+
+mod batch;
+mod brick;
+mod coverage;
+mod endpoint;
+mod explain;
+mod headers;
+mod packets;
+mod schema;
+mod time;
+mod verdict;
+
+pub use batch::{BATCH, Batch, Rows};
+pub use brick::{Brick, BrickError, Column, Columns, Descriptor, State};
+pub use coverage::Coverage;
+pub use endpoint::{Fault, Progress, Sink, Source};
+pub use explain::{Explain, Explanation, FeatureShare, GroupShare};
+pub use headers::{
+    Encapsulation, Fragment, Headers, Icmp, Inner, Layer, Link, Mac, Malformed, Network, Transport,
+};
+pub use packets::{LinkType, PacketRecord, Packets};
+pub use schema::{Feature, Schema, SchemaHash, Unit};
+pub use time::Timestamp;
+pub use verdict::Verdict;

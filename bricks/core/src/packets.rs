@@ -1,0 +1,119 @@
+//! Raw packets of a batch: one arena of bytes and a record for each packet.
+
+use crate::Timestamp;
+
+/// Link-layer framing of a captured packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum LinkType {
+    /// Ethernet II or IEEE 802.3 (LINKTYPE 1).
+    #[default]
+    Ethernet,
+    /// Raw IPv4 or IPv6, told apart by the version nibble (LINKTYPE 101, 12, 14, 228, 229).
+    RawIp,
+    /// BSD loopback: a 4-byte address family in either byte order (LINKTYPE 0 and 108).
+    Null,
+    /// Linux cooked capture v1 (LINKTYPE 113).
+    LinuxSll,
+    /// Linux cooked capture v2 (LINKTYPE 276).
+    LinuxSll2,
+}
+
+/// One captured packet of [`Packets`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketRecord {
+    /// Arrival number: 0 for the first packet of a run; never reused, never skipped.
+    pub seq: u64,
+    /// Capture time.
+    pub timestamp: Timestamp,
+    /// Length on the wire in bytes, as the capture states it.
+    pub wire_len: u32,
+    /// Framing of the bytes.
+    pub link: LinkType,
+    offset: u32,
+    len: u32,
+}
+
+impl PacketRecord {
+    /// Captured length in bytes.
+    pub fn captured_len(&self) -> u32 {
+        self.len
+    }
+}
+
+/// The raw packets of one batch, in arrival order.
+///
+/// The arena is reused from batch to batch, so that in steady state no packet allocates.
+#[derive(Clone, Debug, Default)]
+pub struct Packets {
+    arena: Vec<u8>,
+    records: Vec<PacketRecord>,
+}
+
+impl Packets {
+    /// Forgets every packet and keeps the memory.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.records.clear();
+    }
+
+    /// Appends a packet, copying its captured bytes.
+    ///
+    /// # Panics
+    /// If the arena of one batch would exceed 4 GiB.
+    pub fn push(&mut self, seq: u64, timestamp: Timestamp, wire_len: u32, link: LinkType, bytes: &[u8]) {
+        let offset = u32::try_from(self.arena.len()).expect("a batch holds less than 4 GiB");
+        let len = u32::try_from(bytes.len()).expect("a packet is shorter than 4 GiB");
+        self.arena.extend_from_slice(bytes);
+        self.records.push(PacketRecord { seq, timestamp, wire_len, link, offset, len });
+    }
+
+    /// Number of packets.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no packet.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The record of packet `index`.
+    ///
+    /// # Panics
+    /// If `index` is out of range.
+    pub fn record(&self, index: usize) -> &PacketRecord {
+        &self.records[index]
+    }
+
+    /// The captured bytes of packet `index`.
+    ///
+    /// # Panics
+    /// If `index` is out of range.
+    pub fn bytes(&self, index: usize) -> &[u8] {
+        let record = &self.records[index];
+        &self.arena[record.offset as usize..][..record.len as usize]
+    }
+
+    /// Records with their captured bytes, in arrival order.
+    pub fn iter(&self) -> impl Iterator<Item = (&PacketRecord, &[u8])> {
+        self.records.iter().map(|r| (r, &self.arena[r.offset as usize..][..r.len as usize]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_belong_to_their_packet() {
+        let mut packets = Packets::default();
+        packets.push(0, Timestamp::default(), 60, LinkType::Ethernet, &[1, 2]);
+        packets.push(1, Timestamp::default(), 0, LinkType::RawIp, &[]);
+        packets.push(2, Timestamp::default(), 3, LinkType::Null, &[3, 4, 5]);
+        let seen: Vec<_> = packets.iter().map(|(r, b)| (r.seq, b.to_vec())).collect();
+        assert_eq!(seen, [(0, vec![1, 2]), (1, vec![]), (2, vec![3, 4, 5])]);
+        assert_eq!(packets.bytes(2), [3, 4, 5]);
+        packets.clear();
+        assert!(packets.is_empty());
+    }
+}

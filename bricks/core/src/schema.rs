@@ -1,0 +1,124 @@
+//! Feature schemas: what the columns of a feature vector mean.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// Unit of a feature's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// A count of packets (damped).
+    Packets,
+    /// Bytes.
+    Bytes,
+    /// Bytes squared.
+    BytesSquared,
+    /// Seconds.
+    Seconds,
+    /// Seconds squared.
+    SecondsSquared,
+    /// A number without a unit.
+    One,
+}
+
+/// One column of a feature vector.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feature {
+    /// Unique name within the schema, such as `HH_L0.1_pcc`.
+    pub name: String,
+    /// State group that it is computed from, such as `HH`.
+    pub group: String,
+    /// Statistic, such as `pcc`.
+    pub statistic: String,
+    /// Unit of its values.
+    pub unit: Unit,
+    /// Decay rate λ in 1/s: a value counts half after 1/λ seconds.
+    pub decay: Option<f64>,
+}
+
+/// A named, ordered list of features.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schema {
+    /// Name, such as `kitsune-115`.
+    pub name: String,
+    /// Columns, in order.
+    pub features: Vec<Feature>,
+}
+
+impl Schema {
+    /// Number of features.
+    pub fn len(&self) -> usize {
+        self.features.len()
+    }
+
+    /// Whether the schema has no feature.
+    pub fn is_empty(&self) -> bool {
+        self.features.is_empty()
+    }
+
+    /// A digest of the name and of every column's name, group, statistic, unit and decay rate, in order.
+    pub fn hash(&self) -> SchemaHash {
+        let mut digest = Sha256::new();
+        let mut field = |text: &str| {
+            digest.update((text.len() as u64).to_le_bytes());
+            digest.update(text.as_bytes());
+        };
+        field(&self.name);
+        for f in &self.features {
+            field(&f.name);
+            field(&f.group);
+            field(&f.statistic);
+            field(&format!("{:?}", f.unit));
+            field(&f.decay.map_or(String::new(), |d| format!("{:016x}", d.to_bits())));
+        }
+        let full = digest.finalize();
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&full[..16]);
+        SchemaHash(hash)
+    }
+}
+
+/// The first 128 bits of the SHA-256 of a [`Schema`]; shown as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SchemaHash([u8; 16]);
+
+impl fmt::Display for SchemaHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> Schema {
+        let feature = |name: &str| Feature {
+            name: name.into(),
+            group: "MI".into(),
+            statistic: "mean".into(),
+            unit: Unit::Bytes,
+            decay: Some(0.1),
+        };
+        Schema { name: "test".into(), features: vec![feature("a"), feature("b")] }
+    }
+
+    #[test]
+    fn hash_depends_on_everything() {
+        let base = schema().hash();
+        assert_eq!(base, schema().hash());
+        let mut swapped = schema();
+        swapped.features.swap(0, 1);
+        let mut renamed = schema();
+        renamed.name.push('x');
+        let mut other_decay = schema();
+        other_decay.features[1].decay = None;
+        for changed in [swapped, renamed, other_decay] {
+            assert_ne!(changed.hash(), base);
+        }
+        assert_eq!(base.to_string().len(), 32);
+    }
+}

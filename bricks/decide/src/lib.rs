@@ -1,0 +1,1 @@
+//! Decision bricks: thresholds, calibration, evaluation against labels.

@@ -1,0 +1,1 @@
+//! Feature extractors: damped statistics of Kitsune.

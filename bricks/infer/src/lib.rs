@@ -1,0 +1,1 @@
+//! ANN bricks: feature rows in, anomaly scores out.

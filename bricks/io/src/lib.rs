@@ -1,0 +1,1 @@
+//! Sources and sinks: captures and tables in, scores, alerts, packets and matrices out.

@@ -1,0 +1,1 @@
+//! One-pass, zero-copy packet header parsing.

@@ -1,0 +1,2 @@
+//! The `legonf` command.
+fn main() {}

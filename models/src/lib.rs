@@ -1,0 +1,1 @@
+//! KitNET: training, execution and the model bundle.

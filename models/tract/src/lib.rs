@@ -1,0 +1,1 @@
+//! The generic ONNX engine, over tract.
