@@ -27,7 +27,7 @@ impl Rows {
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        if self.width == 0 { 0 } else { self.data.len() / self.width }
+        self.data.len().checked_div(self.width).unwrap_or(0)
     }
 
     /// Whether there is no row.

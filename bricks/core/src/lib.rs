@@ -4,6 +4,7 @@
 //! each other. Data flows *packet → headers → features → scores → verdict*, always in a [`Batch`] of up
 //! to [`BATCH`] items; each brick reads some columns of the batch and fills others.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod batch;
 mod brick;
