@@ -1,0 +1,67 @@
+//! What can be wrong with a graph before it runs.
+
+/// A graph that cannot be run, in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    /// The text is not TOML, or has a key or a type that is not expected.
+    #[error("line {line}: {message}")]
+    Syntax {
+        /// Line of the text, from 1.
+        line: usize,
+        /// What was found and expected.
+        message: String,
+    },
+    /// There is no brick at all.
+    #[error("the graph has no [[brick]]")]
+    Empty,
+    /// Two bricks share an identifier.
+    #[error("brick `{0}` is defined twice; every id must be unique")]
+    DuplicateId(String),
+    /// `next` names a brick that does not exist.
+    #[error("brick `{from}`: next = \"{to}\" names no brick of this graph (there are: {known})")]
+    UnknownNext {
+        /// The brick that names it.
+        from: String,
+        /// The name.
+        to: String,
+        /// The identifiers that exist.
+        known: String,
+    },
+    /// Two bricks lead to the same one.
+    #[error("bricks `{first}` and `{second}` both lead to `{to}`; a sequence has one way into each brick")]
+    Joined {
+        /// One predecessor.
+        first: String,
+        /// The other.
+        second: String,
+        /// Where both lead.
+        to: String,
+    },
+    /// The bricks form a circle.
+    #[error("the graph goes round in a circle through `{0}`")]
+    Cycle(String),
+    /// Not every brick is reached from the first.
+    #[error("brick `{0}` is not connected with the rest: give its predecessor next = \"{0}\"")]
+    Unconnected(String),
+    /// A brick reads what nothing before it fills.
+    #[error("brick `{id}` ({kind}) reads {missing}, which nothing before it fills")]
+    MissingColumns {
+        /// The brick.
+        id: String,
+        /// Its kind.
+        kind: &'static str,
+        /// The columns.
+        missing: String,
+    },
+    /// The last brick leaves something unfilled that the sinks read.
+    #[error("the graph ends without {0}: add the brick that fills it")]
+    Unfinished(String),
+    /// The catalogue refused a brick.
+    #[error("brick `{id}`: {reason}")]
+    Brick {
+        /// The brick.
+        id: String,
+        /// Why it could not be made.
+        reason: String,
+    },
+}

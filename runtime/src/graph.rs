@@ -1,0 +1,121 @@
+//! A graph that is checked and ready to run.
+
+use crate::{BrickSpec, GraphError, GraphSpec};
+use legonf_core::{Brick, Columns};
+
+/// A brick in its place.
+pub struct Node {
+    /// Identifier in the graph file.
+    pub id: String,
+    /// The brick.
+    pub brick: Box<dyn Brick>,
+}
+
+/// Bricks in the order in which batches pass them, checked to fit together.
+pub struct Graph {
+    name: String,
+    nodes: Vec<Node>,
+}
+
+impl Graph {
+    /// Makes every brick of `spec` with `make` and checks that they fit: each column a brick reads is filled by
+    /// the source (`given`) or a brick before it, and the columns in `wanted` are filled at the end.
+    ///
+    /// # Errors
+    /// If the description is not a sequence, a brick cannot be made, or a column is missing.
+    pub fn assemble<E: std::fmt::Display>(
+        spec: &GraphSpec,
+        given: Columns,
+        wanted: Columns,
+        mut make: impl FnMut(&BrickSpec) -> Result<Box<dyn Brick>, E>,
+    ) -> Result<Self, GraphError> {
+        let mut filled = given;
+        let mut nodes = Vec::with_capacity(spec.bricks.len());
+        for brick_spec in spec.sequence()? {
+            let id = brick_spec.id.clone();
+            let brick =
+                make(brick_spec).map_err(|e| GraphError::Brick { id: id.clone(), reason: e.to_string() })?;
+            let descriptor = brick.descriptor();
+            let missing = descriptor.reads.without(filled);
+            if !missing.is_empty() {
+                return Err(GraphError::MissingColumns {
+                    id,
+                    kind: descriptor.kind,
+                    missing: missing.to_string(),
+                });
+            }
+            filled = filled.union(descriptor.writes);
+            nodes.push(Node { id, brick });
+        }
+        let unfinished = wanted.without(filled);
+        if unfinished.is_empty() {
+            Ok(Self { name: spec.name.clone(), nodes })
+        } else {
+            Err(GraphError::Unfinished(unfinished.to_string()))
+        }
+    }
+
+    /// Name of the network function.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The bricks in order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The bricks in order, to be run.
+    pub(crate) fn nodes_mut(&mut self) -> &mut [Node] {
+        &mut self.nodes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use legonf_core::{Batch, BrickError, Column, Descriptor, State};
+
+    struct Stage(Columns, Columns);
+
+    impl Brick for Stage {
+        fn descriptor(&self) -> Descriptor {
+            Descriptor {
+                kind: "stage",
+                title: "stage",
+                reads: self.0,
+                writes: self.1,
+                state: State::Stateless,
+            }
+        }
+
+        fn process(&mut self, _: &mut Batch) -> Result<(), BrickError> {
+            Ok(())
+        }
+    }
+
+    fn assemble(first: &[Column], wanted: &[Column]) -> Result<Graph, GraphError> {
+        let spec = GraphSpec::from_toml(
+            "name = \"t\"\n[[brick]]\nid = \"one\"\nkind = \"a\"\nnext = \"two\"\n[[brick]]\nid = \"two\"\nkind = \"b\"\n",
+        )?;
+        Graph::assemble(&spec, Columns::of(&[Column::Packets]), Columns::of(wanted), |brick| {
+            match brick.kind.as_str() {
+                "a" => {
+                    Ok(Box::new(Stage(Columns::of(&[Column::Packets]), Columns::of(first))) as Box<dyn Brick>)
+                }
+                "b" => Ok(Box::new(Stage(Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores])))),
+                other => Err(format!("no kind {other}")),
+            }
+        })
+    }
+
+    #[test]
+    fn columns_must_be_filled_before_they_are_read() {
+        let graph = assemble(&[Column::Headers], &[Column::Scores]).unwrap();
+        assert_eq!(graph.nodes().iter().map(|n| n.id.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+        let error = assemble(&[Column::Features], &[]).err().unwrap().to_string();
+        assert_eq!(error, "brick `two` (stage) reads headers, which nothing before it fills");
+        let error = assemble(&[Column::Headers], &[Column::Verdicts]).err().unwrap().to_string();
+        assert!(error.contains("ends without verdicts"), "{error}");
+    }
+}
