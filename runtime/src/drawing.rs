@@ -1,7 +1,6 @@
 //! Draws a graph as SVG.
 
-use crate::Graph;
-use legonf_core::State;
+use legonf_core::{Descriptor, State};
 use std::fmt::Write;
 
 const WIDTH: usize = 190;
@@ -9,10 +8,10 @@ const HEIGHT: usize = 84;
 const GAP: usize = 70;
 const MARGIN: usize = 24;
 
-/// The graph as an SVG document: a box for each brick (stateful ones with a double border), and on each
-/// arrow the columns that the brick before it filled.
-pub fn svg(graph: &Graph) -> String {
-    let count = graph.nodes().len();
+/// A sequence of bricks (identifier and descriptor of each) as an SVG document: a box for each brick, stateful
+/// ones with a double border, with the columns that it fills.
+pub fn svg(name: &str, bricks: &[(String, Descriptor)]) -> String {
+    let count = bricks.len();
     let width = 2 * MARGIN + count * WIDTH + count.saturating_sub(1) * GAP;
     let height = 2 * MARGIN + HEIGHT + 28;
     let mut out = String::new();
@@ -24,20 +23,19 @@ pub fn svg(graph: &Graph) -> String {
          <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\">\
          <path d=\"M0,0 L8,4 L0,8 z\" fill=\"#445\"/></marker></defs>\n\
          <text x=\"{MARGIN}\" y=\"{y}\" font-size=\"15\" font-weight=\"bold\">{name}</text>\n",
-        name = escape(graph.name()),
+        name = escape(name),
         y = MARGIN,
     );
-    for (index, node) in graph.nodes().iter().enumerate() {
+    for (index, (id, d)) in bricks.iter().enumerate() {
         let (x, y) = (MARGIN + index * (WIDTH + GAP), MARGIN + 28);
         if index > 0 {
             arrow(&mut out, x, y + HEIGHT / 2);
         }
-        let d = node.brick.descriptor();
         let stateful = d.state == State::Stateful;
         draw_box(&mut out, x, y, stateful);
         let state = if stateful { "stateful" } else { "stateless" };
         let lines =
-            [(24, 14, d.title), (44, 11, &node.id), (60, 11, state), (76, 10, &format!("→ {}", d.writes))];
+            [(24, 14, d.title), (44, 11, id.as_str()), (60, 11, state), (76, 10, &format!("→ {}", d.writes))];
         for (dy, size, text) in lines {
             let _ = writeln!(
                 out,

@@ -1,7 +1,8 @@
 //! A graph that is checked and ready to run.
 
 use crate::{BrickSpec, GraphError, GraphSpec};
-use legonf_core::{Brick, Columns};
+use legonf_core::{Brick, Columns, Descriptor};
+use std::fmt::Display;
 
 /// A brick in its place.
 pub struct Node {
@@ -23,36 +24,15 @@ impl Graph {
     ///
     /// # Errors
     /// If the description is not a sequence, a brick cannot be made, or a column is missing.
-    pub fn assemble<E: std::fmt::Display>(
+    pub fn assemble<E: Display>(
         spec: &GraphSpec,
         given: Columns,
         wanted: Columns,
         mut make: impl FnMut(&BrickSpec) -> Result<Box<dyn Brick>, E>,
     ) -> Result<Self, GraphError> {
-        let mut filled = given;
-        let mut nodes = Vec::with_capacity(spec.bricks.len());
-        for brick_spec in spec.sequence()? {
-            let id = brick_spec.id.clone();
-            let brick =
-                make(brick_spec).map_err(|e| GraphError::Brick { id: id.clone(), reason: e.to_string() })?;
-            let descriptor = brick.descriptor();
-            let missing = descriptor.reads.without(filled);
-            if !missing.is_empty() {
-                return Err(GraphError::MissingColumns {
-                    id,
-                    kind: descriptor.kind,
-                    missing: missing.to_string(),
-                });
-            }
-            filled = filled.union(descriptor.writes);
-            nodes.push(Node { id, brick });
-        }
-        let unfinished = wanted.without(filled);
-        if unfinished.is_empty() {
-            Ok(Self { name: spec.name.clone(), nodes })
-        } else {
-            Err(GraphError::Unfinished(unfinished.to_string()))
-        }
+        let placed = check(spec, given, wanted, &mut make, |brick| brick.descriptor())?;
+        let nodes = placed.into_iter().map(|(id, brick)| Node { id, brick }).collect();
+        Ok(Self { name: spec.name.clone(), nodes })
     }
 
     /// Name of the network function.
@@ -71,10 +51,43 @@ impl Graph {
     }
 }
 
+/// The bricks of `spec` in order, each made by `make`, checked like [`Graph::assemble`] does; for callers
+/// that want to look at a graph, not run it.
+///
+/// # Errors
+/// If the description is not a sequence, `make` refuses a brick, or a column is missing.
+pub fn check<T, E: Display>(
+    spec: &GraphSpec,
+    given: Columns,
+    wanted: Columns,
+    mut make: impl FnMut(&BrickSpec) -> Result<T, E>,
+    describe: impl Fn(&T) -> Descriptor,
+) -> Result<Vec<(String, T)>, GraphError> {
+    let mut filled = given;
+    let mut placed = Vec::with_capacity(spec.bricks.len());
+    for brick in spec.sequence()? {
+        let id = brick.id.clone();
+        let made = make(brick).map_err(|e| GraphError::Brick { id: id.clone(), reason: e.to_string() })?;
+        let descriptor = describe(&made);
+        let missing = descriptor.reads.without(filled);
+        if !missing.is_empty() {
+            return Err(GraphError::MissingColumns {
+                id,
+                kind: descriptor.kind,
+                missing: missing.to_string(),
+            });
+        }
+        filled = filled.union(descriptor.writes);
+        placed.push((id, made));
+    }
+    let unfinished = wanted.without(filled);
+    if unfinished.is_empty() { Ok(placed) } else { Err(GraphError::Unfinished(unfinished.to_string())) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::{Batch, BrickError, Column, Descriptor, State};
+    use legonf_core::{Batch, BrickError, Column, State};
 
     struct Stage(Columns, Columns);
 

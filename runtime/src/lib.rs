@@ -15,6 +15,6 @@ mod spec;
 
 pub use drawing::svg;
 pub use error::GraphError;
-pub use graph::{Graph, Node};
+pub use graph::{Graph, Node, check};
 pub use run::{BrickCounters, Layout, Options, Outcome, RunFault, run};
 pub use spec::{BrickSpec, GraphSpec};
