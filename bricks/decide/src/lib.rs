@@ -1,1 +1,16 @@
 //! Decision bricks: thresholds, calibration, evaluation against labels.
+//!
+//! [`SampleResultQuantization`] turns anomaly scores into verdicts (LEGO Table I). Its threshold comes from
+//! [`calibrate`], which reads held-out benign scores; what the verdicts are worth on labelled traffic is
+//! measured by [`evaluate`].
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod calibrate;
+mod error;
+pub mod evaluate;
+mod numeric;
+mod sample_result_quantization;
+
+pub use error::DecideError;
+pub use sample_result_quantization::{Config, SampleResultQuantization};

@@ -1,0 +1,137 @@
+use super::*;
+
+/// `scores`, one packet each `seconds`.
+fn benign(scores: impl IntoIterator<Item = f64>, seconds: i64) -> BenignScores {
+    let mut benign = BenignScores::default();
+    for (i, score) in scores.into_iter().enumerate() {
+        benign.push(score, Timestamp::new(1_700_000_000 + i as i64 * seconds, 0)).unwrap();
+    }
+    benign
+}
+
+fn whole_numbers(count: u32) -> impl Iterator<Item = f64> {
+    (1..=count).rev().map(f64::from)
+}
+
+#[test]
+fn the_quantile_leaves_what_the_bound_allows() {
+    let method = Method::Quantile { false_positive_rate: 0.01, confidence: 0.95 };
+    let found = benign(whole_numbers(1_000), 1).calibrate(method).unwrap();
+    // P(X <= 4) = 0.0287 and P(X <= 5) = 0.0661 for X binomial with n = 1000, p = 0.01.
+    assert_eq!((found.threshold, found.samples, found.samples_above), (996.0, 1_000, 4));
+    assert!(found.false_positive_bound > 0.009 && found.false_positive_bound <= 0.01);
+    assert_eq!((found.log_mean, found.log_sd), (None, None));
+}
+
+#[test]
+fn too_few_scores_say_how_many_are_needed() {
+    let method = Method::Quantile { false_positive_rate: 0.01, confidence: 0.95 };
+    let error = benign(whole_numbers(298), 1).calibrate(method).unwrap_err();
+    assert_eq!(error, DecideError::TooFewSamples { have: 298, need: 299 });
+    let found = benign(whole_numbers(299), 1).calibrate(method).unwrap();
+    assert_eq!((found.threshold, found.samples_above), (299.0, 0));
+}
+
+#[test]
+fn equal_scores_lie_on_one_side() {
+    let method = Method::Quantile { false_positive_rate: 0.5, confidence: 0.95 };
+    let found = benign([2.0; 100], 1).calibrate(method).unwrap();
+    assert_eq!((found.threshold, found.samples_above), (2.0, 0));
+}
+
+#[test]
+fn the_budget_is_kept_on_the_trace() {
+    // 1,001 packets over two days, five alarms a day.
+    let method = Method::AlarmBudget { alarms_per_day: 5.0, confidence: 0.95 };
+    let found = benign((0..=1_000).map(f64::from), 2 * 86_400 / 1_000).calibrate(method).unwrap();
+    assert_eq!(found.samples_above, 9, "1,000 steps of 172 s are a little less than two days");
+    let found = benign((0..=1_000).map(f64::from), 173).calibrate(method).unwrap();
+    assert_eq!((found.samples_above, found.threshold), (10, 990.0));
+    let a_day = found.alarms_per_day.unwrap();
+    assert!(a_day > 5.0 && a_day < 9.0, "the bound allows for chance: {a_day}");
+}
+
+#[test]
+fn a_budget_on_a_short_trace_gives_the_highest_score_and_an_honest_bound() {
+    let method = Method::AlarmBudget { alarms_per_day: 1.0, confidence: 0.95 };
+    let found = benign(whole_numbers(100), 1).calibrate(method).unwrap();
+    assert_eq!((found.threshold, found.samples_above), (100.0, 0));
+    assert!((found.false_positive_bound - 0.029513049607039935).abs() < 1e-14);
+    assert!(found.alarms_per_day.unwrap() > 2_500.0);
+}
+
+#[test]
+fn a_budget_larger_than_the_trace_is_no_fault() {
+    let method = Method::AlarmBudget { alarms_per_day: f64::MAX, confidence: 0.95 };
+    let found = benign(whole_numbers(10), 1).calibrate(method).unwrap();
+    assert_eq!((found.threshold, found.samples_above), (1.0, 9));
+}
+
+#[test]
+fn the_fit_recovers_a_log_normal() {
+    // The quantiles of a log-normal with mean 2 and deviation 0.5 of the logarithms.
+    let n = 10_000;
+    let scores = (0..n).map(|i| (2.0 + 0.5 * normal_quantile((f64::from(i) + 0.5) / f64::from(n))).exp());
+    let method = Method::LogNormal { false_positive_rate: 0.001 };
+    let found = benign(scores, 1).calibrate(method).unwrap();
+    let (mean, sd) = (found.log_mean.unwrap(), found.log_sd.unwrap());
+    assert!((mean - 2.0).abs() < 1e-12 && (sd - 0.5).abs() < 1e-3, "{mean} {sd}");
+    assert!((found.threshold / (2.0 + 0.5 * 3.090232306167813_f64).exp() - 1.0).abs() < 2e-3);
+    assert_eq!((found.false_positive_bound, found.samples_above), (0.001, 10));
+}
+
+#[test]
+fn scores_that_cannot_be_fitted_say_why() {
+    let fit = |scores: BenignScores| {
+        scores.clone().calibrate(Method::LogNormal { false_positive_rate: 0.01 }).unwrap_err()
+    };
+    assert_eq!(fit(benign([3.0; 40], 1)), DecideError::ZeroVariance { samples: 40 });
+    assert_eq!(fit(benign((0..40).map(f64::from), 1)), DecideError::NonPositive { count: 1 });
+    assert_eq!(fit(benign([1.0, 2.0], 1)), DecideError::TooFewToFit { have: 2, need: MIN_FIT_SAMPLES });
+    let wild = (0..40).map(|i| if i % 2 == 0 { 1e-300 } else { 1e300 });
+    assert!(matches!(fit(benign(wild, 1)), DecideError::Overflow { .. }));
+}
+
+#[test]
+fn what_is_no_sample_is_refused() {
+    let method = Method::Quantile { false_positive_rate: 0.5, confidence: 0.5 };
+    assert_eq!(BenignScores::default().calibrate(method).unwrap_err(), DecideError::NoScores);
+    let mut scores = benign([1.0], 1);
+    let error = scores.push(f64::NAN, Timestamp::default()).unwrap_err();
+    assert!(matches!(error, DecideError::NonFinite { index: 1, .. }));
+    let budget = Method::AlarmBudget { alarms_per_day: 1.0, confidence: 0.95 };
+    assert_eq!(benign([1.0; 5], 0).calibrate(budget).unwrap_err(), DecideError::NoDuration);
+}
+
+#[test]
+fn numbers_out_of_range_are_refused() {
+    for rate in [0.0, 1.0, -0.1, f64::NAN] {
+        assert!(Method::LogNormal { false_positive_rate: rate }.validate().is_err());
+        assert!(Method::Quantile { false_positive_rate: rate, confidence: 0.9 }.validate().is_err());
+        assert!(Method::Quantile { false_positive_rate: 0.1, confidence: rate }.validate().is_err());
+    }
+    for alarms_per_day in [-1.0, f64::NAN, f64::INFINITY] {
+        assert!(Method::AlarmBudget { alarms_per_day, confidence: 0.95 }.validate().is_err());
+    }
+}
+
+#[test]
+fn time_running_backwards_still_has_a_duration() {
+    let mut scores = BenignScores::default();
+    for seconds in [86_400, 0, 43_200] {
+        scores.push(1.0, Timestamp::new(seconds, 0)).unwrap();
+    }
+    assert_eq!(scores.days(), 1.0);
+}
+
+#[test]
+fn a_calibration_survives_its_file() {
+    let method = Method::AlarmBudget { alarms_per_day: 3.5, confidence: 0.99 };
+    let found = benign(whole_numbers(50), 3_600).calibrate(method).unwrap();
+    let text = serde_json::to_string(&found).unwrap();
+    assert_eq!(serde_json::from_str::<Calibration>(&text).unwrap(), found);
+    let method = r#"{"name": "quantile", "false_positive_rate": 0.001}"#;
+    let expected = Method::Quantile { false_positive_rate: 0.001, confidence: DEFAULT_CONFIDENCE };
+    assert_eq!(serde_json::from_str::<Method>(method).unwrap(), expected);
+    assert!(serde_json::from_str::<Method>(r#"{"name": "quantile", "rate": 0.001}"#).is_err());
+}

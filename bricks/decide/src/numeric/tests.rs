@@ -1,0 +1,73 @@
+//! Literal values computed with 40 digits (mpmath).
+
+use super::*;
+
+fn close(got: f64, expected: f64, relative: f64) {
+    assert!((got - expected).abs() <= relative * expected.abs(), "{got:e} is not {expected:e}");
+}
+
+#[test]
+fn normal_quantiles() {
+    for (p, z) in [
+        (0.5, 0.0),
+        (0.9, 1.2815515655446006),
+        (0.99, 2.3263478740408408),
+        (0.999, 3.090232306167813),
+        (0.999999, 4.753424308817087),
+        (1e-12, -7.034483825301132),
+        (1e-300, -37.0470962993612),
+        (0.075, -1.439531470938456),
+        (0.925, 1.4395314709384561),
+    ] {
+        close(normal_quantile(p), z, 4e-16);
+    }
+}
+
+#[test]
+fn binomial_tails() {
+    for (k, n, p, expected) in [
+        (0, 10, 0.1, 0.3486784401),
+        (3, 10, 0.5, 0.171875),
+        (9, 10, 0.5, 0.9990234375),
+        (5, 1000, 0.01, 0.06613951160725197),
+        (20, 1000, 0.01, 0.9985035184522908),
+        (999, 1000, 0.99, 0.9999568287525893),
+        (9_800, 10_000_000, 0.001, 0.022695426586163796),
+        (50, 50_000, 0.0015, 0.0013933713187953252),
+        (10_150, 10_000_000, 0.001, 0.9336659731105791),
+    ] {
+        close(binomial_cdf(k, n, p), expected, 1e-12);
+    }
+}
+
+#[test]
+fn binomial_tails_at_the_edges() {
+    assert_eq!(binomial_cdf(7, 7, 0.3), 1.0);
+    assert_eq!(binomial_cdf(3, 7, 0.0), 1.0);
+    assert_eq!(binomial_cdf(3, 7, 1.0), 0.0);
+    assert_eq!(binomial_cdf(1_000, 10_000_000, 0.5), 0.0);
+}
+
+#[test]
+fn clopper_pearson_bounds() {
+    for (k, n, alpha, expected) in [
+        (0, 100, 0.05, 0.029513049607039935),
+        (3, 1000, 0.05, 0.00773524471847946),
+        (10, 100, 0.01, 0.191330285386031),
+        (100, 1_000_000, 0.05, 0.0001180782053691365),
+        (99, 100, 0.05, 0.9994871985837377),
+    ] {
+        close(binomial_upper_bound(k, n, alpha), expected, 1e-12);
+    }
+    assert_eq!(binomial_upper_bound(5, 5, 0.05), 1.0);
+}
+
+#[test]
+fn the_largest_count_below_a_level() {
+    assert_eq!(binomial_quantile_below(298, 0.01, 0.05), None);
+    assert_eq!(binomial_quantile_below(299, 0.01, 0.05), Some(0));
+    for (n, p) in [(1_000, 0.01), (100_000, 0.001), (50, 0.5)] {
+        let k = binomial_quantile_below(n, p, 0.05).unwrap();
+        assert!(binomial_cdf(k, n, p) <= 0.05 && binomial_cdf(k + 1, n, p) > 0.05);
+    }
+}

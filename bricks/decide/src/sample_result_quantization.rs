@@ -1,0 +1,122 @@
+//! The brick that turns anomaly scores into verdicts.
+
+use crate::DecideError;
+use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, State, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// Configuration of [`SampleResultQuantization`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Scores above this are anomalous. In the unit of the scores (for Kitsune: RMSE of normalized features).
+    /// No default: it comes from a calibration.
+    pub threshold: f64,
+}
+
+/// Sample-result quantization (LEGO §III-A, Table I): a verdict for every score.
+///
+/// A score above the threshold is [`Verdict::Anomalous`], one at or below it [`Verdict::Benign`], and one that is
+/// not a finite number [`Verdict::Rejected`].
+#[derive(Clone, Debug)]
+pub struct SampleResultQuantization {
+    threshold: f64,
+}
+
+impl SampleResultQuantization {
+    /// Name of the kind in the catalogue and in graph files.
+    pub const KIND: &'static str = "sample-result-quantization";
+
+    /// The brick for `config`.
+    ///
+    /// # Errors
+    /// If the threshold is not a finite number.
+    pub fn new(config: Config) -> Result<Self, DecideError> {
+        let threshold = config.threshold;
+        if threshold.is_finite() { Ok(Self { threshold }) } else { Err(DecideError::Threshold(threshold)) }
+    }
+
+    /// The verdict for one score.
+    pub fn decide(&self, score: f64) -> Verdict {
+        if !score.is_finite() {
+            Verdict::Rejected
+        } else if score > self.threshold {
+            Verdict::Anomalous
+        } else {
+            Verdict::Benign
+        }
+    }
+}
+
+impl Brick for SampleResultQuantization {
+    fn descriptor(&self) -> Descriptor {
+        Descriptor {
+            kind: Self::KIND,
+            title: "sample-result quantization",
+            reads: Columns::of(&[Column::Scores]),
+            writes: Columns::of(&[Column::Verdicts]),
+            state: State::Stateless,
+        }
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        let Batch { scores, verdicts, .. } = batch;
+        verdicts.clear();
+        verdicts.extend(scores.iter().map(|score| self.decide(*score)));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn brick(threshold: f64) -> SampleResultQuantization {
+        SampleResultQuantization::new(Config { threshold }).unwrap()
+    }
+
+    fn verdicts(threshold: f64, scores: &[f64]) -> Vec<Verdict> {
+        let mut batch = Batch { scores: scores.to_vec(), ..Batch::default() };
+        brick(threshold).process(&mut batch).unwrap();
+        batch.verdicts
+    }
+
+    #[test]
+    fn only_scores_above_the_threshold_are_anomalous() {
+        use Verdict::{Anomalous, Benign};
+        let scores = [0.0, 0.5_f64.next_down(), 0.5, 0.5_f64.next_up(), f64::MAX, -1.0];
+        assert_eq!(verdicts(0.5, &scores), [Benign, Benign, Benign, Anomalous, Anomalous, Benign]);
+    }
+
+    #[test]
+    fn scores_that_are_no_numbers_are_rejected() {
+        let scores = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+        assert_eq!(verdicts(0.5, &scores), [Verdict::Rejected; 3]);
+    }
+
+    #[test]
+    fn verdicts_keep_their_memory_and_forget_the_last_batch() {
+        let (mut brick, mut batch) = (brick(1.0), Batch::default());
+        batch.scores.extend([2.0; 256]);
+        brick.process(&mut batch).unwrap();
+        let (memory, capacity) = (batch.verdicts.as_ptr(), batch.verdicts.capacity());
+        batch.scores.fill(0.0);
+        brick.process(&mut batch).unwrap();
+        assert_eq!(batch.verdicts, [Verdict::Benign; 256]);
+        assert_eq!((batch.verdicts.as_ptr(), batch.verdicts.capacity()), (memory, capacity));
+    }
+
+    #[test]
+    fn a_threshold_must_be_a_number() {
+        for threshold in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let error = SampleResultQuantization::new(Config { threshold }).unwrap_err();
+            assert!(error.to_string().starts_with("threshold: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(serde_json::from_str::<Config>(r#"{"threshold": 0.5}"#).is_ok());
+        assert!(serde_json::from_str::<Config>(r#"{"threshold": 0.5, "treshold": 1}"#).is_err());
+        assert!(serde_json::from_str::<Config>("{}").is_err());
+    }
+}
