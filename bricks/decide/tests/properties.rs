@@ -123,7 +123,7 @@ proptest! {
         let got = accumulator.summary();
         let mut sorted = scores;
         sorted.sort_unstable_by(f64::total_cmp);
-        for (percentile, part) in [(got.p50, 0.5), (got.p90, 0.9), (got.p99, 0.99), (got.p99_9, 0.999)] {
+        for (percentile, part) in [(got.p50, 0.5), (got.p90, 0.9), (got.p99, 0.99), (got.p999, 0.999)] {
             let rank = ((sorted.len() as f64 * part).ceil() as usize).max(1);
             prop_assert!((percentile / sorted[rank - 1] - 1.0).abs() <= 1.0 / 4096.0);
         }

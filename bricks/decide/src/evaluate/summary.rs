@@ -30,7 +30,7 @@ pub struct Summary {
     pub p99: f64,
     /// 99.9th percentile.
     #[serde(rename = "p99.9")]
-    pub p99_9: f64,
+    pub p999: f64,
     /// Highest score.
     pub max: f64,
 }
@@ -81,7 +81,7 @@ impl ScoreSummary {
         if self.count == 0 {
             return Summary::default();
         }
-        let [p50, p90, p99, p99_9] = [0.5, 0.9, 0.99, 0.999].map(|part| self.percentile(part));
+        let [p50, p90, p99, p999] = [0.5, 0.9, 0.99, 0.999].map(|part| self.percentile(part));
         Summary {
             count: self.count,
             mean: self.mean,
@@ -90,7 +90,7 @@ impl ScoreSummary {
             p50,
             p90,
             p99,
-            p99_9,
+            p999,
             max: self.max,
         }
     }
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!((got.count, got.mean, got.min, got.max), (10_000, 5000.5, 1.0, 10_000.0));
         assert!((got.sd - 2886.8956799071675).abs() < 1e-9, "{}", got.sd);
         for (percentile, exact) in
-            [(got.p50, 5_000.0_f64), (got.p90, 9_000.0), (got.p99, 9_900.0), (got.p99_9, 9_990.0)]
+            [(got.p50, 5_000.0_f64), (got.p90, 9_000.0), (got.p99, 9_900.0), (got.p999, 9_990.0)]
         {
             assert!((percentile / exact - 1.0).abs() <= 1.0 / 4096.0, "{percentile} is not {exact}");
         }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn one_score_is_every_percentile() {
         let got = summary([0.3]);
-        assert_eq!([got.mean, got.min, got.p50, got.p99_9, got.max], [0.3; 5]);
+        assert_eq!([got.mean, got.min, got.p50, got.p999, got.max], [0.3; 5]);
         assert_eq!(got.sd, 0.0);
     }
 
