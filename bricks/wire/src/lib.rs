@@ -1,1 +1,43 @@
 //! One-pass, zero-copy packet header parsing.
+//!
+//! [`parse`] reads the identity of one packet: link layer, outermost network and transport layer, and the packet
+//! inside a tunnel or an ICMP error, one level deep. It never panics, allocates nothing and keeps no
+//! reference to the packet's bytes. Every read is checked against the captured length, and every loop is
+//! bounded by a constant. [`PacketBatching`] is the brick around it.
+//!
+//! What counts as readable follows tshark 4.0, whose field extraction the published Kitsune relies on: a
+//! field is there if its own bytes were captured and lie within the lengths that the headers before it
+//! state. The differences are deliberate:
+//!
+//! - Fragments are not reassembled. The first fragment has ports, a later one has none; tshark gives the ports
+//!   to the fragment that completes the datagram.
+//! - Of a packet with IPv4 source routing the destination is that of the header, the next hop; tshark
+//!   shows the last address of the option.
+//! - Tunnels are GRE, VXLAN and IP in IP, one level; tshark also looks into Teredo, GTP, CAPWAP, L2TP and
+//!   others, at any depth.
+//! - Linux cooked captures have a link-layer source address; tshark shows it under another field name.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod arp;
+mod bytes;
+mod ethernet;
+mod ethertype;
+mod extension;
+mod icmp;
+mod ip4;
+mod ip6;
+mod link;
+mod network;
+mod packet;
+mod packet_batching;
+mod ppp;
+mod tag;
+mod transport;
+mod tunnel;
+
+#[cfg(test)]
+mod samples;
+
+pub use packet::parse;
+pub use packet_batching::{Config, PacketBatching};

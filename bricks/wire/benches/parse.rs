@@ -1,0 +1,2 @@
+//! Packets parsed per second.
+fn main() {}

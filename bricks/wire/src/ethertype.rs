@@ -1,0 +1,28 @@
+//! EtherTypes that are parsed.
+
+pub(crate) const IPV4: u16 = 0x0800;
+pub(crate) const ARP: u16 = 0x0806;
+pub(crate) const TRANSPARENT_ETHERNET: u16 = 0x6558;
+pub(crate) const RARP: u16 = 0x8035;
+pub(crate) const VLAN: u16 = 0x8100;
+pub(crate) const IPV6: u16 = 0x86dd;
+pub(crate) const MPLS: u16 = 0x8847;
+pub(crate) const MPLS_MULTICAST: u16 = 0x8848;
+pub(crate) const PPPOE_SESSION: u16 = 0x8864;
+pub(crate) const PPP: u16 = 0x880b;
+pub(crate) const QINQ: u16 = 0x88a8;
+/// QinQ before IEEE 802.1ad.
+pub(crate) const QINQ_OLD: u16 = 0x9100;
+
+/// The largest value of the field that is a length (IEEE 802.3) and not a type.
+pub(crate) const MAX_LENGTH: u16 = 1500;
+
+/// The EtherType of an IP packet by its version nibble.
+#[inline]
+pub(crate) fn of_ip(bytes: &[u8]) -> Option<u16> {
+    match bytes.first()? >> 4 {
+        4 => Some(IPV4),
+        6 => Some(IPV6),
+        _ => None,
+    }
+}

@@ -1,0 +1,193 @@
+//! The packet inside the packet, one level deep.
+
+use crate::bytes::{at_most, be16, be32};
+use crate::network::{self, Payload, Upper};
+use crate::{ethernet, ethertype, icmp, ppp, tag, transport};
+use legonf_core::{Encapsulation, Inner, Layer, Link, Malformed, Transport};
+
+const VXLAN_PORT: u16 = 4789;
+const VXLAN_HEADER: usize = 8;
+
+/// Reads what the transport layer `upper` carries, if that is a tunnel or an ICMP error. The tunnel's
+/// identity is kept even where its payload is none that is parsed.
+#[inline]
+pub(crate) fn read(upper: Upper<'_>, outer: &Layer, inner: &mut Option<Inner>) -> Result<(), Malformed> {
+    match (outer.transport, outer.ports) {
+        (Transport::Tcp, _) => Ok(()),
+        (Transport::Udp, Some((_, VXLAN_PORT))) => vxlan(upper.bytes, inner),
+        (Transport::Udp, _) => Ok(()),
+        (Transport::Other(protocol), _) => by_protocol(protocol, upper.bytes, inner),
+        (other, _) => match icmp::quotes(other) {
+            Some(ethertype) => icmp::quoted(ethertype, upper.bytes, inner),
+            None => Ok(()),
+        },
+    }
+}
+
+fn by_protocol(protocol: u8, bytes: &[u8], inner: &mut Option<Inner>) -> Result<(), Malformed> {
+    let ip = |ethertype| Ok(Some(Payload { ethertype, bytes }));
+    match protocol {
+        transport::IPV4 => carry(Encapsulation::IpInIp, ip(ethertype::IPV4), inner),
+        transport::IPV6 => carry(Encapsulation::IpInIp, ip(ethertype::IPV6), inner),
+        transport::GRE => gre(bytes, inner),
+        _ => Ok(()),
+    }
+}
+
+/// Keeps the tunnel's identity, then reads its payload.
+fn carry(
+    by: Encapsulation,
+    payload: Result<Option<Payload<'_>>, Malformed>,
+    inner: &mut Option<Inner>,
+) -> Result<(), Malformed> {
+    let inner = inner.insert(Inner { by, layer: Layer::default() });
+    let Some(payload) = payload? else { return Ok(()) };
+    let Some(upper) = network::read(payload, &mut inner.layer)? else { return Ok(()) };
+    transport::read(upper, &mut inner.layer)
+}
+
+/// VXLAN (RFC 7348 §5): flags, of which bit 3 says that the network identifier is valid, then that identifier.
+fn vxlan(udp: &[u8], inner: &mut Option<Inner>) -> Result<(), Malformed> {
+    let udp_len = be16(udp, 4).ok_or(Malformed::BadTunnel)?;
+    let udp = if udp_len == 0 { udp } else { at_most(udp, udp_len.into()) };
+    let bytes = udp.get(transport::UDP_HEADER..).ok_or(Malformed::BadTunnel)?;
+    let (h, frame) = bytes.split_first_chunk::<VXLAN_HEADER>().ok_or(Malformed::BadTunnel)?;
+    if h[0] & 0x08 == 0 {
+        return Err(Malformed::BadTunnel);
+    }
+    let network = u32::from_be_bytes([0, h[4], h[5], h[6]]);
+    carry(Encapsulation::Vxlan(network), inner_ethernet(frame), inner)
+}
+
+/// The link-layer identity of an inner frame is not kept.
+fn inner_ethernet(frame: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
+    ethernet::read(frame, &mut None).map(Some)
+}
+
+const GRE_CHECKSUM: u16 = 0x8000;
+const GRE_ROUTING: u16 = 0x4000;
+const GRE_KEY: u16 = 0x2000;
+const GRE_SEQUENCE: u16 = 0x1000;
+const GRE_ACKNOWLEDGEMENT: u16 = 0x0080;
+const GRE_VERSION: u16 = 0x0007;
+
+/// GRE (RFC 2784, RFC 2890) and its version 1 (RFC 2637), which carries PPP.
+fn gre(bytes: &[u8], inner: &mut Option<Inner>) -> Result<(), Malformed> {
+    let (flags, protocol) = be16(bytes, 0).zip(be16(bytes, 2)).ok_or(Malformed::BadTunnel)?;
+    let set = |flag: u16| usize::from(flags & flag != 0) * 4;
+    let checksum = usize::from(flags & (GRE_CHECKSUM | GRE_ROUTING) != 0) * 4;
+    let key = if flags & GRE_KEY == 0 { None } else { be32(bytes, 4 + checksum) };
+    let acknowledgement = if flags & GRE_VERSION == 1 { set(GRE_ACKNOWLEDGEMENT) } else { 0 };
+    let header = 4 + checksum + set(GRE_KEY) + set(GRE_SEQUENCE) + acknowledgement;
+    let payload = bytes.get(header..).ok_or(Malformed::BadTunnel)?;
+    carry(Encapsulation::Gre(key), gre_payload(flags, protocol, payload), inner)
+}
+
+/// Source-routed GRE (RFC 1701) is out of use and stays unparsed.
+fn gre_payload(flags: u16, protocol: u16, bytes: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
+    match protocol {
+        _ if flags & GRE_ROUTING != 0 => Ok(None),
+        ethertype::TRANSPARENT_ETHERNET => inner_ethernet(bytes),
+        ethertype::PPP if bytes.is_empty() => Ok(None),
+        ethertype::PPP => ppp::read(bytes),
+        ethertype => tag::read(ethertype, bytes, &mut Link::default()).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::samples::{DST4, DST6, SRC, SRC4, SRC6, ethernet, ip4, ip6, parse, tcp, udp};
+    use legonf_core::{Encapsulation, Headers, Inner, Malformed, Network, Transport};
+
+    fn carried(protocol: u8, header: &[u8], packet: &[u8]) -> Headers {
+        let headers = parse(&ethernet(0x0800, &ip4(protocol, &[header, packet].concat())));
+        assert_eq!((headers.link.unwrap().src, headers.outer.src), (SRC, Some(SRC4)));
+        headers
+    }
+
+    fn assert_tcp(inner: Option<Inner>, by: Encapsulation) {
+        let inner = inner.unwrap();
+        assert_eq!((inner.by, inner.layer.network), (by, Network::Ipv4));
+        assert_eq!((inner.layer.src, inner.layer.dst), (Some(SRC4), Some(DST4)));
+        assert_eq!((inner.layer.transport, inner.layer.ports), (Transport::Tcp, Some((80, 4000))));
+    }
+
+    #[test]
+    fn ip_in_ip() {
+        let in4 = carried(4, &[], &ip4(6, &tcp(80, 4000)));
+        assert_tcp(in4.inner, Encapsulation::IpInIp);
+        assert_eq!((in4.outer.transport, in4.outer.ports, in4.malformed), (Transport::Other(4), None, None));
+        let six = carried(41, &[], &ip6(17, &udp(1, 2))).inner.unwrap().layer;
+        assert_eq!((six.network, six.src, six.dst), (Network::Ipv6, Some(SRC6), Some(DST6)));
+        let over6 = parse(&ethernet(0x86dd, &ip6(4, &ip4(6, &tcp(80, 4000)))));
+        assert_tcp(over6.inner, Encapsulation::IpInIp);
+    }
+
+    #[test]
+    fn gre_in_its_forms() {
+        let packet = ip4(6, &tcp(80, 4000));
+        assert_tcp(carried(47, &[0, 0, 8, 0], &packet).inner, Encapsulation::Gre(None));
+        assert_tcp(carried(47, &[0x20, 0, 8, 0, 0, 0, 1, 2], &packet).inner, Encapsulation::Gre(Some(0x102)));
+        let all = [0xb0, 0, 8, 0, 9, 9, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1];
+        assert_tcp(carried(47, &all, &packet).inner, Encapsulation::Gre(Some(7)));
+        let labelled = [0, 0, 0x88, 0x47, 0, 1, 1, 64];
+        assert_tcp(carried(47, &labelled, &packet).inner, Encapsulation::Gre(None));
+    }
+
+    #[test]
+    fn gre_carries_ethernet_and_ppp() {
+        let packet = ip4(6, &tcp(80, 4000));
+        let bridged = carried(47, &[0, 0, 0x65, 0x58], &ethernet(0x0800, &packet));
+        assert_tcp(bridged.inner, Encapsulation::Gre(None));
+        let pptp = [0x30, 0x81, 0x88, 0x0b, 0, 44, 0, 9, 0, 0, 0, 1, 0, 0, 0, 2, 0xff, 3, 0, 0x21];
+        assert_tcp(carried(47, &pptp, &packet).inner, Encapsulation::Gre(Some(0x002c_0009)));
+        let acknowledgement = carried(47, &pptp[..16], &[]);
+        assert_eq!(
+            (acknowledgement.inner.unwrap().layer.network, acknowledgement.malformed),
+            (Network::None, None)
+        );
+    }
+
+    #[test]
+    fn vxlan_keeps_both_layers() {
+        let frame = ethernet(0x0800, &ip4(6, &tcp(80, 4000)));
+        let mut header = udp(40010, 4789);
+        header[4..6].copy_from_slice(&(16 + frame.len() as u16).to_be_bytes());
+        header.extend([0x08, 0, 0, 0, 0, 0x12, 0x34, 0]);
+        let headers = carried(17, &header, &frame);
+        assert_tcp(headers.inner, Encapsulation::Vxlan(0x1234));
+        assert_eq!((headers.outer.transport, headers.outer.ports), (Transport::Udp, Some((40010, 4789))));
+        header[8] = 0;
+        let no_identifier = carried(17, &header, &frame);
+        assert_eq!((no_identifier.inner, no_identifier.malformed), (None, Some(Malformed::BadTunnel)));
+    }
+
+    #[test]
+    fn an_unparsed_payload_keeps_the_tunnel() {
+        let keepalive = carried(47, &[0, 0, 0, 0], &[]);
+        assert_eq!(keepalive.inner.unwrap().by, Encapsulation::Gre(None));
+        assert_eq!(keepalive.malformed, None);
+        let routed = carried(47, &[0x40, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0], &ip4(6, &tcp(1, 2)));
+        assert_eq!((routed.inner.unwrap().layer.network, routed.malformed), (Network::None, None));
+    }
+
+    #[test]
+    fn cut_tunnels_keep_the_outer_identity() {
+        for (protocol, bytes, malformed) in [
+            (4, vec![], Malformed::BadIpv4),
+            (41, vec![0x60; 30], Malformed::BadIpv6),
+            (47, vec![0, 0, 8], Malformed::BadTunnel),
+            (47, vec![0x20, 0, 8, 0, 0, 0], Malformed::BadTunnel),
+            (47, vec![0, 0, 0x65, 0x58, 1, 2, 3], Malformed::LinkTooShort),
+            (17, udp(1, 4789), Malformed::BadTunnel),
+        ] {
+            assert_eq!(carried(protocol, &bytes, &[]).malformed, Some(malformed), "{protocol}: {bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_tunnel_in_a_tunnel_is_not_followed() {
+        let inner = carried(4, &[], &ip4(4, &ip4(6, &tcp(80, 4000)))).inner.unwrap();
+        assert_eq!((inner.layer.transport, inner.layer.ports), (Transport::Other(4), None));
+    }
+}
