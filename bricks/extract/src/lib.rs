@@ -1,1 +1,15 @@
 //! Feature extractors: damped statistics of Kitsune.
+//!
+//! An [`Extractor`] turns headers into the feature vectors of its schema; [`build`] makes one by the schema's
+//! name. [`FeatureQuantization`] is the brick around it (LEGO, Table I).
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod damp;
+mod extractor;
+mod hash;
+mod kitsune115;
+mod quantization;
+mod table;
+
+pub use extractor::{Arithmetic, ExtractError, Extractor, Limits, SCHEMAS, build, schema_by_name};
+pub use quantization::{Config, FeatureQuantization};
