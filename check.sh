@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Everything that must hold before a commit: formatting, lints, documentation, dependencies, tests.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+usage() {
+    cat <<'END'
+usage: ./check.sh [--fast | --long] [--install]
+
+  --fast      leave the tests out
+  --long      run the long tests too
+  --install   install cargo-deny if it is not there (takes minutes)
+  --help      show this
+END
+}
+
+fast=false long=false install=false
+for argument in "$@"; do
+    case "$argument" in
+        --fast) fast=true ;;
+        --long) long=true ;;
+        --install) install=true ;;
+        --help | -h) usage && exit ;;
+        *) usage >&2 && exit 2 ;;
+    esac
+done
+
+. ./setup.sh
+
+step() {
+    printf '\n== %s\n' "$*"
+    "$@"
+}
+
+# The advisories come from the network; the rest of cargo-deny's checks need only the sources.
+dependencies() {
+    if ! cargo deny --version >/dev/null 2>&1; then
+        if ! $install; then
+            printf '\n== SKIPPED: cargo deny is not installed; ./check.sh --install installs it\n'
+            return
+        fi
+        step cargo install --locked cargo-deny
+    fi
+    step cargo deny --log-level error check licenses bans sources
+    if cargo deny --log-level error fetch db 2>/dev/null; then
+        step cargo deny --log-level error check --disable-fetch advisories
+    else
+        printf '\n== SKIPPED: the advisory database cannot be reached\n'
+    fi
+}
+
+step cargo fmt --all --check
+step cargo clippy --release --workspace --all-targets --locked --quiet -- -D warnings
+RUSTDOCFLAGS="-D warnings" step cargo doc --release --workspace --no-deps --locked --quiet
+dependencies
+if $long; then
+    step ./test.sh --quiet -- --include-ignored
+elif ! $fast; then
+    step ./test.sh --quiet
+fi
+printf '\nall checks passed\n'
