@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what legonf needs to build and run, if it is not there: a C compiler, pkg-config, fonts for plots, and a
-# Rust toolchain that is new enough. Does nothing and says nothing where all of it is there.
+# Installs what legonf needs to build and run, if it is not there: a C compiler, pkg-config, fonts for plots,
+# certificates to download with, and a Rust toolchain that is new enough. Says nothing where nothing is to be done.
 #
 # For Debian and Ubuntu; elsewhere it says what is missing. Uses sudo unless it runs as root. The other scripts read
 # it with `.`, which puts the toolchain on their PATH.
@@ -40,6 +40,7 @@ install_packages() {
     local missing=()
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
     command -v pkg-config >/dev/null || missing+=(pkg-config)
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
     [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing+=(fonts-dejavu-core)
     [ "${#missing[@]}" -eq 0 ] || apt_install "${missing[@]}" || fail "cannot install ${missing[*]}"
 }
@@ -56,7 +57,7 @@ install_rustup() {
     if apt-cache show rustup >/dev/null 2>&1 && apt_install rustup; then
         return
     fi
-    command -v curl >/dev/null || apt_install ca-certificates curl || fail "cannot install curl"
+    command -v curl >/dev/null || apt_install curl || fail "cannot install curl"
     say "installing rustup"
     curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
         sh -s -- -y -q --profile minimal --default-toolchain none --no-modify-path ||
