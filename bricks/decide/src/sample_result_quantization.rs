@@ -26,6 +26,15 @@ impl SampleResultQuantization {
     /// Name of the kind in the catalogue and in graph files.
     pub const KIND: &'static str = "sample-result-quantization";
 
+    /// What the graph needs to know of the brick.
+    pub const DESCRIPTOR: Descriptor = Descriptor {
+        kind: Self::KIND,
+        title: "sample-result quantization",
+        reads: Columns::of(&[Column::Scores]),
+        writes: Columns::of(&[Column::Verdicts]),
+        state: State::Stateless,
+    };
+
     /// The brick for `config`.
     ///
     /// # Errors
@@ -49,13 +58,7 @@ impl SampleResultQuantization {
 
 impl Brick for SampleResultQuantization {
     fn descriptor(&self) -> Descriptor {
-        Descriptor {
-            kind: Self::KIND,
-            title: "sample-result quantization",
-            reads: Columns::of(&[Column::Scores]),
-            writes: Columns::of(&[Column::Verdicts]),
-            state: State::Stateless,
-        }
+        Self::DESCRIPTOR
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
