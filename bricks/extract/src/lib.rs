@@ -8,6 +8,7 @@ mod damp;
 mod extractor;
 mod hash;
 mod kitsune115;
+pub mod math;
 mod quantization;
 mod table;
 

@@ -1,0 +1,89 @@
+//! The decay factors that a run of packets needs, evaluated together.
+
+use super::{LAMBDAS, RATES};
+use crate::Arithmetic;
+
+/// Which factor of [`Factors`]; [`ONE`](Self::ONE) stands for no decay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Factor(u32);
+
+impl Factor {
+    /// No decay: 1 at every rate.
+    pub(crate) const ONE: Self = Self(0);
+}
+
+/// Factors 2^(-λ·gap) for every rate, one row of [`RATES`] per gap.
+#[derive(Clone, Debug)]
+pub(crate) struct Factors {
+    arithmetic: Arithmetic,
+    /// Exponents until evaluated, then factors. Row 0 is that of [`Factor::ONE`].
+    cells: Vec<f64>,
+    /// The gap of each row.
+    gaps: Vec<f64>,
+    /// The first row of the present packet.
+    packet: usize,
+}
+
+impl Factors {
+    /// With room for `gaps` gaps.
+    pub(crate) fn new(arithmetic: Arithmetic, gaps: usize) -> Self {
+        let mut cells = Vec::with_capacity((gaps + 1) * RATES);
+        cells.extend([1.0; RATES]);
+        let mut rows = Vec::with_capacity(gaps + 1);
+        rows.push(0.0);
+        Self { arithmetic, cells, gaps: rows, packet: 1 }
+    }
+
+    /// Forgets every gap.
+    pub(crate) fn clear(&mut self) {
+        self.cells.truncate(RATES);
+        self.gaps.truncate(1);
+        self.packet = 1;
+    }
+
+    /// Starts a packet: its gaps share rows where they are equal.
+    #[inline]
+    pub(crate) fn next_packet(&mut self) {
+        self.packet = self.gaps.len();
+    }
+
+    /// Asks for the factors of a gap in seconds; a gap of zero or less is no decay.
+    #[inline]
+    pub(crate) fn push(&mut self, gap: f64) -> Factor {
+        if gap <= 0.0 {
+            return Factor::ONE;
+        }
+        let known = self.gaps[self.packet..].iter().position(|&g| g == gap);
+        Factor(match known {
+            Some(at) => self.packet + at,
+            None => self.add(gap),
+        } as u32)
+    }
+
+    #[inline]
+    fn add(&mut self, gap: f64) -> usize {
+        self.cells.extend(LAMBDAS.map(|lambda| -lambda * gap));
+        self.gaps.push(gap);
+        self.gaps.len() - 1
+    }
+
+    /// Turns every exponent that was pushed since [`clear`](Self::clear) into its factor.
+    pub(crate) fn evaluate(&mut self) {
+        let _ = self.arithmetic;
+        for cell in &mut self.cells[RATES..] {
+            *cell = pow2(*cell);
+        }
+    }
+
+    /// The factors of a gap, once evaluated.
+    #[inline]
+    pub(crate) fn get(&self, factor: Factor) -> &[f64; RATES] {
+        let start = factor.0 as usize * RATES;
+        self.cells[start..start + RATES].try_into().expect("a row has RATES cells")
+    }
+}
+
+/// `pow(2, y)`; the opaque base keeps the compiler from calling `exp2`, which rounds otherwise.
+fn pow2(y: f64) -> f64 {
+    std::hint::black_box(2f64).powf(y)
+}

@@ -1,0 +1,191 @@
+//! What every feature extractor is, and how one is built from its schema's name.
+
+use crate::kitsune115::{self, Kitsune115, Variant};
+use legonf_core::{Headers, Rows, Schema};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Names of the schemas that [`build`] knows.
+pub const SCHEMAS: [&str; 3] = ["kitsune-115", "kitsune-115-clean", "kitsune-py-100"];
+
+/// Turns parsed headers into feature vectors, one row per packet, in arrival order.
+///
+/// The rows depend only on the sequence of packets, never on how it is cut into batches.
+pub trait Extractor: Send {
+    /// The columns of the rows.
+    fn schema(&self) -> &Schema;
+
+    /// Makes `rows` one row per packet of `headers`, `schema().len()` wide, and counts the packets in.
+    fn extract(&mut self, headers: &[Headers], rows: &mut Rows);
+
+    /// Evictions per table, as (name, value).
+    fn counters(&self) -> Vec<(&'static str, u64)>;
+
+    /// Bytes that the state takes now.
+    fn state_bytes(&self) -> usize;
+
+    /// The most bytes that the state can ever take, by its [`Limits`].
+    fn max_state_bytes(&self) -> usize;
+}
+
+/// How the features are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arithmetic {
+    /// The reference's operations in the reference's order: the same bits.
+    #[default]
+    Reference,
+    /// Fewer and cheaper operations, within a stated tolerance. The same bits on every machine, too.
+    Fast,
+}
+
+impl fmt::Display for Arithmetic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reference => "reference",
+            Self::Fast => "fast",
+        })
+    }
+}
+
+impl FromStr for Arithmetic {
+    type Err = ExtractError;
+
+    fn from_str(text: &str) -> Result<Self, ExtractError> {
+        match text {
+            "reference" => Ok(Self::Reference),
+            "fast" => Ok(Self::Fast),
+            _ => Err(ExtractError::UnknownArithmetic { name: text.into() }),
+        }
+    }
+}
+
+/// Bounds of an extractor's state.
+///
+/// Streams are divided into 4,096 slots by a hash of their shard key, and each slot holds so many streams of a
+/// table at most: the one with the least damped weight makes room for a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Source streams per slot, for each table keyed by a source address. Default 256.
+    pub sources_per_slot: u32,
+    /// Pairs of hosts per slot. Default 256.
+    pub channels_per_slot: u32,
+    /// Pairs of sockets per slot. All sockets of two hosts are in one slot. Default 1024.
+    pub sockets_per_slot: u32,
+    /// Seed of the hash that assigns streams to slots. Replicas of one brick need the same. Default 1234.
+    pub seed: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { sources_per_slot: 256, channels_per_slot: 256, sockets_per_slot: 1024, seed: 1234 }
+    }
+}
+
+impl Limits {
+    /// The largest value of each limit, so that 2^32 records number every stream.
+    pub const MAX_PER_SLOT: u32 = 1 << 18;
+
+    /// Checks that every limit is between 1 and [`MAX_PER_SLOT`](Self::MAX_PER_SLOT).
+    ///
+    /// # Errors
+    /// [`ExtractError::Limit`] names the first that is not.
+    pub fn validate(&self) -> Result<(), ExtractError> {
+        for (key, value) in [
+            ("sources_per_slot", self.sources_per_slot),
+            ("channels_per_slot", self.channels_per_slot),
+            ("sockets_per_slot", self.sockets_per_slot),
+        ] {
+            if !(1..=Self::MAX_PER_SLOT).contains(&value) {
+                return Err(ExtractError::Limit { key, value });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why an extractor could not be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExtractError {
+    /// No extractor has this schema.
+    #[error("unknown schema '{name}': expected one of {}", SCHEMAS.join(", "))]
+    UnknownSchema {
+        /// What was asked for.
+        name: String,
+    },
+    /// No such arithmetic.
+    #[error("unknown arithmetic '{name}': expected reference or fast")]
+    UnknownArithmetic {
+        /// What was asked for.
+        name: String,
+    },
+    /// A limit is out of range.
+    #[error("{key} = {value}: expected 1 to {}", Limits::MAX_PER_SLOT)]
+    Limit {
+        /// Name of the limit.
+        key: &'static str,
+        /// Its value.
+        value: u32,
+    },
+}
+
+/// Builds the extractor of a schema with empty state.
+///
+/// # Errors
+/// If the schema is unknown or a limit is out of range.
+pub fn build(
+    schema: &str,
+    arithmetic: Arithmetic,
+    limits: Limits,
+) -> Result<Box<dyn Extractor>, ExtractError> {
+    limits.validate()?;
+    match schema {
+        "kitsune-115" => Ok(Box::new(Kitsune115::new(Variant::Published, arithmetic, &limits))),
+        "kitsune-115-clean" => Ok(Box::new(Kitsune115::new(Variant::Clean, arithmetic, &limits))),
+        _ => Err(ExtractError::UnknownSchema { name: schema.into() }),
+    }
+}
+
+/// The schema of this name.
+///
+/// # Errors
+/// If there is none; the message lists those that exist.
+pub fn schema_by_name(name: &str) -> Result<Schema, ExtractError> {
+    match name {
+        "kitsune-115" => Ok(kitsune115::schema(Variant::Published)),
+        "kitsune-115-clean" => Ok(kitsune115::schema(Variant::Clean)),
+        _ => Err(ExtractError::UnknownSchema { name: name.into() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_resolved_or_listed() {
+        let error = schema_by_name("kitsune").unwrap_err().to_string();
+        for name in SCHEMAS {
+            assert!(error.contains(name), "{error}");
+        }
+        assert_eq!(schema_by_name("kitsune-115").unwrap().len(), 115);
+        assert!(build("nothing", Arithmetic::Fast, Limits::default()).is_err());
+    }
+
+    #[test]
+    fn arithmetic_reads_what_it_prints() {
+        for arithmetic in [Arithmetic::Reference, Arithmetic::Fast] {
+            assert_eq!(arithmetic.to_string().parse(), Ok(arithmetic));
+        }
+        assert!("exact".parse::<Arithmetic>().unwrap_err().to_string().contains("reference or fast"));
+    }
+
+    #[test]
+    fn limits_out_of_range_name_the_key() {
+        let limits = Limits { channels_per_slot: 0, ..Limits::default() };
+        let error = build("kitsune-115", Arithmetic::Reference, limits).err().unwrap();
+        assert_eq!(error.to_string(), "channels_per_slot = 0: expected 1 to 262144");
+    }
+}

@@ -1,0 +1,89 @@
+//! The seeded hash of stream keys: folded multiplication of 64-bit words.
+
+/// Number of slots into which shard keys are hashed: the unit that moves between replicas.
+pub(crate) const SLOTS: usize = 4096;
+
+/// Hashes keys of 64-bit words. Equal seeds give equal hashes on every machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hasher {
+    keys: [u64; 3],
+}
+
+/// The slot of a shard key's hash: its top 12 bits.
+pub(crate) fn slot(hash: u64) -> usize {
+    (hash >> 52) as usize
+}
+
+/// Both halves of the 128-bit product, mixed.
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// SplitMix64: the next of a sequence of well-mixed words.
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+impl Hasher {
+    /// A hasher of this seed.
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut state = seed;
+        Self { keys: [0; 3].map(|_: u64| split_mix(&mut state) | 1) }
+    }
+
+    /// The hash of three words.
+    #[inline]
+    pub(crate) fn three(&self, [a, b, c]: [u64; 3]) -> u64 {
+        let [k0, k1, k2] = self.keys;
+        let h = fold(a ^ k0, b ^ k1);
+        fold(h ^ c, k2)
+    }
+
+    /// The hash of five words.
+    #[inline]
+    pub(crate) fn five(&self, [a, b, c, d, e]: [u64; 5]) -> u64 {
+        let [k0, k1, k2] = self.keys;
+        let h = fold(a ^ k0, b ^ k1).wrapping_add(fold(c ^ k1, d ^ k2).rotate_left(29));
+        fold(fold(h ^ e, k2) ^ k0, k1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_of_consecutive_addresses_are_even() {
+        let hasher = Hasher::new(1234);
+        let mut counts = [0u32; SLOTS];
+        for address in 0..SLOTS as u64 * 64 {
+            counts[slot(hasher.three([0, address, 2]))] += 1;
+        }
+        // Poisson with mean 64: five standard deviations on either side hold every slot.
+        assert!(counts.iter().all(|c| (24..=110).contains(c)), "{:?}", counts.iter().max());
+    }
+
+    #[test]
+    fn one_bit_of_input_flips_half_of_the_output() {
+        let hasher = Hasher::new(7);
+        let key = [0, 0x0a00_0001, 0, 0x0a00_0002, 0x1234_5678];
+        let mut flips = 0;
+        for bit in 0..320 {
+            let mut other = key;
+            other[bit / 64] ^= 1 << (bit % 64);
+            flips += (hasher.five(key) ^ hasher.five(other)).count_ones();
+        }
+        assert!((29..=35).contains(&(flips / 320)), "{}", flips / 320);
+    }
+
+    #[test]
+    fn sides_of_a_pair_are_not_interchangeable() {
+        let hasher = Hasher::new(7);
+        assert_ne!(hasher.five([1, 2, 3, 4, 0]), hasher.five([3, 4, 1, 2, 0]));
+        assert_ne!(hasher.three([1, 2, 0]), hasher.three([2, 1, 0]));
+    }
+}

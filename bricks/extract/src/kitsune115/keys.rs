@@ -1,0 +1,228 @@
+//! The identities by which a packet's streams are found (kitsune-115.md §1).
+//!
+//! Keys are typed words, never text: nothing collides by concatenation, and 1.2.3.4 is not ::ffff:1.2.3.4.
+
+use legonf_core::{Encapsulation, Headers, Layer, Mac, Network, Transport};
+use std::net::IpAddr;
+
+/// Key of a table by source address: the address, and whatever else identifies the source.
+pub(crate) type SourceKey = [u64; 3];
+
+/// Key of a table by pair: both addresses, their kinds and ports.
+pub(crate) type PairKey = [u64; 5];
+
+/// An address of any kind. `kind` 0 is none, 1 Ethernet, 2 IPv4, 3 IPv6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Address {
+    kind: u8,
+    high: u64,
+    low: u64,
+}
+
+impl From<Mac> for Address {
+    #[inline]
+    fn from(mac: Mac) -> Self {
+        let [a, b, c, d, e, f] = mac.0;
+        Self { kind: 1, high: 0, low: u64::from_be_bytes([0, 0, a, b, c, d, e, f]) }
+    }
+}
+
+impl From<IpAddr> for Address {
+    #[inline]
+    fn from(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(v4) => Self { kind: 2, high: 0, low: u64::from(v4.to_bits()) },
+            IpAddr::V6(v6) => {
+                let bits = v6.to_bits();
+                Self { kind: 3, high: (bits >> 64) as u64, low: bits as u64 }
+            }
+        }
+    }
+}
+
+/// What takes the place of the ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ports {
+    #[default]
+    None,
+    Numbers(u16, u16),
+    Arp,
+    Icmp,
+}
+
+impl Ports {
+    /// A tag that tells the kinds apart, and the two numbers.
+    #[inline]
+    fn parts(self) -> (u64, u16, u16) {
+        match self {
+            Self::None => (0, 0, 0),
+            Self::Numbers(p, q) => (1, p, q),
+            Self::Arp => (2, 0, 0),
+            Self::Icmp => (3, 0, 0),
+        }
+    }
+}
+
+/// The direction of a packet within its unordered pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flow {
+    /// Which of the two directed streams the packet belongs to.
+    pub(crate) own: u8,
+    /// The opposite stream; the same one where both ends are equal.
+    pub(crate) other: u8,
+}
+
+/// Every key of one packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PacketKeys {
+    /// MI: source MAC and source address.
+    pub(crate) identity: SourceKey,
+    /// H: source address.
+    pub(crate) source: SourceKey,
+    /// HH: the unordered pair of addresses, and which direction this is.
+    pub(crate) channel: PairKey,
+    pub(crate) channel_flow: Flow,
+    /// HpHp: the unordered pair of sockets, and which direction this is.
+    pub(crate) socket: PairKey,
+    pub(crate) socket_flow: Flow,
+    /// The unordered pair of hosts to whose slot the socket belongs: the channel, or for ARP the MACs.
+    pub(crate) socket_shard: PairKey,
+}
+
+impl PacketKeys {
+    /// The keys of a packet. One without any identity gets the empty addresses: a stream of its own kind.
+    #[inline]
+    pub(crate) fn of(headers: &Headers) -> Self {
+        let macs = headers.link.map_or_else(Default::default, |l| (l.src.into(), l.dst.into()));
+        let (src, dst, ports) = ends(&headers.outer, headers, macs);
+        let (channel, channel_flow) = pair((src, 0), (dst, 0), 0);
+        let (tag, p, q) = ports.parts();
+        let (from, to) = if ports == Ports::Arp { macs } else { (src, dst) };
+        let (socket, socket_flow) = pair((from, p), (to, q), tag);
+        let socket_shard = if ports == Ports::Arp { pair((from, 0), (to, 0), 0).0 } else { channel };
+        Self {
+            identity: [
+                src.high,
+                src.low,
+                u64::from(src.kind) | u64::from(macs.0.kind) << 8 | macs.0.low << 16,
+            ],
+            source: [src.high, src.low, u64::from(src.kind)],
+            channel,
+            channel_flow,
+            socket,
+            socket_flow,
+            socket_shard,
+        }
+    }
+}
+
+/// Source, destination and ports: of the outer network layer, or the MACs where that has no addresses.
+#[inline]
+fn ends(outer: &Layer, headers: &Headers, macs: (Address, Address)) -> (Address, Address, Ports) {
+    match (outer.src, outer.dst) {
+        (Some(src), Some(dst)) => (src.into(), dst.into(), ports(outer, headers)),
+        _ => (macs.0, macs.1, Ports::None),
+    }
+}
+
+/// The ports of the outer layer. An ICMP error takes those of the TCP or UDP packet that it quotes.
+#[inline]
+fn ports(outer: &Layer, headers: &Headers) -> Ports {
+    if let Some((p, q)) = outer.ports {
+        return Ports::Numbers(p, q);
+    }
+    if outer.network == Network::Arp {
+        return Ports::Arp;
+    }
+    let quoted = headers.inner.filter(|inner| inner.by == Encapsulation::Quoted).and_then(|i| i.layer.ports);
+    match (outer.transport, quoted) {
+        (Transport::Icmp(_) | Transport::Icmpv6(_), Some((p, q))) => Ports::Numbers(p, q),
+        (Transport::Icmp(_), None) => Ports::Icmp,
+        _ => Ports::None,
+    }
+}
+
+/// The key of an unordered pair of sockets, and which direction `from` → `to` is.
+#[inline]
+fn pair(from: (Address, u16), to: (Address, u16), tag: u64) -> (PairKey, Flow) {
+    let swapped = to < from;
+    let (a, b) = if swapped { (to, from) } else { (from, to) };
+    let kinds = u64::from(a.0.kind) | u64::from(b.0.kind) << 4 | tag << 8;
+    let meta = kinds | u64::from(a.1) << 16 | u64::from(b.1) << 32;
+    let own = u8::from(swapped);
+    let other = if a == b { own } else { 1 - own };
+    ([a.0.high, a.0.low, b.0.high, b.0.low, meta], Flow { own, other })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use legonf_core::{Icmp, Inner, Link};
+
+    fn packet(src: &str, dst: &str, transport: Transport, ports: Option<(u16, u16)>) -> Headers {
+        let (src, dst) = (Some(src.parse().unwrap()), Some(dst.parse().unwrap()));
+        let outer = Layer { network: Network::Ipv4, src, dst, transport, ports, ..Layer::default() };
+        let link = Link { src: Mac([2; 6]), dst: Mac([4; 6]), ..Link::default() };
+        Headers { link: Some(link), outer, ..Headers::default() }
+    }
+
+    #[test]
+    fn both_directions_share_a_record() {
+        let there = PacketKeys::of(&packet("10.0.0.1", "10.0.0.2", Transport::Tcp, Some((1443, 80))));
+        let back = PacketKeys::of(&packet("10.0.0.2", "10.0.0.1", Transport::Tcp, Some((80, 1443))));
+        assert_eq!((there.channel, there.socket), (back.channel, back.socket));
+        assert_eq!(
+            (there.socket_flow.own, there.socket_flow.other),
+            (back.socket_flow.other, back.socket_flow.own)
+        );
+        let crossed = PacketKeys::of(&packet("10.0.0.2", "10.0.0.1", Transport::Tcp, Some((1443, 80))));
+        assert_ne!(there.socket, crossed.socket);
+    }
+
+    #[test]
+    fn a_stream_with_itself_is_its_own_reverse() {
+        let keys = PacketKeys::of(&packet("10.0.0.1", "10.0.0.1", Transport::Udp, Some((5, 6))));
+        assert_eq!(keys.channel_flow.own, keys.channel_flow.other);
+        assert_ne!(keys.socket_flow.own, keys.socket_flow.other);
+        let none = PacketKeys::of(&Headers::default());
+        assert_eq!((none.channel, none.channel_flow.other), ([0; 5], 0));
+    }
+
+    #[test]
+    fn kinds_never_collide() {
+        let v4 = PacketKeys::of(&packet("1.2.3.4", "1.2.3.4", Transport::None, None));
+        let v6 = PacketKeys::of(&packet("::ffff:1.2.3.4", "::ffff:1.2.3.4", Transport::None, None));
+        let low = PacketKeys::of(&packet("::102:304", "::102:304", Transport::None, None));
+        assert!(v4.source != v6.source && v4.source != low.source && v4.channel != low.channel);
+        let zero_ports = PacketKeys::of(&packet("1.2.3.4", "1.2.3.4", Transport::Tcp, Some((0, 0))));
+        let icmp = PacketKeys::of(&packet("1.2.3.4", "1.2.3.4", Transport::Icmp(Icmp::default()), None));
+        assert!(
+            v4.socket != zero_ports.socket && zero_ports.socket != icmp.socket && v4.socket != icmp.socket
+        );
+    }
+
+    #[test]
+    fn an_icmp_error_takes_the_quoted_ports() {
+        let mut error = packet("10.0.0.9", "10.0.0.1", Transport::Icmp(Icmp { kind: 3, code: 1 }), None);
+        let layer = Layer { ports: Some((1000, 53)), ..Layer::default() };
+        error.inner = Some(Inner { by: Encapsulation::Quoted, layer });
+        let plain = packet("10.0.0.9", "10.0.0.1", Transport::Udp, Some((1000, 53)));
+        assert_eq!(PacketKeys::of(&error).socket, PacketKeys::of(&plain).socket);
+        error.inner = Some(Inner { by: Encapsulation::IpInIp, layer });
+        assert_ne!(PacketKeys::of(&error).socket, PacketKeys::of(&plain).socket);
+    }
+
+    #[test]
+    fn arp_is_between_macs_and_sharded_so() {
+        let mut arp = packet("10.0.0.1", "10.0.0.2", Transport::None, None);
+        let ip = PacketKeys::of(&arp);
+        arp.outer.network = Network::Arp;
+        let keys = PacketKeys::of(&arp);
+        assert_eq!(keys.channel, ip.channel);
+        assert_eq!((keys.socket[1], keys.socket[3]), (0x0202_0202_0202, 0x0404_0404_0404));
+        arp.outer = Layer::default();
+        let bare = PacketKeys::of(&arp);
+        assert_eq!((bare.channel, bare.socket_shard), (keys.socket_shard, keys.socket_shard));
+        assert_ne!(bare.socket, keys.socket);
+    }
+}

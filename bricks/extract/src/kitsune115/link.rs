@@ -1,0 +1,98 @@
+//! A channel with the times between its packets: a record of HH and HH_jit.
+
+use super::Rules;
+use super::channel::Channel;
+use super::keys::{Flow, PairKey};
+use super::source::advance;
+use super::sums::{self, Sums};
+use crate::damp::{Factor, Factors};
+use crate::hash::Hasher;
+use crate::table::Record;
+
+/// Two hosts' channel and the jitter of either direction.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Link {
+    pub(crate) channel: Channel,
+    jitter: [Sums; 2],
+    /// Time to which each direction's jitter sums are decayed: that of its latest packet.
+    jitter_time: [f64; 2],
+}
+
+/// What one packet contributes to its direction's jitter.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Jitter {
+    /// Seconds since the direction's packet before.
+    pub(crate) interval: f64,
+    /// Decay of the direction's jitter sums.
+    pub(crate) decay: Factor,
+}
+
+impl Link {
+    /// An empty link, first seen at `time`. A direction that has not sent counts as last seen at the epoch, so
+    /// that its first interval is the epoch time itself; the clean variant makes it 0.
+    pub(crate) fn new(key: &PairKey, time: f64) -> Self {
+        Self { channel: Channel::new(key, time), jitter: [[0.0; 15]; 2], jitter_time: [0.0; 2] }
+    }
+
+    /// Notes a packet's time in the jitter clock. Comes before the channel's own tick.
+    #[inline]
+    pub(crate) fn tick(&mut self, flow: Flow, time: f64, rules: Rules, factors: &mut Factors) -> Jitter {
+        let own = flow.own as usize & 1;
+        let first = !self.channel.has_seen(own);
+        if first && rules.clean {
+            self.jitter_time[own] = time;
+        }
+        let gap = advance(&mut self.jitter_time[own], time);
+        let decay = if first || rules.fast { Factor::ONE } else { factors.push(gap) };
+        Jitter { interval: gap.max(0.0), decay }
+    }
+
+    /// Adds an interval; returns the direction's jitter sums.
+    #[inline(always)]
+    pub(crate) fn insert(&mut self, flow: Flow, jitter: &Jitter, factors: &Factors) -> &Sums {
+        let own = &mut self.jitter[flow.own as usize & 1];
+        sums::insert(own, factors.get(jitter.decay), jitter.interval);
+        own
+    }
+
+    /// Adds an interval with the channel's own factor, which decays both directions.
+    #[inline(always)]
+    pub(crate) fn insert_fast(
+        &mut self,
+        flow: Flow,
+        interval: f64,
+        channel: Factor,
+        factors: &Factors,
+    ) -> &Sums {
+        let (own, other) = (flow.own as usize & 1, flow.other as usize & 1);
+        if own != other {
+            sums::decay(&mut self.jitter[other], factors.get(channel));
+        }
+        sums::insert(&mut self.jitter[own], factors.get(channel), interval);
+        &self.jitter[own]
+    }
+}
+
+impl Record for Link {
+    type Key = PairKey;
+
+    #[inline]
+    fn key(&self) -> &PairKey {
+        self.channel.key()
+    }
+
+    fn hash(key: &PairKey, hasher: &Hasher) -> u64 {
+        hasher.five(*key)
+    }
+
+    fn expiry(&self) -> i64 {
+        self.channel.expiry()
+    }
+
+    #[inline]
+    fn touch(&self) -> u64 {
+        let [a, b] = &self.jitter;
+        self.channel.touch().wrapping_add((a[0] + a[8] + b[1] + b[9]).to_bits())
+    }
+}

@@ -1,0 +1,146 @@
+//! The 115 features of Kitsune's published data set, `kitsune-115` (kitsune-115.md), and `kitsune-115-clean`.
+//!
+//! Five groups of streams are damped at five rates λ: **MI** (source MAC and address), **H** (source address),
+//! **HH** (source to destination address), **HH_jit** (the times between packets of HH) and **HpHp** (source to
+//! destination socket; ARP: MAC to MAC). MI, H and HH_jit give weight, mean and variance; HH and HpHp also
+//! compare the two directions.
+//!
+//! # Oddities of `kitsune-115`, and what `kitsune-115-clean` does
+//!
+//! | `kitsune-115` | `kitsune-115-clean` |
+//! |---|---|
+//! | A direction's first packet has the time since the epoch (about 1.5e9 s) as its jitter value. | It has 0. |
+//! | The sum of residual products S decays unevenly: an even packet of the channel (counted from 0) multiplies it by 2^(-λ·g) twice, where g is the gap to the packet before; an odd one once by 2^(-λ·g'), where g' is the gap to the odd packet before. | Every packet multiplies S by 2^(-λ·g) once, g being the gap by which both directions' sums decay. |
+//!
+//! # Where the published definition has no answer
+//!
+//! A packet without addresses has its MACs for addresses; one without a link layer, too, has empty ones, so it
+//! still gets a row. A gap of zero or less does not decay; it counts for parity. A stream whose weight has
+//! decayed to exactly 0 has mean and variance 0. No input gives NaN or infinity: own weights are at least 1.
+//!
+//! # Fast arithmetic
+//!
+//! One factor per channel and packet damps the sums, the jitter, the residual and S; means multiply by a
+//! reciprocal. Against the reference, on captures whose time does not run backwards:
+//!
+//! - weight, mean and magnitude differ by at most 1e-12 of their value (jitter's mean: of the largest interval),
+//! - var and radius by at most 1e-12 of the mean square (own plus opposite), std by at most the root of that,
+//! - cov by at most 1e-12 of the mean square,
+//! - pcc by at most 1e-9 where both standard deviations exceed 1e-3 of the root mean square.
+//!
+//! Elsewhere variance is the rounding noise of a constant-size stream, and pcc is noise divided by noise.
+
+mod channel;
+mod keys;
+mod link;
+mod run;
+mod schema;
+mod source;
+mod statistics;
+mod sums;
+
+use crate::hash::Hasher;
+use crate::table::Table;
+use crate::{Arithmetic, Extractor, Limits};
+use channel::Channel;
+use legonf_core::{Headers, Rows, Schema};
+use link::Link;
+use run::Run;
+use schema::WIDTH;
+pub(crate) use schema::schema;
+use source::Source;
+
+/// Which definition of the features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// As published.
+    Published,
+    /// With the oddities mended.
+    Clean,
+}
+
+impl Variant {
+    /// Name of the schema.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Published => "kitsune-115",
+            Self::Clean => "kitsune-115-clean",
+        }
+    }
+}
+
+/// Which rules the streams follow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Those of [`Variant::Clean`].
+    pub(crate) clean: bool,
+    /// Those of [`Arithmetic::Fast`].
+    pub(crate) fast: bool,
+}
+
+/// Every stream.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) identities: Table<Source>,
+    pub(crate) sources: Table<Source>,
+    pub(crate) links: Table<Link>,
+    pub(crate) sockets: Table<Channel>,
+}
+
+/// The extractor of both variants.
+#[derive(Debug)]
+pub(crate) struct Kitsune115 {
+    schema: Schema,
+    limits: Limits,
+    tables: Tables,
+    run: Run,
+}
+
+impl Kitsune115 {
+    /// An extractor without any stream.
+    pub(crate) fn new(variant: Variant, arithmetic: Arithmetic, limits: &Limits) -> Self {
+        let hasher = Hasher::new(limits.seed);
+        let tables = Tables {
+            identities: Table::new(limits.sources_per_slot, hasher),
+            sources: Table::new(limits.sources_per_slot, hasher),
+            links: Table::new(limits.channels_per_slot, hasher),
+            sockets: Table::new(limits.sockets_per_slot, hasher),
+        };
+        let run = Run::new(variant, arithmetic, hasher);
+        Self { schema: schema(variant), limits: *limits, tables, run }
+    }
+}
+
+impl Extractor for Kitsune115 {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn extract(&mut self, headers: &[Headers], rows: &mut Rows) {
+        rows.reset(headers.len(), WIDTH);
+        let rows = rows.as_mut_slice().chunks_mut(run::LENGTH * WIDTH);
+        for (headers, rows) in headers.chunks(run::LENGTH).zip(rows) {
+            self.run.extract(&mut self.tables, headers, rows);
+        }
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("evicted-MI", self.tables.identities.evictions()),
+            ("evicted-H", self.tables.sources.evictions()),
+            ("evicted-HH", self.tables.links.evictions()),
+            ("evicted-HpHp", self.tables.sockets.evictions()),
+        ]
+    }
+
+    fn state_bytes(&self) -> usize {
+        let Tables { identities, sources, links, sockets } = &self.tables;
+        identities.bytes() + sources.bytes() + links.bytes() + sockets.bytes()
+    }
+
+    fn max_state_bytes(&self) -> usize {
+        2 * Table::<Source>::max_bytes(self.limits.sources_per_slot)
+            + Table::<Link>::max_bytes(self.limits.channels_per_slot)
+            + Table::<Channel>::max_bytes(self.limits.sockets_per_slot)
+    }
+}

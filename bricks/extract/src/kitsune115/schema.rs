@@ -1,0 +1,70 @@
+//! Names, groups and units of the 115 columns (kitsune-115.md §2).
+
+use super::Variant;
+use crate::damp::LAMBDAS;
+use legonf_core::{Feature, Schema, Unit};
+
+/// Number of columns.
+pub(crate) const WIDTH: usize = 115;
+
+const SINGLE: [&str; 3] = ["weight", "mean", "var"];
+const PAIR: [&str; 7] = ["weight", "mean", "std", "magnitude", "radius", "cov", "pcc"];
+const BLOCKS: [(&str, &[&str]); 5] =
+    [("MI", &SINGLE), ("H", &SINGLE), ("HH", &PAIR), ("HH_jit", &SINGLE), ("HpHp", &PAIR)];
+
+/// The schema of a variant: `kitsune-115` or `kitsune-115-clean`.
+pub(crate) fn schema(variant: Variant) -> Schema {
+    let blocks = BLOCKS.iter().flat_map(|(group, statistics)| {
+        LAMBDAS.iter().flat_map(move |&decay| statistics.iter().map(move |s| feature(group, decay, s)))
+    });
+    Schema { name: variant.name().into(), features: blocks.collect() }
+}
+
+fn feature(group: &str, decay: f64, statistic: &str) -> Feature {
+    let name = format!("{group}_L{decay}_{statistic}");
+    let unit = unit(group == "HH_jit", statistic);
+    Feature { name, group: group.into(), statistic: statistic.into(), unit, decay: Some(decay) }
+}
+
+fn unit(jitter: bool, statistic: &str) -> Unit {
+    match (statistic, jitter) {
+        ("weight", _) => Unit::Packets,
+        ("mean", true) => Unit::Seconds,
+        ("var", true) => Unit::SecondsSquared,
+        ("mean" | "std" | "magnitude", _) => Unit::Bytes,
+        ("pcc", _) => Unit::One,
+        _ => Unit::BytesSquared,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn columns_are_in_the_published_order() {
+        let schema = schema(Variant::Published);
+        let at = |i: usize| schema.features[i].name.as_str();
+        assert_eq!((at(0), at(14), at(15)), ("MI_L5_weight", "MI_L0.01_var", "H_L5_weight"));
+        assert_eq!((at(35), at(65), at(79)), ("HH_L5_cov", "HH_jit_L5_weight", "HH_jit_L0.01_var"));
+        assert_eq!((at(80), at(107), at(114)), ("HpHp_L5_weight", "HpHp_L0.1_pcc", "HpHp_L0.01_pcc"));
+        let names: HashSet<_> = schema.features.iter().map(|f| &f.name).collect();
+        assert_eq!((schema.len(), names.len()), (WIDTH, WIDTH));
+    }
+
+    #[test]
+    fn the_variants_differ_in_name_and_hash() {
+        let (published, clean) = (schema(Variant::Published), schema(Variant::Clean));
+        assert_eq!(published.features, clean.features);
+        assert_ne!(published.hash(), clean.hash());
+    }
+
+    #[test]
+    fn jitter_is_in_seconds_and_radius_in_squares() {
+        let schema = schema(Variant::Published);
+        let unit = |name: &str| schema.features.iter().find(|f| f.name == name).unwrap().unit;
+        assert_eq!((unit("HH_jit_L1_mean"), unit("HH_jit_L1_var")), (Unit::Seconds, Unit::SecondsSquared));
+        assert_eq!((unit("HpHp_L1_radius"), unit("MI_L1_mean")), (Unit::BytesSquared, Unit::Bytes));
+    }
+}
