@@ -1,0 +1,88 @@
+//! The autoencoder brick: KitNET's ensemble and output layer over mapped features.
+
+use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, State};
+use legonf_models::kitnet::{KitNet, Scratch};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Name of the kind.
+const KIND: &str = "autoencoder";
+
+/// Configuration of [`Autoencoder`]: it has no option, everything is in the model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoencoderConfig {}
+
+/// Runs a KitNET: the errors of its ensemble and the anomaly score (LEGO Table I, "unsupervised network").
+#[derive(Clone, Debug)]
+pub struct Autoencoder {
+    model: Arc<KitNet>,
+    scratch: Scratch,
+}
+
+impl Autoencoder {
+    /// Name of the kind in the catalogue and in graph files.
+    pub const KIND: &'static str = KIND;
+
+    /// What the graph needs to know of the brick.
+    pub const DESCRIPTOR: Descriptor = Descriptor {
+        kind: KIND,
+        title: "unsupervised network",
+        reads: Columns::of(&[Column::Mapped]),
+        writes: Columns::of(&[Column::Errors, Column::Scores]),
+        state: State::Stateless,
+    };
+
+    /// A brick that runs `model`.
+    pub fn new(AutoencoderConfig {}: AutoencoderConfig, model: Arc<KitNet>) -> Self {
+        Self { model, scratch: Scratch::default() }
+    }
+}
+
+impl Brick for Autoencoder {
+    fn descriptor(&self) -> Descriptor {
+        Self::DESCRIPTOR
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        if !batch.mapped.is_empty() && batch.mapped.width() != self.model.mapped_width() {
+            let (given, expected) = (batch.mapped.width(), self.model.mapped_width());
+            let reason = format!("rows of {given} mapped features for a model of {expected}");
+            return Err(BrickError { brick: KIND, reason });
+        }
+        self.model.score_rows(&batch.mapped, &mut self.scratch, &mut batch.errors, &mut batch.scores);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{batch, model};
+    use crate::{FeatureMapping, FeatureMappingConfig};
+
+    #[test]
+    fn scores_are_those_of_the_model() {
+        let mut batch = batch(21);
+        FeatureMapping::new(FeatureMappingConfig {}, model()).process(&mut batch).unwrap();
+        Autoencoder::new(AutoencoderConfig {}, model()).process(&mut batch).unwrap();
+        let expected: Vec<f64> = batch.features.iter().map(|row| model().score(row)).collect();
+        assert_eq!(batch.scores, expected);
+        assert_eq!((batch.errors.len(), batch.errors.width()), (21, model().ensemble().len()));
+    }
+
+    #[test]
+    fn an_empty_batch_gives_no_score() {
+        let mut batch = Batch::default();
+        Autoencoder::new(AutoencoderConfig {}, model()).process(&mut batch).unwrap();
+        assert!(batch.scores.is_empty() && batch.errors.is_empty());
+    }
+
+    #[test]
+    fn rows_of_another_width_are_a_fault() {
+        let mut batch = Batch::default();
+        batch.mapped.reset(2, 1);
+        let fault = Autoencoder::new(AutoencoderConfig {}, model()).process(&mut batch).unwrap_err();
+        assert!(fault.to_string().starts_with("autoencoder: rows of 1 mapped"), "{fault}");
+    }
+}

@@ -1,0 +1,72 @@
+//! In steady state the bricks of KitNET allocate nothing for a batch.
+#![allow(clippy::unwrap_used)]
+// The counting allocator below needs it.
+#![allow(unsafe_code)]
+
+use legonf_core::{BATCH, Batch, Brick};
+use legonf_infer::{Autoencoder, AutoencoderConfig, FeatureMapping, FeatureMappingConfig};
+use legonf_models::kitnet::KitNet;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// The system's allocator, counting the allocations of each thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on to the system's allocator unchanged; the counter does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::realloc`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn model() -> Arc<KitNet> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/synth-mini/kitsune-py-100.model.json");
+    Arc::new(KitNet::from_reference_json(&std::fs::read_to_string(path).unwrap()).unwrap().0)
+}
+
+/// One batch as the runtime gives it: cleared, then filled with `rows` rows of features.
+fn process(batch: &mut Batch, rows: usize, bricks: &mut [&mut dyn Brick]) {
+    batch.clear();
+    batch.features.reset(rows, 100);
+    for (i, cell) in batch.features.as_mut_slice().iter_mut().enumerate() {
+        *cell = (i % 97) as f64;
+    }
+    bricks.iter_mut().for_each(|brick| brick.process(batch).unwrap());
+}
+
+#[test]
+fn bricks_allocate_nothing_in_steady_state() {
+    let mut mapping = FeatureMapping::new(FeatureMappingConfig {}, model());
+    let mut network = Autoencoder::new(AutoencoderConfig {}, model());
+    let mut bricks: [&mut dyn Brick; 2] = [&mut mapping, &mut network];
+    let mut batch = Batch::default();
+    process(&mut batch, BATCH, &mut bricks);
+    let before = ALLOCATIONS.get();
+    assert!(before > 0, "the counter counts");
+    for rows in [BATCH, 1, 7, 0, 200, BATCH] {
+        process(&mut batch, rows, &mut bricks);
+        assert_eq!(batch.scores.len(), rows);
+    }
+    assert_eq!(ALLOCATIONS.get(), before);
+}

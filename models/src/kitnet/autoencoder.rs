@@ -1,0 +1,181 @@
+//! One trained autoencoder with tied weights (Kitsune §IV-D).
+
+use super::mt19937::Mt19937;
+use super::sigmoid::sigmoid;
+
+/// A part of a model that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct Defect {
+    /// The part, such as `ensemble[3].weights`.
+    pub key: String,
+    /// What is wrong with it, in one line.
+    pub reason: String,
+}
+
+impl Defect {
+    /// A defect of the part `key`.
+    pub fn new(key: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { key: key.into(), reason: reason.into() }
+    }
+
+    /// The same defect of a part within `outer`.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        Self { key: format!("{outer}.{}", self.key), ..self }
+    }
+}
+
+/// An autoencoder: `z = σ(σ(x̂W + b)Wᵀ + c)` over inputs normalised by the extremes seen in training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Autoencoder {
+    /// W: visible × hidden, row after row.
+    pub weights: Vec<f64>,
+    /// b: one for each hidden unit.
+    pub hidden_bias: Vec<f64>,
+    /// c: one for each visible unit.
+    pub visible_bias: Vec<f64>,
+    /// The smallest value of each input in training.
+    pub norm_min: Vec<f64>,
+    /// The largest value of each input in training.
+    pub norm_max: Vec<f64>,
+}
+
+impl Autoencoder {
+    /// Number of inputs.
+    pub fn visible(&self) -> usize {
+        self.visible_bias.len()
+    }
+
+    /// Number of hidden units.
+    pub fn hidden(&self) -> usize {
+        self.hidden_bias.len()
+    }
+
+    /// Untrained: weights uniform in ±1/visible from `seed`, biases 0, no extremes seen.
+    pub(crate) fn untrained(visible: usize, hidden_ratio: f64, seed: u32) -> Self {
+        let hidden = hidden_units(visible, hidden_ratio);
+        let bound = 1.0 / visible as f64;
+        let mut random = Mt19937::new(seed);
+        Self {
+            weights: (0..visible * hidden).map(|_| random.uniform(-bound, bound)).collect(),
+            hidden_bias: vec![0.0; hidden],
+            visible_bias: vec![0.0; visible],
+            norm_min: vec![f64::INFINITY; visible],
+            norm_max: vec![f64::NEG_INFINITY; visible],
+        }
+    }
+
+    /// Checks shapes, finiteness and that no minimum lies above its maximum.
+    ///
+    /// # Errors
+    /// Names the first part that is wrong.
+    pub fn validate(&self) -> Result<(), Defect> {
+        self.check_shape()?;
+        for (key, values) in self.parts() {
+            if let Some(i) = values.iter().position(|v| !v.is_finite()) {
+                return Err(Defect::new(
+                    format!("{key}[{i}]"),
+                    format!("{} is not a finite number", values[i]),
+                ));
+            }
+        }
+        match self.norm_min.iter().zip(&self.norm_max).position(|(min, max)| min > max) {
+            Some(i) => Err(Defect::new(format!("norm_min[{i}]"), "lies above norm_max")),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the lengths of all parts against the numbers of units.
+    pub(crate) fn check_shape(&self) -> Result<(), Defect> {
+        let (visible, hidden) = (self.visible(), self.hidden());
+        if visible == 0 || hidden == 0 {
+            return Err(Defect::new("visible_bias", "an autoencoder needs visible and hidden units"));
+        }
+        let lens = [visible * hidden, hidden, visible, visible, visible];
+        for ((key, values), len) in self.parts().into_iter().zip(lens) {
+            if values.len() != len {
+                return Err(Defect::new(key, format!("expected {len} values, found {}", values.len())));
+            }
+        }
+        Ok(())
+    }
+
+    fn parts(&self) -> [(&'static str, &[f64]); 5] {
+        [
+            ("weights", &self.weights),
+            ("hidden_bias", &self.hidden_bias),
+            ("visible_bias", &self.visible_bias),
+            ("norm_min", &self.norm_min),
+            ("norm_max", &self.norm_max),
+        ]
+    }
+
+    /// Divisor of the normalisation of input `v`; above 0 even for an input that never varied.
+    pub(crate) fn range(&self, v: usize) -> f64 {
+        self.norm_max[v] - self.norm_min[v] + 1e-16
+    }
+
+    /// Factor that makes a sum over the inputs a mean.
+    pub(crate) fn mean_factor(&self) -> f64 {
+        1.0 / self.visible() as f64
+    }
+
+    /// Normalised inputs and their reconstruction for one row, with the bits of the batch kernel.
+    pub(crate) fn reconstruct(&self, inputs: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let (visible, hidden) = (self.visible(), self.hidden());
+        let weight = |v: usize, h: usize| self.weights[v * hidden + h];
+        let x: Vec<f64> = (0..visible).map(|v| (inputs[v] - self.norm_min[v]) / self.range(v)).collect();
+        let sum = |bias, terms: &mut dyn Iterator<Item = (f64, f64)>| {
+            sigmoid(terms.fold(bias, |sum: f64, (w, x): (f64, f64)| w.mul_add(x, sum)))
+        };
+        let y: Vec<f64> = (0..hidden)
+            .map(|h| sum(self.hidden_bias[h], &mut x.iter().enumerate().map(|(v, x)| (weight(v, h), *x))))
+            .collect();
+        let z = (0..visible)
+            .map(|v| sum(self.visible_bias[v], &mut y.iter().enumerate().map(|(h, y)| (weight(v, h), *y))))
+            .collect();
+        (x, z)
+    }
+
+    /// The RMSE between normalised inputs and their reconstruction, with the bits of the batch kernel.
+    pub(crate) fn rmse(&self, x: &[f64], z: &[f64]) -> f64 {
+        let sum = x.iter().zip(z).fold(0.0, |sum, (x, z)| {
+            let deviation: f64 = x - z;
+            deviation.mul_add(deviation, sum)
+        });
+        (sum * self.mean_factor()).sqrt()
+    }
+}
+
+/// Hidden units of an autoencoder: the ratio of the visible ones, rounded up.
+fn hidden_units(visible: usize, ratio: f64) -> usize {
+    ((visible as f64 * ratio).ceil() as usize).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn untrained_weights_follow_the_seed() {
+        let net = Autoencoder::untrained(10, 0.75, 1234);
+        assert_eq!((net.visible(), net.hidden(), net.weights.len()), (10, 8, 80));
+        // numpy.random.RandomState(1234).uniform(-0.1, 0.1)
+        assert_eq!(net.weights[0], -0.1 + 0.2 * 0.191_519_450_378_892_3);
+        assert!(net.weights.iter().all(|w| w.abs() <= 0.1));
+    }
+
+    #[test]
+    fn defects_are_named() {
+        let mut net = Autoencoder::untrained(3, 0.75, 1);
+        assert_eq!(net.validate().unwrap_err().key, "norm_min[0]");
+        net.norm_min = vec![0.0; 3];
+        net.norm_max = vec![1.0; 3];
+        assert_eq!(net.validate(), Ok(()));
+        net.weights[4] = f64::NAN;
+        assert_eq!(net.validate().unwrap_err().to_string(), "weights[4]: NaN is not a finite number");
+        net.weights.pop();
+        assert_eq!(net.validate().unwrap_err().key, "weights");
+    }
+}

@@ -1,0 +1,330 @@
+//! Online gradient descent over a group of autoencoders that are trained side by side.
+//!
+//! Units of all autoencoders lie in flat arrays, each autoencoder padded to whole groups of [`GROUP`], and
+//! weights are kept in both orientations, so that every inner loop runs over whole groups. Padding is held
+//! at zero by masks and changes no bit of any other value.
+
+use super::Autoencoder;
+use super::sigmoid::sigmoid_in_place;
+
+/// Values that one step of an inner loop covers.
+const GROUP: usize = 4;
+type Group = [f64; GROUP];
+
+/// Where one autoencoder lies in the flat arrays, in groups.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    visible: usize,
+    hidden: usize,
+    /// First group of its visible units, and how many groups.
+    visible_groups: (usize, usize),
+    /// First group of its hidden units, and how many groups.
+    hidden_groups: (usize, usize),
+    /// First group of its weights, one row of hidden groups for each visible unit.
+    by_visible: usize,
+    /// First group of its transposed weights, one row of visible groups for each hidden unit.
+    by_hidden: usize,
+}
+
+/// Autoencoders in training.
+#[derive(Clone, Debug)]
+pub(crate) struct Learner {
+    rate: f64,
+    places: Vec<Place>,
+    /// Column of the input row for each visible unit; padding reads column 0 and is masked.
+    columns: Vec<usize>,
+    by_visible: Vec<Group>,
+    by_hidden: Vec<Group>,
+    hidden_bias: Vec<Group>,
+    visible_bias: Vec<Group>,
+    norm_min: Vec<Group>,
+    norm_max: Vec<Group>,
+    visible_mask: Vec<Group>,
+    hidden_mask: Vec<Group>,
+    x: Vec<Group>,
+    y: Vec<Group>,
+    /// Reconstruction, then deviation.
+    z: Vec<Group>,
+    /// Gradient at the hidden units.
+    g: Vec<Group>,
+}
+
+impl Learner {
+    /// Training continues from `autoencoders`; autoencoder `a` reads the columns `map[a]` of each row.
+    pub(crate) fn new(autoencoders: &[Autoencoder], map: &[Vec<usize>], rate: f64) -> Self {
+        let mut learner = Self {
+            rate,
+            places: Vec::new(),
+            columns: Vec::new(),
+            by_visible: Vec::new(),
+            by_hidden: Vec::new(),
+            hidden_bias: Vec::new(),
+            visible_bias: Vec::new(),
+            norm_min: Vec::new(),
+            norm_max: Vec::new(),
+            visible_mask: Vec::new(),
+            hidden_mask: Vec::new(),
+            x: Vec::new(),
+            y: Vec::new(),
+            z: Vec::new(),
+            g: Vec::new(),
+        };
+        for (autoencoder, columns) in autoencoders.iter().zip(map) {
+            learner.push(autoencoder, columns);
+        }
+        learner
+    }
+
+    fn push(&mut self, from: &Autoencoder, columns: &[usize]) {
+        let (visible, hidden) = (from.visible(), from.hidden());
+        self.places.push(Place {
+            visible,
+            hidden,
+            visible_groups: (self.x.len(), visible.div_ceil(GROUP)),
+            hidden_groups: (self.y.len(), hidden.div_ceil(GROUP)),
+            by_visible: self.by_visible.len(),
+            by_hidden: self.by_hidden.len(),
+        });
+        for row in from.weights.chunks_exact(hidden) {
+            extend(&mut self.by_visible, row.iter().copied());
+        }
+        for h in 0..hidden {
+            extend(&mut self.by_hidden, (0..visible).map(|v| from.weights[v * hidden + h]));
+        }
+        extend(&mut self.hidden_bias, from.hidden_bias.iter().copied());
+        extend(&mut self.visible_bias, from.visible_bias.iter().copied());
+        extend(&mut self.norm_min, from.norm_min.iter().copied());
+        extend(&mut self.norm_max, from.norm_max.iter().copied());
+        extend(&mut self.visible_mask, (0..visible).map(|_| 1.0));
+        extend(&mut self.hidden_mask, (0..hidden).map(|_| 1.0));
+        self.x.resize(self.visible_bias.len(), [0.0; GROUP]);
+        self.z.resize(self.visible_bias.len(), [0.0; GROUP]);
+        self.y.resize(self.hidden_bias.len(), [0.0; GROUP]);
+        self.g.resize(self.hidden_bias.len(), [0.0; GROUP]);
+        self.columns.extend(columns);
+        self.columns.resize(self.x.len() * GROUP, 0);
+    }
+
+    /// The autoencoders as trained so far.
+    pub(crate) fn autoencoders(&self) -> Vec<Autoencoder> {
+        self.places.iter().map(|place| self.autoencoder(place)).collect()
+    }
+
+    fn autoencoder(&self, place: &Place) -> Autoencoder {
+        let take =
+            |from: &[Group], start: usize, len: usize| from.as_flattened()[start * GROUP..][..len].to_vec();
+        let (visible, hidden) = (place.visible_groups.0, place.hidden_groups);
+        let row = |v: usize| take(&self.by_visible, place.by_visible + v * hidden.1, place.hidden);
+        Autoencoder {
+            weights: (0..place.visible).flat_map(row).collect(),
+            hidden_bias: take(&self.hidden_bias, hidden.0, place.hidden),
+            visible_bias: take(&self.visible_bias, visible, place.visible),
+            norm_min: take(&self.norm_min, visible, place.visible),
+            norm_max: take(&self.norm_max, visible, place.visible),
+        }
+    }
+}
+
+/// Appends values and fills the last group with zeros.
+fn extend(groups: &mut Vec<Group>, values: impl ExactSizeIterator<Item = f64>) {
+    let start = groups.len();
+    groups.resize(start + values.len().div_ceil(GROUP), [0.0; GROUP]);
+    for (to, value) in groups[start..].as_flattened_mut().iter_mut().zip(values) {
+        *to = value;
+    }
+}
+
+/// One step of gradient descent on one row, and the RMSE of every autoencoder before the step.
+#[inline(always)]
+pub(crate) fn train(learner: &mut Learner, row: &[f64], errors: &mut [f64]) {
+    normalize(learner, row);
+    encode(learner);
+    decode(learner);
+    deviate(learner, errors);
+    back_propagate(learner);
+    descend(learner);
+}
+
+#[inline(always)]
+fn normalize(l: &mut Learner, row: &[f64]) {
+    let x = l.x.as_flattened_mut();
+    for (x, column) in x.iter_mut().zip(&l.columns) {
+        *x = row[*column];
+    }
+    let (min, max) = (l.norm_min.as_flattened_mut(), l.norm_max.as_flattened_mut());
+    for (((x, min), max), mask) in x.iter_mut().zip(min).zip(max).zip(l.visible_mask.as_flattened()) {
+        let value = if *mask == 0.0 { 0.0 } else { *x };
+        *max = if value > *max { value } else { *max };
+        *min = if value < *min { value } else { *min };
+        *x = (value - *min) / (*max - *min + 1e-16);
+    }
+}
+
+#[inline(always)]
+fn encode(l: &mut Learner) {
+    l.y.copy_from_slice(&l.hidden_bias);
+    for place in &l.places {
+        let y = &mut l.y[place.hidden_groups.0..][..place.hidden_groups.1];
+        let weights = &l.by_visible[place.by_visible..];
+        add_products(y, weights, &l.x[place.visible_groups.0..], place.visible);
+    }
+    sigmoid_in_place(l.y.as_flattened_mut());
+    for (y, mask) in l.y.as_flattened_mut().iter_mut().zip(l.hidden_mask.as_flattened()) {
+        *y *= mask;
+    }
+}
+
+#[inline(always)]
+fn decode(l: &mut Learner) {
+    l.z.copy_from_slice(&l.visible_bias);
+    for place in &l.places {
+        let z = &mut l.z[place.visible_groups.0..][..place.visible_groups.1];
+        let weights = &l.by_hidden[place.by_hidden..];
+        add_products(z, weights, &l.y[place.hidden_groups.0..], place.hidden);
+    }
+    sigmoid_in_place(l.z.as_flattened_mut());
+}
+
+/// Replaces the reconstruction by its deviation x̂ − z.
+#[inline(always)]
+fn deviate(l: &mut Learner, errors: &mut [f64]) {
+    let z = l.z.as_flattened_mut().iter_mut();
+    for ((z, x), mask) in z.zip(l.x.as_flattened()).zip(l.visible_mask.as_flattened()) {
+        *z = (*x - *z) * mask;
+    }
+    for (place, error) in l.places.iter().zip(errors) {
+        let deviations = &l.z.as_flattened()[place.visible_groups.0 * GROUP..][..place.visible];
+        let sum = deviations.iter().fold(0.0, |sum, e| e.mul_add(*e, sum));
+        *error = (sum / place.visible as f64).sqrt();
+    }
+}
+
+/// g = rate · (eW) · y · (1 − y).
+#[inline(always)]
+fn back_propagate(l: &mut Learner) {
+    l.g.fill([0.0; GROUP]);
+    for place in &l.places {
+        let g = &mut l.g[place.hidden_groups.0..][..place.hidden_groups.1];
+        let weights = &l.by_visible[place.by_visible..];
+        add_products(g, weights, &l.z[place.visible_groups.0..], place.visible);
+    }
+    for (g, y) in l.g.as_flattened_mut().iter_mut().zip(l.y.as_flattened()) {
+        *g = *g * *y * (1.0 - *y) * l.rate;
+    }
+}
+
+/// W += rate · (x̂gᵀ + eyᵀ), in both orientations with the same bits; then the biases.
+#[inline(always)]
+fn descend(l: &mut Learner) {
+    add_assign(&mut l.hidden_bias, &l.g, 1.0);
+    add_assign(&mut l.visible_bias, &l.z, l.rate);
+    for y in l.y.as_flattened_mut() {
+        *y *= l.rate;
+    }
+    for place in &l.places {
+        let (visible, hidden) = (place.visible_groups, place.hidden_groups);
+        let (x, e) = (&l.x[visible.0..][..visible.1], &l.z[visible.0..][..visible.1]);
+        let (y, g) = (&l.y[hidden.0..][..hidden.1], &l.g[hidden.0..][..hidden.1]);
+        let by_visible = &mut l.by_visible[place.by_visible..][..place.visible * hidden.1];
+        add_outer(by_visible, (x.as_flattened(), g), (e.as_flattened(), y));
+        let by_hidden = &mut l.by_hidden[place.by_hidden..][..place.hidden * visible.1];
+        add_outer(by_hidden, (g.as_flattened(), x), (y.as_flattened(), e));
+    }
+}
+
+/// sums += Σᵢ inputs[i] · weights[i], over `inputs` units; `weights` holds a row of `sums.len()` for each.
+#[inline(always)]
+fn add_products(sums: &mut [Group], weights: &[Group], inputs: &[Group], count: usize) {
+    let inputs = &inputs.as_flattened()[..count];
+    for (weights, input) in weights.chunks_exact(sums.len()).zip(inputs) {
+        for (sums, weights) in sums.iter_mut().zip(weights) {
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum = weight.mul_add(*input, *sum);
+            }
+        }
+    }
+}
+
+/// weights += a.0 a.1ᵀ + b.0 b.1ᵀ. Either orientation forms x̂·g and e·y in the same order.
+#[inline(always)]
+fn add_outer(weights: &mut [Group], a: (&[f64], &[Group]), b: (&[f64], &[Group])) {
+    let rows = weights.chunks_exact_mut(a.1.len());
+    for ((row, left_a), left_b) in rows.zip(a.0).zip(b.0) {
+        for ((weights, right_a), right_b) in row.iter_mut().zip(a.1).zip(b.1) {
+            for i in 0..GROUP {
+                weights[i] = left_a.mul_add(right_a[i], left_b.mul_add(right_b[i], weights[i]));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_assign(to: &mut [Group], values: &[Group], factor: f64) {
+    for (to, value) in to.as_flattened_mut().iter_mut().zip(values.as_flattened()) {
+        *to = factor.mul_add(*value, *to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learner() -> Learner {
+        let map = [vec![0, 1, 2, 3, 4], vec![6], vec![5, 7, 8]];
+        let nets = [5, 1, 3].map(|visible| Autoencoder::untrained(visible, 0.75, 1234));
+        Learner::new(&nets, &map, 0.1)
+    }
+
+    fn row(i: u32) -> Vec<f64> {
+        (0..9).map(|c| f64::from((i * 7 + c * 3) % 11) * 0.3).collect()
+    }
+
+    #[test]
+    fn every_variant_trains_the_same_bits() {
+        let (mut portable, mut dispatched) = (learner(), learner());
+        for i in 0..200 {
+            let (mut a, mut b) = ([0.0; 3], [0.0; 3]);
+            train(&mut portable, &row(i), &mut a);
+            super::super::dispatch::train(&mut dispatched, &row(i), &mut b);
+            assert_eq!(a, b);
+        }
+        assert_eq!(portable.autoencoders(), dispatched.autoencoders());
+    }
+
+    #[test]
+    fn both_orientations_stay_equal_and_padding_zero() {
+        let mut l = learner();
+        (0..200).for_each(|i| train(&mut l, &row(i), &mut [0.0; 3]));
+        for place in &l.places {
+            let (vg, hg) = (place.visible_groups.1, place.hidden_groups.1);
+            let by_visible = &l.by_visible[place.by_visible..][..place.visible * hg];
+            let by_hidden = &l.by_hidden[place.by_hidden..][..place.hidden * vg];
+            for v in 0..place.visible {
+                for h in 0..hg * GROUP {
+                    let weight = by_visible.as_flattened()[v * hg * GROUP + h];
+                    let other = (h < place.hidden).then(|| by_hidden.as_flattened()[h * vg * GROUP + v]);
+                    assert_eq!(weight, other.unwrap_or(0.0));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn errors_fall() {
+        let mut l = learner();
+        let mut errors = [0.0; 3];
+        let mut sum = |l: &mut Learner| {
+            (0..50)
+                .map(|i| {
+                    train(l, &row(i), &mut errors);
+                    errors.iter().sum::<f64>()
+                })
+                .sum::<f64>()
+        };
+        let first = sum(&mut l);
+        (0..20).for_each(|_| {
+            sum(&mut l);
+        });
+        assert!(sum(&mut l) < 0.8 * first);
+    }
+}

@@ -1,0 +1,31 @@
+//! KitNET (Mirsky et al., "Kitsune", NDSS 2018, §IV): training, and execution in batches.
+//!
+//! Training follows the published Python code to the last tie: feature map, seeds, order of updates. All
+//! numbers are `f64`, all operations have one fixed order, and the results have the same bits on every
+//! instruction set and for every batch size.
+
+mod autoencoder;
+mod bits;
+mod checkpoint;
+mod config;
+mod correlation;
+mod dispatch;
+mod explain;
+mod kernel;
+mod learner;
+mod linkage;
+mod model;
+mod mt19937;
+mod reference;
+pub mod sigmoid;
+mod trainer;
+
+pub use autoencoder::{Autoencoder, Defect};
+pub use checkpoint::Checkpoint;
+pub use config::{ConfigError, MAX_FEATURES, TrainConfig};
+pub use explain::Explainer;
+pub use kernel::Scratch;
+pub use model::KitNet;
+pub use trainer::{Phase, TrainError, TrainProgress, Trainer};
+
+use model::check_map;

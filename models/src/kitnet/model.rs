@@ -1,0 +1,246 @@
+//! A trained KitNET, ready to run.
+
+use super::kernel::{Packed, Scratch};
+use super::{Autoencoder, Defect, MAX_FEATURES, dispatch};
+use legonf_core::Rows;
+
+/// A trained KitNET: an ensemble of autoencoders, each over some of the features, and an output
+/// autoencoder over their errors (Kitsune §IV-D). Immutable, shared by all workers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KitNet {
+    features: usize,
+    map: Vec<Vec<usize>>,
+    ensemble: Vec<Autoencoder>,
+    output: Autoencoder,
+    /// The map flattened: the feature that goes to each mapped column.
+    columns: Vec<usize>,
+    packed_ensemble: Vec<Packed>,
+    packed_output: Packed,
+}
+
+impl KitNet {
+    /// Puts a model together: `map[a]` lists the features that autoencoder `a` reads, in its order.
+    ///
+    /// # Errors
+    /// Names the part whose shape or numbers are wrong.
+    pub fn new(
+        features: usize,
+        map: Vec<Vec<usize>>,
+        ensemble: Vec<Autoencoder>,
+        output: Autoencoder,
+    ) -> Result<Self, Defect> {
+        if features == 0 || features > MAX_FEATURES {
+            return Err(Defect::new("features", format!("expected 1 to {MAX_FEATURES}, found {features}")));
+        }
+        check_map(&map, features, &ensemble, &output)?;
+        for (i, autoencoder) in ensemble.iter().enumerate() {
+            autoencoder.validate().map_err(|d| d.within(&format!("ensemble[{i}]")))?;
+        }
+        output.validate().map_err(|d| d.within("output"))?;
+        let columns = map.concat();
+        let packed_ensemble = ensemble.iter().map(Packed::new).collect();
+        let packed_output = Packed::new(&output);
+        Ok(Self { features, map, ensemble, output, columns, packed_ensemble, packed_output })
+    }
+
+    /// Number of features of a row.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// Number of mapped features: what the autoencoders of the ensemble read in all.
+    pub fn mapped_width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// For each autoencoder of the ensemble, the features that it reads.
+    pub fn feature_map(&self) -> &[Vec<usize>] {
+        &self.map
+    }
+
+    /// The autoencoders of the ensemble.
+    pub fn ensemble(&self) -> &[Autoencoder] {
+        &self.ensemble
+    }
+
+    /// The output autoencoder, over the errors of the ensemble.
+    pub fn output(&self) -> &Autoencoder {
+        &self.output
+    }
+
+    /// Gathers one row of features into the order in which the ensemble reads them.
+    ///
+    /// # Panics
+    /// If `features` or `out` is shorter than [`features`](Self::features) or
+    /// [`mapped_width`](Self::mapped_width).
+    pub fn gather(&self, features: &[f64], out: &mut [f64]) {
+        for (out, column) in out[..self.columns.len()].iter_mut().zip(&self.columns) {
+            *out = features[*column];
+        }
+    }
+
+    /// Scores rows of mapped features: `errors` becomes the RMSE of each autoencoder for each row, `scores`
+    /// the RMSE of the output. Any batch size gives the same bits; in steady state nothing is allocated.
+    ///
+    /// # Panics
+    /// If `mapped` holds rows of another width than [`mapped_width`](Self::mapped_width).
+    pub fn score_rows(&self, mapped: &Rows, scratch: &mut Scratch, errors: &mut Rows, scores: &mut Vec<f64>) {
+        let rows = mapped.len();
+        assert!(rows == 0 || mapped.width() == self.mapped_width(), "rows are mapped for this model");
+        errors.reset(rows, self.ensemble.len());
+        scores.resize(rows, 0.0);
+        scratch.fit(self.packed_ensemble.iter().chain([&self.packed_output]));
+        dispatch::score(
+            &self.packed_ensemble,
+            &self.packed_output,
+            mapped.as_slice(),
+            self.mapped_width(),
+            scratch,
+            errors.as_mut_slice(),
+            scores,
+        );
+    }
+
+    /// The score of one row of features, for tests and small tools: it allocates.
+    ///
+    /// # Panics
+    /// If `features` is shorter than [`features`](Self::features).
+    pub fn score(&self, features: &[f64]) -> f64 {
+        let (mut mapped, mut errors, mut scores) = (Rows::default(), Rows::default(), Vec::new());
+        mapped.reset(1, self.mapped_width());
+        self.gather(features, mapped.row_mut(0));
+        self.score_rows(&mapped, &mut Scratch::default(), &mut errors, &mut scores);
+        scores[0]
+    }
+}
+
+/// Checks that map, ensemble and output belong together.
+pub(super) fn check_map(
+    map: &[Vec<usize>],
+    features: usize,
+    ensemble: &[Autoencoder],
+    output: &Autoencoder,
+) -> Result<(), Defect> {
+    if map.is_empty() || map.len() != ensemble.len() || map.len() != output.visible() {
+        let (m, e, o) = (map.len(), ensemble.len(), output.visible());
+        let reason = format!("{m} clusters for {e} autoencoders and {o} inputs of the output");
+        return Err(Defect::new("feature_map", reason));
+    }
+    let mut seen = vec![false; features];
+    for (i, (cluster, autoencoder)) in map.iter().zip(ensemble).enumerate() {
+        let key = || format!("feature_map[{i}]");
+        autoencoder.check_shape().map_err(|d| d.within(&format!("ensemble[{i}]")))?;
+        if cluster.len() != autoencoder.visible() {
+            return Err(Defect::new(
+                key(),
+                format!("{} features for {} inputs", cluster.len(), autoencoder.visible()),
+            ));
+        }
+        for feature in cluster {
+            match seen.get_mut(*feature) {
+                None => return Err(Defect::new(key(), format!("feature {feature} of {features}"))),
+                Some(true) => return Err(Defect::new(key(), format!("feature {feature} is mapped twice"))),
+                Some(seen) => *seen = true,
+            }
+        }
+    }
+    output.check_shape().map_err(|d| d.within("output"))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::{TrainConfig, Trainer, kernel};
+    use super::*;
+
+    /// A small model trained on made-up rows, and some rows to run it on.
+    pub(crate) fn small() -> (KitNet, Vec<Vec<f64>>) {
+        let row = |i: usize| (0..17).map(|c| ((i * (c + 2) + c * 5) % 23) as f64 * 0.7).collect::<Vec<_>>();
+        let config = TrainConfig {
+            features: 17,
+            feature_mapping_packets: 50,
+            training_packets: 100,
+            max_autoencoder_size: 5,
+            ..TrainConfig::default()
+        };
+        let mut trainer = Trainer::new(config).unwrap();
+        (0..151).for_each(|i| {
+            trainer.train(&row(i));
+        });
+        (trainer.finish().unwrap(), (151..400).map(row).collect())
+    }
+
+    fn mapped(model: &KitNet, rows: &[Vec<f64>]) -> Rows {
+        let mut mapped = Rows::default();
+        mapped.reset(rows.len(), model.mapped_width());
+        mapped.iter_mut().zip(rows).for_each(|(out, row)| model.gather(row, out));
+        mapped
+    }
+
+    #[test]
+    fn batch_size_changes_no_bit() {
+        let (model, rows) = small();
+        let (mut scratch, mut errors, mut scores) = (Scratch::default(), Rows::default(), Vec::new());
+        for size in [1, 2, 7, 8, 9, 32, 249] {
+            for rows in rows.chunks(size) {
+                model.score_rows(&mapped(&model, rows), &mut scratch, &mut errors, &mut scores);
+                for (row, score) in rows.iter().zip(&scores) {
+                    assert_eq!(score.to_bits(), model.score(row).to_bits());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_variant_scores_the_same_bits() {
+        let (model, rows) = small();
+        let mapped = mapped(&model, &rows);
+        let (mut scratch, mut errors, mut scores) = (Scratch::default(), Rows::default(), Vec::new());
+        model.score_rows(&mapped, &mut scratch, &mut errors, &mut scores);
+        let (mut portable_errors, mut portable) = (errors.clone(), vec![0.0; rows.len()]);
+        kernel::score(
+            &model.packed_ensemble,
+            &model.packed_output,
+            mapped.as_slice(),
+            mapped.width(),
+            &mut scratch,
+            portable_errors.as_mut_slice(),
+            &mut portable,
+        );
+        assert_eq!((portable, portable_errors), (scores, errors));
+    }
+
+    #[test]
+    fn rows_that_are_not_finite_harm_only_themselves() {
+        let (model, mut rows) = small();
+        rows.truncate(8);
+        let expected: Vec<f64> = rows.iter().map(|row| model.score(row)).collect();
+        rows[3][2] = f64::NAN;
+        rows[5].fill(f64::INFINITY);
+        let (mut scratch, mut errors, mut scores) = (Scratch::default(), Rows::default(), Vec::new());
+        model.score_rows(&mapped(&model, &rows), &mut scratch, &mut errors, &mut scores);
+        for (i, (score, expected)) in scores.iter().zip(&expected).enumerate() {
+            assert!(if i == 3 || i == 5 { score.is_nan() } else { score == expected }, "row {i}: {score}");
+        }
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_refused() {
+        let (model, _) = small();
+        let build = |map| KitNet::new(17, map, model.ensemble.clone(), model.output.clone());
+        let change = |f: &dyn Fn(&mut Vec<Vec<usize>>)| {
+            let mut map = model.map.clone();
+            f(&mut map);
+            build(map).unwrap_err().key
+        };
+        assert_eq!(build(model.map.clone()).unwrap(), model);
+        assert_eq!(change(&|m| m[1][0] = 17), "feature_map[1]");
+        assert_eq!(change(&|m| m[1][0] = m[0][0]), "feature_map[1]");
+        assert_eq!(change(&|m| m[0].push(3)), "feature_map[0]");
+        assert_eq!(
+            change(&|m| {
+                m.pop();
+            }),
+            "feature_map"
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! KitNET against the reference: the same feature map, and RMSEs equal to 1e-9 relative.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Golden, shared, synth_mini};
+use legonf_core::Rows;
+use legonf_models::kitnet::{KitNet, Phase, Scratch, Trainer};
+
+const TOLERANCE: f64 = 1e-9;
+
+/// Scores of all rows in batches of 256.
+fn scores(model: &KitNet, golden: &Golden) -> Vec<f64> {
+    let (mut mapped, mut errors, mut batch) = (Rows::default(), Rows::default(), Vec::new());
+    let (mut scratch, mut scores) = (Scratch::default(), Vec::new());
+    for rows in golden.features.axis_chunks_iter(ndarray::Axis(0), 256) {
+        mapped.reset(rows.nrows(), model.mapped_width());
+        for (row, mapped) in rows.rows().into_iter().zip(mapped.iter_mut()) {
+            model.gather(row.as_slice().unwrap(), mapped);
+        }
+        model.score_rows(&mapped, &mut scratch, &mut errors, &mut batch);
+        scores.extend_from_slice(&batch);
+    }
+    scores
+}
+
+/// Compares the scores of all executed packets; returns how many there are and the largest relative error.
+fn compare(model: &KitNet, golden: &Golden) -> (usize, f64) {
+    let first = usize::try_from(golden.config.packets_needed()).unwrap();
+    let scores = scores(model, golden);
+    let mut largest: f64 = 0.0;
+    for (i, (score, expected)) in scores.iter().zip(&golden.rmse).enumerate().skip(first) {
+        let relative = (score - expected).abs() / expected;
+        assert!(relative <= TOLERANCE, "packet {i}: {score:e}, expected {expected:e}");
+        largest = largest.max(relative);
+    }
+    (scores.len() - first, largest)
+}
+
+fn train(golden: &Golden) -> KitNet {
+    let mut trainer = Trainer::new(golden.config.clone()).unwrap();
+    for row in golden.features.rows() {
+        if trainer.progress().phase == Phase::Complete {
+            break;
+        }
+        trainer.train(row.as_slice().unwrap());
+    }
+    trainer.finish().unwrap()
+}
+
+fn check(name: &str, golden: &Golden) {
+    let (packets, loaded) = compare(&golden.model, golden);
+    let trained = train(golden);
+    assert_eq!(trained.feature_map(), golden.model.feature_map());
+    let (_, from_scratch) = compare(&trained, golden);
+    println!(
+        "{name}: {packets} packets, relative error {loaded:.1e} with the reference's weights, {from_scratch:.1e} trained"
+    );
+}
+
+#[test]
+fn synth_mini_is_reproduced() {
+    check("synth-mini", &synth_mini());
+}
+
+#[test]
+fn official_115_is_reproduced() {
+    if let Some(golden) = shared("official-115/features-rmse.npz", "official-115/kitnet-model.json") {
+        check("official-115", &golden);
+    }
+}
+
+#[test]
+fn mirai_first20000_is_reproduced() {
+    let (npz, model) = ("kitsune-py-100/mirai-first20000.npz", "kitsune-py-100/mirai-first20000.model.json");
+    if let Some(golden) = shared(npz, model) {
+        check("mirai-first20000", &golden);
+    }
+}
