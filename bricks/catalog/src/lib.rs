@@ -1,1 +1,191 @@
 //! The one place that knows every brick by name.
+//!
+//! [`KINDS`] lists them; [`build`] makes one from its kind and its configuration. A new brick is one line in each.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+use legonf_core::{Brick, Descriptor, Schema};
+use legonf_decide::SampleResultQuantization;
+use legonf_extract::FeatureQuantization;
+use legonf_infer::{Autoencoder, FeatureMapping, Onnx};
+use legonf_models::kitnet::KitNet;
+use legonf_models::{Engine, EngineError};
+use legonf_wire::PacketBatching;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// Every kind of brick, in the order in which LEGO's Table I lists them.
+pub const KINDS: [Descriptor; 6] = [
+    PacketBatching::DESCRIPTOR,
+    FeatureQuantization::DESCRIPTOR,
+    FeatureMapping::DESCRIPTOR,
+    Autoencoder::DESCRIPTOR,
+    Onnx::DESCRIPTOR,
+    SampleResultQuantization::DESCRIPTOR,
+];
+
+/// Why a brick cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// There is no such kind.
+    #[error("kind = \"{kind}\" is not in the catalogue (there are: {})", KINDS.map(|d| d.kind).join(", "))]
+    UnknownKind {
+        /// The kind.
+        kind: String,
+    },
+    /// A key of the configuration is unknown, missing or of another type.
+    #[error("[brick.config] of {kind}: {message}")]
+    Config {
+        /// The kind.
+        kind: &'static str,
+        /// What was found and expected.
+        message: String,
+    },
+    /// The brick needs something of the model that is not there.
+    #[error("{kind} needs {what}")]
+    Missing {
+        /// The kind.
+        kind: &'static str,
+        /// What is missing, and where it comes from.
+        what: &'static str,
+    },
+    /// The features are not those that the model was trained on.
+    #[error("schema = \"{found}\", but the model was trained on {expected}; both must be the same")]
+    Schema {
+        /// Schema of the extractor, with its hash where the names are equal.
+        found: String,
+        /// Schema of the model.
+        expected: String,
+    },
+    /// The extractor refused its configuration.
+    #[error(transparent)]
+    Extract(#[from] legonf_extract::ExtractError),
+    /// The decision refused its configuration.
+    #[error(transparent)]
+    Decide(#[from] legonf_decide::DecideError),
+    /// The engine cannot run the model.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Makes an engine for the model's network.
+pub type MakeEngine<'a> = &'a dyn Fn() -> Result<Box<dyn Engine>, EngineError>;
+
+/// What bricks take from the model that a graph runs.
+#[derive(Clone, Default)]
+pub struct Context<'a> {
+    /// Schema that the model was trained on; an extractor must have the same.
+    pub schema: Option<&'a Schema>,
+    /// The network, where it is a KitNET.
+    pub kitnet: Option<Arc<KitNet>>,
+    /// The calibrated threshold, for a decision whose configuration names none.
+    pub threshold: Option<f64>,
+    /// Makes a generic engine for the network.
+    pub engine: Option<MakeEngine<'a>>,
+}
+
+/// The descriptor of a kind.
+///
+/// # Errors
+/// If there is no such kind; the error lists those there are.
+pub fn describe(kind: &str) -> Result<Descriptor, CatalogError> {
+    let unknown = || CatalogError::UnknownKind { kind: kind.to_owned() };
+    KINDS.into_iter().find(|d| d.kind == kind).ok_or_else(unknown)
+}
+
+/// Makes a brick of the given kind.
+///
+/// # Errors
+/// If the kind is unknown, its configuration is wrong, or the context lacks what it needs.
+pub fn build(
+    kind: &str,
+    config: &toml::Table,
+    context: &Context<'_>,
+) -> Result<Box<dyn Brick>, CatalogError> {
+    let descriptor = describe(kind)?;
+    let kind = descriptor.kind;
+    let missing = |what| CatalogError::Missing { kind, what };
+    let kitnet = || context.kitnet.clone().ok_or(missing("a KitNET model (--model)"));
+    Ok(match kind {
+        PacketBatching::KIND => Box::new(PacketBatching::new(read(kind, config)?)),
+        FeatureQuantization::KIND => Box::new(extractor(&read(kind, config)?, context.schema)?),
+        FeatureMapping::KIND => Box::new(FeatureMapping::new(read(kind, config)?, kitnet()?)),
+        Autoencoder::KIND => Box::new(Autoencoder::new(read(kind, config)?, kitnet()?)),
+        Onnx::KIND => {
+            let make = context.engine.ok_or(missing("a model (--model)"))?;
+            Box::new(Onnx::new(read(kind, config)?, make()?))
+        }
+        SampleResultQuantization::KIND => {
+            Box::new(SampleResultQuantization::new(read(kind, &with_threshold(config, context))?)?)
+        }
+        _ => return Err(CatalogError::UnknownKind { kind: kind.to_owned() }),
+    })
+}
+
+fn read<T: DeserializeOwned>(kind: &'static str, config: &toml::Table) -> Result<T, CatalogError> {
+    let error = |e: toml::de::Error| CatalogError::Config { kind, message: e.message().replace('\n', "; ") };
+    config.clone().try_into().map_err(error)
+}
+
+/// An extractor that gives the features the model was trained on.
+fn extractor(
+    config: &legonf_extract::Config,
+    expected: Option<&Schema>,
+) -> Result<FeatureQuantization, CatalogError> {
+    let extractor = FeatureQuantization::new(config)?;
+    let found = extractor.schema();
+    match expected {
+        Some(expected) if expected.hash() != found.hash() => {
+            let named = |s: &Schema| format!("{} ({})", s.name, s.hash());
+            Err(CatalogError::Schema { found: named(found), expected: named(expected) })
+        }
+        _ => Ok(extractor),
+    }
+}
+
+/// The decision's configuration, with the model's threshold where it names none. Without either nothing is above
+/// the threshold: there are scores, but no alerts.
+fn with_threshold(config: &toml::Table, context: &Context<'_>) -> toml::Table {
+    let mut config = config.clone();
+    let threshold = context.threshold.unwrap_or(f64::MAX);
+    config.entry("threshold").or_insert_with(|| threshold.into());
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: &str, config: &str) -> String {
+        build(kind, &config.parse().unwrap(), &Context::default()).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn every_kind_is_described_by_the_brick_itself() {
+        let no_model = ["feature-mapping", "autoencoder", "onnx"];
+        for descriptor in KINDS.iter().filter(|d| !no_model.contains(&d.kind)) {
+            let brick = build(descriptor.kind, &toml::Table::new(), &Context::default()).unwrap();
+            assert_eq!(brick.descriptor(), *descriptor);
+        }
+        for kind in no_model {
+            assert!(error(kind, "").contains("--model"), "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert!(error("nonsense", "").contains("there are: packet-batching, feature-quantization"));
+        assert!(error("packet-batching", "size = 3").contains("unknown field `size`"));
+        assert!(error("feature-quantization", "schema = \"k\"").contains("unknown schema 'k'"));
+        assert!(error("feature-quantization", "schema = 5").contains("invalid type"));
+        assert!(error("sample-result-quantization", "threshold = inf").contains("not a finite number"));
+    }
+
+    #[test]
+    fn an_extractor_for_another_schema_is_refused() {
+        let schema = legonf_extract::schema_by_name("kitsune-115-clean").unwrap();
+        let context = Context { schema: Some(&schema), ..Context::default() };
+        let error = build("feature-quantization", &toml::Table::new(), &context).err().unwrap().to_string();
+        assert!(error.contains("trained on kitsune-115-clean ("), "{error}");
+    }
+}

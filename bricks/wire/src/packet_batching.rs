@@ -21,6 +21,15 @@ impl PacketBatching {
     /// The name of the kind in the catalogue and in graph files.
     pub const KIND: &str = "packet-batching";
 
+    /// What the graph needs to know of the brick.
+    pub const DESCRIPTOR: Descriptor = Descriptor {
+        kind: Self::KIND,
+        title: "packet batching",
+        reads: Columns::of(&[Column::Packets]),
+        writes: Columns::of(&[Column::Headers]),
+        state: State::Stateless,
+    };
+
     /// Makes the brick.
     pub fn new(_config: Config) -> Self {
         Self::default()
@@ -35,13 +44,7 @@ impl PacketBatching {
 
 impl Brick for PacketBatching {
     fn descriptor(&self) -> Descriptor {
-        Descriptor {
-            kind: Self::KIND,
-            title: "packet batching",
-            reads: Columns::of(&[Column::Packets]),
-            writes: Columns::of(&[Column::Headers]),
-            state: State::Stateless,
-        }
+        Self::DESCRIPTOR
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
