@@ -2,6 +2,8 @@
 
 use super::{LAMBDAS, RATES};
 use crate::Arithmetic;
+use crate::math::{exp2_fast_lanes, pow2_lanes};
+use multiversion::multiversion;
 
 /// Which factor of [`Factors`]; [`ONE`](Self::ONE) stands for no decay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,16 +64,17 @@ impl Factors {
 
     #[inline]
     fn add(&mut self, gap: f64) -> usize {
-        self.cells.extend(LAMBDAS.map(|lambda| -lambda * gap));
+        self.cells.extend(LAMBDAS.iter().map(|lambda| -lambda * gap));
         self.gaps.push(gap);
         self.gaps.len() - 1
     }
 
     /// Turns every exponent that was pushed since [`clear`](Self::clear) into its factor.
     pub(crate) fn evaluate(&mut self) {
-        let _ = self.arithmetic;
-        for cell in &mut self.cells[RATES..] {
-            *cell = pow2(*cell);
+        let cells = &mut self.cells[RATES..];
+        match self.arithmetic {
+            Arithmetic::Reference => powers(cells),
+            Arithmetic::Fast => fast_powers(cells),
         }
     }
 
@@ -83,7 +86,26 @@ impl Factors {
     }
 }
 
-/// `pow(2, y)`; the opaque base keeps the compiler from calling `exp2`, which rounds otherwise.
-fn pow2(y: f64) -> f64 {
-    std::hint::black_box(2f64).powf(y)
+/// Replaces every y by `pow(2, y)`, with the reference's bits.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn powers(exponents: &mut [f64]) {
+    in_lanes::<8>(exponents, |y| pow2_lanes(y));
+}
+
+/// Replaces every y by 2^y.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+fn fast_powers(exponents: &mut [f64]) {
+    in_lanes::<8>(exponents, |y| exp2_fast_lanes(y));
+}
+
+/// Replaces the cells by their images, `N` at a time.
+#[inline(always)]
+fn in_lanes<const N: usize>(cells: &mut [f64], f: impl Fn([f64; N]) -> [f64; N]) {
+    let (lanes, rest) = cells.as_chunks_mut();
+    for lane in lanes {
+        *lane = f(*lane);
+    }
+    let mut last = [0.0; N];
+    last[..rest.len()].copy_from_slice(rest);
+    rest.copy_from_slice(&f(last)[..rest.len()]);
 }

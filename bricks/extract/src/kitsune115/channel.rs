@@ -124,7 +124,11 @@ impl Channel {
         }
         sums::insert(&mut self.sums[own], damp, value);
         let mean = ratio(sums::part(&self.sums[own], 1), sums::part(&self.sums[own], 0));
-        let products = self.correlate(own, other, mean.map(|m| value - m), decay, factors, rules);
+        let mut residual = [value; RATES];
+        for k in 0..RATES {
+            residual[k] -= mean[k];
+        }
+        let products = self.correlate(own, other, residual, decay, factors, rules);
         Outcome { own: &self.sums[own], other: &self.sums[other], mean, products }
     }
 

@@ -24,14 +24,17 @@ const SHIFT: f64 = 6_755_399_441_055_744.0;
 /// The bits are the same on every instruction set, but they are not [`pow2`](super::pow2)'s.
 #[inline(always)]
 pub fn exp2_fast_lanes<const N: usize>(y: [f64; N]) -> [f64; N] {
-    y.map(|y| {
-        let y = y.clamp(-1080.0, 1030.0);
+    // Not `map`: a closure called from the library would be compiled without the caller's instruction set.
+    let mut result = y;
+    for lane in &mut result {
+        let y = lane.clamp(-1080.0, 1030.0);
         let shifted = y + SHIFT;
         let k = shifted.to_bits() as i64 - SHIFT.to_bits() as i64;
         let r = y - (shifted - SHIFT);
         let half = k >> 1;
-        (polynomial(r) * power(half)) * power(k - half)
-    })
+        *lane = (polynomial(r) * power(half)) * power(k - half);
+    }
+    result
 }
 
 /// 2^r by Estrin's scheme.
