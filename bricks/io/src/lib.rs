@@ -1,1 +1,11 @@
 //! Sources and sinks: captures and tables in, scores, alerts, packets and matrices out.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+pub mod labels;
+pub mod linktype;
+pub mod source;
+
+pub use error::{SourceError, SourceErrorKind};
+pub use source::{SourceOptions, open, open_with};

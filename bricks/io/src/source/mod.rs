@@ -1,0 +1,22 @@
+//! Sources: captures and tables in.
+//!
+//! [`open`] recognizes a file by its content. Every source streams: whatever the length of the file, a window of
+//! it is in memory and, once the batches have grown to their size, no packet allocates.
+
+mod detect;
+mod input;
+mod open;
+mod order;
+mod pcap;
+mod pcapng;
+mod reader;
+mod stored;
+mod tsv;
+
+pub use open::{SourceOptions, from_reader, open, open_with};
+
+pub(crate) use input::{Input, Line};
+pub(crate) use open::{display_name, open_bytes};
+
+/// The longest captured packet in bytes; more stands for a corrupt file.
+pub const MAX_CAPTURED: u32 = 262_144;

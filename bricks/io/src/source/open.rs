@@ -1,0 +1,138 @@
+//! Opening a capture.
+
+use super::detect::{Format, format};
+use super::input::Input;
+use super::pcap::Pcap;
+use super::pcapng::Pcapng;
+use super::reader::{Decode, Reader};
+use super::stored::Bytes;
+use super::tsv::Tsv;
+use crate::error::{SourceError, SourceErrorKind};
+use legonf_core::Source;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::path::Path;
+
+/// How a capture is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourceOptions {
+    /// Ends after this many packets. Default: none, the whole capture is read.
+    pub limit: Option<u64>,
+}
+
+/// Enough of a file to recognize it.
+const HEAD: usize = 4096;
+
+/// Opens a capture: pcap, pcapng or Kitsune's TSV, as it is or compressed with gzip or zstd, recognized by its
+/// content. `-` is standard input.
+///
+/// # Errors
+/// If there is no such file, it may not be read, is empty, or is something else; the error says what.
+pub fn open(path: &Path) -> Result<Box<dyn Source>, SourceError> {
+    open_with(path, &SourceOptions::default())
+}
+
+/// [`open`] with options.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_with(path: &Path, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
+    let name = display_name(path);
+    match open_bytes(path) {
+        Ok((bytes, total)) => from_reader(name, bytes, total, options),
+        Err(kind) => Err(SourceError::new(name, 0, kind)),
+    }
+}
+
+/// A source over any stream of bytes: `name` stands for it in messages, `total_bytes` is its length for
+/// [`Source::progress`], where that is known.
+///
+/// # Errors
+/// As for [`open`].
+pub fn from_reader(
+    name: impl Into<String>,
+    bytes: Box<dyn std::io::Read + Send>,
+    total_bytes: Option<u64>,
+    options: &SourceOptions,
+) -> Result<Box<dyn Source>, SourceError> {
+    let name = name.into();
+    match build(&name, bytes, total_bytes, options) {
+        Ok(source) => Ok(source),
+        Err(kind) => Err(SourceError::new(name, 0, kind)),
+    }
+}
+
+fn build(
+    name: &str,
+    bytes: Bytes,
+    total: Option<u64>,
+    options: &SourceOptions,
+) -> Result<Box<dyn Source>, SourceErrorKind> {
+    let mut input = Input::new(bytes, total)?;
+    let head = input.head(HEAD)?;
+    match format(&head[..head.len().min(HEAD)])? {
+        Format::Pcap { order, tick } => {
+            let decoder = Pcap::new(&mut input, order, tick)?;
+            Ok(reader(name, input, decoder, options))
+        }
+        Format::Pcapng => Ok(reader(name, input, Pcapng::default(), options)),
+        Format::Tsv => Ok(reader(name, input, Tsv::default(), options)),
+    }
+}
+
+fn reader(
+    name: &str,
+    input: Input,
+    decoder: impl Decode + 'static,
+    options: &SourceOptions,
+) -> Box<dyn Source> {
+    Box::new(Reader::new(name, input, decoder, options.limit))
+}
+
+/// The file's bytes and, for a regular file, its length. `-` is standard input.
+pub(crate) fn open_bytes(path: &Path) -> Result<(Bytes, Option<u64>), SourceErrorKind> {
+    if is_standard_input(path) {
+        return Ok((Box::new(std::io::stdin()), None));
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(SourceErrorKind::Directory);
+    }
+    let total = metadata.is_file().then_some(metadata.len());
+    Ok((Box::new(file), total))
+}
+
+pub(crate) fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// What a path is called in messages.
+pub(crate) fn display_name(path: &Path) -> String {
+    if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(path: &Path) -> String {
+        open(path).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn what_is_no_file_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("missing.pcap");
+        assert_eq!(message(&missing), format!("{}: no such file", missing.display()));
+        let expected = format!("{}: this is a directory, expected a capture file", dir.path().display());
+        assert_eq!(message(dir.path()), expected);
+    }
+
+    #[test]
+    fn options_refuse_unknown_fields() {
+        assert_eq!(serde_json::from_str::<SourceOptions>("{}").unwrap(), SourceOptions::default());
+        assert!(serde_json::from_str::<SourceOptions>(r#"{"limits": 3}"#).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! The classic capture format (draft-ietf-opsawg-pcap): a file header, then records of a header and bytes.
+
+use super::MAX_CAPTURED;
+use super::input::Input;
+use super::order::Order;
+use super::reader::Decode;
+use crate::error::SourceErrorKind;
+use crate::linktype;
+use legonf_core::{Batch, LinkType, Timestamp};
+
+const FILE_HEADER: usize = 24;
+const RECORD_HEADER: usize = 16;
+
+/// The bits of the link-type field that hold the link type; others hold the length of the frame check sequence.
+const LINK_TYPE: u32 = 0x03ff_ffff;
+
+/// Decoder of a pcap file.
+pub(crate) struct Pcap {
+    order: Order,
+    /// Nanoseconds in one tick of the fraction of a second.
+    tick: i64,
+    lengths: Lengths,
+    link: LinkType,
+}
+
+/// Order of the two lengths in a record: it changed with version 2.3, in which both are found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lengths {
+    CapturedFirst,
+    OriginalFirst,
+    CapturedIsSmaller,
+}
+
+impl Pcap {
+    /// Reads the file header. The magic number gave the byte order and the nanoseconds in one tick.
+    pub(crate) fn new(input: &mut Input, order: Order, tick: i64) -> Result<Self, SourceErrorKind> {
+        let Some(header) = input.window(FILE_HEADER)?.first_chunk::<FILE_HEADER>() else {
+            return Err(SourceErrorKind::CutOff { part: "the file header".into(), offset: 0 });
+        };
+        let lengths = lengths(order.u16(&header[4..]), order.u16(&header[6..]))?;
+        let number = order.u32(&header[20..]) & LINK_TYPE;
+        let link = linktype::from_number(number)
+            .ok_or(SourceErrorKind::LinkType { number, name: linktype::name(number) })?;
+        input.consume(FILE_HEADER);
+        Ok(Self { order, tick, lengths, link })
+    }
+
+    /// Captured and original length.
+    #[inline]
+    fn lengths(&self, header: &[u8; RECORD_HEADER]) -> (u32, u32) {
+        let (a, b) = (self.order.u32(&header[8..]), self.order.u32(&header[12..]));
+        match self.lengths {
+            Lengths::CapturedFirst => (a, b),
+            Lengths::OriginalFirst => (b, a),
+            Lengths::CapturedIsSmaller => (a.min(b), a.max(b)),
+        }
+    }
+
+    #[inline]
+    fn timestamp(&self, header: &[u8; RECORD_HEADER]) -> Timestamp {
+        let (seconds, ticks) = (self.order.u32(header), self.order.u32(&header[4..]));
+        Timestamp::from_nanos(i64::from(seconds) * 1_000_000_000 + i64::from(ticks) * self.tick)
+    }
+}
+
+fn lengths(major: u16, minor: u16) -> Result<Lengths, SourceErrorKind> {
+    match (major, minor) {
+        (2, 4..) => Ok(Lengths::CapturedFirst),
+        (2, 3) => Ok(Lengths::CapturedIsSmaller),
+        (2, _) => Ok(Lengths::OriginalFirst),
+        _ => Err(SourceErrorKind::Unsupported(format!(
+            "pcap version {major}.{minor} is not supported, expected version 2"
+        ))),
+    }
+}
+
+impl Decode for Pcap {
+    #[inline]
+    fn decode(&mut self, input: &mut Input, seq: u64, batch: &mut Batch) -> Result<bool, SourceErrorKind> {
+        let offset = input.offset();
+        let window = input.window(RECORD_HEADER)?;
+        let Some(header) = window.first_chunk::<RECORD_HEADER>() else {
+            return if window.is_empty() { Ok(false) } else { Err(cut_off(seq, offset)) };
+        };
+        let (captured, original) = self.lengths(header);
+        let timestamp = self.timestamp(header);
+        if captured > MAX_CAPTURED {
+            return Err(too_long(seq, offset, captured));
+        }
+        let record = RECORD_HEADER + captured as usize;
+        let Some(bytes) = input.window(record)?.get(RECORD_HEADER..record) else {
+            return Err(cut_off(seq, offset));
+        };
+        batch.packets.push(seq, timestamp, original, self.link, bytes);
+        input.consume(record);
+        Ok(true)
+    }
+}
+
+/// The input ends inside packet `seq`, which begins at `offset`.
+#[cold]
+pub(crate) fn cut_off(seq: u64, offset: u64) -> SourceErrorKind {
+    SourceErrorKind::CutOff { part: format!("packet {seq}"), offset }
+}
+
+/// Packet `seq`, which begins at `offset`, claims more bytes than a packet can have.
+#[cold]
+pub(crate) fn too_long(seq: u64, offset: u64, captured: u32) -> SourceErrorKind {
+    let reason = format!("captured length {captured} is more than {MAX_CAPTURED} bytes");
+    SourceErrorKind::Corrupt { part: format!("packet {seq}"), offset, reason }
+}
