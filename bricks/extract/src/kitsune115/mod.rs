@@ -33,6 +33,8 @@
 mod channel;
 mod keys;
 mod link;
+#[cfg(test)]
+mod model;
 mod run;
 mod schema;
 mod source;

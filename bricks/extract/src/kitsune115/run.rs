@@ -15,6 +15,7 @@ use crate::damp::{Factor, Factors};
 use crate::hash::{Hasher, slot};
 use crate::table::{Pending, Query};
 use legonf_core::Headers;
+use multiversion::multiversion;
 use std::ops::Range;
 
 /// The most packets in a run.
@@ -151,7 +152,7 @@ impl Run {
         self.factors.clear();
         packets.clone().for_each(|at| self.tick(tables, at));
         self.factors.evaluate();
-        packets.clone().for_each(|at| self.insert(tables, at));
+        insert_all(self, tables, packets.clone());
         self.statistics.evaluate(packets.clone(), self.rules.fast);
         for at in packets {
             self.statistics.write(at, &mut rows[at * WIDTH..(at + 1) * WIDTH]);
@@ -174,7 +175,7 @@ impl Run {
     }
 
     /// Adds a packet to its streams and leaves their sums for the statistics.
-    #[inline]
+    #[inline(always)]
     fn insert(&mut self, tables: &mut Tables, at: usize) {
         let (keys, numbers, step) = (&self.keys[at], &self.numbers, &self.steps[at]);
         let (statistics, factors, rules) = (&mut self.statistics, &self.factors, self.rules);
@@ -194,5 +195,13 @@ impl Run {
         let socket = tables.sockets.get_mut(numbers.socket[at]);
         let outcome = socket.insert(keys.socket_flow, step.value, &step.socket, factors, rules);
         statistics.set_pair(at, Pair::Socket, &outcome);
+    }
+}
+
+/// Adds a range of packets to their streams, in order.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn insert_all(run: &mut Run, tables: &mut Tables, packets: Range<usize>) {
+    for at in packets {
+        run.insert(tables, at);
     }
 }
