@@ -68,7 +68,7 @@ impl FromStr for Arithmetic {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Source streams per slot, for each table keyed by a source address. Default 256.
+    /// Source streams per slot, for each table keyed by a source address. Default 192.
     pub sources_per_slot: u32,
     /// Pairs of hosts per slot. Default 256.
     pub channels_per_slot: u32,
@@ -80,7 +80,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { sources_per_slot: 256, channels_per_slot: 256, sockets_per_slot: 1024, seed: 1234 }
+        Self { sources_per_slot: 192, channels_per_slot: 256, sockets_per_slot: 1024, seed: 1234 }
     }
 }
 

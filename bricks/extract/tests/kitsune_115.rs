@@ -2,14 +2,12 @@
 
 mod common;
 
-use common::{assert_same_bits, example, features, read_pcap, read_pcapng, shared};
-use flate2::read::GzDecoder;
+use common::{assert_same_bits, example, example_packets, features, read_pcap, shared};
 use legonf_core::Headers;
 use legonf_extract::{Arithmetic, Extractor, Limits, build};
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzReader;
 use std::fs::{File, read};
-use std::io::Read;
 
 const GOLDEN: &str = "golden/official-115/features-rmse.npz";
 const CAPTURE: &str = "data/kitsune-mirai/mirai-first20000.pcap";
@@ -50,20 +48,13 @@ fn the_published_rows_agree() {
     }
 }
 
-/// Packets of the capture that ships with the project.
-fn synth_mini() -> Vec<Headers> {
-    let mut bytes = Vec::new();
-    GzDecoder::new(File::open(example("synth-mini.pcap.gz")).unwrap()).read_to_end(&mut bytes).unwrap();
-    read_pcapng(&bytes)
-}
-
 #[test]
 fn the_shipped_capture_has_the_same_bits() {
     let mut golden = NpzReader::new(File::open(example("kitsune-115.npz")).unwrap()).unwrap();
     let index: Array1<i64> = golden.by_name("index").unwrap();
     let expected: Array2<f64> = golden.by_name("features").unwrap();
     let mut extractor = reference();
-    let rows = features(&mut *extractor, &synth_mini(), 256);
+    let rows = features(&mut *extractor, &example_packets(), 256);
     let chosen: Vec<f64> =
         index.iter().flat_map(|&at| rows[at as usize * 115..][..115].iter().copied()).collect();
     assert_same_bits(&*extractor, &chosen, expected.as_slice().unwrap(), "synth-mini");

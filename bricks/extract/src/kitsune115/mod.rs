@@ -23,12 +23,14 @@
 //! One factor per channel and packet damps the sums, the jitter, the residual and S; means multiply by a
 //! reciprocal. Against the reference, on captures whose time does not run backwards:
 //!
-//! - weight, mean and magnitude differ by at most 1e-12 of their value (jitter's mean: of the largest interval),
-//! - var and radius by at most 1e-12 of the mean square (own plus opposite), std by at most the root of that,
-//! - cov by at most 1e-12 of the mean square,
+//! - weight, mean and magnitude differ by at most 1e-13 of their value (jitter's mean: of the largest interval),
+//! - var, radius and cov by at most 1e-13 of the mean square (own plus opposite; jitter: of the largest interval
+//!   squared), std by at most the root of that,
 //! - pcc by at most 1e-9 where both standard deviations exceed 1e-3 of the root mean square.
 //!
-//! Elsewhere variance is the rounding noise of a constant-size stream, and pcc is noise divided by noise.
+//! Elsewhere variance is the rounding noise of a constant-size stream, and pcc is noise divided by noise. A
+//! stream whose weight has decayed below 2.2e-308 has mean and variance 0. Where time runs backwards, a residual
+//! ages with its channel's clock, not from its own packet.
 
 mod channel;
 mod keys;

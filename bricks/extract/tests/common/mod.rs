@@ -5,6 +5,7 @@ use legonf_core::{
     Encapsulation, Fragment, Headers, Icmp, Inner, Layer, Link, Mac, Network, Rows, Timestamp, Transport,
 };
 use legonf_extract::Extractor;
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,13 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 /// A file of the repository's `examples/synth-mini`.
 pub fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/synth-mini").join(name)
+}
+
+/// Packets of the capture that ships with the project.
+pub fn example_packets() -> Vec<Headers> {
+    let (mut bytes, file) = (Vec::new(), std::fs::File::open(example("synth-mini.pcap.gz")).unwrap());
+    flate2::read::GzDecoder::new(file).read_to_end(&mut bytes).unwrap();
+    read_pcapng(&bytes)
 }
 
 /// The parsed packets of a little-endian pcapng file of one section, whose time stamps are in microseconds.
