@@ -5,6 +5,7 @@
 mod error;
 pub mod labels;
 pub mod linktype;
+pub mod sink;
 pub mod source;
 
 pub use error::{SourceError, SourceErrorKind};

@@ -1,0 +1,211 @@
+//! The records, field by field as in Suricata's `eve.json`.
+
+use super::{RunStats, Tally};
+use crate::sink::scored::Scored;
+use crate::sink::time::iso8601;
+use legonf_core::{Coverage, Explanation, Headers, Icmp, Layer, Link, Network, Transport};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// An `alert` record.
+#[derive(Debug, Serialize)]
+pub(super) struct AlertRecord {
+    timestamp: String,
+    pcap_cnt: u64,
+    event_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vlan: Option<[u16; 1]>,
+    #[serde(flatten)]
+    flow: Flow,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_type: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_code: Option<u8>,
+    pkt_src: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ether: Option<Ether>,
+    alert: Signature,
+    legonf: Detail,
+}
+
+/// Addresses, ports and protocol of the outermost network layer. What the packet has not, the record has not.
+#[derive(Debug, Serialize)]
+struct Flow {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dest_ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dest_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proto: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Ether {
+    src_mac: String,
+    dest_mac: String,
+}
+
+/// The rule that fired. The number is of the range that Suricata leaves to local rules, category and severity
+/// are those of its class `bad-unknown`.
+#[derive(Debug, Serialize)]
+struct Signature {
+    action: &'static str,
+    gid: u32,
+    signature_id: u32,
+    rev: u32,
+    signature: &'static str,
+    category: &'static str,
+    severity: u8,
+}
+
+const KITSUNE: Signature = Signature {
+    action: "allowed",
+    gid: 1,
+    signature_id: 1_000_001,
+    rev: 1,
+    signature: "legonf kitsune: anomalous packet",
+    category: "Potentially Bad Traffic",
+    severity: 2,
+};
+
+/// What Suricata has no field for.
+#[derive(Debug, Serialize)]
+struct Detail {
+    seq: u64,
+    score: f64,
+    threshold: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation>,
+}
+
+impl AlertRecord {
+    pub fn new(headers: &Headers, row: Scored, threshold: f64, explanation: Option<Explanation>) -> Self {
+        let icmp = icmp(&headers.outer);
+        Self {
+            timestamp: iso8601(row.timestamp),
+            pcap_cnt: row.seq.saturating_add(1),
+            event_type: "alert",
+            vlan: headers.link.and_then(|link| link.vlan).map(|id| [id]),
+            flow: Flow::new(&headers.outer),
+            icmp_type: icmp.map(|i| i.kind),
+            icmp_code: icmp.map(|i| i.code),
+            pkt_src: "wire/pcap",
+            ether: headers.link.as_ref().map(Ether::new),
+            alert: KITSUNE,
+            legonf: Detail { seq: row.seq, score: row.score, threshold, explanation },
+        }
+    }
+}
+
+impl Flow {
+    fn new(layer: &Layer) -> Self {
+        Self {
+            src_ip: layer.src,
+            src_port: layer.ports.map(|(src, _)| src),
+            dest_ip: layer.dst,
+            dest_port: layer.ports.map(|(_, dst)| dst),
+            proto: protocol(layer),
+        }
+    }
+}
+
+impl Ether {
+    fn new(link: &Link) -> Self {
+        Self { src_mac: link.src.to_string(), dest_mac: link.dst.to_string() }
+    }
+}
+
+fn icmp(layer: &Layer) -> Option<Icmp> {
+    match layer.transport {
+        Transport::Icmp(icmp) | Transport::Icmpv6(icmp) => Some(icmp),
+        _ => None,
+    }
+}
+
+/// The protocol's name in Suricata's table, or its number where it is less known.
+fn protocol(layer: &Layer) -> Option<String> {
+    let name = match layer.transport {
+        Transport::None => return (layer.network == Network::Arp).then(|| "ARP".into()),
+        Transport::Tcp => "TCP",
+        Transport::Udp => "UDP",
+        Transport::Icmp(_) => "ICMP",
+        Transport::Icmpv6(_) => "IPv6-ICMP",
+        Transport::Other(2) => "IGMP",
+        Transport::Other(4) => "IP-in-IP",
+        Transport::Other(41) => "IPv6",
+        Transport::Other(47) => "GRE",
+        Transport::Other(50) => "ESP",
+        Transport::Other(51) => "AH",
+        Transport::Other(89) => "OSPF",
+        Transport::Other(132) => "SCTP",
+        Transport::Other(number) => return Some(number.to_string()),
+    };
+    Some(name.into())
+}
+
+/// The closing `stats` record.
+#[derive(Debug, Serialize)]
+pub(super) struct StatsRecord<'a> {
+    timestamp: String,
+    event_type: &'static str,
+    stats: Stats,
+    legonf: Run<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Stats {
+    uptime: u64,
+    capture: Capture,
+    decoder: Decoder,
+    detect: Detect,
+}
+
+#[derive(Debug, Serialize)]
+struct Capture {
+    kernel_packets: u64,
+    kernel_drops: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Decoder {
+    pkts: u64,
+    bytes: u64,
+    invalid: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Detect {
+    alert: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Run<'a> {
+    coverage: &'a Coverage,
+    counters: &'a BTreeMap<String, u64>,
+}
+
+impl<'a> StatsRecord<'a> {
+    pub fn new(run: &'a RunStats, tally: &Tally) -> Self {
+        let capture = Capture {
+            kernel_packets: run.coverage.received,
+            kernel_drops: run.coverage.dropped.values().sum(),
+        };
+        let decoder = Decoder { pkts: tally.packets, bytes: tally.bytes, invalid: tally.malformed };
+        Self {
+            timestamp: iso8601(tally.last),
+            event_type: "stats",
+            stats: Stats {
+                uptime: tally.seconds(),
+                capture,
+                decoder,
+                detect: Detect { alert: tally.alerts },
+            },
+            legonf: Run { coverage: &run.coverage, counters: &run.counters },
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Output files that are either whole or visibly not.
+
+use super::SinkError;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// Bytes gathered before they go to the system.
+const BUFFER: usize = 128 * 1024;
+
+/// A buffered output that appears under its name only when it is complete.
+///
+/// It is written to `NAME.partial` beside the target; [`finish`](Self::finish) brings it to the disk and renames
+/// it, replacing an older file. Without `finish` the file keeps the name `NAME.partial`. An older `NAME.partial`
+/// is overwritten; nothing else is touched. Pipes and devices are written in place, and `-` is standard output.
+///
+/// A call of [`put`](Self::put) is one unit: when the disk fills up, the partial file is cut back to the end of
+/// the last unit that fitted whole.
+#[derive(Debug)]
+pub struct OutputFile {
+    target: PathBuf,
+    /// Where the bytes go until the end; `None` where they go straight to the target.
+    partial: Option<PathBuf>,
+    file: File,
+    buffer: Vec<u8>,
+    flushed: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Open,
+    Failed,
+    Finished,
+}
+
+impl OutputFile {
+    /// Opens an output; `-` is standard output.
+    ///
+    /// # Errors
+    /// [`SinkError::Create`] when the file cannot be created or `path` is a folder.
+    pub fn create(path: &Path) -> Result<Self, SinkError> {
+        let fail = |source| SinkError::Create { path: display(path), source };
+        if path.as_os_str() == "-" {
+            let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(fail)?;
+            return Ok(Self::over(File::from(stdout), path, None));
+        }
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => Err(fail(io::ErrorKind::IsADirectory.into())),
+            Ok(found) if !found.is_file() => {
+                let file = File::options().write(true).open(path).map_err(fail)?;
+                Ok(Self::over(file, path, None))
+            }
+            _ => {
+                let partial = partial_name(path).ok_or_else(|| fail(io::ErrorKind::IsADirectory.into()))?;
+                let file = File::create(&partial).map_err(fail)?;
+                Ok(Self::over(file, path, Some(partial)))
+            }
+        }
+    }
+
+    /// An output over an open file, such as one end of a pipe.
+    pub(super) fn over(file: File, target: &Path, partial: Option<PathBuf>) -> Self {
+        let buffer = Vec::with_capacity(2 * BUFFER);
+        Self { target: target.to_owned(), partial, file, buffer, flushed: 0, state: State::Open }
+    }
+
+    /// The name given by the caller, for messages.
+    pub fn name(&self) -> String {
+        display(&self.target)
+    }
+
+    /// Whether the output is a regular file, whose earlier bytes can still be changed.
+    pub fn is_regular(&self) -> bool {
+        self.partial.is_some()
+    }
+
+    /// Bytes written so far.
+    pub fn position(&self) -> u64 {
+        self.flushed + self.buffer.len() as u64
+    }
+
+    /// Appends `bytes` as one unit.
+    ///
+    /// # Errors
+    /// When the system takes no more; after that every call fails.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
+        self.check_open()?;
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() < BUFFER { Ok(()) } else { self.drain() }
+    }
+
+    /// Overwrites bytes written earlier, at `offset` from the start of the file.
+    ///
+    /// # Errors
+    /// When the bytes cannot be written, always so for pipes.
+    pub fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        self.check_open()?;
+        self.drain()?;
+        self.file.write_all_at(bytes, offset).map_err(|e| self.fail(e))
+    }
+
+    /// Completes the output: its bytes are on the disk and it has its name. A second call does nothing.
+    ///
+    /// # Errors
+    /// When the bytes cannot be brought to the disk, or an earlier write failed.
+    pub fn finish(&mut self) -> Result<(), SinkError> {
+        if self.state == State::Finished {
+            return Ok(());
+        }
+        self.check_open()?;
+        self.drain()?;
+        if let Some(partial) = &self.partial {
+            let renamed = self.file.sync_all().and_then(|()| fs::rename(partial, &self.target));
+            renamed.map_err(|e| self.fail(e))?;
+        }
+        self.state = State::Finished;
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<(), SinkError> {
+        let state = match self.state {
+            State::Open => return Ok(()),
+            State::Failed => "incomplete after an earlier fault",
+            State::Finished => "complete already",
+        };
+        Err(SinkError::Ended { path: self.name(), state })
+    }
+
+    fn drain(&mut self) -> Result<(), SinkError> {
+        self.file.write_all(&self.buffer).map_err(|e| self.fail(e))?;
+        self.flushed += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Notes a fault and cuts a regular file back to what it held whole before.
+    fn fail(&mut self, source: io::Error) -> SinkError {
+        self.state = State::Failed;
+        if source.kind() == io::ErrorKind::BrokenPipe {
+            return SinkError::ClosedPipe { path: self.name() };
+        }
+        if self.is_regular() {
+            // A failure here changes nothing: the file is marked as partial by its name already.
+            let _ = self.file.set_len(self.flushed);
+        }
+        let partial = self.partial.as_deref().map(display);
+        SinkError::Write { path: self.name(), partial, source }
+    }
+}
+
+/// For encoders that want a writer; the [`SinkError`] travels inside the [`io::Error`].
+impl Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes).map(|()| bytes.len()).map_err(io::Error::other)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for OutputFile {
+    fn drop(&mut self) {
+        if self.state == State::Open {
+            // What was gathered is worth keeping; there is nobody left to tell of a failure.
+            let _ = self.drain();
+        }
+    }
+}
+
+/// How a path is shown in messages.
+pub(super) fn display(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard output".into() } else { path.display().to_string() }
+}
+
+fn partial_name(path: &Path) -> Option<PathBuf> {
+    let mut name = path.file_name()?.to_owned();
+    name.push(".partial");
+    Some(path.with_file_name(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_has_its_name_only_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        fs::write(&path, "old").unwrap();
+        let mut out = OutputFile::create(&path).unwrap();
+        out.put(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        out.finish().unwrap();
+        out.finish().unwrap();
+        assert_eq!(
+            (fs::read(&path).unwrap(), names(dir.path())),
+            (b"new".to_vec(), vec!["a.csv".to_owned()])
+        );
+        let late = out.put(b"x").unwrap_err().to_string();
+        assert!(late.ends_with("it is complete already"), "{late}");
+    }
+
+    #[test]
+    fn without_finish_it_stays_partial() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut out = OutputFile::create(&dir.path().join("a.csv")).unwrap();
+        out.put(b"half").unwrap();
+        drop(out);
+        assert_eq!(names(dir.path()), ["a.csv.partial"]);
+        assert_eq!(fs::read(dir.path().join("a.csv.partial")).unwrap(), b"half");
+    }
+
+    #[test]
+    fn earlier_bytes_can_be_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let mut out = OutputFile::create(&path).unwrap();
+        out.put(b"0000 rows").unwrap();
+        out.patch(0, b"0042").unwrap();
+        out.put(b".").unwrap();
+        assert_eq!(out.position(), 10);
+        out.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"0042 rows.");
+    }
+
+    #[test]
+    fn a_full_disk_is_named() {
+        let mut out = OutputFile::create(Path::new("/dev/full")).unwrap();
+        out.put(b"x").unwrap();
+        let error = out.finish().unwrap_err();
+        assert_eq!(error.to_string(), "cannot write /dev/full: the disk is full");
+        assert!(matches!(out.finish(), Err(SinkError::Ended { .. })));
+    }
+
+    #[test]
+    fn a_fault_keeps_whole_units_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        let mut out = OutputFile::create(&path).unwrap();
+        out.put(&vec![b'x'; BUFFER]).unwrap();
+        out.file.write_all(b"part of a unit").unwrap();
+        let error = out.fail(io::ErrorKind::StorageFull.into()).to_string();
+        assert!(error.contains("a.csv: the disk is full; what was written before is kept in "), "{error}");
+        assert!(error.ends_with("a.csv.partial"), "{error}");
+        assert!(out.finish().is_err());
+        drop(out);
+        assert_eq!(names(dir.path()), ["a.csv.partial"]);
+        assert_eq!(fs::metadata(dir.path().join("a.csv.partial")).unwrap().len(), BUFFER as u64);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_told_apart() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut out = OutputFile::over(File::from(OwnedFd::from(writer)), Path::new("-"), None);
+        out.put(b"seen").unwrap();
+        out.drain().unwrap();
+        let mut seen = [0; 4];
+        reader.read_exact(&mut seen).unwrap();
+        drop(reader);
+        out.put(b"lost").unwrap();
+        let error = out.finish().unwrap_err();
+        assert_eq!(&seen, b"seen");
+        assert!(error.is_closed_pipe());
+        assert_eq!(error.to_string(), "cannot write standard output: the reader of the pipe has gone away");
+        assert!(crate::sink::is_closed_pipe(&error.into()));
+    }
+
+    #[test]
+    fn what_cannot_be_created_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, expected) in [
+            (dir.path().to_owned(), "it is a folder"),
+            (dir.path().join("none/a.csv"), "its folder does not exist"),
+            (PathBuf::from("/dev/null/a.csv"), "its folder is not a folder"),
+        ] {
+            let error = OutputFile::create(&path).unwrap_err().to_string();
+            assert_eq!(error, format!("cannot create {}: {expected}", path.display()));
+        }
+    }
+}

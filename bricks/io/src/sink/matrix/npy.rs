@@ -1,0 +1,67 @@
+//! NumPy's array file, format 1.0.
+
+use super::Format;
+use crate::sink::{OutputFile, SinkError, text};
+use legonf_core::{Rows, Schema};
+use std::path::Path;
+
+/// Length of the header: constant, so that the row count can be put in at the end, and a multiple of 64 as NumPy
+/// aligns it. The largest shape takes 107 of its bytes.
+const HEADER: usize = 128;
+
+pub(super) struct Npy {
+    out: OutputFile,
+    width: usize,
+    rows: u64,
+    bytes: Vec<u8>,
+}
+
+impl Npy {
+    pub fn create(path: &Path, schema: &Schema) -> Result<Self, SinkError> {
+        let mut out = OutputFile::create(path)?;
+        if !out.is_regular() {
+            return Err(SinkError::NotRegular { path: out.name() });
+        }
+        let width = schema.len();
+        out.put(&header(0, width))?;
+        Ok(Self { out, width, rows: 0, bytes: Vec::new() })
+    }
+}
+
+impl Format for Npy {
+    fn put(&mut self, rows: &Rows) -> Result<(), SinkError> {
+        self.bytes.clear();
+        self.bytes.extend(rows.as_slice().iter().flat_map(|v| v.to_le_bytes()));
+        self.out.put(&self.bytes)?;
+        self.rows += rows.len() as u64;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.out.patch(0, &header(self.rows, self.width))?;
+        self.out.finish()
+    }
+}
+
+fn header(rows: u64, width: usize) -> Vec<u8> {
+    let mut header = b"\x93NUMPY\x01\x00".to_vec();
+    header.extend(((HEADER - 10) as u16).to_le_bytes());
+    let shape = format_args!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
+    text::push(&mut header, shape);
+    header.resize(HEADER - 1, b' ');
+    header.push(b'\n');
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_header_fits() {
+        let text = String::from_utf8(header(u64::MAX, usize::MAX)[10..].to_vec()).unwrap();
+        assert!(text.trim_end().ends_with("(18446744073709551615, 18446744073709551615), }"), "{text}");
+        assert!(text.ends_with(" \n"));
+        assert_eq!(header(u64::MAX, usize::MAX).len(), HEADER);
+    }
+}

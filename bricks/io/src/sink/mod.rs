@@ -1,0 +1,26 @@
+//! Sinks: where results leave the graph.
+//!
+//! Every file is written through [`OutputFile`], which gives it its name only when it is whole. Equal results give
+//! equal bytes: no file holds a clock, a path or a random number.
+
+mod alert_pcap;
+mod error;
+mod eve;
+mod file;
+mod matrix;
+mod parquet_file;
+mod plot;
+mod scored;
+mod scores_csv;
+mod scores_parquet;
+mod text;
+mod time;
+
+pub use alert_pcap::AlertPcap;
+pub use error::{SinkError, is_closed_pipe};
+pub use eve::{Eve, RunStats, StatsHandle};
+pub use file::OutputFile;
+pub use matrix::Matrix;
+pub use plot::ScorePlot;
+pub use scores_csv::ScoresCsv;
+pub use scores_parquet::ScoresParquet;

@@ -1,0 +1,211 @@
+//! A picture as a list of shapes, and its two file formats.
+
+use super::font;
+use ab_glyph::FontVec;
+use plotters::backend::{BitMapBackend, SVGBackend};
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
+use plotters::element::Rectangle;
+use plotters::prelude::DrawingBackend;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, FontTransform, IntoFont, RGBColor, TextStyle};
+
+/// Pixels of a picture, across and down.
+pub(super) const SIZE: (u32, u32) = (1200, 600);
+
+/// A rectangle of pixels, its edges included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Area {
+    pub left: i32,
+    pub top: i32,
+    pub right: i32,
+    pub bottom: i32,
+}
+
+/// How a text is set. Its position is that of its anchor.
+#[derive(Clone, Copy)]
+pub(super) struct Face {
+    /// Height of the em in pixels.
+    pub size: i32,
+    pub color: RGBColor,
+    pub anchor: (HPos, VPos),
+    /// Whether it reads from bottom to top.
+    pub upright: bool,
+}
+
+impl Face {
+    /// A text that starts at its position and is centred on it vertically.
+    pub const fn new(size: i32, color: RGBColor) -> Self {
+        Self { size, color, anchor: (HPos::Left, VPos::Center), upright: false }
+    }
+
+    pub const fn anchor(self, across: HPos, down: VPos) -> Self {
+        Self { anchor: (across, down), ..self }
+    }
+
+    /// About how many pixels a text takes; no font is needed to tell.
+    pub fn width(self, text: &str) -> i32 {
+        text.chars().count() as i32 * self.size * 55 / 100
+    }
+}
+
+enum Shape {
+    Fill(Area, RGBColor),
+    Text(String, Face, (i32, i32)),
+}
+
+/// What is drawn, from the back to the front.
+#[derive(Default)]
+pub(super) struct Picture(Vec<Shape>);
+
+impl Picture {
+    /// Fills a rectangle.
+    pub fn fill(&mut self, area: Area, color: RGBColor) {
+        self.0.push(Shape::Fill(area, color));
+    }
+
+    /// Sets a text.
+    pub fn text(&mut self, text: impl Into<String>, face: Face, at: (i32, i32)) {
+        self.0.push(Shape::Text(text.into(), face, at));
+    }
+
+    /// The picture as an SVG document. It names the font family `sans-serif` and needs no font to be made.
+    pub fn svg(&self) -> Result<String, String> {
+        let mut document = String::new();
+        let area = SVGBackend::with_string(&mut document, SIZE).into_drawing_area();
+        let text = |text: &str, face: Face, at| area.draw_text(text, &style(face), at);
+        self.draw(&area, text).map_err(|e| e.to_string())?;
+        drop(area);
+        Ok(document)
+    }
+
+    /// The picture as a PNG file, with its texts if the machine has a `font`.
+    pub fn png(&self, font: Option<&FontVec>) -> Result<Vec<u8>, String> {
+        let mut pixels = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
+        let area = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
+        let text = |text: &str, face: Face, at| {
+            font.map_or(Ok(()), |font| {
+                dots(font, text, face, at, |at, cover| area.draw_pixel(at, &face.color.mix(cover)))
+            })
+        };
+        self.draw(&area, text).map_err(|e| e.to_string())?;
+        drop(area);
+        encode(&pixels).map_err(|e| e.to_string())
+    }
+
+    fn draw<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        text: impl Fn(&str, Face, (i32, i32)) -> Result<(), Failure<DB>>,
+    ) -> Result<(), Failure<DB>> {
+        area.fill(&plotters::style::WHITE)?;
+        for shape in &self.0 {
+            match shape {
+                Shape::Fill(r, color) => {
+                    // Both backends end a rectangle before its right and its bottom edge.
+                    let corners = [(r.left, r.top), (r.right + 1, r.bottom + 1)];
+                    area.draw(&Rectangle::new(corners, color.filled()))?;
+                }
+                Shape::Text(words, face, at) => text(words, *face, *at)?,
+            }
+        }
+        area.present()
+    }
+}
+
+type Failure<DB> = DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>;
+
+/// The style of a text for the SVG backend, which writes the size divided by 1.24.
+fn style(face: Face) -> TextStyle<'static> {
+    let turn = if face.upright { FontTransform::Rotate270 } else { FontTransform::None };
+    let font = ("sans-serif", f64::from(face.size) * 1.24).into_font().transform(turn);
+    let pos = Pos::new(face.anchor.0, face.anchor.1);
+    TextStyle { font, color: face.color.to_backend_color(), pos }
+}
+
+/// Calls `dot` with the pixels of a text and how much it covers of them.
+fn dots<E>(
+    font: &FontVec,
+    text: &str,
+    face: Face,
+    (x, y): (i32, i32),
+    mut dot: impl FnMut((i32, i32), f64) -> Result<(), E>,
+) -> Result<(), E> {
+    let size = face.size as f32;
+    let mut covered = Vec::new();
+    let width = font::rasterize(font, text, size, |u, v, cover| covered.push((u, v, cover)));
+    let along = match face.anchor.0 {
+        HPos::Left => 0.0,
+        HPos::Center => -width / 2.0,
+        HPos::Right => -width,
+    };
+    // Where the line on which the text stands is: the heights that SVG uses, in ems.
+    let down = match face.anchor.1 {
+        VPos::Top => 0.76,
+        VPos::Center => 0.33,
+        VPos::Bottom => -0.27,
+    };
+    let (along, down) = (along.round() as i32, (down * size).round() as i32);
+    covered.into_iter().try_for_each(|(u, v, cover)| {
+        let (u, v) = (u + along, v + down);
+        let at = if face.upright { (x + v, y - u) } else { (x + u, y + v) };
+        dot(at, f64::from(cover))
+    })
+}
+
+fn encode(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, SIZE.0, SIZE.1);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture() -> Picture {
+        let mut picture = Picture::default();
+        picture.fill(Area { left: 10, top: 20, right: 10, bottom: 21 }, RGBColor(1, 2, 3));
+        picture.text("a < b", Face::new(40, RGBColor(200, 0, 0)), (100, 100));
+        picture
+    }
+
+    fn pixels(png: &[u8]) -> Vec<[u8; 3]> {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+        let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut bytes).unwrap();
+        bytes.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect()
+    }
+
+    #[test]
+    fn svg_has_its_texts_without_a_font() {
+        let svg = picture().svg().unwrap();
+        assert!(svg.contains("a &lt; b") && svg.contains("font-family=\"sans-serif\""));
+        assert!(svg.contains("<rect x=\"10\" y=\"20\" width=\"1\" height=\"2\""), "{svg}");
+    }
+
+    #[test]
+    fn png_does_without_a_font() {
+        let pixels = pixels(&picture().png(None).unwrap());
+        let inked: Vec<_> = (0..pixels.len()).filter(|i| pixels[*i] != [255; 3]).collect();
+        assert_eq!(inked, [20 * 1200 + 10, 21 * 1200 + 10]);
+    }
+
+    #[test]
+    fn png_sets_texts_at_their_anchor() {
+        let Some(font) = font::find_font() else {
+            println!("skipped: no font on this machine");
+            return;
+        };
+        let pixels = pixels(&picture().png(Some(font)).unwrap());
+        let red = |i: &usize| pixels[*i][0] > 150 && pixels[*i][1] < 100;
+        let inked: Vec<_> = (0..pixels.len()).filter(red).map(|i| (i % 1200, i / 1200)).collect();
+        assert!(inked.len() > 100);
+        assert!(inked.iter().all(|(x, y)| (100..240).contains(x) && (80..120).contains(y)));
+    }
+}

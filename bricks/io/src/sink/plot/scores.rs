@@ -1,0 +1,231 @@
+//! Anomaly scores over time.
+
+use super::axis::{Frame, INK, Key, QUIET, decades, legend, linear};
+use super::bins::{Bin, Bins};
+use super::font::find_font;
+use super::picture::{Area, Face, Picture, SIZE};
+use crate::sink::file::display;
+use crate::sink::time::iso8601;
+use crate::sink::{OutputFile, SinkError};
+use legonf_core::{Timestamp, Verdict};
+use plotters::style::RGBColor;
+use std::path::Path;
+
+const BENIGN: RGBColor = RGBColor(158, 197, 232);
+const MEAN: RGBColor = RGBColor(23, 92, 160);
+const ANOMALOUS: RGBColor = RGBColor(217, 72, 1);
+const THRESHOLD: RGBColor = RGBColor(38, 43, 51);
+const TRUTH: RGBColor = RGBColor(255, 233, 196);
+
+/// The box of the values; the rest of the picture is for titles, legend and labels.
+const BOX: Area = Area { left: 90, top: 88, right: SIZE.0 as i32 - 30, bottom: SIZE.1 as i32 - 70 };
+
+const NO_FONT: &str = "no TrueType font was found, so the PNG has no text; install fonts-dejavu-core";
+
+/// The largest factor between the highest score and the lowest end of the scale.
+const DEPTH: f64 = 1e9;
+
+/// Gathers scores one by one in bounded memory and draws them over packet time, on a logarithmic scale.
+///
+/// For each column of pixels it shows the range of the benign scores with their geometric mean, the range of
+/// the anomalous ones, the threshold, and, where labels are given, when there were malicious packets. Equal
+/// packets give equal bytes; only the texts of the PNG depend on the fonts of the machine.
+#[derive(Clone, Debug)]
+pub struct ScorePlot {
+    title: String,
+    threshold: f64,
+    bins: Bins,
+    packets: u64,
+    labelled: bool,
+    span: Option<(i64, i64)>,
+}
+
+impl ScorePlot {
+    /// An empty plot. `threshold` is the score above which a packet is anomalous.
+    pub fn new(title: impl Into<String>, threshold: f64) -> Self {
+        let (bins, span) = (Bins::default(), None);
+        Self { title: title.into(), threshold, bins, packets: 0, labelled: false, span }
+    }
+
+    /// Takes in one packet. `truth` is whether the labels call it malicious, if there are labels.
+    pub fn add(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>) {
+        let nanos = timestamp.as_nanos();
+        let (first, last) = self.span.unwrap_or((nanos, nanos));
+        self.span = Some((first.min(nanos), last.max(nanos)));
+        self.packets += 1;
+        self.labelled |= truth.is_some();
+        self.bins.add(nanos, score, verdict, truth == Some(true));
+    }
+
+    /// Draws the plot as SVG, 1200 × 600.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_svg(&self, path: &Path) -> Result<(), SinkError> {
+        let document = self.picture().svg().map_err(|reason| drawing(path, reason))?;
+        write(path, document.as_bytes())
+    }
+
+    /// Draws the plot as PNG, 1200 × 600. Returns a note for the user if the machine has no font, so that the
+    /// picture has no text.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_png(&self, path: &Path) -> Result<Option<&'static str>, SinkError> {
+        let font = find_font();
+        let bytes = self.picture().png(font).map_err(|reason| drawing(path, reason))?;
+        write(path, &bytes)?;
+        Ok(font.is_none().then_some(NO_FONT))
+    }
+
+    fn picture(&self) -> Picture {
+        let mut picture = Picture::default();
+        let total = self.bins.total();
+        let (low, high) = self.decades(&total);
+        let (seconds, unit, scale) = self.time_scale();
+        let frame = Frame { area: BOX, across: (0.0, seconds), up: (f64::from(low), f64::from(high)) };
+        let columns = self.columns(&frame);
+        shade_truth(&mut picture, &columns);
+        frame.minor_decades(&mut picture, low, high);
+        let in_unit = Frame { across: (0.0, seconds / scale), ..frame };
+        in_unit.grid(&mut picture, &linear(seconds / scale, 10.0), &decades(low, high));
+        frame.titles(
+            &mut picture,
+            &format!("time since the first packet ({unit})"),
+            "anomaly score (RMSE, no unit)",
+        );
+        draw_scores(&mut picture, &frame, &columns);
+        if self.threshold > 0.0 && self.threshold.is_finite() {
+            frame.dashes(&mut picture, self.threshold.log10(), THRESHOLD);
+        }
+        self.captions(&mut picture, &total);
+        picture
+    }
+
+    /// Exponents of the powers of ten between which all scores and the threshold lie.
+    fn decades(&self, total: &Bin) -> (i32, i32) {
+        let threshold = Some(self.threshold).filter(|t| *t > 0.0 && t.is_finite());
+        let spreads = [total.benign, total.anomalous].into_iter().filter(|s| s.count > 0);
+        let (mut low, mut high) = threshold.map_or((f64::INFINITY, 0.0), |t| (t, t));
+        for spread in spreads {
+            (low, high) = (low.min(spread.min), high.max(spread.max));
+        }
+        if !low.is_finite() || high <= 0.0 {
+            return (-1, 0);
+        }
+        let low = low.max(high / DEPTH).log10().floor() as i32;
+        (low, (high.log10().ceil() as i32).max(low + 1))
+    }
+
+    /// Length of the capture in seconds, and the unit of the time axis with its length in seconds.
+    fn time_scale(&self) -> (f64, &'static str, f64) {
+        let (first, last) = self.span.unwrap_or_default();
+        let seconds = (i128::from(last) - i128::from(first)).max(1_000) as f64 / 1e9;
+        let (unit, scale) = match seconds {
+            s if s < 1.0 => ("ms", 1e-3),
+            s if s < 600.0 => ("s", 1.0),
+            s if s < 4.0 * 3_600.0 => ("min", 60.0),
+            s if s < 4.0 * 86_400.0 => ("h", 3_600.0),
+            _ => ("days", 86_400.0),
+        };
+        (seconds, unit, scale)
+    }
+
+    /// The packets of each column of pixels.
+    fn columns(&self, frame: &Frame) -> Vec<Bin> {
+        let mut columns = vec![Bin::default(); (BOX.right - BOX.left + 1) as usize];
+        let first = self.span.unwrap_or_default().0;
+        for (nanos, bin) in self.bins.iter() {
+            let seconds = (i128::from(nanos) - i128::from(first)) as f64 / 1e9;
+            columns[(frame.x(seconds) - BOX.left) as usize].merge(bin);
+        }
+        columns
+    }
+
+    /// Title, what the plot is made of, and legend.
+    fn captions(&self, picture: &mut Picture, total: &Bin) {
+        picture.text(&self.title, Face::new(20, INK), (BOX.left, 26));
+        picture.text(self.summary(total), Face::new(13, QUIET), (BOX.left, 50));
+        let mut entries = vec![
+            (Key::Square(BENIGN), "benign, range".into()),
+            (Key::Square(MEAN), "benign, mean".into()),
+            (Key::Square(ANOMALOUS), "anomalous, range".into()),
+            (Key::Dashes(THRESHOLD), format!("threshold {}", significant(self.threshold))),
+        ];
+        if self.labelled {
+            entries.push((Key::Square(TRUTH), "malicious by the labels".into()));
+        }
+        legend(picture, &entries, BOX.right, 72);
+    }
+
+    fn summary(&self, total: &Bin) -> String {
+        let mut text = format!("{} packets", grouped(self.packets));
+        if let Some((first, _)) = self.span {
+            let start = iso8601(Timestamp::from_nanos(first));
+            text += &format!(" from {} UTC", start[..19].replace('T', " "));
+        }
+        text += &format!(", {} anomalous", grouped(total.anomalous.count));
+        if total.rejected > 0 {
+            text += &format!(", {} without a finite score", grouped(total.rejected));
+        }
+        text
+    }
+}
+
+fn shade_truth(picture: &mut Picture, columns: &[Bin]) {
+    for x in columns.iter().enumerate().filter(|(_, c)| c.malicious > 0).map(|(x, _)| BOX.left + x as i32) {
+        // One column more on either side, so that single packets can be seen and neighbours touch.
+        let (left, right) = ((x - 1).max(BOX.left), (x + 1).min(BOX.right));
+        picture.fill(Area { left, right, ..BOX }, TRUTH);
+    }
+}
+
+fn draw_scores(picture: &mut Picture, frame: &Frame, columns: &[Bin]) {
+    let bar = |x: i32, low: f64, high: f64, grow: i32| {
+        let (top, bottom) = (frame.y(high.log10()) - grow, frame.y(low.log10()) + grow);
+        Area { left: x - grow, top, right: x + grow, bottom }
+    };
+    let filled = || columns.iter().enumerate().map(|(x, column)| (BOX.left + x as i32, column));
+    for (x, c) in filled().filter(|(_, c)| c.benign.count > 0) {
+        picture.fill(bar(x, c.benign.low(), c.benign.max, 0), BENIGN);
+    }
+    for (x, c) in filled().filter(|(_, c)| c.benign.count > 0) {
+        picture.fill(bar(x, c.benign.mean(), c.benign.mean(), 1), MEAN);
+    }
+    for (x, c) in filled().filter(|(_, c)| c.anomalous.count > 0) {
+        picture.fill(bar(x, c.anomalous.low(), c.anomalous.max, 1), ANOMALOUS);
+    }
+}
+
+/// Four significant digits.
+fn significant(value: f64) -> String {
+    let exponent = value.abs().log10().floor();
+    if (-4.0..5.0).contains(&exponent) {
+        format!("{value:.*}", (3.0 - exponent).max(0.0) as usize)
+    } else {
+        format!("{value:.3e}")
+    }
+}
+
+/// A count with commas between its thousands.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), SinkError> {
+    let mut out = OutputFile::create(path)?;
+    out.put(bytes)?;
+    out.finish()
+}
+
+fn drawing(path: &Path, reason: String) -> SinkError {
+    SinkError::Drawing { path: display(path), reason }
+}

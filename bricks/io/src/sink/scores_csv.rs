@@ -1,0 +1,51 @@
+//! Scores as comma-separated values.
+
+use super::scored::{Scored, scored};
+use super::{OutputFile, SinkError, text};
+use legonf_core::{Batch, Fault, Sink};
+use std::path::Path;
+
+/// Writes `seq,timestamp,score,verdict`, one line for each packet.
+///
+/// `timestamp` is in seconds since the epoch with nine decimals, `score` the shortest decimal that reads back to
+/// the same `f64` (`NaN`, `inf` and `-inf` where it is not finite), `verdict` the word of
+/// [`Verdict::label`](legonf_core::Verdict::label).
+#[derive(Debug)]
+pub struct ScoresCsv {
+    out: OutputFile,
+    lines: Vec<u8>,
+}
+
+impl ScoresCsv {
+    /// Creates the file and writes the header; `-` is standard output.
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub fn create(path: &Path) -> Result<Self, SinkError> {
+        let mut out = OutputFile::create(path)?;
+        out.put(b"seq,timestamp,score,verdict\n")?;
+        Ok(Self { out, lines: Vec::new() })
+    }
+
+    fn push(&mut self, row: Scored) {
+        text::push(&mut self.lines, format_args!("{},{},", row.seq, row.timestamp));
+        text::push_f64(&mut self.lines, row.score);
+        self.lines.push(b',');
+        self.lines.extend_from_slice(row.verdict.label().as_bytes());
+        self.lines.push(b'\n');
+    }
+}
+
+impl Sink for ScoresCsv {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        self.lines.clear();
+        for row in scored(batch, || self.out.name())? {
+            self.push(row);
+        }
+        Ok(self.out.put(&self.lines)?)
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(self.out.finish()?)
+    }
+}

@@ -1,0 +1,69 @@
+//! Numbers as text, without an allocation for each.
+
+use std::fmt;
+use std::io::Write;
+
+/// Appends formatted text.
+pub(super) fn push(to: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    to.write_fmt(text).expect("a vector takes every byte");
+}
+
+/// Appends the shortest decimal that reads back to the same bits; `NaN`, `inf` or `-inf` if not finite.
+pub(super) fn push_f64(to: &mut Vec<u8>, value: f64) {
+    to.extend_from_slice(zmij::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends a field of comma-separated values, quoted where it must be (RFC 4180).
+pub(super) fn push_field(to: &mut Vec<u8>, field: &str) {
+    if field.contains(['"', ',', '\n', '\r']) {
+        push(to, format_args!("\"{}\"", field.replace('"', "\"\"")));
+    } else {
+        to.extend_from_slice(field.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(value: f64) -> String {
+        let mut bytes = Vec::new();
+        push_f64(&mut bytes, value);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_short_and_standard() {
+        for (value, expected) in [
+            (0.1, "0.1"),
+            (1.0, "1.0"),
+            (-0.0, "-0.0"),
+            (1e300, "1e+300"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(text(value), expected);
+        }
+    }
+
+    #[test]
+    fn fields_are_quoted_where_they_must_be() {
+        let mut bytes = Vec::new();
+        for field in ["HH_L0.1_pcc", "a,b", "say \"x\""] {
+            push_field(&mut bytes, field);
+            bytes.push(b'|');
+        }
+        assert_eq!(bytes, b"HH_L0.1_pcc|\"a,b\"|\"say \"\"x\"\"\"|");
+    }
+
+    proptest! {
+        #[test]
+        fn every_bit_pattern_reads_back(bits: u64) {
+            let value = f64::from_bits(bits);
+            let read: f64 = text(value).parse().unwrap();
+            prop_assert!(read.to_bits() == bits || (read.is_nan() && value.is_nan()));
+        }
+    }
+}

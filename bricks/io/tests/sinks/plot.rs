@@ -1,0 +1,105 @@
+use legonf_core::{Timestamp, Verdict};
+use legonf_io::sink::ScorePlot;
+use std::fs;
+
+/// A capture with an attack in its second half.
+fn plot(packets: u32, labels: bool) -> ScorePlot {
+    let mut plot = ScorePlot::new("Kitsune on a test", 1.5);
+    for i in 0..packets {
+        let attack = i > packets / 2 && i % 3 == 0;
+        let score = if attack { 5.0 + f64::from(i % 17) } else { 0.05 + f64::from(i % 7) / 50.0 };
+        let verdict = if attack { Verdict::Anomalous } else { Verdict::Benign };
+        plot.add(
+            Timestamp::new(1_540_448_619 + i64::from(i / 10), i % 10),
+            score,
+            verdict,
+            labels.then_some(attack),
+        );
+    }
+    plot
+}
+
+fn svg(plot: &ScorePlot) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("scores.svg");
+    plot.write_svg(&path).unwrap();
+    fs::read_to_string(path).unwrap()
+}
+
+fn png(plot: &ScorePlot) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("scores.png");
+    plot.write_png(&path).unwrap();
+    fs::read(path).unwrap()
+}
+
+#[test]
+fn svg_says_what_it_shows() {
+    let svg = svg(&plot(5_000, true));
+    for text in [
+        "Kitsune on a test",
+        "5,000 packets from 2018-10-25 06:23:39 UTC, 833 anomalous",
+        "time since the first packet (s)",
+        "anomaly score",
+        "threshold 1.500",
+        "malicious by the labels",
+    ] {
+        assert!(svg.contains(text), "{text}");
+    }
+    assert!(svg.starts_with("<svg width=\"1200\" height=\"600\""));
+    assert!(svg.trim_end().ends_with("</svg>"));
+    assert!(svg.len() < 1 << 20, "{} bytes", svg.len());
+}
+
+#[test]
+fn labels_are_shown_only_if_there_are_any() {
+    assert!(!svg(&plot(500, false)).contains("labels"));
+}
+
+#[test]
+fn two_runs_give_equal_bytes() {
+    assert_eq!(svg(&plot(20_000, true)), svg(&plot(20_000, true)));
+    assert_eq!(png(&plot(20_000, true)), png(&plot(20_000, true)));
+}
+
+#[test]
+fn png_is_a_picture_of_its_size() {
+    let bytes = png(&plot(5_000, true));
+    let decoder = png::Decoder::new(std::io::Cursor::new(bytes));
+    let mut reader = decoder.read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!((info.width, info.height), (1200, 600));
+    let has = |color: [u8; 3]| pixels.chunks_exact(3).any(|p| p == color);
+    assert!(has([217, 72, 1]) && has([255, 233, 196]) && has([23, 92, 160]), "alerts, truth, benign mean");
+}
+
+#[test]
+fn odd_input_is_drawn() {
+    let empty = ScorePlot::new("empty", f64::NAN);
+    let mut odd = ScorePlot::new("odd", -1.0);
+    for (nanos, score) in [(i64::MAX, 0.0), (i64::MIN, f64::NAN), (0, 1e308), (1, f64::INFINITY), (2, -5.0)] {
+        for verdict in [Verdict::Benign, Verdict::Anomalous, Verdict::Rejected] {
+            odd.add(Timestamp::from_nanos(nanos), score, verdict, None);
+        }
+    }
+    let mut single = ScorePlot::new("one <packet> & more", 1e-320);
+    single.add(Timestamp::new(1, 0), 1e-300, Verdict::Benign, Some(true));
+    for plot in [empty, odd, single] {
+        assert!(svg(&plot).contains("anomaly score"));
+        assert!(png(&plot).starts_with(b"\x89PNG"));
+    }
+}
+
+#[test]
+fn faults_name_the_file() {
+    let message = |r: Result<(), legonf_io::sink::SinkError>| r.unwrap_err().to_string();
+    assert_eq!(
+        message(plot(5, true).write_svg("/dev/full".as_ref())),
+        "cannot write /dev/full: the disk is full"
+    );
+    assert_eq!(
+        message(plot(5, true).write_png("/none/scores.png".as_ref()).map(|_| ())),
+        "cannot create /none/scores.png: its folder does not exist"
+    );
+}
