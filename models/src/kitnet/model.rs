@@ -33,6 +33,10 @@ impl KitNet {
             return Err(Defect::new("features", format!("expected 1 to {MAX_FEATURES}, found {features}")));
         }
         check_map(&map, features, &ensemble, &output)?;
+        let hidden: usize = ensemble.iter().map(Autoencoder::hidden).sum();
+        if hidden.max(output.hidden()) > MAX_FEATURES {
+            return Err(Defect::new("ensemble", format!("more hidden units than {MAX_FEATURES}")));
+        }
         for (i, autoencoder) in ensemble.iter().enumerate() {
             autoencoder.validate().map_err(|d| d.within(&format!("ensemble[{i}]")))?;
         }

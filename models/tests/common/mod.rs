@@ -1,4 +1,5 @@
 //! Reference vectors for integration tests.
+#![allow(dead_code, reason = "each test uses a part")]
 
 use legonf_models::kitnet::{KitNet, TrainConfig};
 use ndarray::{Array1, Array2};
@@ -8,8 +9,12 @@ use std::path::{Path, PathBuf};
 
 /// Features and scores of the reference, and its trained network.
 pub struct Golden {
+    /// Rows of features: all packets, or those of `index`.
     pub features: Array2<f64>,
+    /// Scores of all packets.
     pub rmse: Vec<f64>,
+    /// Packet number of each row, where not every packet has one.
+    pub index: Option<Vec<i64>>,
     pub model: KitNet,
     pub config: TrainConfig,
 }
@@ -21,7 +26,6 @@ pub fn synth_mini() -> Golden {
 }
 
 /// Larger vectors, which lie beside the repository; `None`, with the reason printed, where they do not.
-#[allow(dead_code)]
 pub fn shared(npz: &str, model: &str) -> Option<Golden> {
     let folder = shared_folder().join("golden");
     if folder.join(npz).exists() {
@@ -47,5 +51,6 @@ fn load(npz: &Path, model: &Path) -> Golden {
     let features: Array2<f64> = npz.by_name("features").unwrap();
     let rmse: Array1<f64> = npz.by_name("rmse").unwrap();
     let (model, config) = reference_model(model);
-    Golden { features, rmse: rmse.to_vec(), model, config }
+    let index = npz.by_name("index").map(|index: Array1<i64>| index.to_vec()).ok();
+    Golden { features, rmse: rmse.to_vec(), index, model, config }
 }

@@ -1,0 +1,142 @@
+//! A bundle in figures, for people.
+
+use super::{Bundle, Calibration, Model, Provenance};
+use crate::ModelError;
+use crate::kitnet::{KitNet, TrainConfig};
+use serde::Serialize;
+use std::path::Path;
+
+/// One autoencoder in figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AutoencoderSummary {
+    /// Names of the features that it reads, in its order.
+    pub features: Vec<String>,
+    /// Number of hidden units.
+    pub hidden: usize,
+    /// How many of its features never varied in training.
+    pub constant_features: usize,
+}
+
+/// What `legonf model show` shows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Description {
+    /// `kitnet` or `foreign`.
+    pub kind: String,
+    /// Name of the schema.
+    pub schema: String,
+    /// Hash of the schema.
+    pub schema_hash: String,
+    /// Number of features.
+    pub features: usize,
+    /// How the features are computed: `reference` or `fast`.
+    pub arithmetic: String,
+    /// The autoencoders of a KitNET's ensemble.
+    pub ensemble: Vec<AutoencoderSummary>,
+    /// Number of weights and biases of a KitNET.
+    pub parameters: usize,
+    /// How a KitNET was trained.
+    pub training: Option<TrainConfig>,
+    /// Input and output names of a foreign model.
+    pub ports: Option<(String, String)>,
+    /// The threshold, once one is calibrated.
+    pub calibration: Option<Calibration>,
+    /// Where it comes from.
+    pub provenance: Provenance,
+}
+
+/// Something that [`Bundle::verify`] checked and found in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// The part.
+    pub part: &'static str,
+    /// What was found.
+    pub finding: String,
+}
+
+impl Bundle {
+    /// The bundle in figures.
+    pub fn describe(&self) -> Description {
+        let (ensemble, parameters, training, ports) = match &self.model {
+            Model::KitNet { network, training } => {
+                (self.summaries(network), parameters(network), Some(training.clone()), None)
+            }
+            Model::Foreign(f) => (Vec::new(), 0, None, Some((f.input.clone(), f.output.clone()))),
+        };
+        Description {
+            kind: self.model.kind().into(),
+            schema: self.schema.name.clone(),
+            schema_hash: self.schema.hash().to_string(),
+            features: self.schema.len(),
+            arithmetic: self.arithmetic.clone(),
+            ensemble,
+            parameters,
+            training,
+            ports,
+            calibration: self.calibration.clone(),
+            provenance: self.provenance.clone(),
+        }
+    }
+
+    fn summaries(&self, network: &KitNet) -> Vec<AutoencoderSummary> {
+        let name = |column: &usize| self.schema.features[*column].name.clone();
+        let autoencoders = network.ensemble().iter().zip(network.feature_map());
+        let summary = |(a, columns): (&crate::kitnet::Autoencoder, &Vec<usize>)| AutoencoderSummary {
+            features: columns.iter().map(name).collect(),
+            hidden: a.hidden(),
+            constant_features: a.norm_min.iter().zip(&a.norm_max).filter(|(min, max)| min == max).count(),
+        };
+        autoencoders.map(summary).collect()
+    }
+
+    /// Loads a file with every check there is, and says what was found: structure, schema hash, finite
+    /// weights, blocks and zeros outside them, normalisation, calibration, and that it is written again byte for byte.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn verify(path: &Path) -> Result<Vec<Check>, ModelError> {
+        let bytes = crate::file::read_bounded(path)?;
+        let file = crate::error::shown(path);
+        let bundle = Self::from_bytes(&bytes, &file)?;
+        let again = bundle.to_bytes().map_err(|d| ModelError::invalid(&file, d))?;
+        if again != bytes {
+            let defect = crate::kitnet::Defect::new("file", "holds more than what is read of it");
+            return Err(ModelError::invalid(&file, defect));
+        }
+        Ok(bundle.findings(bytes.len()))
+    }
+
+    fn findings(&self, bytes: usize) -> Vec<Check> {
+        let check = |part, finding| Check { part, finding };
+        let mut checks = vec![
+            check("file", format!("{bytes} bytes, complete, no unknown parts")),
+            check(
+                "schema",
+                format!(
+                    "{} with {} features, hash {}",
+                    self.schema.name,
+                    self.schema.len(),
+                    self.schema.hash()
+                ),
+            ),
+        ];
+        match &self.model {
+            Model::KitNet { network, .. } => checks.extend([
+                check("weights", format!("{} parameters, all finite", parameters(network))),
+                check("ensemble", format!("{} blocks, zero outside them", network.ensemble().len())),
+                check("normalization", "metadata and graph agree".into()),
+            ]),
+            Model::Foreign(f) => {
+                checks.push(check("graph", format!("input {}, output {}", f.input, f.output)))
+            }
+        }
+        let calibration = self.calibration.as_ref();
+        let found = calibration.map_or("none".into(), |c| format!("{}, threshold {}", c.method, c.threshold));
+        checks.push(check("calibration", found));
+        checks
+    }
+}
+
+fn parameters(network: &KitNet) -> usize {
+    let all = network.ensemble().iter().chain([network.output()]);
+    all.map(|a| a.weights.len() + a.hidden() + a.visible()).sum()
+}

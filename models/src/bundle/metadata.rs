@@ -1,0 +1,186 @@
+//! What a bundle says beside the network, as properties of the ONNX file.
+
+use super::proto::Property;
+use crate::kitnet::Defect;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+/// Version of the properties' format.
+pub(crate) const FORMAT_VERSION: &str = "1";
+/// What the names of all properties begin with.
+pub(crate) const PREFIX: &str = "legonf.";
+
+/// A threshold on the score, and what it stands for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// How it was found: `log-normal`, `quantile`, `alarm-budget` or `manual`.
+    pub method: String,
+    /// Scores above it are anomalous. Finite, at least 0.
+    pub threshold: f64,
+    /// Upper bound of the probability that a benign packet scores above the threshold, 0 to 1.
+    pub false_positive_bound: f64,
+    /// Benign scores that it was found from.
+    pub samples: u64,
+    /// Mean of the scores' natural logarithm (`log-normal`).
+    pub log_mean: Option<f64>,
+    /// Standard deviation of the scores' natural logarithm (`log-normal`).
+    pub log_sd: Option<f64>,
+    /// False alarms a day that the bound stands for at the packet rate of the scores' capture.
+    pub alarms_per_day: Option<f64>,
+    /// Probability that the bound holds, where the method makes a statement about it.
+    pub confidence: Option<f64>,
+    /// Where the scores came from, such as a capture's name.
+    pub source: String,
+}
+
+impl Calibration {
+    /// The methods that there are.
+    pub const METHODS: [&'static str; 4] = ["log-normal", "quantile", "alarm-budget", "manual"];
+
+    /// Checks method and numbers.
+    ///
+    /// # Errors
+    /// Names the first field that is wrong.
+    pub fn validate(&self) -> Result<(), Defect> {
+        let check =
+            |ok: bool, key: &str, reason: String| if ok { Ok(()) } else { Err(Defect::new(key, reason)) };
+        let method = &self.method;
+        check(
+            Self::METHODS.contains(&method.as_str()),
+            "method",
+            format!("{method:?} is not one of {:?}", Self::METHODS),
+        )?;
+        let (t, bound) = (self.threshold, self.false_positive_bound);
+        check(t.is_finite() && t >= 0.0, "threshold", format!("{t} is not a finite number from 0 on"))?;
+        check(
+            (0.0..=1.0).contains(&bound),
+            "false_positive_bound",
+            format!("{bound} is not within 0 and 1"),
+        )?;
+        let optional = [
+            ("log_mean", self.log_mean),
+            ("log_sd", self.log_sd),
+            ("alarms_per_day", self.alarms_per_day),
+            ("confidence", self.confidence),
+        ];
+        for (key, value) in optional {
+            check(value.is_none_or(f64::is_finite), key, "is not a finite number".into())?;
+        }
+        Ok(())
+    }
+}
+
+/// A capture that a model was made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaptureProvenance {
+    /// File name, without folders.
+    pub name: String,
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub sha256: String,
+    /// Packets used of it.
+    pub packets: u64,
+}
+
+impl CaptureProvenance {
+    /// Names a capture and hashes its file as it is stored.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn of_file(path: &Path, packets: u64) -> std::io::Result<Self> {
+        let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
+        let mut digest = Sha256::new();
+        loop {
+            let chunk = file.fill_buf()?;
+            if chunk.is_empty() {
+                break;
+            }
+            digest.update(chunk);
+            let len = chunk.len();
+            file.consume(len);
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, sha256: hexadecimal(&digest.finalize()), packets })
+    }
+}
+
+/// The SHA-256 of `bytes` in hexadecimal digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Version of legonf that made the model.
+    pub legonf: String,
+    /// Captures that it was trained on, in order.
+    pub captures: Vec<CaptureProvenance>,
+    /// Rows that training used.
+    pub rows: u64,
+    /// Rows that training passed over because a value was not a finite number.
+    pub skipped: u64,
+    /// When it was made, if the maker chose to say so.
+    pub created: Option<String>,
+    /// Anything else, such as the origin of an imported model.
+    pub note: Option<String>,
+}
+
+/// Extremes of each feature in training, in the order of the schema; `null` for one that no autoencoder reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Normalization {
+    pub(crate) minimum: Vec<Option<f64>>,
+    pub(crate) maximum: Vec<Option<f64>>,
+}
+
+/// The properties being written.
+pub(crate) struct Properties(pub(crate) Vec<Property>);
+
+impl Properties {
+    pub(crate) fn text(&mut self, key: &str, value: impl Into<String>) {
+        self.0.push(Property { key: format!("{PREFIX}{key}"), value: value.into() });
+    }
+
+    pub(crate) fn json(&mut self, key: &str, value: &impl Serialize) -> Result<(), Defect> {
+        let text = serde_json::to_string(value);
+        self.text(key, text.map_err(|e| Defect::new(format!("{PREFIX}{key}"), e.to_string()))?);
+        Ok(())
+    }
+}
+
+/// The property `key`.
+pub(crate) fn text<'a>(properties: &'a [Property], key: &str) -> Result<&'a str, Defect> {
+    let name = format!("{PREFIX}{key}");
+    let mut found = properties.iter().filter(|p| p.key == name);
+    match (found.next(), found.next()) {
+        (Some(property), None) => Ok(&property.value),
+        (Some(_), Some(_)) => Err(Defect::new(name, "stands there twice")),
+        (None, _) => Err(Defect::new(name, "is missing: not a legonf model, or cut short")),
+    }
+}
+
+/// The property `key`, which holds JSON.
+pub(crate) fn json<T: DeserializeOwned>(properties: &[Property], key: &str) -> Result<T, Defect> {
+    serde_json::from_str(text(properties, key)?)
+        .map_err(|e| Defect::new(format!("{PREFIX}{key}"), e.to_string()))
+}
+
+/// The property `key` where it is there.
+pub(crate) fn optional_json<T: DeserializeOwned>(
+    properties: &[Property],
+    key: &str,
+) -> Result<Option<T>, Defect> {
+    let name = format!("{PREFIX}{key}");
+    if properties.iter().any(|p| p.key == name) { json(properties, key).map(Some) } else { Ok(None) }
+}

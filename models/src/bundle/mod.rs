@@ -1,0 +1,273 @@
+//! The model bundle: one ONNX file that any ONNX runtime loads, with everything else about the model inside it.
+//!
+//! A KitNET is written as one block-diagonal graph in `f64` (see [`graph`]) and read back from its initializers
+//! without an ONNX runtime. Anyone else's ONNX model is kept as it is, byte by byte, and only described. The
+//! description is in the file's `metadata_props`, each key `legonf.…` holding text or JSON.
+
+mod describe;
+mod foreign;
+mod graph;
+mod metadata;
+mod proto;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use crate::ModelError;
+use crate::error::shown;
+use crate::file::{read_bounded, write_atomic};
+use crate::kitnet::{Defect, KitNet, TrainConfig};
+use legonf_core::Schema;
+use metadata::{FORMAT_VERSION, Normalization, Properties};
+use prost::Message;
+use proto::{Model as Proto, OperatorSet, Property};
+use std::path::Path;
+use std::sync::Arc;
+
+pub use describe::{AutoencoderSummary, Check, Description};
+pub use foreign::Foreign;
+pub use metadata::{Calibration, CaptureProvenance, Provenance};
+
+/// The version of ONNX's file format that is written.
+const IR_VERSION: i64 = 9;
+/// The version of ONNX's operators that is written.
+const OPSET: i64 = 18;
+
+/// The network of a bundle.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Model {
+    /// A KitNET, run by the fused kernel.
+    KitNet {
+        /// The network.
+        network: Arc<KitNet>,
+        /// How it was trained.
+        training: TrainConfig,
+    },
+    /// Somebody else's network, run by a generic engine.
+    Foreign(Foreign),
+}
+
+impl Model {
+    /// The kind's name in files: `kitnet` or `foreign`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::KitNet { .. } => "kitnet",
+            Self::Foreign(_) => "foreign",
+        }
+    }
+
+    /// Number of features of a row.
+    pub fn features(&self) -> usize {
+        match self {
+            Self::KitNet { network, .. } => network.features(),
+            Self::Foreign(foreign) => foreign.features,
+        }
+    }
+}
+
+/// A model and all that is needed to use it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bundle {
+    /// The network.
+    pub model: Model,
+    /// The features that it takes.
+    pub schema: Schema,
+    /// How these features are computed: `reference` or `fast`.
+    pub arithmetic: String,
+    /// The threshold, once one is calibrated.
+    pub calibration: Option<Calibration>,
+    /// Where it comes from.
+    pub provenance: Provenance,
+}
+
+impl Bundle {
+    /// Reads a bundle from a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not such a bundle, is cut short, or any part of it is missing, not
+    /// finite or at odds with another; the message names the file and the part.
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        Self::from_bytes(&read_bounded(path)?, &shown(path))
+    }
+
+    /// Reads a bundle from the content of a file; `file` names it in errors.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, ModelError> {
+        let not_onnx = |reason: String| ModelError::NotOnnx { file: file.into(), reason };
+        if bytes.is_empty() {
+            return Err(not_onnx("the file is empty".into()));
+        }
+        let proto = Proto::decode(bytes).map_err(|e| not_onnx(e.to_string()))?;
+        parse(proto, bytes).map_err(|defect| ModelError::invalid(file, defect))
+    }
+
+    /// The content of the file. Equal bundles give equal bytes.
+    ///
+    /// # Errors
+    /// Names the part that is not valid, so that nothing is written which could not be read.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Defect> {
+        self.validate()?;
+        let properties = self.properties()?;
+        match &self.model {
+            Model::Foreign(foreign) => Ok(foreign.with_properties(properties)),
+            Model::KitNet { network, .. } => {
+                let proto = Proto {
+                    ir_version: IR_VERSION,
+                    producer_name: "legonf".into(),
+                    producer_version: self.provenance.legonf.clone(),
+                    graph: Some(graph::build(network)),
+                    opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
+                    metadata_props: properties,
+                };
+                Ok(proto.encode_to_vec())
+            }
+        }
+    }
+
+    /// Writes the bundle: whole, or not at all.
+    ///
+    /// # Errors
+    /// When a part is not valid or the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
+        let bytes = self.to_bytes().map_err(|defect| ModelError::invalid(&shown(path), defect))?;
+        write_atomic(path, &bytes)
+    }
+
+    /// Checks the parts against each other.
+    ///
+    /// # Errors
+    /// Names the first part that is wrong.
+    pub fn validate(&self) -> Result<(), Defect> {
+        let (columns, features) = (self.schema.len(), self.model.features());
+        if columns != features {
+            let reason = format!("{} has {columns} features, the model takes {features}", self.schema.name);
+            return Err(Defect::new("legonf.schema", reason));
+        }
+        if !["reference", "fast"].contains(&self.arithmetic.as_str()) {
+            let reason = format!("expected reference or fast, found {:?}", self.arithmetic);
+            return Err(Defect::new("legonf.arithmetic", reason));
+        }
+        let calibration = self.calibration.as_ref().map_or(Ok(()), Calibration::validate);
+        calibration.map_err(|d| d.within("legonf.calibration"))
+    }
+
+    fn properties(&self) -> Result<Vec<Property>, Defect> {
+        let mut p = Properties(Vec::new());
+        p.text("kind", self.model.kind());
+        p.text("arithmetic", &self.arithmetic);
+        p.json("schema", &self.schema)?;
+        p.text("schema_hash", self.schema.hash().to_string());
+        match &self.model {
+            Model::KitNet { network, training } => {
+                p.json("normalization", &normalization(network))?;
+                p.json("feature_map", &network.feature_map())?;
+                p.json("hidden_units", &hidden_units(network))?;
+                p.json("training", training)?;
+            }
+            Model::Foreign(foreign) => {
+                p.text("input", &foreign.input);
+                p.text("output", &foreign.output);
+            }
+        }
+        if let Some(calibration) = &self.calibration {
+            p.json("calibration", calibration)?;
+        }
+        p.json("provenance", &self.provenance)?;
+        p.text("content_hash", content_hash(&self.model));
+        // Last in the file, so that a file that is cut short lacks it.
+        p.text("format_version", FORMAT_VERSION);
+        Ok(p.0)
+    }
+}
+
+fn parse(proto: Proto, bytes: &[u8]) -> Result<Bundle, Defect> {
+    let properties = &proto.metadata_props;
+    let version = metadata::text(properties, "format_version")?;
+    if version != FORMAT_VERSION {
+        let reason = format!("{version:?} is not {FORMAT_VERSION}: written by another version of legonf");
+        return Err(Defect::new("legonf.format_version", reason));
+    }
+    let graph = proto.graph.as_ref().ok_or_else(|| Defect::new("graph", "is missing"))?;
+    let schema = schema(properties)?;
+    let model = match metadata::text(properties, "kind")? {
+        "kitnet" => kitnet(properties, graph, &schema)?,
+        "foreign" => foreign(properties, bytes)?,
+        other => {
+            return Err(Defect::new("legonf.kind", format!("expected kitnet or foreign, found {other:?}")));
+        }
+    };
+    let bundle = Bundle {
+        model,
+        schema,
+        arithmetic: metadata::text(properties, "arithmetic")?.to_owned(),
+        calibration: metadata::optional_json(properties, "calibration")?,
+        provenance: metadata::json(properties, "provenance")?,
+    };
+    bundle.validate()?;
+    if metadata::text(properties, "content_hash")? != content_hash(&bundle.model) {
+        let reason = "differs from the SHA-256 of the network: it was changed or damaged";
+        return Err(Defect::new("legonf.content_hash", reason));
+    }
+    Ok(bundle)
+}
+
+/// SHA-256 of a KitNET's graph, or of the foreign file.
+fn content_hash(model: &Model) -> String {
+    match model {
+        Model::KitNet { network, .. } => metadata::sha256(&graph::build(network).encode_to_vec()),
+        Model::Foreign(foreign) => metadata::sha256(&foreign.onnx),
+    }
+}
+
+fn schema(properties: &[Property]) -> Result<Schema, Defect> {
+    let schema: Schema = metadata::json(properties, "schema")?;
+    let (stated, computed) = (metadata::text(properties, "schema_hash")?, schema.hash().to_string());
+    if stated != computed {
+        let reason = format!("{stated} is stated, legonf.schema gives {computed}: one of them was changed");
+        return Err(Defect::new("legonf.schema_hash", reason));
+    }
+    Ok(schema)
+}
+
+fn kitnet(properties: &[Property], graph: &proto::Graph, schema: &Schema) -> Result<Model, Defect> {
+    let map: Vec<Vec<usize>> = metadata::json(properties, "feature_map")?;
+    let hidden: Vec<usize> = metadata::json(properties, "hidden_units")?;
+    let layout = read::Layout { features: schema.len(), map: &map, hidden: &hidden };
+    let network = read::read(graph, &layout)?;
+    let stated: Normalization = metadata::json(properties, "normalization")?;
+    if stated != normalization(&network) {
+        return Err(Defect::new("legonf.normalization", "differs from the graph's norm_min and norm_max"));
+    }
+    let training: TrainConfig = metadata::json(properties, "training")?;
+    if training.features != schema.len() {
+        return Err(Defect::new("legonf.training", "was for another number of features than the schema has"));
+    }
+    Ok(Model::KitNet { network: Arc::new(network), training })
+}
+
+fn foreign(properties: &[Property], bytes: &[u8]) -> Result<Model, Defect> {
+    let output = metadata::text(properties, "output")?;
+    let foreign = Foreign::new(foreign::without_properties(bytes)?, Some(output))?;
+    if foreign.input != metadata::text(properties, "input")? {
+        return Err(Defect::new("legonf.input", format!("the graph's input is {:?}", foreign.input)));
+    }
+    Ok(Model::Foreign(foreign))
+}
+
+fn normalization(network: &KitNet) -> Normalization {
+    let mut minimum = vec![None; network.features()];
+    let mut maximum = minimum.clone();
+    for (autoencoder, columns) in network.ensemble().iter().zip(network.feature_map()) {
+        for (v, column) in columns.iter().enumerate() {
+            minimum[*column] = Some(autoencoder.norm_min[v]);
+            maximum[*column] = Some(autoencoder.norm_max[v]);
+        }
+    }
+    Normalization { minimum, maximum }
+}
+
+fn hidden_units(network: &KitNet) -> Vec<usize> {
+    network.ensemble().iter().map(|a| a.hidden()).collect()
+}

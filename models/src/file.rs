@@ -1,0 +1,75 @@
+//! Reading files of bounded size, and writing them whole or not at all.
+
+use crate::ModelError;
+use crate::error::shown;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The largest model file in bytes (256 MiB).
+pub const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// Reads a whole file of at most [`MAX_FILE_BYTES`].
+///
+/// # Errors
+/// When it cannot be read or is larger.
+pub fn read_bounded(path: &Path) -> Result<Vec<u8>, ModelError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|source| ModelError::Read { file: shown(path), source })?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(ModelError::TooLarge { file: shown(path), limit: MAX_FILE_BYTES });
+    }
+    Ok(bytes)
+}
+
+/// Writes a file so that at every moment either the old or the new content stands under its name: first
+/// beside it with `.partial` appended, synchronised to the disk, then renamed.
+///
+/// # Errors
+/// When it cannot be written; the partial file is then removed.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+    let partial = partial(path);
+    let written = write_synced(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    written.map_err(|source| {
+        // The write has failed already; that its remains cannot be removed either adds nothing.
+        let _ = std::fs::remove_file(&partial);
+        ModelError::Write { file: shown(path), source }
+    })
+}
+
+fn partial(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.onnx");
+        write_atomic(&path, b"old").unwrap();
+        std::fs::create_dir(partial(&path)).unwrap();
+        let error = write_atomic(&path, b"new").unwrap_err().to_string();
+        assert!(error.contains("model.onnx: cannot be written"), "{error}");
+        assert_eq!(read_bounded(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = read_bounded(Path::new("no/such.onnx")).unwrap_err();
+        assert!(error.to_string().starts_with("no/such.onnx: cannot be read"), "{error}");
+        assert_eq!(error.label(), "model-read");
+    }
+}
