@@ -22,7 +22,8 @@ pub struct Link {
     pub src: Mac,
     /// Destination address; zero on link types that have none.
     pub dst: Mac,
-    /// EtherType of the payload after every VLAN tag and MPLS label; for IEEE 802.3 frames the length.
+    /// EtherType of the payload after every VLAN tag, MPLS label, PPPoE and SNAP header, as far as it is known;
+    /// for IEEE 802.3 frames without SNAP the length.
     pub ethertype: u16,
     /// VLAN identifier of the outermost tag.
     pub vlan: Option<u16>,
@@ -34,7 +35,8 @@ pub enum Network {
     /// None that is parsed.
     #[default]
     None,
-    /// ARP or RARP; `src` and `dst` of the layer are the sender's and the target's protocol addresses.
+    /// ARP or RARP; `src` and `dst` of the layer are the sender's and the target's protocol addresses, both
+    /// `None` if they are not IPv4 or not captured whole.
     Arp,
     /// IPv4.
     Ipv4,
@@ -45,7 +47,7 @@ pub enum Network {
 /// Which transport protocol a [`Layer`] holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Transport {
-    /// None: a later fragment, no IP, or a header that was cut off.
+    /// None: a later fragment, no IP, or a header that was cut off before its ports, or its type and code.
     #[default]
     None,
     /// TCP with its ports.
@@ -140,7 +142,7 @@ pub enum Malformed {
     BadExtension,
     /// A TCP, UDP or ICMP header is cut off.
     TransportTooShort,
-    /// A tunnel header is cut off or carries what is not parsed.
+    /// A tunnel header is cut off or contradicts itself; one that carries what is not parsed is not malformed.
     BadTunnel,
 }
 

@@ -5,7 +5,7 @@ use crate::tag;
 use legonf_core::{Link, Mac, Malformed};
 
 /// Reads a frame's header and the tags after it.
-#[inline]
+#[inline(always)]
 pub(crate) fn read<'a>(bytes: &'a [u8], link: &mut Option<Link>) -> Result<Payload<'a>, Malformed> {
     let (h, rest) = bytes.split_first_chunk::<14>().ok_or(Malformed::LinkTooShort)?;
     let ethertype = u16::from_be_bytes([h[12], h[13]]);

@@ -14,22 +14,32 @@ const MOBILITY: u8 = 135;
 /// The most extension headers that are followed.
 const MAX_EXTENSIONS: usize = 16;
 
-/// Follows extension headers to the transport header; `None` for a later fragment.
-#[inline]
-pub(crate) fn skip<'a>(mut upper: Upper<'a>, layer: &mut Layer) -> Result<Option<Upper<'a>>, Malformed> {
+/// Follows extension headers to the transport header, or to the fragment header of a later fragment.
+pub(crate) fn skip(upper: &mut Upper<'_>, layer: &mut Layer) -> Result<(), Malformed> {
     for _ in 0..MAX_EXTENSIONS {
-        upper = match upper.protocol {
-            MOBILITY if upper.bytes.first() == Some(&NO_NEXT_HEADER) => return Ok(Some(upper)),
+        *upper = match upper.protocol {
+            MOBILITY if upper.bytes.first() == Some(&NO_NEXT_HEADER) => return Ok(()),
             HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY => after(upper.bytes, |len| (len + 1) * 8)?,
             AUTHENTICATION => after(upper.bytes, |len| (len + 2) * 4)?,
-            FRAGMENT => match fragment(upper.bytes, layer)? {
-                Some(next) => next,
-                None => return Ok(None),
-            },
-            _ => return Ok(Some(upper)),
+            FRAGMENT => fragment(upper.bytes, layer)?,
+            _ => return Ok(()),
         };
+        if layer.fragment == Fragment::Later {
+            return Ok(());
+        }
     }
     Err(Malformed::BadExtension)
+}
+
+/// Whether this is a header that [`skip`] follows.
+#[inline(always)]
+pub(crate) fn is_extension(protocol: u8) -> bool {
+    matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | MOBILITY)
+}
+
+/// Whether a packet's first extension header opens with the jumbo payload option (RFC 2675).
+pub(crate) fn is_jumbo(protocol: u8, bytes: &[u8]) -> bool {
+    protocol == HOP_BY_HOP && matches!(bytes, [_, _, 0xc2, 4, ..])
 }
 
 /// What follows a header whose second byte gives its length in some unit.
@@ -39,7 +49,7 @@ fn after(bytes: &[u8], len: impl Fn(usize) -> usize) -> Result<Upper<'_>, Malfor
     Ok(Upper { protocol, bytes })
 }
 
-fn fragment<'a>(bytes: &'a [u8], layer: &mut Layer) -> Result<Option<Upper<'a>>, Malformed> {
+fn fragment<'a>(bytes: &'a [u8], layer: &mut Layer) -> Result<Upper<'a>, Malformed> {
     let (h, bytes) = bytes.split_first_chunk::<8>().ok_or(Malformed::BadExtension)?;
     let field = u16::from_be_bytes([h[2], h[3]]);
     layer.fragment = match (field >> 3, field & 1) {
@@ -47,7 +57,7 @@ fn fragment<'a>(bytes: &'a [u8], layer: &mut Layer) -> Result<Option<Upper<'a>>,
         (0, _) => Fragment::First,
         _ => Fragment::Later,
     };
-    Ok((layer.fragment != Fragment::Later).then_some(Upper { protocol: h[0], bytes }))
+    Ok(Upper { protocol: h[0], bytes })
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! ICMP and ICMPv6, with the packet that an error quotes.
 
-use crate::network::{self, Payload};
-use crate::{ethertype, transport};
+use crate::network::Payload;
+use crate::{ethertype, tunnel};
 use legonf_core::{Encapsulation, Icmp, Inner, Layer, Malformed, Transport};
 
 /// Type, code, checksum and the four bytes before the quoted packet.
 const HEADER: usize = 8;
+
+/// As much of the header as tshark needs to show type and code: it reads the sixth byte, the length of the
+/// quoted packet (RFC 4884), first.
+const NEEDED: usize = 6;
 
 /// Reads type and code.
 pub(crate) fn read(
@@ -13,7 +17,10 @@ pub(crate) fn read(
     transport: impl Fn(Icmp) -> Transport,
     layer: &mut Layer,
 ) -> Result<(), Malformed> {
-    let [kind, code, ..] = *bytes else { return Err(Malformed::TransportTooShort) };
+    let Some([kind, code, ..]) = bytes.first_chunk::<NEEDED>() else {
+        return Err(Malformed::TransportTooShort);
+    };
+    let (kind, code) = (*kind, *code);
     layer.transport = transport(Icmp { kind, code });
     if bytes.len() < HEADER { Err(Malformed::TransportTooShort) } else { Ok(()) }
 }
@@ -34,8 +41,7 @@ pub(crate) fn quotes(transport: Transport) -> Option<u16> {
 pub(crate) fn quoted(ethertype: u16, bytes: &[u8], inner: &mut Option<Inner>) -> Result<(), Malformed> {
     let Some(bytes) = bytes.get(HEADER..) else { return Err(Malformed::TransportTooShort) };
     let inner = inner.insert(Inner { by: Encapsulation::Quoted, layer: Layer::default() });
-    let Some(upper) = network::read(Payload { ethertype, bytes }, &mut inner.layer)? else { return Ok(()) };
-    match transport::read(upper, &mut inner.layer) {
+    match tunnel::layer(Payload { ethertype, bytes }, &mut inner.layer) {
         Err(_) if inner.layer.transport != Transport::None => Ok(()),
         result => result,
     }
@@ -112,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_cut_message_keeps_type_and_code() {
-        for (len, transport) in [(1, Transport::None), (2, Transport::Icmp(Icmp { kind: 3, code: 1 }))] {
+        for (len, transport) in [(5, Transport::None), (6, Transport::Icmp(Icmp { kind: 3, code: 1 }))] {
             let headers = parse(&ethernet(0x0800, &ip4(1, &message(3, 1, &[])[..len])));
             assert_eq!((headers.outer.transport, headers.inner), (transport, None));
             assert_eq!(headers.malformed, Some(Malformed::TransportTooShort));

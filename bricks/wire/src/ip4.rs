@@ -1,7 +1,6 @@
 //! IPv4.
 
-use crate::extension;
-use crate::network::Upper;
+use crate::network::{self, Upper};
 use crate::transport::AUTHENTICATION;
 use legonf_core::{Fragment, Layer, Malformed, Network};
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,9 +9,9 @@ const HEADER: usize = 20;
 
 /// Reads the header with its options; `None` for a later fragment.
 ///
-/// A header that contradicts itself gives no network identity; one that is cut off gives the addresses that
-/// were captured. A total length of 0 (segmentation offload) or beyond the frame is normal.
-#[inline]
+/// A header that contradicts itself gives no network identity. One that is cut off gives the source address if
+/// that was captured; tshark looks for a source route before it shows the destination. A total length of 0 (segmentation offload) or beyond the frame is normal.
+#[inline(always)]
 pub(crate) fn read<'a>(bytes: &'a [u8], layer: &mut Layer) -> Result<Option<Upper<'a>>, Malformed> {
     let Some(h) = bytes.first_chunk::<HEADER>() else { return Err(cut(bytes, layer)) };
     let header_len = usize::from(h[0] & 0x0f) * 4;
@@ -22,11 +21,11 @@ pub(crate) fn read<'a>(bytes: &'a [u8], layer: &mut Layer) -> Result<Option<Uppe
     }
     layer.network = Network::Ipv4;
     layer.src = Some(address([h[12], h[13], h[14], h[15]]));
-    layer.dst = Some(address([h[16], h[17], h[18], h[19]]));
     let end = if total_len == 0 { bytes.len() } else { total_len.min(bytes.len()) };
     let payload = bytes.get(header_len..end).ok_or(Malformed::BadIpv4)?;
+    layer.dst = Some(address([h[16], h[17], h[18], h[19]]));
     layer.fragment = fragment(u16::from_be_bytes([h[6], h[7]]));
-    upper(Upper { protocol: h[9], bytes: payload }, layer)
+    network::upper(Upper { protocol: h[9], bytes: payload }, h[9] == AUTHENTICATION, layer)
 }
 
 #[inline(always)]
@@ -45,15 +44,6 @@ fn fragment(flags_and_offset: u16) -> Fragment {
         (0, 0) => Fragment::Whole,
         (0, _) => Fragment::First,
         _ => Fragment::Later,
-    }
-}
-
-#[inline]
-fn upper<'a>(upper: Upper<'a>, layer: &mut Layer) -> Result<Option<Upper<'a>>, Malformed> {
-    match (layer.fragment, upper.protocol) {
-        (Fragment::Later, _) => Ok(None),
-        (_, AUTHENTICATION) => extension::skip(upper, layer),
-        _ => Ok(Some(upper)),
     }
 }
 
@@ -102,8 +92,8 @@ mod tests {
         packet[0] = 0x46;
         assert_eq!(parse(&ethernet(0x0800, &packet)).outer.ports, Some((80, 4000)));
         let headers = parse(&ethernet(0x0800, &packet[..22]));
-        assert_eq!((headers.outer.dst, headers.outer.transport), (Some(DST4), Transport::None));
-        assert_eq!(headers.malformed, Some(Malformed::BadIpv4));
+        assert_eq!((headers.outer.src, headers.outer.dst), (Some(SRC4), None));
+        assert_eq!((headers.outer.transport, headers.malformed), (Transport::None, Some(Malformed::BadIpv4)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::bytes::at_most;
 use crate::extension;
-use crate::network::Upper;
+use crate::network::{self, Upper};
 use legonf_core::{Layer, Malformed, Network};
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -10,8 +10,8 @@ const HEADER: usize = 40;
 
 /// Reads the fixed header and the extension headers; `None` for a later fragment.
 ///
-/// A payload length of 0 (jumbogram, segmentation offload) or beyond the frame is normal.
-#[inline]
+/// A payload length beyond the frame is normal; that of a jumbogram is 0.
+#[inline(always)]
 pub(crate) fn read<'a>(bytes: &'a [u8], layer: &mut Layer) -> Result<Option<Upper<'a>>, Malformed> {
     let Some((h, rest)) = bytes.split_first_chunk::<HEADER>() else { return Err(cut(bytes, layer)) };
     if h[0] >> 4 != 6 {
@@ -21,8 +21,9 @@ pub(crate) fn read<'a>(bytes: &'a [u8], layer: &mut Layer) -> Result<Option<Uppe
     layer.src = address(&h[8..24]);
     layer.dst = address(&h[24..40]);
     let payload_len = usize::from(u16::from_be_bytes([h[4], h[5]]));
-    let payload = if payload_len == 0 { rest } else { at_most(rest, payload_len) };
-    extension::skip(Upper { protocol: h[6], bytes: payload }, layer)
+    let is_jumbo = payload_len == 0 && extension::is_jumbo(h[6], rest);
+    let payload = if is_jumbo { rest } else { at_most(rest, payload_len) };
+    network::upper(Upper { protocol: h[6], bytes: payload }, extension::is_extension(h[6]), layer)
 }
 
 #[inline(always)]
@@ -76,7 +77,15 @@ mod tests {
         packet[5] = 3;
         let headers = parse(&ethernet(0x86dd, &packet));
         assert_eq!((headers.outer.ports, headers.malformed), (None, Some(Malformed::TransportTooShort)));
-        packet[5] = 0;
+    }
+
+    #[test]
+    fn a_jumbogram_states_its_length_in_an_option() {
+        let options = [17, 0, 0xc2, 4, 0, 1, 0x11, 0x70];
+        let mut packet = ip6(0, &[&options[..], &udp(53, 4000)].concat());
+        packet[4..6].copy_from_slice(&[0, 0]);
         assert_eq!(parse(&ethernet(0x86dd, &packet)).outer.ports, Some((53, 4000)));
+        packet[42] = 1;
+        assert_eq!(parse(&ethernet(0x86dd, &packet)).outer.ports, None);
     }
 }

@@ -15,6 +15,8 @@
 //!   shows the last address of the option.
 //! - Tunnels are GRE, VXLAN and IP in IP, one level; tshark also looks into Teredo, GTP, CAPWAP, L2TP and
 //!   others, at any depth.
+//! - VXLAN is believed only if its flag says that the network identifier is valid.
+//! - The options inside an IPv6 extension header are not looked at; tshark stops at one that overruns it.
 //! - Linux cooked captures have a link-layer source address; tshark shows it under another field name.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]

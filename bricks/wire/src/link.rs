@@ -6,7 +6,7 @@ use crate::{ethernet, tag};
 use legonf_core::{Link, LinkType, Mac, Malformed};
 
 /// Reads the link layer; what follows it is the payload.
-#[inline]
+#[inline(always)]
 pub(crate) fn read<'a>(
     kind: LinkType,
     bytes: &'a [u8],
@@ -70,16 +70,17 @@ fn cooked_payload<'a>(
     link: &mut Option<Link>,
 ) -> Result<Payload<'a>, Malformed> {
     let link = link.insert(Link { src, ethertype: protocol, ..Link::default() });
-    if has_ethertype(hardware) {
+    if is_ethertype(hardware, protocol) {
         tag::read(protocol, bytes, link)
     } else {
         Ok(Payload { ethertype: 0, bytes })
     }
 }
 
-/// Whether the protocol field of a cooked header is an EtherType: not for netlink, 802.11 and radiotap.
-fn has_ethertype(hardware: u16) -> bool {
-    !matches!(hardware, 801..=803 | 824)
+/// Whether the protocol field of a cooked header is an EtherType: small values are Linux's own numbers, and
+/// netlink, 802.11 and radiotap have others.
+fn is_ethertype(hardware: u16, protocol: u16) -> bool {
+    protocol > ethertype::MAX_LENGTH && !matches!(hardware, 801..=803 | 824)
 }
 
 #[cfg(test)]
@@ -126,9 +127,12 @@ mod tests {
     }
 
     #[test]
-    fn cooked_netlink_messages_are_no_packets() {
-        let message = [&[0, 4, 3, 56, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x08, 0x00][..], &ip4(17, &[])].concat();
-        assert_eq!(parse_as(LinkType::LinuxSll, &message).outer.network, Network::None);
+    fn cooked_packets_without_an_ethertype_are_not_parsed() {
+        for (hardware, protocol) in [([3, 56], [8, 0]), ([0, 1], [0, 4])] {
+            let header = [[0, 4], hardware, [0; 2], [0; 2], [0; 2], [0; 2], [0; 2], protocol].concat();
+            let headers = parse_as(LinkType::LinuxSll, &[header, vec![0xaa, 0xaa, 3, 0, 0, 0]].concat());
+            assert_eq!((headers.outer.network, headers.malformed), (Network::None, None));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Packet batching: raw packets in, parsed headers out (LEGO Table I).
 
-use crate::parse;
+use crate::packet;
 use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, Headers, Malformed, State};
 use serde::Deserialize;
 
@@ -49,7 +49,10 @@ impl Brick for PacketBatching {
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         if batch.headers.is_empty() {
-            batch.headers.extend(batch.packets.iter().map(|(record, bytes)| parse(record, bytes)));
+            batch.headers.resize(batch.packets.len(), Headers::default());
+            for (headers, (record, bytes)) in batch.headers.iter_mut().zip(batch.packets.iter()) {
+                packet::fill(record, bytes, headers);
+            }
         }
         self.count(&batch.headers);
         Ok(())

@@ -48,11 +48,95 @@ pub(crate) fn tcp(src: u16, dst: u16) -> Vec<u8> {
 }
 
 pub(crate) fn udp(src: u16, dst: u16) -> Vec<u8> {
-    [&src.to_be_bytes()[..], &dst.to_be_bytes(), &[0, 8, 0, 0]].concat()
+    udp_with(src, dst, &[])
+}
+
+pub(crate) fn udp_with(src: u16, dst: u16, payload: &[u8]) -> Vec<u8> {
+    let len = (8 + payload.len() as u16).to_be_bytes();
+    [&src.to_be_bytes()[..], &dst.to_be_bytes(), &len, &[0, 0], payload].concat()
 }
 
 /// An ARP request of `SRC4` for `DST4`.
 pub(crate) fn arp() -> Vec<u8> {
     let fixed = [0, 1, 8, 0, 6, 4, 0, 1];
     [&fixed[..], &SRC.0, &[192, 168, 4, 10], &[0; 6], &[10, 0, 0, 5]].concat()
+}
+
+/// IP packets of every kind that is parsed, each with its EtherType.
+fn ip_packets() -> Vec<(u16, Vec<u8>)> {
+    let plain4 = [ip4(6, &tcp(80, 4000)), ip4(17, &udp(53, 4000)), ip4(1, &[8, 0, 0, 0, 0, 0, 0, 0])];
+    let plain6 = [ip6(6, &tcp(80, 4000)), ip6(17, &udp(53, 4000)), ip6(58, &[128, 0, 0, 0, 0, 0, 0, 0])];
+    let mut fragment = ip4(17, &[7; 16]);
+    fragment[7] = 1;
+    let extended = [
+        ip6(0, &[&[6, 0, 1, 4, 0, 0, 0, 0][..], &tcp(80, 4000)].concat()),
+        ip6(60, &[&[43, 0, 1, 4, 0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0][..], &udp(53, 4000)].concat()),
+        ip6(44, &[&[17, 0, 0, 1, 0, 0, 0, 9][..], &udp(53, 4000)].concat()),
+        ip6(44, &[&[17, 0, 0, 8, 0, 0, 0, 9][..], &[7; 8]].concat()),
+        ip6(51, &[&[6, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2][..], &tcp(80, 4000)].concat()),
+        ip6(135, &[59, 0, 5, 0, 0, 0, 0, 0]),
+    ];
+    let mut all: Vec<(u16, Vec<u8>)> = [ip4(132, &[9; 12]), fragment].map(|p| (0x0800, p)).into();
+    for carried in plain4 {
+        all.extend(carriers(0x0800, &carried));
+        all.push((0x0800, carried));
+    }
+    for carried in plain6.into_iter().chain(extended) {
+        all.extend(carriers(0x86dd, &carried));
+        all.push((0x86dd, carried));
+    }
+    all
+}
+
+/// The packet in every tunnel, and quoted by an error.
+fn carriers(ethertype: u16, packet: &[u8]) -> Vec<(u16, Vec<u8>)> {
+    let [high, low] = ethertype.to_be_bytes();
+    let vxlan = [&[8, 0, 0, 0, 0, 0, 1, 0][..], &ethernet(ethertype, packet)].concat();
+    let is4 = ethertype == 0x0800;
+    let error = [&[if is4 { 3 } else { 1 }, 0, 0, 0, 0, 0, 0, 0][..], packet].concat();
+    let quoting = if is4 { ip4(1, &error) } else { ip6(58, &error) };
+    let mut all = vec![(ethertype, quoting)];
+    for (protocol, body) in [
+        (if is4 { 4 } else { 41 }, packet.to_vec()),
+        (47, [&[0x20, 0, high, low, 0, 0, 0, 7][..], packet].concat()),
+        (47, [&[0, 0, 0x65, 0x58][..], &ethernet(ethertype, packet)].concat()),
+        (17, udp_with(40010, 4789, &vxlan)),
+    ] {
+        all.push((0x0800, ip4(protocol, &body)));
+        all.push((0x86dd, ip6(protocol, &body)));
+    }
+    all
+}
+
+/// Frames around an IP packet, with every tag that is parsed.
+fn frames(ethertype: u16, packet: &[u8]) -> Vec<Vec<u8>> {
+    let [high, low] = ethertype.to_be_bytes();
+    let ppp = if ethertype == 0x0800 { 0x21 } else { 0x57 };
+    let session = (2 + packet.len() as u16).to_be_bytes();
+    let tagged = |ethertype, tags: &[u8]| ethernet(ethertype, &[tags, packet].concat());
+    vec![
+        ethernet(ethertype, packet),
+        tagged(0x88a8, &[0, 7, 0x81, 0, 0, 8, high, low]),
+        tagged(0x8847, &[0, 1, 0, 64, 0, 2, 1, 64]),
+        tagged(0x8864, &[0x11, 0, 0, 1, session[0], session[1], 0, ppp]),
+        tagged(8 + packet.len() as u16, &[0xaa, 0xaa, 3, 0, 0, 0, high, low]),
+    ]
+}
+
+/// Valid packets of every protocol on every link type.
+pub(crate) fn valid() -> Vec<(LinkType, Vec<u8>)> {
+    let mut all: Vec<_> =
+        [0x0806, 0x8035].map(|ethertype| (LinkType::Ethernet, ethernet(ethertype, &arp()))).into();
+    for (ethertype, packet) in ip_packets() {
+        let [high, low] = ethertype.to_be_bytes();
+        let family = if ethertype == 0x0800 { 2 } else { 30 };
+        let sll = [0, 4, 0, 1, 0, 6, 2, 0, 0, 0, 0, 7, 0, 0, high, low];
+        let sll2 = [high, low, 0, 0, 0, 0, 0, 3, 0, 1, 4, 6, 2, 0, 0, 0, 0, 7, 0, 0];
+        all.extend(frames(ethertype, &packet).into_iter().map(|f| (LinkType::Ethernet, f)));
+        all.push((LinkType::Null, [&[family, 0, 0, 0][..], &packet].concat()));
+        all.push((LinkType::LinuxSll, [&sll[..], &packet].concat()));
+        all.push((LinkType::LinuxSll2, [&sll2[..], &packet].concat()));
+        all.push((LinkType::RawIp, packet));
+    }
+    all
 }

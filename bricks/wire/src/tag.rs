@@ -10,27 +10,27 @@ use legonf_core::{Link, Malformed};
 const MAX_TAGS: usize = 16;
 
 /// Follows tags until something else comes; `link` gets the outermost VLAN and the last EtherType.
-#[inline]
+#[inline(always)]
 pub(crate) fn read<'a>(ethertype: u16, bytes: &'a [u8], link: &mut Link) -> Result<Payload<'a>, Malformed> {
-    let payload = Payload { ethertype, bytes };
-    if matches!(ethertype, et::IPV4 | et::IPV6 | et::ARP) {
-        return Ok(payload);
+    let mut payload = Payload { ethertype, bytes };
+    if !matches!(ethertype, et::IPV4 | et::IPV6 | et::ARP) {
+        follow(&mut payload, link)?;
     }
-    tagged(payload, link)
+    Ok(Payload { ethertype: payload.ethertype, bytes: payload.bytes })
 }
 
-fn tagged<'a>(mut payload: Payload<'a>, link: &mut Link) -> Result<Payload<'a>, Malformed> {
+fn follow(payload: &mut Payload<'_>, link: &mut Link) -> Result<(), Malformed> {
     for _ in 0..MAX_TAGS {
         link.ethertype = payload.ethertype;
         let next = match payload.ethertype {
             et::VLAN | et::QINQ | et::QINQ_OLD => Some(vlan(payload.bytes, link)?),
             et::MPLS | et::MPLS_MULTICAST => mpls(payload.bytes)?,
             et::PPPOE_SESSION => pppoe(payload.bytes)?,
-            0..=et::MAX_LENGTH => llc(payload)?,
+            0..=et::MAX_LENGTH => llc(*payload)?,
             _ => None,
         };
-        let Some(next) = next else { return Ok(payload) };
-        payload = next;
+        let Some(next) = next else { return Ok(()) };
+        *payload = next;
     }
     Err(Malformed::TagTooShort)
 }
@@ -55,16 +55,21 @@ fn mpls(mut bytes: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
 
 /// PPPoE session: version and type (1), code (1), session (2), length (2), then PPP.
 fn pppoe(bytes: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
-    let (_, bytes) = bytes.split_first_chunk::<6>().ok_or(Malformed::TagTooShort)?;
-    ppp::read(bytes)
+    let (h, bytes) = bytes.split_first_chunk::<6>().ok_or(Malformed::TagTooShort)?;
+    ppp::read(at_most(bytes, u16::from_be_bytes([h[4], h[5]]).into()))
 }
 
-/// IEEE 802.3: LLC, and within it SNAP, whose EtherType counts if its organization is Ethernet's.
+/// IEEE 802.3: LLC with IP, or with SNAP, whose EtherType counts if its organization is Ethernet's.
 fn llc(frame: Payload<'_>) -> Result<Option<Payload<'_>>, Malformed> {
     let bytes = at_most(frame.bytes, frame.ethertype.into());
-    if !bytes.starts_with(&[0xaa, 0xaa, 0x03]) {
-        return Ok(None);
+    match bytes {
+        [0xaa, 0xaa, 0x03, ..] => snap(bytes),
+        [0x06, _, 0x03, ip @ ..] => Ok(Some(Payload { ethertype: et::IPV4, bytes: ip })),
+        _ => Ok(None),
     }
+}
+
+fn snap(bytes: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
     let ethertype = be16(bytes, 6).ok_or(Malformed::TagTooShort)?;
     let is_type = matches!(bytes[3..6], [0, 0, 0 | 0xf8]) && ethertype > et::MAX_LENGTH;
     Ok(is_type.then(|| Payload { ethertype, bytes: &bytes[8..] }))
@@ -109,7 +114,7 @@ mod tests {
 
     #[test]
     fn pppoe_sessions_carry_ip() {
-        let session = [0x11, 0, 0, 1, 0, 42];
+        let session = [0x11, 0, 0, 1, 0, 200];
         let packet = ip4(6, &tcp(80, 4000));
         assert_ip4(&tagged(0x8864, &session, &[&[0x00, 0x21][..], &packet].concat()), None);
         let v6 = tagged(0x8864, &session, &[&[0x00, 0x57][..], &ip6(17, &udp(1, 2))].concat());
@@ -123,6 +128,7 @@ mod tests {
         let packet = ip4(6, &tcp(80, 4000));
         let length = 8 + packet.len() as u16;
         assert_ip4(&tagged(length, &[0xaa, 0xaa, 3, 0, 0, 0, 0x08, 0x00], &packet), None);
+        assert_ip4(&tagged(3 + packet.len() as u16, &[6, 6, 3], &packet), None);
         let spanning_tree = tagged(38, &[0x42, 0x42, 3, 0, 0], &[0; 33]);
         assert_eq!((spanning_tree.link.unwrap().ethertype, spanning_tree.outer.network), (38, Network::None));
         let cdp = tagged(12, &[0xaa, 0xaa, 3, 0, 0, 0x0c, 0x20, 0x00, 2, 180, 0, 0], &[]);

@@ -18,7 +18,7 @@ const TCP_HEADER: usize = 20;
 pub(crate) const UDP_HEADER: usize = 8;
 
 /// Reads the transport header into `layer`. A header that is cut off behind its ports has ports all the same.
-#[inline]
+#[inline(always)]
 pub(crate) fn read(upper: Upper<'_>, layer: &mut Layer) -> Result<(), Malformed> {
     match upper.protocol {
         TCP => ports(upper.bytes, TCP_HEADER, Transport::Tcp, layer),

@@ -10,7 +10,7 @@ const VXLAN_HEADER: usize = 8;
 
 /// Reads what the transport layer `upper` carries, if that is a tunnel or an ICMP error. The tunnel's
 /// identity is kept even where its payload is none that is parsed.
-#[inline]
+#[inline(always)]
 pub(crate) fn read(upper: Upper<'_>, outer: &Layer, inner: &mut Option<Inner>) -> Result<(), Malformed> {
     match (outer.transport, outer.ports) {
         (Transport::Tcp, _) => Ok(()),
@@ -42,15 +42,21 @@ fn carry(
 ) -> Result<(), Malformed> {
     let inner = inner.insert(Inner { by, layer: Layer::default() });
     let Some(payload) = payload? else { return Ok(()) };
-    let Some(upper) = network::read(payload, &mut inner.layer)? else { return Ok(()) };
-    transport::read(upper, &mut inner.layer)
+    layer(payload, &mut inner.layer)
+}
+
+/// Reads a packet inside the packet. One copy of the code for all that carry one: the path of the outer layer
+/// is the one that is inlined.
+#[inline(never)]
+pub(crate) fn layer(payload: Payload<'_>, layer: &mut Layer) -> Result<(), Malformed> {
+    let Some(upper) = network::read(payload, layer)? else { return Ok(()) };
+    transport::read(upper, layer)
 }
 
 /// VXLAN (RFC 7348 §5): flags, of which bit 3 says that the network identifier is valid, then that identifier.
 fn vxlan(udp: &[u8], inner: &mut Option<Inner>) -> Result<(), Malformed> {
     let udp_len = be16(udp, 4).ok_or(Malformed::BadTunnel)?;
-    let udp = if udp_len == 0 { udp } else { at_most(udp, udp_len.into()) };
-    let bytes = udp.get(transport::UDP_HEADER..).ok_or(Malformed::BadTunnel)?;
+    let bytes = at_most(udp, udp_len.into()).get(transport::UDP_HEADER..).ok_or(Malformed::BadTunnel)?;
     let (h, frame) = bytes.split_first_chunk::<VXLAN_HEADER>().ok_or(Malformed::BadTunnel)?;
     if h[0] & 0x08 == 0 {
         return Err(Malformed::BadTunnel);
@@ -96,7 +102,7 @@ fn gre_payload(flags: u16, protocol: u16, bytes: &[u8]) -> Result<Option<Payload
 
 #[cfg(test)]
 mod tests {
-    use crate::samples::{DST4, DST6, SRC, SRC4, SRC6, ethernet, ip4, ip6, parse, tcp, udp};
+    use crate::samples::{DST4, DST6, SRC, SRC4, SRC6, ethernet, ip4, ip6, parse, tcp, udp, udp_with};
     use legonf_core::{Encapsulation, Headers, Inner, Malformed, Network, Transport};
 
     fn carried(protocol: u8, header: &[u8], packet: &[u8]) -> Headers {
@@ -151,14 +157,12 @@ mod tests {
     #[test]
     fn vxlan_keeps_both_layers() {
         let frame = ethernet(0x0800, &ip4(6, &tcp(80, 4000)));
-        let mut header = udp(40010, 4789);
-        header[4..6].copy_from_slice(&(16 + frame.len() as u16).to_be_bytes());
-        header.extend([0x08, 0, 0, 0, 0, 0x12, 0x34, 0]);
-        let headers = carried(17, &header, &frame);
+        let mut datagram = udp_with(40010, 4789, &[&[0x08, 0, 0, 0, 0, 0x12, 0x34, 0][..], &frame].concat());
+        let headers = carried(17, &datagram, &[]);
         assert_tcp(headers.inner, Encapsulation::Vxlan(0x1234));
         assert_eq!((headers.outer.transport, headers.outer.ports), (Transport::Udp, Some((40010, 4789))));
-        header[8] = 0;
-        let no_identifier = carried(17, &header, &frame);
+        datagram[8] = 0;
+        let no_identifier = carried(17, &datagram, &[]);
         assert_eq!((no_identifier.inner, no_identifier.malformed), (None, Some(Malformed::BadTunnel)));
     }
 
