@@ -1,2 +1,99 @@
-//! The `legonf` command.
-fn main() {}
+//! The `legonf` command: trains Kitsune offline, replays captures through the brick graph, and shows what it found.
+#![forbid(unsafe_code)]
+
+mod calibrate;
+mod failure;
+mod features;
+mod graph;
+mod input;
+mod interrupt;
+mod kitsune;
+mod model;
+mod network;
+mod progress;
+mod replay;
+mod summary;
+mod train;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::process::ExitCode;
+
+/// Network functions with a neural network at their core, run as bricks that scale one by one.
+#[derive(Parser)]
+#[command(version, max_term_width = 110, after_help = EXIT_CODES)]
+struct Arguments {
+    /// Print no progress and no summary; faults are still printed.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Print the result as one JSON document on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Start here:
+  legonf train kitsune benign.pcap -o kitsune.onnx
+  legonf calibrate kitsune.onnx other-benign.pcap
+  legonf replay suspicious.pcap --model kitsune.onnx --out results
+
+Exit codes:
+  0    done
+  1    a fault: bad input, a damaged file, a full disk; one line on standard error says which
+  2    the command line is wrong
+  130  interrupted (Ctrl-C); what was written is complete up to the packet that is named
+  141  the reader of the output went away (closed pipe)";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write the feature matrix of a capture, for NumPy or any other tool.
+    Features(features::Arguments),
+    /// Train a model offline on benign traffic.
+    #[command(subcommand)]
+    Train(Train),
+    /// Set a model's threshold from held-out benign traffic.
+    Calibrate(calibrate::Arguments),
+    /// Run a capture through the brick graph: a score and a verdict for every packet.
+    Replay(replay::Arguments),
+    /// Show brick graphs.
+    #[command(subcommand)]
+    Graph(graph::Command),
+    /// Show, check and explain models.
+    #[command(subcommand)]
+    Model(model::Command),
+}
+
+#[derive(Subcommand)]
+enum Train {
+    /// Kitsune: an ensemble of autoencoders over damped statistics of the traffic (Mirsky et al., NDSS 2018).
+    Kitsune(train::Arguments),
+}
+
+/// How results are shown.
+#[derive(Clone, Copy)]
+struct Style {
+    quiet: bool,
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let style = Style { quiet: arguments.quiet, json: arguments.json };
+    match run(arguments.command, style) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(command: Command, style: Style) -> Result<(), Failure> {
+    match command {
+        Command::Features(arguments) => features::run(&arguments, style),
+        Command::Train(Train::Kitsune(arguments)) => train::run(&arguments, style),
+        Command::Calibrate(arguments) => calibrate::run(&arguments, style),
+        Command::Replay(arguments) => replay::run(&arguments, style),
+        Command::Graph(command) => graph::run(&command, style),
+        Command::Model(command) => model::run(&command, style),
+    }
+}

@@ -1,0 +1,103 @@
+//! `legonf features`: the feature matrix of a capture.
+
+use crate::failure::{Failure, print, print_json};
+use crate::progress::Bar;
+use crate::{Style, input, interrupt, kitsune};
+use clap::Args;
+use legonf_catalog::Context;
+use legonf_core::{Column, Columns, Sink};
+use legonf_extract::Arithmetic;
+use legonf_io::sink::Matrix;
+use legonf_runtime::{BrickCounters, Graph, Layout, Options};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Writes one row of features for every packet.
+#[derive(Args)]
+pub struct Arguments {
+    /// Capture: pcap, pcapng or Kitsune's TSV, plain, gzip or zstd; `-` is standard input.
+    capture: PathBuf,
+    /// Where the matrix goes; the ending (.npy, .csv or .parquet) names the format.
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    /// Feature schema: kitsune-115, kitsune-115-clean or kitsune-py-100.
+    #[arg(long, default_value = "kitsune-115")]
+    schema: String,
+    /// `reference` gives the bits of the reference implementation, `fast` is quicker within a stated tolerance.
+    #[arg(long, default_value = "reference")]
+    arithmetic: Arithmetic,
+    /// Read only the first N packets.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    output: String,
+    schema: String,
+    schema_hash: String,
+    rows: u64,
+    columns: usize,
+    counters: BTreeMap<String, u64>,
+}
+
+pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    let schema = legonf_extract::schema_by_name(&arguments.schema)?;
+    let spec = kitsune::extraction(&arguments.schema, arguments.arithmetic);
+    let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
+    let mut graph = Graph::assemble(&spec, given, wanted, |b| {
+        legonf_catalog::build(&b.kind, &b.config, &Context::default())
+    })?;
+    let mut source = input::open(&arguments.capture, arguments.limit)?;
+    let mut matrix = Matrix::create(&arguments.output, &schema)?;
+    let bar = Bar::new("features", None, style.quiet);
+    let options = Options { layout: Layout::Bricks, queue: 8, stop: interrupt::install() };
+    let outcome =
+        legonf_runtime::run(&mut graph, &mut *source, &mut matrix, options, &mut |p, n| bar.update(p, n));
+    bar.clear();
+    if !matches!(outcome.fault, Some(legonf_runtime::RunFault::Sink(_))) {
+        matrix.finish()?;
+    }
+    let written = format!("{} holds the {} packets before it", arguments.output.display(), outcome.packets);
+    match outcome.fault {
+        Some(legonf_runtime::RunFault::Sink(fault)) => return Err(fault.into()),
+        Some(fault) => return Err(Failure::fault(format!("{fault}; {written}"))),
+        None if outcome.stopped => return Err(Failure::Interrupted(written)),
+        None => {}
+    }
+    let report = Report {
+        output: arguments.output.display().to_string(),
+        schema: schema.name.clone(),
+        schema_hash: schema.hash().to_string(),
+        rows: outcome.packets,
+        columns: schema.len(),
+        counters: flatten(&outcome.counters),
+    };
+    show(&report, style)
+}
+
+/// All counters of a run that are not zero, by name.
+pub fn flatten(counters: &[BrickCounters]) -> BTreeMap<String, u64> {
+    let all = counters.iter().flat_map(|b| b.counters.iter());
+    all.filter(|(_, value)| *value > 0).map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+fn show(report: &Report, style: Style) -> Result<(), Failure> {
+    if style.json {
+        return print_json(report);
+    }
+    if style.quiet {
+        return Ok(());
+    }
+    let counters: Vec<_> = report.counters.iter().map(|(name, value)| format!(", {name} {value}")).collect();
+    print(&format!(
+        "{}: {} rows of {} features ({}, {}){}\n",
+        report.output,
+        report.rows,
+        report.columns,
+        report.schema,
+        report.schema_hash,
+        counters.concat()
+    ))
+}

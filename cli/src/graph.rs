@@ -1,0 +1,104 @@
+//! `legonf graph`: shows brick graphs.
+
+use crate::failure::{Failure, print, print_json};
+use crate::{Style, kitsune};
+use clap::{Args, Subcommand};
+use legonf_core::{Column, Columns, Descriptor, State};
+use legonf_extract::Arithmetic;
+use legonf_runtime::GraphSpec;
+use serde::Serialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The subcommands of `legonf graph`.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Print a graph and what each brick reads and fills; without --graph the built-in Kitsune graph.
+    Show(Arguments),
+    /// List the kinds of bricks that a graph file can name.
+    Kinds,
+}
+
+/// Arguments of `legonf graph show`.
+#[derive(Args)]
+pub struct Arguments {
+    /// Graph file (TOML).
+    #[arg(long, value_name = "FILE")]
+    graph: Option<PathBuf>,
+    /// Print the graph as the TOML that --graph takes, to start a graph file of your own.
+    #[arg(long)]
+    toml: bool,
+    /// Draw the graph into this SVG file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// One brick as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    kind: &'static str,
+    title: &'static str,
+    state: &'static str,
+    reads: Vec<&'static str>,
+    fills: Vec<&'static str>,
+}
+
+pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
+    match command {
+        Command::Show(arguments) => show(arguments, style),
+        Command::Kinds => kinds(style),
+    }
+}
+
+/// Reads a graph file.
+pub fn read(path: &Path) -> Result<GraphSpec, Failure> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).map_err(|e| Failure::fault(format!("{shown}: {e}")))?;
+    GraphSpec::from_toml(&text).map_err(|e| Failure::fault(format!("{shown}: {e}")))
+}
+
+fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    let spec = match &arguments.graph {
+        Some(path) => read(path)?,
+        None => kitsune::deciding(kitsune::scoring("kitsune-115", Arithmetic::Reference)),
+    };
+    let bricks = legonf_runtime::check(
+        &spec,
+        Columns::of(&[Column::Packets]),
+        Columns::of(&[Column::Verdicts]),
+        |brick| legonf_catalog::describe(&brick.kind),
+        |descriptor| *descriptor,
+    )?;
+    if let Some(path) = &arguments.svg {
+        let drawing = legonf_runtime::svg(&spec.name, &bricks);
+        fs::write(path, drawing).map_err(|e| Failure::fault(format!("{}: {e}", path.display())))?;
+    }
+    if arguments.toml {
+        return print(&spec.to_toml());
+    }
+    let shown: Vec<_> = bricks.into_iter().map(|(id, descriptor)| describe(id, &descriptor)).collect();
+    if style.json { print_json(&shown) } else { print(&table(&shown)) }
+}
+
+fn kinds(style: Style) -> Result<(), Failure> {
+    let kinds = legonf_catalog::KINDS.iter();
+    let shown: Vec<_> = kinds.map(|d| describe(d.kind.to_owned(), d)).collect();
+    if style.json { print_json(&shown) } else { print(&table(&shown)) }
+}
+
+fn describe(id: String, descriptor: &Descriptor) -> Shown {
+    let labels = |columns: Columns| columns.iter().map(Column::label).collect();
+    let state = if descriptor.state == State::Stateful { "stateful" } else { "stateless" };
+    let (reads, fills) = (labels(descriptor.reads), labels(descriptor.writes));
+    Shown { id, kind: descriptor.kind, title: descriptor.title, state, reads, fills }
+}
+
+fn table(bricks: &[Shown]) -> String {
+    let mut out = format!("{:<28} {:<28} {:<10} {:<18} {}\n", "brick", "kind", "state", "reads", "fills");
+    for b in bricks {
+        let (reads, fills) = (b.reads.join(", "), b.fills.join(", "));
+        out += &format!("{:<28} {:<28} {:<10} {reads:<18} {fills}\n", b.id, b.kind, b.state);
+    }
+    out
+}

@@ -1,0 +1,168 @@
+//! `legonf model`: shows, checks, explains and imports models.
+
+use crate::Style;
+use crate::failure::{Failure, print, print_json};
+use crate::summary::tables;
+use clap::{Args, Subcommand};
+use legonf_models::{Bundle, Description, Foreign, Model, Provenance};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The subcommands of `legonf model`.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Print what a model takes, how it was trained, and its threshold.
+    Show(Named),
+    /// Check every part of a model file against the others: structure, weights, schema hash, calibration.
+    Verify(Named),
+    /// Print which features each autoencoder watches.
+    Explain(Named),
+    /// Make a legonf model of anyone's ONNX file, or of the JSON export of a Kitsune-py model.
+    Import(Import),
+}
+
+/// A model file.
+#[derive(Args)]
+pub struct Named {
+    /// The model.
+    model: PathBuf,
+}
+
+/// Arguments of `legonf model import`.
+#[derive(Args)]
+pub struct Import {
+    /// ONNX file with an input [batch, features] and an output of one score for each row, or a JSON export.
+    file: PathBuf,
+    /// Where the model goes.
+    #[arg(long, short, value_name = "MODEL")]
+    output: PathBuf,
+    /// Schema of the features that it takes, in its order.
+    #[arg(long)]
+    schema: String,
+    /// Arithmetic of the features.
+    #[arg(long, default_value = "reference")]
+    arithmetic: legonf_extract::Arithmetic,
+    /// Name of the output that holds the scores, where there are several.
+    #[arg(long, value_name = "NAME")]
+    scores: Option<String>,
+}
+
+pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
+    match command {
+        Command::Show(named) => show(&Bundle::load(&named.model)?.describe(), style),
+        Command::Verify(named) => verify(&named.model, style),
+        Command::Explain(named) => explain(&Bundle::load(&named.model)?.describe(), style),
+        Command::Import(arguments) => import(arguments, style),
+    }
+}
+
+fn show(model: &Description, style: Style) -> Result<(), Failure> {
+    if style.json {
+        return print_json(model);
+    }
+    let mut rows = vec![
+        ("kind", model.kind.clone()),
+        ("schema", format!("{} ({} features, hash {})", model.schema, model.features, model.schema_hash)),
+        ("arithmetic", model.arithmetic.clone()),
+    ];
+    if !model.ensemble.is_empty() {
+        rows.push((
+            "ensemble",
+            format!("{} autoencoders, {} parameters", model.ensemble.len(), model.parameters),
+        ));
+    }
+    if let Some((input, output)) = &model.ports {
+        rows.push(("ports", format!("{input} in, {output} out")));
+    }
+    if let Some(t) = &model.training {
+        rows.push((
+            "training",
+            format!(
+                "{} + 1 packets for the feature map, {} for the ensemble; at most {} features an autoencoder, \
+                 learning rate {}, hidden ratio {}, seed {}",
+                t.feature_mapping_packets, t.training_packets, t.max_autoencoder_size, t.learning_rate, t.hidden_ratio, t.seed
+            ),
+        ));
+    }
+    rows.push(("threshold", threshold(model)));
+    rows.push(("made by", format!("legonf {}", model.provenance.legonf)));
+    for capture in &model.provenance.captures {
+        rows.push((
+            "capture",
+            format!("{} ({} packets, SHA-256 {})", capture.name, capture.packets, capture.sha256),
+        ));
+    }
+    print(&tables::fields(&rows))
+}
+
+fn threshold(model: &Description) -> String {
+    model.calibration.as_ref().map_or_else(
+        || "none: `legonf calibrate` sets one".into(),
+        |c| {
+            format!(
+                "{:.6} by {} from {} benign packets of {}, false positives at most {:.4}%",
+                c.threshold,
+                c.method,
+                c.samples,
+                c.source,
+                100.0 * c.false_positive_bound
+            )
+        },
+    )
+}
+
+fn verify(path: &Path, style: Style) -> Result<(), Failure> {
+    let checks = Bundle::verify(path)?;
+    if style.json {
+        return print_json(&checks);
+    }
+    let mut rows: Vec<_> = checks.iter().map(|c| (c.part, c.finding.clone())).collect();
+    rows.push(("result", "in order".into()));
+    print(&tables::fields(&rows))
+}
+
+fn explain(model: &Description, style: Style) -> Result<(), Failure> {
+    if style.json {
+        return print_json(&model.ensemble);
+    }
+    if model.ensemble.is_empty() {
+        return Err(Failure::fault(
+            "only a KitNET says which features each autoencoder watches; this is a foreign network",
+        ));
+    }
+    let mut out = format!("{:>4}  {:>6}  {:>8}  features\n", "", "hidden", "constant");
+    for (index, autoencoder) in model.ensemble.iter().enumerate() {
+        let features = autoencoder.features.join(" ");
+        out += &format!(
+            "{index:>4}  {:>6}  {:>8}  {features}\n",
+            autoencoder.hidden, autoencoder.constant_features
+        );
+    }
+    print(&out)
+}
+
+fn import(arguments: &Import, style: Style) -> Result<(), Failure> {
+    let schema = legonf_extract::schema_by_name(&arguments.schema)?;
+    let shown = arguments.file.display();
+    let bytes = fs::read(&arguments.file).map_err(|e| Failure::fault(format!("{shown}: {e}")))?;
+    let named = |defect| Failure::fault(format!("{shown}: {defect}"));
+    let model = if bytes.trim_ascii_start().starts_with(b"{") {
+        let json = std::str::from_utf8(&bytes).map_err(|e| Failure::fault(format!("{shown}: {e}")))?;
+        let (network, training) = legonf_models::kitnet::KitNet::from_reference_json(json).map_err(named)?;
+        Model::KitNet { network: network.into(), training }
+    } else {
+        Model::Foreign(Foreign::new(bytes, arguments.scores.as_deref()).map_err(named)?)
+    };
+    let provenance = Provenance {
+        legonf: env!("CARGO_PKG_VERSION").into(),
+        note: Some(format!(
+            "imported from {}",
+            arguments.file.file_name().unwrap_or_default().to_string_lossy()
+        )),
+        ..Provenance::default()
+    };
+    let arithmetic = arguments.arithmetic.to_string();
+    let bundle = Bundle { model, schema, arithmetic, calibration: None, provenance };
+    bundle.save(&arguments.output)?;
+    if style.quiet { Ok(()) } else { show(&bundle.describe(), style) }
+}

@@ -1,0 +1,81 @@
+//! A model as the commands use it.
+
+use crate::failure::Failure;
+use legonf_catalog::{Context, MakeEngine};
+use legonf_core::{Explain, Schema};
+use legonf_extract::{Arithmetic, ExtractError};
+use legonf_models::kitnet::{Explainer, KitNet};
+use legonf_models::{Bundle, Calibration, Engine, EngineError, Model};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A model read from its file.
+pub struct Network {
+    bundle: Bundle,
+    arithmetic: Arithmetic,
+}
+
+impl Network {
+    /// Reads a model.
+    pub fn load(path: &Path) -> Result<Self, Failure> {
+        let bundle = Bundle::load(path)?;
+        let named = |e: ExtractError| Failure::fault(format!("{}: legonf.arithmetic: {e}", path.display()));
+        let arithmetic = bundle.arithmetic.parse().map_err(named)?;
+        Ok(Self { bundle, arithmetic })
+    }
+
+    /// Schema of the features that it takes.
+    pub fn schema(&self) -> &Schema {
+        &self.bundle.schema
+    }
+
+    /// Arithmetic of the features that it was trained on.
+    pub fn arithmetic(&self) -> Arithmetic {
+        self.arithmetic
+    }
+
+    /// The calibrated threshold.
+    pub fn threshold(&self) -> Option<f64> {
+        self.bundle.calibration.as_ref().map(|c| c.threshold)
+    }
+
+    /// The part of benign packets above the threshold that its calibration stands for.
+    pub fn false_positive_bound(&self) -> Option<f64> {
+        self.bundle.calibration.as_ref().map(|c| c.false_positive_bound)
+    }
+
+    /// The network, where it is a KitNET.
+    pub fn kitnet(&self) -> Option<Arc<KitNet>> {
+        match &self.bundle.model {
+            Model::KitNet { network, .. } => Some(network.clone()),
+            Model::Foreign(_) => None,
+        }
+    }
+
+    /// Says why a packet is anomalous, where the network can.
+    pub fn explainer(&self) -> Option<Box<dyn Explain>> {
+        let explainer = Explainer::new(self.kitnet()?, Arc::new(self.bundle.schema.clone()))?;
+        Some(Box::new(explainer))
+    }
+
+    /// How many packets of the capture with this SHA-256 the model was trained on.
+    pub fn trained_packets(&self, sha256: &str) -> u64 {
+        let captures = &self.bundle.provenance.captures;
+        captures.iter().filter(|c| c.sha256 == sha256).map(|c| c.packets).sum()
+    }
+
+    /// The model with another threshold.
+    pub fn with_calibration(self, calibration: Calibration) -> Bundle {
+        Bundle { calibration: Some(calibration), ..self.bundle }
+    }
+
+    /// Makes a generic engine for the network.
+    pub fn engine(&self) -> Result<Box<dyn Engine>, EngineError> {
+        Err(EngineError("interim".into()))
+    }
+
+    /// What the bricks of a graph take from the model.
+    pub fn context<'a>(&'a self, threshold: Option<f64>, engine: MakeEngine<'a>) -> Context<'a> {
+        Context { schema: Some(self.schema()), kitnet: self.kitnet(), threshold, engine: Some(engine) }
+    }
+}

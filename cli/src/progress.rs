@@ -1,0 +1,55 @@
+//! Progress on a terminal; nothing in a pipe.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use legonf_core::Progress;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// A bar over the bytes of the input, or over a known number of packets, with rate and time left.
+pub struct Bar {
+    bar: ProgressBar,
+    by_packets: bool,
+}
+
+impl Bar {
+    /// A bar named `name`; over `packets` if their number is known, else over bytes. Hidden when `quiet` or when
+    /// standard error is no terminal.
+    pub fn new(name: &'static str, packets: Option<u64>, quiet: bool) -> Self {
+        let hidden = quiet || !std::io::stderr().is_terminal();
+        let target =
+            if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
+        let bar = ProgressBar::with_draw_target(packets, target).with_message(name);
+        let template = match packets {
+            Some(_) => "{msg} [{bar:32}] {human_pos}/{human_len} packets, {per_sec}, {eta} left",
+            None => "{msg} [{bar:32}] {bytes}/{total_bytes} {prefix}, {eta} left",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        if !hidden {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        Self { bar, by_packets: packets.is_some() }
+    }
+
+    /// Shows how far the work is.
+    pub fn update(&self, progress: Progress, packets: u64) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        if self.by_packets {
+            self.bar.set_position(packets);
+            return;
+        }
+        if let Some(total) = progress.total_bytes {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(progress.read_bytes);
+        self.bar.set_prefix(format!("{packets} packets"));
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,244 @@
+//! `legonf replay`: a capture through the brick graph, a score and a verdict for every packet.
+
+mod outputs;
+mod tally;
+
+use crate::failure::{Failure, print, print_json};
+use crate::input;
+use crate::network::Network;
+use crate::progress::Bar;
+use crate::summary::{Summary, Timing};
+use crate::{Style, features, graph, interrupt, kitsune};
+use clap::{Args, ValueEnum};
+use legonf_core::{Column, Columns};
+use legonf_extract::Arithmetic;
+use legonf_io::labels::Labels;
+use legonf_runtime::{Graph, GraphSpec, Layout, Options, Outcome, RunFault};
+use outputs::{Outputs, Purpose};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tally::Tally;
+
+/// Runs a capture through packet batching, feature quantization, feature mapping, autoencoder and sample-result
+/// quantization, and writes what each packet scored.
+///
+/// With --out the folder gets scores.csv (or .parquet), eve.json (alerts in Suricata's schema), alerts.pcapng (their
+/// packets), scores.svg and scores.png, and summary.json. Two replays of one capture write the same bytes,
+/// whatever --workers says.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Arguments {
+    /// Capture: pcap, pcapng or Kitsune's TSV, plain, gzip or zstd; `-` is standard input.
+    capture: PathBuf,
+    /// Model of `legonf train`, or of `legonf model import`.
+    #[arg(long, value_name = "MODEL")]
+    model: PathBuf,
+    /// Folder for the results; it must not exist yet.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write into --out even if it exists; files of the same names are replaced.
+    #[arg(long, requires = "out")]
+    force: bool,
+    /// Format of the scores.
+    #[arg(long, value_enum, default_value_t = ScoreFormat::Csv)]
+    scores: ScoreFormat,
+    /// Truth of every packet: lines `index,label` or one label a line (0/1, benign/malicious), for AUC, TPR and FPR.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Graph file (TOML) instead of the built-in graph; `legonf graph show --toml` prints one to start from.
+    #[arg(long, value_name = "FILE")]
+    graph: Option<PathBuf>,
+    /// Layout: everything in one thread, or a worker for each brick. The results are the same.
+    #[arg(long, value_enum, default_value_t = Workers::Bricks)]
+    workers: Workers,
+    /// Network engine: `kitnet` is legonf's own, `onnx` the generic one (tract), which runs any model.
+    #[arg(long, value_enum)]
+    engine: Option<EngineKind>,
+    /// Arithmetic of the features; without it the one that the model was trained with.
+    #[arg(long)]
+    arithmetic: Option<Arithmetic>,
+    /// Scores above this are anomalous, instead of the model's calibrated threshold.
+    #[arg(long, value_name = "RMSE")]
+    threshold: Option<f64>,
+    /// Read only the first N packets.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Workers {
+    Monolithic,
+    Bricks,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScoreFormat {
+    Csv,
+    Parquet,
+}
+
+/// The engine that computes scores.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EngineKind {
+    /// legonf's own KitNET kernel in f64.
+    Kitnet,
+    /// tract, over the ONNX graph.
+    Onnx,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    timing: Timing,
+    outputs: Vec<String>,
+}
+
+pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    let model = Network::load(&arguments.model)?;
+    let threshold = arguments.threshold.or(model.threshold());
+    let spec = arguments.spec(&model)?;
+    let mut graph = assemble(&spec, &model, threshold)?;
+    let labels = arguments.labels.as_deref().map(Labels::open).transpose()?;
+    let mut source = input::open(&arguments.capture, arguments.limit)?;
+    let mut tally = Tally::new(labels, arguments.outputs(&model, threshold)?);
+
+    let bar = Bar::new("replay", None, style.quiet);
+    let layout = if arguments.workers == Workers::Bricks { Layout::Bricks } else { Layout::Monolithic };
+    let options = Options { layout, queue: 8, stop: interrupt::install() };
+    let start = Instant::now();
+    let outcome =
+        legonf_runtime::run(&mut graph, &mut *source, &mut tally, options, &mut |p, n| bar.update(p, n));
+    let seconds = start.elapsed().as_secs_f64();
+    bar.clear();
+    let timing = Timing { seconds, packets_per_second: outcome.packets as f64 / seconds.max(1e-9) };
+    arguments.conclude(&model, threshold, tally, outcome, timing, style)
+}
+
+/// Builds the graph's bricks around a model.
+pub fn assemble(spec: &GraphSpec, model: &Network, threshold: Option<f64>) -> Result<Graph, Failure> {
+    let wanted = Columns::of(&[Column::Scores, Column::Verdicts]);
+    let engine = || model.engine();
+    let context = model.context(threshold, &engine);
+    let given = Columns::of(&[Column::Packets]);
+    Ok(Graph::assemble(spec, given, wanted, |b| legonf_catalog::build(&b.kind, &b.config, &context))?)
+}
+
+/// The built-in graph for a model, with an engine that can run it.
+pub fn built_in(model: &Network, engine: Option<EngineKind>, arithmetic: Option<Arithmetic>) -> GraphSpec {
+    let arithmetic = arithmetic.unwrap_or(model.arithmetic());
+    let own = engine.map_or(model.kitnet().is_some(), |e| e == EngineKind::Kitnet);
+    let schema = &model.schema().name;
+    let scoring =
+        if own { kitsune::scoring(schema, arithmetic) } else { kitsune::generic_scoring(schema, arithmetic) };
+    kitsune::deciding(scoring)
+}
+
+impl Arguments {
+    fn spec(&self, model: &Network) -> Result<GraphSpec, Failure> {
+        match &self.graph {
+            Some(path) => graph::read(path),
+            None => Ok(built_in(model, self.engine, self.arithmetic)),
+        }
+    }
+
+    fn outputs(&self, model: &Network, threshold: Option<f64>) -> Result<Option<Outputs>, Failure> {
+        let Some(folder) = &self.out else { return Ok(None) };
+        let title = format!("{}: anomaly score of every packet", file_name(&self.capture));
+        let (force, format, explain) = (self.force, self.scores, model.explainer());
+        Ok(Some(Outputs::create(Purpose { folder, force, format, title, threshold, explain })?))
+    }
+
+    /// Completes the outputs, prints the summary, and says how the replay ended.
+    fn conclude(
+        &self,
+        model: &Network,
+        threshold: Option<f64>,
+        mut tally: Tally,
+        outcome: Outcome,
+        timing: Timing,
+        style: Style,
+    ) -> Result<(), Failure> {
+        if let Some(RunFault::Sink(fault)) = outcome.fault {
+            return Err(fault.into());
+        }
+        let mut summary = self.summary(model, threshold, &mut tally, &outcome);
+        let ended = self.ending(&mut tally, &outcome);
+        summary.ended_early = ended.clone();
+        let coverage = tally.coverage().clone();
+        let mut written = Vec::new();
+        if let Some(outputs) = tally.outputs() {
+            written = outputs.finish(&coverage, &outcome.counters)?;
+            written.push(outputs.summarize(&summary)?);
+        }
+        self.show(&summary, timing, written, style)?;
+        match ended {
+            None => Ok(()),
+            Some(reason) if outcome.stopped => Err(Failure::Interrupted(reason)),
+            Some(reason) => Err(Failure::Fault(reason)),
+        }
+    }
+
+    /// Why the replay ended before the end of the capture, and up to where the results are complete.
+    fn ending(&self, tally: &mut Tally, outcome: &Outcome) -> Option<String> {
+        let written = format!("the results are complete for the {} packets before it", outcome.packets);
+        if let Some(fault) = &outcome.fault {
+            return Some(format!("{fault}; {written}"));
+        }
+        if outcome.stopped {
+            return Some(format!("stopped after {} packets, whose results are complete", outcome.packets));
+        }
+        tally.check_labels().err()
+    }
+
+    fn summary(
+        &self,
+        model: &Network,
+        threshold: Option<f64>,
+        tally: &mut Tally,
+        outcome: &Outcome,
+    ) -> Summary {
+        let schema = model.schema();
+        Summary {
+            capture: file_name(&self.capture),
+            model: file_name(&self.model),
+            schema: schema.name.clone(),
+            schema_hash: schema.hash().to_string(),
+            arithmetic: self.arithmetic.unwrap_or(model.arithmetic()).to_string(),
+            coverage: tally.coverage().clone(),
+            score: tally.scores(),
+            threshold,
+            false_positive_bound: self.threshold.is_none().then(|| model.false_positive_bound()).flatten(),
+            alerts: tally.alerts(),
+            counters: features::flatten(&outcome.counters),
+            evaluation: tally.evaluation(),
+            ended_early: None,
+        }
+    }
+
+    fn show(
+        &self,
+        summary: &Summary,
+        timing: Timing,
+        outputs: Vec<String>,
+        style: Style,
+    ) -> Result<(), Failure> {
+        if style.json {
+            return print_json(&Report { summary, timing, outputs });
+        }
+        if style.quiet {
+            return Ok(());
+        }
+        let mut text = summary.text(timing)?;
+        for output in outputs {
+            text += &format!("written     {output}\n");
+        }
+        print(&text)
+    }
+}
+
+/// The name of a file without its folders; `-` for standard input.
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| "-".into(), |name| name.to_string_lossy().into_owned())
+}

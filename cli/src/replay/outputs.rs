@@ -1,0 +1,114 @@
+//! The result folder of a replay.
+
+use super::ScoreFormat;
+use crate::failure::Failure;
+use crate::features;
+use crate::summary::Summary;
+use legonf_core::{Batch, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
+use legonf_io::sink::{
+    AlertPcap, Eve, OutputFile, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
+};
+use legonf_runtime::BrickCounters;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What the folder is made for.
+pub struct Purpose<'a> {
+    /// The folder.
+    pub folder: &'a Path,
+    /// Whether an existing folder may be written into.
+    pub force: bool,
+    /// Format of the scores.
+    pub format: ScoreFormat,
+    /// Title of the plot.
+    pub title: String,
+    /// Scores above this are anomalous.
+    pub threshold: Option<f64>,
+    /// Says why a packet is anomalous.
+    pub explain: Option<Box<dyn Explain>>,
+}
+
+/// Every file of the folder. None has its name before it is whole.
+pub struct Outputs {
+    folder: PathBuf,
+    sinks: Vec<Box<dyn Sink>>,
+    stats: StatsHandle,
+    plot: ScorePlot,
+    scores: &'static str,
+}
+
+impl Outputs {
+    /// Makes the folder and opens its files.
+    pub fn create(purpose: Purpose<'_>) -> Result<Self, Failure> {
+        let folder = purpose.folder.to_owned();
+        make(&folder, purpose.force)?;
+        let threshold = purpose.threshold.unwrap_or(f64::INFINITY);
+        let eve = Eve::create(&folder.join("eve.json"), threshold, purpose.explain)?;
+        let stats = eve.stats();
+        let (scores, table): (_, Box<dyn Sink>) = match purpose.format {
+            ScoreFormat::Csv => ("scores.csv", Box::new(ScoresCsv::create(&folder.join("scores.csv"))?)),
+            ScoreFormat::Parquet => {
+                ("scores.parquet", Box::new(ScoresParquet::create(&folder.join("scores.parquet"))?))
+            }
+        };
+        let alerts = AlertPcap::create(&folder.join("alerts.pcapng"))?;
+        let plot = ScorePlot::new(purpose.title, threshold);
+        Ok(Self { folder, sinks: vec![table, Box::new(eve), Box::new(alerts)], stats, plot, scores })
+    }
+
+    /// Adds a packet to the plot.
+    pub fn plot(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>) {
+        self.plot.add(timestamp, score, verdict, truth);
+    }
+
+    /// Writes a batch to every table.
+    pub fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        self.sinks.iter_mut().try_for_each(|sink| sink.write(batch))
+    }
+
+    /// Completes the tables and draws the plots.
+    pub fn finish(
+        &mut self,
+        coverage: &Coverage,
+        counters: &[BrickCounters],
+    ) -> Result<Vec<String>, Failure> {
+        let counters = features::flatten(counters);
+        self.stats.set(RunStats { coverage: coverage.clone(), counters });
+        for sink in &mut self.sinks {
+            sink.finish()?;
+        }
+        self.plot.write_svg(&self.folder.join("scores.svg"))?;
+        let note = self.plot.write_png(&self.folder.join("scores.png"))?;
+        if let Some(note) = note {
+            eprintln!("legonf: note: {note}");
+        }
+        Ok([self.scores, "eve.json", "alerts.pcapng", "scores.svg", "scores.png"]
+            .map(|n| self.path(n))
+            .into())
+    }
+
+    /// Writes the summary, the last file: where it is, all the others are whole.
+    pub fn summarize(&mut self, summary: &Summary) -> Result<String, Failure> {
+        let mut file = OutputFile::create(&self.folder.join("summary.json"))?;
+        file.put(format!("{}\n", serde_json::to_string_pretty(summary)?).as_bytes())?;
+        file.finish()?;
+        Ok(self.path("summary.json"))
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+}
+
+fn make(folder: &Path, force: bool) -> Result<(), Failure> {
+    let shown = folder.display();
+    match fs::create_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && force && folder.is_dir() => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(Failure::fault(format!(
+            "--out {shown}: exists already; give another folder, or --force to write into it"
+        ))),
+        Err(e) => Err(Failure::fault(format!("--out {shown}: {e}"))),
+        Ok(()) => Ok(()),
+    }
+}

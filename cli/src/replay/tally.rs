@@ -1,0 +1,86 @@
+//! The end of the replay graph: counts, compares with the labels, and passes results on to the outputs.
+
+use super::outputs::Outputs;
+use legonf_core::{Batch, Coverage, Fault, Sink, Verdict};
+use legonf_decide::evaluate::{self, Evaluation, ScoreSummary};
+use legonf_io::labels::Labels;
+
+/// Everything that is kept of a replay besides the files: its size does not depend on the capture's length, but
+/// for 8 bytes a packet where labels are given (the exact AUC needs every score).
+pub struct Tally {
+    coverage: Coverage,
+    scores: ScoreSummary,
+    alerts: u64,
+    labels: Option<Labels>,
+    evaluation: Evaluation,
+    outputs: Option<Outputs>,
+}
+
+impl Tally {
+    /// An empty tally.
+    pub fn new(labels: Option<Labels>, outputs: Option<Outputs>) -> Self {
+        let (coverage, scores, evaluation) = Default::default();
+        Self { coverage, scores, alerts: 0, labels, evaluation, outputs }
+    }
+
+    /// Where every packet went.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// Distribution of the scores; none where nothing was scored.
+    pub fn scores(&self) -> Option<evaluate::Summary> {
+        (self.coverage.scored > 0).then(|| self.scores.summary())
+    }
+
+    /// Packets above the threshold.
+    pub fn alerts(&self) -> u64 {
+        self.alerts
+    }
+
+    /// The comparison with the labels. Takes it out of the tally.
+    pub fn evaluation(&mut self) -> Option<evaluate::Report> {
+        self.labels.as_ref().map(|_| std::mem::take(&mut self.evaluation).finish())
+    }
+
+    /// Checks that there were exactly as many labels as packets. Takes the labels out of the tally.
+    pub fn check_labels(&mut self) -> Result<(), String> {
+        let labels = self.labels.take();
+        let packets = self.coverage.received;
+        labels.map_or(Ok(()), |labels| labels.finish(packets).map_err(|error| error.to_string()))
+    }
+
+    /// The result folder, if there is one.
+    pub fn outputs(&mut self) -> Option<&mut Outputs> {
+        self.outputs.as_mut()
+    }
+
+    fn count(&mut self, score: f64, verdict: Verdict) -> Result<Option<bool>, Fault> {
+        match verdict {
+            Verdict::Rejected => self.coverage.reject("non-finite-score", 1),
+            Verdict::Benign | Verdict::Anomalous => self.coverage.score(1),
+        }
+        self.alerts += u64::from(verdict == Verdict::Anomalous);
+        self.scores.push(score);
+        let Some(labels) = &mut self.labels else { return Ok(None) };
+        let malicious = labels.require().map_err(Fault::new)?;
+        self.evaluation.push(score, verdict, malicious);
+        Ok(Some(malicious))
+    }
+}
+
+impl Sink for Tally {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        for ((header, score), verdict) in batch.headers.iter().zip(&batch.scores).zip(&batch.verdicts) {
+            let malicious = self.count(*score, *verdict)?;
+            if let Some(outputs) = &mut self.outputs {
+                outputs.plot(header.timestamp, *score, *verdict, malicious);
+            }
+        }
+        self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.write(batch))
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! What a replay found, for people and for programs.
+
+pub mod tables;
+
+use legonf_core::Coverage;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+use legonf_decide::evaluate::{Report as Evaluation, Summary as ScoreSummary};
+
+/// The content of `summary.json`: nothing in it depends on a clock, a path or the number of workers.
+#[derive(Serialize)]
+pub struct Summary {
+    /// Name of the capture's file.
+    pub capture: String,
+    /// Name of the model's file.
+    pub model: String,
+    /// Feature schema and its hash.
+    pub schema: String,
+    /// Hash of the schema.
+    pub schema_hash: String,
+    /// Arithmetic of the features.
+    pub arithmetic: String,
+    /// Where every packet went.
+    pub coverage: Coverage,
+    /// Distribution of the scores (RMSE); none where nothing was scored.
+    pub score: Option<ScoreSummary>,
+    /// Scores above it are anomalous; none where only scores were wanted.
+    pub threshold: Option<f64>,
+    /// The share of benign packets above the threshold that its calibration stands for.
+    pub false_positive_bound: Option<f64>,
+    /// Packets above the threshold.
+    pub alerts: u64,
+    /// Malformed packets by reason, evictions by table, and other counters that are not zero.
+    pub counters: BTreeMap<String, u64>,
+    /// Against labels, where they were given.
+    pub evaluation: Option<Evaluation>,
+    /// Why the replay ended before the end of the capture, if it did.
+    pub ended_early: Option<String>,
+}
+
+/// How long a replay took. Apart from [`Summary`], since no two runs take the same time.
+#[derive(Clone, Copy, Serialize)]
+pub struct Timing {
+    /// Wall-clock seconds from the first packet read to the last result written.
+    pub seconds: f64,
+    /// Packets a second over that time.
+    pub packets_per_second: f64,
+}
+
+impl Summary {
+    /// The summary as lines of text.
+    pub fn text(&self, timing: Timing) -> Result<String, fmt::Error> {
+        let mut out = String::new();
+        writeln!(out, "capture     {}", self.capture)?;
+        writeln!(out, "model       {} ({}, {} arithmetic)", self.model, self.schema, self.arithmetic)?;
+        let rate = timing.packets_per_second;
+        writeln!(
+            out,
+            "packets     {} in {:.3} s, {rate:.0} packets/s",
+            self.coverage.received, timing.seconds
+        )?;
+        writeln!(out, "coverage    {}", self.coverage)?;
+        self.write_scores(&mut out)?;
+        match self.threshold {
+            Some(threshold) => {
+                writeln!(out, "alerts      {} above the threshold of {threshold:.6}", self.alerts)?
+            }
+            None => {
+                writeln!(out, "alerts      none: the model has no threshold (`legonf calibrate` sets one)")?
+            }
+        }
+        if let Some(evaluation) = &self.evaluation {
+            write_evaluation(&mut out, evaluation)?;
+        }
+        if !self.counters.is_empty() {
+            let list: Vec<_> = self.counters.iter().map(|(k, v)| format!("{k} {v}")).collect();
+            writeln!(out, "counters    {}", list.join(", "))?;
+        }
+        Ok(out)
+    }
+
+    fn write_scores(&self, out: &mut String) -> fmt::Result {
+        let Some(s) = &self.score else { return writeln!(out, "RMSE        no packet was scored") };
+        writeln!(
+            out,
+            "RMSE        mean {:.6}, p50 {:.6}, p90 {:.6}, p99 {:.6}, p99.9 {:.6}, max {:.6}",
+            s.mean, s.p50, s.p90, s.p99, s.p999, s.max
+        )
+    }
+}
+
+fn write_evaluation(out: &mut String, e: &Evaluation) -> fmt::Result {
+    let percent =
+        |rate: Option<f64>| rate.map_or_else(|| "undefined".to_owned(), |r| format!("{:.3}%", 100.0 * r));
+    let auc = e.auc.map_or_else(|| "undefined".to_owned(), |a| format!("{a:.6}"));
+    writeln!(out, "labels      AUC {auc}, TPR {}, FPR {}", percent(e.tpr), percent(e.fpr))?;
+    let c = &e.confusion;
+    writeln!(out, "            {:>12} {:>12}", "anomalous", "benign")?;
+    writeln!(out, "  malicious {:>12} {:>12}", c.true_positives, c.false_negatives)?;
+    writeln!(out, "  benign    {:>12} {:>12}", c.false_positives, c.true_negatives)
+}

@@ -1,0 +1,244 @@
+//! `legonf train kitsune`: learns a model offline from benign traffic.
+
+mod checkpoint;
+mod sink;
+
+use crate::failure::{Failure, print, print_json};
+use crate::input;
+use crate::progress::Bar;
+use crate::{Style, interrupt, kitsune};
+use checkpoint::Checkpoint;
+use clap::Args;
+use legonf_catalog::Context;
+use legonf_core::{Column, Columns, Schema};
+use legonf_extract::Arithmetic;
+use legonf_models::kitnet::{TrainConfig, Trainer};
+use legonf_models::{Bundle, Model, Provenance};
+use legonf_runtime::{Graph, Layout, Options, Outcome};
+use serde::Serialize;
+use sink::TrainSink;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Trains KitNET on the damped statistics of benign captures, in the order given.
+///
+/// The first packets (--feature-mapping-packets, plus one as in the reference) decide which features an autoencoder
+/// takes; the next ones (--training-packets) train the ensemble. Later packets are not read: keep them for
+/// `legonf calibrate`.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Arguments {
+    /// Benign captures: pcap, pcapng or Kitsune's TSV, plain, gzip or zstd; `-` is standard input.
+    #[arg(required = true, value_name = "CAPTURE")]
+    captures: Vec<PathBuf>,
+    /// Where the model goes (one ONNX file).
+    #[arg(long, short, value_name = "MODEL")]
+    output: PathBuf,
+    /// Feature schema: kitsune-115, kitsune-115-clean or kitsune-py-100.
+    #[arg(long, default_value = "kitsune-115")]
+    schema: String,
+    /// `reference` gives the bits of the reference implementation, `fast` is quicker within a stated tolerance.
+    #[arg(long, default_value = "reference")]
+    arithmetic: Arithmetic,
+    /// Packets that decide the feature map.
+    #[arg(long, default_value_t = 5000, value_name = "N")]
+    feature_mapping_packets: u64,
+    /// Packets that train the ensemble.
+    #[arg(long, default_value_t = 50000, value_name = "N")]
+    training_packets: u64,
+    /// The most features that one autoencoder takes.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    max_autoencoder_size: usize,
+    /// Step of the stochastic gradient descent.
+    #[arg(long, default_value_t = 0.1, value_name = "RATE")]
+    learning_rate: f64,
+    /// Hidden units of an autoencoder for each of its features.
+    #[arg(long, default_value_t = 0.75, value_name = "RATIO")]
+    hidden_ratio: f64,
+    /// Seed of the initial weights.
+    #[arg(long, default_value_t = 1234)]
+    seed: u32,
+    /// Go on from the checkpoint beside the model (MODEL.checkpoint), with the same captures and options.
+    #[arg(long)]
+    resume: bool,
+    /// Packets between two checkpoints.
+    #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    checkpoint_every: u64,
+    /// End after about N packets with a checkpoint, as Ctrl-C does, to train in portions.
+    #[arg(long, value_name = "N")]
+    stop_after: Option<u64>,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    model: String,
+    schema: &'a str,
+    packets: u64,
+    autoencoders: usize,
+    last_training_rmse: f64,
+}
+
+pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    let schema = legonf_extract::schema_by_name(&arguments.schema)?;
+    let config = arguments.config(schema.len());
+    config.validate()?;
+    let origins = arguments.captures.iter().map(|c| input::origin(c)).collect::<Result<Vec<_>, _>>()?;
+    let identity =
+        checkpoint::Identity { schema: schema.hash().to_string(), arithmetic: arguments.arithmetic, origins };
+    let mut sink = arguments.start(&config, identity)?;
+    let mut used = Vec::new();
+    let outcome = arguments.feed(&mut sink, &mut used, style)?;
+    let checkpoint = sink.checkpoint_path().to_owned();
+    if !sink.is_done() {
+        return Err(unfinished(arguments, &mut sink, outcome));
+    }
+    let last_training_rmse = sink.last_rmse();
+    let (trainer, identity) = sink.into_parts();
+    let bundle = arguments.bundle(schema, trainer, identity, &used)?;
+    bundle.save(&arguments.output)?;
+    // The model is complete; what is left of the checkpoint is of no more use.
+    let _ = std::fs::remove_file(checkpoint);
+    arguments.report(&bundle, last_training_rmse, style)
+}
+
+/// The failure of a run that ended before the last training packet.
+fn unfinished(arguments: &Arguments, sink: &mut TrainSink, outcome: Outcome) -> Failure {
+    let needed = arguments.needed();
+    let have = sink.packets();
+    let kept = match sink.save_checkpoint() {
+        Ok(()) => format!(
+            "checkpoint {} holds {have} of {needed} packets; go on with --resume",
+            sink.checkpoint_path().display()
+        ),
+        Err(error) => format!("no checkpoint could be written: {error}"),
+    };
+    if let Some(fault) = outcome.fault {
+        return Failure::fault(format!("{fault}; {kept}"));
+    }
+    if outcome.stopped {
+        return Failure::Interrupted(kept);
+    }
+    let names: Vec<_> = arguments.captures.iter().map(|c| c.display().to_string()).collect();
+    Failure::fault(format!(
+        "{}: too short: training needs {needed} packets ({} + 1 for the feature map, {} for the ensemble), there are {have}: \
+         {} are missing; give more captures or lower --feature-mapping-packets or --training-packets",
+        names.join(", "),
+        arguments.feature_mapping_packets,
+        arguments.training_packets,
+        needed.saturating_sub(have - sink.skipped()),
+    ))
+}
+
+impl Arguments {
+    fn config(&self, features: usize) -> TrainConfig {
+        TrainConfig {
+            features,
+            feature_mapping_packets: self.feature_mapping_packets,
+            training_packets: self.training_packets,
+            max_autoencoder_size: self.max_autoencoder_size,
+            learning_rate: self.learning_rate,
+            hidden_ratio: self.hidden_ratio,
+            seed: self.seed,
+        }
+    }
+
+    /// Packets that training takes in all.
+    fn needed(&self) -> u64 {
+        self.feature_mapping_packets + 1 + self.training_packets
+    }
+
+    fn checkpoint_path(&self) -> PathBuf {
+        let mut name = self.output.as_os_str().to_owned();
+        name.push(".checkpoint");
+        name.into()
+    }
+
+    /// A new trainer, or the one of the checkpoint.
+    fn start(&self, config: &TrainConfig, identity: checkpoint::Identity) -> Result<TrainSink, Failure> {
+        let path = self.checkpoint_path();
+        let trainer = if self.resume {
+            Checkpoint::load(&path, &identity)?.trainer(config)?
+        } else {
+            Trainer::new(config.clone())?
+        };
+        Ok(TrainSink::new(trainer, identity, path, self.checkpoint_every))
+    }
+
+    /// Feeds the captures one after the other until the trainer has enough.
+    fn feed(&self, sink: &mut TrainSink, used: &mut Vec<u64>, style: Style) -> Result<Outcome, Failure> {
+        let stop = interrupt::install();
+        let enough = AtomicBool::new(false);
+        let spec = kitsune::extraction(&self.schema, self.arithmetic);
+        let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
+        let mut graph = Graph::assemble(&spec, given, wanted, |b| {
+            legonf_catalog::build(&b.kind, &b.config, &Context::default())
+        })?;
+        let bar = Bar::new("training", Some(self.needed()), style.quiet);
+        let mut last = None;
+        for capture in &self.captures {
+            let mut source = input::open(capture, None)?;
+            let done = sink.seen();
+            let options = Options { layout: Layout::Bricks, queue: 8, stop: &enough };
+            let outcome =
+                legonf_runtime::run(&mut graph, &mut *source, sink, options, &mut |progress, packets| {
+                    let done = done + packets;
+                    bar.update(progress, done);
+                    let portion = self.stop_after.is_some_and(|n| done >= n);
+                    stop.fetch_or(portion, Ordering::Relaxed);
+                    enough.store(done >= self.needed() || stop.load(Ordering::Relaxed), Ordering::Relaxed);
+                });
+            used.push(sink.seen().min(sink.packets()) - used.iter().sum::<u64>());
+            let ended = outcome.fault.is_some() || enough.load(Ordering::Relaxed);
+            last = Some(Outcome { stopped: stop.load(Ordering::Relaxed), ..outcome });
+            if ended {
+                break;
+            }
+        }
+        bar.clear();
+        last.ok_or_else(|| Failure::fault("no capture was given"))
+    }
+
+    fn bundle(
+        &self,
+        schema: Schema,
+        trainer: Trainer,
+        identity: checkpoint::Identity,
+        used: &[u64],
+    ) -> Result<Bundle, Failure> {
+        let mut captures = identity.origins;
+        captures.truncate(used.len());
+        captures.iter_mut().zip(used).for_each(|(capture, packets)| capture.packets = *packets);
+        let skipped = trainer.progress().skipped;
+        let legonf = env!("CARGO_PKG_VERSION").into();
+        let provenance =
+            Provenance { legonf, captures, rows: self.needed(), skipped, ..Provenance::default() };
+        let training = trainer.config().clone();
+        let model = Model::KitNet { network: trainer.finish()?.into(), training };
+        Ok(Bundle { model, schema, arithmetic: self.arithmetic.to_string(), calibration: None, provenance })
+    }
+
+    fn report(&self, bundle: &Bundle, last_training_rmse: f64, style: Style) -> Result<(), Failure> {
+        let model = self.output.display().to_string();
+        let autoencoders = bundle.describe().ensemble.len();
+        if style.json {
+            return print_json(&Report {
+                model,
+                schema: &self.schema,
+                packets: self.needed(),
+                autoencoders,
+                last_training_rmse,
+            });
+        }
+        if style.quiet {
+            return Ok(());
+        }
+        print(&format!(
+            "trained {model}: {autoencoders} autoencoders over {} features of {}, from {} packets, last training RMSE {last_training_rmse:.6}\n\
+             next: legonf calibrate {model} BENIGN_CAPTURE\n",
+            bundle.schema.len(),
+            self.schema,
+            self.needed(),
+        ))
+    }
+}

@@ -1,0 +1,90 @@
+//! The end of the training graph: every feature vector goes to the trainer.
+
+use super::checkpoint::{Checkpoint, Identity};
+use legonf_core::{Batch, Fault, Sink};
+use legonf_models::kitnet::{Phase, Trainer};
+use std::path::{Path, PathBuf};
+
+/// Trains on the features of each batch, in order, up to the packets needed.
+pub struct TrainSink {
+    trainer: Trainer,
+    identity: Identity,
+    checkpoint: PathBuf,
+    every: u64,
+    /// Packets seen of the captures; those before the checkpoint are only extracted again.
+    seen: u64,
+    last_rmse: f64,
+}
+
+impl TrainSink {
+    /// A sink over `trainer`, which may have seen packets before.
+    pub fn new(trainer: Trainer, identity: Identity, checkpoint: PathBuf, every: u64) -> Self {
+        Self { trainer, identity, checkpoint, every, seen: 0, last_rmse: 0.0 }
+    }
+
+    /// Packets that the trainer was given: those it learnt from and those it passed over.
+    pub fn packets(&self) -> u64 {
+        let progress = self.trainer.progress();
+        progress.used + progress.skipped
+    }
+
+    /// Packets that it passed over, since a feature was not a finite number.
+    pub fn skipped(&self) -> u64 {
+        self.trainer.progress().skipped
+    }
+
+    /// Packets that have arrived.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Whether the trainer has all it needs.
+    pub fn is_done(&self) -> bool {
+        self.trainer.progress().phase == Phase::Complete
+    }
+
+    /// RMSE of the last training packet, before its update.
+    pub fn last_rmse(&self) -> f64 {
+        self.last_rmse
+    }
+
+    /// Where checkpoints go.
+    pub fn checkpoint_path(&self) -> &Path {
+        &self.checkpoint
+    }
+
+    /// Writes a checkpoint.
+    pub fn save_checkpoint(&mut self) -> Result<(), String> {
+        Checkpoint::of(&self.trainer, &self.identity)
+            .save(&self.checkpoint)
+            .map_err(|error| format!("{}: {error}", self.checkpoint.display()))
+    }
+
+    /// The trainer and what it was trained on.
+    pub fn into_parts(self) -> (Trainer, Identity) {
+        (self.trainer, self.identity)
+    }
+
+    fn take(&mut self, row: &[f64]) -> Result<(), Fault> {
+        let index = self.seen;
+        self.seen += 1;
+        if index < self.packets() || self.is_done() {
+            return Ok(());
+        }
+        self.last_rmse = self.trainer.train(row);
+        if self.packets().is_multiple_of(self.every) && !self.is_done() {
+            self.save_checkpoint().map_err(Fault::new)?;
+        }
+        Ok(())
+    }
+}
+
+impl Sink for TrainSink {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        batch.features.iter().try_for_each(|row| self.take(row))
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! Kitsune from capture to verdict, against the reference implementation's vectors.
+#![allow(missing_docs)]
+
+mod common;
+
+use common::{contents, example, legonf, scores, shared, succeed, text, trained};
+use ndarray::{Array1, Array2};
+use ndarray_npy::NpzReader;
+use std::fs::{self, File};
+use std::path::Path;
+
+fn golden(path: &Path) -> (Array2<f64>, Array1<f64>) {
+    let mut npz = NpzReader::new(File::open(path).unwrap()).unwrap();
+    (npz.by_name("features").unwrap(), npz.by_name("rmse").unwrap())
+}
+
+fn assert_close(ours: &[f64], reference: &[f64], first: usize) {
+    assert_eq!(ours.len(), reference.len());
+    for (i, (a, b)) in ours.iter().zip(reference).enumerate().skip(first) {
+        assert!((a - b).abs() <= 1e-9 * b.abs(), "packet {i}: {a} is not {b}");
+    }
+}
+
+fn assert_same_bits(ours: &Array2<f64>, reference: &Array2<f64>) {
+    assert_eq!(ours.dim(), reference.dim());
+    for ((row, column), a) in ours.indexed_iter() {
+        let b = reference[(row, column)];
+        assert_eq!(a.to_bits(), b.to_bits(), "packet {row}, column {column}: {a} is not {b}");
+    }
+}
+
+#[test]
+fn features_of_kitsune_py_are_the_references_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reference, _) = golden(&example("kitsune-py-100.npz"));
+    for capture in ["synth-mini.pcap.gz", "synth-mini.pcap.tsv"] {
+        let matrix = folder.path().join("features.npy");
+        succeed(["features", &text(example(capture)), "--schema", "kitsune-py-100", "-o", &text(&matrix)]);
+        assert_same_bits(&ndarray_npy::read_npy(&matrix).unwrap(), &reference);
+    }
+}
+
+#[test]
+fn training_and_replay_give_the_references_scores() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = trained(folder.path(), "kitsune-py-100");
+    let (_, rmse) = golden(&example("kitsune-py-100.npz"));
+    let out = folder.path().join("out");
+    succeed(["replay", &text(example("synth-mini.pcap.gz")), "--model", &text(model), "--out", &text(&out)]);
+    // The reference scores packets after its training; the first 2,001 are those it was trained on.
+    assert_close(&scores(&out.join("scores.csv")), rmse.as_slice().unwrap(), 2001);
+}
+
+#[test]
+fn the_published_feature_vector_from_the_real_capture() {
+    let Some(capture) = shared("data/kitsune-mirai/mirai-first20000.pcap") else { return };
+    let Some(vectors) = shared("golden/official-115/features-rmse.npz") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (reference, rmse) = golden(&vectors);
+    let (matrix, model, out) =
+        (folder.path().join("f.npy"), folder.path().join("m.onnx"), folder.path().join("out"));
+    succeed(["features", &text(&capture), "-o", &text(&matrix)]);
+    assert_same_bits(&ndarray_npy::read_npy(&matrix).unwrap(), &reference);
+    succeed([
+        "train",
+        "kitsune",
+        &text(&capture),
+        "-o",
+        &text(&model),
+        "--feature-mapping-packets",
+        "2000",
+        "--training-packets",
+        "10000",
+    ]);
+    succeed(["replay", &text(&capture), "--model", &text(&model), "--out", &text(&out)]);
+    assert_close(&scores(&out.join("scores.csv")), rmse.as_slice().unwrap(), 12_001);
+}
+
+#[test]
+fn kitsune_py_on_the_real_capture() {
+    let Some(capture) = shared("data/kitsune-mirai/mirai-first20000.pcap") else { return };
+    let Some(vectors) = shared("golden/kitsune-py-100/mirai-first20000.npz") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (reference, rmse) = golden(&vectors);
+    let (matrix, model, out) =
+        (folder.path().join("f.npy"), folder.path().join("m.onnx"), folder.path().join("out"));
+    succeed(["features", &text(&capture), "--schema", "kitsune-py-100", "-o", &text(&matrix)]);
+    assert_same_bits(&ndarray_npy::read_npy(&matrix).unwrap(), &reference);
+    succeed([
+        "train",
+        "kitsune",
+        &text(&capture),
+        "-o",
+        &text(&model),
+        "--schema",
+        "kitsune-py-100",
+        "--feature-mapping-packets",
+        "2000",
+        "--training-packets",
+        "10000",
+    ]);
+    succeed(["replay", &text(&capture), "--model", &text(&model), "--out", &text(&out)]);
+    assert_close(&scores(&out.join("scores.csv")), rmse.as_slice().unwrap(), 12_001);
+}
+
+#[test]
+fn kitsune_py_on_the_table_of_the_real_capture() {
+    let Some(table) = shared("data/kitsune-mirai/mirai-first38k.pcap.tsv.gz") else { return };
+    let Some(vectors) = shared("golden/kitsune-py-100/mirai-first38k.npz") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut npz = NpzReader::new(File::open(vectors).unwrap()).unwrap();
+    let index: Array1<i64> = npz.by_name("index").unwrap();
+    let (reference, rmse): (Array2<f64>, Array1<f64>) =
+        (npz.by_name("features").unwrap(), npz.by_name("rmse").unwrap());
+    let (matrix, model, out) =
+        (folder.path().join("f.npy"), folder.path().join("m.onnx"), folder.path().join("out"));
+    succeed(["features", &text(&table), "--schema", "kitsune-py-100", "-o", &text(&matrix)]);
+    let all: Array2<f64> = ndarray_npy::read_npy(&matrix).unwrap();
+    let rows: Vec<usize> = index.iter().map(|i| *i as usize).collect();
+    assert_same_bits(&all.select(ndarray::Axis(0), &rows), &reference);
+    succeed([
+        "train",
+        "kitsune",
+        &text(&table),
+        "-o",
+        &text(&model),
+        "--schema",
+        "kitsune-py-100",
+        "--training-packets",
+        "20000",
+    ]);
+    succeed(["replay", &text(&table), "--model", &text(&model), "--out", &text(&out)]);
+    assert_close(&scores(&out.join("scores.csv")), rmse.as_slice().unwrap(), 25_001);
+}
+
+#[test]
+fn two_replays_write_the_same_bytes_whatever_the_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = text(trained(folder.path(), "kitsune-115"));
+    let (capture, labels) = (text(example("synth-mini.pcap.gz")), text(example("labels.csv")));
+    succeed(["calibrate", &model, &capture, "--skip", "2001", "--limit", "3000"]);
+    let replay = |out: &str, workers: &str| {
+        let out = folder.path().join(out);
+        succeed([
+            "replay",
+            &capture,
+            "--model",
+            &model,
+            "--out",
+            &text(&out),
+            "--labels",
+            &labels,
+            "--workers",
+            workers,
+        ]);
+        contents(&out)
+    };
+    let first = replay("a", "bricks");
+    let names: Vec<_> = first.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["alerts.pcapng", "eve.json", "scores.csv", "scores.png", "scores.svg", "summary.json"]
+    );
+    for (other, workers) in [("b", "bricks"), ("c", "monolithic")] {
+        for ((name, a), (_, b)) in first.iter().zip(replay(other, workers)) {
+            assert!(*a == b, "{name} differs with --workers {workers}");
+        }
+    }
+}
+
+#[test]
+fn the_scan_in_the_shipped_capture_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = text(trained(folder.path(), "kitsune-115"));
+    let capture = text(example("synth-mini.pcap.gz"));
+    succeed(["calibrate", &model, &capture, "--skip", "2001", "--limit", "3000"]);
+    let report =
+        succeed(["replay", &capture, "--model", &model, "--labels", &text(example("labels.csv")), "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["coverage"]["received"], 3500);
+    assert_eq!(report["coverage"]["scored"], 3500);
+    let auc = report["evaluation"]["auc"].as_f64().unwrap();
+    assert!(auc > 0.9, "AUC {auc}");
+}
+
+#[test]
+fn an_interrupted_training_goes_on_to_the_same_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = trained(folder.path(), "kitsune-115");
+    let (capture, model) = (text(example("synth-mini.pcap.gz")), text(folder.path().join("resumed.onnx")));
+    // A capture that is too short leaves the checkpoint from which a longer list of captures cannot go on, but the
+    // same one can; so the run is cut short by its options, and the checkpoint taken in mid-training.
+    let arguments = |extra: &[&str]| {
+        let base = ["train", "kitsune", &capture, "-o", &model, "--feature-mapping-packets", "500"];
+        base.iter().chain(extra).map(|s| (*s).to_owned()).collect::<Vec<_>>()
+    };
+    let output = legonf(arguments(&[
+        "--training-packets",
+        "1500",
+        "--checkpoint-every",
+        "700",
+        "--stop-after",
+        "1400",
+    ]));
+    assert_eq!(output.status.code(), Some(130));
+    let checkpoint = format!("{model}.checkpoint");
+    assert!(Path::new(&checkpoint).exists());
+    let error = common::fail(arguments(&["--training-packets", "1501", "--resume"]));
+    assert!(error.contains("other training options"), "{error}");
+    succeed(arguments(&["--training-packets", "1500", "--resume"]));
+    assert!(fs::read(whole).unwrap() == fs::read(&model).unwrap(), "the resumed model differs");
+    assert!(!Path::new(&checkpoint).exists());
+}
