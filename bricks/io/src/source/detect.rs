@@ -59,7 +59,7 @@ fn is_table(head: &[u8]) -> bool {
     let line = head.split(|b| *b == b'\n').next().unwrap_or(head);
     let mut cells = line.split(|b| *b == b'\t');
     let first = unquoted(cells.next().unwrap_or_default());
-    let number = first.iter().all(|b| b.is_ascii_digit() || b".-".contains(b));
+    let number = !first.is_empty() && first.iter().all(|b| b.is_ascii_digit() || b".-".contains(b));
     cells.next().is_some() && (number || first == FIRST_COLUMN.as_bytes())
 }
 
@@ -100,7 +100,7 @@ fn foreign(head: &[u8]) -> &'static str {
     }
     let begin = head.trim_ascii_start();
     match begin.first() {
-        Some(b'{' | b'[') if is_text(head) => "a JSON file",
+        Some(_) if is_json(begin) && is_text(head) => "a JSON file",
         Some(_) if is_text(head) => "a text file",
         None => "a text file",
         _ if is_onnx(head) => "an ONNX model",
@@ -108,6 +108,12 @@ fn foreign(head: &[u8]) -> &'static str {
         _ if head.len() < 4 => "a file of less than 4 bytes",
         _ => "a file of unknown kind",
     }
+}
+
+/// An object, or a list of what is not a name (as in the section headers of TOML).
+fn is_json(begin: &[u8]) -> bool {
+    let list = |rest: &[u8]| matches!(rest.trim_ascii_start(), [b'{' | b'"' | b'-' | b']' | b'0'..=b'9', ..]);
+    begin.starts_with(b"{") || begin.strip_prefix(b"[").is_some_and(list)
 }
 
 /// No control characters and, but for a character cut off at the end, UTF-8.
@@ -162,6 +168,9 @@ mod tests {
             (b"\x08\x08\x12\x07pytorch", "an ONNX model"),
             ("na\u{ef}ve words\n".as_bytes(), "a text file"),
             (b"time,len\n1.0,60\n", "a text file"),
+            (b"\tindented\n", "a text file"),
+            (b"[workspace]\n", "a text file"),
+            (b"[\n {}]\n", "a JSON file"),
             (b"\xd4\xc3", "a file of less than 4 bytes"),
             (&[0; 64], "a file of zero bytes"),
             (&[1, 2, 3, 4, 5], "a file of unknown kind"),
