@@ -1,6 +1,7 @@
 //! What every feature extractor is, and how one is built from its schema's name.
 
 use crate::kitsune115::{self, Kitsune115, Variant};
+use crate::py100::{self, Py100};
 use legonf_core::{Headers, Rows, Schema};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -144,6 +145,7 @@ pub fn build(
     match schema {
         "kitsune-115" => Ok(Box::new(Kitsune115::new(Variant::Published, arithmetic, &limits))),
         "kitsune-115-clean" => Ok(Box::new(Kitsune115::new(Variant::Clean, arithmetic, &limits))),
+        "kitsune-py-100" => Ok(Box::new(Py100::new(arithmetic, &limits))),
         _ => Err(ExtractError::UnknownSchema { name: schema.into() }),
     }
 }
@@ -156,6 +158,7 @@ pub fn schema_by_name(name: &str) -> Result<Schema, ExtractError> {
     match name {
         "kitsune-115" => Ok(kitsune115::schema(Variant::Published)),
         "kitsune-115-clean" => Ok(kitsune115::schema(Variant::Clean)),
+        "kitsune-py-100" => Ok(py100::schema()),
         _ => Err(ExtractError::UnknownSchema { name: name.into() }),
     }
 }

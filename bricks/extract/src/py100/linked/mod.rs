@@ -1,0 +1,261 @@
+//! Tables whose streams are linked, HH and HpHp, computed exactly but lazily.
+//!
+//! In the reference every packet of a stream updates every link of the stream and damps the stream at the other
+//! end of each (kitsune-py-100.md §4). Here a packet is only logged. What it does to a peer is done when the peer
+//! sends next, for only then are the peer's sums read; what it does to a link is done when a packet is next sent
+//! over that link. Both redo the logged events in their order, each over its own gap, so that every rounding
+//! takes place as in the reference. Moreover:
+//!
+//! - A stream that has never sent has nothing to damp: its weight of 1e-20 vanishes in its first packet's 1. Only
+//!   its time must be right then, and that is the latest of its peers' packets.
+//! - A link's covariance is 0 as long as either end has had only residuals of 0 (a first packet's is), so links
+//!   that are not answered, or once, are never worked out.
+//! - Which peers have sent since a stream did is kept in two lists per stream that move links at their ends'
+//!   first packet after one another, so that no packet looks at peers to whom nothing is new.
+//!
+//! Hence a packet costs as much as its peers that go on sending, not as all whom it ever addressed.
+
+mod link;
+mod log;
+mod replay;
+mod stream;
+mod sweep;
+
+use super::arithmetic::{Calculator, Lanes};
+use super::names::Names;
+use crate::damp::RATES;
+use link::{Index, Link};
+use log::{Event, Log};
+use stream::{NONE, State, Stream};
+
+/// The most that a table keeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Streams.
+    pub(super) streams: usize,
+    /// Links.
+    pub(super) links: usize,
+    /// Logged packets.
+    pub(super) events: usize,
+}
+
+/// A packet of a table: who sends to whom, and over which link if that is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    /// Source and destination stream.
+    pub(super) ends: [u32; 2],
+    /// The link, or [`Route::UNKNOWN`].
+    pub(super) link: u32,
+}
+
+impl Route {
+    /// Stands for a link that is yet to be found or made.
+    pub(super) const UNKNOWN: u32 = NONE;
+}
+
+/// A table of linked streams, each by the text of its key.
+#[derive(Clone, Debug)]
+pub(super) struct Linked {
+    names: Names,
+    streams: Vec<Stream>,
+    states: Vec<State>,
+    links: Vec<Link>,
+    link_states: Vec<link::State>,
+    index: Index,
+    log: Log,
+    /// Events to be redone.
+    pending: Vec<u32>,
+    bounds: Bounds,
+    evicted_streams: u64,
+    evicted_links: u64,
+}
+
+impl Linked {
+    /// An empty table.
+    pub(super) fn new(bounds: Bounds, seed: u64) -> Self {
+        Self {
+            names: Names::new(seed),
+            streams: Vec::new(),
+            states: Vec::new(),
+            links: Vec::new(),
+            link_states: Vec::new(),
+            index: Index::new(),
+            log: Log::new(),
+            pending: Vec::new(),
+            bounds,
+            evicted_streams: 0,
+            evicted_links: 0,
+        }
+    }
+
+    /// Makes room for one more packet. `true` if anything was evicted or renumbered.
+    #[inline]
+    pub(super) fn make_room(&mut self, calculator: &mut Calculator) -> bool {
+        let full = self.streams.len() + 2 > self.bounds.streams
+            || self.links.len() >= self.bounds.links
+            || self.log.len() >= self.bounds.events;
+        if full {
+            self.sweep(calculator);
+        }
+        full
+    }
+
+    /// The stream of this key, made at `now` if there is none.
+    pub(super) fn stream(&mut self, key: &[u8], now: f64) -> u32 {
+        let id = self.names.intern(key);
+        if id as usize == self.streams.len() {
+            self.streams.push(Stream::new(now));
+        }
+        id
+    }
+
+    /// Adds a packet of `value`, whose square is given, and writes its seven statistics at every rate. Returns the
+    /// link.
+    #[inline]
+    pub(super) fn packet(
+        &mut self,
+        route: Route,
+        value: (f64, f64),
+        now: f64,
+        calculator: &mut Calculator,
+        out: &mut [f64],
+    ) -> u32 {
+        let [source, _] = route.ends;
+        self.catch_up(source, calculator);
+        let event = self.insert(source, value, now, calculator);
+        self.announce(source);
+        let link = self.link(route, event);
+        let other = self.links[link as usize].other(source);
+        self.log.set_peer(event, other);
+        self.links[link as usize].touched = event;
+        let covariance = self.covariance(link, calculator);
+        self.write(source, other, &covariance, out);
+        link
+    }
+
+    /// Adds a value to the sums of a stream that is up to date, and logs it.
+    #[inline(always)]
+    fn insert(&mut self, id: u32, value: (f64, f64), now: f64, calculator: &mut Calculator) -> u32 {
+        let stream = &mut self.streams[id as usize];
+        let state = &mut self.states[stream.state as usize];
+        state.sums.advance(&mut stream.time, now, calculator);
+        state.sums.insert(value.0, value.1);
+        state.moments = state.sums.moments(calculator);
+        state.var_squared = calculator.squares(&state.moments.var);
+        let mut residual = [0.0; RATES];
+        for (residual, mean) in residual.iter_mut().zip(&state.moments.mean) {
+            *residual = value.0 - mean;
+        }
+        stream.lively |= residual != [0.0; RATES];
+        stream.head = self.log.push(Event { time: now, before: stream.head, peer: NONE }, residual);
+        stream.sent += 1;
+        stream.head
+    }
+
+    /// The link of a packet, made by `event` if there is none. A stream that sends to itself uses its first link,
+    /// whatever that link's other end.
+    #[inline(always)]
+    fn link(&mut self, route: Route, event: u32) -> u32 {
+        let Route { ends: [a, b], link } = route;
+        if link != NONE {
+            return link;
+        }
+        let known = match self.streams[a as usize].oldest {
+            NONE => None,
+            oldest if a == b => Some(oldest),
+            _ => self.index.find([a, b], &self.links),
+        };
+        known.unwrap_or_else(|| self.make_link([a, b], event))
+    }
+
+    fn make_link(&mut self, [a, b]: [u32; 2], event: u32) -> u32 {
+        let id = self.links.len() as u32;
+        let mut link = Link::new([a, b], event);
+        link.seen = [self.streams[a as usize].sent - 1, self.streams[b as usize].sent];
+        self.links.push(link);
+        self.join(id);
+        self.index.add_last(&self.links);
+        if a != b {
+            // The source knows all that the destination has sent; the destination has yet to hear this packet.
+            self.listen(id, 0);
+            if self.streams[b as usize].state != NONE {
+                self.fall_behind(id, 1);
+            }
+        }
+        id
+    }
+
+    /// Appends a link to the lists of its ends.
+    fn join(&mut self, id: u32) {
+        let link = &mut self.links[id as usize];
+        for side in 0..2 {
+            let stream = &mut self.streams[link.ends[side] as usize];
+            if stream.newest != id {
+                link.older[side] = stream.newest;
+                stream.newest = id;
+            }
+            if stream.oldest == NONE {
+                stream.oldest = id;
+            }
+        }
+    }
+
+    /// The covariance over a link at every rate.
+    #[inline(always)]
+    fn covariance(&mut self, id: u32, calculator: &mut Calculator) -> Lanes {
+        let mut covariance = [0.0; RATES];
+        if self.is_quiet(id) {
+            return covariance;
+        }
+        self.redo(id, calculator);
+        let state = &self.link_states[self.links[id as usize].state as usize];
+        for (lane, covariance) in covariance.iter_mut().enumerate() {
+            *covariance = state.products[lane] / state.weight[lane];
+        }
+        covariance
+    }
+
+    /// Writes weight, mean, var, radius, magnitude, cov and pcc at every rate.
+    #[inline(always)]
+    fn write(&self, source: u32, other: u32, covariance: &Lanes, out: &mut [f64]) {
+        let state =
+            |id: u32| self.states.get(self.streams[id as usize].state as usize).unwrap_or(&State::EMPTY);
+        let (own, peer) = (state(source), state(other));
+        for (lane, out) in out.chunks_exact_mut(7).take(RATES).enumerate() {
+            let radius = (own.var_squared[lane] + peer.var_squared[lane]).sqrt();
+            let magnitude = (own.moments.mean_squared[lane] + peer.moments.mean_squared[lane]).sqrt();
+            let deviations = own.moments.var[lane].sqrt() * peer.moments.var[lane].sqrt();
+            let cov = covariance[lane];
+            let pcc = if deviations != 0.0 { cov / deviations } else { 0.0 };
+            let first = [own.sums.weight[lane], own.moments.mean[lane], own.moments.var[lane]];
+            out[..3].copy_from_slice(&first);
+            out[3..].copy_from_slice(&[radius, magnitude, cov, pcc]);
+        }
+    }
+
+    /// Streams and links evicted so far.
+    pub(super) fn evictions(&self) -> (u64, u64) {
+        (self.evicted_streams, self.evicted_links)
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.names.bytes()
+            + self.streams.capacity() * size_of::<Stream>()
+            + self.states.capacity() * size_of::<State>()
+            + self.links.capacity() * size_of::<Link>()
+            + self.link_states.capacity() * size_of::<link::State>()
+            + self.index.bytes()
+            + self.log.bytes()
+            + self.pending.capacity() * size_of::<u32>()
+    }
+
+    /// The most bytes that a table within these bounds can take.
+    pub(super) fn max_bytes(bounds: Bounds) -> usize {
+        let streams = 2 * bounds.streams.next_power_of_two() * (size_of::<Stream>() + size_of::<State>());
+        let per_link = size_of::<Link>() + size_of::<link::State>() + 2 * size_of::<u32>();
+        let links = 2 * bounds.links.next_power_of_two() * per_link;
+        let pending = 2 * bounds.events.next_power_of_two() * size_of::<u32>();
+        Names::max_bytes(bounds.streams) + streams + links + Log::max_bytes(bounds.events) + pending
+    }
+}
