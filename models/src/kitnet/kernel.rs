@@ -187,9 +187,14 @@ fn execute_ensemble(ensemble: &[Packed], rows: &[f64], width: usize, scratch: &m
 #[inline(always)]
 fn load_columns(rows: &[f64], width: usize, start: usize, x: &mut [Lanes]) {
     let last = rows.len() / width - 1;
-    let lanes: [&[f64]; LANES] = std::array::from_fn(|l| &rows[l.min(last) * width + start..][..x.len()]);
+    let mut lanes: [&[f64]; LANES] = [&[]; LANES];
+    for (l, lane) in lanes.iter_mut().enumerate() {
+        *lane = &rows[l.min(last) * width + start..][..x.len()];
+    }
     for (column, x) in x.iter_mut().enumerate() {
-        *x = lanes.map(|row| row[column]);
+        for (x, lane) in x.iter_mut().zip(&lanes) {
+            *x = lane[column];
+        }
     }
 }
 

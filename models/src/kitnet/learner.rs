@@ -232,30 +232,86 @@ fn descend(l: &mut Learner) {
     }
 }
 
-/// sums += Σᵢ inputs[i] · weights[i], over `inputs` units; `weights` holds a row of `sums.len()` for each.
+/// sums += Σᵢ inputs[i] · weights[i], over `count` units; `weights` holds a row of `sums.len()` for each.
 #[inline(always)]
 fn add_products(sums: &mut [Group], weights: &[Group], inputs: &[Group], count: usize) {
-    let inputs = &inputs.as_flattened()[..count];
-    for (weights, input) in weights.chunks_exact(sums.len()).zip(inputs) {
-        for (sums, weights) in sums.iter_mut().zip(weights) {
-            for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum = weight.mul_add(*input, *sum);
-            }
+    let (inputs, stride) = (&inputs.as_flattened()[..count], sums.len());
+    let weights = &weights[..count * stride];
+    let mut start = 0;
+    while start < stride {
+        let (sums, weights) = (&mut sums[start..], &weights[start..]);
+        start += match sums {
+            [a, b, c, d, ..] => block_products([a, b, c, d], weights, stride, inputs),
+            [a, b, c] => block_products([a, b, c], weights, stride, inputs),
+            [a, b] => block_products([a, b], weights, stride, inputs),
+            [a] => block_products([a], weights, stride, inputs),
+            [] => break,
+        };
+    }
+}
+
+/// The products for `B` groups, whose sums stay in registers. Returns `B`.
+#[inline(always)]
+fn block_products<const B: usize>(
+    sums: [&mut Group; B],
+    weights: &[Group],
+    stride: usize,
+    inputs: &[f64],
+) -> usize {
+    let mut totals = [[0.0; GROUP]; B];
+    for (total, sum) in totals.iter_mut().zip(&sums) {
+        *total = **sum;
+    }
+    for (row, input) in weights.chunks(stride).zip(inputs) {
+        for (total, weights) in totals.iter_mut().zip(&row[..B]) {
+            *total = fma(*input, weights, total);
         }
     }
+    for (sum, total) in sums.into_iter().zip(totals) {
+        *sum = total;
+    }
+    B
 }
 
 /// weights += a.0 a.1ᵀ + b.0 b.1ᵀ. Either orientation forms x̂·g and e·y in the same order.
 #[inline(always)]
 fn add_outer(weights: &mut [Group], a: (&[f64], &[Group]), b: (&[f64], &[Group])) {
-    let rows = weights.chunks_exact_mut(a.1.len());
-    for ((row, left_a), left_b) in rows.zip(a.0).zip(b.0) {
-        for ((weights, right_a), right_b) in row.iter_mut().zip(a.1).zip(b.1) {
-            for i in 0..GROUP {
-                weights[i] = left_a.mul_add(right_a[i], left_b.mul_add(right_b[i], weights[i]));
+    let stride = a.1.len();
+    let mut start = 0;
+    while start < stride {
+        let (weights, right_a, right_b) = (&mut weights[start..], &a.1[start..], &b.1[start..]);
+        start += match (right_a, right_b) {
+            ([p, q, r, s, ..], [t, u, v, w, ..]) => {
+                block_outer(weights, stride, (a.0, [*p, *q, *r, *s]), (b.0, [*t, *u, *v, *w]))
             }
+            ([p, q, r], [t, u, v]) => block_outer(weights, stride, (a.0, [*p, *q, *r]), (b.0, [*t, *u, *v])),
+            ([p, q], [t, u]) => block_outer(weights, stride, (a.0, [*p, *q]), (b.0, [*t, *u])),
+            ([p], [t]) => block_outer(weights, stride, (a.0, [*p]), (b.0, [*t])),
+            _ => break,
+        };
+    }
+}
+
+/// The outer products for `B` groups of each row, whose right sides stay in registers. Returns `B`.
+#[inline(always)]
+fn block_outer<const B: usize>(
+    weights: &mut [Group],
+    stride: usize,
+    a: (&[f64], [Group; B]),
+    b: (&[f64], [Group; B]),
+) -> usize {
+    for ((row, left_a), left_b) in weights.chunks_mut(stride).zip(a.0).zip(b.0) {
+        for ((weights, right_a), right_b) in row[..B].iter_mut().zip(&a.1).zip(&b.1) {
+            *weights = fma(*left_a, right_a, &fma(*left_b, right_b, weights));
         }
     }
+    B
+}
+
+/// a · b + c in each place. Written out, so that a group becomes one vector.
+#[inline(always)]
+fn fma(a: f64, b: &Group, c: &Group) -> Group {
+    [a.mul_add(b[0], c[0]), a.mul_add(b[1], c[1]), a.mul_add(b[2], c[2]), a.mul_add(b[3], c[3])]
 }
 
 #[inline(always)]
