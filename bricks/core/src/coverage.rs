@@ -18,6 +18,9 @@ pub struct Coverage {
 }
 
 impl Coverage {
+    /// The reason under which packets whose score is not a finite number are rejected.
+    pub const NON_FINITE_SCORE: &str = "non-finite-score";
+
     /// Counts `packets` as rejected for `reason`, and as received.
     pub fn reject(&mut self, reason: &str, packets: u64) {
         self.received += packets;

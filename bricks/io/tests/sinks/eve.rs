@@ -51,7 +51,7 @@ fn an_alert_is_literal() {
             r#""pkt_src":"wire/pcap","ether":{"src_mac":"02:00:00:00:00:01","dest_mac":"02:00:00:00:00:02"},"#,
             r#""alert":{"action":"allowed","gid":1,"signature_id":1000001,"rev":1,"#,
             r#""signature":"legonf kitsune: anomalous packet","category":"Potentially Bad Traffic","severity":2},"#,
-            r#""legonf":{"seq":1,"score":12.5,"threshold":10.0}}"#
+            r#""legonf":{"seq":1,"score":12.5,"threshold":10.0,"coverage":{"received":1,"scored":1,"rejected":{},"dropped":{}}}}"#
         )
     );
     assert_eq!(lines.len(), 2);
@@ -66,7 +66,7 @@ fn the_closing_record_counts_what_was_seen() {
             r#"{"timestamp":"2023-11-14T22:13:23.123456+0000","event_type":"stats","stats":{"uptime":3,"#,
             r#""capture":{"kernel_packets":4,"kernel_drops":0},"decoder":{"pkts":4,"bytes":240,"invalid":0},"#,
             r#""detect":{"alert":1}},"legonf":{"coverage":{"received":4,"scored":3,"#,
-            r#""rejected":{"score-not-finite":1},"dropped":{}},"counters":{}}}"#
+            r#""rejected":{"non-finite-score":1},"dropped":{}},"counters":{}}}"#
         )
     );
 }

@@ -87,7 +87,8 @@ impl Eve {
     }
 
     fn alert(&self, headers: &Headers, row: Scored, features: Option<&[f64]>) -> AlertRecord {
-        AlertRecord::new(headers, row, self.threshold, self.explanation(features))
+        let explanation = self.explanation(features);
+        AlertRecord::new(headers, row, self.threshold, explanation, self.tally.coverage())
     }
 
     fn explanation(&self, features: Option<&[f64]>) -> Option<Explanation> {
@@ -117,7 +118,10 @@ impl Sink for Eve {
     }
 
     fn finish(&mut self) -> Result<(), Fault> {
-        let stats = self.stats.get().unwrap_or_else(|| self.tally.seen());
+        let stats = self
+            .stats
+            .get()
+            .unwrap_or_else(|| RunStats { coverage: self.tally.coverage(), counters: BTreeMap::new() });
         let mut lines = Vec::new();
         line(&mut lines, &StatsRecord::new(&stats, &self.tally));
         self.out.put(&lines)?;
@@ -148,13 +152,14 @@ impl Tally {
         u64::try_from(span / 1_000_000_000).unwrap_or(0)
     }
 
-    fn seen(&self) -> RunStats {
+    /// Where the packets seen so far went.
+    fn coverage(&self) -> Coverage {
         let mut coverage = Coverage::default();
         coverage.score(self.packets - self.not_finite);
         if self.not_finite > 0 {
-            coverage.reject("score-not-finite", self.not_finite);
+            coverage.reject(Coverage::NON_FINITE_SCORE, self.not_finite);
         }
-        RunStats { coverage, counters: BTreeMap::new() }
+        coverage
     }
 }
 

@@ -81,10 +81,18 @@ struct Detail {
     threshold: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explanation>,
+    /// Of all packets up to this one.
+    coverage: Coverage,
 }
 
 impl AlertRecord {
-    pub fn new(headers: &Headers, row: Scored, threshold: f64, explanation: Option<Explanation>) -> Self {
+    pub fn new(
+        headers: &Headers,
+        row: Scored,
+        threshold: f64,
+        explanation: Option<Explanation>,
+        coverage: Coverage,
+    ) -> Self {
         let icmp = icmp(&headers.outer);
         Self {
             timestamp: iso8601(row.timestamp),
@@ -97,7 +105,7 @@ impl AlertRecord {
             pkt_src: "wire/pcap",
             ether: headers.link.as_ref().map(Ether::new),
             alert: KITSUNE,
-            legonf: Detail { seq: row.seq, score: row.score, threshold, explanation },
+            legonf: Detail { seq: row.seq, score: row.score, threshold, explanation, coverage },
         }
     }
 }
