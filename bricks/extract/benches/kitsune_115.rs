@@ -1,5 +1,5 @@
 //! Packets per second of the extractor: a real capture where there is one, and a million channels.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -36,8 +36,8 @@ fn packet(seq: u64, hosts: u32) -> Headers {
 }
 
 fn mirai(c: &mut Criterion) {
-    let Some(capture) = common::shared("data/kitsune-mirai/mirai-first20000.pcap") else { return };
-    let packets = common::read_pcap(&std::fs::read(capture).unwrap());
+    let Some(file) = common::shared("data/kitsune-mirai/mirai-first20000.pcap") else { return };
+    let packets = common::capture(&file);
     let mut group = c.benchmark_group("mirai");
     group.throughput(Throughput::Elements(packets.len() as u64)).sample_size(20);
     for arithmetic in [Arithmetic::Reference, Arithmetic::Fast] {

@@ -14,6 +14,12 @@ pub(crate) fn slot(hash: u64) -> usize {
     (hash >> 52) as usize
 }
 
+/// Whether two keys are equal, without a branch per word.
+#[inline(always)]
+pub(crate) fn same<const N: usize>(a: &[u64; N], b: &[u64; N]) -> bool {
+    a.iter().zip(b).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
+}
+
 /// Both halves of the 128-bit product, mixed.
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);

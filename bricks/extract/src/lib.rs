@@ -9,6 +9,7 @@ mod extractor;
 mod hash;
 mod kitsune115;
 pub mod math;
+mod prefetch;
 mod py100;
 mod quantization;
 mod table;

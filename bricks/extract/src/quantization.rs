@@ -85,8 +85,8 @@ mod tests {
     #[test]
     fn fills_a_row_per_packet() {
         let mut brick = FeatureQuantization::new(&Config::default()).unwrap();
-        let mut batch = Batch::default();
-        batch.headers = vec![Headers { wire_len: 60, ..Headers::default() }; 3];
+        let headers = vec![Headers { wire_len: 60, ..Headers::default() }; 3];
+        let mut batch = Batch { headers, ..Batch::default() };
         brick.process(&mut batch).unwrap();
         assert_eq!((batch.features.len(), batch.features.width()), (3, brick.schema().len()));
         assert_eq!(batch.features.row(2)[..2], [3.0, 60.0]);

@@ -1,4 +1,5 @@
 //! In steady state no packet allocates.
+#![allow(clippy::unwrap_used)]
 #![allow(unsafe_code)]
 
 mod common;

@@ -1,8 +1,9 @@
 //! Fast arithmetic against the reference, within the tolerance that the documentation states.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
-use common::{example_packets, features, read_pcap, shared};
+use common::{capture, example_packets, features, shared};
 use legonf_core::{Headers, Schema};
 use legonf_extract::{Arithmetic, Limits, build, schema_by_name};
 
@@ -81,8 +82,8 @@ fn assert_within(worst: &Worst) {
 
 #[test]
 fn mirai_is_within_the_tolerance() {
-    let Some(capture) = shared("data/kitsune-mirai/mirai-first20000.pcap") else { return };
-    let packets = read_pcap(&std::fs::read(capture).unwrap());
+    let Some(file) = shared("data/kitsune-mirai/mirai-first20000.pcap") else { return };
+    let packets = capture(&file);
     for schema in ["kitsune-115", "kitsune-115-clean"] {
         let worst = compare(schema, &packets);
         println!("{schema}: {worst:?}");

@@ -1,13 +1,14 @@
 //! `kitsune-115` against the reference's vectors and the authors' published rows.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
-use common::{assert_same_bits, example, example_packets, features, read_pcap, shared};
+use common::{assert_same_bits, capture, example, example_packets, features, shared};
 use legonf_core::Headers;
 use legonf_extract::{Arithmetic, Extractor, Limits, build};
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzReader;
-use std::fs::{File, read};
+use std::fs::File;
 
 const GOLDEN: &str = "golden/official-115/features-rmse.npz";
 const CAPTURE: &str = "data/kitsune-mirai/mirai-first20000.pcap";
@@ -17,8 +18,8 @@ fn reference() -> Box<dyn Extractor> {
 }
 
 fn mirai() -> Option<(Vec<Headers>, NpzReader<File>)> {
-    let (capture, golden) = (shared(CAPTURE)?, shared(GOLDEN)?);
-    Some((read_pcap(&read(capture).unwrap()), NpzReader::new(File::open(golden).unwrap()).unwrap()))
+    let (file, golden) = (shared(CAPTURE)?, shared(GOLDEN)?);
+    Some((capture(&file), NpzReader::new(File::open(golden).unwrap()).unwrap()))
 }
 
 #[test]

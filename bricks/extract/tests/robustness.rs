@@ -1,4 +1,5 @@
 //! Any headers, any time, any batch: finite features, bounded state, and the same bits.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Packets parsed per second on one core: batches through the packet batching brick.
+#![allow(clippy::unwrap_used)]
 
 #[path = "../tests/common/mod.rs"]
 mod common;

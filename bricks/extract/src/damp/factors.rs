@@ -71,11 +71,7 @@ impl Factors {
 
     /// Turns every exponent that was pushed since [`clear`](Self::clear) into its factor.
     pub(crate) fn evaluate(&mut self) {
-        let cells = &mut self.cells[RATES..];
-        match self.arithmetic {
-            Arithmetic::Reference => powers(cells),
-            Arithmetic::Fast => fast_powers(cells),
-        }
+        powers(&mut self.cells[RATES..], self.arithmetic == Arithmetic::Fast);
     }
 
     /// The factors of a gap, once evaluated.
@@ -86,26 +82,15 @@ impl Factors {
     }
 }
 
-/// Replaces every y by `pow(2, y)`, with the reference's bits.
+/// Replaces every y by 2^y: with the bits of the reference's `pow(2, y)`, or fast.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn powers(exponents: &mut [f64]) {
-    in_lanes::<8>(exponents, |y| pow2_lanes(y));
-}
-
-/// Replaces every y by 2^y.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn fast_powers(exponents: &mut [f64]) {
-    in_lanes::<8>(exponents, |y| exp2_fast_lanes(y));
-}
-
-/// Replaces the cells by their images, `N` at a time.
-#[inline(always)]
-fn in_lanes<const N: usize>(cells: &mut [f64], f: impl Fn([f64; N]) -> [f64; N]) {
-    let (lanes, rest) = cells.as_chunks_mut();
+fn powers(exponents: &mut [f64], fast: bool) {
+    let (lanes, rest) = exponents.as_chunks_mut::<8>();
     for lane in lanes {
-        *lane = f(*lane);
+        *lane = if fast { exp2_fast_lanes(*lane) } else { pow2_lanes(*lane) };
     }
-    let mut last = [0.0; N];
+    let mut last = [0.0; 8];
     last[..rest.len()].copy_from_slice(rest);
-    rest.copy_from_slice(&f(last)[..rest.len()]);
+    last = if fast { exp2_fast_lanes(last) } else { pow2_lanes(last) };
+    rest.copy_from_slice(&last[..rest.len()]);
 }

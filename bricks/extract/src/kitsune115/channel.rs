@@ -5,7 +5,7 @@ use super::keys::{Flow, PairKey};
 use super::source::advance;
 use super::sums::{self, PerRate, Sums, slowest};
 use crate::damp::{Factor, Factors, RATES, expiry};
-use crate::hash::Hasher;
+use crate::hash::{Hasher, same};
 use crate::table::Record;
 
 /// Both directions of a pair, and their covariance.
@@ -156,9 +156,7 @@ impl Channel {
         let products = self.products;
         if rules.fast {
             self.residuals[other] = damped;
-            for k in 0..RATES {
-                self.products[k] *= second[k];
-            }
+            self.products.iter_mut().zip(second).for_each(|(product, factor)| *product *= factor);
         }
         self.residuals[own] = residual;
         products
@@ -182,18 +180,16 @@ impl Record for Channel {
         &self.key
     }
 
+    #[inline(always)]
+    fn is(&self, key: &PairKey) -> bool {
+        same(&self.key, key)
+    }
+
     fn hash(key: &PairKey, hasher: &Hasher) -> u64 {
         hasher.five(*key)
     }
 
     fn expiry(&self) -> i64 {
         expiry(self.time, slowest(&self.sums[0]) + slowest(&self.sums[1]))
-    }
-
-    #[inline]
-    fn touch(&self) -> u64 {
-        let [a, b] = &self.sums;
-        let sum = self.residual_time[1] + self.residuals[0][0] + a[0] + a[8] + b[1] + b[9];
-        self.key[0].wrapping_add(sum.to_bits())
     }
 }

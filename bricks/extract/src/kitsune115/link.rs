@@ -82,17 +82,16 @@ impl Record for Link {
         self.channel.key()
     }
 
+    #[inline(always)]
+    fn is(&self, key: &PairKey) -> bool {
+        self.channel.is(key)
+    }
+
     fn hash(key: &PairKey, hasher: &Hasher) -> u64 {
         hasher.five(*key)
     }
 
     fn expiry(&self) -> i64 {
         self.channel.expiry()
-    }
-
-    #[inline]
-    fn touch(&self) -> u64 {
-        let [a, b] = &self.jitter;
-        self.channel.touch().wrapping_add((a[0] + a[8] + b[1] + b[9]).to_bits())
     }
 }

@@ -87,7 +87,7 @@ impl Run {
     /// Counts up to [`LENGTH`] packets in and writes their feature vectors.
     pub(crate) fn extract(&mut self, tables: &mut Tables, headers: &[Headers], rows: &mut [f64]) {
         self.identify(headers);
-        self.warm(tables, headers.len());
+        self.prefetch(tables, headers.len());
         let mut from = 0;
         for at in 0..headers.len() {
             if self.locate(tables, from, at).is_err() {
@@ -119,12 +119,20 @@ impl Run {
         }
     }
 
-    fn warm(&self, tables: &Tables, packets: usize) {
-        let hashes = self.hashes[..packets].iter();
-        tables.identities.warm(hashes.clone().map(|h| h.identity));
-        tables.sources.warm(hashes.clone().map(|h| h.source));
-        tables.links.warm(hashes.clone().map(|h| h.channel));
-        tables.sockets.warm(hashes.map(|h| h.socket));
+    /// Asks for what the tables will read, first of their indexes, then of their records.
+    fn prefetch(&self, tables: &Tables, packets: usize) {
+        for hashes in &self.hashes[..packets] {
+            tables.identities.prefetch_index(hashes.identity);
+            tables.sources.prefetch_index(hashes.source);
+            tables.links.prefetch_index(hashes.channel);
+            tables.sockets.prefetch_index(hashes.socket);
+        }
+        for hashes in &self.hashes[..packets] {
+            tables.identities.prefetch_record(hashes.identity);
+            tables.sources.prefetch_record(hashes.source);
+            tables.links.prefetch_record(hashes.channel);
+            tables.sockets.prefetch_record(hashes.socket);
+        }
     }
 
     /// Finds or makes the records of packet `at`, while the packets since `from` are under way.

@@ -3,7 +3,7 @@
 use super::keys::SourceKey;
 use super::sums::{self, PerRate, Sums, slowest};
 use crate::damp::expiry;
-use crate::hash::Hasher;
+use crate::hash::{Hasher, same};
 use crate::table::Record;
 
 /// One directed stream of packet lengths.
@@ -53,16 +53,16 @@ impl Record for Source {
         &self.key
     }
 
+    #[inline(always)]
+    fn is(&self, key: &SourceKey) -> bool {
+        same(&self.key, key)
+    }
+
     fn hash(key: &SourceKey, hasher: &Hasher) -> u64 {
         hasher.three(*key)
     }
 
     fn expiry(&self) -> i64 {
         expiry(self.time, slowest(&self.sums))
-    }
-
-    #[inline]
-    fn touch(&self) -> u64 {
-        self.key[0].wrapping_add((self.sums[4] + self.sums[12]).to_bits())
     }
 }

@@ -138,16 +138,14 @@ impl Statistics {
     fn write_single(&self, packet: usize, group: Single, cells: &mut [f64]) {
         let at = packet * SINGLES + group as usize * RATES;
         let s = &self.singles;
-        let planes = [&s.weight, &s.mean, &s.var].map(|plane| get(plane, at));
-        interleave(&planes, cells);
+        interleave([&s.weight, &s.mean, &s.var], at, cells);
     }
 
     #[inline(always)]
     fn write_pair(&self, packet: usize, group: Pair, cells: &mut [f64]) {
         let at = packet * PAIRS + group as usize * RATES;
         let p = &self.pairs;
-        let planes = [&p.weight, &p.mean, &p.std, &p.magnitude, &p.radius, &p.cov, &p.pcc];
-        interleave(&planes.map(|plane| get(plane, at)), cells);
+        interleave([&p.weight, &p.mean, &p.std, &p.magnitude, &p.radius, &p.cov, &p.pcc], at, cells);
     }
 }
 
@@ -156,17 +154,13 @@ fn put(plane: &mut [f64], at: usize, values: &PerRate) {
     plane[at..at + RATES].copy_from_slice(values);
 }
 
+/// Writes the cells of each plane from `at` on: the statistics of the first rate, then those of the second,
+/// and so on.
 #[inline(always)]
-fn get(plane: &[f64], at: usize) -> &PerRate {
-    plane[at..at + RATES].try_into().expect("RATES cells")
-}
-
-/// Writes the statistics of the first rate, then those of the second, and so on.
-#[inline(always)]
-fn interleave<const N: usize>(planes: &[&PerRate; N], cells: &mut [f64]) {
-    for (rate, cells) in cells.chunks_exact_mut(N).enumerate() {
-        for (cell, plane) in cells.iter_mut().zip(planes) {
-            *cell = plane[rate];
+fn interleave<const N: usize>(planes: [&[f64]; N], at: usize, cells: &mut [f64]) {
+    for (statistic, plane) in planes.into_iter().enumerate() {
+        for (rate, value) in plane[at..at + RATES].iter().enumerate() {
+            cells[rate * N + statistic] = *value;
         }
     }
 }

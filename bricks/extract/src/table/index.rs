@@ -12,8 +12,9 @@ pub(crate) struct Index {
     len: usize,
 }
 
-/// The record number of an occupied bucket.
-fn number(bucket: u64) -> u32 {
+/// The record number of an occupied bucket; of a free one, a number that no record has.
+#[inline(always)]
+pub(crate) fn number(bucket: u64) -> u32 {
     (bucket as u32).wrapping_sub(1)
 }
 
@@ -44,10 +45,10 @@ impl Index {
         }
     }
 
-    /// The record in the bucket where the search for this hash starts; may be another's.
-    #[inline]
-    pub(crate) fn guess(&self, hash: u64) -> u32 {
-        number(self.buckets[hash as usize & self.mask])
+    /// The bucket where the search for this hash starts.
+    #[inline(always)]
+    pub(crate) fn first(&self, hash: u64) -> &u64 {
+        &self.buckets[hash as usize & self.mask]
     }
 
     /// Enters a record that is not there.

@@ -9,6 +9,7 @@ mod ranks;
 mod slab;
 
 use crate::hash::{Hasher, SLOTS};
+use crate::prefetch::prefetch;
 use index::Index;
 use ranks::Ranks;
 use slab::Slab;
@@ -21,14 +22,14 @@ pub(crate) trait Record {
     /// The key under which the record was made.
     fn key(&self) -> &Self::Key;
 
+    /// Whether it was made under this key.
+    fn is(&self, key: &Self::Key) -> bool;
+
     /// The hash of a key, as the caller of [`Table::locate`] computes it.
     fn hash(key: &Self::Key, hasher: &Hasher) -> u64;
 
     /// When its weight falls to one (see [`expiry`](crate::damp::expiry)); never falls over time.
     fn expiry(&self) -> i64;
-
-    /// Reads a word of each cache line.
-    fn touch(&self) -> u64;
 }
 
 /// A key to look up, with its hash and the slot that bounds it.
@@ -74,7 +75,7 @@ impl<R: Record> Table<R> {
         new: impl FnOnce() -> R,
     ) -> Result<u32, Pending> {
         let slab = &self.slab;
-        match self.index.find(query.hash, |number| slab[number].key() == query.key) {
+        match self.index.find(query.hash, |number| slab[number].is(query.key)) {
             Some(number) => Ok(number),
             None => self.insert(query, pending, new()),
         }
@@ -104,13 +105,21 @@ impl<R: Record> Table<R> {
         Ok(number)
     }
 
-    /// Reads the cache lines that [`locate`](Self::locate) will need for these hashes, all at once, so that
-    /// their latencies overlap.
-    #[inline]
-    pub(crate) fn warm(&self, hashes: impl Iterator<Item = u64> + Clone) {
-        if self.slab.len() >= WARM_FROM {
-            let guesses = hashes.filter_map(|hash| self.slab.get(self.index.guess(hash)));
-            std::hint::black_box(guesses.fold(0u64, |sum, record| sum.wrapping_add(record.touch())));
+    /// Asks for the index's part in a coming [`locate`](Self::locate).
+    #[inline(always)]
+    pub(crate) fn prefetch_index(&self, hash: u64) {
+        if self.slab.len() >= PREFETCH_FROM {
+            prefetch(self.index.first(hash));
+        }
+    }
+
+    /// Asks for the record that a coming [`locate`](Self::locate) will most likely find.
+    #[inline(always)]
+    pub(crate) fn prefetch_record(&self, hash: u64) {
+        if self.slab.len() >= PREFETCH_FROM
+            && let Some(record) = self.slab.get(index::number(*self.index.first(hash)))
+        {
+            prefetch(record);
         }
     }
 
@@ -139,4 +148,4 @@ impl<R: Record> Table<R> {
 }
 
 /// Records below which a table is in the processor's caches anyway.
-const WARM_FROM: usize = 4096;
+const PREFETCH_FROM: usize = 1024;

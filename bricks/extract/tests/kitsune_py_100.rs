@@ -1,27 +1,19 @@
 //! `kitsune-py-100` against the unmodified Python code: bit for bit in reference arithmetic, within the documented
 //! tolerance in fast arithmetic.
+#![allow(clippy::unwrap_used)]
 
-mod py100_common;
+mod common;
 
-use legonf_core::{Headers, Rows};
+use common::{capture, example, features, shared};
+use legonf_core::Headers;
 use legonf_extract::{Arithmetic, Extractor, Limits, build};
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzReader;
-use py100_common::{capture, example, shared};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 fn extractor(arithmetic: Arithmetic) -> Box<dyn Extractor> {
     build("kitsune-py-100", arithmetic, Limits::default()).unwrap()
-}
-
-fn features(extractor: &mut dyn Extractor, packets: &[Headers]) -> Vec<f64> {
-    let (mut rows, mut all) = (Rows::default(), Vec::new());
-    for packets in packets.chunks(256) {
-        extractor.extract(packets, &mut rows);
-        all.extend_from_slice(rows.as_slice());
-    }
-    all
 }
 
 fn golden(file: &Path) -> Array2<f64> {
@@ -32,7 +24,7 @@ fn golden(file: &Path) -> Array2<f64> {
 fn check(input: &Path, golden: &Array2<f64>, rows: Option<&Array1<i64>>) {
     let packets = capture(input);
     let mut extractor = extractor(Arithmetic::Reference);
-    let ours = features(&mut *extractor, &packets);
+    let ours = features(&mut *extractor, &packets, 256);
     let schema = extractor.schema();
     assert!(extractor.counters().iter().all(|&(_, evicted)| evicted == 0));
     if rows.is_none() {
@@ -96,8 +88,8 @@ struct Worst {
 
 fn deviations(packets: &[Headers]) -> Worst {
     let mut reference = extractor(Arithmetic::Reference);
-    let theirs = features(&mut *reference, packets);
-    let ours = features(&mut *extractor(Arithmetic::Fast), packets);
+    let theirs = features(&mut *reference, packets, 256);
+    let ours = features(&mut *extractor(Arithmetic::Fast), packets, 256);
     let schema = reference.schema();
     let mut worst = Worst::default();
     for (theirs, ours) in theirs.chunks(schema.len()).zip(ours.chunks(schema.len())) {

@@ -1,14 +1,14 @@
 //! Packets per second of `kitsune-py-100`: the golden captures where they are, and scans.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
-#[path = "../tests/py100_common/mod.rs"]
-mod py100_common;
+#[path = "../tests/common/mod.rs"]
+mod common;
 
+use common::{capture, example, scan, shared};
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use legonf_core::{Headers, Rows};
 use legonf_extract::{Arithmetic, Limits, build};
-use py100_common::{capture, example, scan, shared};
 
 fn measure(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, packets: &[Headers]) {
     group.throughput(Throughput::Elements(packets.len() as u64)).sample_size(10);
