@@ -55,6 +55,7 @@ RUSTDOCFLAGS="-D warnings" step cargo doc --release --workspace --no-deps --lock
 dependencies
 if $long; then
     step ./test.sh --quiet -- --include-ignored
+    step datasets/testbed/test.sh
 elif ! $fast; then
     step ./test.sh --quiet
 fi

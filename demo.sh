@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Kitsune on the capture that ships with legonf: trains on the first benign packets, sets the threshold on the
-# benign packets after them, then gives each of the 3,500 packets a score and a verdict. Sets the machine up first.
+# Kitsune on the capture that ships with legonf: the first 109 seconds of a home network's traffic train it, the next
+# set the threshold, then each of the 82,036 packets gets a score and a verdict; a telnet scan and a UDP flood begin
+# at second 228. Sets the machine up first.
 #
 #   ./demo.sh [DIR]   results go into DIR (out/demo)
 set -euo pipefail
@@ -8,13 +9,13 @@ cd "$(dirname "$0")"
 . ./setup.sh
 
 out=${1:-out/demo}
-capture=examples/synth-mini/synth-mini.pcap.gz
+capture=examples/testbed/capture.pcap.zst
 model=$out/kitsune.onnx
 
-cargo build --release --locked --quiet --package legonf
+cargo build --release --locked --package legonf
 legonf=${CARGO_TARGET_DIR:-target}/release/legonf
 
 mkdir -p "$out"
-"$legonf" train kitsune "$capture" --output "$model" --feature-mapping-packets 500 --training-packets 1500
-"$legonf" calibrate "$model" "$capture" --skip 2001 --limit 999
-"$legonf" replay "$capture" --model "$model" --labels examples/synth-mini/labels.csv --out "$out" --force
+"$legonf" train kitsune "$capture" --schema kitsune-115-clean --training-packets 20000 --output "$model"
+"$legonf" calibrate "$model" "$capture" --skip 25001 --limit 40000
+"$legonf" replay "$capture" --model "$model" --labels examples/testbed/labels.csv.gz --out "$out" --force

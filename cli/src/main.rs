@@ -1,7 +1,9 @@
 //! The `legonf` command: trains Kitsune offline, replays captures through the brick graph, and shows what it found.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod calibrate;
+mod dataset;
 mod failure;
 mod features;
 mod graph;
@@ -60,6 +62,9 @@ enum Command {
     /// Show brick graphs.
     #[command(subcommand)]
     Graph(graph::Command),
+    /// Make labelled captures.
+    #[command(subcommand)]
+    Dataset(dataset::Command),
     /// Show, check and explain models.
     #[command(subcommand)]
     Model(model::Command),
@@ -94,6 +99,7 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Calibrate(arguments) => calibrate::run(&arguments, style),
         Command::Replay(arguments) => replay::run(&arguments, style),
         Command::Graph(command) => graph::run(&command, style),
+        Command::Dataset(command) => dataset::run(&command, style),
         Command::Model(command) => model::run(&command, style),
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::failure::Failure;
 use legonf_catalog::{Context, MakeEngine};
-use legonf_core::{Explain, Schema};
+use legonf_core::{BATCH, Explain, Schema};
 use legonf_extract::{Arithmetic, ExtractError};
 use legonf_models::kitnet::{Explainer, KitNet};
 use legonf_models::{Bundle, Calibration, Engine, EngineError, Model};
+use legonf_tract::TractEngine;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -71,7 +72,8 @@ impl Network {
 
     /// Makes a generic engine for the network.
     pub fn engine(&self) -> Result<Box<dyn Engine>, EngineError> {
-        Err(EngineError("interim".into()))
+        let engine = TractEngine::from_bundle(&self.bundle, BATCH).map_err(|e| EngineError(e.to_string()))?;
+        Ok(Box::new(engine))
     }
 
     /// What the bricks of a graph take from the model.

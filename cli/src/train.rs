@@ -18,7 +18,7 @@ use legonf_runtime::{Graph, Layout, Options, Outcome};
 use serde::Serialize;
 use sink::TrainSink;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Trains KitNET on the damped statistics of benign captures, in the order given.
 ///
@@ -64,8 +64,8 @@ pub struct Arguments {
     /// Packets between two checkpoints.
     #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     checkpoint_every: u64,
-    /// End after about N packets with a checkpoint, as Ctrl-C does, to train in portions.
-    #[arg(long, value_name = "N")]
+    /// End after N packets with a checkpoint, as Ctrl-C does, to train in portions.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     stop_after: Option<u64>,
 }
 
@@ -168,7 +168,7 @@ impl Arguments {
     /// Feeds the captures one after the other until the trainer has enough.
     fn feed(&self, sink: &mut TrainSink, used: &mut Vec<u64>, style: Style) -> Result<Outcome, Failure> {
         let stop = interrupt::install();
-        let enough = AtomicBool::new(false);
+        let enough = sink.enough();
         let spec = kitsune::extraction(&self.schema, self.arithmetic);
         let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
         let mut graph = Graph::assemble(&spec, given, wanted, |b| {
@@ -177,20 +177,18 @@ impl Arguments {
         let bar = Bar::new("training", Some(self.needed()), style.quiet);
         let mut last = None;
         for capture in &self.captures {
-            let mut source = input::open(capture, None)?;
             let done = sink.seen();
+            let mut source = input::open(capture, self.stop_after.map(|n| n.saturating_sub(done)))?;
             let options = Options { layout: Layout::Bricks, queue: 8, stop: &enough };
             let outcome =
                 legonf_runtime::run(&mut graph, &mut *source, sink, options, &mut |progress, packets| {
-                    let done = done + packets;
-                    bar.update(progress, done);
-                    let portion = self.stop_after.is_some_and(|n| done >= n);
-                    stop.fetch_or(portion, Ordering::Relaxed);
-                    enough.store(done >= self.needed() || stop.load(Ordering::Relaxed), Ordering::Relaxed);
+                    bar.update(progress, done + packets);
+                    enough.fetch_or(stop.load(Ordering::Relaxed), Ordering::Relaxed);
                 });
             used.push(sink.seen().min(sink.packets()) - used.iter().sum::<u64>());
-            let ended = outcome.fault.is_some() || enough.load(Ordering::Relaxed);
-            last = Some(Outcome { stopped: stop.load(Ordering::Relaxed), ..outcome });
+            let stopped = stop.load(Ordering::Relaxed) || self.stop_after.is_some_and(|n| sink.seen() >= n);
+            let ended = stopped || outcome.fault.is_some() || sink.is_done();
+            last = Some(Outcome { stopped, ..outcome });
             if ended {
                 break;
             }

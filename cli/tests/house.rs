@@ -1,4 +1,5 @@
 //! The house is as README.md and ARCHITECTURE.md say: crates, what they depend on, and where unsafe code is.
+#![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

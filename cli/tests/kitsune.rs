@@ -1,9 +1,9 @@
 //! Kitsune from capture to verdict, against the reference implementation's vectors.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 
-use common::{contents, example, legonf, scores, shared, succeed, text, trained};
+use common::{contents, example, legonf, scores, shared, succeed, testbed, text, trained};
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzReader;
 use std::fs::{self, File};
@@ -133,6 +133,36 @@ fn kitsune_py_on_the_table_of_the_real_capture() {
     assert_close(&scores(&out.join("scores.csv")), rmse.as_slice().unwrap(), 25_001);
 }
 
+/// The same network as the reference's export and as two ONNX files of other makers.
+#[test]
+fn models_of_other_makers_give_their_scores() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(capture) = shared("data/kitsune-mirai/mirai-first20000.pcap") else { return };
+    let scores = |file: &str| {
+        let foreign = shared(&format!("golden/kitsune-py-100/{file}"))?;
+        let path = |suffix: &str| text(folder.path().join(format!("{file}{suffix}")));
+        succeed(["model", "import", &text(foreign), "-o", &path(".model"), "--schema", "kitsune-py-100"]);
+        succeed([
+            "replay",
+            &text(&capture),
+            "--model",
+            &path(".model"),
+            "--threshold",
+            "1",
+            "--out",
+            &path(".out"),
+        ]);
+        Some(common::scores(&folder.path().join(format!("{file}.out/scores.csv"))))
+    };
+    let Some(reference) = scores("foreign-kitnet.model.json") else { return };
+    for (file, tolerance) in [("foreign-kitnet-f64.onnx", 1e-12), ("foreign-kitnet-f32-fused.onnx", 1e-4)] {
+        let imported = scores(file).unwrap();
+        assert_eq!(imported.len(), reference.len());
+        let worst = imported.iter().zip(&reference).map(|(a, b)| (a - b).abs() / b).fold(0.0, f64::max);
+        assert!(worst <= tolerance, "{file}: {worst:e}");
+    }
+}
+
 #[test]
 fn two_replays_write_the_same_bytes_whatever_the_workers() {
     let folder = tempfile::tempdir().unwrap();
@@ -169,18 +199,23 @@ fn two_replays_write_the_same_bytes_whatever_the_workers() {
 }
 
 #[test]
-fn the_scan_in_the_shipped_capture_is_found() {
+fn the_attacks_in_the_shipped_capture_are_found() {
     let folder = tempfile::tempdir().unwrap();
-    let model = text(trained(folder.path(), "kitsune-115"));
-    let capture = text(example("synth-mini.pcap.gz"));
-    succeed(["calibrate", &model, &capture, "--skip", "2001", "--limit", "3000"]);
-    let report =
-        succeed(["replay", &capture, "--model", &model, "--labels", &text(example("labels.csv")), "--json"]);
+    let model = text(folder.path().join("model.onnx"));
+    let (capture, labels) = (text(testbed("capture.pcap.zst")), text(testbed("labels.csv.gz")));
+    let schema = ["--schema", "kitsune-115-clean", "--training-packets", "20000"];
+    succeed(["train", "kitsune", &capture, "-o", &model].iter().chain(&schema));
+    succeed(["calibrate", &model, &capture, "--skip", "25001", "--limit", "40000"]);
+    let report = succeed(["replay", &capture, "--model", &model, "--labels", &labels, "--json"]);
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
-    assert_eq!(report["coverage"]["received"], 3500);
-    assert_eq!(report["coverage"]["scored"], 3500);
-    let auc = report["evaluation"]["auc"].as_f64().unwrap();
-    assert!(auc > 0.9, "AUC {auc}");
+    assert_eq!(report["coverage"]["received"], 82_036);
+    assert_eq!(report["coverage"]["scored"], 82_036);
+    let confusion = &report["evaluation"]["confusion"];
+    assert_eq!((&confusion["true_positives"], &confusion["false_negatives"]), (&12_493.into(), &536.into()));
+    assert_eq!(
+        (&confusion["false_positives"], &confusion["true_negatives"]),
+        (&3_975.into(), &65_032.into())
+    );
 }
 
 #[test]

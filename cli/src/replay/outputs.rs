@@ -32,7 +32,9 @@ pub struct Purpose<'a> {
 /// Every file of the folder. None has its name before it is whole.
 pub struct Outputs {
     folder: PathBuf,
-    sinks: Vec<Box<dyn Sink>>,
+    table: Box<dyn Sink>,
+    eve: Eve,
+    alerts: AlertPcap,
     stats: StatsHandle,
     plot: ScorePlot,
     scores: &'static str,
@@ -54,7 +56,7 @@ impl Outputs {
         };
         let alerts = AlertPcap::create(&folder.join("alerts.pcapng"))?;
         let plot = ScorePlot::new(purpose.title, threshold);
-        Ok(Self { folder, sinks: vec![table, Box::new(eve), Box::new(alerts)], stats, plot, scores })
+        Ok(Self { folder, table, eve, alerts, stats, plot, scores })
     }
 
     /// Adds a packet to the plot.
@@ -64,7 +66,7 @@ impl Outputs {
 
     /// Writes a batch to every table.
     pub fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        self.sinks.iter_mut().try_for_each(|sink| sink.write(batch))
+        self.sinks().into_iter().try_for_each(|sink| sink.write(batch))
     }
 
     /// Completes the tables and draws the plots.
@@ -75,13 +77,15 @@ impl Outputs {
     ) -> Result<Vec<String>, Failure> {
         let counters = features::flatten(counters);
         self.stats.set(RunStats { coverage: coverage.clone(), counters });
-        for sink in &mut self.sinks {
+        for sink in self.sinks() {
             sink.finish()?;
         }
+        if self.alerts.skipped() > 0 {
+            note("the input has no packets' bytes, so alerts.pcapng is empty");
+        }
         self.plot.write_svg(&self.folder.join("scores.svg"))?;
-        let note = self.plot.write_png(&self.folder.join("scores.png"))?;
-        if let Some(note) = note {
-            eprintln!("legonf: note: {note}");
+        if let Some(text) = self.plot.write_png(&self.folder.join("scores.png"))? {
+            note(text);
         }
         Ok([self.scores, "eve.json", "alerts.pcapng", "scores.svg", "scores.png"]
             .map(|n| self.path(n))
@@ -96,9 +100,18 @@ impl Outputs {
         Ok(self.path("summary.json"))
     }
 
+    fn sinks(&mut self) -> [&mut dyn Sink; 3] {
+        [&mut *self.table, &mut self.eve, &mut self.alerts]
+    }
+
     fn path(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
+}
+
+/// Says something that is no fault but should not go unnoticed.
+fn note(text: &str) {
+    eprintln!("legonf: note: {text}");
 }
 
 fn make(folder: &Path, force: bool) -> Result<(), Failure> {

@@ -57,7 +57,7 @@ impl Tally {
 
     fn count(&mut self, score: f64, verdict: Verdict) -> Result<Option<bool>, Fault> {
         match verdict {
-            Verdict::Rejected => self.coverage.reject("non-finite-score", 1),
+            Verdict::Rejected => self.coverage.reject(Coverage::NON_FINITE_SCORE, 1),
             Verdict::Benign | Verdict::Anomalous => self.coverage.score(1),
         }
         self.alerts += u64::from(verdict == Verdict::Anomalous);

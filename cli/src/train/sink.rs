@@ -4,6 +4,8 @@ use super::checkpoint::{Checkpoint, Identity};
 use legonf_core::{Batch, Fault, Sink};
 use legonf_models::kitnet::{Phase, Trainer};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Trains on the features of each batch, in order, up to the packets needed.
 pub struct TrainSink {
@@ -14,12 +16,13 @@ pub struct TrainSink {
     /// Packets seen of the captures; those before the checkpoint are only extracted again.
     seen: u64,
     last_rmse: f64,
+    enough: Arc<AtomicBool>,
 }
 
 impl TrainSink {
     /// A sink over `trainer`, which may have seen packets before.
     pub fn new(trainer: Trainer, identity: Identity, checkpoint: PathBuf, every: u64) -> Self {
-        Self { trainer, identity, checkpoint, every, seen: 0, last_rmse: 0.0 }
+        Self { trainer, identity, checkpoint, every, seen: 0, last_rmse: 0.0, enough: Arc::default() }
     }
 
     /// Packets that the trainer was given: those it learnt from and those it passed over.
@@ -41,6 +44,11 @@ impl TrainSink {
     /// Whether the trainer has all it needs.
     pub fn is_done(&self) -> bool {
         self.trainer.progress().phase == Phase::Complete
+    }
+
+    /// Becomes true when the trainer has all it needs.
+    pub fn enough(&self) -> Arc<AtomicBool> {
+        self.enough.clone()
     }
 
     /// RMSE of the last training packet, before its update.
@@ -72,7 +80,9 @@ impl TrainSink {
             return Ok(());
         }
         self.last_rmse = self.trainer.train(row);
-        if self.packets().is_multiple_of(self.every) && !self.is_done() {
+        if self.is_done() {
+            self.enough.store(true, Ordering::Relaxed);
+        } else if self.packets().is_multiple_of(self.every) {
             self.save_checkpoint().map_err(Fault::new)?;
         }
         Ok(())

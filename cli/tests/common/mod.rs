@@ -6,7 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A file of the capture that ships with the repository.
+/// A file of the testbed's capture.
+pub fn testbed(name: &str) -> PathBuf {
+    root().join("examples/testbed").join(name)
+}
+
+/// A file of the small synthetic capture.
 pub fn example(name: &str) -> PathBuf {
     root().join("examples/synth-mini").join(name)
 }

@@ -166,7 +166,10 @@ pub(crate) fn text<'a>(properties: &'a [Property], key: &str) -> Result<&'a str,
     match (found.next(), found.next()) {
         (Some(property), None) => Ok(&property.value),
         (Some(_), Some(_)) => Err(Defect::new(name, "stands there twice")),
-        (None, _) => Err(Defect::new(name, "is missing: not a legonf model, or cut short")),
+        (None, _) => Err(Defect::new(
+            name,
+            "is missing: not a legonf model (`legonf model import` makes one of any ONNX file), or cut short",
+        )),
     }
 }
 

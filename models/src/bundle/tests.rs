@@ -137,7 +137,10 @@ fn foreign_files_are_named_as_such() {
         assert!(error.to_string().starts_with("m.onnx: not an ONNX model"), "{error}");
     }
     let error = error(|p| p.metadata_props.clear());
-    assert_eq!(error, "m.onnx: legonf.format_version: is missing: not a legonf model, or cut short");
+    assert_eq!(
+        error,
+        "m.onnx: legonf.format_version: is missing: not a legonf model (`legonf model import` makes one of any ONNX file), or cut short"
+    );
 }
 
 #[test]

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 /// Largest relative difference in `f64`: the sums are formed in another order.
 const F64_TOLERANCE: f64 = 1e-9;
-/// Largest relative difference of a network in `f32` on rows that lie within its training range.
-const F32_TOLERANCE: f64 = 2e-2;
+/// Largest relative difference of a network in `f32`.
+const F32_TOLERANCE: f64 = 1e-4;
 
 fn shared() -> PathBuf {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
@@ -143,7 +143,7 @@ fn a_foreign_f64_model_gives_its_scores() {
 #[test]
 fn a_foreign_f32_model_gives_its_scores() {
     if let Some(all) = differences("foreign-kitnet-f32-fused.onnx") {
-        assert!(all[all.len() * 99 / 100] <= F32_TOLERANCE);
+        assert!(all[all.len() - 1] <= F32_TOLERANCE);
     }
 }
 
