@@ -4,7 +4,7 @@
 mod common;
 
 use common::{contents, example, legonf, scores, shared, succeed, testbed, text, trained};
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
 use ndarray_npy::NpzReader;
 use std::fs::{self, File};
 use std::path::Path;
@@ -51,86 +51,55 @@ fn training_and_replay_give_the_references_scores() {
     assert_close(&scores(&out.join("scores.csv")), rmse.as_slice().unwrap(), 2001);
 }
 
+/// Extracts, trains and replays with the reference's parameters, against its features and the scores of the packets
+/// after training; `rows` picks the packets whose features it has.
+fn reproduces(
+    capture: &str,
+    vectors: &str,
+    schema: &str,
+    training: [&str; 2],
+    rows: impl Fn() -> Vec<usize>,
+) {
+    let (Some(capture), Some(vectors)) = (shared(capture), shared(vectors)) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| text(folder.path().join(name));
+    let (capture, matrix, model, out) = (text(capture), path("f.npy"), path("m.onnx"), path("out"));
+    let (reference, rmse) = golden(&vectors);
+    succeed(["features", &capture, "--schema", schema, "-o", &matrix]);
+    let features: Array2<f64> = ndarray_npy::read_npy(&matrix).unwrap();
+    assert_same_bits(&features.select(Axis(0), &rows()), &reference);
+    let [mapping, ensemble] = training;
+    let packets = ["--feature-mapping-packets", mapping, "--training-packets", ensemble];
+    succeed(["train", "kitsune", &capture, "-o", &model, "--schema", schema].iter().chain(&packets));
+    succeed(["replay", &capture, "--model", &model, "--out", &out]);
+    let first = training.iter().map(|n| n.parse::<usize>().unwrap()).sum::<usize>() + 1;
+    assert_close(&scores(&Path::new(&out).join("scores.csv")), rmse.as_slice().unwrap(), first);
+}
+
 #[test]
 fn the_published_feature_vector_from_the_real_capture() {
-    let Some(capture) = shared("data/kitsune-mirai/mirai-first20000.pcap") else { return };
-    let Some(vectors) = shared("golden/official-115/features-rmse.npz") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let (reference, rmse) = golden(&vectors);
-    let (matrix, model, out) =
-        (folder.path().join("f.npy"), folder.path().join("m.onnx"), folder.path().join("out"));
-    succeed(["features", &text(&capture), "-o", &text(&matrix)]);
-    assert_same_bits(&ndarray_npy::read_npy(&matrix).unwrap(), &reference);
-    succeed([
-        "train",
-        "kitsune",
-        &text(&capture),
-        "-o",
-        &text(&model),
-        "--feature-mapping-packets",
-        "2000",
-        "--training-packets",
-        "10000",
-    ]);
-    succeed(["replay", &text(&capture), "--model", &text(&model), "--out", &text(&out)]);
-    assert_close(&scores(&out.join("scores.csv")), rmse.as_slice().unwrap(), 12_001);
+    let (capture, vectors) =
+        ("data/kitsune-mirai/mirai-first20000.pcap", "golden/official-115/features-rmse.npz");
+    reproduces(capture, vectors, "kitsune-115", ["2000", "10000"], || (0..20_000).collect());
 }
 
 #[test]
 fn kitsune_py_on_the_real_capture() {
-    let Some(capture) = shared("data/kitsune-mirai/mirai-first20000.pcap") else { return };
-    let Some(vectors) = shared("golden/kitsune-py-100/mirai-first20000.npz") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let (reference, rmse) = golden(&vectors);
-    let (matrix, model, out) =
-        (folder.path().join("f.npy"), folder.path().join("m.onnx"), folder.path().join("out"));
-    succeed(["features", &text(&capture), "--schema", "kitsune-py-100", "-o", &text(&matrix)]);
-    assert_same_bits(&ndarray_npy::read_npy(&matrix).unwrap(), &reference);
-    succeed([
-        "train",
-        "kitsune",
-        &text(&capture),
-        "-o",
-        &text(&model),
-        "--schema",
-        "kitsune-py-100",
-        "--feature-mapping-packets",
-        "2000",
-        "--training-packets",
-        "10000",
-    ]);
-    succeed(["replay", &text(&capture), "--model", &text(&model), "--out", &text(&out)]);
-    assert_close(&scores(&out.join("scores.csv")), rmse.as_slice().unwrap(), 12_001);
+    let (capture, vectors) =
+        ("data/kitsune-mirai/mirai-first20000.pcap", "golden/kitsune-py-100/mirai-first20000.npz");
+    reproduces(capture, vectors, "kitsune-py-100", ["2000", "10000"], || (0..20_000).collect());
 }
 
 #[test]
 fn kitsune_py_on_the_table_of_the_real_capture() {
-    let Some(table) = shared("data/kitsune-mirai/mirai-first38k.pcap.tsv.gz") else { return };
-    let Some(vectors) = shared("golden/kitsune-py-100/mirai-first38k.npz") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let mut npz = NpzReader::new(File::open(vectors).unwrap()).unwrap();
-    let index: Array1<i64> = npz.by_name("index").unwrap();
-    let (reference, rmse): (Array2<f64>, Array1<f64>) =
-        (npz.by_name("features").unwrap(), npz.by_name("rmse").unwrap());
-    let (matrix, model, out) =
-        (folder.path().join("f.npy"), folder.path().join("m.onnx"), folder.path().join("out"));
-    succeed(["features", &text(&table), "--schema", "kitsune-py-100", "-o", &text(&matrix)]);
-    let all: Array2<f64> = ndarray_npy::read_npy(&matrix).unwrap();
-    let rows: Vec<usize> = index.iter().map(|i| *i as usize).collect();
-    assert_same_bits(&all.select(ndarray::Axis(0), &rows), &reference);
-    succeed([
-        "train",
-        "kitsune",
-        &text(&table),
-        "-o",
-        &text(&model),
-        "--schema",
-        "kitsune-py-100",
-        "--training-packets",
-        "20000",
-    ]);
-    succeed(["replay", &text(&table), "--model", &text(&model), "--out", &text(&out)]);
-    assert_close(&scores(&out.join("scores.csv")), rmse.as_slice().unwrap(), 25_001);
+    let vectors = "golden/kitsune-py-100/mirai-first38k.npz";
+    let rows = || {
+        let mut npz = NpzReader::new(File::open(shared(vectors).unwrap()).unwrap()).unwrap();
+        let index: Array1<i64> = npz.by_name("index").unwrap();
+        index.iter().map(|i| *i as usize).collect()
+    };
+    let table = "data/kitsune-mirai/mirai-first38k.pcap.tsv.gz";
+    reproduces(table, vectors, "kitsune-py-100", ["5000", "20000"], rows);
 }
 
 /// The same network as the reference's export and as two ONNX files of other makers.
@@ -138,7 +107,7 @@ fn kitsune_py_on_the_table_of_the_real_capture() {
 fn models_of_other_makers_give_their_scores() {
     let folder = tempfile::tempdir().unwrap();
     let Some(capture) = shared("data/kitsune-mirai/mirai-first20000.pcap") else { return };
-    let scores = |file: &str| {
+    let imported = |file: &str| {
         let foreign = shared(&format!("golden/kitsune-py-100/{file}"))?;
         let path = |suffix: &str| text(folder.path().join(format!("{file}{suffix}")));
         succeed(["model", "import", &text(foreign), "-o", &path(".model"), "--schema", "kitsune-py-100"]);
@@ -152,13 +121,13 @@ fn models_of_other_makers_give_their_scores() {
             "--out",
             &path(".out"),
         ]);
-        Some(common::scores(&folder.path().join(format!("{file}.out/scores.csv"))))
+        Some(scores(&folder.path().join(format!("{file}.out/scores.csv"))))
     };
-    let Some(reference) = scores("foreign-kitnet.model.json") else { return };
+    let Some(reference) = imported("foreign-kitnet.model.json") else { return };
     for (file, tolerance) in [("foreign-kitnet-f64.onnx", 1e-12), ("foreign-kitnet-f32-fused.onnx", 1e-4)] {
-        let imported = scores(file).unwrap();
-        assert_eq!(imported.len(), reference.len());
-        let worst = imported.iter().zip(&reference).map(|(a, b)| (a - b).abs() / b).fold(0.0, f64::max);
+        let theirs = imported(file).unwrap();
+        assert_eq!(theirs.len(), reference.len());
+        let worst = theirs.iter().zip(&reference).map(|(a, b)| (a - b).abs() / b).fold(0.0, f64::max);
         assert!(worst <= tolerance, "{file}: {worst:e}");
     }
 }

@@ -12,6 +12,7 @@ pub mod math;
 mod prefetch;
 mod py100;
 mod quantization;
+mod schema;
 mod table;
 
 pub use extractor::{Arithmetic, ExtractError, Extractor, Limits, SCHEMAS, build, schema_by_name};

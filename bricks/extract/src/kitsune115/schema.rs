@@ -1,45 +1,25 @@
 //! Names, groups and units of the 115 columns (kitsune-115.md §2).
 
 use super::Variant;
-use crate::damp::LAMBDAS;
-use legonf_core::{Feature, Schema, Unit};
+use crate::schema::{self, SINGLE};
+use legonf_core::Schema;
 
 /// Number of columns.
 pub(crate) const WIDTH: usize = 115;
 
-const SINGLE: [&str; 3] = ["weight", "mean", "var"];
-const PAIR: [&str; 7] = ["weight", "mean", "std", "magnitude", "radius", "cov", "pcc"];
+const PAIR: &[&str] = &["weight", "mean", "std", "magnitude", "radius", "cov", "pcc"];
 const BLOCKS: [(&str, &[&str]); 5] =
-    [("MI", &SINGLE), ("H", &SINGLE), ("HH", &PAIR), ("HH_jit", &SINGLE), ("HpHp", &PAIR)];
+    [("MI", SINGLE), ("H", SINGLE), ("HH", PAIR), ("HH_jit", SINGLE), ("HpHp", PAIR)];
 
 /// The schema of a variant: `kitsune-115` or `kitsune-115-clean`.
 pub(crate) fn schema(variant: Variant) -> Schema {
-    let blocks = BLOCKS.iter().flat_map(|(group, statistics)| {
-        LAMBDAS.iter().flat_map(move |&decay| statistics.iter().map(move |s| feature(group, decay, s)))
-    });
-    Schema { name: variant.name().into(), features: blocks.collect() }
-}
-
-fn feature(group: &str, decay: f64, statistic: &str) -> Feature {
-    let name = format!("{group}_L{decay}_{statistic}");
-    let unit = unit(group == "HH_jit", statistic);
-    Feature { name, group: group.into(), statistic: statistic.into(), unit, decay: Some(decay) }
-}
-
-fn unit(jitter: bool, statistic: &str) -> Unit {
-    match (statistic, jitter) {
-        ("weight", _) => Unit::Packets,
-        ("mean", true) => Unit::Seconds,
-        ("var", true) => Unit::SecondsSquared,
-        ("mean" | "std" | "magnitude", _) => Unit::Bytes,
-        ("pcc", _) => Unit::One,
-        _ => Unit::BytesSquared,
-    }
+    schema::schema(variant.name(), &BLOCKS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use legonf_core::Unit;
     use std::collections::HashSet;
 
     #[test]

@@ -1,7 +1,7 @@
 //! Names, groups and units of the 100 columns (kitsune-py-100.md §2).
 
-use crate::damp::LAMBDAS;
-use legonf_core::{Feature, Schema, Unit};
+use crate::schema::{self, SINGLE};
+use legonf_core::Schema;
 
 /// Number of columns.
 pub(super) const WIDTH: usize = 100;
@@ -11,38 +11,18 @@ pub(super) const HH: usize = 15;
 pub(super) const JITTER: usize = 50;
 pub(super) const SOCKETS: usize = 65;
 
-const SINGLE: [&str; 3] = ["weight", "mean", "var"];
-const PAIR: [&str; 7] = ["weight", "mean", "var", "radius", "magnitude", "cov", "pcc"];
-const BLOCKS: [(&str, &[&str]); 4] = [("MI", &SINGLE), ("HH", &PAIR), ("HH_jit", &SINGLE), ("HpHp", &PAIR)];
+const PAIR: &[&str] = &["weight", "mean", "var", "radius", "magnitude", "cov", "pcc"];
+const BLOCKS: [(&str, &[&str]); 4] = [("MI", SINGLE), ("HH", PAIR), ("HH_jit", SINGLE), ("HpHp", PAIR)];
 
 /// The schema `kitsune-py-100`.
 pub(crate) fn schema() -> Schema {
-    let blocks = BLOCKS.iter().flat_map(|(group, statistics)| {
-        LAMBDAS.iter().flat_map(move |&decay| statistics.iter().map(move |s| feature(group, decay, s)))
-    });
-    Schema { name: "kitsune-py-100".into(), features: blocks.collect() }
-}
-
-fn feature(group: &str, decay: f64, statistic: &str) -> Feature {
-    let name = format!("{group}_L{decay}_{statistic}");
-    let unit = unit(group == "HH_jit", statistic);
-    Feature { name, group: group.into(), statistic: statistic.into(), unit, decay: Some(decay) }
-}
-
-fn unit(jitter: bool, statistic: &str) -> Unit {
-    match (statistic, jitter) {
-        ("weight", _) => Unit::Packets,
-        ("mean", true) => Unit::Seconds,
-        ("var", true) => Unit::SecondsSquared,
-        ("mean" | "magnitude", _) => Unit::Bytes,
-        ("pcc", _) => Unit::One,
-        _ => Unit::BytesSquared,
-    }
+    schema::schema("kitsune-py-100", &BLOCKS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use legonf_core::Unit;
 
     #[test]
     fn blocks_start_where_the_extractor_writes_them() {
