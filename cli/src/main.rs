@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bench;
 mod calibrate;
 mod dataset;
 mod failure;
@@ -59,6 +60,9 @@ enum Command {
     Calibrate(calibrate::Arguments),
     /// Run a capture through the brick graph: a score and a verdict for every packet.
     Replay(replay::Arguments),
+    /// Measure how fast the bricks are on this machine.
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Show brick graphs.
     #[command(subcommand)]
     Graph(graph::Command),
@@ -98,6 +102,7 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Train(Train::Kitsune(arguments)) => train::run(&arguments, style),
         Command::Calibrate(arguments) => calibrate::run(&arguments, style),
         Command::Replay(arguments) => replay::run(&arguments, style),
+        Command::Bench(command) => bench::run(&command, style),
         Command::Graph(command) => graph::run(&command, style),
         Command::Dataset(command) => dataset::run(&command, style),
         Command::Model(command) => model::run(&command, style),

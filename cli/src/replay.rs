@@ -10,10 +10,10 @@ use crate::progress::Bar;
 use crate::summary::{Summary, Timing};
 use crate::{Style, features, graph, interrupt, kitsune};
 use clap::{Args, ValueEnum};
-use legonf_core::{Column, Columns};
+use legonf_core::{Brick, Column, Columns};
 use legonf_extract::Arithmetic;
 use legonf_io::labels::Labels;
-use legonf_runtime::{Graph, GraphSpec, Layout, Options, Outcome, RunFault};
+use legonf_runtime::{BrickSpec, Graph, GraphSpec, Layout, Options, Outcome, RunFault};
 use outputs::{Outputs, Purpose};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -118,11 +118,23 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 
 /// Builds the graph's bricks around a model.
 pub fn assemble(spec: &GraphSpec, model: &Network, threshold: Option<f64>) -> Result<Graph, Failure> {
+    assemble_with(spec, model, threshold, |_, brick| brick)
+}
+
+/// [`assemble`] with something put around each brick, which is given with its identifier.
+pub fn assemble_with(
+    spec: &GraphSpec,
+    model: &Network,
+    threshold: Option<f64>,
+    wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
+) -> Result<Graph, Failure> {
     let wanted = Columns::of(&[Column::Scores, Column::Verdicts]);
     let engine = || model.engine();
     let context = model.context(threshold, &engine);
     let given = Columns::of(&[Column::Packets]);
-    Ok(Graph::assemble(spec, given, wanted, |b| legonf_catalog::build(&b.kind, &b.config, &context))?)
+    let make =
+        |b: &BrickSpec| legonf_catalog::build(&b.kind, &b.config, &context).map(|brick| wrap(&b.id, brick));
+    Ok(Graph::assemble(spec, given, wanted, make)?)
 }
 
 /// The built-in graph for a model, with an engine that can run it.

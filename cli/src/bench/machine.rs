@@ -1,0 +1,99 @@
+//! What one core of this machine can do: multiply-adds from registers, and bytes read from memory.
+
+use multiversion::multiversion;
+use serde::Serialize;
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Rates of one core.
+#[derive(Serialize)]
+pub struct Machine {
+    /// Peak rate in f64, 10⁹ operations a second; a fused multiply-add is two.
+    pub peak_f64_gflops: f64,
+    /// The same in f32.
+    pub peak_f32_gflops: f64,
+    /// Sequential reading of an array larger than the caches, 10⁹ bytes a second.
+    pub memory_gb_per_s: f64,
+}
+
+/// Independent chains of multiply-adds, enough to hide the latency of two units.
+const CHAINS: usize = 12;
+/// Multiply-adds of each chain in a run.
+const STEPS: usize = 1 << 18;
+/// Numbers in the array that is read: 256 MiB.
+const WORDS: usize = 1 << 25;
+/// Runs of each measurement, of which the fastest counts.
+const RUNS: usize = 9;
+
+impl Machine {
+    /// Measures for about half a second.
+    pub fn measure() -> Self {
+        let double = fastest(|| black_box(chains_f64(black_box(0.999_999))));
+        let single = fastest(|| black_box(chains_f32(black_box(0.999))));
+        let words = vec![1_u64; WORDS];
+        let read = fastest(|| black_box(sum(black_box(&words))));
+        let operations = |lanes: usize| (2 * CHAINS * lanes * STEPS) as f64;
+        Self {
+            peak_f64_gflops: operations(F64_LANES) / double,
+            peak_f32_gflops: operations(F32_LANES) / single,
+            memory_gb_per_s: (WORDS * size_of::<u64>()) as f64 / read,
+        }
+    }
+}
+
+/// Nanoseconds of the fastest of [`RUNS`].
+fn fastest<T>(mut work: impl FnMut() -> T) -> f64 {
+    let once = |_| {
+        let start = Instant::now();
+        work();
+        start.elapsed().as_nanos() as f64
+    };
+    (0..RUNS).map(once).fold(f64::INFINITY, f64::min)
+}
+
+const F64_LANES: usize = 4;
+const F32_LANES: usize = 8;
+
+/// Defines a function that runs [`CHAINS`] chains of multiply-adds over `$lanes` numbers each.
+macro_rules! chains {
+    ($name:ident, $float:ty, $lanes:expr) => {
+        #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+        fn $name(factor: $float) -> [[$float; $lanes]; CHAINS] {
+            let mut sums: [[$float; $lanes]; CHAINS] = [[1.0; $lanes]; CHAINS];
+            for _ in 0..STEPS {
+                for sum in &mut sums {
+                    for lane in sum {
+                        *lane = lane.mul_add(factor, 1e-6);
+                    }
+                }
+            }
+            sums
+        }
+    };
+}
+
+chains!(chains_f64, f64, F64_LANES);
+chains!(chains_f32, f32, F32_LANES);
+
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx2", "x86_64+avx2"))]
+fn sum(words: &[u64]) -> u64 {
+    let mut sums = [0_u64; 32];
+    for chunk in words.as_chunks::<32>().0 {
+        for (sum, word) in sums.iter_mut().zip(chunk) {
+            *sum = sum.wrapping_add(*word);
+        }
+    }
+    sums.iter().fold(0, |a, b| a.wrapping_add(*b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_positive_numbers() {
+        let machine = Machine::measure();
+        let rates = [machine.peak_f64_gflops, machine.peak_f32_gflops, machine.memory_gb_per_s];
+        assert!(rates.iter().all(|rate| rate.is_finite() && *rate > 0.0), "{rates:?}");
+    }
+}
