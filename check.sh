@@ -5,20 +5,22 @@ cd "$(dirname "$0")"
 
 usage() {
     cat <<'END'
-usage: ./check.sh [--fast | --long] [--install]
+usage: ./check.sh [--fast | --long] [--perf] [--install]
 
   --fast      leave the tests out
   --long      run the long tests too
+  --perf      compare the hot paths' instructions a packet with the baseline (valgrind)
   --install   install cargo-deny if it is not there (takes minutes)
   --help      show this
 END
 }
 
-fast=false long=false install=false
+fast=false long=false perf=false install=false
 for argument in "$@"; do
     case "$argument" in
         --fast) fast=true ;;
         --long) long=true ;;
+        --perf) perf=true ;;
         --install) install=true ;;
         --help | -h) usage && exit ;;
         *) usage >&2 && exit 2 ;;
@@ -58,5 +60,8 @@ if $long; then
     step datasets/testbed/test.sh
 elif ! $fast; then
     step ./test.sh --quiet
+fi
+if $perf; then
+    step experiments/perf/guard.sh
 fi
 printf '\nall checks passed\n'

@@ -27,10 +27,8 @@ fn execution(c: &mut Criterion) {
     for size in [1, 32, 256] {
         let (mut mapped, mut errors, mut scores) = (Rows::default(), Rows::default(), Vec::new());
         let mut scratch = Scratch::default();
-        mapped.reset(size, model.mapped_width());
-        for (row, out) in features.rows().into_iter().skip(2500).zip(mapped.iter_mut()) {
-            model.gather(row.as_slice().unwrap(), out);
-        }
+        let rows = features.rows().into_iter().skip(2500).take(size);
+        model.gather(&Rows::of(rows.map(|row| row.to_slice().unwrap())), &mut mapped);
         group.throughput(Throughput::Elements(size as u64));
         group.bench_function(format!("batch {size}"), |b| {
             b.iter(|| model.score_rows(black_box(&mapped), &mut scratch, &mut errors, &mut scores));

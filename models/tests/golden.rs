@@ -14,10 +14,8 @@ fn scores(model: &KitNet, golden: &Golden) -> Vec<f64> {
     let (mut mapped, mut errors, mut batch) = (Rows::default(), Rows::default(), Vec::new());
     let (mut scratch, mut scores) = (Scratch::default(), Vec::new());
     for rows in golden.features.axis_chunks_iter(ndarray::Axis(0), 256) {
-        mapped.reset(rows.nrows(), model.mapped_width());
-        for (row, mapped) in rows.rows().into_iter().zip(mapped.iter_mut()) {
-            model.gather(row.as_slice().unwrap(), mapped);
-        }
+        let rows = Rows::of(rows.rows().into_iter().map(|row| row.to_slice().unwrap()));
+        model.gather(&rows, &mut mapped);
         model.score_rows(&mapped, &mut scratch, &mut errors, &mut batch);
         scores.extend_from_slice(&batch);
     }

@@ -6,18 +6,38 @@ use crate::{Headers, Packets, Verdict};
 pub const BATCH: usize = 256;
 
 /// A row-major matrix of `f64` that keeps its memory between uses.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Rows {
     width: usize,
+    len: usize,
+    /// The cells, and behind them those of larger matrices before: writing zeros for each batch would cost as
+    /// much as some bricks do.
     data: Vec<f64>,
 }
 
 impl Rows {
-    /// Makes this a matrix of `len` rows of `width` columns. Old contents are kept where they are, so the
-    /// caller writes every cell.
+    /// Makes this a matrix of `len` rows of `width` columns. Cells hold what they held before, so the caller
+    /// writes every one.
     pub fn reset(&mut self, len: usize, width: usize) {
-        self.width = width;
-        self.data.resize(len * width, 0.0);
+        (self.len, self.width) = (if width == 0 { 0 } else { len }, width);
+        if self.data.len() < len * width {
+            self.data.resize(len * width, 0.0);
+        }
+    }
+
+    /// A matrix of these rows.
+    ///
+    /// # Panics
+    /// If they are not all as wide as the first.
+    pub fn of<'a>(rows: impl IntoIterator<Item = &'a [f64]>) -> Self {
+        let (mut width, mut len, mut data) = (0, 0, Vec::new());
+        for row in rows {
+            width = if len == 0 { row.len() } else { width };
+            assert_eq!(row.len(), width, "rows of one width");
+            data.extend_from_slice(row);
+            len += 1;
+        }
+        Self { width, len, data }
     }
 
     /// Number of columns.
@@ -27,12 +47,12 @@ impl Rows {
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.data.len().checked_div(self.width).unwrap_or(0)
+        self.len
     }
 
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
-        self.data.is_empty()
+        self.len == 0
     }
 
     /// Row `index`.
@@ -40,7 +60,7 @@ impl Rows {
     /// # Panics
     /// If `index` is out of range.
     pub fn row(&self, index: usize) -> &[f64] {
-        &self.data[index * self.width..][..self.width]
+        &self.as_slice()[index * self.width..][..self.width]
     }
 
     /// Row `index`, to be written.
@@ -48,27 +68,35 @@ impl Rows {
     /// # Panics
     /// If `index` is out of range.
     pub fn row_mut(&mut self, index: usize) -> &mut [f64] {
-        &mut self.data[index * self.width..][..self.width]
+        let width = self.width;
+        &mut self.as_mut_slice()[index * width..][..width]
     }
 
     /// The rows in order.
     pub fn iter(&self) -> std::slice::ChunksExact<'_, f64> {
-        self.data.chunks_exact(self.width.max(1))
+        self.as_slice().chunks_exact(self.width.max(1))
     }
 
     /// The rows in order, to be written.
     pub fn iter_mut(&mut self) -> std::slice::ChunksExactMut<'_, f64> {
-        self.data.chunks_exact_mut(self.width.max(1))
+        let width = self.width.max(1);
+        self.as_mut_slice().chunks_exact_mut(width)
     }
 
     /// All cells, row after row.
     pub fn as_slice(&self) -> &[f64] {
-        &self.data
+        &self.data[..self.len * self.width]
     }
 
     /// All cells, row after row, to be written.
     pub fn as_mut_slice(&mut self) -> &mut [f64] {
-        &mut self.data
+        &mut self.data[..self.len * self.width]
+    }
+}
+
+impl PartialEq for Rows {
+    fn eq(&self, other: &Self) -> bool {
+        self.width == other.width && self.as_slice() == other.as_slice()
     }
 }
 

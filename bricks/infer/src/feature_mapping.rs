@@ -49,10 +49,7 @@ impl Brick for FeatureMapping {
             let reason = format!("rows of {given} features for a model of {expected}: use its schema");
             return Err(BrickError { brick: KIND, reason });
         }
-        batch.mapped.reset(batch.features.len(), self.model.mapped_width());
-        for (features, mapped) in batch.features.iter().zip(batch.mapped.iter_mut()) {
-            self.model.gather(features, mapped);
-        }
+        self.model.gather(&batch.features, &mut batch.mapped);
         Ok(())
     }
 }

@@ -103,9 +103,8 @@ mod tests {
         let (model, rows) = small();
         let explainer = Explainer::new(Arc::new(model.clone()), schema(17)).unwrap();
         let (mut mapped, mut errors, mut scores) = (Rows::default(), Rows::default(), Vec::new());
-        mapped.reset(1, 17);
         for row in &rows {
-            model.gather(row, mapped.row_mut(0));
+            model.gather(&Rows::of([row.as_slice()]), &mut mapped);
             model.score_rows(&mapped, &mut super::super::Scratch::default(), &mut errors, &mut scores);
             assert_eq!(explainer.errors(row), errors.row(0));
         }

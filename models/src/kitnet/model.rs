@@ -72,14 +72,27 @@ impl KitNet {
         &self.output
     }
 
-    /// Gathers one row of features into the order in which the ensemble reads them.
+    /// Gathers rows of features into the order in which the ensemble reads them.
     ///
     /// # Panics
-    /// If `features` or `out` is shorter than [`features`](Self::features) or
-    /// [`mapped_width`](Self::mapped_width).
-    pub fn gather(&self, features: &[f64], out: &mut [f64]) {
-        for (out, column) in out[..self.columns.len()].iter_mut().zip(&self.columns) {
-            *out = features[*column];
+    /// If the rows are narrower than [`features`](Self::features).
+    pub fn gather(&self, features: &Rows, mapped: &mut Rows) {
+        /// Rows that are gathered together, so that a column's number is read once for all of them.
+        const TOGETHER: usize = 4;
+        let (width, mapped_width) = (features.width(), self.mapped_width());
+        mapped.reset(features.len(), mapped_width);
+        if features.is_empty() {
+            return;
+        }
+        let outs = mapped.as_mut_slice().chunks_mut(TOGETHER * mapped_width);
+        for (rows, outs) in features.as_slice().chunks(TOGETHER * width).zip(outs) {
+            match rows.len() / width {
+                TOGETHER => gather_rows::<TOGETHER>(&self.columns, rows, outs),
+                _ => rows
+                    .chunks_exact(width)
+                    .zip(outs.chunks_exact_mut(mapped_width))
+                    .for_each(|(row, out)| gather_rows::<1>(&self.columns, row, out)),
+            }
         }
     }
 
@@ -111,10 +124,20 @@ impl KitNet {
     /// If `features` is shorter than [`features`](Self::features).
     pub fn score(&self, features: &[f64]) -> f64 {
         let (mut mapped, mut errors, mut scores) = (Rows::default(), Rows::default(), Vec::new());
-        mapped.reset(1, self.mapped_width());
-        self.gather(features, mapped.row_mut(0));
+        self.gather(&Rows::of([features]), &mut mapped);
         self.score_rows(&mapped, &mut Scratch::default(), &mut errors, &mut scores);
         scores[0]
+    }
+}
+
+/// Gathers `N` rows, which lie one after the other in `rows` and in `outs`.
+fn gather_rows<const N: usize>(columns: &[usize], rows: &[f64], outs: &mut [f64]) {
+    let (width, mapped_width) = (rows.len() / N, columns.len());
+    let rows: [&[f64]; N] = std::array::from_fn(|row| &rows[row * width..][..width]);
+    for (at, column) in columns.iter().enumerate() {
+        for (row, cells) in rows.iter().enumerate() {
+            outs[row * mapped_width + at] = cells[*column];
+        }
     }
 }
 
@@ -175,8 +198,7 @@ pub(crate) mod tests {
 
     fn mapped(model: &KitNet, rows: &[Vec<f64>]) -> Rows {
         let mut mapped = Rows::default();
-        mapped.reset(rows.len(), model.mapped_width());
-        mapped.iter_mut().zip(rows).for_each(|(out, row)| model.gather(row, out));
+        model.gather(&Rows::of(rows.iter().map(Vec::as_slice)), &mut mapped);
         mapped
     }
 

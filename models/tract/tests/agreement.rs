@@ -45,8 +45,7 @@ fn bundle(model: Model) -> Bundle {
 /// Native scores and errors of a batch.
 fn native(network: &KitNet, rows: &Rows) -> (Vec<f64>, Rows) {
     let (mut mapped, mut errors, mut scores) = (Rows::default(), Rows::default(), Vec::new());
-    mapped.reset(rows.len(), network.mapped_width());
-    rows.iter().zip(mapped.iter_mut()).for_each(|(row, out)| network.gather(row, out));
+    network.gather(rows, &mut mapped);
     network.score_rows(&mapped, &mut Scratch::default(), &mut errors, &mut scores);
     (scores, errors)
 }
