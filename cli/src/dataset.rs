@@ -1,5 +1,7 @@
 //! `legonf dataset`: makes labelled captures.
 
+mod compose;
+
 use crate::failure::{Failure, print, print_json};
 use crate::progress::Bar;
 use crate::{Style, interrupt};
@@ -16,6 +18,8 @@ use std::sync::atomic::Ordering;
 pub enum Command {
     /// Make synthetic traffic: benign flows, and a scan or a flood on top; the same bytes for the same options.
     Generate(Generate),
+    /// Merge attacks of other captures into benign traffic: addresses, MACs and times rewritten, labels written.
+    Compose(compose::Compose),
 }
 
 /// Arguments of `legonf dataset generate`.
@@ -70,6 +74,7 @@ struct Report {
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     match command {
         Command::Generate(arguments) => generate(arguments, style),
+        Command::Compose(arguments) => compose::run(arguments, style),
     }
 }
 

@@ -1,10 +1,11 @@
 //! Labelled captures: seeded generators, composites and the catalogue.
 //!
 //! [`generate`] makes synthetic traffic, the same bytes for the same seed on every machine, fast enough to feed
-//! benchmarks from memory.
+//! benchmarks from memory. [`compose`] merges attacks of some captures into the benign traffic of another.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod compose;
 mod error;
 pub mod generate;
 
