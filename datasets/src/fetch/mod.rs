@@ -1,0 +1,276 @@
+//! Resumable, verified downloads over HTTP.
+//!
+//! A download grows in `FILE.partial`, with `FILE.partial.toml` beside it, which says of what it is the beginning;
+//! it gets its name only when it is whole and its checksum, where one is known, is right. A transfer that breaks
+//! off or stalls is tried again from where it was (`Range` with `If-Range`, RFC 9110), and from the start where
+//! the server does not resume or has another file now.
+
+mod digest;
+mod error;
+mod partial;
+mod space;
+mod transfer;
+
+pub use digest::sha256_of;
+pub use error::FetchError;
+pub use partial::partial_path;
+
+use partial::Partial;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use transfer::{Attempt, Trouble};
+use ureq::Agent;
+
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often the stop flag is looked at.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How a download behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How long the server may send nothing before the connection is given up.
+    pub stall: Duration,
+    /// Attempts in a row that bring nothing new before the download is given up; at least one is made.
+    pub attempts: u32,
+    /// Pause after the first failed attempt; it doubles with each further one, up to a minute.
+    pub pause: Duration,
+    /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.
+    pub proxy: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { stall: Duration::from_secs(30), attempts: 6, pause: Duration::from_secs(1), proxy: true }
+    }
+}
+
+/// What to fetch.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'a> {
+    /// Address; one of `https:` is never redirected to `http:`.
+    pub url: &'a str,
+    /// Where the whole file goes; its folder is made.
+    pub target: &'a Path,
+    /// Bytes, where known.
+    pub size: Option<u64>,
+    /// SHA-256 in 64 lower-case hexadecimal digits, where known.
+    pub sha256: Option<&'a str>,
+}
+
+/// How far a download is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// Bytes are there.
+    Received {
+        /// How many, with those of earlier runs.
+        bytes: u64,
+        /// Of how many, where known.
+        total: Option<u64>,
+    },
+    /// An attempt failed; the next one follows after a pause.
+    Waiting {
+        /// Number of the failed attempt in a row, from 1.
+        attempt: u32,
+        /// After how many the download is given up.
+        attempts: u32,
+        /// Why it failed.
+        reason: &'a str,
+    },
+    /// The checksum is being computed.
+    Checking {
+        /// Bytes done.
+        bytes: u64,
+        /// Of how many.
+        total: u64,
+    },
+}
+
+/// A file that is whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Bytes in it.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// Whether that was compared with a known one.
+    pub verified: bool,
+    /// Whether the file was there before.
+    pub present: bool,
+    /// Bytes that an earlier run had brought.
+    pub resumed_from: u64,
+}
+
+/// Fetches a file, or the rest of it if an earlier run was broken off; a file that is there is only checked.
+///
+/// `stop` ends the download soon after it is set, with what came before ready to be resumed. `watch` hears how far
+/// it is.
+///
+/// # Errors
+/// Any [`FetchError`]; then there is no file under the target's name that was not there before.
+pub fn fetch(
+    item: &Item<'_>,
+    options: &Options,
+    stop: &AtomicBool,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<Fetched, FetchError> {
+    if item.target.exists() {
+        return check_present(item, stop, watch);
+    }
+    if let Some(folder) = item.target.parent() {
+        std::fs::create_dir_all(folder).map_err(FetchError::file(folder))?;
+    }
+    let mut partial = Partial::open(item)?;
+    let resumed_from = partial.len();
+    let agent = agent(item.url, options);
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _ended = SetOnDrop(&ended);
+        scope.spawn(|| shut_down_on_stop(&agent, stop, &ended));
+        let attempt = Attempt { agent: &agent, item, stop };
+        download(&attempt, options, &mut partial, watch)
+    })?;
+    finish(partial, item, resumed_from, stop, watch)
+}
+
+/// Sets its flag even if the thread panics, so that the thread beside it ends.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Wakes a read that waits for a silent server once `stop` is set.
+fn shut_down_on_stop(agent: &Agent, stop: &AtomicBool, ended: &AtomicBool) {
+    while !ended.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) {
+            return agent.clone().shutdown();
+        }
+        thread::sleep(TICK);
+    }
+}
+
+fn agent(url: &str, options: &Options) -> Agent {
+    let stall = Some(options.stall);
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .https_only(url.starts_with("https:"))
+        .user_agent(concat!("legonf/", env!("CARGO_PKG_VERSION")))
+        .timeout_resolve(stall)
+        .timeout_connect(stall)
+        .timeout_recv_response(stall)
+        .timeout_per_read(stall)
+        .timeout_per_write(stall);
+    if options.proxy { config.build() } else { config.proxy(None).build() }.into()
+}
+
+/// Makes attempts until the partial file is whole.
+fn download(
+    attempt: &Attempt<'_>,
+    options: &Options,
+    partial: &mut Partial,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<(), FetchError> {
+    let start = partial.len();
+    let (mut furthest, mut failures) = (start, 0);
+    while !partial.is_whole() {
+        let trouble = match check_stop(attempt.stop, partial).map_err(Trouble::Fatal) {
+            Ok(()) => attempt.run(partial, watch),
+            stopped => stopped,
+        };
+        let reason = match trouble {
+            Ok(()) => return Ok(()),
+            Err(Trouble::Fatal(error)) => return Err(error),
+            Err(Trouble::Unreachable(reason)) if furthest == start => {
+                return Err(FetchError::Request { url: attempt.item.url.into(), reason });
+            }
+            Err(Trouble::Transient(reason) | Trouble::Unreachable(reason)) => reason,
+        };
+        // A server that always breaks off at the same byte makes no progress, however much it sends.
+        failures = if partial.len() > furthest { 1 } else { failures + 1 };
+        furthest = furthest.max(partial.len());
+        if failures >= options.attempts {
+            check_stop(attempt.stop, partial)?;
+            return Err(gave_up(attempt.item.url, reason, failures, partial));
+        }
+        watch(Event::Waiting { attempt: failures, attempts: options.attempts, reason: &reason });
+        pause(options, failures, attempt.stop);
+    }
+    Ok(())
+}
+
+fn gave_up(url: &str, reason: String, attempts: u32, partial: &Partial) -> FetchError {
+    FetchError::GaveUp {
+        url: url.into(),
+        reason,
+        attempts,
+        partial: partial.path.clone(),
+        bytes: partial.len(),
+    }
+}
+
+fn check_stop(stop: &AtomicBool, partial: &Partial) -> Result<(), FetchError> {
+    if stop.load(Ordering::Relaxed) {
+        return Err(FetchError::Interrupted { partial: partial.path.clone(), bytes: partial.len() });
+    }
+    Ok(())
+}
+
+fn pause(options: &Options, failures: u32, stop: &AtomicBool) {
+    let doubled = options.pause.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_PAUSE);
+    let end = Instant::now() + doubled;
+    while !stop.load(Ordering::Relaxed) {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        thread::sleep(left.min(TICK));
+    }
+}
+
+/// Checks the whole file and gives it its name.
+fn finish(
+    partial: Partial,
+    item: &Item<'_>,
+    resumed_from: u64,
+    stop: &AtomicBool,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<Fetched, FetchError> {
+    partial.sync()?;
+    let total = partial.len();
+    let (bytes, sha256) =
+        sha256_of(&partial.path, stop, &mut |bytes| watch(Event::Checking { bytes, total }))?;
+    if let Some(expected) = item.sha256.filter(|expected| *expected != sha256) {
+        partial.forget()?;
+        return Err(FetchError::Checksum {
+            url: item.url.into(),
+            expected: expected.into(),
+            found: sha256,
+            partial: partial.path,
+        });
+    }
+    partial.rename(item.target)?;
+    Ok(Fetched { bytes, sha256, verified: item.sha256.is_some(), present: false, resumed_from })
+}
+
+fn check_present(
+    item: &Item<'_>,
+    stop: &AtomicBool,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<Fetched, FetchError> {
+    let file = item.target;
+    let total = std::fs::metadata(file).map_err(FetchError::file(file))?.len();
+    let differs = |reason| FetchError::Present { file: file.to_owned(), reason };
+    if let Some(expected) = item.size.filter(|size| *size != total) {
+        return Err(differs(format!("this file has {total} bytes, expected {expected}")));
+    }
+    let (bytes, sha256) = sha256_of(file, stop, &mut |bytes| watch(Event::Checking { bytes, total }))?;
+    if let Some(expected) = item.sha256.filter(|expected| *expected != sha256) {
+        return Err(differs(format!("the SHA-256 of this file is {sha256}, expected {expected}")));
+    }
+    Ok(Fetched { bytes, sha256, verified: item.sha256.is_some(), present: true, resumed_from: bytes })
+}
