@@ -14,6 +14,7 @@ use crate::{Style, interrupt};
 use clap::{Args, Subcommand};
 use legonf_core::{Batch, Fault, Progress, Sink};
 use legonf_extract::Arithmetic;
+use legonf_io::Content;
 use legonf_runtime::{Layout, Options};
 use machine::Machine;
 use serde::Serialize;
@@ -135,10 +136,12 @@ impl Arguments {
 
     /// One pass from the file to the scores. Returns its nanoseconds.
     fn once(&self, model: &Network, watch: &Stopwatch, seen: &mut Seen, bar: &Bar) -> Result<f64, Failure> {
-        let spec = replay::built_in(model, self.engine, self.arithmetic);
+        let spec = replay::built_in(model, Content::Packets, self.engine, self.arithmetic);
         let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);
         let mut graph =
-            replay::assemble_with(&spec, model, Some(f64::MAX), |id, brick| watch.watch(id, brick))?;
+            replay::assemble_with(&spec, Content::Packets, model, Some(f64::MAX), |id, brick| {
+                watch.watch(id, brick)
+            })?;
         let options = Options { layout: Layout::Monolithic, queue: 1, stop: interrupt::install() };
         let start = Instant::now();
         let outcome = legonf_runtime::run(&mut graph, &mut source, seen, options, &mut |_, _| {});
@@ -156,8 +159,8 @@ impl Arguments {
     fn first_score(&self) -> Result<f64, Failure> {
         let start = Instant::now();
         let model = Network::load(&self.model)?;
-        let spec = replay::built_in(&model, self.engine, self.arithmetic);
-        let mut graph = replay::assemble(&spec, &model, Some(f64::MAX))?;
+        let spec = replay::built_in(&model, Content::Packets, self.engine, self.arithmetic);
+        let mut graph = replay::assemble(&spec, Content::Packets, &model, Some(f64::MAX))?;
         let mut source = input::open(&self.capture, Some(1))?;
         let options = Options { layout: Layout::Monolithic, queue: 1, stop: interrupt::install() };
         let outcome =

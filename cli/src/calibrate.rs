@@ -18,7 +18,8 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Model to calibrate.
     model: PathBuf,
-    /// Benign capture that the model was not trained on; `-` is standard input.
+    /// Benign capture that the model was not trained on, or table of its features; `-` is standard input. A table has
+    /// no times, so it takes no alarm budget.
     capture: PathBuf,
     /// How the threshold is found.
     #[arg(long, value_enum, default_value_t = MethodName::LogNormal)]
@@ -93,9 +94,9 @@ impl Arguments {
     }
 
     fn score(&self, model: &Network, style: Style) -> Result<BenignScores, Failure> {
-        let spec = replay::built_in(model, None, None);
-        let mut graph = replay::assemble(&spec, model, None)?;
-        let mut source = input::open(&self.capture, self.limit)?;
+        let (content, mut source) = input::open_any(&self.capture, self.limit, model.schema())?;
+        let spec = replay::built_in(model, content, None, None);
+        let mut graph = replay::assemble(&spec, content, model, None)?;
         let mut sink = Collect { skip: self.skip, scores: BenignScores::default() };
         let bar = Bar::new("calibration", None, style.quiet);
         let options = Options { layout: Layout::Bricks, queue: 8, stop: interrupt::install() };

@@ -26,6 +26,13 @@ pub fn generic_scoring(schema: &str, arithmetic: Arithmetic) -> GraphSpec {
     extend(extraction(schema, arithmetic), vec![("network", "onnx", Table::new())])
 }
 
+/// The bricks that turn features into scores, with KitNET (`own`) or the generic ONNX engine.
+pub fn scoring_features(own: bool) -> GraphSpec {
+    let ensemble =
+        vec![("mapping", "feature-mapping", Table::new()), ("autoencoder", "autoencoder", Table::new())];
+    sequence(if own { ensemble } else { vec![("network", "onnx", Table::new())] })
+}
+
 /// `scoring` followed by the decision: the graph of `legonf replay`.
 pub fn deciding(scoring: GraphSpec) -> GraphSpec {
     extend(scoring, vec![("decision", "sample-result-quantization", Table::new())])

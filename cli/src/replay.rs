@@ -12,6 +12,7 @@ use crate::{Style, features, graph, interrupt, kitsune};
 use clap::{Args, ValueEnum};
 use legonf_core::{Brick, Column, Columns};
 use legonf_extract::Arithmetic;
+use legonf_io::Content;
 use legonf_io::labels::Labels;
 use legonf_runtime::{BrickSpec, Graph, GraphSpec, Layout, Options, Outcome, RunFault};
 use outputs::{Outputs, Purpose};
@@ -26,10 +27,14 @@ use tally::Tally;
 /// With --out the folder gets scores.csv (or .parquet), eve.json (alerts in Suricata's schema), alerts.pcapng (their
 /// packets), scores.svg and scores.png, and summary.json. Two replays of one capture write the same bytes,
 /// whatever --workers says.
+///
+/// A table of features in place of the capture starts at feature mapping: Kitsune's published CSV files, N-BaIoT's,
+/// and those of `legonf features`. Its rows have no time (0 stands for it) and no packets (no alerts.pcapng).
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {
-    /// Capture: pcap, pcapng or Kitsune's TSV, plain, gzip or zstd; `-` is standard input.
+    /// Capture (pcap, pcapng or Kitsune's TSV) or table of features (CSV, .npy), plain, gzip or zstd; `-` is standard
+    /// input.
     capture: PathBuf,
     /// Model of `legonf train`, or of `legonf model import`.
     #[arg(long, value_name = "MODEL")]
@@ -98,11 +103,11 @@ struct Report<'a> {
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let model = Network::load(&arguments.model)?;
     let threshold = arguments.threshold.or(model.threshold());
-    let spec = arguments.spec(&model)?;
-    let mut graph = assemble(&spec, &model, threshold)?;
+    let (content, mut source) = input::open_any(&arguments.capture, arguments.limit, model.schema())?;
+    let spec = arguments.spec(&model, content)?;
+    let mut graph = assemble(&spec, content, &model, threshold)?;
     let labels = arguments.labels.as_deref().map(Labels::open).transpose()?;
-    let mut source = input::open(&arguments.capture, arguments.limit)?;
-    let mut tally = Tally::new(labels, arguments.outputs(&model, threshold)?);
+    let mut tally = Tally::new(labels, arguments.outputs(content, &model, threshold)?);
 
     let bar = Bar::new("replay", None, style.quiet);
     let layout = if arguments.workers == Workers::Bricks { Layout::Bricks } else { Layout::Monolithic };
@@ -117,13 +122,19 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 }
 
 /// Builds the graph's bricks around a model.
-pub fn assemble(spec: &GraphSpec, model: &Network, threshold: Option<f64>) -> Result<Graph, Failure> {
-    assemble_with(spec, model, threshold, |_, brick| brick)
+pub fn assemble(
+    spec: &GraphSpec,
+    content: Content,
+    model: &Network,
+    threshold: Option<f64>,
+) -> Result<Graph, Failure> {
+    assemble_with(spec, content, model, threshold, |_, brick| brick)
 }
 
 /// [`assemble`] with something put around each brick, which is given with its identifier.
 pub fn assemble_with(
     spec: &GraphSpec,
+    content: Content,
     model: &Network,
     threshold: Option<f64>,
     wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
@@ -131,35 +142,51 @@ pub fn assemble_with(
     let wanted = Columns::of(&[Column::Scores, Column::Verdicts]);
     let engine = || model.engine();
     let context = model.context(threshold, &engine);
-    let given = Columns::of(&[Column::Packets]);
+    let given = match content {
+        Content::Packets => Columns::of(&[Column::Packets]),
+        Content::Features => Columns::of(&[Column::Features]),
+    };
     let make =
         |b: &BrickSpec| legonf_catalog::build(&b.kind, &b.config, &context).map(|brick| wrap(&b.id, brick));
     Ok(Graph::assemble(spec, given, wanted, make)?)
 }
 
 /// The built-in graph for a model, with an engine that can run it.
-pub fn built_in(model: &Network, engine: Option<EngineKind>, arithmetic: Option<Arithmetic>) -> GraphSpec {
+pub fn built_in(
+    model: &Network,
+    content: Content,
+    engine: Option<EngineKind>,
+    arithmetic: Option<Arithmetic>,
+) -> GraphSpec {
     let arithmetic = arithmetic.unwrap_or(model.arithmetic());
     let own = engine.map_or(model.kitnet().is_some(), |e| e == EngineKind::Kitnet);
     let schema = &model.schema().name;
-    let scoring =
-        if own { kitsune::scoring(schema, arithmetic) } else { kitsune::generic_scoring(schema, arithmetic) };
-    kitsune::deciding(scoring)
+    kitsune::deciding(match content {
+        Content::Features => kitsune::scoring_features(own),
+        Content::Packets if own => kitsune::scoring(schema, arithmetic),
+        Content::Packets => kitsune::generic_scoring(schema, arithmetic),
+    })
 }
 
 impl Arguments {
-    fn spec(&self, model: &Network) -> Result<GraphSpec, Failure> {
+    fn spec(&self, model: &Network, content: Content) -> Result<GraphSpec, Failure> {
         match &self.graph {
             Some(path) => graph::read(path),
-            None => Ok(built_in(model, self.engine, self.arithmetic)),
+            None => Ok(built_in(model, content, self.engine, self.arithmetic)),
         }
     }
 
-    fn outputs(&self, model: &Network, threshold: Option<f64>) -> Result<Option<Outputs>, Failure> {
+    fn outputs(
+        &self,
+        content: Content,
+        model: &Network,
+        threshold: Option<f64>,
+    ) -> Result<Option<Outputs>, Failure> {
         let Some(folder) = &self.out else { return Ok(None) };
-        let title = format!("{}: anomaly score of every packet", file_name(&self.capture));
+        let item = if content == Content::Features { "row" } else { "packet" };
+        let title = format!("{}: anomaly score of every {item}", file_name(&self.capture));
         let (force, format, explain) = (self.force, self.scores, model.explainer());
-        Ok(Some(Outputs::create(Purpose { folder, force, format, title, threshold, explain })?))
+        Ok(Some(Outputs::create(Purpose { folder, force, format, content, title, threshold, explain })?))
     }
 
     /// Completes the outputs, prints the summary, and says how the replay ended.

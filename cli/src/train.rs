@@ -12,6 +12,7 @@ use clap::Args;
 use legonf_catalog::Context;
 use legonf_core::{Column, Columns, Schema};
 use legonf_extract::Arithmetic;
+use legonf_io::Content;
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
 use legonf_runtime::{Graph, Layout, Options, Outcome};
@@ -28,7 +29,8 @@ use std::sync::atomic::Ordering;
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {
-    /// Benign captures: pcap, pcapng or Kitsune's TSV, plain, gzip or zstd; `-` is standard input.
+    /// Benign captures (pcap, pcapng or Kitsune's TSV) or tables of features (Kitsune's or N-BaIoT's CSV, or what
+    /// `legonf features` wrote), plain, gzip or zstd; `-` is standard input.
     #[arg(required = true, value_name = "CAPTURE")]
     captures: Vec<PathBuf>,
     /// Where the model goes (one ONNX file).
@@ -88,7 +90,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         checkpoint::Identity { schema: schema.hash().to_string(), arithmetic: arguments.arithmetic, origins };
     let mut sink = arguments.start(&config, identity)?;
     let mut used = Vec::new();
-    let outcome = arguments.feed(&mut sink, &mut used, style)?;
+    let outcome = arguments.feed(&schema, &mut sink, &mut used, style)?;
     let checkpoint = sink.checkpoint_path().to_owned();
     if !sink.is_done() {
         return Err(unfinished(arguments, &mut sink, outcome));
@@ -166,7 +168,13 @@ impl Arguments {
     }
 
     /// Feeds the captures one after the other until the trainer has enough.
-    fn feed(&self, sink: &mut TrainSink, used: &mut Vec<u64>, style: Style) -> Result<Outcome, Failure> {
+    fn feed(
+        &self,
+        schema: &Schema,
+        sink: &mut TrainSink,
+        used: &mut Vec<u64>,
+        style: Style,
+    ) -> Result<Outcome, Failure> {
         let stop = interrupt::install();
         let enough = sink.enough();
         let spec = kitsune::extraction(&self.schema, self.arithmetic);
@@ -174,14 +182,17 @@ impl Arguments {
         let mut graph = Graph::assemble(&spec, given, wanted, |b| {
             legonf_catalog::build(&b.kind, &b.config, &Context::default())
         })?;
+        let mut no_brick = Graph::pass_through(&spec.name);
         let bar = Bar::new("training", Some(self.needed()), style.quiet);
         let mut last = None;
         for capture in &self.captures {
             let done = sink.seen();
-            let mut source = input::open(capture, self.stop_after.map(|n| n.saturating_sub(done)))?;
+            let limit = self.stop_after.map(|n| n.saturating_sub(done));
+            let (content, mut source) = input::open_any(capture, limit, schema)?;
+            let graph = if content == Content::Features { &mut no_brick } else { &mut graph };
             let options = Options { layout: Layout::Bricks, queue: 8, stop: &enough };
             let outcome =
-                legonf_runtime::run(&mut graph, &mut *source, sink, options, &mut |progress, packets| {
+                legonf_runtime::run(graph, &mut *source, sink, options, &mut |progress, packets| {
                     bar.update(progress, done + packets);
                     enough.fetch_or(stop.load(Ordering::Relaxed), Ordering::Relaxed);
                 });

@@ -35,6 +35,11 @@ impl Graph {
         Ok(Self { name: spec.name.clone(), nodes })
     }
 
+    /// A graph without a brick: what the source fills goes to the sink as it is.
+    pub fn pass_through(name: impl Into<String>) -> Self {
+        Self { name: name.into(), nodes: Vec::new() }
+    }
+
     /// Name of the network function.
     pub fn name(&self) -> &str {
         &self.name

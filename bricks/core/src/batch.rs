@@ -102,7 +102,8 @@ impl PartialEq for Rows {
 
 /// Up to [`BATCH`] packets in arrival order, in columns.
 ///
-/// A source fills `packets` (or, where the input has no bytes, `headers`); each brick reads the columns that its
+/// A source fills `packets` (or, where the input has no bytes, `headers`, and where it has no packets, `headers` that
+/// hold only the number of each row, and `features`); each brick reads the columns that its
 /// [`Descriptor`](crate::Descriptor) names and fills others. Batches come from a pool and keep their memory.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
@@ -136,7 +137,7 @@ impl Batch {
 
     /// Number of packets in the batch.
     pub fn len(&self) -> usize {
-        self.packets.len().max(self.headers.len())
+        self.packets.len().max(self.headers.len()).max(self.features.len())
     }
 
     /// Whether the batch holds no packet.

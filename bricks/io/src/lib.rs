@@ -9,4 +9,4 @@ pub mod sink;
 pub mod source;
 
 pub use error::{SourceError, SourceErrorKind};
-pub use source::{SourceOptions, open, open_with};
+pub use source::{Content, SourceOptions, open, open_any, open_with};

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::features;
 use crate::summary::Summary;
 use legonf_core::{Batch, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
+use legonf_io::Content;
 use legonf_io::sink::{
     AlertPcap, Eve, OutputFile, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
 };
@@ -21,6 +22,8 @@ pub struct Purpose<'a> {
     pub force: bool,
     /// Format of the scores.
     pub format: ScoreFormat,
+    /// What is replayed.
+    pub content: Content,
     /// Title of the plot.
     pub title: String,
     /// Scores above this are anomalous.
@@ -34,7 +37,8 @@ pub struct Outputs {
     folder: PathBuf,
     table: Box<dyn Sink>,
     eve: Eve,
-    alerts: AlertPcap,
+    /// None where there are no packets.
+    alerts: Option<AlertPcap>,
     stats: StatsHandle,
     plot: ScorePlot,
     scores: &'static str,
@@ -54,8 +58,11 @@ impl Outputs {
                 ("scores.parquet", Box::new(ScoresParquet::create(&folder.join("scores.parquet"))?))
             }
         };
-        let alerts = AlertPcap::create(&folder.join("alerts.pcapng"))?;
         let plot = ScorePlot::new(purpose.title, threshold);
+        let (alerts, plot) = match purpose.content {
+            Content::Packets => (Some(AlertPcap::create(&folder.join("alerts.pcapng"))?), plot),
+            Content::Features => (None, plot.over_rows()),
+        };
         Ok(Self { folder, table, eve, alerts, stats, plot, scores })
     }
 
@@ -66,7 +73,7 @@ impl Outputs {
 
     /// Writes a batch to every table.
     pub fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        self.sinks().into_iter().try_for_each(|sink| sink.write(batch))
+        self.sinks().try_for_each(|sink| sink.write(batch))
     }
 
     /// Completes the tables and draws the plots.
@@ -80,16 +87,20 @@ impl Outputs {
         for sink in self.sinks() {
             sink.finish()?;
         }
-        if self.alerts.skipped() > 0 {
-            note("the input has no packets' bytes, so alerts.pcapng is empty");
+        match &self.alerts {
+            None => note("the input is a table of features, so there is no alerts.pcapng and no time"),
+            Some(alerts) if alerts.skipped() > 0 => {
+                note("the input has no packets' bytes, so alerts.pcapng is empty");
+            }
+            Some(_) => {}
         }
         self.plot.write_svg(&self.folder.join("scores.svg"))?;
         if let Some(text) = self.plot.write_png(&self.folder.join("scores.png"))? {
             note(text);
         }
-        Ok([self.scores, "eve.json", "alerts.pcapng", "scores.svg", "scores.png"]
-            .map(|n| self.path(n))
-            .into())
+        let names = [self.scores, "eve.json", "alerts.pcapng", "scores.svg", "scores.png"].into_iter();
+        let written = names.filter(|name| self.alerts.is_some() || *name != "alerts.pcapng");
+        Ok(written.map(|name| self.path(name)).collect())
     }
 
     /// Writes the summary, the last file: where it is, all the others are whole.
@@ -100,8 +111,9 @@ impl Outputs {
         Ok(self.path("summary.json"))
     }
 
-    fn sinks(&mut self) -> [&mut dyn Sink; 3] {
-        [&mut *self.table, &mut self.eve, &mut self.alerts]
+    fn sinks(&mut self) -> impl Iterator<Item = &mut (dyn Sink + 'static)> {
+        let alerts = self.alerts.iter_mut().map(|alerts| alerts as &mut dyn Sink);
+        [&mut *self.table, &mut self.eve as &mut dyn Sink].into_iter().chain(alerts)
     }
 
     fn path(&self, name: &str) -> String {

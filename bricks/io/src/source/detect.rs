@@ -111,13 +111,13 @@ fn foreign(head: &[u8]) -> &'static str {
 }
 
 /// An object, or a list of what is not a name (as in the section headers of TOML).
-fn is_json(begin: &[u8]) -> bool {
+pub(super) fn is_json(begin: &[u8]) -> bool {
     let list = |rest: &[u8]| matches!(rest.trim_ascii_start(), [b'{' | b'"' | b'-' | b']' | b'0'..=b'9', ..]);
     begin.starts_with(b"{") || begin.strip_prefix(b"[").is_some_and(list)
 }
 
 /// No control characters and, but for a character cut off at the end, UTF-8.
-fn is_text(head: &[u8]) -> bool {
+pub(super) fn is_text(head: &[u8]) -> bool {
     let control = |b: &u8| *b < b' ' && !b"\t\n\r\x0c".contains(b);
     let utf8 = match std::str::from_utf8(head) {
         Ok(_) => true,

@@ -4,6 +4,7 @@
 //! it is in memory and, once the batches have grown to their size, no packet allocates.
 
 mod detect;
+mod features;
 mod input;
 mod open;
 mod order;
@@ -13,7 +14,7 @@ mod reader;
 mod stored;
 mod tsv;
 
-pub use open::{SourceOptions, from_reader, open, open_with};
+pub use open::{Content, SourceOptions, any_from_reader, from_reader, open, open_any, open_with};
 
 pub(crate) use input::{Input, Line};
 pub(crate) use open::{display_name, open_bytes};

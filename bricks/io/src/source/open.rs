@@ -1,6 +1,7 @@
 //! Opening a capture.
 
 use super::detect::{Format, format};
+use super::features::{Csv, Npy, Table, recognize};
 use super::input::Input;
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
@@ -8,7 +9,7 @@ use super::reader::{Decode, Reader};
 use super::stored::Bytes;
 use super::tsv::Tsv;
 use crate::error::{SourceError, SourceErrorKind};
-use legonf_core::Source;
+use legonf_core::{Schema, Source};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::Path;
@@ -45,6 +46,70 @@ pub fn open_with(path: &Path, options: &SourceOptions) -> Result<Box<dyn Source>
     }
 }
 
+/// What a source fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Packets, or headers: a capture.
+    Packets,
+    /// Features: a table of them, without packets.
+    Features,
+}
+
+/// Opens a capture as [`open_with`] does, or a table with the features of `schema`: Kitsune's published CSV files,
+/// N-BaIoT's (as `kitsune-115`), and the CSV and NumPy files of [`Matrix`](crate::sink::Matrix).
+///
+/// Of such a table the source fills the features, and the headers with the number of each row; the time stamp of
+/// every row is 0. Columns go by their names, in any order; without names by their place, with or
+/// without a row number before them.
+///
+/// # Errors
+/// As for [`open`], and if the columns are not those of the schema.
+pub fn open_any(
+    path: &Path,
+    options: &SourceOptions,
+    schema: &Schema,
+) -> Result<(Content, Box<dyn Source>), SourceError> {
+    let name = display_name(path);
+    match open_bytes(path) {
+        Ok((bytes, total)) => any_from_reader(name, bytes, total, options, schema),
+        Err(kind) => Err(SourceError::new(name, 0, kind)),
+    }
+}
+
+/// [`open_any`] over any stream of bytes, as [`from_reader`] is [`open_with`] over one.
+///
+/// # Errors
+/// As for [`open_any`].
+pub fn any_from_reader(
+    name: impl Into<String>,
+    bytes: Box<dyn std::io::Read + Send>,
+    total_bytes: Option<u64>,
+    options: &SourceOptions,
+    schema: &Schema,
+) -> Result<(Content, Box<dyn Source>), SourceError> {
+    let name = name.into();
+    let built = Input::new(bytes, total_bytes).and_then(|input| build_any(&name, input, options, schema));
+    built.map_err(|kind| SourceError::new(name, 0, kind))
+}
+
+fn build_any(
+    name: &str,
+    mut input: Input,
+    options: &SourceOptions,
+    schema: &Schema,
+) -> Result<(Content, Box<dyn Source>), SourceErrorKind> {
+    let head = input.head(HEAD)?;
+    let source = match recognize(&head[..head.len().min(HEAD)]) {
+        None => return Ok((Content::Packets, build(name, input, options)?)),
+        Some(Table::Csv) => reader(name, input, Csv::new(schema), options),
+        Some(Table::Npy) => {
+            let decoder = Npy::new(&mut input, schema)?;
+            reader(name, input, decoder, options)
+        }
+    };
+    Ok((Content::Features, source))
+}
+
 /// A source over any stream of bytes: `name` stands for it in messages, `total_bytes` is its length for
 /// [`Source::progress`], where that is known.
 ///
@@ -57,19 +122,11 @@ pub fn from_reader(
     options: &SourceOptions,
 ) -> Result<Box<dyn Source>, SourceError> {
     let name = name.into();
-    match build(&name, bytes, total_bytes, options) {
-        Ok(source) => Ok(source),
-        Err(kind) => Err(SourceError::new(name, 0, kind)),
-    }
+    let built = Input::new(bytes, total_bytes).and_then(|input| build(&name, input, options));
+    built.map_err(|kind| SourceError::new(name, 0, kind))
 }
 
-fn build(
-    name: &str,
-    bytes: Bytes,
-    total: Option<u64>,
-    options: &SourceOptions,
-) -> Result<Box<dyn Source>, SourceErrorKind> {
-    let mut input = Input::new(bytes, total)?;
+fn build(name: &str, mut input: Input, options: &SourceOptions) -> Result<Box<dyn Source>, SourceErrorKind> {
     let head = input.head(HEAD)?;
     match format(&head[..head.len().min(HEAD)])? {
         Format::Pcap { order, tick } => {

@@ -22,7 +22,9 @@ pub(super) struct AlertRecord {
     icmp_type: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     icmp_code: Option<u8>,
-    pkt_src: &'static str,
+    /// None where the input has no packets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pkt_src: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ether: Option<Ether>,
     alert: Signature,
@@ -102,7 +104,7 @@ impl AlertRecord {
             flow: Flow::new(&headers.outer),
             icmp_type: icmp.map(|i| i.kind),
             icmp_code: icmp.map(|i| i.code),
-            pkt_src: "wire/pcap",
+            pkt_src: (*headers != row_of_table(headers)).then_some("wire/pcap"),
             ether: headers.link.as_ref().map(Ether::new),
             alert: KITSUNE,
             legonf: Detail { seq: row.seq, score: row.score, threshold, explanation, coverage },
@@ -126,6 +128,11 @@ impl Ether {
     fn new(link: &Link) -> Self {
         Self { src_mac: link.src.to_string(), dest_mac: link.dst.to_string() }
     }
+}
+
+/// The headers of a row without a packet: its number alone.
+fn row_of_table(headers: &Headers) -> Headers {
+    Headers { seq: headers.seq, ..Headers::default() }
 }
 
 fn icmp(layer: &Layer) -> Option<Icmp> {

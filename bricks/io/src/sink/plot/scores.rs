@@ -37,6 +37,8 @@ pub struct ScorePlot {
     bins: Bins,
     packets: u64,
     labelled: bool,
+    /// Whether there are rows without times in place of packets.
+    rows: bool,
     span: Option<(i64, i64)>,
 }
 
@@ -44,12 +46,20 @@ impl ScorePlot {
     /// An empty plot. `threshold` is the score above which a packet is anomalous.
     pub fn new(title: impl Into<String>, threshold: f64) -> Self {
         let (bins, span) = (Bins::default(), None);
-        Self { title: title.into(), threshold, bins, packets: 0, labelled: false, span }
+        Self { title: title.into(), threshold, bins, packets: 0, labelled: false, rows: false, span }
+    }
+
+    /// The same plot over the number of the row, for rows that have no time; the time stamps given are not looked at.
+    #[must_use]
+    pub fn over_rows(self) -> Self {
+        Self { rows: true, ..self }
     }
 
     /// Takes in one packet. `truth` is whether the labels call it malicious, if there are labels.
     pub fn add(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>) {
-        let nanos = timestamp.as_nanos();
+        // A row takes the place of a second.
+        let row = || i64::try_from(self.packets).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+        let nanos = if self.rows { row() } else { timestamp.as_nanos() };
         let (first, last) = self.span.unwrap_or((nanos, nanos));
         self.span = Some((first.min(nanos), last.max(nanos)));
         self.packets += 1;
@@ -91,7 +101,7 @@ impl ScorePlot {
         in_unit.grid(&mut picture, &linear(seconds / scale, 10.0), &decades(low, high));
         frame.titles(
             &mut picture,
-            &format!("time since the first packet ({unit})"),
+            &if self.rows { "row".to_owned() } else { format!("time since the first packet ({unit})") },
             "anomaly score (RMSE, no unit)",
         );
         draw_scores(&mut picture, &frame, &columns);
@@ -122,8 +132,8 @@ impl ScorePlot {
         let (first, last) = self.span.unwrap_or_default();
         let seconds = (i128::from(last) - i128::from(first)).max(1_000) as f64 / 1e9;
         let (unit, scale) = match seconds {
-            s if s < 1.0 => ("ms", 1e-3),
-            s if s < 600.0 => ("s", 1.0),
+            s if s < 1.0 && !self.rows => ("ms", 1e-3),
+            s if self.rows || s < 600.0 => ("s", 1.0),
             s if s < 4.0 * 3_600.0 => ("min", 60.0),
             s if s < 4.0 * 86_400.0 => ("h", 3_600.0),
             _ => ("days", 86_400.0),
@@ -159,8 +169,9 @@ impl ScorePlot {
     }
 
     fn summary(&self, total: &Bin) -> String {
-        let mut text = format!("{} packets", grouped(self.packets));
-        if let Some((first, _)) = self.span {
+        let unit = if self.rows { "rows" } else { "packets" };
+        let mut text = format!("{} {unit}", grouped(self.packets));
+        if let Some((first, _)) = self.span.filter(|_| !self.rows) {
             let start = iso8601(Timestamp::from_nanos(first));
             text += &format!(" from {} UTC", start[..19].replace('T', " "));
         }

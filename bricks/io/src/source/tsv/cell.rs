@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const SHOWN: usize = 40;
 
 /// A cell as shown in messages.
-pub(super) fn shown(cell: &[u8]) -> String {
+pub(in crate::source) fn shown(cell: &[u8]) -> String {
     let text = String::from_utf8_lossy(&cell[..cell.len().min(SHOWN)]);
     format!("{text:?}{}", if cell.len() > SHOWN { "…" } else { "" })
 }

@@ -4,6 +4,8 @@
 mod cell;
 mod row;
 
+pub(super) use cell::shown;
+
 use super::detect::unquoted;
 use super::input::{Input, Line};
 use super::reader::Decode;
@@ -60,7 +62,7 @@ impl Tsv {
     fn check_names(&self, cells: &[&[u8]; WIDTH]) -> Result<(), SourceErrorKind> {
         let wrong = (0..WIDTH).find(|i| unquoted(cells[*i]) != COLUMNS[*i].as_bytes());
         wrong.map_or(Ok(()), |i| {
-            let name = cell::shown(cells[i]);
+            let name = shown(cells[i]);
             Err(self.fault(format!("column {} is named {name}, expected {}", i + 1, COLUMNS[i])))
         })
     }
