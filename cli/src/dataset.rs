@@ -1,6 +1,10 @@
-//! `legonf dataset`: makes labelled captures.
+//! `legonf dataset`: makes labelled captures, and brings public ones.
 
 mod compose;
+mod fetch;
+mod list;
+mod place;
+mod verify;
 
 use crate::failure::{Failure, print, print_json};
 use crate::progress::Bar;
@@ -20,6 +24,11 @@ pub enum Command {
     Generate(Generate),
     /// Merge attacks of other captures into benign traffic: addresses, MACs and times rewritten, labels written.
     Compose(compose::Compose),
+    /// List the public data sets that legonf knows.
+    List,
+    Info(list::Info),
+    Fetch(fetch::Fetch),
+    Verify(verify::Verify),
 }
 
 /// Arguments of `legonf dataset generate`.
@@ -75,6 +84,10 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     match command {
         Command::Generate(arguments) => generate(arguments, style),
         Command::Compose(arguments) => compose::run(arguments, style),
+        Command::List => list::list(style),
+        Command::Info(arguments) => list::info(arguments, style),
+        Command::Fetch(arguments) => fetch::run(arguments, style),
+        Command::Verify(arguments) => verify::run(arguments, style),
     }
 }
 

@@ -66,7 +66,7 @@ enum Command {
     /// Show brick graphs.
     #[command(subcommand)]
     Graph(graph::Command),
-    /// Make labelled captures.
+    /// Make labelled captures, and bring public ones.
     #[command(subcommand)]
     Dataset(dataset::Command),
     /// Show, check and explain models.

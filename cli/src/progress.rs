@@ -48,6 +48,32 @@ impl Bar {
         self.bar.set_prefix(format!("{packets} packets"));
     }
 
+    /// A bar over the bytes of a transfer, of a length that may become known later.
+    pub fn transfer(name: &str, quiet: bool) -> Self {
+        let bar = Self::new("", None, quiet);
+        let template = "{msg} [{bar:32}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.bar.set_style(style.progress_chars("=> "));
+        }
+        bar.say(name.to_owned());
+        bar
+    }
+
+    /// Shows how many bytes are through, of how many.
+    pub fn transferred(&self, bytes: u64, total: Option<u64>) {
+        if let Some(total) = total {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(bytes);
+    }
+
+    /// Changes what the bar says of itself.
+    pub fn say(&self, message: String) {
+        if self.bar.message() != message {
+            self.bar.set_message(message);
+        }
+    }
+
     /// Takes the bar away.
     pub fn clear(&self) {
         self.bar.finish_and_clear();

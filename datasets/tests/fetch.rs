@@ -6,6 +6,8 @@ mod server;
 use legonf_datasets::fetch::{Event, FetchError, Fetched, Item, Options, fetch, partial_path, sha256_of};
 use server::{Server, Step};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -427,4 +429,21 @@ fn stopping_leaves_a_partial_file_that_goes_on() {
     place.holds_only_part(5000);
     assert_eq!(get(&place.item(&url)).unwrap().resumed_from, 5000);
     place.holds(&content);
+}
+
+#[test]
+fn a_server_without_tls_gives_no_secure_connection() {
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/f", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        // Until the client goes away.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let error = get(&place.item(&url)).unwrap_err().to_string();
+    server.join().unwrap();
+    assert!(error.starts_with(&format!("{url}: no secure connection to the server (")), "{error}");
+    assert!(error.ends_with("): fetch the file by hand"), "{error}");
 }

@@ -64,8 +64,8 @@ impl Attempt<'_> {
             ureq::Error::HostNotFound => Trouble::Unreachable("the host is not found".into()),
             ureq::Error::Timeout(_) => Trouble::Transient(STALLED.into()),
             // So rustls reports a certificate that it does not trust.
-            ureq::Error::Io(e) if e.kind() == io::ErrorKind::InvalidData => fatal(distrust(&e)),
-            ureq::Error::Rustls(e) => fatal(distrust(&e)),
+            ureq::Error::Io(e) if e.kind() == io::ErrorKind::InvalidData => fatal(insecure(&e)),
+            ureq::Error::Rustls(e) => fatal(insecure(&e)),
             // The resolver's errors have no kind of their own.
             ureq::Error::Io(e) if e.to_string().contains("lookup address") => {
                 Trouble::Unreachable("the host is not found".into())
@@ -207,8 +207,8 @@ fn io_reason(error: &io::Error) -> String {
     }
 }
 
-fn distrust(error: &dyn std::error::Error) -> String {
-    format!("the server's certificate is not accepted ({error}): fetch the file by hand")
+fn insecure(error: &dyn std::error::Error) -> String {
+    format!("no secure connection to the server ({error}): fetch the file by hand")
 }
 
 #[cfg(test)]
