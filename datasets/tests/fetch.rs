@@ -165,6 +165,18 @@ fn a_file_that_changed_meanwhile_is_fetched_from_the_start() {
 }
 
 #[test]
+fn a_part_of_another_file_is_not_taken() {
+    let (place, mut other) = (Place::new(), content());
+    other.reverse();
+    let steps = [Step::BreakOff(5000), Step::ReplaceUnsaid(other.clone(), "\"v2\""), Step::Serve];
+    let server = Server::start(&content(), Some(TAG), &steps);
+    let url = server.url("f");
+    get(&place.item(&url)).unwrap();
+    place.holds(&other);
+    assert_eq!(server.ranges(), ranges(&[0, 5000, 0]));
+}
+
+#[test]
 fn a_server_without_tags_is_not_resumed_unless_the_checksum_is_known() {
     let content = content();
     let server =

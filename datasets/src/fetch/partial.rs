@@ -193,6 +193,18 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_fails_names_the_file_and_keeps_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("f");
+        let mut partial = Partial::open(&item(&target)).unwrap();
+        partial.append(b"12345").unwrap();
+        partial.file = File::open(&partial.path).unwrap();
+        let error = partial.append(b"67890").unwrap_err().to_string();
+        assert!(error.ends_with("f.partial: Bad file descriptor (os error 9)"), "{error}");
+        assert_eq!((partial.len(), fs::read(&partial.path).unwrap().len()), (5, 5));
+    }
+
+    #[test]
     fn two_downloads_do_not_share_a_partial_file() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("f");

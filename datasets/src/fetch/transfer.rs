@@ -113,6 +113,11 @@ impl Attempt<'_> {
             partial.restart(State::default())?;
             return Err(Trouble::Transient("the server sends another part than asked for".into()));
         }
+        let tags = partial.state().validator.as_ref().zip(validator(response.headers()));
+        if tags.is_some_and(|(before, now)| *before != now) {
+            partial.restart(State::default())?;
+            return Err(Trouble::Transient("the server has another file now".into()));
+        }
         self.check_size(size)?;
         if known.is_none() && size.is_some() {
             partial.set_state(State { size, ..partial.state().clone() })?;

@@ -35,6 +35,8 @@ pub enum Step {
     Redirect(String),
     /// From now on there is another file with another tag.
     Replace(Vec<u8>, &'static str),
+    /// The same, and this time `If-Range` is not heeded.
+    ReplaceUnsaid(Vec<u8>, &'static str),
 }
 
 /// What was asked for.
@@ -91,10 +93,13 @@ impl Server {
 }
 
 fn answer(mut stream: TcpStream, step: &Step, file: &Mutex<File>, seen: &Mutex<Vec<Request>>) {
-    let request = read_request(&mut stream);
+    let mut request = read_request(&mut stream);
     seen.lock().unwrap().push(request.clone());
-    if let Step::Replace(content, tag) = step {
+    if let Step::Replace(content, tag) | Step::ReplaceUnsaid(content, tag) = step {
         *file.lock().unwrap() = File { content: content.clone(), tag: Some(tag) };
+    }
+    if let Step::ReplaceUnsaid(..) = step {
+        request.if_range = None;
     }
     let file = file.lock().unwrap();
     // The client may go away at any time.
@@ -116,7 +121,9 @@ fn answer(mut stream: TcpStream, step: &Step, file: &Mutex<File>, seen: &Mutex<V
         }
         Step::IgnoreRange(sent) => whole(&mut stream, &file, file.content.len(), *sent),
         Step::WrongPart => part(&mut stream, &file, 1, file.content.len()),
-        Step::Serve | Step::Replace(..) => serve(&mut stream, &file, &request, usize::MAX),
+        Step::Serve | Step::Replace(..) | Step::ReplaceUnsaid(..) => {
+            serve(&mut stream, &file, &request, usize::MAX)
+        }
         Step::BreakOff(sent) => serve(&mut stream, &file, &request, *sent),
         Step::Stall(sent) => {
             let served = serve(&mut stream, &file, &request, *sent);
