@@ -4,11 +4,14 @@
 mod server;
 
 use legonf_datasets::fetch::{Event, FetchError, Fetched, Item, Options, fetch, partial_path, sha256_of};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection};
 use server::{Server, Step};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -366,6 +369,10 @@ fn a_file_of_unknown_length_needs_a_size_or_a_checksum() {
     let error = get(&place.item(&url)).unwrap_err();
     assert!(matches!(error, FetchError::UnknownLength { .. }), "{error}");
     assert!(!place.target.exists());
+    let long = Item { size: Some(content.len() as u64 + 1), ..place.item(&url) };
+    let error = get(&long).unwrap_err().to_string();
+    assert!(error.contains("the transfer broke off at 400000 of 400001 bytes; gave up"), "{error}");
+    assert!(!place.target.exists());
     let short = Item { size: Some(content.len() as u64 - 1), ..place.item(&url) };
     assert!(matches!(get(&short).unwrap_err(), FetchError::Size { .. }));
     assert!(!place.target.exists());
@@ -458,4 +465,30 @@ fn a_server_without_tls_gives_no_secure_connection() {
     server.join().unwrap();
     assert!(error.starts_with(&format!("{url}: no secure connection to the server (")), "{error}");
     assert!(error.ends_with("): fetch the file by hand"), "{error}");
+}
+
+#[test]
+fn a_certificate_that_nobody_signed_is_not_trusted() {
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/f", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut tls = ServerConnection::new(self_signed()).unwrap();
+        // The client refuses the handshake.
+        tls.complete_io(&mut stream).unwrap_err();
+    });
+    let error = get(&place.item(&url)).unwrap_err().to_string();
+    server.join().unwrap();
+    let expected = format!("{url}: no secure connection to the server (invalid peer certificate: ");
+    assert!(error.starts_with(&expected), "{error}");
+}
+
+/// A server's configuration with a certificate of its own making.
+fn self_signed() -> Arc<ServerConfig> {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap())
 }
