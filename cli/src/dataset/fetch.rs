@@ -60,28 +60,28 @@ pub fn run(arguments: &Fetch, style: Style) -> Result<(), Failure> {
     let root = arguments.place.root()?;
     let (mut reports, mut by_hand) = (Vec::new(), Vec::new());
     for file in files {
-        match bring(arguments, dataset, file, &root, style) {
-            Ok(Some(report)) => {
+        match bring(arguments, dataset, file, &root, style).map_err(failure)? {
+            Some(report) => {
                 tell(&report, style)?;
                 reports.push(report);
             }
-            Ok(None) => by_hand.push(instruction(dataset, file, &root)),
-            Err(FetchError::Interrupted { .. } | FetchError::Unchecked { .. }) if style.json => {
-                print_json(&reports)?;
-                return Err(Failure::Interrupted(
-                    "the download goes on when the command is run again".into(),
-                ));
-            }
-            Err(error @ (FetchError::Interrupted { .. } | FetchError::Unchecked { .. })) => {
-                return Err(Failure::Interrupted(error.to_string()));
-            }
-            Err(error) => return Err(error.into()),
+            None => by_hand.push(instruction(dataset, file, &root)),
         }
     }
     if style.json {
         print_json(&reports)?;
     }
     if by_hand.is_empty() { Ok(()) } else { Err(Failure::Fault(by_hand.join("; "))) }
+}
+
+/// An interrupt is not a fault.
+pub fn failure(error: FetchError) -> Failure {
+    match error {
+        FetchError::Interrupted { .. } | FetchError::Unchecked { .. } => {
+            Failure::Interrupted(error.to_string())
+        }
+        error => error.into(),
+    }
 }
 
 fn nothing_chosen(dataset: &Dataset) -> Failure {

@@ -1,12 +1,12 @@
 //! `legonf dataset verify`: compares what is in the folder of data sets with the catalogue.
 
+use super::fetch::failure;
 use super::place::Place;
 use crate::failure::{Failure, print, print_json};
 use crate::progress::Bar;
 use crate::{Style, interrupt};
 use clap::Args;
 use legonf_datasets::catalogue::{Catalogue, Dataset, Finding, Status, inspect};
-use legonf_datasets::fetch::FetchError;
 use serde::Serialize;
 use std::path::Path;
 
@@ -59,10 +59,7 @@ fn look(dataset: &Dataset, root: &Path, rows: &mut Vec<Row>, style: Style) -> Re
         let stop = interrupt::install();
         let found = inspect(dataset, file, root, stop, &mut |done, of| bar.transferred(done, Some(of)));
         bar.clear();
-        let finding = match found {
-            Err(error @ FetchError::Unchecked { .. }) => return Err(Failure::Interrupted(error.to_string())),
-            found => found?,
-        };
+        let finding = found.map_err(failure)?;
         rows.push(Row { dataset: dataset.name.clone(), file: file.name.clone(), finding });
     }
     Ok(())
