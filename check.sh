@@ -5,26 +5,33 @@ cd "$(dirname "$0")"
 
 usage() {
     cat <<'END'
-usage: ./check.sh [--fast | --long] [--perf] [--install]
+usage: ./check.sh [--fast | --long] [--perf] [--fuzz SECONDS] [--install]
 
   --fast      leave the tests out
   --long      run the long tests too
   --perf      compare the hot paths' instructions a packet with the baseline (valgrind)
-  --install   install cargo-deny if it is not there (takes minutes)
+  --fuzz N    run every fuzz target for N seconds too
+  --install   install cargo-deny and cargo-fuzz if they are not there (takes minutes)
   --help      show this
 END
 }
 
-fast=false long=false perf=false install=false
-for argument in "$@"; do
-    case "$argument" in
+fast=false long=false perf=false install=false fuzz=0
+while [ "$#" -gt 0 ]; do
+    case "$1" in
         --fast) fast=true ;;
         --long) long=true ;;
         --perf) perf=true ;;
+        --fuzz)
+            fuzz=${2:-}
+            case "$fuzz" in '' | 0* | *[!0-9]*) usage >&2 && exit 2 ;; esac
+            shift
+            ;;
         --install) install=true ;;
         --help | -h) usage && exit ;;
         *) usage >&2 && exit 2 ;;
     esac
+    shift
 done
 
 . ./setup.sh
@@ -63,5 +70,11 @@ elif ! $fast; then
 fi
 if $perf; then
     step experiments/perf/guard.sh
+fi
+if [ "$fuzz" -gt 0 ]; then
+    if $install && ! cargo fuzz --version >/dev/null 2>&1; then
+        step cargo install --locked cargo-fuzz
+    fi
+    step fuzz/run.sh "$fuzz"
 fi
 printf '\nall checks passed\n'

@@ -101,6 +101,21 @@ impl Labels {
         }
     }
 
+    /// Labels from any stream of bytes; `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn from_reader(
+        name: impl Into<String>,
+        bytes: Box<dyn std::io::Read + Send>,
+    ) -> Result<Self, LabelError> {
+        let name = name.into();
+        match Input::new(bytes, None) {
+            Ok(input) => Self::new(name, input),
+            Err(kind) => Err(file_error(&name, kind)),
+        }
+    }
+
     fn new(file: String, mut input: Input) -> Result<Self, LabelError> {
         match input.window(1) {
             Err(kind) => Err(file_error(&file, kind)),

@@ -1,0 +1,196 @@
+//! What each fuzz target does with its bytes: it reads them, and checks what must hold whatever they are.
+//!
+//! A panic is a find. So is a run without an end, and memory beyond libFuzzer's limit.
+#![forbid(unsafe_code)]
+
+pub mod seeds;
+
+use legonf_core::{
+    BATCH, Batch, Column, Columns, Feature, LinkType, Packets, Schema, Source, Timestamp, Unit,
+};
+use legonf_io::labels::Labels;
+use legonf_io::source::{any_from_reader, from_reader};
+use legonf_io::{SourceError, SourceOptions};
+use legonf_models::kitnet::KitNet;
+use legonf_models::{Bundle, Foreign, Model};
+use legonf_runtime::GraphSpec;
+use std::io::{Cursor, Read};
+
+/// Link types by the first byte of an input of [`parse`].
+pub const LINKS: [LinkType; 5] =
+    [LinkType::Ethernet, LinkType::RawIp, LinkType::Null, LinkType::LinuxSll, LinkType::LinuxSll2];
+
+/// Parses one packet, whose first byte names the link type: what it finds lies within the packet, and a packet that
+/// is cut shorter never has an identity that the longer one has not.
+pub fn parse(data: &[u8]) {
+    let Some((link, packet)) = data.split_first() else { return };
+    let link = LINKS[usize::from(*link) % LINKS.len()];
+    let whole = headers(link, packet);
+    assert_eq!((whole.seq, whole.wire_len), (7, 1500));
+    let cut = headers(link, &packet[..packet.len() / 2]);
+    if let Some(link) = cut.link {
+        assert_eq!(whole.link.map(|whole| whole.src), Some(link.src));
+    }
+}
+
+fn headers(link: LinkType, bytes: &[u8]) -> legonf_core::Headers {
+    let mut packets = Packets::default();
+    packets.push(7, Timestamp::new(1, 2), 1500, link, bytes);
+    legonf_wire::parse(packets.record(0), bytes)
+}
+
+/// Reads a capture in the classic format: the fixed magic number, then the input.
+pub fn pcap(data: &[u8]) {
+    for magic in [[0xd4, 0xc3, 0xb2, 0xa1], [0xa1, 0xb2, 0x3c, 0x4d]] {
+        capture(&[&magic[..], data.get(4..).unwrap_or_default()].concat());
+    }
+}
+
+/// Reads a capture in the block format.
+pub fn pcapng(data: &[u8]) {
+    capture(&[&[0x0a, 0x0d, 0x0d, 0x0a][..], data.get(4..).unwrap_or_default()].concat());
+}
+
+/// Reads Kitsune's table of headers.
+pub fn tsv(data: &[u8]) {
+    capture(data);
+    capture(&[&b"1.5\t60\t"[..], data].concat());
+}
+
+/// Reads compressed captures: the input as it is, and packed and cut by gzip and zstd.
+pub fn compressed(data: &[u8]) {
+    capture(data);
+    let Some((&cut, data)) = data.split_first() else { return };
+    let mut gzip = Vec::new();
+    let packed = flate2::read::GzEncoder::new(data, flate2::Compression::fast()).read_to_end(&mut gzip);
+    packed.expect("memory can be read");
+    let zstd = zstd::encode_all(data, 1).expect("memory can be read");
+    for mut packed in [gzip, zstd] {
+        packed.truncate(packed.len() - usize::from(cut).min(packed.len()));
+        capture(&packed);
+    }
+}
+
+fn capture(data: &[u8]) {
+    if let Ok(source) = from_reader("x", reader(data), None, &SourceOptions::default()) {
+        drain(source);
+    }
+}
+
+/// The names of the features in the tables of [`features`].
+pub const FEATURES: [&str; 9] = [
+    "MI_L5_weight",
+    "MI_L5_mean",
+    "MI_L5_var",
+    "H_L5_weight",
+    "H_L5_mean",
+    "H_L5_var",
+    "HH_L5_std",
+    "HH_L5_cov",
+    "HH_L5_pcc",
+];
+
+/// A schema of few features, so that short inputs reach far.
+pub fn schema() -> Schema {
+    let feature = |name: &str| Feature {
+        name: name.into(),
+        group: "MI".into(),
+        statistic: "mean".into(),
+        unit: Unit::Bytes,
+        decay: Some(5.0),
+    };
+    Schema { name: "kitsune-115".into(), features: FEATURES.map(feature).into() }
+}
+
+/// Reads a table of features: every value that is delivered is finite.
+pub fn features(data: &[u8]) {
+    if let Ok((_, source)) = any_from_reader("x", reader(data), None, &SourceOptions::default(), &schema()) {
+        drain(source);
+    }
+}
+
+fn reader(data: &[u8]) -> Box<dyn Read + Send> {
+    Box::new(Cursor::new(data.to_vec()))
+}
+
+/// Reads a source to its end: numbers without a gap, full batches, one fault that counts what came before it.
+fn drain(mut source: Box<dyn Source>) {
+    let (mut batch, mut seq) = (Batch::default(), 0);
+    loop {
+        batch.clear();
+        let filled = source.fill(&mut batch);
+        assert!(batch.len() <= BATCH);
+        check(&batch, seq);
+        seq += batch.len() as u64;
+        match filled {
+            Ok(()) if batch.is_empty() => break,
+            Ok(()) => {}
+            Err(fault) => {
+                let error: &SourceError = fault.get_ref().downcast_ref().expect("sources have one error");
+                assert!(batch.is_empty() && error.packets_delivered() == seq, "{error}");
+                assert_eq!(error.to_string().lines().count(), 1, "{error}");
+            }
+        }
+    }
+}
+
+fn check(batch: &Batch, seq: u64) {
+    for (expected, (record, bytes)) in (seq..).zip(batch.packets.iter()) {
+        assert_eq!(record.seq, expected);
+        legonf_wire::parse(record, bytes);
+    }
+    for (expected, headers) in (seq..).zip(&batch.headers) {
+        assert_eq!(headers.seq, expected);
+    }
+    assert!(batch.features.is_empty() || batch.features.len() == batch.headers.len());
+    assert!(batch.features.as_slice().iter().all(|value| value.is_finite()));
+}
+
+/// Reads a label file to its end: it is as long as what it delivered.
+pub fn labels(data: &[u8]) {
+    let Ok(mut labels) = Labels::from_reader("x", reader(data)) else { return };
+    while let Ok(Some(_)) = labels.next_label() {}
+    let read = labels.labels_read();
+    if let Err(error) = labels.finish(read) {
+        assert_eq!(error.to_string().lines().count(), 1, "{error}");
+    }
+}
+
+/// Reads a graph file: what is a graph reads back from its own text, and either its bricks can be made or the error
+/// is one line.
+pub fn graph(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let spec = match GraphSpec::from_toml(text) {
+        Ok(spec) => spec,
+        Err(error) => return assert_eq!(error.to_string().lines().count(), 1, "{error}"),
+    };
+    // A NaN in a configuration is not equal to itself.
+    let again = GraphSpec::from_toml(&spec.to_toml()).expect("what was written is read");
+    assert!(again == spec || text.to_ascii_lowercase().contains("nan"), "{text}");
+    let context = legonf_catalog::Context::default();
+    let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
+    let assembled = legonf_runtime::Graph::assemble(&spec, given, wanted, |brick| {
+        legonf_catalog::build(&brick.kind, &brick.config, &context)
+    });
+    if let Err(error) = assembled {
+        assert_eq!(error.to_string().lines().count(), 1, "{error}");
+    }
+}
+
+/// Reads a model: as a bundle (which is then written and read to the same), as another maker's ONNX file, and as
+/// a JSON export.
+pub fn model(data: &[u8]) {
+    match Bundle::from_bytes(data, "x") {
+        Ok(bundle) => {
+            let bytes = bundle.to_bytes().expect("what was read is valid");
+            assert!(Bundle::from_bytes(&bytes, "x").expect("what was written is read") == bundle);
+        }
+        Err(error) => assert_eq!(error.to_string().lines().count(), 1, "{error}"),
+    }
+    if let Ok(foreign) = Foreign::new(data.to_vec(), None) {
+        let _ = Model::Foreign(foreign).features();
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = KitNet::from_reference_json(text);
+    }
+}

@@ -1,0 +1,162 @@
+//! Inputs to begin with, made of the examples of the repository.
+
+use crate::{FEATURES, LINKS, schema};
+use legonf_core::{Batch, LinkType, Source};
+use legonf_models::kitnet::{TrainConfig, Trainer};
+use legonf_models::{Bundle, Model, Provenance};
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+/// The folder that seeds go to, if they are wanted.
+const WANTED: &str = "LEGONF_SEEDS";
+
+/// Writes the seeds of a target into the folder that `LEGONF_SEEDS` names; does nothing where it names none.
+///
+/// # Panics
+/// If the examples cannot be read or the folder not be written.
+pub fn write(target: &str) {
+    let Some(folder) = std::env::var_os(WANTED) else { return };
+    for (index, seed) in of(target).into_iter().enumerate() {
+        fs::write(Path::new(&folder).join(format!("seed-{index}")), seed).expect("the folder is there");
+    }
+}
+
+fn of(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "parse" => packets(),
+        "pcap" => vec![pcap([0xd4, 0xc3, 0xb2, 0xa1]), pcap([0x4d, 0x3c, 0xb2, 0xa1])],
+        "pcapng" => vec![capture()],
+        "tsv" => vec![lines("synth-mini.pcap.tsv", 0, 8), lines("synth-mini.pcap.tsv", 40, 4)],
+        "features" => vec![csv(true), csv(false), npy()],
+        "compressed" => vec![pcap([0xd4, 0xc3, 0xb2, 0xa1]), gzip(&capture()), zstd(&capture())],
+        "labels" => vec![lines("labels.csv", 0, 8), b"0\n1\n".to_vec(), b"x\nBenign\nMalicious\n".to_vec()],
+        "graph" => vec![GRAPH.into(), GRAPH.replace("reference", "fast").into()],
+        "model" => vec![model(), example("kitsune-py-100.model.json")],
+        _ => Vec::new(),
+    }
+}
+
+const GRAPH: &str = "name = \"kitsune\"\n\n[[brick]]\nid = \"batching\"\nkind = \"packet-batching\"\nnext = \"extractor\"\n\n\
+    [[brick]]\nid = \"extractor\"\nkind = \"feature-quantization\"\n\n\
+    [brick.config]\nschema = \"kitsune-115\"\narithmetic = \"reference\"\n";
+
+fn example(name: &str) -> Vec<u8> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/synth-mini"));
+    fs::read(folder.join(name)).expect("the examples are there")
+}
+
+fn lines(name: &str, skip: usize, take: usize) -> Vec<u8> {
+    let text = example(name);
+    text.split_inclusive(|b| *b == b'\n').skip(skip).take(take).flatten().copied().collect()
+}
+
+/// The first packets of the example.
+fn first() -> Batch {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/synth-mini/synth-mini.pcap.gz"));
+    let mut batch = Batch::default();
+    let mut source: Box<dyn Source> = legonf_io::open(path).expect("the example is a capture");
+    source.fill(&mut batch).expect("the example is whole");
+    batch
+}
+
+/// One packet of each length, on every link type.
+fn packets() -> Vec<Vec<u8>> {
+    let batch = first();
+    let mut seen = Vec::new();
+    let mut all = Vec::new();
+    for (_, frame) in batch.packets.iter() {
+        if seen.contains(&frame.len()) || frame.len() > 400 {
+            continue;
+        }
+        seen.push(frame.len());
+        all.extend((0_u8..).zip(LINKS).map(|(number, link)| [&[number][..], &on(link, frame)].concat()));
+    }
+    all
+}
+
+/// An Ethernet frame on another link type.
+fn on(link: LinkType, frame: &[u8]) -> Vec<u8> {
+    let (ethertype, packet) = (&frame[12..14], &frame[14..]);
+    let family = if ethertype == [0x86, 0xdd] { 30 } else { 2 };
+    match link {
+        LinkType::Ethernet => frame.to_vec(),
+        LinkType::RawIp => packet.to_vec(),
+        LinkType::Null => [&[family, 0, 0, 0], packet].concat(),
+        LinkType::LinuxSll => [&[0, 4, 0, 1, 0, 6, 2, 0, 0, 0, 0, 7, 0, 0][..], ethertype, packet].concat(),
+        LinkType::LinuxSll2 => {
+            [ethertype, &[0, 0, 0, 0, 0, 3, 0, 1, 4, 6, 2, 0, 0, 0, 0, 7, 0, 0], packet].concat()
+        }
+    }
+}
+
+/// A little-endian capture in the classic format.
+fn pcap(magic: [u8; 4]) -> Vec<u8> {
+    let head = [&magic[..], &[2, 0, 4, 0], &[0; 8], &[0, 0, 4, 0], &[1, 0, 0, 0]].concat();
+    first().packets.iter().take(6).fold(head, |mut file, (record, bytes)| {
+        let (captured, original) = (record.captured_len().to_le_bytes(), record.wire_len.to_le_bytes());
+        file.extend([[1, 0, 0, 0], [2, 0, 0, 0], captured, original].concat());
+        file.extend(bytes);
+        file
+    })
+}
+
+/// The begin of the example, which is pcapng.
+fn capture() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let file = example("synth-mini.pcap.gz");
+    flate2::read::MultiGzDecoder::new(&file[..]).take(2000).read_to_end(&mut bytes).expect("a gzip file");
+    bytes
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    let mut encoder = flate2::read::GzEncoder::new(bytes, flate2::Compression::fast());
+    encoder.read_to_end(&mut packed).expect("memory can be read");
+    packed
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).expect("memory can be read")
+}
+
+fn rows(count: u32) -> Vec<[f64; FEATURES.len()]> {
+    let cell = |row: u32, column: usize| f64::from(row % 4) * 1.5 - (column * row as usize) as f64 / 7.0;
+    (0..count).map(|row| std::array::from_fn(|column| cell(row, column))).collect()
+}
+
+fn csv(names: bool) -> Vec<u8> {
+    let head = if names { FEATURES.join(",") + "\n" } else { String::new() };
+    let line = |row: [f64; FEATURES.len()]| row.map(|value| value.to_string()).join(",") + "\n";
+    rows(4).into_iter().fold(head, |text, row| text + &line(row)).into()
+}
+
+fn npy() -> Vec<u8> {
+    let shape = "{'descr': '<f8', 'fortran_order': False, 'shape': (4, 9), }";
+    let head = [b"\x93NUMPY\x01\x00v\x00", format!("{shape:<117}\n").as_bytes()].concat();
+    rows(4).into_iter().flatten().fold(head, |mut file, value| {
+        file.extend(value.to_le_bytes());
+        file
+    })
+}
+
+/// A network of few features, trained on a few rows.
+fn model() -> Vec<u8> {
+    let config = TrainConfig {
+        features: FEATURES.len(),
+        feature_mapping_packets: 2,
+        training_packets: 2,
+        max_autoencoder_size: 4,
+        ..TrainConfig::default()
+    };
+    let mut trainer = Trainer::new(config.clone()).expect("the configuration is valid");
+    for row in rows(20) {
+        trainer.train(&row);
+    }
+    let network = trainer.finish().expect("twenty rows are enough").into();
+    let model = Model::KitNet { network, training: config };
+    let provenance = Provenance { legonf: "0".into(), rows: 5, ..Provenance::default() };
+    let bundle =
+        Bundle { model, schema: schema(), arithmetic: "reference".into(), calibration: None, provenance };
+    bundle.to_bytes().expect("the bundle is valid")
+}
