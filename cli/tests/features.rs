@@ -3,9 +3,10 @@
 
 mod common;
 
-use common::{contents, example, fail, succeed, text, trained};
-use ndarray::Array2;
-use std::fs;
+use common::{contents, example, fail, shared, succeed, text, trained};
+use ndarray::{Array1, Array2};
+use ndarray_npy::NpzReader;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -231,4 +232,32 @@ fn a_graph_that_wants_packets_is_refused() {
     let graph = bench.file("graph.toml", succeed(["graph", "show", "--toml"]));
     let line = fail(["replay", &bench.exported("f.npy"), "--model", &model, "--graph", &graph]);
     assert!(line.contains("packet-batching") && line.contains("packets"), "{line}");
+}
+
+/// 907 rows as the authors published them, without names.
+#[test]
+fn the_published_rows_score_as_the_packets() {
+    let Some(capture) = shared("data/kitsune-mirai/mirai-first20000.pcap") else { return };
+    let Some(vectors) = shared("golden/official-115/features-rmse.npz") else { return };
+    let bench = Bench::new();
+    let mut npz = NpzReader::new(File::open(vectors).unwrap()).unwrap();
+    let (index, rows): (Array1<i64>, Array2<f64>) =
+        (npz.by_name("official_index").unwrap(), npz.by_name("official").unwrap());
+    let line =
+        |row: ndarray::ArrayView1<'_, f64>| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
+    let table = rows.rows().into_iter().map(|row| line(row) + "\n").collect::<String>();
+    let published = bench.file("Mirai_dataset.csv", table);
+    let model = bench.path("model.onnx");
+    let options = ["--feature-mapping-packets", "2000", "--training-packets", "10000"];
+    succeed(["train", "kitsune", &text(&capture), "-o", &text(&model)].iter().chain(&options));
+    let scores = |input: &str, out: &str| {
+        succeed(["replay", input, "--model", &text(&model), "--out", &text(bench.path(out))]);
+        common::scores(&bench.path(out).join("scores.csv"))
+    };
+    let (theirs, ours) = (scores(&published, "published"), scores(&text(&capture), "packets"));
+    assert_eq!(theirs.len(), 907);
+    for (score, packet) in theirs.iter().zip(&index) {
+        let reference = ours[*packet as usize];
+        assert!((score - reference).abs() <= 1e-8 * reference, "packet {packet}: {score} is not {reference}");
+    }
 }
