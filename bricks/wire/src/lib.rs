@@ -7,7 +7,7 @@
 //!
 //! What counts as readable follows tshark 4.0, whose field extraction the published Kitsune relies on: a
 //! field is there if its own bytes were captured and lie within the lengths that the headers before it
-//! state. The differences are deliberate:
+//! state. The differences are deliberate (`tests/tshark-differences.tsv` counts them on real captures):
 //!
 //! - Fragments are not reassembled. The first fragment has ports, a later one has none; tshark gives the ports
 //!   to the fragment that completes the datagram.
