@@ -1,5 +1,6 @@
 //! Recognizes what a file is by its first bytes.
 
+use super::features::recognize;
 use super::order::Order;
 use crate::error::SourceErrorKind;
 
@@ -100,6 +101,7 @@ fn foreign(head: &[u8]) -> &'static str {
     }
     let begin = head.trim_ascii_start();
     match begin.first() {
+        Some(_) if recognize(head).is_some() => "a table of features",
         Some(_) if is_json(begin) && is_text(head) => "a JSON file",
         Some(_) if is_text(head) => "a text file",
         None => "a text file",
@@ -168,6 +170,7 @@ mod tests {
             (b"\x08\x08\x12\x07pytorch", "an ONNX model"),
             ("na\u{ef}ve words\n".as_bytes(), "a text file"),
             (b"time,len\n1.0,60\n", "a text file"),
+            (b"1,60,0,1,60,0,1,60,0\n", "a table of features"),
             (b"\tindented\n", "a text file"),
             (b"[workspace]\n", "a text file"),
             (b"[\n {}]\n", "a JSON file"),
