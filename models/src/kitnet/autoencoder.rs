@@ -14,9 +14,10 @@ pub struct Defect {
 }
 
 impl Defect {
-    /// A defect of the part `key`.
+    /// A defect of the part `key`. Control characters, which come from a damaged file, are written as escapes, so that
+    /// the message is one line.
     pub fn new(key: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { key: key.into(), reason: reason.into() }
+        Self { key: printable(key.into()), reason: printable(reason.into()) }
     }
 
     /// The same defect of a part within `outer`.
@@ -24,6 +25,14 @@ impl Defect {
     pub fn within(self, outer: &str) -> Self {
         Self { key: format!("{outer}.{}", self.key), ..self }
     }
+}
+
+fn printable(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
 }
 
 /// An autoencoder: `z = σ(σ(x̂W + b)Wᵀ + c)` over inputs normalised by the extremes seen in training.
