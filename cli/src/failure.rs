@@ -26,16 +26,22 @@ impl Failure {
     pub fn report(&self) -> ExitCode {
         match self {
             Self::Fault(message) => {
-                eprintln!("legonf: {message}");
+                eprintln!("legonf: {}", printable(message));
                 ExitCode::from(1)
             }
             Self::Interrupted(message) => {
-                eprintln!("legonf: interrupted: {message}");
+                eprintln!("legonf: interrupted: {}", printable(message));
                 ExitCode::from(130)
             }
             Self::ClosedPipe => ExitCode::from(141),
         }
     }
+}
+
+/// A message as one line: control characters, which come from a file's content or its name, as escapes.
+fn printable(message: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    message.chars().map(escaped).collect()
 }
 
 /// Any error is a fault, but a closed pipe is what it is.

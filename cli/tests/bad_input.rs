@@ -115,6 +115,10 @@ fn graphs_that_do_not_fit_name_the_brick() {
         (good.replace("next = \"mapping\"", "next = \"autoencoder\""), "both lead to `autoencoder`"),
         (good.replace("packet-batching", "packet-batch"), "not in the catalogue"),
         (good.replace("next = \"extractor\"", "next = \"nowhere\""), "\"nowhere\" names no brick"),
+        (
+            good.replace("packet-batching", "line\\nbreak\\u001b[31m"),
+            "kind = \"line\\nbreak\\u{1b}[31m\" is not",
+        ),
         (good.replace("arithmetic =", "arithmetics ="), "unknown field `arithmetics`"),
         ("name = 3".into(), "line 1"),
     ] {

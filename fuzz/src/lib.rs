@@ -156,8 +156,7 @@ pub fn labels(data: &[u8]) {
     }
 }
 
-/// Reads a graph file: what is a graph reads back from its own text, and either its bricks can be made or the error
-/// is one line.
+/// Reads a graph file: what is a graph reads back from its own text, and its bricks can be made or not.
 pub fn graph(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let spec = match GraphSpec::from_toml(text) {
@@ -169,12 +168,9 @@ pub fn graph(data: &[u8]) {
     assert!(again == spec || text.to_ascii_lowercase().contains("nan"), "{text}");
     let context = legonf_catalog::Context::default();
     let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
-    let assembled = legonf_runtime::Graph::assemble(&spec, given, wanted, |brick| {
+    let _ = legonf_runtime::Graph::assemble(&spec, given, wanted, |brick| {
         legonf_catalog::build(&brick.kind, &brick.config, &context)
     });
-    if let Err(error) = assembled {
-        assert_eq!(error.to_string().lines().count(), 1, "{error}");
-    }
 }
 
 /// Reads a model: as a bundle (which is then written and read to the same), as another maker's ONNX file, and as
