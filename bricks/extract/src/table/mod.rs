@@ -123,6 +123,36 @@ impl<R: Record> Table<R> {
         }
     }
 
+    /// Asks for the slot that bounds a coming [`locate`](Self::locate).
+    #[inline(always)]
+    pub(crate) fn prefetch_slot(&self, slot: usize) {
+        if self.slab.len() >= PREFETCH_FROM {
+            self.ranks.prefetch(slot);
+        }
+    }
+
+    /// Asks for what tells which record a full slot gives up.
+    #[inline(always)]
+    pub(crate) fn prefetch_first(&self, slot: usize) {
+        self.ranks.prefetch_first(slot);
+    }
+
+    /// Asks for the record that a full slot most likely gives up.
+    #[inline(always)]
+    pub(crate) fn prefetch_victim(&self, slot: usize) {
+        if let Some(number) = self.ranks.first(slot) {
+            self.slab.get(number).inspect(|record| prefetch(*record));
+        }
+    }
+
+    /// Asks for that record's part in the index.
+    #[inline(always)]
+    pub(crate) fn prefetch_victim_index(&self, slot: usize) {
+        if let Some(record) = self.ranks.first(slot).and_then(|number| self.slab.get(number)) {
+            prefetch(self.index.first(R::hash(record.key(), &self.hasher)));
+        }
+    }
+
     /// Record `number`.
     #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> &mut R {
