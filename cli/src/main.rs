@@ -5,6 +5,7 @@
 mod bench;
 mod calibrate;
 mod dataset;
+mod experiment;
 mod failure;
 mod features;
 mod graph;
@@ -69,6 +70,9 @@ enum Command {
     /// Make labelled captures, and bring public ones.
     #[command(subcommand)]
     Dataset(dataset::Command),
+    /// Run measurements that take their traffic from the generator: a spoofed flood, an hour of packets.
+    #[command(subcommand)]
+    Experiment(experiment::Command),
     /// Show, check and explain models.
     #[command(subcommand)]
     Model(model::Command),
@@ -105,6 +109,7 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Bench(command) => bench::run(&command, style),
         Command::Graph(command) => graph::run(&command, style),
         Command::Dataset(command) => dataset::run(&command, style),
+        Command::Experiment(command) => experiment::run(&command, style),
         Command::Model(command) => model::run(&command, style),
     }
 }

@@ -94,6 +94,11 @@ impl Generator {
         }
     }
 
+    /// What is generated.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Packets generated so far.
     pub fn position(&self) -> u64 {
         self.seq

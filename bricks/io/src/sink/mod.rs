@@ -23,6 +23,6 @@ pub use eve::{Eve, RunStats, StatsHandle};
 pub use file::OutputFile;
 pub use matrix::Matrix;
 pub use packet_file::PacketFile;
-pub use plot::ScorePlot;
+pub use plot::{ScorePlot, SeriesPlot};
 pub use scores_csv::ScoresCsv;
 pub use scores_parquet::ScoresParquet;

@@ -5,5 +5,7 @@ mod bins;
 mod font;
 mod picture;
 mod scores;
+mod series;
 
 pub use scores::ScorePlot;
+pub use series::SeriesPlot;

@@ -1,0 +1,356 @@
+//! `legonf experiment`: measurements on generated traffic.
+
+mod detector;
+mod load;
+
+use crate::failure::{Failure, print, print_json};
+use crate::progress::Bar;
+use crate::{Style, interrupt};
+use clap::{Args, Subcommand};
+use detector::{Detector, Lesson};
+use legonf_datasets::generate::{Attack, Config};
+use legonf_extract::{Arithmetic, Limits};
+use legonf_io::sink::{OutputFile, SeriesPlot};
+use load::{Outcome, Sample, Share, Traffic};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// The subcommands of `legonf experiment`.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Flood the extractor from spoofed sources, each packet from another one, while a scan goes on: memory against
+    /// its bound, throughput against that without the flood, what was evicted, and whether the scan is still found.
+    Flood(Flood),
+    /// Run an hour's worth of packets with a scan in them: memory should be flat.
+    Soak(Soak),
+}
+
+/// What both experiments take.
+#[derive(Args)]
+struct Common {
+    /// Feature schema: kitsune-115, kitsune-115-clean or kitsune-py-100.
+    #[arg(long, default_value = "kitsune-115")]
+    schema: String,
+    /// `reference` or `fast`.
+    #[arg(long, default_value = "fast")]
+    arithmetic: Arithmetic,
+    /// Source streams in each of 4,096 slots, for each table keyed by a source address.
+    #[arg(long, default_value_t = Limits::default().sources_per_slot, value_name = "N")]
+    sources_per_slot: u32,
+    /// Pairs of hosts in each slot.
+    #[arg(long, default_value_t = Limits::default().channels_per_slot, value_name = "N")]
+    channels_per_slot: u32,
+    /// Pairs of sockets in each slot.
+    #[arg(long, default_value_t = Limits::default().sockets_per_slot, value_name = "N")]
+    sockets_per_slot: u32,
+    /// Benign packets before training, 1,000 a second: the slowest statistics forget half in 100 seconds.
+    #[arg(long, default_value_t = 600_000, value_name = "N")]
+    settling_packets: u64,
+    /// Packets that train the ensemble.
+    #[arg(long, default_value_t = 50_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    training_packets: u64,
+    /// Packets a second of a telnet scan that goes on all the time.
+    #[arg(long, default_value_t = 100.0, value_name = "PPS")]
+    scan_rate: f64,
+    /// Seed of the traffic.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// A folder for report.json, memory.svg and throughput.svg.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Arguments of `legonf experiment flood`.
+#[derive(Args)]
+pub struct Flood {
+    /// Packets of the flood, and so its distinct sources.
+    #[arg(long, default_value_t = 100_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    packets: u32,
+    /// Packets of the flood a second.
+    #[arg(long, default_value_t = 100_000.0, value_name = "PPS")]
+    rate: f64,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `legonf experiment soak`.
+#[derive(Args)]
+pub struct Soak {
+    /// Seconds of packet time after the warm-up.
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    seconds: u64,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Serialize)]
+struct FloodReport<'a> {
+    schema: &'a str,
+    arithmetic: String,
+    limits: Limits,
+    threshold: f64,
+    false_positive_bound: f64,
+    distinct_sources: u64,
+    without_flood: Outcome,
+    with_flood: Outcome,
+    /// Throughput without the flood divided by that with it.
+    slowdown: f64,
+}
+
+#[derive(Serialize)]
+struct SoakReport<'a> {
+    schema: &'a str,
+    arithmetic: String,
+    limits: Limits,
+    threshold: f64,
+    false_positive_bound: f64,
+    seconds: u64,
+    run: Outcome,
+    /// Growth of the process from a tenth of the run to its end, in bytes.
+    resident_growth: Option<i64>,
+    /// The same of the extractor's state.
+    state_growth: i64,
+}
+
+/// Benign packets a second.
+const RATE: f64 = 1000.0;
+const MIB: f64 = 1024.0 * 1024.0;
+
+pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
+    match command {
+        Command::Flood(arguments) => flood(arguments, style),
+        Command::Soak(arguments) => soak(arguments, style),
+    }
+}
+
+impl Common {
+    fn limits(&self) -> Limits {
+        let (sources, channels, sockets) =
+            (self.sources_per_slot, self.channels_per_slot, self.sockets_per_slot);
+        Limits {
+            sources_per_slot: sources,
+            channels_per_slot: channels,
+            sockets_per_slot: sockets,
+            ..Limits::default()
+        }
+    }
+
+    fn lesson(&self) -> Lesson {
+        Lesson {
+            settling: self.settling_packets,
+            feature_mapping: 5000,
+            training: self.training_packets,
+            calibration: 20_000,
+        }
+    }
+
+    /// Second at which the attacks begin: a little after the last packet to learn from, since gaps are random.
+    fn start(&self) -> f64 {
+        self.lesson().packets() as f64 / RATE * 1.05
+    }
+
+    /// Traffic with a scan after the warm-up and `seconds` more of it.
+    fn scanned(&self, seconds: f64) -> Config {
+        let start = self.start();
+        let packets = (start + seconds) * RATE + seconds * self.scan_rate;
+        let scan = Some(Attack { start, rate: self.scan_rate });
+        Config { seed: self.seed, packets: packets as u64, rate: RATE, scan, ..Config::default() }
+    }
+
+    fn traffic(&self, config: Config) -> Result<Traffic, Failure> {
+        let (schema, arithmetic, limits) = (self.schema.clone(), self.arithmetic, self.limits());
+        Traffic::new(config, &legonf_extract::Config { schema, arithmetic, limits })
+    }
+
+    fn detector(&self) -> Result<Detector, Failure> {
+        let config = Config { packets: self.lesson().packets(), ..self.scanned(0.0) };
+        Detector::train(&mut self.traffic(Config { scan: None, ..config })?, self.lesson())
+    }
+
+    fn measure(
+        &self,
+        name: &'static str,
+        config: Config,
+        detector: &mut Detector,
+        style: Style,
+    ) -> Result<Outcome, Failure> {
+        let bar = Bar::new(name, Some(config.packets), style.quiet);
+        let outcome =
+            load::run(self.traffic(config)?, self.lesson().packets(), detector, &bar, interrupt::install())?;
+        bar.clear();
+        if outcome.state_bytes > outcome.state_bytes_bound {
+            let (now, most) = (outcome.state_bytes, outcome.state_bytes_bound);
+            return Err(Failure::fault(format!("the state takes {now} bytes, above its bound of {most}")));
+        }
+        Ok(outcome)
+    }
+
+    fn write(&self, report: &impl Serialize, memory: SeriesPlot, rates: SeriesPlot) -> Result<(), Failure> {
+        let Some(folder) = &self.out else { return Ok(()) };
+        std::fs::create_dir_all(folder).map_err(|e| Failure::fault(format!("{}: {e}", folder.display())))?;
+        let mut file = OutputFile::create(&folder.join("report.json"))?;
+        file.put(format!("{}\n", serde_json::to_string_pretty(report)?).as_bytes())?;
+        file.finish()?;
+        memory.write_svg(&folder.join("memory.svg"))?;
+        Ok(rates.write_svg(&folder.join("throughput.svg"))?)
+    }
+}
+
+fn flood(arguments: &Flood, style: Style) -> Result<(), Failure> {
+    let common = &arguments.common;
+    let mut detector = common.detector()?;
+    let seconds = f64::from(arguments.packets) / arguments.rate;
+    let quiet = common.scanned(600.0);
+    let without_flood = common.measure("without the flood", quiet, &mut detector, style)?;
+    let scanned = common.scanned(seconds);
+    let with_flood = Config {
+        // A little more, since gaps are random: every source comes at least once.
+        packets: scanned.packets + u64::from(arguments.packets) * 1001 / 1000 + 1000,
+        flood: Some(Attack { start: common.start(), rate: arguments.rate }),
+        spoofed_sources: arguments.packets,
+        ..scanned
+    };
+    let with_flood = common.measure("with the flood", with_flood, &mut detector, style)?;
+    let calibration = detector.calibration();
+    let report = FloodReport {
+        schema: &common.schema,
+        arithmetic: common.arithmetic.to_string(),
+        limits: common.limits(),
+        threshold: calibration.threshold,
+        false_positive_bound: calibration.false_positive_bound,
+        distinct_sources: with_flood.flood.packets.min(arguments.packets.into()),
+        slowdown: without_flood.packets_per_second / with_flood.packets_per_second,
+        without_flood,
+        with_flood,
+    };
+    let rates = vec![("with the flood".to_owned(), &report.with_flood)];
+    common.write(
+        &report,
+        memory(&report.with_flood, "a spoofed flood"),
+        throughput(rates, &report.without_flood),
+    )?;
+    if style.json {
+        return print_json(&report);
+    }
+    if style.quiet { Ok(()) } else { print(&flood_text(&report)) }
+}
+
+fn flood_text(report: &FloodReport<'_>) -> String {
+    let FloodReport { without_flood: before, with_flood: during, .. } = report;
+    format!(
+        "{} distinct sources in {} packets, {} ({})\n\
+         memory:     {:.0} MiB of at most {:.0} MiB; evicted: {}\n\
+         throughput: {:.0} packets/s with the flood, {:.0} without: {:.2} times slower\n\
+         scan:       {} with the flood, {} without\n\
+         benign:     {} with the flood, {} without (the threshold stands for at most {:.2}%)\n\
+         flood:      {}\n",
+        report.distinct_sources,
+        during.packets,
+        report.schema,
+        report.arithmetic,
+        during.state_bytes as f64 / MIB,
+        during.state_bytes_bound as f64 / MIB,
+        evicted(during),
+        during.packets_per_second,
+        before.packets_per_second,
+        report.slowdown,
+        alarms(&during.scan),
+        alarms(&before.scan),
+        alarms(&during.benign),
+        alarms(&before.benign),
+        report.false_positive_bound * 100.0,
+        alarms(&during.flood),
+    )
+}
+
+fn evicted(outcome: &Outcome) -> String {
+    let list: Vec<_> = outcome
+        .evicted
+        .iter()
+        .map(|(name, count)| format!("{} {count}", name.strip_prefix("evicted-").unwrap_or(name)))
+        .collect();
+    list.join(", ")
+}
+
+fn alarms(share: &Share) -> String {
+    format!("{:.2}% of {} above the threshold", share.rate * 100.0, share.scored)
+}
+
+fn soak(arguments: &Soak, style: Style) -> Result<(), Failure> {
+    let common = &arguments.common;
+    let mut detector = common.detector()?;
+    let run = common.measure("soaking", common.scanned(arguments.seconds as f64), &mut detector, style)?;
+    let calibration = detector.calibration();
+    let early = run.samples.get(run.samples.len() / 10);
+    let growth =
+        |value: fn(&Sample) -> Option<u64>| Some(value(run.samples.last()?)? as i64 - value(early?)? as i64);
+    let report = SoakReport {
+        schema: &common.schema,
+        arithmetic: common.arithmetic.to_string(),
+        limits: common.limits(),
+        threshold: calibration.threshold,
+        false_positive_bound: calibration.false_positive_bound,
+        seconds: arguments.seconds,
+        resident_growth: growth(|s| s.resident_bytes),
+        state_growth: growth(|s| Some(s.state_bytes)).unwrap_or(0),
+        run,
+    };
+    let rates = vec![("packets/s".to_owned(), &report.run)];
+    common.write(&report, memory(&report.run, "an hour's packets"), throughput(rates, &report.run))?;
+    if style.json {
+        return print_json(&report);
+    }
+    if style.quiet { Ok(()) } else { print(&soak_text(&report)) }
+}
+
+fn soak_text(report: &SoakReport<'_>) -> String {
+    let run = &report.run;
+    let resident =
+        report.resident_growth.map_or("unknown".to_owned(), |b| format!("{:.2} MiB", b as f64 / MIB));
+    format!(
+        "{} packets of {} seconds, {} ({})\n\
+         memory:     state {:.1} MiB, grown by {:.2} MiB since a tenth of the run; process grown by {resident}\n\
+         throughput: {:.0} packets/s through parser and extractor\n\
+         scan:       {}\n\
+         benign:     {} (the threshold stands for at most {:.2}%)\n",
+        run.packets,
+        report.seconds,
+        report.schema,
+        report.arithmetic,
+        run.state_bytes as f64 / MIB,
+        report.state_growth as f64 / MIB,
+        run.packets_per_second,
+        alarms(&run.scan),
+        alarms(&run.benign),
+        report.false_positive_bound * 100.0,
+    )
+}
+
+fn curve(outcome: &Outcome, value: impl Fn(&Sample) -> Option<f64>) -> Vec<(f64, f64)> {
+    outcome.samples.iter().filter_map(|s| Some((s.packets as f64 / 1e6, value(s)?))).collect()
+}
+
+fn memory(outcome: &Outcome, what: &str) -> SeriesPlot {
+    let mib = |bytes: u64| bytes as f64 / MIB;
+    SeriesPlot {
+        title: format!("Memory under {what}"),
+        across: "packets (millions)".into(),
+        up: "memory (MiB)".into(),
+        series: vec![
+            ("extractor's state".into(), curve(outcome, |s| Some(mib(s.state_bytes)))),
+            ("whole process".into(), curve(outcome, |s| s.resident_bytes.map(mib))),
+        ],
+        bound: Some(("bound of the state".into(), mib(outcome.state_bytes_bound))),
+    }
+}
+
+fn throughput(runs: Vec<(String, &Outcome)>, benign: &Outcome) -> SeriesPlot {
+    let rate = |s: &Sample| Some(s.packets_per_second / 1e6);
+    SeriesPlot {
+        title: "Throughput of parser and extractor, one thread".into(),
+        across: "packets (millions)".into(),
+        up: "million packets a second".into(),
+        series: runs.into_iter().map(|(name, outcome)| (name, curve(outcome, rate))).collect(),
+        bound: Some(("half of the rate without a flood".into(), benign.packets_per_second / 2e6)),
+    }
+}

@@ -1,0 +1,219 @@
+//! Generated traffic through parser and extractor, with what that takes.
+
+use super::detector::Detector;
+use crate::failure::Failure;
+use crate::progress::Bar;
+use legonf_core::{BATCH, Batch, Brick, Headers, Progress, Schema, Transport};
+use legonf_datasets::generate::{Config, Generator};
+use legonf_extract::FeatureQuantization;
+use legonf_wire::PacketBatching;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Points of a curve over a run.
+const SAMPLES: u64 = 200;
+/// Of a flood one packet in so many is scored; of all other traffic every packet.
+const FLOOD_SCORED: u64 = 64;
+
+/// Traffic on its way through the bricks.
+pub struct Traffic {
+    generator: Generator,
+    batching: PacketBatching,
+    extractor: FeatureQuantization,
+    batch: Batch,
+    labels: Vec<bool>,
+    /// Time in the bricks alone.
+    busy: Duration,
+}
+
+impl Traffic {
+    /// Traffic before its first packet.
+    pub fn new(config: Config, extraction: &legonf_extract::Config) -> Result<Self, Failure> {
+        Ok(Self {
+            generator: Generator::new(config)?,
+            batching: PacketBatching::new(legonf_wire::Config {}),
+            extractor: FeatureQuantization::new(extraction)?,
+            batch: Batch::default(),
+            labels: Vec::new(),
+            busy: Duration::ZERO,
+        })
+    }
+
+    /// Columns of the features.
+    pub fn schema(&self) -> &Schema {
+        self.extractor.schema()
+    }
+
+    /// The present batch, with features.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Goes on to the next batch; `false` at the end.
+    pub fn next(&mut self) -> Result<bool, Failure> {
+        self.batch.clear();
+        self.labels.clear();
+        self.generator.append(&mut self.batch.packets, &mut self.labels, BATCH);
+        let start = Instant::now();
+        self.batching.process(&mut self.batch)?;
+        self.extractor.process(&mut self.batch)?;
+        self.busy += start.elapsed();
+        Ok(!self.batch.is_empty())
+    }
+}
+
+/// Whose a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Benign,
+    Scan,
+    Flood,
+}
+
+impl Class {
+    /// The generator's scan is TCP and its flood UDP.
+    fn of(headers: &Headers, malicious: bool) -> Self {
+        match (malicious, headers.outer.transport) {
+            (false, _) => Self::Benign,
+            (true, Transport::Tcp) => Self::Scan,
+            (true, _) => Self::Flood,
+        }
+    }
+}
+
+/// Packets of one class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Share {
+    /// Packets since the warm-up.
+    pub packets: u64,
+    /// Packets of them that were scored.
+    pub scored: u64,
+    /// Packets above the threshold.
+    pub alarms: u64,
+    /// Part of the scored packets above the threshold.
+    pub rate: f64,
+}
+
+/// A point of the curves.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Sample {
+    pub packets: u64,
+    pub state_bytes: u64,
+    /// Memory of the whole process, where the system tells.
+    pub resident_bytes: Option<u64>,
+    /// Packets through parser and extractor since the point before, for each second spent there.
+    pub packets_per_second: f64,
+}
+
+/// What a run took and found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    pub packets: u64,
+    /// Packets of the warm-up, which end before the attacks begin; they are not in the figures below.
+    pub warm_up: u64,
+    /// Through parser and extractor, in one thread.
+    pub packets_per_second: f64,
+    pub state_bytes: u64,
+    pub state_bytes_bound: u64,
+    pub evicted: BTreeMap<&'static str, u64>,
+    pub benign: Share,
+    pub scan: Share,
+    pub flood: Share,
+    pub samples: Vec<Sample>,
+}
+
+/// Runs traffic and measures it after `warm_up` packets, from those on that the detector did not learn from.
+pub fn run(
+    mut traffic: Traffic,
+    warm_up: u64,
+    detector: &mut Detector,
+    bar: &Bar,
+    stop: &AtomicBool,
+) -> Result<Outcome, Failure> {
+    let mut meter = Meter::default();
+    let total = traffic.generator.config().packets;
+    let mut shares = [Share::default(); 3];
+    let mut picked = Vec::with_capacity(BATCH);
+    let mut started = None;
+    while traffic.next()? {
+        if stop.load(Ordering::Relaxed) {
+            let at = traffic.generator.position();
+            return Err(Failure::Interrupted(format!("{at} packets were run, nothing was written")));
+        }
+        bar.update(Progress::default(), traffic.generator.position());
+        if traffic.generator.position() <= warm_up {
+            continue;
+        }
+        let (from, before) = *started.get_or_insert((traffic.generator.position(), traffic.busy));
+        picked.clear();
+        let classes = |at: usize| Class::of(&traffic.batch.headers[at], traffic.labels[at]);
+        for at in 0..traffic.batch.len() {
+            let class = classes(at);
+            let share = &mut shares[class as usize];
+            if class != Class::Flood || share.packets.is_multiple_of(FLOOD_SCORED) {
+                picked.push(at);
+            }
+            share.packets += 1;
+        }
+        for (at, alarm) in picked.iter().zip(detector.judge(&traffic.batch.features, &picked)) {
+            let share = &mut shares[classes(*at) as usize];
+            share.scored += 1;
+            share.alarms += u64::from(alarm);
+        }
+        let run = (traffic.generator.position() - from, traffic.busy - before);
+        meter.sample(run, (total.saturating_sub(from) / SAMPLES).max(1), &traffic);
+    }
+    let (from, before) = started.unwrap_or((traffic.generator.position(), traffic.busy));
+    let (state, bound) = traffic.extractor.state_bytes();
+    let [benign, scan, flood] = shares.map(|s| Share { rate: rate(s.alarms as f64, s.scored as f64), ..s });
+    let packets = traffic.generator.position();
+    Ok(Outcome {
+        packets,
+        warm_up: from,
+        packets_per_second: rate((packets - from) as f64, (traffic.busy - before).as_secs_f64()),
+        state_bytes: state as u64,
+        state_bytes_bound: bound as u64,
+        evicted: traffic.extractor.counters().into_iter().collect(),
+        benign,
+        scan,
+        flood,
+        samples: meter.samples,
+    })
+}
+
+/// 0 where there is nothing to divide by.
+fn rate(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
+}
+
+/// Takes a sample every so many packets.
+#[derive(Default)]
+struct Meter {
+    samples: Vec<Sample>,
+    last: (u64, Duration),
+}
+
+impl Meter {
+    fn sample(&mut self, (packets, busy): (u64, Duration), every: u64, traffic: &Traffic) {
+        let (since, spent) = (packets - self.last.0, busy.saturating_sub(self.last.1));
+        if since < every {
+            return;
+        }
+        self.last = (packets, busy);
+        self.samples.push(Sample {
+            packets,
+            state_bytes: traffic.extractor.state_bytes().0 as u64,
+            resident_bytes: resident(),
+            packets_per_second: rate(since as f64, spent.as_secs_f64()),
+        });
+    }
+}
+
+/// Memory of this process, as Linux tells it.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}

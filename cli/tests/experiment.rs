@@ -1,0 +1,79 @@
+//! `legonf experiment`: what it says of memory, evictions and detection; never of time.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{fail, succeed, text};
+use serde_json::Value;
+use std::fs;
+
+/// Small tables, so that a small flood fills them.
+const SMALL: [&str; 12] = [
+    "--sources-per-slot",
+    "2",
+    "--channels-per-slot",
+    "3",
+    "--sockets-per-slot",
+    "8",
+    "--training-packets",
+    "10000",
+    "--scan-rate",
+    "200",
+    "--arithmetic",
+    "fast",
+];
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn a_spoofed_flood_is_bounded_counted_and_hides_no_scan() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = text(folder.path().join("out"));
+    let mut arguments = vec!["experiment", "flood", "--packets", "200000", "--out", &out, "--json"];
+    arguments.extend(SMALL);
+    let report = json(&succeed(arguments));
+    let run = &report["with_flood"];
+    assert_eq!(report["distinct_sources"], 200_000);
+    assert!(run["state_bytes"].as_u64() <= run["state_bytes_bound"].as_u64());
+    for (name, per_slot) in [("evicted-MI", 2), ("evicted-H", 2), ("evicted-HH", 3), ("evicted-HpHp", 8)] {
+        let evicted = run["evicted"][name].as_u64().unwrap();
+        assert!((200_000 - 4096 * per_slot..=203_000).contains(&evicted), "{name}: {evicted}");
+    }
+    // Scanned sockets fill their table without a flood, too.
+    for name in ["evicted-MI", "evicted-H", "evicted-HH"] {
+        assert_eq!(report["without_flood"]["evicted"][name], 0, "{name}");
+    }
+    let rate = |run: &Value, class: &str| run[class]["rate"].as_f64().unwrap();
+    assert!(run["scan"]["scored"].as_u64() > Some(300), "{}", run["scan"]);
+    assert!(rate(run, "scan") > 0.95, "{}", run["scan"]);
+    assert!(rate(run, "benign") < 0.1, "{}", run["benign"]);
+    assert_eq!(
+        json(&fs::read_to_string(folder.path().join("out/report.json")).unwrap())["slowdown"],
+        report["slowdown"]
+    );
+    for plot in ["out/memory.svg", "out/throughput.svg"] {
+        assert!(fs::read_to_string(folder.path().join(plot)).unwrap().starts_with("<svg"), "{plot}");
+    }
+}
+
+#[test]
+fn memory_is_flat_over_many_packets() {
+    let mut arguments = vec!["experiment", "soak", "--seconds", "300", "--json"];
+    arguments.extend(SMALL);
+    let report = json(&succeed(arguments));
+    let samples = report["run"]["samples"].as_array().unwrap();
+    assert!(samples.len() > 150);
+    let state = |at: usize| samples[at]["state_bytes"].as_u64().unwrap();
+    assert_eq!(state(samples.len() / 2), state(samples.len() - 1), "the state grows no more");
+    assert!(report["run"]["scan"]["rate"].as_f64() > Some(0.95));
+}
+
+#[test]
+fn what_is_out_of_range_is_named() {
+    let soak = |key: &str, value: &str| fail(["experiment", "soak", "--seconds", "1", key, value]);
+    assert!(soak("--sockets-per-slot", "0").starts_with("sockets_per_slot = 0"));
+    assert!(soak("--schema", "nothing").contains("unknown schema 'nothing'"));
+    assert!(soak("--scan-rate", "0").starts_with("scan = 0"));
+}
