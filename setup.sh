@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what legonf needs to build and run, if it is not there: a C compiler, pkg-config, fonts for plots,
+# Installs what legonf needs to build and run, if it is not there: a C compiler, pkg-config, libpcap, fonts for plots,
 # certificates to download with, and a Rust toolchain that is new enough. Says nothing where nothing is to be done.
 #
 # For Debian and Ubuntu; elsewhere it says what is missing. Uses sudo unless it runs as root. The other scripts read
@@ -40,6 +40,7 @@ install_packages() {
     local missing=()
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
     command -v pkg-config >/dev/null || missing+=(pkg-config)
+    [ -e /usr/include/pcap/pcap.h ] || missing+=(libpcap-dev)
     [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
     [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing+=(fonts-dejavu-core)
     [ "${#missing[@]}" -eq 0 ] || apt_install "${missing[@]}" || fail "cannot install ${missing[*]}"

@@ -1,15 +1,20 @@
-//! Ctrl-C: the first one ends the work in order, a second one at once.
+//! Ctrl-C and SIGTERM: the first one ends the work in order, a second one at once.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::sync::Once;
+use std::sync::atomic::AtomicBool;
 
 static STOP: AtomicBool = AtomicBool::new(false);
+static INSTALLED: Once = Once::new();
 
-/// Installs the handler and returns the flag that it sets.
+/// Installs the handler, once, and returns the flag that it sets.
 pub fn install() -> &'static AtomicBool {
-    // Only fails where a handler exists already, and then that one sets the same flag.
-    let _ = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+    INSTALLED.call_once(|| {
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the second signal finds the flag set. Only forbidden signals cannot be registered.
+            let _ = flag::register_conditional_shutdown(signal, 130, &STOP);
+            let _ = flag::register(signal, &STOP);
         }
     });
     &STOP

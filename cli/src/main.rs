@@ -12,10 +12,13 @@ mod graph;
 mod input;
 mod interrupt;
 mod kitsune;
+#[cfg(feature = "live")]
+mod live;
 mod model;
 mod network;
 mod progress;
 mod replay;
+mod scoring;
 mod summary;
 mod train;
 
@@ -42,12 +45,14 @@ Start here:
   legonf train kitsune benign.pcap -o kitsune.onnx
   legonf calibrate kitsune.onnx other-benign.pcap
   legonf replay suspicious.pcap --model kitsune.onnx --out results
+  legonf live --interface eth0 --model kitsune.onnx --eve eve.json
 
 Exit codes:
   0    done
   1    a fault: bad input, a damaged file, a full disk; one line on standard error says which
   2    the command line is wrong
-  130  interrupted (Ctrl-C); what was written is complete up to the packet that is named
+  130  interrupted (Ctrl-C); what was written is complete up to the packet that is named (`legonf live` has no
+       other end: 0)
   141  the reader of the output went away (closed pipe)";
 
 #[derive(Subcommand)]
@@ -64,6 +69,9 @@ enum Command {
     /// Measure how fast the bricks are on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Score the packets of a network interface as they come.
+    #[cfg(feature = "live")]
+    Live(live::Arguments),
     /// Show brick graphs.
     #[command(subcommand)]
     Graph(graph::Command),
@@ -107,6 +115,8 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Calibrate(arguments) => calibrate::run(&arguments, style),
         Command::Replay(arguments) => replay::run(&arguments, style),
         Command::Bench(command) => bench::run(&command, style),
+        #[cfg(feature = "live")]
+        Command::Live(arguments) => live::run(&arguments, style),
         Command::Graph(command) => graph::run(&command, style),
         Command::Dataset(command) => dataset::run(&command, style),
         Command::Experiment(command) => experiment::run(&command, style),

@@ -32,6 +32,31 @@ impl Bar {
         Self { bar, by_packets: packets.is_some() }
     }
 
+    /// A line for work without an end in sight: packets, their rate, and how many were lost. Hidden as for `new`.
+    #[cfg(feature = "live")]
+    pub fn live(quiet: bool) -> Self {
+        let this = Self::new("live", Some(0), quiet);
+        this.bar.unset_length();
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg} {spinner} {human_pos} packets, {per_sec}{prefix}")
+        {
+            this.bar.set_style(style);
+        }
+        this
+    }
+
+    /// Shows how many packets there were and how many were lost.
+    #[cfg(feature = "live")]
+    pub fn update_live(&self, packets: u64, lost: u64) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        self.bar.set_position(packets);
+        if lost > 0 {
+            self.bar.set_prefix(format!(", {lost} dropped"));
+        }
+    }
+
     /// Shows how far the work is.
     pub fn update(&self, progress: Progress, packets: u64) {
         if self.bar.is_hidden() {

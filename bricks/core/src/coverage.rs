@@ -27,6 +27,14 @@ impl Coverage {
         *self.rejected.entry(reason.to_owned()).or_default() += packets;
     }
 
+    /// Counts `packets` as dropped for `reason`, and as received; nothing where there are none.
+    pub fn lose(&mut self, reason: &str, packets: u64) {
+        if packets > 0 {
+            self.received += packets;
+            *self.dropped.entry(reason.to_owned()).or_default() += packets;
+        }
+    }
+
     /// Counts `packets` as scored, and as received.
     pub fn score(&mut self, packets: u64) {
         self.received += packets;
@@ -71,6 +79,11 @@ mod tests {
         coverage.reject("bad-row", 2);
         assert!(coverage.is_complete());
         assert_eq!(coverage.to_string(), "7 received = 5 scored + 2 rejected (bad-row 2) + 0 dropped");
+        coverage.lose("kernel", 3);
+        coverage.lose("interface", 0);
+        assert!(coverage.is_complete());
+        let line = "10 received = 5 scored + 2 rejected (bad-row 2) + 3 dropped (kernel 3)";
+        assert_eq!(coverage.to_string(), line);
         coverage.received += 1;
         assert!(!coverage.is_complete());
     }

@@ -1,6 +1,7 @@
 //! The result folder of a replay.
 
 use super::ScoreFormat;
+use super::tally::Results;
 use crate::failure::Failure;
 use crate::features;
 use crate::summary::Summary;
@@ -66,16 +67,6 @@ impl Outputs {
         Ok(Self { folder, table, eve, alerts, stats, plot, scores })
     }
 
-    /// Adds a packet to the plot.
-    pub fn plot(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>) {
-        self.plot.add(timestamp, score, verdict, truth);
-    }
-
-    /// Writes a batch to every table.
-    pub fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        self.sinks().try_for_each(|sink| sink.write(batch))
-    }
-
     /// Completes the tables and draws the plots.
     pub fn finish(
         &mut self,
@@ -118,6 +109,16 @@ impl Outputs {
 
     fn path(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
+    }
+}
+
+impl Results for Outputs {
+    fn packet(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>) {
+        self.plot.add(timestamp, score, verdict, truth);
+    }
+
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        self.sinks().try_for_each(|sink| sink.write(batch))
     }
 }
 

@@ -1,24 +1,32 @@
-//! The end of the replay graph: counts, compares with the labels, and passes results on to the outputs.
+//! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
 
-use super::outputs::Outputs;
-use legonf_core::{Batch, Coverage, Fault, Sink, Verdict};
+use legonf_core::{Batch, Coverage, Fault, Sink, Timestamp, Verdict};
 use legonf_decide::evaluate::{self, Evaluation, ScoreSummary};
 use legonf_io::labels::Labels;
 
-/// Everything that is kept of a replay besides the files: its size does not depend on the capture's length, but
-/// for 8 bytes a packet where labels are given (the exact AUC needs every score).
-pub struct Tally {
+/// Where a tally passes results on to.
+pub trait Results: Send {
+    /// Takes one packet's result, with the truth where labels are given.
+    fn packet(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>);
+
+    /// Takes a batch, after its packets.
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault>;
+}
+
+/// Everything that is kept of a run besides the files: its size does not depend on the number of packets, but for
+/// 8 bytes a packet where labels are given (the exact AUC needs every score).
+pub struct Tally<R> {
     coverage: Coverage,
     scores: ScoreSummary,
     alerts: u64,
     labels: Option<Labels>,
     evaluation: Evaluation,
-    outputs: Option<Outputs>,
+    outputs: Option<R>,
 }
 
-impl Tally {
+impl<R: Results> Tally<R> {
     /// An empty tally.
-    pub fn new(labels: Option<Labels>, outputs: Option<Outputs>) -> Self {
+    pub fn new(labels: Option<Labels>, outputs: Option<R>) -> Self {
         let (coverage, scores, evaluation) = Default::default();
         Self { coverage, scores, alerts: 0, labels, evaluation, outputs }
     }
@@ -50,8 +58,13 @@ impl Tally {
         labels.map_or(Ok(()), |labels| labels.finish(packets).map_err(|error| error.to_string()))
     }
 
-    /// The result folder, if there is one.
-    pub fn outputs(&mut self) -> Option<&mut Outputs> {
+    /// Counts packets that were lost before they could be scored.
+    pub fn lose(&mut self, reason: &str, packets: u64) {
+        self.coverage.lose(reason, packets);
+    }
+
+    /// Where results are passed on to.
+    pub fn outputs(&mut self) -> Option<&mut R> {
         self.outputs.as_mut()
     }
 
@@ -69,12 +82,12 @@ impl Tally {
     }
 }
 
-impl Sink for Tally {
+impl<R: Results> Sink for Tally<R> {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         for ((header, score), verdict) in batch.headers.iter().zip(&batch.scores).zip(&batch.verdicts) {
             let malicious = self.count(*score, *verdict)?;
             if let Some(outputs) = &mut self.outputs {
-                outputs.plot(header.timestamp, *score, *verdict, malicious);
+                outputs.packet(header.timestamp, *score, *verdict, malicious);
             }
         }
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.write(batch))

@@ -1,7 +1,8 @@
 //! Sinks: where results leave the graph.
 //!
-//! Every file is written through [`OutputFile`], which gives it its name only when it is whole. Equal results give
-//! equal bytes: no file holds a clock, a path or a random number.
+//! Every file is written through [`OutputFile`], which gives it its name only when it is whole, but for a
+//! [`LineStream`], which others read while it grows. Equal results give equal bytes: no file holds a clock, a path
+//! or a random number.
 
 mod alert_pcap;
 mod error;
@@ -14,6 +15,7 @@ mod plot;
 mod scored;
 mod scores_csv;
 mod scores_parquet;
+mod stream;
 mod text;
 mod time;
 
@@ -26,3 +28,4 @@ pub use packet_file::PacketFile;
 pub use plot::{ScorePlot, SeriesPlot};
 pub use scores_csv::ScoresCsv;
 pub use scores_parquet::ScoresParquet;
+pub use stream::{LineStream, Lines};

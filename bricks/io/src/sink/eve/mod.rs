@@ -3,7 +3,7 @@
 mod record;
 
 use super::scored::{Scored, scored};
-use super::{OutputFile, SinkError};
+use super::{Lines, OutputFile, SinkError};
 use legonf_core::{Batch, Coverage, Explain, Explanation, Fault, Headers, Sink, Timestamp, Verdict};
 use record::{AlertRecord, StatsRecord};
 use serde::Serialize;
@@ -44,7 +44,7 @@ impl StatsHandle {
 /// what Suricata has no field for is in the object `legonf`. `pcap_cnt` is the packet's number in the capture,
 /// from 1. Times are packet times: the file holds no wall clock.
 pub struct Eve {
-    out: OutputFile,
+    out: Box<dyn Lines>,
     threshold: f64,
     explain: Option<Box<dyn Explain>>,
     stats: StatsHandle,
@@ -71,8 +71,13 @@ impl Eve {
     /// # Errors
     /// When the file cannot be created.
     pub fn create(path: &Path, threshold: f64, explain: Option<Box<dyn Explain>>) -> Result<Self, SinkError> {
+        Ok(Self::over(Box::new(OutputFile::create(path)?), threshold, explain))
+    }
+
+    /// As [`create`](Self::create), over an open output.
+    pub fn over(out: Box<dyn Lines>, threshold: f64, explain: Option<Box<dyn Explain>>) -> Self {
         let (stats, tally) = (StatsHandle::default(), Tally::default());
-        Ok(Self { out: OutputFile::create(path)?, threshold, explain, stats, tally, lines: Vec::new() })
+        Self { out, threshold, explain, stats, tally, lines: Vec::new() }
     }
 
     /// Where to put the run's coverage and counters for the closing record. If nothing is put there, the record
@@ -114,7 +119,7 @@ impl Sink for Eve {
             }
         }
         self.lines = lines;
-        Ok(self.out.put(&self.lines)?)
+        if self.lines.is_empty() { Ok(()) } else { Ok(self.out.put(&self.lines)?) }
     }
 
     fn finish(&mut self) -> Result<(), Fault> {
@@ -131,7 +136,10 @@ impl Sink for Eve {
 
 impl std::fmt::Debug for Eve {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Eve").field("out", &self.out).field("tally", &self.tally).finish_non_exhaustive()
+        f.debug_struct("Eve")
+            .field("out", &self.out.name())
+            .field("tally", &self.tally)
+            .finish_non_exhaustive()
     }
 }
 

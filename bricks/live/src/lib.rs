@@ -1,0 +1,22 @@
+//! Packets from a network interface, over libpcap.
+//!
+//! [`open`] needs the capability CAP_NET_RAW; [`give_up_privileges`] then gives up every one there is, since reading
+//! from the open interface needs none. The ring that the kernel shares with libpcap is TPACKET_V3: packets come in
+//! blocks, so that a busy interface costs a system call a block and not a packet, and a quiet one delivers after
+//! [`LiveConfig::latency`] what it has.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod config;
+mod error;
+mod losses;
+mod open;
+mod privileges;
+mod source;
+
+pub use config::{Bounds, LiveConfig};
+pub use error::LiveError;
+pub use losses::Losses;
+pub use open::{Interface, interfaces, open};
+pub use privileges::give_up_privileges;
+pub use source::LiveSource;

@@ -1,0 +1,209 @@
+//! An interface as a source.
+
+use crate::losses::Wide;
+use crate::open::one_line;
+use crate::{Bounds, Interface, LiveError, Losses};
+use legonf_core::{BATCH, Batch, Fault, Packets, Progress, Source, Timestamp};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long to wait for packets before looking at the stop flag again, in milliseconds.
+const PATIENCE: u8 = 100;
+
+/// How often the kernel's counters are read under load; they wrap around at 2^32 packets.
+const SAMPLING: Duration = Duration::from_secs(1);
+
+/// Packets of an interface, as they come.
+///
+/// A batch has as many packets as there are, and at least one: a verdict does not wait for a batch to be full. The
+/// source ends at its [`Bounds`] or when the stop flag is set; what the kernel took until then is delivered first.
+/// It reads the monotonic clock once a batch, for the bounds; packets keep the kernel's time stamps, in nanoseconds.
+pub struct LiveSource {
+    interface: Interface,
+    bounds: Bounds,
+    stop: &'static AtomicBool,
+    deadline: Option<Instant>,
+    phase: Phase,
+    intake: Intake,
+    counters: Counters,
+    /// A fault that came behind packets, which are delivered first.
+    pending: Option<LiveError>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    Idle,
+    Running,
+    /// Delivers what came before the end: up to packet `last`, if it comes `before` that time.
+    Draining {
+        last: u64,
+        before: Instant,
+    },
+    Ended,
+}
+
+/// What was delivered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Intake {
+    packets: u64,
+    bytes: u64,
+}
+
+/// What the kernel counted.
+#[derive(Debug)]
+struct Counters {
+    received: Wide,
+    dropped: Wide,
+    interface: Wide,
+    sampled: Instant,
+    losses: Losses,
+}
+
+impl LiveSource {
+    /// A source over an open interface that ends at `bounds` or when `stop` is set.
+    pub fn new(interface: Interface, bounds: Bounds, stop: &'static AtomicBool) -> Self {
+        let (received, dropped, interface_losses) = Default::default();
+        let (sampled, losses) = (Instant::now(), Losses::default());
+        let counters = Counters { received, dropped, interface: interface_losses, sampled, losses };
+        let (deadline, phase, intake, pending) = (None, Phase::Idle, Intake::default(), None);
+        Self { interface, bounds, stop, deadline, phase, intake, counters, pending }
+    }
+
+    /// What was lost so far, and at the end in all.
+    pub fn losses(&self) -> Losses {
+        self.counters.losses.clone()
+    }
+
+    /// The next packets, at least one unless this is the end.
+    fn receive(&mut self, batch: &mut Batch) -> Result<(), LiveError> {
+        loop {
+            self.pending.take().map_or(Ok(()), Err)?;
+            self.advance()?;
+            let room = self.room();
+            if room == 0 {
+                return self.end();
+            }
+            self.take(&mut batch.packets, room);
+            if !batch.packets.is_empty() {
+                return Ok(());
+            }
+            if self.pending.is_none() {
+                self.wait()?;
+            }
+        }
+    }
+
+    /// Goes on to the next phase when it is time.
+    fn advance(&mut self) -> Result<(), LiveError> {
+        let now = Instant::now();
+        match self.phase {
+            Phase::Idle => {
+                self.deadline = self.bounds.duration.and_then(|duration| now.checked_add(duration));
+                self.phase = Phase::Running;
+            }
+            Phase::Running if self.is_over(now) => {
+                let last = self.sample(now)?;
+                let patience = Duration::from_millis(PATIENCE.into());
+                // The kernel closes its last block within the latency.
+                self.phase = Phase::Draining { last, before: now + 2 * self.interface.latency + patience };
+            }
+            Phase::Running if now.duration_since(self.counters.sampled) > SAMPLING => {
+                self.sample(now)?;
+            }
+            Phase::Draining { before, .. } if now > before => self.phase = Phase::Ended,
+            Phase::Running | Phase::Draining { .. } | Phase::Ended => {}
+        }
+        Ok(())
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// How many packets the batch may still take.
+    fn room(&self) -> usize {
+        let last = match self.phase {
+            Phase::Ended => 0,
+            Phase::Draining { last, .. } => last,
+            Phase::Idle | Phase::Running => u64::MAX,
+        };
+        let last = last.min(self.bounds.packets.unwrap_or(u64::MAX));
+        last.saturating_sub(self.intake.packets).min(BATCH as u64) as usize
+    }
+
+    /// Takes packets from the ring, none if there are none.
+    fn take(&mut self, packets: &mut Packets, room: usize) {
+        let (link, intake) = (self.interface.link, &mut self.intake);
+        while packets.len() < room {
+            let left = room - packets.len();
+            let taken = self.interface.capture.dispatch(Some(left), |packet| {
+                let header = packet.header;
+                // With nanoseconds asked for, they are what the field of microseconds holds.
+                let timestamp = Timestamp::new(header.ts.tv_sec, header.ts.tv_usec as u32);
+                packets.push(intake.packets, timestamp, header.len, link, packet.data);
+                intake.packets += 1;
+                intake.bytes += u64::from(header.caplen);
+            });
+            match taken {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    self.pending = Some(lost(&self.interface.name, &error));
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Waits until there are packets, for a while at most.
+    fn wait(&self) -> Result<(), LiveError> {
+        let mut interface = [PollFd::new(self.interface.capture.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut interface, PollTimeout::from(PATIENCE)) {
+            // A signal: the caller looks at the stop flag. A lost interface: the next read says how.
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => {
+                Err(LiveError::Lost { interface: self.interface.name.clone(), reason: error.to_string() })
+            }
+        }
+    }
+
+    fn end(&mut self) -> Result<(), LiveError> {
+        if self.phase != Phase::Ended {
+            self.sample(Instant::now())?;
+            self.phase = Phase::Ended;
+        }
+        Ok(())
+    }
+
+    /// Reads the kernel's counters; gives the packets that it put into the ring so far.
+    fn sample(&mut self, now: Instant) -> Result<u64, LiveError> {
+        let stat = self.interface.capture.stats().map_err(|error| lost(&self.interface.name, &error))?;
+        let Counters { received, dropped, interface, sampled, losses } = &mut self.counters;
+        let (received, dropped) = (received.read(stat.received), dropped.read(stat.dropped));
+        losses.set(dropped, interface.read(stat.if_dropped));
+        *sampled = now;
+        Ok(received.saturating_sub(dropped))
+    }
+}
+
+impl Source for LiveSource {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        self.receive(batch).map_err(|error| {
+            // Counted on the way out where that is still possible; the fault itself is what matters.
+            let _ = self.sample(Instant::now());
+            self.phase = Phase::Ended;
+            Fault::new(error)
+        })
+    }
+
+    fn progress(&self) -> Progress {
+        Progress { read_bytes: self.intake.bytes, total_bytes: None }
+    }
+}
+
+fn lost(interface: &str, error: &pcap::Error) -> LiveError {
+    LiveError::Lost { interface: interface.to_owned(), reason: one_line(error) }
+}

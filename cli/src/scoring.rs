@@ -1,0 +1,165 @@
+//! What `replay` and `live` have in common: a model's graph, running it, and the summary.
+
+use crate::failure::Failure;
+use crate::network::Network;
+use crate::replay::tally::{Results, Tally};
+use crate::replay::{EngineKind, Workers, assemble, built_in};
+use crate::summary::{Summary, Timing};
+use crate::{Style, features, graph};
+use clap::Args;
+use legonf_core::{Progress, Source};
+use legonf_extract::Arithmetic;
+use legonf_io::Content;
+use legonf_io::sink::is_closed_pipe;
+use legonf_runtime::{Graph, GraphSpec, Layout, Options, Outcome, RunFault};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// Which network function scores packets, and how.
+#[derive(Args)]
+pub struct Scoring {
+    /// Model of `legonf train`, or of `legonf model import`.
+    #[arg(long, value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Graph file (TOML) instead of the built-in graph; `legonf graph show --toml` prints one to start from.
+    #[arg(long, value_name = "FILE")]
+    graph: Option<PathBuf>,
+    /// Layout: everything in one thread, or a worker for each brick. The results are the same.
+    #[arg(long, value_enum, default_value_t = Workers::Bricks)]
+    workers: Workers,
+    /// Network engine: `kitnet` is legonf's own, `onnx` the generic one (tract), which runs any model.
+    #[arg(long, value_enum)]
+    engine: Option<EngineKind>,
+    /// Arithmetic of the features; without it the one that the model was trained with.
+    #[arg(long)]
+    arithmetic: Option<Arithmetic>,
+    /// Scores above this are anomalous, instead of the model's calibrated threshold.
+    #[arg(long, value_name = "RMSE")]
+    threshold: Option<f64>,
+}
+
+/// A network function that is ready to run.
+pub struct Function {
+    /// Its model.
+    pub network: Network,
+    /// Scores above it are anomalous.
+    pub threshold: Option<f64>,
+    graph: Graph,
+    layout: Layout,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    timing: Timing,
+    outputs: Vec<String>,
+}
+
+impl Scoring {
+    /// Loads the model.
+    pub fn network(&self) -> Result<Network, Failure> {
+        Network::load(&self.model)
+    }
+
+    /// Builds the graph of a model for input of this kind.
+    pub fn build(&self, network: Network, content: Content) -> Result<Function, Failure> {
+        let threshold = self.threshold.or(network.threshold());
+        let graph = assemble(&self.spec(&network, content)?, content, &network, threshold)?;
+        let layout = if self.workers == Workers::Bricks { Layout::Bricks } else { Layout::Monolithic };
+        Ok(Function { network, threshold, graph, layout })
+    }
+
+    fn spec(&self, network: &Network, content: Content) -> Result<GraphSpec, Failure> {
+        match &self.graph {
+            Some(path) => graph::read(path),
+            None => Ok(built_in(network, content, self.engine, self.arithmetic)),
+        }
+    }
+
+    /// What a run over `capture` found. Takes the evaluation out of the tally.
+    pub fn summary<R: Results>(
+        &self,
+        capture: String,
+        function: &Function,
+        tally: &mut Tally<R>,
+        outcome: &Outcome,
+    ) -> Summary {
+        let (network, schema) = (&function.network, function.network.schema());
+        Summary {
+            capture,
+            model: file_name(&self.model),
+            schema: schema.name.clone(),
+            schema_hash: schema.hash().to_string(),
+            arithmetic: self.arithmetic.unwrap_or(network.arithmetic()).to_string(),
+            coverage: tally.coverage().clone(),
+            score: tally.scores(),
+            threshold: function.threshold,
+            false_positive_bound: self.threshold.is_none().then(|| network.false_positive_bound()).flatten(),
+            alerts: tally.alerts(),
+            counters: features::flatten(&outcome.counters),
+            evaluation: tally.evaluation(),
+            ended_early: None,
+        }
+    }
+}
+
+impl Function {
+    /// Runs a source through the graph, and says how long it took.
+    ///
+    /// # Errors
+    /// When the results cannot be written; other faults are in the outcome.
+    pub fn run<R: Results>(
+        &mut self,
+        source: &mut dyn Source,
+        tally: &mut Tally<R>,
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Progress, u64),
+    ) -> Result<(Outcome, Timing), Failure> {
+        let options = Options { layout: self.layout, queue: 8, stop };
+        let start = Instant::now();
+        let mut outcome = legonf_runtime::run(&mut self.graph, source, tally, options, observe);
+        let seconds = start.elapsed().as_secs_f64();
+        match outcome.fault.take() {
+            Some(RunFault::Sink(fault)) if is_closed_pipe(&fault) => return Err(Failure::ClosedPipe),
+            Some(RunFault::Sink(fault)) => return Err(fault.into()),
+            other => outcome.fault = other,
+        }
+        let packets_per_second = outcome.packets as f64 / seconds.max(1e-9);
+        Ok((outcome, Timing { seconds, packets_per_second }))
+    }
+}
+
+/// The words on a fault, with up to where the results are complete.
+pub fn fault_after(outcome: &Outcome) -> Option<String> {
+    let fault = outcome.fault.as_ref()?;
+    Some(format!("{fault}; the results are complete for the {} packets before it", outcome.packets))
+}
+
+/// The summary, in the style that is asked for; empty where none is.
+pub fn render(
+    summary: &Summary,
+    timing: Timing,
+    outputs: Vec<String>,
+    style: Style,
+) -> Result<String, Failure> {
+    if style.json {
+        let report = Report { summary, timing, outputs };
+        return Ok(format!("{}\n", serde_json::to_string_pretty(&report)?));
+    }
+    if style.quiet {
+        return Ok(String::new());
+    }
+    let mut text = summary.text(timing)?;
+    for output in outputs {
+        text += &format!("written     {output}\n");
+    }
+    Ok(text)
+}
+
+/// The name of a file without its folders; `-` for standard input.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| "-".into(), |name| name.to_string_lossy().into_owned())
+}
