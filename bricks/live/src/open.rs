@@ -33,6 +33,14 @@ pub fn interfaces() -> Vec<String> {
     devices.filter(|name| !OTHERS.iter().any(|other| name.starts_with(other))).collect()
 }
 
+/// Whether an interface is up; `None` where there is no such interface.
+pub(crate) fn is_up(name: &str) -> Option<bool> {
+    // Without a list there is nothing to be said against the interface.
+    let Ok(devices) = Device::list() else { return Some(true) };
+    let device = devices.into_iter().find(|device| device.name == name)?;
+    Some(name == ANY || device.flags.is_up())
+}
+
 /// Opens an interface; its packets, up to the size of the ring, are kept from now on.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! An interface as a source.
 
 use crate::losses::Wide;
-use crate::open::one_line;
+use crate::open::{is_up, one_line};
 use crate::{Bounds, Interface, LiveError, Losses};
 use legonf_core::{BATCH, Batch, Fault, Packets, Progress, Source, Timestamp};
 use nix::errno::Errno;
@@ -59,6 +59,8 @@ struct Counters {
     dropped: Wide,
     interface: Wide,
     sampled: Instant,
+    /// When the interface was last seen to be up.
+    seen: Instant,
     losses: Losses,
 }
 
@@ -67,7 +69,8 @@ impl LiveSource {
     pub fn new(interface: Interface, bounds: Bounds, stop: &'static AtomicBool) -> Self {
         let (received, dropped, interface_losses) = Default::default();
         let (sampled, losses) = (Instant::now(), Losses::default());
-        let counters = Counters { received, dropped, interface: interface_losses, sampled, losses };
+        let seen = sampled;
+        let counters = Counters { received, dropped, interface: interface_losses, sampled, seen, losses };
         let (deadline, phase, intake, pending) = (None, Phase::Idle, Intake::default(), None);
         Self { interface, bounds, stop, deadline, phase, intake, counters, pending }
     }
@@ -159,13 +162,33 @@ impl LiveSource {
     }
 
     /// Waits until there are packets, for a while at most.
-    fn wait(&self) -> Result<(), LiveError> {
+    fn wait(&mut self) -> Result<(), LiveError> {
+        self.look()?;
         let mut interface = [PollFd::new(self.interface.capture.as_fd(), PollFlags::POLLIN)];
         match poll(&mut interface, PollTimeout::from(PATIENCE)) {
             // A signal: the caller looks at the stop flag. A lost interface: the next read says how.
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => {
                 Err(LiveError::Lost { interface: self.interface.name.clone(), reason: error.to_string() })
+            }
+        }
+    }
+
+    /// Sees about once a second, when there are no packets, whether the interface is still there and up: libpcap
+    /// waits without a word for one that was taken down.
+    fn look(&mut self) -> Result<(), LiveError> {
+        if self.counters.seen.elapsed() < SAMPLING {
+            return Ok(());
+        }
+        self.counters.seen = Instant::now();
+        let name = &self.interface.name;
+        match is_up(name) {
+            Some(true) => Ok(()),
+            Some(false) => {
+                Err(LiveError::Lost { interface: name.clone(), reason: "the interface went down".into() })
+            }
+            None => {
+                Err(LiveError::Lost { interface: name.clone(), reason: "the interface disappeared".into() })
             }
         }
     }
@@ -181,7 +204,7 @@ impl LiveSource {
     /// Reads the kernel's counters; gives the packets that it put into the ring so far.
     fn sample(&mut self, now: Instant) -> Result<u64, LiveError> {
         let stat = self.interface.capture.stats().map_err(|error| lost(&self.interface.name, &error))?;
-        let Counters { received, dropped, interface, sampled, losses } = &mut self.counters;
+        let Counters { received, dropped, interface, sampled, losses, .. } = &mut self.counters;
         let (received, dropped) = (received.read(stat.received), dropped.read(stat.dropped));
         losses.set(dropped, interface.read(stat.if_dropped));
         *sampled = now;

@@ -1,0 +1,363 @@
+//! Live runs over a veth pair between two network namespaces, and against replays of what they recorded.
+#![cfg(feature = "live")]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use common::{example, fail, legonf, succeed, text, trained};
+use legonf_core::Batch;
+use nix::sched::{CloneFlags, setns};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Two network namespaces with a veth pair between them: `here` in the first one, `there` in the second one.
+struct Pair {
+    names: [String; 2],
+}
+
+static PAIRS: AtomicU32 = AtomicU32::new(0);
+
+fn ip(arguments: &str) -> Result<(), String> {
+    let output = Command::new("ip").args(arguments.split(' ')).output().map_err(|e| format!("ip: {e}"))?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(format!("ip {arguments}: {}", error.trim())) }
+}
+
+impl Pair {
+    /// Nothing, with the reason printed, where namespaces cannot be made.
+    fn new() -> Option<Self> {
+        let number = PAIRS.fetch_add(1, Ordering::Relaxed);
+        let names = ["a", "b"].map(|end| format!("legonf-{}-{number}{end}", std::process::id()));
+        let this = Self { names };
+        if let Err(reason) = this.build() {
+            eprintln!("skipped: a live run needs root and network namespaces ({reason})");
+            return None;
+        }
+        Some(this)
+    }
+
+    fn build(&self) -> Result<(), String> {
+        let [a, b] = &self.names;
+        ip(&format!("netns add {a}"))?;
+        ip(&format!("netns add {b}"))?;
+        ip(&format!("-n {a} link add here type veth peer name there netns {b}"))?;
+        for (namespace, end) in [(a, "here"), (b, "there")] {
+            // Without IPv6 and ARP the kernel sends nothing of its own.
+            let silence = format!("net.ipv6.conf.{end}.disable_ipv6=1");
+            let _ = Command::new("ip").args(["netns", "exec", namespace, "sysctl", "-qw", &silence]).status();
+            ip(&format!("-n {namespace} link set {end} arp off up"))?;
+        }
+        Ok(())
+    }
+
+    /// The command in the first namespace.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.names[0], env!("CARGO_BIN_EXE_legonf")]).args(arguments);
+        command
+    }
+
+    fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Waits until the run has opened its interface, after which it gives up its privileges.
+    fn wait_for_listener(child: &Child) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < end {
+            let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+            if status.contains("NoNewPrivs:\t1") {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        panic!("nobody listens");
+    }
+
+    /// Sends packets into the second namespace's end of the pair.
+    fn send(&self, packets: Vec<Vec<u8>>) {
+        let namespace = File::open(format!("/run/netns/{}", self.names[1])).unwrap();
+        thread::spawn(move || {
+            setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+            let mut wire = pcap::Capture::from_device("there").unwrap().open().unwrap();
+            for (i, packet) in packets.iter().enumerate() {
+                wire.sendpacket(&packet[..]).unwrap();
+                if i % 64 == 63 {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+        })
+        .join()
+        .unwrap();
+    }
+
+    /// Ends the run with a signal, as an operator does.
+    fn stop(child: Child, signal: &str) -> Output {
+        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        child.wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        for name in &self.names {
+            let _ = ip(&format!("netns del {name}"));
+        }
+    }
+}
+
+/// The packets of the shipped capture.
+fn packets() -> Vec<Vec<u8>> {
+    let mut source = legonf_io::open(&example("synth-mini.pcap.gz")).unwrap();
+    let (mut batch, mut packets) = (Batch::default(), Vec::new());
+    loop {
+        batch.clear();
+        source.fill(&mut batch).unwrap();
+        if batch.is_empty() {
+            return packets;
+        }
+        packets.extend(batch.packets.iter().map(|(_, bytes)| bytes.to_vec()));
+    }
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    model: String,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let model = text(trained(folder.path(), "kitsune-115"));
+        Self { folder, model }
+    }
+
+    fn path(&self, name: &str) -> String {
+        text(self.folder.path().join(name))
+    }
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {error}"))
+}
+
+#[test]
+fn live_equals_replay() {
+    let Some(pair) = Pair::new() else { return };
+    let (bench, packets) = (Bench::new(), packets());
+    let (scores, record, eve) = (bench.path("live.csv"), bench.path("live.pcapng"), bench.path("eve.json"));
+    let count = packets.len().to_string();
+    let mut arguments = vec!["live", "-i", "here", "--model", &bench.model, "--threshold", "0.1", "--json"];
+    arguments.extend(["--packets", &count, "--scores", &scores, "--record", &record, "--eve", &eve]);
+    let child = pair.start(&arguments);
+    Pair::wait_for_listener(&child);
+    pair.send(packets.clone());
+    let report = json(&child.wait_with_output().unwrap());
+    assert_eq!(report["coverage"]["scored"], packets.len());
+    assert_eq!(report["coverage"]["received"], packets.len());
+
+    // What was recorded is what was sent, byte for byte.
+    let mut source = legonf_io::open(&PathBuf::from(&record)).unwrap();
+    let (mut batch, mut seen) = (Batch::default(), 0);
+    while {
+        batch.clear();
+        source.fill(&mut batch).unwrap();
+        !batch.is_empty()
+    } {
+        for (_, bytes) in batch.packets.iter() {
+            assert_eq!(bytes, packets[seen], "packet {seen}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, packets.len());
+
+    // Its replay has the same times, scores, verdicts and alerts, to the last digit.
+    let out = bench.path("replay");
+    let mut arguments = vec!["replay", &record, "--model", &bench.model, "--threshold", "0.1", "--out", &out];
+    arguments.extend(["--json"]);
+    let replayed: serde_json::Value = serde_json::from_str(&succeed(&arguments)).unwrap();
+    let read = |name: &str| fs::read_to_string(name).unwrap();
+    assert_eq!(read(&scores), read(&format!("{out}/scores.csv")));
+    assert_eq!(read(&eve), read(&format!("{out}/eve.json")));
+    assert!(read(&eve).lines().count() > 100);
+    for key in ["score", "alerts", "counters", "coverage", "threshold"] {
+        assert_eq!(report[key], replayed[key], "{key}");
+    }
+    let nanoseconds = read(&scores).lines().skip(1).filter(|l| !l.contains("000,")).count();
+    assert!(nanoseconds > packets.len() / 2, "times are in microseconds");
+}
+
+#[test]
+fn a_signal_ends_a_run_in_order_and_the_filter_holds() {
+    let Some(pair) = Pair::new() else { return };
+    let (bench, packets) = (Bench::new(), packets());
+    let scores = bench.path("live.csv");
+    let mut wanted = 0;
+    for packet in &packets {
+        // IPv4 without a tag, protocol UDP.
+        wanted += usize::from(packet[12..14] == [8, 0] && packet[23] == 17);
+    }
+    for signal in ["-INT", "-TERM"] {
+        let mut arguments = vec!["live", "-i", "here", "--model", &bench.model, "--json"];
+        arguments.extend(["--filter", "ip and udp", "--scores", &scores]);
+        let child = pair.start(&arguments);
+        Pair::wait_for_listener(&child);
+        pair.send(packets.clone());
+        let output = Pair::stop(child, signal);
+        let report = json(&output);
+        assert!(wanted > 100 && report["coverage"]["scored"] == wanted, "{wanted}: {report}");
+        assert_eq!(fs::read_to_string(&scores).unwrap().lines().count(), wanted + 1);
+    }
+}
+
+#[test]
+fn a_run_keeps_no_capability_and_needs_one() {
+    let Some(pair) = Pair::new() else { return };
+    let bench = Bench::new();
+    let child = pair.start(&["live", "-i", "here", "--model", &bench.model, "--duration", "30"]);
+    Pair::wait_for_listener(&child);
+    let tasks = format!("/proc/{}/task", child.id());
+    let end = Instant::now() + Duration::from_secs(20);
+    let status = loop {
+        let tasks: Vec<_> = fs::read_dir(&tasks).unwrap().map(|t| t.unwrap().path()).collect();
+        let read = |task: &PathBuf| fs::read_to_string(task.join("status")).unwrap();
+        // The workers are there: the graph runs.
+        if tasks.len() > 3 || Instant::now() > end {
+            break tasks.iter().map(read).collect::<Vec<_>>();
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    assert!(status.len() > 3, "{status:?}");
+    for status in &status {
+        for line in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+            assert!(status.contains(&format!("{line}:\t0000000000000000")), "{status}");
+        }
+        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    }
+    assert_eq!(Pair::stop(child, "-INT").status.code(), Some(0));
+
+    // With that one capability it runs, without it it says which and how to get it.
+    for (capabilities, code) in [("-all,+net_raw", 0), ("-all", 1)] {
+        let output = Command::new("ip")
+            .args(["netns", "exec", &pair.names[0], "setpriv", "--bounding-set", capabilities])
+            .args([
+                "--inh-caps=-all",
+                env!("CARGO_BIN_EXE_legonf"),
+                "live",
+                "-i",
+                "here",
+                "--duration",
+                "0.2",
+            ])
+            .args(["--model", &bench.model])
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert_eq!(error.lines().count() as i32, code, "{error}");
+        let remedy = "sudo setcap cap_net_raw=ep $(command -v legonf)";
+        assert!(code == 0 || error.contains("CAP_NET_RAW") && error.contains(remedy), "{error}");
+    }
+}
+
+#[test]
+fn an_interface_that_is_lost_ends_the_run_with_what_was_scored() {
+    for change in ["link set here down", "link del here"] {
+        let Some(pair) = Pair::new() else { return };
+        let (bench, packets) = (Bench::new(), packets());
+        let scores = bench.path("live.csv");
+        let child = pair.start(&["live", "-i", "here", "--model", &bench.model, "--scores", &scores]);
+        Pair::wait_for_listener(&child);
+        pair.send(packets.clone());
+        thread::sleep(Duration::from_millis(500));
+        ip(&format!("-n {} {change}", pair.names[0])).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
+        let complete = format!("complete for the {} packets before it", packets.len());
+        assert!(error.starts_with("legonf: here: ") && error.contains(&complete), "{error}");
+        assert_eq!(fs::read_to_string(&scores).unwrap().lines().count(), packets.len() + 1);
+    }
+}
+
+#[test]
+fn alerts_come_over_standard_output_and_sockets() {
+    let Some(pair) = Pair::new() else { return };
+    let (bench, packets) = (Bench::new(), packets());
+    let mut arguments = vec!["live", "-i", "here", "--model", &bench.model, "--threshold", "0", "--eve", "-"];
+    let mut child = pair.start(&arguments);
+    Pair::wait_for_listener(&child);
+    pair.send(packets[..10].to_vec());
+    // Each alert is there although the run goes on.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..10 {
+        let line: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!(line["event_type"], "alert");
+    }
+    let output = Pair::stop(child, "-INT");
+    let summary = String::from_utf8(output.stderr).unwrap();
+    assert!(summary.contains("10 received = 10 scored + 0 rejected + 0 dropped"), "{summary}");
+    let last: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!((last["event_type"].as_str(), lines.next().is_none()), (Some("stats"), true));
+
+    let socket = bench.path("eve.socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let target = format!("unix:{socket}");
+    *arguments.last_mut().unwrap() = &target;
+    arguments.extend(["--packets", "10"]);
+    let child = pair.start(&arguments);
+    let (mut reader, _) = listener.accept().unwrap();
+    Pair::wait_for_listener(&child);
+    pair.send(packets[..10].to_vec());
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(text.lines().count(), 11);
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn what_cannot_be_listened_to_says_why() {
+    let bench = Bench::new();
+    let refused = |arguments: &[&str]| {
+        let given = [&["live", "--model", &bench.model, "--duration", "0.1"], arguments].concat();
+        fail(given)
+    };
+    let line = refused(&["-i", "nonesuch0"]);
+    assert!(line.contains("no such interface; there are: ") && line.contains("lo"), "{line}");
+    let line = fail(["live", "-i", "lo", "--model", "missing.onnx"]);
+    assert!(line.contains("missing.onnx"), "{line}");
+    for (arguments, words) in [
+        (["--buffer", "1K"], "64K to 1G"),
+        (["--duration", "0"], "above 0"),
+        (["--rotate", "1M"], "--eve"),
+        (["--snaplen", "0"], "64..=262144"),
+    ] {
+        let given = [["live", "-i", "lo", "--model", &bench.model].as_slice(), &arguments].concat();
+        let output = legonf(given);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && error.contains(words), "{error}");
+    }
+    let Some(pair) = Pair::new() else { return };
+    for (arguments, words) in [
+        (vec!["-i", "here", "--filter", "tcp and and"], "filter `tcp and and`: "),
+        (vec!["-i", "lo"], "not up"),
+        (vec!["-i", "here", "--eve", "unix:/nonesuch"], "there is no such socket"),
+        (vec!["-i", "here", "--scores", "/nonesuch/scores.csv"], "its folder does not exist"),
+    ] {
+        let output = pair
+            .command(&[&["live", "--model", &bench.model, "--duration", "0.1"], &arguments[..]].concat())
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
+        assert!(error.contains(words), "{error}");
+    }
+}
