@@ -59,6 +59,7 @@ impl<R: Results> Tally<R> {
     }
 
     /// Counts packets that were lost before they could be scored.
+    #[cfg(feature = "live")]
     pub fn lose(&mut self, reason: &str, packets: u64) {
         self.coverage.lose(reason, packets);
     }
