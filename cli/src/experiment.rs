@@ -240,7 +240,7 @@ fn flood_text(report: &FloodReport<'_>) -> String {
     format!(
         "{} distinct sources in {} packets, {} ({})\n\
          memory:     {:.0} MiB of at most {:.0} MiB; evicted: {}\n\
-         throughput: {:.0} packets/s with the flood, {:.0} without: {:.2} times slower\n\
+         throughput: {:.0} packets/s of processor time with the flood, {:.0} without: {:.2} times slower\n\
          scan:       {} with the flood, {} without\n\
          benign:     {} with the flood, {} without (the threshold stands for at most {:.2}%)\n\
          flood:      {}\n",
@@ -310,7 +310,7 @@ fn soak_text(report: &SoakReport<'_>) -> String {
     format!(
         "{} packets of {} seconds, {} ({})\n\
          memory:     state {:.1} MiB, grown by {:.2} MiB since a tenth of the run; process grown by {resident}\n\
-         throughput: {:.0} packets/s through parser and extractor\n\
+         throughput: {:.0} packets/s of processor time through parser and extractor\n\
          scan:       {}\n\
          benign:     {} (the threshold stands for at most {:.2}%)\n",
         run.packets,
@@ -347,7 +347,7 @@ fn memory(outcome: &Outcome, what: &str) -> SeriesPlot {
 fn throughput(runs: Vec<(String, &Outcome)>, benign: &Outcome) -> SeriesPlot {
     let rate = |s: &Sample| Some(s.packets_per_second / 1e6);
     SeriesPlot {
-        title: "Throughput of parser and extractor, one thread".into(),
+        title: "Throughput of parser and extractor, one thread, by processor time".into(),
         across: "packets (millions)".into(),
         up: "million packets a second".into(),
         series: runs.into_iter().map(|(name, outcome)| (name, curve(outcome, rate))).collect(),

@@ -7,10 +7,11 @@ use legonf_core::{BATCH, Batch, Brick, Headers, Progress, Schema, Transport};
 use legonf_datasets::generate::{Config, Generator};
 use legonf_extract::FeatureQuantization;
 use legonf_wire::PacketBatching;
+use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Points of a curve over a run.
 const SAMPLES: u64 = 200;
@@ -24,7 +25,7 @@ pub struct Traffic {
     extractor: FeatureQuantization,
     batch: Batch,
     labels: Vec<bool>,
-    /// Time in the bricks alone.
+    /// Processor time in the bricks alone, which other programs on the machine take no part of.
     busy: Duration,
 }
 
@@ -56,10 +57,10 @@ impl Traffic {
         self.batch.clear();
         self.labels.clear();
         self.generator.append(&mut self.batch.packets, &mut self.labels, BATCH);
-        let start = Instant::now();
+        let start = processor_time();
         self.batching.process(&mut self.batch)?;
         self.extractor.process(&mut self.batch)?;
-        self.busy += start.elapsed();
+        self.busy += processor_time().saturating_sub(start);
         Ok(!self.batch.is_empty())
     }
 }
@@ -103,7 +104,7 @@ pub struct Sample {
     pub state_bytes: u64,
     /// Memory of the whole process, where the system tells.
     pub resident_bytes: Option<u64>,
-    /// Packets through parser and extractor since the point before, for each second spent there.
+    /// Packets through parser and extractor since the point before, for each second of processor time there.
     pub packets_per_second: f64,
 }
 
@@ -113,7 +114,7 @@ pub struct Outcome {
     pub packets: u64,
     /// Packets of the warm-up, which end before the attacks begin; they are not in the figures below.
     pub warm_up: u64,
-    /// Through parser and extractor, in one thread.
+    /// Through parser and extractor, in one thread, for each second of its processor time.
     pub packets_per_second: f64,
     pub state_bytes: u64,
     pub state_bytes_bound: u64,
@@ -181,6 +182,11 @@ pub fn run(
         flood,
         samples: meter.samples,
     })
+}
+
+/// Processor time of this thread; none where the system has no such clock.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// 0 where there is nothing to divide by.
