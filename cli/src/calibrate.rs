@@ -4,12 +4,13 @@ use crate::failure::{Failure, print, print_json};
 use crate::input;
 use crate::network::Network;
 use crate::progress::Bar;
+use crate::workers::Workers;
 use crate::{Style, interrupt, replay};
 use clap::{Args, ValueEnum};
 use legonf_core::{Batch, Fault, Sink};
 use legonf_decide::calibrate::{BenignScores, Calibration, DEFAULT_CONFIDENCE, Method};
 use legonf_models::CaptureProvenance;
-use legonf_runtime::{Layout, Options};
+use legonf_runtime::Options;
 use std::path::PathBuf;
 
 /// Scores benign traffic that the model was not trained on, and stores in the model a threshold with the
@@ -43,6 +44,8 @@ pub struct Arguments {
     /// Where the calibrated model goes; without it the model is replaced.
     #[arg(long, short, value_name = "MODEL")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    workers: Workers,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -99,7 +102,7 @@ impl Arguments {
         let mut graph = replay::assemble(&spec, content, model, None)?;
         let mut sink = Collect { skip: self.skip, scores: BenignScores::default() };
         let bar = Bar::new("calibration", None, style.quiet);
-        let options = Options { layout: Layout::Bricks, queue: 8, stop: interrupt::install() };
+        let options = Options { layout: self.workers.layout(), queue: 8, stop: interrupt::install() };
         let outcome =
             legonf_runtime::run(&mut graph, &mut *source, &mut sink, options, &mut |p, n| bar.update(p, n));
         bar.clear();

@@ -2,13 +2,14 @@
 
 use crate::failure::{Failure, print, print_json};
 use crate::progress::Bar;
+use crate::workers::Workers;
 use crate::{Style, input, interrupt, kitsune};
 use clap::Args;
 use legonf_catalog::Context;
 use legonf_core::{Column, Columns, Sink};
 use legonf_extract::Arithmetic;
 use legonf_io::sink::Matrix;
-use legonf_runtime::{BrickCounters, Graph, Layout, Options};
+use legonf_runtime::{BrickCounters, Graph, Options};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub struct Arguments {
     /// Read only the first N packets.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
+    #[command(flatten)]
+    workers: Workers,
 }
 
 #[derive(Serialize)]
@@ -52,7 +55,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let mut source = input::open(&arguments.capture, arguments.limit)?;
     let mut matrix = Matrix::create(&arguments.output, &schema)?;
     let bar = Bar::new("features", None, style.quiet);
-    let options = Options { layout: Layout::Bricks, queue: 8, stop: interrupt::install() };
+    let options = Options { layout: arguments.workers.layout(), queue: 8, stop: interrupt::install() };
     let outcome =
         legonf_runtime::run(&mut graph, &mut *source, &mut matrix, options, &mut |p, n| bar.update(p, n));
     bar.clear();

@@ -21,6 +21,7 @@ mod replay;
 mod scoring;
 mod summary;
 mod train;
+mod workers;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;

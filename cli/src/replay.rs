@@ -53,13 +53,6 @@ pub struct Arguments {
     limit: Option<u64>,
 }
 
-/// How bricks are laid out over threads.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Workers {
-    Monolithic,
-    Bricks,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ScoreFormat {
     Csv,

@@ -3,8 +3,9 @@
 use crate::failure::Failure;
 use crate::network::Network;
 use crate::replay::tally::{Results, Tally};
-use crate::replay::{EngineKind, Workers, assemble, built_in};
+use crate::replay::{EngineKind, assemble, built_in};
 use crate::summary::{Summary, Timing};
+use crate::workers::Workers;
 use crate::{Style, features, graph};
 use clap::Args;
 use legonf_core::{Progress, Source};
@@ -26,8 +27,7 @@ pub struct Scoring {
     /// Graph file (TOML) instead of the built-in graph; `legonf graph show --toml` prints one to start from.
     #[arg(long, value_name = "FILE")]
     graph: Option<PathBuf>,
-    /// Layout: everything in one thread, or a worker for each brick. The results are the same.
-    #[arg(long, value_enum, default_value_t = Workers::Bricks)]
+    #[command(flatten)]
     workers: Workers,
     /// Network engine: `kitnet` is legonf's own, `onnx` the generic one (tract), which runs any model.
     #[arg(long, value_enum)]
@@ -68,8 +68,7 @@ impl Scoring {
     pub fn build(&self, network: Network, content: Content) -> Result<Function, Failure> {
         let threshold = self.threshold.or(network.threshold());
         let graph = assemble(&self.spec(&network, content)?, content, &network, threshold)?;
-        let layout = if self.workers == Workers::Bricks { Layout::Bricks } else { Layout::Monolithic };
-        Ok(Function { network, threshold, graph, layout })
+        Ok(Function { network, threshold, graph, layout: self.workers.layout() })
     }
 
     fn spec(&self, network: &Network, content: Content) -> Result<GraphSpec, Failure> {

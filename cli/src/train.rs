@@ -6,6 +6,7 @@ mod sink;
 use crate::failure::{Failure, print, print_json};
 use crate::input;
 use crate::progress::Bar;
+use crate::workers::Workers;
 use crate::{Style, interrupt, kitsune};
 use checkpoint::Checkpoint;
 use clap::Args;
@@ -15,7 +16,7 @@ use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
-use legonf_runtime::{Graph, Layout, Options, Outcome};
+use legonf_runtime::{Graph, Options, Outcome};
 use serde::Serialize;
 use sink::TrainSink;
 use std::path::PathBuf;
@@ -69,6 +70,8 @@ pub struct Arguments {
     /// End after N packets with a checkpoint, as Ctrl-C does, to train in portions.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     stop_after: Option<u64>,
+    #[command(flatten)]
+    workers: Workers,
 }
 
 /// What `--json` prints.
@@ -190,7 +193,7 @@ impl Arguments {
             let limit = self.stop_after.map(|n| n.saturating_sub(done));
             let (content, mut source) = input::open_any(capture, limit, schema)?;
             let graph = if content == Content::Features { &mut no_brick } else { &mut graph };
-            let options = Options { layout: Layout::Bricks, queue: 8, stop: &enough };
+            let options = Options { layout: self.workers.layout(), queue: 8, stop: &enough };
             let outcome =
                 legonf_runtime::run(graph, &mut *source, sink, options, &mut |progress, packets| {
                     bar.update(progress, done + packets);

@@ -13,7 +13,7 @@ use super::{Channel, Link, Rules, Tables, Variant, WIDTH};
 use crate::Arithmetic;
 use crate::damp::{Factor, Factors};
 use crate::hash::{Hasher, slot};
-use crate::table::{Pending, Query, Table};
+use crate::table::{Pending, Query};
 use legonf_core::Headers;
 use multiversion::multiversion;
 use std::ops::Range;
@@ -119,8 +119,8 @@ impl Run {
         }
     }
 
-    /// Asks for what the tables will read, first of their indexes, then of their records. Under a flood most of it is
-    /// what must go to make room: slots, those that are first in them, their records, and these in the index.
+    /// Asks for what the tables will read, first of their indexes, then of what must go to make room, then of their
+    /// records.
     fn prefetch(&self, tables: &Tables, packets: usize) {
         for hashes in &self.hashes[..packets] {
             tables.identities.prefetch_index(hashes.identity);
@@ -128,45 +128,16 @@ impl Run {
             tables.links.prefetch_index(hashes.channel);
             tables.sockets.prefetch_index(hashes.socket);
         }
-        self.for_slots(tables, packets, Table::prefetch_slot, Table::prefetch_slot, Table::prefetch_slot);
-        self.for_slots(tables, packets, Table::prefetch_first, Table::prefetch_first, Table::prefetch_first);
-        self.for_slots(
-            tables,
-            packets,
-            Table::prefetch_victim,
-            Table::prefetch_victim,
-            Table::prefetch_victim,
-        );
-        self.for_slots(
-            tables,
-            packets,
-            Table::prefetch_victim_index,
-            Table::prefetch_victim_index,
-            Table::prefetch_victim_index,
-        );
+        let hashes = self.hashes[..packets].iter();
+        tables.identities.prefetch_victims(hashes.clone().map(|h| slot(h.source)));
+        tables.sources.prefetch_victims(hashes.clone().map(|h| slot(h.source)));
+        tables.links.prefetch_victims(hashes.clone().map(|h| slot(h.channel)));
+        tables.sockets.prefetch_victims(hashes.map(|h| slot(h.socket_shard)));
         for hashes in &self.hashes[..packets] {
             tables.identities.prefetch_record(hashes.identity);
             tables.sources.prefetch_record(hashes.source);
             tables.links.prefetch_record(hashes.channel);
             tables.sockets.prefetch_record(hashes.socket);
-        }
-    }
-
-    /// Calls a function of each kind of table for the slots of the packets.
-    #[inline(always)]
-    fn for_slots(
-        &self,
-        tables: &Tables,
-        packets: usize,
-        of_sources: impl Fn(&Table<Source>, usize),
-        of_links: impl Fn(&Table<Link>, usize),
-        of_sockets: impl Fn(&Table<Channel>, usize),
-    ) {
-        for hashes in &self.hashes[..packets] {
-            of_sources(&tables.identities, slot(hashes.source));
-            of_sources(&tables.sources, slot(hashes.source));
-            of_links(&tables.links, slot(hashes.channel));
-            of_sockets(&tables.sockets, slot(hashes.socket_shard));
         }
     }
 

@@ -123,34 +123,19 @@ impl<R: Record> Table<R> {
         }
     }
 
-    /// Asks for the slot that bounds a coming [`locate`](Self::locate).
+    /// Asks for what coming [`locate`](Self::locate)s in these slots will give up, once the table gives up anything:
+    /// the slots, those that are first in them, their records, and these in the index.
     #[inline(always)]
-    pub(crate) fn prefetch_slot(&self, slot: usize) {
-        if self.slab.len() >= PREFETCH_FROM {
-            self.ranks.prefetch(slot);
+    pub(crate) fn prefetch_victims(&self, slots: impl Iterator<Item = usize> + Clone) {
+        if self.evictions == 0 {
+            return;
         }
-    }
-
-    /// Asks for what tells which record a full slot gives up.
-    #[inline(always)]
-    pub(crate) fn prefetch_first(&self, slot: usize) {
-        self.ranks.prefetch_first(slot);
-    }
-
-    /// Asks for the record that a full slot most likely gives up.
-    #[inline(always)]
-    pub(crate) fn prefetch_victim(&self, slot: usize) {
-        if let Some(number) = self.ranks.first(slot) {
-            self.slab.get(number).inspect(|record| prefetch(*record));
-        }
-    }
-
-    /// Asks for that record's part in the index.
-    #[inline(always)]
-    pub(crate) fn prefetch_victim_index(&self, slot: usize) {
-        if let Some(record) = self.ranks.first(slot).and_then(|number| self.slab.get(number)) {
-            prefetch(self.index.first(R::hash(record.key(), &self.hasher)));
-        }
+        slots.clone().for_each(|slot| self.ranks.prefetch(slot));
+        slots.clone().for_each(|slot| self.ranks.prefetch_first(slot));
+        let first = slots.filter_map(|slot| self.ranks.first(slot));
+        let victims = first.filter_map(|number| self.slab.get(number));
+        victims.clone().for_each(prefetch);
+        victims.for_each(|victim| prefetch(self.index.first(R::hash(victim.key(), &self.hasher))));
     }
 
     /// Record `number`.
