@@ -17,15 +17,16 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// Scores the packets of a network interface as they come, until Ctrl-C, SIGTERM, --duration or --packets; then sums
-/// up. Packets that the kernel or the interface lost are counted as dropped.
+/// Scores the packets of a network interface as they come, until Ctrl-C, SIGTERM, --duration or
+/// --packets; then sums up. Packets that the kernel or the interface lost are counted as dropped.
 ///
 /// It needs the capability CAP_NET_RAW and nothing else:
 ///
 ///   sudo setcap cap_net_raw=ep $(command -v legonf)
 ///
-/// As soon as the interface is open it gives up all capabilities, root's too: run as root, it can write only where
-/// root's user can without special rights. --record keeps what was seen: a replay of it gives the same scores.
+/// As soon as the interface is open it gives up all capabilities, root's too: run as root, it can
+/// write only where root's user can without special rights. --record keeps what was seen: a replay
+/// of it gives the same scores.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {

@@ -58,19 +58,19 @@ Exit codes:
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write the feature matrix of a capture, for NumPy or any other tool.
+    #[command(about = "Write the feature matrix of a capture, for NumPy or any other tool")]
     Features(features::Arguments),
     /// Train a model offline on benign traffic.
     #[command(subcommand)]
     Train(Train),
-    /// Set a model's threshold from held-out benign traffic.
+    #[command(about = "Set a model's threshold from held-out benign traffic")]
     Calibrate(calibrate::Arguments),
-    /// Run a capture through the brick graph: a score and a verdict for every packet.
+    #[command(about = "Run a capture through the brick graph: a score and a verdict for every packet")]
     Replay(replay::Arguments),
     /// Measure how fast the bricks are on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
-    /// Score the packets of a network interface as they come.
+    #[command(about = "Score the packets of a network interface as they come")]
     #[cfg(feature = "live")]
     Live(live::Arguments),
     /// Show brick graphs.
@@ -89,7 +89,9 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Train {
-    /// Kitsune: an ensemble of autoencoders over damped statistics of the traffic (Mirsky et al., NDSS 2018).
+    #[command(
+        about = "Kitsune: an ensemble of autoencoders over damped statistics (Mirsky et al., NDSS 2018)"
+    )]
     Kitsune(train::Arguments),
 }
 

@@ -29,7 +29,6 @@ use tally::Tally;
 /// A table of features in place of the capture starts at feature mapping: Kitsune's published CSV files, N-BaIoT's,
 /// and those of `legonf features`. Its rows have no time (0 stands for it) and no packets (no alerts.pcapng).
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
 pub struct Arguments {
     /// Capture (pcap, pcapng or Kitsune's TSV) or table of features (CSV, .npy), plain, gzip or zstd; `-` is standard
     /// input.

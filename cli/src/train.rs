@@ -28,7 +28,6 @@ use std::sync::atomic::Ordering;
 /// takes; the next ones (--training-packets) train the ensemble. Later packets are not read: keep them for
 /// `legonf calibrate`.
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
 pub struct Arguments {
     /// Benign captures (pcap, pcapng or Kitsune's TSV) or tables of features (Kitsune's or N-BaIoT's CSV, or what
     /// `legonf features` wrote), plain, gzip or zstd; `-` is standard input.
