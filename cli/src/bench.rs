@@ -1,5 +1,6 @@
 //! `legonf bench`: how fast the bricks are on this machine, and how near to what it can do.
 
+mod growth;
 mod instructions;
 mod machine;
 mod stopwatch;
@@ -28,6 +29,8 @@ pub enum Command {
     /// Kitsune, file to score, in one thread: packets a second end to end and of each brick, beside the floating-point
     /// rate and memory bandwidth that the same run measured.
     Kitsune(Arguments),
+    #[command(about = "What a packet costs as streams, batches and features grow, with plots")]
+    Growth(growth::Arguments),
 }
 
 /// Arguments of `legonf bench kitsune`.
@@ -99,9 +102,13 @@ struct Run {
 }
 
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
-    let Command::Kitsune(arguments) = command;
-    let report = arguments.measure(style)?;
-    if style.json { print_json(&report) } else { print(&table(&report)) }
+    match command {
+        Command::Growth(arguments) => growth::run(arguments, style),
+        Command::Kitsune(arguments) => {
+            let report = arguments.measure(style)?;
+            if style.json { print_json(&report) } else { print(&table(&report)) }
+        }
+    }
 }
 
 impl Arguments {

@@ -1,7 +1,7 @@
 //! `legonf experiment`: measurements on generated traffic.
 
 mod detector;
-mod load;
+pub mod load;
 
 use crate::failure::{Failure, print, print_json};
 use crate::progress::Bar;
@@ -336,6 +336,7 @@ fn memory(outcome: &Outcome, what: &str) -> SeriesPlot {
         title: format!("Memory under {what}"),
         across: "packets (millions)".into(),
         up: "memory (MiB)".into(),
+        decades: false,
         series: vec![
             ("extractor's state".into(), curve(outcome, |s| Some(mib(s.state_bytes)))),
             ("whole process".into(), curve(outcome, |s| s.resident_bytes.map(mib))),
@@ -350,6 +351,7 @@ fn throughput(runs: Vec<(String, &Outcome)>, benign: &Outcome) -> SeriesPlot {
         title: "Throughput of parser and extractor, one thread, by processor time".into(),
         across: "packets (millions)".into(),
         up: "million packets a second".into(),
+        decades: false,
         series: runs.into_iter().map(|(name, outcome)| (name, curve(outcome, rate))).collect(),
         bound: Some(("half of the rate without a flood".into(), benign.packets_per_second / 2e6)),
     }

@@ -52,6 +52,26 @@ impl Traffic {
         &self.batch
     }
 
+    /// Packets so far.
+    pub fn position(&self) -> u64 {
+        self.generator.position()
+    }
+
+    /// Processor time in the bricks so far.
+    pub fn busy(&self) -> Duration {
+        self.busy
+    }
+
+    /// Bytes of the extractor's state now and at most.
+    pub fn state_bytes(&self) -> (usize, usize) {
+        self.extractor.state_bytes()
+    }
+
+    /// Streams that had to go, by their table.
+    pub fn evicted(&self) -> BTreeMap<&'static str, u64> {
+        self.extractor.counters().into_iter().collect()
+    }
+
     /// Goes on to the next batch; `false` at the end.
     pub fn next(&mut self) -> Result<bool, Failure> {
         self.batch.clear();
@@ -140,14 +160,14 @@ pub fn run(
     let mut started = None;
     while traffic.next()? {
         if stop.load(Ordering::Relaxed) {
-            let at = traffic.generator.position();
+            let at = traffic.position();
             return Err(Failure::Interrupted(format!("{at} packets were run, nothing was written")));
         }
-        bar.update(Progress::default(), traffic.generator.position());
-        if traffic.generator.position() <= warm_up {
+        bar.update(Progress::default(), traffic.position());
+        if traffic.position() <= warm_up {
             continue;
         }
-        let (from, before) = *started.get_or_insert((traffic.generator.position(), traffic.busy));
+        let (from, before) = *started.get_or_insert((traffic.position(), traffic.busy));
         picked.clear();
         let classes = |at: usize| Class::of(&traffic.batch.headers[at], traffic.labels[at]);
         for at in 0..traffic.batch.len() {
@@ -163,20 +183,20 @@ pub fn run(
             share.scored += 1;
             share.alarms += u64::from(alarm);
         }
-        let run = (traffic.generator.position() - from, traffic.busy - before);
+        let run = (traffic.position() - from, traffic.busy - before);
         meter.sample(run, (total.saturating_sub(from) / SAMPLES).max(1), &traffic);
     }
-    let (from, before) = started.unwrap_or((traffic.generator.position(), traffic.busy));
-    let (state, bound) = traffic.extractor.state_bytes();
+    let (from, before) = started.unwrap_or((traffic.position(), traffic.busy));
+    let (state, bound) = traffic.state_bytes();
     let [benign, scan, flood] = shares.map(|s| Share { rate: rate(s.alarms as f64, s.scored as f64), ..s });
-    let packets = traffic.generator.position();
+    let packets = traffic.position();
     Ok(Outcome {
         packets,
         warm_up: from,
         packets_per_second: rate((packets - from) as f64, (traffic.busy - before).as_secs_f64()),
         state_bytes: state as u64,
         state_bytes_bound: bound as u64,
-        evicted: traffic.extractor.counters().into_iter().collect(),
+        evicted: traffic.evicted(),
         benign,
         scan,
         flood,
@@ -185,7 +205,7 @@ pub fn run(
 }
 
 /// Processor time of this thread; none where the system has no such clock.
-fn processor_time() -> Duration {
+pub fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
@@ -210,7 +230,7 @@ impl Meter {
         self.last = (packets, busy);
         self.samples.push(Sample {
             packets,
-            state_bytes: traffic.extractor.state_bytes().0 as u64,
+            state_bytes: traffic.state_bytes().0 as u64,
             resident_bytes: resident(),
             packets_per_second: rate(since as f64, spent.as_secs_f64()),
         });

@@ -5,7 +5,7 @@ use ab_glyph::FontVec;
 use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
-use plotters::element::Rectangle;
+use plotters::element::{PathElement, Rectangle};
 use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, IntoFont, RGBColor, TextStyle};
@@ -51,6 +51,7 @@ impl Face {
 
 enum Shape {
     Fill(Area, RGBColor),
+    Line(Vec<(i32, i32)>, RGBColor),
     Text(String, Face, (i32, i32)),
 }
 
@@ -62,6 +63,11 @@ impl Picture {
     /// Fills a rectangle.
     pub fn fill(&mut self, area: Area, color: RGBColor) {
         self.0.push(Shape::Fill(area, color));
+    }
+
+    /// Draws straight lines of two pixels from point to point.
+    pub fn line(&mut self, points: Vec<(i32, i32)>, color: RGBColor) {
+        self.0.push(Shape::Line(points, color));
     }
 
     /// Sets a text.
@@ -105,6 +111,9 @@ impl Picture {
                     // Both backends end a rectangle before its right and its bottom edge.
                     let corners = [(r.left, r.top), (r.right + 1, r.bottom + 1)];
                     area.draw(&Rectangle::new(corners, color.filled()))?;
+                }
+                Shape::Line(points, color) => {
+                    area.draw(&PathElement::new(points.clone(), color.stroke_width(2)))?;
                 }
                 Shape::Text(words, face, at) => text(words, *face, *at)?,
             }

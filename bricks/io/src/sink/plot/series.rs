@@ -1,17 +1,28 @@
 //! Values of a few series over a common axis.
 
-use super::axis::{Frame, INK, Key, legend, linear};
+use super::axis::{Frame, INK, Key, Tick, decades, legend, linear};
 use super::picture::{Area, Face, Picture, SIZE};
 use crate::sink::file::display;
 use crate::sink::{OutputFile, SinkError};
 use plotters::style::RGBColor;
 use std::path::Path;
 
-const COLORS: [RGBColor; 3] = [RGBColor(23, 92, 160), RGBColor(217, 72, 1), RGBColor(56, 142, 60)];
+const COLORS: [RGBColor; 6] = [
+    RGBColor(23, 92, 160),
+    RGBColor(217, 72, 1),
+    RGBColor(56, 142, 60),
+    RGBColor(123, 63, 152),
+    RGBColor(140, 98, 57),
+    RGBColor(0, 137, 150),
+];
+/// Points of a series up to which each gets a mark.
+const MARKED: usize = 40;
 const BOUND: RGBColor = RGBColor(38, 43, 51);
 const BOX: Area = Area { left: 90, top: 70, right: SIZE.0 as i32 - 30, bottom: SIZE.1 as i32 - 70 };
 
-/// Draws up to three series of points as lines, both axes from 0, with a bound that they should keep.
+/// Draws up to six series of points as lines, with a bound that they should keep.
+///
+/// Both axes start at 0; with `decades` the axis across goes by powers of ten.
 #[derive(Clone, Debug, Default)]
 pub struct SeriesPlot {
     /// What stands above the plot.
@@ -20,6 +31,8 @@ pub struct SeriesPlot {
     pub across: String,
     /// Title and unit of the axis up.
     pub up: String,
+    /// Whether equal steps across are equal factors. Points at 0 or below are then left out.
+    pub decades: bool,
     /// Name and points of each series, from left to right. Values that are not finite are left out.
     pub series: Vec<(String, Vec<(f64, f64)>)>,
     /// Name and height of a dashed line.
@@ -41,23 +54,42 @@ impl SeriesPlot {
 
     fn picture(&self) -> Picture {
         let mut picture = Picture::default();
-        let points = || self.series.iter().flat_map(|(_, points)| points).filter(|p| is_finite(p));
+        let series: Vec<Vec<_>> = self.series.iter().map(|(_, points)| self.placed(points)).collect();
+        let points = || series.iter().flatten();
         let highest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
-        let right = highest(&mut points().map(|p| p.0));
         let top = highest(&mut points().map(|p| p.1).chain(self.bound.iter().map(|b| b.1)));
-        let (right, top) = (if right > 0.0 { right } else { 1.0 }, if top > 0.0 { top * 1.05 } else { 1.0 });
-        let frame = Frame { area: BOX, across: (0.0, right), up: (0.0, top) };
-        frame.grid(&mut picture, &linear(right, 10.0), &linear(top, 8.0));
+        let top = if top > 0.0 { top * 1.05 } else { 1.0 };
+        let (across, ticks) = self.axis(points().map(|p| p.0));
+        let frame = Frame { area: BOX, across, up: (0.0, top) };
+        frame.grid(&mut picture, &ticks, &linear(top, 8.0));
         frame.titles(&mut picture, &self.across, &self.up);
         if let Some((_, height)) = &self.bound {
             frame.dashes(&mut picture, *height, BOUND);
         }
-        for ((_, points), color) in self.series.iter().zip(COLORS) {
+        for (points, color) in series.iter().zip(COLORS) {
             line(&mut picture, &frame, points, color);
         }
         picture.text(&*self.title, Face::new(18, INK), (BOX.left, 28));
         legend(&mut picture, &self.legend(), BOX.right, 50);
         picture
+    }
+
+    /// The points that can be drawn, in units of the axis across: with `decades`, exponents of ten.
+    fn placed(&self, points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+        let place = |(x, y): &(f64, f64)| (if self.decades { x.log10() } else { *x }, *y);
+        points.iter().map(place).filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
+    }
+
+    /// Range and ticks of the axis across.
+    fn axis(&self, places: impl Iterator<Item = f64>) -> ((f64, f64), Vec<Tick>) {
+        let (low, high) = places.fold((f64::INFINITY, 0.0), |(l, h), x| (x.min(l), x.max(h)));
+        if !self.decades {
+            let right = if high > 0.0 { high } else { 1.0 };
+            return ((0.0, right), linear(right, 10.0));
+        }
+        let low = if low.is_finite() { low.floor() as i32 } else { 0 };
+        let high = (high.ceil() as i32).max(low + 1);
+        ((f64::from(low), f64::from(high)), decades(low, high))
     }
 
     fn legend(&self) -> Vec<(Key, String)> {
@@ -67,20 +99,15 @@ impl SeriesPlot {
     }
 }
 
-fn is_finite((x, y): &(f64, f64)) -> bool {
-    x.is_finite() && y.is_finite()
-}
-
-/// Steps from point to point: a column of two pixels' width up or down, then across.
+/// Joins the points, and marks each where they are few.
 fn line(picture: &mut Picture, frame: &Frame, points: &[(f64, f64)], color: RGBColor) {
-    let mut last: Option<(i32, i32)> = None;
-    for (x, y) in points.iter().filter(|p| is_finite(p)) {
-        let (x, y) = (frame.x(*x), frame.y(*y));
-        let (from_x, from_y) = last.unwrap_or((x, y));
-        picture.fill(Area { left: from_x, right: x.max(from_x), top: from_y - 1, bottom: from_y }, color);
-        picture.fill(Area { left: x, right: x + 1, top: from_y.min(y) - 1, bottom: from_y.max(y) }, color);
-        last = Some((x, y));
+    let pixels: Vec<_> = points.iter().map(|(x, y)| (frame.x(*x), frame.y(*y))).collect();
+    if pixels.len() <= MARKED {
+        for (x, y) in &pixels {
+            picture.fill(Area { left: x - 3, top: y - 3, right: x + 3, bottom: y + 3 }, color);
+        }
     }
+    picture.line(pixels, color);
 }
 
 #[cfg(test)]
@@ -88,9 +115,8 @@ mod tests {
     use super::*;
 
     fn svg(series: Vec<(String, Vec<(f64, f64)>)>, bound: Option<(String, f64)>) -> String {
-        let plot =
-            SeriesPlot { title: "memory".into(), across: "packets".into(), up: "MiB".into(), series, bound };
-        plot.picture().svg().unwrap()
+        let (title, across, up) = ("memory".into(), "packets".into(), "MiB".into());
+        SeriesPlot { title, across, up, decades: false, series, bound }.picture().svg().unwrap()
     }
 
     #[test]
@@ -107,5 +133,15 @@ mod tests {
     fn nothing_is_a_plot_too() {
         assert!(svg(vec![], None).contains("packets"));
         assert!(svg(vec![("one".into(), vec![(0.0, 0.0)])], None).contains("one"));
+    }
+
+    #[test]
+    fn an_axis_of_decades_has_a_tick_for_each() {
+        let points = vec![(0.0, 9.0), (100.0, 1.0), (1e5, 2.0)];
+        let plot = SeriesPlot { decades: true, series: vec![("rate".into(), points)], ..Default::default() };
+        assert_eq!(plot.placed(&plot.series[0].1), [(2.0, 1.0), (5.0, 2.0)]);
+        let (range, ticks) = plot.axis([2.0, 5.0].into_iter());
+        assert_eq!((range, ticks.len()), ((2.0, 5.0), 4));
+        assert!(plot.picture().svg().unwrap().contains("100000"));
     }
 }
