@@ -5,6 +5,7 @@ mod instructions;
 mod machine;
 mod stopwatch;
 
+use crate::clock::processor_time;
 use crate::failure::{Failure, print, print_json};
 use crate::input;
 use crate::network::Network;
@@ -58,7 +59,7 @@ pub struct Arguments {
     instructions: bool,
 }
 
-/// What was measured; rates are medians over the runs, in packets a second of one core.
+/// What was measured; rates are medians over the runs, in packets a second of processor time of one core.
 #[derive(Serialize)]
 struct Report {
     capture: String,
@@ -95,7 +96,7 @@ struct Roofline {
     percent_of_peak: f64,
 }
 
-/// Nanoseconds of one run: each stage's, and the whole.
+/// Nanoseconds of processor time of one run: each stage's, and the whole.
 struct Run {
     stages: Vec<f64>,
     total: f64,
@@ -121,11 +122,11 @@ impl Arguments {
         for number in 0..=self.runs {
             let watch = Stopwatch::default();
             let mut seen = Seen::default();
-            let total = self.once(&model, &watch, &mut seen, &bar)?;
+            let run = self.once(&model, &watch, &mut seen, &bar)?;
             (packets, bytes) = (seen.packets, seen.progress.read_bytes);
             ids = watch.ids();
             if number > 0 {
-                runs.push(Run { stages: watch.nanoseconds(), total });
+                runs.push(run);
             }
         }
         bar.clear();
@@ -141,8 +142,11 @@ impl Arguments {
         Ok(report(self, &model, first_score, &ids, &runs, (packets, bytes), instructions, machine))
     }
 
-    /// One pass from the file to the scores. Returns its nanoseconds.
-    fn once(&self, model: &Network, watch: &Stopwatch, seen: &mut Seen, bar: &Bar) -> Result<f64, Failure> {
+    /// One pass from the file to the scores.
+    ///
+    /// The whole is processor time, of which other programs on the machine take no part. A stage gets the share of it
+    /// that it had of the time by the clock on the wall, which is cheaper to read.
+    fn once(&self, model: &Network, watch: &Stopwatch, seen: &mut Seen, bar: &Bar) -> Result<Run, Failure> {
         let spec = replay::built_in(model, Content::Packets, self.engine, self.arithmetic);
         let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);
         let mut graph =
@@ -150,15 +154,16 @@ impl Arguments {
                 watch.watch(id, brick)
             })?;
         let options = Options { layout: Layout::Monolithic, queue: 1, stop: interrupt::install() };
-        let start = Instant::now();
+        let (start, busy) = (Instant::now(), processor_time());
         let outcome = legonf_runtime::run(&mut graph, &mut source, seen, options, &mut |_, _| {});
-        let total = start.elapsed().as_nanos() as f64;
+        let total = (processor_time() - busy).as_nanos() as f64;
+        let wall = start.elapsed().as_nanos() as f64;
         seen.progress = legonf_core::Source::progress(&source);
         bar.update(seen.progress, outcome.packets);
         match outcome.fault {
             Some(fault) => Err(Failure::fault(fault)),
             None if outcome.stopped => Err(Failure::Interrupted("nothing was measured to the end".into())),
-            None => Ok(total),
+            None => Ok(Run { stages: watch.nanoseconds(total / wall), total }),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod bench;
 mod calibrate;
+mod clock;
 mod dataset;
 mod experiment;
 mod failure;

@@ -1,7 +1,8 @@
 //! `legonf bench growth`: what a packet costs as the work grows.
 
 use crate::Style;
-use crate::experiment::load::{Traffic, processor_time};
+use crate::clock::processor_time;
+use crate::experiment::load::Traffic;
 use crate::failure::{Failure, print, print_json};
 use crate::interrupt;
 use crate::progress::Bar;

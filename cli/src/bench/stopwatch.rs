@@ -33,9 +33,10 @@ impl Stopwatch {
         self.with(|stages| stages.iter().map(|(id, _)| id.clone()).collect())
     }
 
-    /// Nanoseconds of each stage.
-    pub fn nanoseconds(&self) -> Vec<f64> {
-        self.with(|stages| stages.iter().map(|(_, spent)| spent.load(Ordering::Relaxed) as f64).collect())
+    /// Nanoseconds of each stage, times `scale`.
+    pub fn nanoseconds(&self, scale: f64) -> Vec<f64> {
+        let scaled = |spent: &AtomicU64| spent.load(Ordering::Relaxed) as f64 * scale;
+        self.with(|stages| stages.iter().map(|(_, spent)| scaled(spent)).collect())
     }
 
     fn stage(&self, id: &str) -> Arc<AtomicU64> {

@@ -1,13 +1,13 @@
 //! Generated traffic through parser and extractor, with what that takes.
 
 use super::detector::Detector;
+use crate::clock::processor_time;
 use crate::failure::Failure;
 use crate::progress::Bar;
 use legonf_core::{BATCH, Batch, Brick, Headers, Progress, Schema, Transport};
 use legonf_datasets::generate::{Config, Generator};
 use legonf_extract::FeatureQuantization;
 use legonf_wire::PacketBatching;
-use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -202,11 +202,6 @@ pub fn run(
         flood,
         samples: meter.samples,
     })
-}
-
-/// Processor time of this thread; none where the system has no such clock.
-pub fn processor_time() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// 0 where there is nothing to divide by.
