@@ -4,7 +4,7 @@ mod expiry;
 mod factors;
 
 pub(crate) use expiry::expiry;
-pub(crate) use factors::{Factor, Factors};
+pub(crate) use factors::{Factor, Factors, powers};
 
 /// Number of decay rates.
 pub(crate) const RATES: usize = 5;
