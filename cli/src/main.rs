@@ -20,6 +20,7 @@ mod network;
 mod progress;
 mod replay;
 mod scoring;
+mod split;
 mod summary;
 mod train;
 mod workers;
@@ -77,6 +78,8 @@ enum Command {
     /// Show brick graphs.
     #[command(subcommand)]
     Graph(graph::Command),
+    #[command(about = "Show by what traffic can be split among replicas without changing the answer")]
+    Split(split::Arguments),
     /// Make labelled captures, and bring public ones.
     #[command(subcommand)]
     Dataset(dataset::Command),
@@ -122,6 +125,7 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         #[cfg(feature = "live")]
         Command::Live(arguments) => live::run(&arguments, style),
         Command::Graph(command) => graph::run(&command, style),
+        Command::Split(arguments) => split::run(&arguments, style),
         Command::Dataset(command) => dataset::run(&command, style),
         Command::Experiment(command) => experiment::run(&command, style),
         Command::Model(command) => model::run(&command, style),

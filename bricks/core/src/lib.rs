@@ -11,7 +11,11 @@ mod brick;
 mod coverage;
 mod endpoint;
 mod explain;
+mod field;
+mod group;
+mod hash;
 mod headers;
+mod identity;
 mod packets;
 mod schema;
 mod time;
@@ -22,9 +26,13 @@ pub use brick::{Brick, BrickError, Column, Columns, Descriptor, State};
 pub use coverage::Coverage;
 pub use endpoint::{Fault, Progress, Sink, Source};
 pub use explain::{Explain, Explanation, FeatureShare, GroupShare};
+pub use field::{End, Field, Key, KeyError};
+pub use group::{Keyed, PacketKind, PacketKinds, StateGroup, UnknownKind};
+pub use hash::{Hasher, SLOTS, same, slot};
 pub use headers::{
     Encapsulation, Fragment, Headers, Icmp, Inner, Layer, Link, Mac, Malformed, Network, Transport,
 };
+pub use identity::{Address, Ends, Ports, pair_words, source_words};
 pub use packets::{LinkType, PacketRecord, Packets};
 pub use schema::{Feature, Schema, SchemaHash, Unit};
 pub use time::Timestamp;

@@ -2,7 +2,7 @@
 
 use crate::kitsune115::{self, Kitsune115, Variant};
 use crate::py100::{self, Py100};
-use legonf_core::{Headers, Rows, Schema};
+use legonf_core::{Headers, Rows, Schema, StateGroup};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -16,6 +16,11 @@ pub const SCHEMAS: [&str; 3] = ["kitsune-115", "kitsune-115-clean", "kitsune-py-
 pub trait Extractor: Send {
     /// The columns of the rows.
     fn schema(&self) -> &Schema;
+
+    /// The state groups, by whose keys traffic may be split among replicas.
+    fn state_groups(&self) -> Vec<StateGroup> {
+        crate::state_groups(&self.schema().name).unwrap_or_default()
+    }
 
     /// Makes `rows` one row per packet of `headers`, `schema().len()` wide, and counts the packets in.
     fn extract(&mut self, headers: &[Headers], rows: &mut Rows);

@@ -6,7 +6,11 @@
 
 mod damp;
 mod extractor;
-mod hash;
+mod groups;
+/// The hash of stream keys, by which slots are told apart here and in the splitter.
+mod hash {
+    pub(crate) use legonf_core::{Hasher, SLOTS, same, slot};
+}
 mod kitsune115;
 pub mod math;
 mod prefetch;
@@ -16,4 +20,5 @@ mod schema;
 mod table;
 
 pub use extractor::{Arithmetic, ExtractError, Extractor, Limits, SCHEMAS, build, schema_by_name};
+pub use groups::state_groups;
 pub use quantization::{Config, FeatureQuantization};

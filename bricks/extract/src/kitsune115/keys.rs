@@ -1,67 +1,12 @@
 //! The identities by which a packet's streams are found (kitsune-115.md §1).
-//!
-//! Keys are typed words, never text: nothing collides by concatenation, and 1.2.3.4 is not ::ffff:1.2.3.4.
 
-use legonf_core::{Encapsulation, Headers, Layer, Mac, Network, Transport};
-use std::net::IpAddr;
+use legonf_core::{Address, Ends, Headers, Ports, pair_words, source_words};
 
 /// Key of a table by source address: the address, and whatever else identifies the source.
 pub(crate) type SourceKey = [u64; 3];
 
 /// Key of a table by pair: both addresses, their kinds and ports.
 pub(crate) type PairKey = [u64; 5];
-
-/// An address of any kind. `kind` 0 is none, 1 Ethernet, 2 IPv4, 3 IPv6.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Address {
-    kind: u8,
-    high: u64,
-    low: u64,
-}
-
-impl From<Mac> for Address {
-    #[inline]
-    fn from(mac: Mac) -> Self {
-        let [a, b, c, d, e, f] = mac.0;
-        Self { kind: 1, high: 0, low: u64::from_be_bytes([0, 0, a, b, c, d, e, f]) }
-    }
-}
-
-impl From<IpAddr> for Address {
-    #[inline]
-    fn from(ip: IpAddr) -> Self {
-        match ip {
-            IpAddr::V4(v4) => Self { kind: 2, high: 0, low: u64::from(v4.to_bits()) },
-            IpAddr::V6(v6) => {
-                let bits = v6.to_bits();
-                Self { kind: 3, high: (bits >> 64) as u64, low: bits as u64 }
-            }
-        }
-    }
-}
-
-/// What takes the place of the ports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Ports {
-    #[default]
-    None,
-    Numbers(u16, u16),
-    Arp,
-    Icmp,
-}
-
-impl Ports {
-    /// A tag that tells the kinds apart, and the two numbers.
-    #[inline]
-    fn parts(self) -> (u64, u16, u16) {
-        match self {
-            Self::None => (0, 0, 0),
-            Self::Numbers(p, q) => (1, p, q),
-            Self::Arp => (2, 0, 0),
-            Self::Icmp => (3, 0, 0),
-        }
-    }
-}
 
 /// The direction of a packet within its unordered pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,8 +38,7 @@ impl PacketKeys {
     /// The keys of a packet. One without any identity gets the empty addresses: a stream of its own kind.
     #[inline]
     pub(crate) fn of(headers: &Headers) -> Self {
-        let macs = headers.link.map_or_else(Default::default, |l| (l.src.into(), l.dst.into()));
-        let (src, dst, ports) = ends(&headers.outer, headers, macs);
+        let Ends { src, dst, macs, ports } = Ends::of(headers);
         let (channel, channel_flow) = pair((src, 0), (dst, 0), 0);
         let (tag, p, q) = ports.parts();
         let (from, to) = if ports == Ports::Arp { macs } else { (src, dst) };
@@ -106,7 +50,7 @@ impl PacketKeys {
                 src.low,
                 u64::from(src.kind) | u64::from(macs.0.kind) << 8 | macs.0.low << 16,
             ],
-            source: [src.high, src.low, u64::from(src.kind)],
+            source: source_words(src),
             channel,
             channel_flow,
             socket,
@@ -116,48 +60,19 @@ impl PacketKeys {
     }
 }
 
-/// Source, destination and ports: of the outer network layer, or the MACs where that has no addresses.
-#[inline]
-fn ends(outer: &Layer, headers: &Headers, macs: (Address, Address)) -> (Address, Address, Ports) {
-    match (outer.src, outer.dst) {
-        (Some(src), Some(dst)) => (src.into(), dst.into(), ports(outer, headers)),
-        _ => (macs.0, macs.1, Ports::None),
-    }
-}
-
-/// The ports of the outer layer. An ICMP error takes those of the TCP or UDP packet that it quotes.
-#[inline]
-fn ports(outer: &Layer, headers: &Headers) -> Ports {
-    if let Some((p, q)) = outer.ports {
-        return Ports::Numbers(p, q);
-    }
-    if outer.network == Network::Arp {
-        return Ports::Arp;
-    }
-    let quoted = headers.inner.filter(|inner| inner.by == Encapsulation::Quoted).and_then(|i| i.layer.ports);
-    match (outer.transport, quoted) {
-        (Transport::Icmp(_) | Transport::Icmpv6(_), Some((p, q))) => Ports::Numbers(p, q),
-        (Transport::Icmp(_), None) => Ports::Icmp,
-        _ => Ports::None,
-    }
-}
-
 /// The key of an unordered pair of sockets, and which direction `from` → `to` is.
 #[inline]
 fn pair(from: (Address, u16), to: (Address, u16), tag: u64) -> (PairKey, Flow) {
-    let swapped = to < from;
-    let (a, b) = if swapped { (to, from) } else { (from, to) };
-    let kinds = u64::from(a.0.kind) | u64::from(b.0.kind) << 4 | tag << 8;
-    let meta = kinds | u64::from(a.1) << 16 | u64::from(b.1) << 32;
+    let (key, swapped) = pair_words(from, to, tag);
     let own = u8::from(swapped);
-    let other = if a == b { own } else { 1 - own };
-    ([a.0.high, a.0.low, b.0.high, b.0.low, meta], Flow { own, other })
+    let other = if from == to { own } else { 1 - own };
+    (key, Flow { own, other })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::{Icmp, Inner, Link};
+    use legonf_core::{Encapsulation, Icmp, Inner, Layer, Link, Mac, Network, Transport};
 
     fn packet(src: &str, dst: &str, transport: Transport, ports: Option<(u16, u16)>) -> Headers {
         let (src, dst) = (Some(src.parse().unwrap()), Some(dst.parse().unwrap()));
