@@ -5,7 +5,7 @@ mod instructions;
 mod machine;
 mod stopwatch;
 
-use crate::clock::processor_time;
+use crate::clock::process_time;
 use crate::failure::{Failure, print, print_json};
 use crate::input;
 use crate::network::Network;
@@ -153,10 +153,10 @@ impl Arguments {
             replay::assemble_with(&spec, Content::Packets, model, Some(f64::MAX), |id, brick| {
                 watch.watch(id, brick)
             })?;
-        let options = Options { layout: Layout::Monolithic, queue: 1, stop: interrupt::install() };
-        let (start, busy) = (Instant::now(), processor_time());
+        let options = Options::new(&Layout::Fused, interrupt::install());
+        let (start, busy) = (Instant::now(), process_time());
         let outcome = legonf_runtime::run(&mut graph, &mut source, seen, options, &mut |_, _| {});
-        let total = (processor_time() - busy).as_nanos() as f64;
+        let total = (process_time() - busy).as_nanos() as f64;
         let wall = start.elapsed().as_nanos() as f64;
         seen.progress = legonf_core::Source::progress(&source);
         bar.update(seen.progress, outcome.packets);
@@ -174,7 +174,7 @@ impl Arguments {
         let spec = replay::built_in(&model, Content::Packets, self.engine, self.arithmetic);
         let mut graph = replay::assemble(&spec, Content::Packets, &model, Some(f64::MAX))?;
         let mut source = input::open(&self.capture, Some(1))?;
-        let options = Options { layout: Layout::Monolithic, queue: 1, stop: interrupt::install() };
+        let options = Options::new(&Layout::Fused, interrupt::install());
         let outcome =
             legonf_runtime::run(&mut graph, &mut *source, &mut Seen::default(), options, &mut |_, _| {});
         outcome.fault.map_or(Ok(start.elapsed().as_secs_f64() * 1e3), |fault| Err(Failure::fault(fault)))

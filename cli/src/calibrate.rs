@@ -4,13 +4,13 @@ use crate::failure::{Failure, print, print_json};
 use crate::input;
 use crate::network::Network;
 use crate::progress::Bar;
+use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, interrupt, replay};
 use clap::{Args, ValueEnum};
 use legonf_core::{Batch, Fault, Sink};
 use legonf_decide::calibrate::{BenignScores, Calibration, DEFAULT_CONFIDENCE, Method};
 use legonf_models::CaptureProvenance;
-use legonf_runtime::Options;
 use std::path::PathBuf;
 
 /// Scores benign traffic that the model was not trained on, and stores in the model a threshold with the
@@ -102,7 +102,9 @@ impl Arguments {
         let mut graph = replay::assemble(&spec, content, model, None)?;
         let mut sink = Collect { skip: self.skip, scores: BenignScores::default() };
         let bar = Bar::new("calibration", None, style.quiet);
-        let options = Options { layout: self.workers.layout(), queue: 8, stop: interrupt::install() };
+        let maker = Maker { spec: &spec, network: Some((model, None)) };
+        let make = |id: &str| maker.make(id);
+        let options = self.workers.options(interrupt::install(), Some(&make));
         let outcome =
             legonf_runtime::run(&mut graph, &mut *source, &mut sink, options, &mut |p, n| bar.update(p, n));
         bar.clear();

@@ -2,6 +2,7 @@
 
 use crate::failure::{Failure, print, print_json};
 use crate::progress::Bar;
+use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, input, interrupt, kitsune};
 use clap::Args;
@@ -9,7 +10,7 @@ use legonf_catalog::Context;
 use legonf_core::{Column, Columns, Sink};
 use legonf_extract::Arithmetic;
 use legonf_io::sink::Matrix;
-use legonf_runtime::{BrickCounters, Graph, Options};
+use legonf_runtime::{BrickCounters, Graph};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -55,7 +56,9 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let mut source = input::open(&arguments.capture, arguments.limit)?;
     let mut matrix = Matrix::create(&arguments.output, &schema)?;
     let bar = Bar::new("features", None, style.quiet);
-    let options = Options { layout: arguments.workers.layout(), queue: 8, stop: interrupt::install() };
+    let maker = Maker { spec: &spec, network: None };
+    let make = |id: &str| maker.make(id);
+    let options = arguments.workers.options(interrupt::install(), Some(&make));
     let outcome =
         legonf_runtime::run(&mut graph, &mut *source, &mut matrix, options, &mut |p, n| bar.update(p, n));
     bar.clear();

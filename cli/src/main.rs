@@ -22,6 +22,7 @@ mod replay;
 mod scoring;
 mod split;
 mod summary;
+mod supply;
 mod train;
 mod workers;
 

@@ -5,6 +5,7 @@ use crate::network::Network;
 use crate::replay::tally::{Results, Tally};
 use crate::replay::{EngineKind, assemble, built_in};
 use crate::summary::{Summary, Timing};
+use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, features, graph};
 use clap::Args;
@@ -12,7 +13,7 @@ use legonf_core::{Progress, Source};
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
-use legonf_runtime::{Graph, GraphSpec, Layout, Options, Outcome, RunFault};
+use legonf_runtime::{Graph, GraphSpec, Outcome, RunFault};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -47,7 +48,8 @@ pub struct Function {
     /// Scores above it are anomalous.
     pub threshold: Option<f64>,
     graph: Graph,
-    layout: Layout,
+    spec: GraphSpec,
+    workers: Workers,
 }
 
 #[derive(Serialize)]
@@ -67,8 +69,9 @@ impl Scoring {
     /// Builds the graph of a model for input of this kind.
     pub fn build(&self, network: Network, content: Content) -> Result<Function, Failure> {
         let threshold = self.threshold.or(network.threshold());
-        let graph = assemble(&self.spec(&network, content)?, content, &network, threshold)?;
-        Ok(Function { network, threshold, graph, layout: self.workers.layout() })
+        let spec = self.spec(&network, content)?;
+        let graph = assemble(&spec, content, &network, threshold)?;
+        Ok(Function { network, threshold, graph, spec, workers: self.workers.clone() })
     }
 
     fn spec(&self, network: &Network, content: Content) -> Result<GraphSpec, Failure> {
@@ -117,7 +120,9 @@ impl Function {
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Progress, u64),
     ) -> Result<(Outcome, Timing), Failure> {
-        let options = Options { layout: self.layout, queue: 8, stop };
+        let maker = Maker { spec: &self.spec, network: Some((&self.network, self.threshold)) };
+        let make = |id: &str| maker.make(id);
+        let options = self.workers.options(stop, Some(&make));
         let start = Instant::now();
         let mut outcome = legonf_runtime::run(&mut self.graph, source, tally, options, observe);
         let seconds = start.elapsed().as_secs_f64();

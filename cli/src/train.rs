@@ -6,6 +6,7 @@ mod sink;
 use crate::failure::{Failure, print, print_json};
 use crate::input;
 use crate::progress::Bar;
+use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, interrupt, kitsune};
 use checkpoint::Checkpoint;
@@ -16,7 +17,7 @@ use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
-use legonf_runtime::{Graph, Options, Outcome};
+use legonf_runtime::{Graph, Outcome};
 use serde::Serialize;
 use sink::TrainSink;
 use std::path::PathBuf;
@@ -185,6 +186,8 @@ impl Arguments {
             legonf_catalog::build(&b.kind, &b.config, &Context::default())
         })?;
         let mut no_brick = Graph::pass_through(&spec.name);
+        let maker = Maker { spec: &spec, network: None };
+        let make = |id: &str| maker.make(id);
         let bar = Bar::new("training", Some(self.needed()), style.quiet);
         let mut last = None;
         for capture in &self.captures {
@@ -192,7 +195,7 @@ impl Arguments {
             let limit = self.stop_after.map(|n| n.saturating_sub(done));
             let (content, mut source) = input::open_any(capture, limit, schema)?;
             let graph = if content == Content::Features { &mut no_brick } else { &mut graph };
-            let options = Options { layout: self.workers.layout(), queue: 8, stop: &enough };
+            let options = self.workers.options(&enough, Some(&make));
             let outcome =
                 legonf_runtime::run(graph, &mut *source, sink, options, &mut |progress, packets| {
                     bar.update(progress, done + packets);

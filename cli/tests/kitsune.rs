@@ -160,7 +160,8 @@ fn two_replays_write_the_same_bytes_whatever_the_workers() {
         names,
         ["alerts.pcapng", "eve.json", "scores.csv", "scores.png", "scores.svg", "summary.json"]
     );
-    for (other, workers) in [("b", "bricks"), ("c", "monolithic")] {
+    let replicated = "source | batching x2 | extractor | mapping autoencoder x3 | decision sink";
+    for (other, workers) in [("b", "pipeline"), ("c", "fused"), ("d", replicated)] {
         for ((name, a), (_, b)) in first.iter().zip(replay(other, workers)) {
             assert!(*a == b, "{name} differs with --workers {workers}");
         }

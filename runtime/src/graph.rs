@@ -50,9 +50,14 @@ impl Graph {
         &self.nodes
     }
 
-    /// The bricks in order, to be run.
-    pub(crate) fn nodes_mut(&mut self) -> &mut [Node] {
-        &mut self.nodes
+    /// Hands the bricks to those who run them.
+    pub(crate) fn take_nodes(&mut self) -> Vec<Node> {
+        std::mem::take(&mut self.nodes)
+    }
+
+    /// Takes the bricks back.
+    pub(crate) fn set_nodes(&mut self, nodes: Vec<Node>) {
+        self.nodes = nodes;
     }
 }
 

@@ -2,19 +2,31 @@
 //!
 //! A graph file (TOML) lists bricks with an `id`, a `kind` of the catalogue, its configuration and the brick that is `next`.
 //! [`Graph::assemble`] checks everything before anything runs; [`run`] then moves pooled batches from a source through
-//! the bricks to a sink, either all in one thread or with one worker per brick over bounded queues. Both layouts give
-//! the same results, since each brick sees the same batches in the same order.
+//! the bricks to a sink. A [`Layout`] says which bricks share a worker and how many workers share the batches of a stage;
+//! [`run_under`] a [`Control`] it changes while batches flow. All layouts give the same results: each brick that keeps
+//! state, and the sink, sees the same batches in the same order, and replicas of the others take any batch.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod drawing;
 mod error;
+mod fault;
+mod floor;
 mod graph;
+mod layout;
+mod order;
+mod pin;
 mod run;
 mod spec;
+mod stats;
+mod watch;
+mod worker;
 
 pub use drawing::svg;
 pub use error::GraphError;
+pub use fault::{PlanError, RunFault};
+pub use floor::MAX_WORKERS;
 pub use graph::{Graph, Node, check};
-pub use run::{BrickCounters, Layout, Options, Outcome, RunFault, run};
+pub use layout::Layout;
+pub use run::{BrickCounters, Control, Options, Outcome, Supply, run, run_under};
 pub use spec::{BrickSpec, GraphSpec};

@@ -1,55 +1,43 @@
 //! Moves batches from a source through the bricks to a sink.
 
+use crate::floor::{Floor, MAX_WORKERS};
 use crate::graph::{Graph, Node};
-use crossbeam_channel::{Receiver, Sender, bounded};
-use legonf_core::{Batch, BrickError, Fault, Progress, Sink, Source};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use crate::layout::{Layout, Shape};
+use crate::pin::Cores;
+use crate::worker::{Head, Job, Shared, Tail, Unit};
+use crate::{PlanError, RunFault};
+use legonf_core::{Brick, Plan, Progress, Sink, Snapshot, Source};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
-/// How bricks are laid out over threads. The results are the same bytes either way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// Source, bricks and sink in the calling thread.
-    Monolithic,
-    /// The source and every brick in a worker of its own, over bounded queues; the sink in the calling thread.
-    Bricks,
-}
+/// Makes a further brick for a place of the graph, by its identifier, ready to work at full speed: its model is loaded
+/// (and shared with the others), its memory is there.
+pub type Supply<'a> = &'a (dyn Fn(&str) -> Result<Box<dyn Brick>, String> + Sync);
 
 /// How a graph is run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Options<'a> {
-    /// Layout over threads.
-    pub layout: Layout,
-    /// Batches that a queue between two workers holds before its producer waits.
+    /// Layout over workers.
+    pub layout: &'a Layout,
+    /// Batches that each queue between two stages holds, on average: when all are full the source waits.
     pub queue: usize,
     /// Set from outside to end the run: packets already read are still processed and written.
     pub stop: &'a AtomicBool,
+    /// Makes replicas, and stateless bricks anew that panicked. Without it there are no replicas, and a panic ends the run.
+    pub supply: Option<Supply<'a>>,
+    /// Whether each worker is bound to a core.
+    pub pin: bool,
 }
 
-/// Why a run ended before the end of its input.
-#[derive(Debug, thiserror::Error)]
-pub enum RunFault {
-    /// The input is damaged.
-    #[error("{0}")]
-    Source(Fault),
-    /// A brick failed.
-    #[error("brick {0}")]
-    Brick(#[from] BrickError),
-    /// The results cannot be written.
-    #[error("{0}")]
-    Sink(Fault),
-    /// A brick panicked: a defect of legonf.
-    #[error("brick `{id}` panicked ({message}); please report this with the capture")]
-    Panic {
-        /// The brick.
-        id: String,
-        /// The panic's message.
-        message: String,
-    },
+impl<'a> Options<'a> {
+    /// A layout with queues of eight batches.
+    pub fn new(layout: &'a Layout, stop: &'a AtomicBool) -> Self {
+        Self { layout, queue: 8, stop, supply: None, pin: false }
+    }
 }
 
-/// Counters of one brick at the end of a run.
+/// Counters of one brick at the end of a run, its replicas' added up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrickCounters {
     /// Identifier of the brick.
@@ -65,16 +53,34 @@ pub struct Outcome {
     pub packets: u64,
     /// Counters of every brick, in order.
     pub counters: Vec<BrickCounters>,
+    /// Stateless bricks that panicked and were made anew.
+    pub restarts: u64,
     /// Whether the run was ended by [`Options::stop`].
     pub stopped: bool,
     /// Why the run ended early, if it did. What the sink took before is complete and in order.
     pub fault: Option<RunFault>,
 }
 
+/// What watches a run and changes its layout: the northbound interface of the bricks (LEGO §III-B).
+pub trait Control {
+    /// Time between two snapshots.
+    fn period(&self) -> Duration;
+
+    /// Looks at what the workers did since the last call; a plan is put into force at once. The runtime knows nothing of
+    /// the host: that part of the snapshot is the control's to fill.
+    fn tick(&mut self, snapshot: &mut Snapshot) -> Option<Plan>;
+
+    /// Hears what became of the plan, and how long it took to put it in force.
+    fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>);
+}
+
+/// How often progress is shown.
+const OBSERVATION: Duration = Duration::from_millis(50);
+
 /// Runs `graph` from `source` to `sink` until the input ends, a fault occurs or `options.stop` is set.
 ///
-/// `observe` is called in the calling thread after each batch, with the progress of the source and the packets done.
-/// The sink is not finished: that is the caller's, who knows whether the results shall be kept.
+/// `observe` is called in the calling thread some times a second and at the end, with the progress of the source and
+/// the packets done. The sink is not finished: that is the caller's, who knows whether the results shall be kept.
 pub fn run(
     graph: &mut Graph,
     source: &mut dyn Source,
@@ -82,311 +88,88 @@ pub fn run(
     options: Options<'_>,
     observe: &mut dyn FnMut(Progress, u64),
 ) -> Outcome {
-    let mut packets = 0;
-    let result = match options.layout {
-        Layout::Monolithic => monolithic(graph, source, sink, options, observe, &mut packets),
-        Layout::Bricks => bricks(graph, source, sink, options, observe, &mut packets),
-    };
-    let counters = |n: &Node| BrickCounters { id: n.id.clone(), counters: n.brick.counters() };
-    Outcome {
-        packets,
-        counters: graph.nodes().iter().map(counters).collect(),
-        stopped: options.stop.load(Ordering::Relaxed),
-        fault: result.err(),
-    }
+    run_under(None, graph, source, sink, options, observe)
 }
 
-fn monolithic(
+/// [`run`] under a control that may change the layout.
+pub fn run_under(
+    control: Option<&mut dyn Control>,
     graph: &mut Graph,
     source: &mut dyn Source,
     sink: &mut dyn Sink,
     options: Options<'_>,
     observe: &mut dyn FnMut(Progress, u64),
-    packets: &mut u64,
-) -> Result<(), RunFault> {
-    let mut batch = Batch::default();
-    while !options.stop.load(Ordering::Relaxed) {
-        batch.clear();
-        source.fill(&mut batch).map_err(RunFault::Source)?;
-        if batch.is_empty() {
-            break;
-        }
-        for node in graph.nodes_mut() {
-            node.brick.process(&mut batch)?;
-        }
-        sink.write(&batch).map_err(RunFault::Sink)?;
-        *packets += batch.len() as u64;
-        observe(source.progress(), *packets);
-    }
-    Ok(())
-}
-
-/// What workers share besides their queues.
-struct Shared<'a> {
-    stop: &'a AtomicBool,
-    /// The first fault; later ones follow from it.
-    fault: Mutex<Option<RunFault>>,
-    read_bytes: AtomicU64,
-    total_bytes: AtomicU64,
-}
-
-impl Shared<'_> {
-    fn report(&self, fault: RunFault) {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
-    }
-
-    fn publish(&self, progress: Progress) {
-        self.read_bytes.store(progress.read_bytes, Ordering::Relaxed);
-        self.total_bytes.store(progress.total_bytes.unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    fn progress(&self) -> Progress {
-        let total = self.total_bytes.load(Ordering::Relaxed);
-        let total_bytes = (total != u64::MAX).then_some(total);
-        Progress { read_bytes: self.read_bytes.load(Ordering::Relaxed), total_bytes }
-    }
-}
-
-/// A worker's queues. Dropping them is how the end of the input, or a fault, travels on.
-struct Hop {
-    input: Receiver<Box<Batch>>,
-    output: Sender<Box<Batch>>,
-}
-
-fn bricks(
-    graph: &mut Graph,
-    source: &mut dyn Source,
-    sink: &mut dyn Sink,
-    options: Options<'_>,
-    observe: &mut dyn FnMut(Progress, u64),
-    packets: &mut u64,
-) -> Result<(), RunFault> {
-    let shared = Shared {
-        stop: options.stop,
-        fault: Mutex::new(None),
-        read_bytes: AtomicU64::new(0),
-        total_bytes: AtomicU64::new(u64::MAX),
-    };
-    // Every batch in flight is in a queue or in the hands of a worker, so the pool never blocks on return.
-    let pool_size = (options.queue + 1) * (graph.nodes().len() + 1) + 2;
-    let (free, pool) = bounded(pool_size);
-    for _ in 0..pool_size {
-        free.send(Box::new(Batch::default())).expect("the pool has room for its own size");
-    }
-    thread::scope(|scope| {
-        let (first, mut next) = bounded(options.queue);
-        let state = &shared;
-        scope.spawn(move || read(source, &Hop { input: pool, output: first }, state));
-        for node in graph.nodes_mut() {
-            let (output, following) = bounded(options.queue);
-            let hop = Hop { input: std::mem::replace(&mut next, following), output };
-            scope.spawn(move || guarded(node, &hop, state));
-        }
-        drain(sink, &Hop { input: next, output: free }, state, observe, packets);
-    });
-    shared.fault.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
-}
-
-fn read(source: &mut dyn Source, hop: &Hop, shared: &Shared<'_>) {
-    while !shared.stop.load(Ordering::Relaxed) {
-        let Ok(mut batch) = hop.input.recv() else { return };
-        batch.clear();
-        if let Err(fault) = source.fill(&mut batch) {
-            return shared.report(RunFault::Source(fault));
-        }
-        shared.publish(source.progress());
-        if batch.is_empty() || hop.output.send(batch).is_err() {
-            return;
-        }
-    }
-}
-
-/// Runs a worker and turns a panic into a fault, so that the results before it are still written.
-fn guarded(node: &mut Node, hop: &Hop, shared: &Shared<'_>) {
-    let id = node.id.clone();
-    let work = std::panic::AssertUnwindSafe(|| work(node, hop));
-    match std::panic::catch_unwind(work) {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => shared.report(error.into()),
-        Err(payload) => shared.report(RunFault::Panic { id, message: panic_message(&*payload) }),
-    }
-}
-
-fn work(node: &mut Node, hop: &Hop) -> Result<(), BrickError> {
-    for mut batch in &hop.input {
-        node.brick.process(&mut batch)?;
-        if hop.output.send(batch).is_err() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-fn drain(
-    sink: &mut dyn Sink,
-    hop: &Hop,
-    shared: &Shared<'_>,
-    observe: &mut dyn FnMut(Progress, u64),
-    packets: &mut u64,
-) {
-    for batch in &hop.input {
-        if let Err(fault) = sink.write(&batch) {
-            return shared.report(RunFault::Sink(fault));
-        }
-        *packets += batch.len() as u64;
-        observe(shared.progress(), *packets);
-        // The source is gone at the end of the input; then the batch is simply freed.
-        let _ = hop.output.send(batch);
-    }
-}
-
-fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message").to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::GraphSpec;
-    use legonf_core::{Brick, Column, Columns, Descriptor, Headers, State};
-
-    /// `left` packets, then the end or a fault.
-    struct Count {
-        next: u64,
-        end: u64,
-        damaged: bool,
-    }
-
-    impl Source for Count {
-        fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
-            while self.next < self.end && batch.headers.len() < 10 {
-                batch.headers.push(Headers { seq: self.next, ..Headers::default() });
-                self.next += 1;
-            }
-            let over = self.damaged && batch.headers.is_empty();
-            if over { Err(Fault::new("cut off")) } else { Ok(()) }
-        }
-
-        fn progress(&self) -> Progress {
-            Progress { read_bytes: self.next, total_bytes: Some(self.end) }
-        }
-    }
-
-    /// Adds up what it has seen: a stateful brick whose result depends on the order.
-    struct Sum {
-        total: f64,
-        panics_at: Option<u64>,
-        fails_at: Option<u64>,
-    }
-
-    impl Brick for Sum {
-        fn descriptor(&self) -> Descriptor {
-            let (reads, writes) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores]));
-            Descriptor { kind: "sum", title: "sum", reads, writes, state: State::Stateful }
-        }
-
-        fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-            batch.scores.clear();
-            for header in &batch.headers {
-                assert_ne!(Some(header.seq), self.panics_at, "bad packet");
-                if Some(header.seq) == self.fails_at {
-                    return Err(BrickError { brick: "sum", reason: "failed".into() });
+) -> Outcome {
+    let shape = Shape::of(graph);
+    let plan = options.layout.plan(graph);
+    let shared = Shared::new(options.stop, options.supply);
+    let head = Some(Head { source, next: 0, ended: false });
+    let ends = Job { head, tail: Some(Tail { sink, over: false }), ..Job::default() };
+    let cores = if options.pin { Cores::allowed() } else { Cores::default() };
+    let (units, past, fault) = thread::scope(|scope| {
+        let mut floor = Floor::new(scope, &shared, shape, options.queue, cores);
+        match floor.shape.resolve(&plan, MAX_WORKERS) {
+            Err(error) => return (units(graph), Vec::new(), Some(error.into())),
+            Ok(places) => {
+                if let Err(error) = floor.open(places, ends, units(graph)) {
+                    floor.over = Some(Some(error.into()));
                 }
-                self.total = self.total * 0.5 + header.seq as f64;
-                batch.scores.push(self.total);
             }
-            Ok(())
         }
+        supervise(&mut floor, control, observe);
+        floor.close()
+    });
+    graph.set_nodes(units.into_iter().map(|unit| Node { id: unit.id, brick: unit.brick }).collect());
+    let stopped = options.stop.load(Ordering::Relaxed);
+    let counters = graph
+        .nodes()
+        .iter()
+        .zip(past)
+        .map(|(node, counters)| BrickCounters { id: node.id.clone(), counters });
+    let (packets, restarts) = (shared.done.load(Ordering::Relaxed), shared.restarts.load(Ordering::Relaxed));
+    Outcome { packets, counters: counters.collect(), restarts, stopped, fault }
+}
 
-        fn counters(&self) -> Vec<(&'static str, u64)> {
-            vec![("total", self.total as u64)]
+fn units(graph: &mut Graph) -> Vec<Unit> {
+    let unit =
+        |(index, node): (usize, Node)| Unit { index, id: node.id, brick: node.brick, past: Vec::new() };
+    graph.take_nodes().into_iter().enumerate().map(unit).collect()
+}
+
+/// Watches the run until it is over.
+fn supervise(
+    floor: &mut Floor<'_, '_>,
+    mut control: Option<&mut dyn Control>,
+    observe: &mut dyn FnMut(Progress, u64),
+) {
+    let start = Instant::now();
+    let mut last = start;
+    while floor.over.is_none() {
+        let period = control.as_ref().map_or(OBSERVATION, |control| control.period());
+        floor.listen(period.saturating_sub(last.elapsed()).min(OBSERVATION));
+        floor.withdraw();
+        observe(floor.shared.progress(), floor.shared.done.load(Ordering::Relaxed));
+        if last.elapsed() < period || floor.over.is_some() {
+            continue;
         }
-    }
-
-    #[derive(Default)]
-    struct Collect {
-        rows: Vec<(u64, u64)>,
-        room: Option<usize>,
-    }
-
-    impl Sink for Collect {
-        fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-            if self.room.is_some_and(|room| self.rows.len() >= room) {
-                return Err(Fault::new("no space left"));
-            }
-            self.rows.extend(batch.headers.iter().zip(&batch.scores).map(|(h, s)| (h.seq, s.to_bits())));
-            Ok(())
-        }
-
-        fn finish(&mut self) -> Result<(), Fault> {
-            Ok(())
-        }
-    }
-
-    fn go(
-        layout: Layout,
-        source: Count,
-        room: Option<usize>,
-        sum: fn() -> Sum,
-    ) -> (Outcome, Vec<(u64, u64)>) {
-        let text = "name = \"t\"\n[[brick]]\nid = \"a\"\nkind = \"sum\"\nnext = \"b\"\n[[brick]]\nid = \"b\"\nkind = \"sum\"\n";
-        let spec = GraphSpec::from_toml(text).unwrap();
-        let given = Columns::of(&[Column::Headers]);
-        let mut graph = Graph::assemble(&spec, given, Columns::NONE, |_| {
-            Ok::<_, String>(Box::new(sum()) as Box<dyn Brick>)
-        })
-        .unwrap();
-        let (mut source, mut sink) = (source, Collect { room, ..Collect::default() });
-        let stop = AtomicBool::new(false);
-        let options = Options { layout, queue: 2, stop: &stop };
-        let outcome = run(&mut graph, &mut source, &mut sink, options, &mut |_, _| {});
-        (outcome, sink.rows)
-    }
-
-    const PLAIN: fn() -> Sum = || Sum { total: 0.0, panics_at: None, fails_at: None };
-
-    #[test]
-    fn both_layouts_give_the_same_results() {
-        let count = || Count { next: 0, end: 1005, damaged: false };
-        let (one, a) = go(Layout::Monolithic, count(), None, PLAIN);
-        let (many, b) = go(Layout::Bricks, count(), None, PLAIN);
-        assert_eq!((one.packets, many.packets, a.len()), (1005, 1005, 1005));
-        assert_eq!(a, b);
-        assert_eq!(one.counters, many.counters);
-        assert!(one.fault.is_none() && many.fault.is_none());
-    }
-
-    #[test]
-    fn a_damaged_input_loses_nothing_before_the_damage() {
-        for layout in [Layout::Monolithic, Layout::Bricks] {
-            let (outcome, rows) = go(layout, Count { next: 0, end: 95, damaged: true }, None, PLAIN);
-            assert_eq!((outcome.packets, rows.len()), (95, 95));
-            assert_eq!(outcome.fault.unwrap().to_string(), "cut off");
+        let span = last.elapsed();
+        last += span;
+        if let Some(control) = control.as_deref_mut() {
+            steer(floor, control, last - start, span);
         }
     }
+    observe(floor.shared.progress(), floor.shared.done.load(Ordering::Relaxed));
+}
 
-    #[test]
-    fn a_full_disk_ends_the_run() {
-        for layout in [Layout::Monolithic, Layout::Bricks] {
-            let (outcome, rows) = go(layout, Count { next: 0, end: 10_000, damaged: false }, Some(50), PLAIN);
-            assert_eq!((outcome.packets, rows.len()), (50, 50));
-            assert!(matches!(outcome.fault, Some(RunFault::Sink(_))));
-        }
-    }
-
-    #[test]
-    fn faults_of_bricks_come_after_whole_results() {
-        let failing: fn() -> Sum = || Sum { total: 0.0, panics_at: None, fails_at: Some(41) };
-        for layout in [Layout::Monolithic, Layout::Bricks] {
-            let (outcome, rows) = go(layout, Count { next: 0, end: 100, damaged: false }, None, failing);
-            assert_eq!((outcome.packets, rows.len()), (40, 40));
-            assert!(matches!(outcome.fault, Some(RunFault::Brick(_))));
-        }
-        let panicking: fn() -> Sum = || Sum { total: 0.0, panics_at: Some(41), fails_at: None };
-        let (outcome, rows) =
-            go(Layout::Bricks, Count { next: 0, end: 100, damaged: false }, None, panicking);
-        assert_eq!(rows.len(), 40);
-        assert!(outcome.fault.unwrap().to_string().contains("`a` panicked"));
+/// Shows the control a snapshot and does what it says.
+fn steer(floor: &mut Floor<'_, '_>, control: &mut dyn Control, at: Duration, span: Duration) {
+    let mut snapshot = floor.snapshot(at, span);
+    let Some(plan) = control.tick(&mut snapshot) else { return };
+    let begin = Instant::now();
+    let result = floor.apply(&plan);
+    control.applied(&plan, begin.elapsed(), result.as_ref().copied());
+    // Without its workers a stage does nothing any more: the run cannot go on.
+    if let Err(error @ PlanError::Thread(_)) = result {
+        floor.over.get_or_insert(Some(error.into()));
     }
 }

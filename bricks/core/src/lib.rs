@@ -17,7 +17,9 @@ mod hash;
 mod headers;
 mod identity;
 mod packets;
+mod plan;
 mod schema;
+mod snapshot;
 mod time;
 mod verdict;
 
@@ -34,6 +36,8 @@ pub use headers::{
 };
 pub use identity::{Address, Ends, Ports, pair_words, source_words};
 pub use packets::{LinkType, PacketRecord, Packets};
+pub use plan::{Plan, PlanSyntax, Stage};
 pub use schema::{Feature, Schema, SchemaHash, Unit};
+pub use snapshot::{HostLoad, Snapshot, StageLoad, WorkerLoad};
 pub use time::Timestamp;
 pub use verdict::Verdict;

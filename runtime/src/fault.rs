@@ -1,0 +1,74 @@
+//! Why a run ends before the end of its input, and why a plan is refused.
+
+use legonf_core::{BrickError, Fault};
+
+/// Why a run ended before the end of its input.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFault {
+    /// The input is damaged.
+    #[error("{0}")]
+    Source(Fault),
+    /// A brick failed.
+    #[error("brick {0}")]
+    Brick(#[from] BrickError),
+    /// The results cannot be written.
+    #[error("{0}")]
+    Sink(Fault),
+    /// A brick panicked: a defect of legonf.
+    #[error("brick `{id}` panicked ({message}); please report this with the capture")]
+    Panic {
+        /// The brick, or `source` or `sink`.
+        id: String,
+        /// The panic's message.
+        message: String,
+    },
+    /// The layout does not fit the graph.
+    #[error("{0}")]
+    Plan(#[from] PlanError),
+}
+
+/// A plan that cannot be put into force; the one before stays.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Bricks are missing, unknown, twice there or in another order than the graph's.
+    #[error("layout \"{plan}\": expected the bricks \"{expected}\" in this order, each once")]
+    Bricks {
+        /// The plan.
+        plan: String,
+        /// The bricks of the graph, with source and sink.
+        expected: String,
+    },
+    /// Replicas of what cannot be shared out by batches.
+    #[error(
+        "layout \"{plan}\": `{brick}` keeps state or is an end of the graph, so its stage has one worker, not {replicas}"
+    )]
+    Stateful {
+        /// The plan.
+        plan: String,
+        /// The brick.
+        brick: String,
+        /// The replicas asked for.
+        replicas: usize,
+    },
+    /// More workers than the runtime was told to have at most.
+    #[error("layout \"{plan}\": {workers} workers, and at most {most} are allowed")]
+    Workers {
+        /// The plan.
+        plan: String,
+        /// Workers of it.
+        workers: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// A further replica cannot be made.
+    #[error("a replica of brick `{id}` cannot be made: {reason}")]
+    Replica {
+        /// The brick.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+    /// The system has no further thread.
+    #[error("a worker cannot be started: {0}")]
+    Thread(std::io::Error),
+}

@@ -1,0 +1,385 @@
+//! The supervisor's side: stages and their workers, put up, changed while they run, and taken down.
+
+use crate::layout::{Place, Shape};
+use crate::order::Order;
+use crate::pin::Cores;
+use crate::stats::Stats;
+use crate::worker::{Counters, Envelope, Event, Job, Message, Retired, Shared, Unit, Waiting, Worker, add};
+use crate::{PlanError, RunFault};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use legonf_core::{Brick, Plan};
+use std::ops::Range;
+use std::sync::Arc;
+use std::thread::{Builder, Scope};
+use std::time::Duration;
+
+/// Workers of all stages at most.
+pub const MAX_WORKERS: usize = 256;
+
+/// Both ends of a queue.
+type Queue = (Sender<Message>, Receiver<Message>);
+
+/// A worker that runs.
+pub(crate) struct Running {
+    pub serial: u64,
+    pub stats: Arc<Stats>,
+    /// Packets and times when it was last looked at.
+    pub seen: (u64, Duration, Duration),
+}
+
+/// A stage that runs.
+pub(crate) struct Live {
+    pub place: Place,
+    pub input: Queue,
+    pub workers: Vec<Running>,
+}
+
+/// What retired workers have left: the parts of which new stages are made.
+#[derive(Default)]
+struct Parts<'a> {
+    ends: Job<'a>,
+    /// Batches that wait, and the first brick (or the sink) that they wait for is in these stages.
+    waiting: Option<Waiting>,
+    units: Vec<Unit>,
+}
+
+/// All stages of a run.
+pub(crate) struct Floor<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    pub shared: &'env Shared<'env>,
+    pub shape: Shape,
+    pub stages: Vec<Live>,
+    /// Free batches, on their way back from the sink to the source.
+    pool: Queue,
+    events: (Sender<Event<'env>>, Receiver<Event<'env>>),
+    serial: u64,
+    cores: Cores,
+    /// Batches of each queue.
+    depth: usize,
+    /// Batches that there are, and those of them that the plan in force does not need.
+    pub credits: usize,
+    pub surplus: usize,
+    /// Packets offered and done when they were last looked at.
+    pub seen: (u64, u64),
+    /// Counters of bricks that are gone, by brick.
+    past: Vec<Counters>,
+    /// How the run ended, once it has.
+    pub over: Option<Option<RunFault>>,
+}
+
+impl<'scope, 'env> Floor<'scope, 'env> {
+    pub fn new(
+        scope: &'scope Scope<'scope, 'env>,
+        shared: &'env Shared<'env>,
+        shape: Shape,
+        depth: usize,
+        cores: Cores,
+    ) -> Self {
+        let past = vec![Vec::new(); shape.bricks.len()];
+        let (depth, stages) = (depth.max(1), Vec::new());
+        let pool = bounded(room(depth, shape.bricks.len()));
+        let events = unbounded();
+        let (serial, credits, surplus, seen, over) = (0, 0, 0, (0, 0), None);
+        Self {
+            scope,
+            shared,
+            shape,
+            stages,
+            pool,
+            events,
+            serial,
+            cores,
+            depth,
+            credits,
+            surplus,
+            seen,
+            past,
+            over,
+        }
+    }
+
+    /// Puts up the stages of a plan, with the bricks of a graph and its ends.
+    pub fn open(&mut self, places: Vec<Place>, ends: Job<'env>, units: Vec<Unit>) -> Result<(), PlanError> {
+        let present = |index| units.iter().filter(|unit| unit.index == index).count();
+        let extra = self.extra(&places, present)?;
+        let mut parts = Parts { ends, waiting: Some(Order::from(0)), units };
+        parts.units.extend(extra);
+        let (input, output) = (self.pool.clone(), self.pool.0.clone());
+        self.stages = self.build(places, &mut parts, input, &output)?;
+        self.balance();
+        Ok(())
+    }
+
+    /// Waits for what workers have to tell, for some time at most.
+    pub fn listen(&mut self, patience: Duration) {
+        if let Ok(Event::Over(fault)) = self.events.1.recv_timeout(patience) {
+            self.over.get_or_insert(fault);
+        }
+    }
+
+    /// Puts another plan in force, at a batch boundary: nothing is lost, and order stays.
+    ///
+    /// Stages whose bricks stay together only gain or lose replicas. Of the others the workers retire, each behind the
+    /// last batch that was before it, and hand their bricks on; batches that come meanwhile wait in the first queue.
+    ///
+    /// # Errors
+    /// If the plan does not fit or a replica cannot be made: the plan before stays in force.
+    pub fn apply(&mut self, plan: &Plan) -> Result<(), PlanError> {
+        let places = self.shape.resolve(plan, MAX_WORKERS)?;
+        let units = self.extra(&places, |unit| self.present(unit))?;
+        let mut parts = Parts { units, ..Parts::default() };
+        let same = |(a, b): &(&Live, &Place)| a.place.same_bricks(b);
+        let head = self.stages.iter().zip(&places).take_while(same).count();
+        let most = self.stages.len().min(places.len()) - head;
+        let tail = self.stages.iter().rev().zip(places.iter().rev()).take(most).take_while(same).count();
+        let changed = places[head..places.len() - tail].to_vec();
+        self.relay(head..self.stages.len() - tail, changed, &mut parts)?;
+        for (stage, place) in places.iter().enumerate() {
+            self.resize(stage, place.replicas, &mut parts)?;
+        }
+        parts.units.into_iter().for_each(|unit| self.bury(unit));
+        self.balance();
+        Ok(())
+    }
+
+    /// Replaces some stages by others with the same bricks.
+    fn relay(
+        &mut self,
+        old: Range<usize>,
+        new: Vec<Place>,
+        parts: &mut Parts<'env>,
+    ) -> Result<(), PlanError> {
+        if old.is_empty() {
+            return Ok(());
+        }
+        for stage in old.clone() {
+            self.retire(stage, self.stages[stage].workers.len(), parts);
+        }
+        let input = self.stages[old.start].input.clone();
+        let output = self.after(old.end);
+        let stages = self.build(new, parts, input, &output)?;
+        self.stages.splice(old, stages);
+        Ok(())
+    }
+
+    /// Gives a stage more workers or fewer.
+    fn resize(&mut self, stage: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
+        let present = self.stages[stage].workers.len();
+        self.retire(stage, present.saturating_sub(replicas), parts);
+        self.stages[stage].place.replicas = replicas;
+        let (place, input) = (self.stages[stage].place.clone(), self.stages[stage].input.1.clone());
+        for _ in present..replicas {
+            let job = parts.job(&place, false);
+            let worker = self.start(job, input.clone(), self.after(stage + 1))?;
+            self.stages[stage].workers.push(worker);
+        }
+        Ok(())
+    }
+
+    /// The queue that leads to a stage; behind the last one free batches go back to the first.
+    fn after(&self, stage: usize) -> Sender<Message> {
+        self.stages.get(stage).unwrap_or(&self.stages[0]).input.0.clone()
+    }
+
+    /// Lets workers of a stage end behind what is in its queue now, and takes over what they have.
+    fn retire(&mut self, stage: usize, workers: usize, parts: &mut Parts<'env>) {
+        for _ in 0..workers {
+            // The queue has room for it, and this floor holds the other end.
+            let _ = self.stages[stage].input.0.send(Message::Retire);
+        }
+        let mut left = workers;
+        while left > 0 {
+            match self.events.1.recv() {
+                Ok(Event::Over(fault)) => _ = self.over.get_or_insert(fault),
+                Ok(Event::Retired(retired)) => {
+                    left -= 1;
+                    self.stages[stage].workers.retain(|worker| worker.serial != retired.serial);
+                    parts.add(*retired);
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Makes stages of parts. The first has a queue already, and the last one leads to one.
+    fn build(
+        &mut self,
+        places: Vec<Place>,
+        parts: &mut Parts<'env>,
+        input: Queue,
+        output: &Sender<Message>,
+    ) -> Result<Vec<Live>, PlanError> {
+        let mut queues = vec![input];
+        queues.extend(places.iter().skip(1).map(|_| bounded(self.room())));
+        parts.send_on(&places, &queues);
+        let mut stages = Vec::with_capacity(places.len());
+        for (index, place) in places.into_iter().enumerate() {
+            let next = queues.get(index + 1).map_or(output, |queue| &queue.0);
+            let mut workers = Vec::with_capacity(place.replicas);
+            for _ in 0..place.replicas {
+                let job = parts.job(&place, self.shape.is_ordered(&place));
+                workers.push(self.start(job, queues[index].1.clone(), next.clone())?);
+            }
+            stages.push(Live { place, input: queues[index].clone(), workers });
+        }
+        Ok(stages)
+    }
+
+    fn start(
+        &mut self,
+        job: Job<'env>,
+        input: Receiver<Message>,
+        output: Sender<Message>,
+    ) -> Result<Running, PlanError> {
+        let (serial, stats) = (self.serial, Arc::new(Stats::default()));
+        self.serial += 1;
+        let (events, shared) = (self.events.0.clone(), self.shared);
+        let worker = Worker { serial, job, input, output, events, stats: stats.clone(), shared };
+        let core = self.cores.next();
+        let thread = Builder::new().name(format!("worker {serial}"));
+        let body = move || {
+            core.pin();
+            worker.run();
+        };
+        thread.spawn_scoped(self.scope, body).map_err(PlanError::Thread)?;
+        Ok(Running { serial, stats, seen: Default::default() })
+    }
+
+    /// Bricks that a plan needs beyond those there are.
+    fn extra(&self, places: &[Place], present: impl Fn(usize) -> usize) -> Result<Vec<Unit>, PlanError> {
+        let bricks = places.iter().flat_map(|place| place.units.clone().map(|unit| (unit, place.replicas)));
+        let missing = bricks.flat_map(|(unit, wanted)| (present(unit)..wanted).map(move |_| unit));
+        missing.map(|unit| self.make(unit)).collect()
+    }
+
+    /// Replicas of a brick.
+    fn present(&self, unit: usize) -> usize {
+        let holds = self.stages.iter().find(|live| live.place.units.contains(&unit));
+        holds.map_or(0, |live| live.workers.len())
+    }
+
+    fn make(&self, index: usize) -> Result<Unit, PlanError> {
+        let id = self.shape.bricks[index].0.clone();
+        let refused = |reason| PlanError::Replica { id: id.clone(), reason };
+        let supply = self.shared.supply.ok_or_else(|| refused("nothing was given that makes one".into()))?;
+        let brick: Box<dyn Brick> = supply(&id).map_err(refused)?;
+        Ok(Unit { index, id, brick, past: Vec::new() })
+    }
+
+    fn bury(&mut self, unit: Unit) {
+        add(&mut self.past[unit.index], &unit.past);
+        add(&mut self.past[unit.index], &unit.brick.counters());
+    }
+
+    fn room(&self) -> usize {
+        room(self.depth, self.shape.bricks.len())
+    }
+
+    /// Puts as many batches into circulation as the plan in force needs: one where there is nothing to overlap, so that
+    /// it stays in the core's cache.
+    fn balance(&mut self) {
+        let workers: usize = self.stages.iter().map(|live| live.workers.len()).sum();
+        let wanted = if workers <= 1 { 1 } else { self.depth * (self.stages.len() - 1) + workers + 1 };
+        let kept = self.surplus.min(wanted.saturating_sub(self.credits - self.surplus));
+        self.surplus -= kept;
+        let present = self.credits - self.surplus;
+        self.surplus += present.saturating_sub(wanted);
+        for _ in present..wanted {
+            self.credits += 1;
+            let _ = self.pool.0.send(Message::Batch(Box::<Envelope>::default()));
+        }
+        self.withdraw();
+    }
+
+    /// Takes batches that are not needed any more out of the pool, as far as they are free now.
+    pub fn withdraw(&mut self) {
+        while self.surplus > 0 {
+            let Ok(Message::Batch(_)) = self.pool.1.try_recv() else { return };
+            self.surplus -= 1;
+            self.credits -= 1;
+        }
+    }
+
+    /// The plan in force.
+    pub fn plan(&self) -> Plan {
+        self.shape.plan(self.stages.iter().map(|live| &live.place))
+    }
+
+    /// Free batches.
+    pub fn free(&self) -> usize {
+        self.pool.1.len()
+    }
+
+    /// Takes all stages down and gives the bricks back, one of each, with all counters.
+    pub fn close(mut self) -> (Vec<Unit>, Vec<Counters>, Option<RunFault>) {
+        self.shared.over.store(true, std::sync::atomic::Ordering::Relaxed);
+        let mut parts = Parts::default();
+        for stage in 0..self.stages.len() {
+            self.retire(stage, self.stages[stage].workers.len(), &mut parts);
+        }
+        let mut kept: Vec<Unit> = Vec::new();
+        parts.units.sort_by_key(|unit| unit.index);
+        for unit in parts.units {
+            add(&mut self.past[unit.index], &unit.past);
+            add(&mut self.past[unit.index], &unit.brick.counters());
+            if kept.last().is_none_or(|last| last.index != unit.index) {
+                kept.push(unit);
+            }
+        }
+        (kept, std::mem::take(&mut self.past), self.over.take().flatten())
+    }
+}
+
+/// What a queue must have room for: every batch that there may ever be, and a word to every worker.
+fn room(depth: usize, bricks: usize) -> usize {
+    depth * (bricks + 1) + 2 * MAX_WORKERS + 1
+}
+
+/// A supervisor that panics leaves no worker behind that waits for ever.
+impl Drop for Floor<'_, '_> {
+    fn drop(&mut self) {
+        self.shared.over.store(true, std::sync::atomic::Ordering::Relaxed);
+        for live in &self.stages {
+            for _ in &live.workers {
+                let _ = live.input.0.send(Message::Retire);
+            }
+        }
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// Takes over what a worker left. Of the batches that wait only those of the first stage that orders them matter: all
+    /// that it let pass have gone through the later ones before they retired.
+    fn add(&mut self, retired: Retired<'a>) {
+        let Job { head, units, order, tail } = retired.job;
+        self.ends.head = self.ends.head.take().or(head);
+        self.ends.tail = self.ends.tail.take().or(tail);
+        self.waiting = self.waiting.take().or(order);
+        self.units.extend(units);
+    }
+
+    fn job(&mut self, place: &Place, ordered: bool) -> Job<'a> {
+        let head = if place.source { self.ends.head.take() } else { None };
+        let tail = if place.sink { self.ends.tail.take() } else { None };
+        let next = self.waiting.as_ref().map_or(0, Order::next_number);
+        let order = ordered.then(|| Order::from(next));
+        let units = place.units.clone().filter_map(|index| self.take_unit(index)).collect();
+        Job { head, units, order, tail }
+    }
+
+    /// Sends batches that waited on to the new stage of the brick that is their next.
+    fn send_on(&mut self, places: &[Place], queues: &[Queue]) {
+        let Some(waiting) = &mut self.waiting else { return };
+        for envelope in waiting.drain() {
+            let stage = places.iter().position(|place| place.units.end > envelope.passed);
+            let stage = stage.unwrap_or(places.len() - 1);
+            // There is room for every batch, and this is both ends of the queue.
+            let _ = queues[stage].0.send(Message::Batch(envelope));
+        }
+    }
+
+    fn take_unit(&mut self, index: usize) -> Option<Unit> {
+        let at = self.units.iter().position(|unit| unit.index == index)?;
+        Some(self.units.swap_remove(at))
+    }
+}

@@ -1,0 +1,179 @@
+//! How bricks are laid out over workers, and whether that fits a graph.
+
+use crate::{Graph, PlanError};
+use legonf_core::{Plan, PlanSyntax, Stage, State};
+use std::ops::Range;
+use std::str::FromStr;
+
+/// How bricks are laid out over workers. The results are the same bytes in all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// Run to completion: source, bricks and sink in one worker.
+    Fused,
+    /// A worker each.
+    #[default]
+    Pipeline,
+    /// As a plan says.
+    Stages(Plan),
+}
+
+impl Layout {
+    /// The plan that this is for a graph.
+    pub fn plan(&self, graph: &Graph) -> Plan {
+        let ids = graph.nodes().iter().map(|node| node.id.as_str());
+        match self {
+            Self::Fused => Plan::fused(ids),
+            Self::Pipeline => Plan::pipeline(ids),
+            Self::Stages(plan) => plan.clone(),
+        }
+    }
+}
+
+/// `fused`, `pipeline`, or the stages of a [`Plan`].
+impl FromStr for Layout {
+    type Err = PlanSyntax;
+
+    fn from_str(text: &str) -> Result<Self, PlanSyntax> {
+        match text {
+            "fused" => Ok(Self::Fused),
+            "pipeline" => Ok(Self::Pipeline),
+            stages => stages.parse().map(Self::Stages),
+        }
+    }
+}
+
+/// A stage by the numbers of its bricks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub units: Range<usize>,
+    pub source: bool,
+    pub sink: bool,
+    pub replicas: usize,
+}
+
+impl Place {
+    /// Whether two stages hold the same bricks, whatever their replicas.
+    pub fn same_bricks(&self, other: &Self) -> bool {
+        (&self.units, self.source, self.sink) == (&other.units, other.source, other.sink)
+    }
+}
+
+/// What a plan is checked against: identifier and statefulness of each brick, in order.
+pub(crate) struct Shape {
+    pub name: String,
+    pub bricks: Vec<(String, State)>,
+}
+
+impl Shape {
+    pub fn of(graph: &Graph) -> Self {
+        let brick = |node: &crate::Node| (node.id.clone(), node.brick.descriptor().state);
+        Self { name: graph.name().to_owned(), bricks: graph.nodes().iter().map(brick).collect() }
+    }
+
+    /// Whether the batches of a stage must come in order.
+    pub fn is_ordered(&self, place: &Place) -> bool {
+        self.keeps_order(place).is_some()
+    }
+
+    /// The stages of a plan, if it has every brick once and in order, and replicas only of stateless ones.
+    pub fn resolve(&self, plan: &Plan, most: usize) -> Result<Vec<Place>, PlanError> {
+        self.check_bricks(plan)?;
+        let workers = plan.workers();
+        if workers > most {
+            return Err(PlanError::Workers { plan: plan.to_string(), workers, most });
+        }
+        let mut next = 0;
+        let last = plan.stages.len() - 1;
+        let place = |(index, stage): (usize, &Stage)| {
+            let (source, sink) = (index == 0, index == last);
+            let units = next..next + stage.bricks.len() - usize::from(source) - usize::from(sink);
+            next = units.end;
+            self.check_order(plan, Place { units, source, sink, replicas: stage.replicas })
+        };
+        plan.stages.iter().enumerate().map(place).collect()
+    }
+
+    fn check_bricks(&self, plan: &Plan) -> Result<(), PlanError> {
+        let expected = Plan::fused(self.bricks.iter().map(|(id, _)| id.as_str()));
+        let given = plan.stages.iter().flat_map(|stage| &stage.bricks);
+        let whole = plan.stages.iter().all(|stage| !stage.bricks.is_empty() && stage.replicas > 0);
+        if whole && given.eq(&expected.stages[0].bricks) {
+            return Ok(());
+        }
+        Err(PlanError::Bricks { plan: plan.to_string(), expected: expected.stages[0].bricks.join(" ") })
+    }
+
+    fn check_order(&self, plan: &Plan, place: Place) -> Result<Place, PlanError> {
+        match self.keeps_order(&place) {
+            Some(brick) if place.replicas > 1 => {
+                let (plan, brick, replicas) = (plan.to_string(), brick.to_owned(), place.replicas);
+                Err(PlanError::Stateful { plan, brick, replicas })
+            }
+            _ => Ok(place),
+        }
+    }
+
+    /// The brick or end for which a stage must have its batches one after the other.
+    fn keeps_order(&self, place: &Place) -> Option<&str> {
+        let stateful = self.bricks[place.units.clone()].iter().find(|(_, state)| *state == State::Stateful);
+        let end = if place.source { Some(Plan::SOURCE) } else { place.sink.then_some(Plan::SINK) };
+        stateful.map(|(id, _)| id.as_str()).or(end)
+    }
+
+    /// The plan of some stages.
+    pub fn plan<'a>(&self, places: impl IntoIterator<Item = &'a Place>) -> Plan {
+        let stage = |place: &Place| {
+            let ids = self.bricks[place.units.clone()].iter().map(|(id, _)| id.as_str());
+            let source = place.source.then_some(Plan::SOURCE);
+            let all = source.into_iter().chain(ids).chain(place.sink.then_some(Plan::SINK));
+            Stage { bricks: all.map(str::to_owned).collect(), replicas: place.replicas }
+        };
+        Plan { stages: places.into_iter().map(stage).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape() -> Shape {
+        let bricks = [("a", State::Stateless), ("b", State::Stateful), ("c", State::Stateless)];
+        Shape { name: "t".into(), bricks: bricks.map(|(id, state)| (id.to_owned(), state)).into() }
+    }
+
+    fn resolve(text: &str) -> Result<Vec<Place>, String> {
+        shape().resolve(&text.parse().unwrap(), 6).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn stages_are_ranges_of_bricks() {
+        let places = resolve("source | a x2 | b c | sink").unwrap();
+        let units: Vec<_> = places.iter().map(|p| (p.units.clone(), p.source, p.sink, p.replicas)).collect();
+        let expected = [
+            (0..0, true, false, 1),
+            (0..1, false, false, 2),
+            (1..3, false, false, 1),
+            (3..3, false, true, 1),
+        ];
+        assert_eq!(units, expected);
+        assert_eq!(shape().plan(&places).to_string(), "source | a x2 | b c | sink");
+        assert_eq!(resolve("source a b c sink").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn plans_that_do_not_fit_say_what_would() {
+        for (plan, words) in [
+            ("source | a | b | sink", "expected the bricks \"source a b c sink\""),
+            ("source | a | c | b | sink", "in this order"),
+            ("source | a | a | b | c | sink", "each once"),
+            ("a | b | c", "\"source a b c sink\""),
+            ("source | a | b c x2 | sink", "`b` keeps state"),
+            ("source a x2 | b c | sink", "`source` keeps state or is an end"),
+            ("source | a | b | c sink x2", "`sink`"),
+            ("source | a x3 | b | c x2 | sink", "8 workers, and at most 6"),
+        ] {
+            let error = resolve(plan).unwrap_err();
+            assert!(error.contains(words), "{plan}: {error}");
+        }
+    }
+}

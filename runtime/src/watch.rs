@@ -1,0 +1,58 @@
+//! What the supervisor tells the controller.
+
+use crate::floor::{Floor, Live, Running};
+use legonf_core::{HostLoad, Snapshot, StageLoad, WorkerLoad};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+impl Floor<'_, '_> {
+    /// What the workers did in the time since the snapshot before.
+    pub fn snapshot(&mut self, at: Duration, span: Duration) -> Snapshot {
+        let (plan, seconds) = (self.plan(), span.as_secs_f64().max(1e-9));
+        let in_flight = (self.credits - self.surplus).saturating_sub(self.free());
+        let (mut workers, mut stages) = (Vec::new(), Vec::new());
+        for (index, live) in self.stages.iter_mut().enumerate() {
+            let names = format!("{}/{}", self.shape.name, plan.stages[index].bricks.join("+"));
+            let first = workers.len();
+            workers.extend(live.workers.iter_mut().map(|worker| load(worker, index, &names, seconds)));
+            let packets = workers[first..].iter().map(|worker: &WorkerLoad| worker.packets).sum();
+            stages.push(StageLoad { queue: waiting(live), packets, state_bytes: 0 });
+        }
+        let now = (self.shared.offered.load(Relaxed), self.shared.done.load(Relaxed));
+        let (offered, done) = (now.0 - self.seen.0, now.1 - self.seen.1);
+        self.seen = now;
+        Snapshot {
+            at: at.as_secs_f64(),
+            span: span.as_secs_f64(),
+            plan,
+            workers,
+            stages,
+            offered,
+            done,
+            dropped: 0,
+            in_flight,
+            credits: self.credits - self.surplus,
+            host: HostLoad::default(),
+        }
+    }
+}
+
+/// Batches before a stage; before the source there are free ones, which wait for nothing.
+fn waiting(live: &Live) -> usize {
+    if live.place.source { 0 } else { live.input.1.len() }
+}
+
+fn load(worker: &mut Running, stage: usize, bricks: &str, seconds: f64) -> WorkerLoad {
+    let (packets, (computed, starved)) = (worker.stats.packets(), worker.stats.times());
+    let (seen_packets, seen_computed, seen_starved) = worker.seen;
+    worker.seen = (packets, computed, starved);
+    let part = |now: Duration, then: Duration| (now.saturating_sub(then).as_secs_f64() / seconds).min(1.0);
+    WorkerLoad {
+        stage,
+        name: format!("{bricks}#{}", worker.serial),
+        busy: part(computed, seen_computed),
+        starved: part(starved, seen_starved),
+        packets: packets - seen_packets,
+        restarts: worker.stats.restarts(),
+    }
+}

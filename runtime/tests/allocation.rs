@@ -1,0 +1,69 @@
+//! In steady state moving batches allocates nothing.
+#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(unsafe_code)]
+
+mod common;
+
+use common::{Count, graph, make};
+use legonf_core::{Batch, Fault, Sink};
+use legonf_runtime::{Layout, Options, run};
+use std::alloc::{GlobalAlloc, System};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The system's allocator, counting.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call is passed on unchanged to the system's allocator, which upholds the contract.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: std::alloc::Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller upholds the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: std::alloc::Layout) {
+        // SAFETY: the caller upholds the contract of `dealloc`, and the block is the system's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Notes the allocations at the first batch behind `start` and at the last one.
+struct Window {
+    start: u64,
+    first: Option<u64>,
+    last: u64,
+}
+
+impl Sink for Window {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        let now = ALLOCATIONS.load(Ordering::Relaxed);
+        if batch.headers[0].seq >= self.start {
+            self.first.get_or_insert(now);
+            self.last = now;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+#[test]
+fn batches_on_their_way_allocate_nothing() {
+    let replicated = "source | square x2 | scale sum | score smooth | sink".parse().unwrap();
+    for layout in [Layout::Fused, Layout::Pipeline, Layout::Stages(replicated)] {
+        let (stop, mut sink) = (AtomicBool::new(false), Window { start: 20_000, first: None, last: 0 });
+        let options = Options { supply: Some(&make), ..Options::new(&layout, &stop) };
+        let outcome = run(&mut graph(make), &mut Count::to(60_000), &mut sink, options, &mut |_, _| {});
+        assert_eq!(outcome.packets, 60_000);
+        let allocations = sink.last - sink.first.unwrap();
+        // A queue of batches that wait for their turn may still grow, once, to its bound.
+        assert!(allocations <= 4, "{allocations} allocations in 4,000 batches of {layout:?}");
+    }
+}

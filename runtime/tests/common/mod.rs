@@ -1,0 +1,265 @@
+//! A graph of small bricks whose results depend on the order of all packets, and its ends.
+#![allow(dead_code, missing_docs)]
+
+use legonf_core::{
+    Batch, Brick, BrickError, Column, Columns, Descriptor, Fault, Headers, Plan, Progress, Sink, Snapshot,
+    Source, State,
+};
+use legonf_runtime::{Control, Graph, GraphSpec, Layout, Options, Outcome, PlanError, Supply, run_under};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Packets up to `end`, in batches of changing size, then the end or a fault.
+pub struct Count {
+    pub next: u64,
+    pub end: u64,
+    pub damaged: bool,
+    pub batch: usize,
+}
+
+impl Count {
+    pub fn to(end: u64) -> Self {
+        Self { next: 0, end, damaged: false, batch: 10 }
+    }
+}
+
+impl Source for Count {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        while self.next < self.end && batch.headers.len() < self.batch {
+            batch.headers.push(Headers { seq: self.next, ..Headers::default() });
+            self.next += 1;
+        }
+        if self.damaged && batch.headers.is_empty() { Err(Fault::new("cut off")) } else { Ok(()) }
+    }
+
+    fn progress(&self) -> Progress {
+        Progress { read_bytes: self.next, total_bytes: Some(self.end) }
+    }
+}
+
+const fn descriptor(kind: &'static str, reads: Column, writes: Column, state: State) -> Descriptor {
+    Descriptor { kind, title: kind, reads: Columns::of(&[reads]), writes: Columns::of(&[writes]), state }
+}
+
+/// Stateless: the feature of a packet is a function of its number. Panics or fails where it is told to.
+#[derive(Default)]
+pub struct Square {
+    pub panics: &'static [u64],
+    pub always: bool,
+    pub fails_at: Option<u64>,
+    pub seen: u64,
+}
+
+/// Panics that were raised: each packet of `panics` raises one, in whichever replica.
+pub static RAISED: AtomicU64 = AtomicU64::new(0);
+
+impl Brick for Square {
+    fn descriptor(&self) -> Descriptor {
+        descriptor("square", Column::Headers, Column::Features, State::Stateless)
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        batch.features.reset(batch.headers.len(), 1);
+        // Some batches take longer, so that those behind them overtake them in other replicas.
+        if batch.headers.first().is_some_and(|header| header.seq % 64 < 3) {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        for (header, row) in batch.headers.iter().zip(batch.features.iter_mut()) {
+            if let Some(at) = self.panics.iter().position(|seq| *seq == header.seq) {
+                let first = RAISED.fetch_or(1 << at, Ordering::Relaxed) & (1 << at) == 0;
+                assert!(!first && !self.always, "bad packet");
+            }
+            if Some(header.seq) == self.fails_at {
+                return Err(BrickError { brick: "square", reason: "failed".into() });
+            }
+            row[0] = (header.seq as f64).sqrt();
+            self.seen += 1;
+        }
+        Ok(())
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        vec![("squared", self.seen)]
+    }
+}
+
+/// Stateless, and gives another answer when it runs twice on a packet.
+pub struct Scale;
+
+impl Brick for Scale {
+    fn descriptor(&self) -> Descriptor {
+        descriptor("scale", Column::Features, Column::Features, State::Stateless)
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        batch.features.as_mut_slice().iter_mut().for_each(|value| *value = *value * 0.75 + 1.0);
+        Ok(())
+    }
+}
+
+/// Stateful: decays and adds up, so that its result depends on every packet before and on the order.
+#[derive(Default)]
+pub struct Sum {
+    pub total: f64,
+    pub panics_at: Option<u64>,
+}
+
+impl Brick for Sum {
+    fn descriptor(&self) -> Descriptor {
+        descriptor("sum", Column::Features, Column::Mapped, State::Stateful)
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        batch.mapped.reset(batch.features.len(), 1);
+        for (index, row) in batch.features.iter().enumerate() {
+            assert_ne!(Some(batch.headers[index].seq), self.panics_at, "bad packet");
+            self.total = self.total * 0.9 + row[0];
+            batch.mapped.row_mut(index)[0] = self.total;
+        }
+        Ok(())
+    }
+}
+
+/// Stateless: a score of the sum.
+pub struct Score;
+
+impl Brick for Score {
+    fn descriptor(&self) -> Descriptor {
+        descriptor("score", Column::Mapped, Column::Scores, State::Stateless)
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        batch.scores.clear();
+        batch.scores.extend(batch.mapped.iter().map(|row| row[0].sin()));
+        Ok(())
+    }
+}
+
+/// Stateful: the score with a part of the one before.
+#[derive(Default)]
+pub struct Smooth(f64);
+
+impl Brick for Smooth {
+    fn descriptor(&self) -> Descriptor {
+        descriptor("smooth", Column::Scores, Column::Scores, State::Stateful)
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        for score in &mut batch.scores {
+            self.0 = *score + 0.5 * self.0;
+            *score = self.0;
+        }
+        Ok(())
+    }
+}
+
+/// Number and score of every packet, as they came.
+#[derive(Default)]
+pub struct Collect {
+    pub rows: Vec<(u64, u64)>,
+    pub room: Option<usize>,
+    pub panics: bool,
+}
+
+impl Sink for Collect {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        assert!(!self.panics, "bad sink");
+        if self.room.is_some_and(|room| self.rows.len() >= room) {
+            return Err(Fault::new("no space left"));
+        }
+        self.rows.extend(batch.headers.iter().zip(&batch.scores).map(|(h, s)| (h.seq, s.to_bits())));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+pub fn make(id: &str) -> Result<Box<dyn Brick>, String> {
+    Ok(match id {
+        "square" => Box::<Square>::default(),
+        "scale" => Box::new(Scale),
+        "sum" => Box::<Sum>::default(),
+        "score" => Box::new(Score),
+        "smooth" => Box::<Smooth>::default(),
+        other => return Err(format!("no brick {other}")),
+    })
+}
+
+const SPEC: &str = "name = \"t\"\n\
+    [[brick]]\nid = \"square\"\nkind = \"k\"\nnext = \"scale\"\n\
+    [[brick]]\nid = \"scale\"\nkind = \"k\"\nnext = \"sum\"\n[[brick]]\nid = \"sum\"\nkind = \"k\"\nnext = \"score\"\n\
+    [[brick]]\nid = \"score\"\nkind = \"k\"\nnext = \"smooth\"\n[[brick]]\nid = \"smooth\"\nkind = \"k\"\n";
+
+/// The graph square → scale → sum → score → smooth.
+pub fn graph(make: impl Fn(&str) -> Result<Box<dyn Brick>, String>) -> Graph {
+    let spec = GraphSpec::from_toml(SPEC).unwrap();
+    let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores]));
+    Graph::assemble(&spec, given, wanted, |brick| make(&brick.id)).unwrap()
+}
+
+/// Puts plans into force, one at each tick.
+pub struct Script {
+    pub plans: Vec<Plan>,
+    pub applied: usize,
+    pub refused: Vec<String>,
+    pub snapshots: Vec<Snapshot>,
+}
+
+impl Script {
+    pub fn of(plans: impl IntoIterator<Item = Plan>) -> Self {
+        let mut plans: Vec<_> = plans.into_iter().collect();
+        plans.reverse();
+        Self { plans, applied: 0, refused: Vec::new(), snapshots: Vec::new() }
+    }
+}
+
+impl Control for Script {
+    fn period(&self) -> Duration {
+        Duration::from_micros(200)
+    }
+
+    fn tick(&mut self, snapshot: &mut Snapshot) -> Option<Plan> {
+        self.snapshots.push(snapshot.clone());
+        self.plans.pop()
+    }
+
+    fn applied(&mut self, plan: &Plan, _: Duration, result: Result<(), &PlanError>) {
+        match result {
+            Ok(()) => self.applied += 1,
+            Err(error) => self.refused.push(format!("{plan}: {error}")),
+        }
+    }
+}
+
+/// Runs a graph and gives what came out.
+pub fn go(
+    layout: &Layout,
+    graph: &mut Graph,
+    source: Count,
+    sink: Collect,
+    control: Option<&mut dyn Control>,
+) -> (Outcome, Vec<(u64, u64)>) {
+    go_with(&make, layout, graph, source, sink, control)
+}
+
+/// [`go`] with replicas made by another supply.
+pub fn go_with(
+    supply: Supply<'_>,
+    layout: &Layout,
+    graph: &mut Graph,
+    mut source: Count,
+    mut sink: Collect,
+    control: Option<&mut dyn Control>,
+) -> (Outcome, Vec<(u64, u64)>) {
+    let stop = AtomicBool::new(false);
+    let options = Options { queue: 2, supply: Some(supply), ..Options::new(layout, &stop) };
+    let outcome = run_under(control, graph, &mut source, &mut sink, options, &mut |_, _| {});
+    (outcome, sink.rows)
+}
+
+/// What a single worker gives.
+pub fn expected(packets: u64) -> Vec<(u64, u64)> {
+    go(&Layout::Fused, &mut graph(make), Count::to(packets), Collect::default(), None).1
+}
