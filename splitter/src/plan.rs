@@ -1,12 +1,9 @@
 //! Split plans: which packets go where, and which groups are computed there.
 
 use crate::lattice::{Lattice, is_included};
-use crate::{GroupSet, SplitError};
+use crate::{GroupSet, MAX_ROUTES, SplitError};
 use legonf_core::{Key, Keyed, PacketKind, PacketKinds, StateGroup};
 use serde::{Deserialize, Serialize};
-
-/// The most routes of a shard: the bits of a packet's mark.
-pub const MAX_ROUTES: usize = 8;
 
 /// What a plan promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -127,6 +127,30 @@ mod tests {
         assert_ne!(PacketKeys::of(&error).socket, PacketKeys::of(&plain).socket);
     }
 
+    /// What the splitter sends to a slot is what the tables keep there.
+    #[test]
+    fn the_splitters_slot_is_the_tables() {
+        use crate::hash::{Hasher, slot};
+        use legonf_core::{Field, Key};
+        use legonf_splitter::Projector;
+        let (seed, hasher) = (99, Hasher::new(99));
+        let pair = |a, b| Key::new(&[a, b], true).unwrap();
+        let by_source = Projector::new(&Key::new(&[Field::SrcIp], false).unwrap(), seed);
+        let by_pair = Projector::new(&pair(Field::SrcIp, Field::DstIp), seed);
+        let by_macs = Projector::new(&pair(Field::SrcMac, Field::DstMac), seed);
+        for (src, dst) in [("10.0.0.1", "10.0.0.2"), ("10.0.0.2", "10.0.0.1"), ("2001:db8::7", "::1")] {
+            let mut headers = packet(src, dst, Transport::None, None);
+            for network in [Network::Ipv4, Network::Arp] {
+                headers.outer.network = network;
+                let keys = PacketKeys::of(&headers);
+                assert_eq!(by_source.slot(&headers), slot(hasher.three(keys.source)));
+                assert_eq!(by_pair.slot(&headers), slot(hasher.five(keys.channel)));
+                let sockets = if network == Network::Arp { &by_macs } else { &by_pair };
+                assert_eq!(sockets.slot(&headers), slot(hasher.five(keys.socket_shard)));
+            }
+        }
+    }
+
     #[test]
     fn arp_is_between_macs_and_sharded_so() {
         let mut arp = packet("10.0.0.1", "10.0.0.2", Transport::None, None);
