@@ -1,0 +1,147 @@
+//! What bricks cost, as `legonf profile` measures it.
+
+use crate::ControllerError;
+use crate::error::{demand, read};
+use serde::{Deserialize, Serialize};
+
+/// Whether and how a brick can be replicated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Any replica takes any batch.
+    #[default]
+    Stateless,
+    /// Keeps state by keys: a splitter can share its traffic out.
+    Stateful,
+    /// There is one: the source, the sink.
+    Single,
+}
+
+/// What one brick costs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// Identifier of the brick in its graph; `source` and `sink` are its ends.
+    pub id: String,
+    /// Statefulness.
+    pub state: State,
+    /// Nanoseconds of processor time a packet.
+    pub ns: f64,
+    /// Bytes a packet that it adds to a batch.
+    #[serde(default)]
+    pub bytes: f64,
+    /// Bytes of state at the end of the profile.
+    #[serde(default)]
+    pub state_bytes: u64,
+}
+
+/// Costs of a graph: the content of the file that `legonf profile` writes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Costs {
+    /// Name of the graph.
+    pub graph: String,
+    /// What was run.
+    #[serde(default)]
+    pub capture: String,
+    /// Packets that were measured.
+    #[serde(default)]
+    pub packets: u64,
+    /// Packets a batch, on average.
+    pub batch: f64,
+    /// Nanoseconds of processor time a batch for handing it from one worker to the next.
+    pub hop_ns: f64,
+    /// Bricks in the order of the graph, with its ends.
+    #[serde(rename = "brick")]
+    pub bricks: Vec<Cost>,
+}
+
+impl Costs {
+    /// Reads costs.
+    ///
+    /// # Errors
+    /// If it is no TOML, has an unknown key, or a value is out of its range.
+    pub fn from_toml(text: &str) -> Result<Self, ControllerError> {
+        let costs: Self = read(text)?;
+        costs.check()?;
+        Ok(costs)
+    }
+
+    /// The costs as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_else(|error| format!("# {error}"))
+    }
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`ControllerError::Range`] with the key and what would do.
+    pub fn check(&self) -> Result<(), ControllerError> {
+        let size = |value: f64| value.is_finite() && value >= 0.0;
+        demand((1.0..=65_536.0).contains(&self.batch), "batch", self.batch, "packets, from 1 to 65536")?;
+        demand(size(self.hop_ns), "hop_ns", self.hop_ns, "nanoseconds, not negative")?;
+        demand(!self.bricks.is_empty(), "brick", "[]", "a [[brick]] at least")?;
+        for brick in &self.bricks {
+            demand(size(brick.ns), "ns", brick.ns, "nanoseconds, not negative")?;
+            demand(size(brick.bytes), "bytes", brick.bytes, "bytes, not negative")?;
+        }
+        demand(self.total() > 0.0, "ns", 0, "a brick that takes time")
+    }
+
+    /// The cost of a brick.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn of(&self, id: &str) -> Result<&Cost, ControllerError> {
+        let found = self.bricks.iter().find(|brick| brick.id == id);
+        found.ok_or_else(|| ControllerError::NoCost(id.to_owned()))
+    }
+
+    /// Nanoseconds a packet of all bricks and both ends.
+    pub fn total(&self) -> f64 {
+        self.bricks.iter().map(|brick| brick.ns).sum()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Kitsune with a generic network: the network costs most.
+    pub(crate) fn kitsune() -> Costs {
+        let brick =
+            |(id, state, ns): (&str, State, f64)| Cost { id: id.into(), state, ns, ..Cost::default() };
+        let bricks = [
+            ("source", State::Single, 50.0),
+            ("batching", State::Stateless, 50.0),
+            ("extractor", State::Stateful, 500.0),
+            ("network", State::Stateless, 2000.0),
+            ("decision", State::Stateless, 5.0),
+            ("sink", State::Single, 45.0),
+        ];
+        let bricks = bricks.map(brick).into();
+        Costs { graph: "kitsune".into(), batch: 256.0, hop_ns: 1000.0, bricks, ..Costs::default() }
+    }
+
+    #[test]
+    fn costs_are_read_as_they_are_written() {
+        let costs = kitsune();
+        assert_eq!(Costs::from_toml(&costs.to_toml()).unwrap(), costs);
+        assert_eq!((costs.total(), costs.of("extractor").unwrap().ns), (2650.0, 500.0));
+        assert!(costs.of("nothing").unwrap_err().to_string().contains("legonf profile"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let good = kitsune().to_toml();
+        for (from, to, words) in [
+            ("batch = 256.0", "batch = 0.0", "batch = 0: expected packets"),
+            ("ns = 500.0", "ns = -1.0", "ns = -1: expected nanoseconds"),
+            ("ns = 500.0", "ns = inf", "ns = inf: expected nanoseconds"),
+            ("hop_ns", "hops", "unknown field `hops`"),
+        ] {
+            let error = Costs::from_toml(&good.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

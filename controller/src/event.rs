@@ -1,0 +1,218 @@
+//! What was decided, and why: the lines of the event log.
+
+use legonf_core::{HostLoad, Plan};
+use serde::{Deserialize, Serialize};
+
+/// What the controller does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Gives a stage another worker.
+    Replicate,
+    /// Takes one away.
+    Merge,
+    /// Puts neighbouring stages into one worker.
+    Fuse,
+    /// Divides a stage among two workers.
+    Unfuse,
+    /// Gives a stage a worker in place of one that is stuck.
+    Replace,
+    /// Would do something, but must not.
+    Refuse,
+}
+
+/// The figures behind a decision.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Part of the time that the busiest worker of the stage wanted to compute.
+    pub load: f64,
+    /// Batches before the stage.
+    pub queue: usize,
+    /// Packets a second through the stage.
+    pub rate: f64,
+    /// Workers of the stage.
+    pub replicas: usize,
+    /// Ticks in a row for which this was so.
+    pub ticks: u32,
+    /// Cores that the graph does not use.
+    pub free_cores: f64,
+}
+
+/// A decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// What is done.
+    pub action: Action,
+    /// Bricks of the stage.
+    pub bricks: Vec<String>,
+    /// Why, in words.
+    pub reason: String,
+    /// Why, in figures.
+    pub figures: Figures,
+    /// The plan that follows; none where the one in force stays.
+    pub plan: Option<Plan>,
+}
+
+/// A line of the event log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// The run begins.
+    Start {
+        /// Seconds since the run began.
+        at: f64,
+        /// The plan in force.
+        plan: Plan,
+        /// The host.
+        host: HostLoad,
+    },
+    /// The controller decided.
+    Decision {
+        /// Seconds since the run began.
+        at: f64,
+        /// What, and why.
+        #[serde(flatten)]
+        decision: Decision,
+    },
+    /// A plan is in force, or was refused by the runtime.
+    Applied {
+        /// Seconds since the run began.
+        at: f64,
+        /// The plan.
+        plan: Plan,
+        /// Milliseconds that it took.
+        took_ms: f64,
+        /// Why it is not in force, if so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<String>,
+    },
+    /// A promise was not kept in some ticks in a row.
+    Violation {
+        /// Seconds since the run began.
+        at: f64,
+        /// What was promised, such as `rate` or `latency`.
+        promise: String,
+        /// What was promised.
+        promised: f64,
+        /// What was measured.
+        measured: f64,
+    },
+    /// The run is over.
+    End {
+        /// Seconds since the run began.
+        at: f64,
+        /// Packets whose results the sink took.
+        packets: u64,
+        /// Ticks in which a promise was not kept.
+        violations: u64,
+    },
+}
+
+impl Event {
+    /// Seconds since the run began.
+    pub fn at(&self) -> f64 {
+        match self {
+            Self::Start { at, .. }
+            | Self::Decision { at, .. }
+            | Self::Applied { at, .. }
+            | Self::Violation { at, .. }
+            | Self::End { at, .. } => *at,
+        }
+    }
+
+    /// The event as a line of JSON.
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(self)
+            .unwrap_or_else(|error| format!("{{\"event\":\"error\",\"reason\":\"{error}\"}}"))
+    }
+
+    /// Reads a line of an event log.
+    ///
+    /// # Errors
+    /// If it is none, with what was expected.
+    pub fn from_line(line: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(line)
+    }
+
+    /// The event in one line for people.
+    pub fn text(&self) -> String {
+        let rest = match self {
+            Self::Start { plan, host, .. } => format!("start      {plan} ({:.1} cores)", host.cores),
+            Self::Decision { decision, .. } => decision.text(),
+            Self::Applied { plan, took_ms, refused: None, .. } => {
+                format!("in force   {plan} (after {took_ms:.2} ms)")
+            }
+            Self::Applied { plan, refused: Some(why), .. } => format!("refused    {plan}: {why}"),
+            Self::Violation { promise, promised, measured, .. } => {
+                format!("violation  {promise}: {measured:.1}, promised {promised:.1}")
+            }
+            Self::End { packets, violations, .. } => {
+                format!("end        {packets} packets, {violations} violations")
+            }
+        };
+        format!("{:9.3} s  {rest}", self.at())
+    }
+}
+
+impl Decision {
+    fn text(&self) -> String {
+        let figures = &self.figures;
+        format!(
+            "{:<10} {}: {} (load {:.2}, queue {}, {:.0} packets/s, {} workers, {:.2} cores free, {} ticks)",
+            self.action.label(),
+            self.bricks.join(" "),
+            self.reason,
+            figures.load,
+            figures.queue,
+            figures.rate,
+            figures.replicas,
+            figures.free_cores,
+            figures.ticks
+        )
+    }
+}
+
+impl Action {
+    /// The word written to the log.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Replicate => "replicate",
+            Self::Merge => "merge",
+            Self::Fuse => "fuse",
+            Self::Unfuse => "unfuse",
+            Self::Replace => "replace",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_as_they_are_written() {
+        let plan: Plan = "source a | b x2 sink".parse().unwrap_or_default();
+        let figures = Figures { load: 0.99, queue: 7, rate: 1e6, replicas: 1, ticks: 2, free_cores: 1.25 };
+        let bricks = vec!["b".to_owned()];
+        let decision = Decision {
+            action: Action::Replicate,
+            bricks,
+            reason: "overloaded".into(),
+            figures,
+            plan: Some(plan.clone()),
+        };
+        for event in [
+            Event::Start { at: 0.0, plan: plan.clone(), host: HostLoad::default() },
+            Event::Decision { at: 0.5, decision },
+            Event::Applied { at: 0.6, plan: plan.clone(), took_ms: 1.5, refused: None },
+            Event::Applied { at: 0.6, plan, took_ms: 1.5, refused: Some("no".into()) },
+            Event::Violation { at: 1.0, promise: "rate".into(), promised: 2.0, measured: 1.0 },
+            Event::End { at: 2.0, packets: 7, violations: 1 },
+        ] {
+            assert_eq!(Event::from_line(&event.to_line()).unwrap(), event);
+            assert_eq!(event.text().lines().count(), 1);
+        }
+        assert!(Event::from_line("{}").is_err());
+    }
+}

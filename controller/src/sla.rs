@@ -1,0 +1,80 @@
+//! What was promised of a graph, and what each brick may take of it.
+
+use crate::error::demand;
+use crate::{ControllerError, Costs};
+use serde::{Deserialize, Serialize};
+
+/// An end-to-end promise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sla {
+    /// Packets a second that must be carried; beyond it nothing is replicated. None: as many as come.
+    pub rate: Option<f64>,
+    /// Milliseconds from source to sink that 99 of 100 packets may take. None: no matter.
+    pub latency_ms: Option<f64>,
+}
+
+impl Sla {
+    /// Checks both values.
+    ///
+    /// # Errors
+    /// [`ControllerError::Range`] with the key and what would do.
+    pub fn check(&self) -> Result<(), ControllerError> {
+        let positive = |value: Option<f64>| value.is_none_or(|v| v.is_finite() && v > 0.0);
+        let text = |value: Option<f64>| value.unwrap_or_default();
+        demand(positive(self.rate), "rate", text(self.rate), "packets a second, above 0")?;
+        demand(positive(self.latency_ms), "latency_ms", text(self.latency_ms), "milliseconds, above 0")
+    }
+}
+
+/// What one brick may take.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Deadline {
+    /// The brick.
+    pub id: String,
+    /// Milliseconds for a batch, its wait included.
+    pub ms: f64,
+    /// Part of the whole.
+    pub share: f64,
+}
+
+/// Divides a latency among the bricks of a graph in proportion to what they cost.
+///
+/// # Errors
+/// If a batch takes longer than that even where nothing waits.
+pub fn deadlines(costs: &Costs, latency_ms: f64) -> Result<Vec<Deadline>, ControllerError> {
+    let total = costs.total();
+    let least = total * costs.batch / 1e6;
+    if least > latency_ms {
+        return Err(ControllerError::Impossible(format!(
+            "a batch of {:.0} packets computes for {least:.3} ms, and {latency_ms} ms are allowed",
+            costs.batch
+        )));
+    }
+    let deadline = |brick: &crate::Cost| {
+        let share = brick.ns / total;
+        Deadline { id: brick.id.clone(), ms: share * latency_ms, share }
+    };
+    Ok(costs.bricks.iter().map(deadline).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::costs::tests::kitsune;
+
+    #[test]
+    fn deadlines_are_in_proportion_to_cost_and_add_up() {
+        let deadlines = deadlines(&kitsune(), 5.0).unwrap();
+        let sum: f64 = deadlines.iter().map(|d| d.ms).sum();
+        assert!((sum - 5.0).abs() < 1e-12);
+        let of = |id: &str| deadlines.iter().find(|d| d.id == id).unwrap().ms;
+        assert!((of("network") / of("extractor") - 4.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_sla_below_the_work_itself_is_impossible() {
+        let error = deadlines(&kitsune(), 0.5).unwrap_err().to_string();
+        assert!(error.contains("256 packets computes for 0.678 ms, and 0.5 ms are allowed"), "{error}");
+    }
+}

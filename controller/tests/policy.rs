@@ -1,0 +1,214 @@
+//! Policies in virtual time: what they make of loads that rise, fall and waver.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use legonf_controller::{Action, Config, Cost, Costs, Policy, Scaling, Simulation, State, Step};
+use proptest::prelude::*;
+
+/// Kitsune: 300 k packets/s in one worker on one core, the network being most of it.
+fn costs(extractor: f64, network: f64) -> Costs {
+    let brick = |(id, state, ns): (&str, State, f64)| Cost { id: id.into(), state, ns, ..Cost::default() };
+    let bricks = [
+        ("source", State::Single, 100.0),
+        ("batching", State::Stateless, 100.0),
+        ("extractor", State::Stateful, extractor),
+        ("network", State::Stateless, network),
+        ("decision", State::Stateless, 10.0),
+        ("sink", State::Single, 90.0),
+    ];
+    Costs { batch: 256.0, bricks: bricks.map(brick).into(), ..Costs::default() }
+}
+
+const PIPELINE: &str = "source | batching | extractor | network | decision | sink";
+const FUSED: &str = "source batching extractor network decision sink";
+
+struct Scene {
+    costs: Costs,
+    plan: &'static str,
+    cores: f64,
+    config: Config,
+    splitter: bool,
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        let config = Config { fuse: false, max_workers: 64, ..Config::default() };
+        Self { costs: costs(500.0, 2000.0), plan: PIPELINE, cores: 16.0, config, splitter: false }
+    }
+}
+
+impl Scene {
+    fn policy(&self) -> Policy {
+        let facts = self.costs.bricks.iter().map(|brick| (brick.id.clone(), brick.state)).collect();
+        Policy::new(self.config.clone(), facts, Some(self.costs.clone()), self.splitter)
+    }
+
+    fn simulation(&self) -> Simulation {
+        Simulation::new(self.costs.clone(), self.plan.parse().unwrap(), self.cores).unwrap()
+    }
+
+    fn run(&self, seconds: f64, rate: impl Fn(f64) -> f64) -> Vec<Step> {
+        self.simulation().run(&mut self.policy(), seconds, 0.1, rate)
+    }
+}
+
+/// Time, action and plan of everything that was decided.
+fn decisions(steps: &[Step]) -> Vec<(f64, Action, String)> {
+    let decided = steps.iter().filter_map(|step| Some((step, step.decision.as_ref()?)));
+    let plan =
+        |step: &Step, d: &legonf_controller::Decision| d.plan.as_ref().unwrap_or(&step.plan).to_string();
+    decided.map(|(step, d)| ((step.at * 10.0).round() / 10.0, d.action, plan(step, d))).collect()
+}
+
+fn count(steps: &[Step], action: Action) -> usize {
+    decisions(steps).iter().filter(|(_, made, _)| *made == action).count()
+}
+
+#[test]
+fn a_step_is_answered_within_300_ms_by_one_action() {
+    let steps = Scene::default().run(20.0, |t| if t < 2.0 { 100e3 } else { 800e3 });
+    let made = decisions(&steps);
+    assert_eq!(made.len(), 1, "{made:?}");
+    let (at, action, plan) = &made[0];
+    assert_eq!(
+        (*action, plan.as_str()),
+        (Action::Replicate, "source | batching | extractor | network x2 | decision | sink")
+    );
+    assert!(*at - 2.0 <= 0.3, "{at}");
+    assert!((steps.last().unwrap().done - 800e3).abs() < 8e3);
+}
+
+#[test]
+fn a_ramp_is_followed_up_and_down() {
+    let rate = |t: f64| 100e3 + 1.6e6 * (1.0 - (t - 60.0).abs() / 60.0).max(0.0);
+    let steps = Scene::default().run(160.0, rate);
+    let most = steps.iter().map(|step| step.plan.stages[3].replicas).max().unwrap();
+    assert_eq!(most, 4);
+    assert_eq!(steps.last().unwrap().plan.to_string(), PIPELINE);
+    assert_eq!((count(&steps, Action::Replicate), count(&steps, Action::Merge)), (3, 3));
+    let (offered, dropped) = steps.iter().fold((0.0, 0.0), |(o, d), s| (o + s.offered * 0.1, d + s.dropped));
+    assert!(dropped < 0.01 * offered, "{dropped} of {offered}");
+}
+
+#[test]
+fn a_load_that_flaps_does_not_make_the_plan_flap() {
+    // Between what one worker carries and what two do, ten times a second to every two seconds.
+    for half_period in [0.1, 0.3, 1.0, 2.0] {
+        let rate = move |t: f64| if ((t / half_period) as u64).is_multiple_of(2) { 300e3 } else { 700e3 };
+        let steps = Scene::default().run(60.0, rate);
+        assert!(decisions(&steps).len() <= 1, "{half_period}: {:?}", decisions(&steps));
+    }
+}
+
+#[test]
+fn a_bottleneck_that_comes_behind_another_is_found_too() {
+    let costs = Costs { bricks: costs(500.0, 2000.0).bricks, ..costs(500.0, 2000.0) };
+    let mut scene = Scene { costs, ..Scene::default() };
+    scene.costs.bricks[4].ns = 1200.0;
+    let steps = scene.run(20.0, |_| 900e3);
+    let plan = steps.last().unwrap().plan.to_string();
+    assert_eq!(plan, "source | batching | extractor | network x2 | decision x2 | sink");
+    assert!(decisions(&steps).iter().all(|(_, action, _)| *action == Action::Replicate));
+}
+
+#[test]
+fn the_extractor_is_found_where_it_is_the_bottleneck_and_refused() {
+    let scene = Scene { costs: costs(2000.0, 300.0), ..Scene::default() };
+    let steps = scene.run(5.0, |_| 900e3);
+    let refused = steps.iter().find_map(|step| step.decision.as_ref()).unwrap();
+    assert_eq!((refused.action, refused.bricks.as_slice()), (Action::Refuse, &["extractor".to_owned()][..]));
+    assert!(refused.reason.contains("keeps state"));
+    let split = Scene { splitter: true, ..scene };
+    assert_eq!(split.run(5.0, |_| 900e3).last().unwrap().plan.stages[2].replicas, 2);
+}
+
+#[test]
+fn too_few_cores_are_not_overcommitted() {
+    let scene = Scene { cores: 2.0, ..Scene::default() };
+    let steps = scene.run(20.0, |_| 5e6);
+    let refused: Vec<_> = steps.iter().filter_map(|step| step.decision.as_ref()).collect();
+    assert!(refused.iter().any(|d| d.action == Action::Refuse && d.reason.contains("cores are free")));
+    // One refusal for each cooldown, not one for each tick.
+    assert!(refused.len() <= 25, "{}", refused.len());
+    assert!(steps.last().unwrap().plan.workers() <= 9);
+    let capacity = 2.0 / scene.costs.total() * 1e9;
+    assert!(steps.last().unwrap().done > 0.98 * capacity);
+}
+
+#[test]
+fn a_worker_that_is_stuck_gets_a_replacement() {
+    let scene = Scene::default();
+    let (mut simulation, mut policy) = (scene.simulation(), scene.policy());
+    simulation.run(&mut policy, 2.0, 0.1, |_| 300e3);
+    simulation.jam(3);
+    let steps = simulation.run(&mut policy, 10.0, 0.1, |_| 300e3);
+    let made = decisions(&steps);
+    assert_eq!(made.iter().filter(|(_, action, _)| *action == Action::Replace).count(), 1, "{made:?}");
+    assert!((steps.last().unwrap().done - 300e3).abs() < 3e3);
+}
+
+#[test]
+fn a_fused_graph_is_divided_when_it_is_overloaded_and_fused_again_when_it_is_not() {
+    let config = Config { max_workers: 64, ..Config::default() };
+    let scene = Scene { plan: FUSED, config, ..Scene::default() };
+    let steps = scene.run(60.0, |t| if t < 20.0 { 700e3 } else { 50e3 });
+    let busy = steps.iter().find(|step| step.at > 19.0).unwrap();
+    assert_eq!(busy.plan.to_string(), "source batching extractor | network x2 | decision sink");
+    assert!((busy.done - 700e3).abs() < 7e3);
+    assert_eq!(steps.last().unwrap().plan.to_string(), FUSED);
+}
+
+#[test]
+fn whole_graphs_are_replicated_by_a_policy_of_their_own() {
+    let config = Config { scaling: Scaling::Graph, max_workers: 64, ..Config::default() };
+    let plan = "source | batching extractor network decision | sink";
+    let scene = Scene { plan, config, splitter: true, ..Scene::default() };
+    let steps = scene.run(60.0, |t| if t < 30.0 { 800e3 } else { 50e3 });
+    let busy = steps.iter().find(|step| step.at > 29.0).unwrap();
+    assert_eq!(busy.plan.to_string(), "source | batching extractor network decision x3 | sink");
+    assert_eq!(steps.last().unwrap().plan.to_string(), plan);
+    let steps = Scene { splitter: false, ..scene }.run(5.0, |_| 800e3);
+    assert_eq!(decisions(&steps)[0].1, Action::Refuse);
+}
+
+#[test]
+fn a_fixed_layout_stays() {
+    let config = Config { scaling: Scaling::Fixed, ..Config::default() };
+    assert!(decisions(&Scene { config, ..Scene::default() }.run(10.0, |_| 5e6)).is_empty());
+}
+
+#[test]
+fn nothing_is_replicated_past_what_was_promised() {
+    let mut scene = Scene::default();
+    scene.config.sla.rate = Some(450e3);
+    assert!(decisions(&scene.run(10.0, |_| 5e6)).is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever the load: decisions keep every brick, replicate only what may be, come no faster than they may, and are
+    /// the same for the same snapshots.
+    #[test]
+    fn any_load_gets_sound_decisions(
+        rates in prop::collection::vec(0.0..3e6, 1..20), cores in 1.0..32.0_f64, extractor in 50.0..3000.0, network in 50.0..3000.0
+    ) {
+        let config = Config { max_workers: 64, ..Config::default() };
+        let scene = Scene { costs: costs(extractor, network), plan: FUSED, cores, config, splitter: false };
+        let rate = |t: f64| rates[(t as usize) % rates.len()];
+        let steps = scene.run(30.0, rate);
+        let mut last = f64::NEG_INFINITY;
+        for step in &steps {
+            let Some(decision) = &step.decision else { continue };
+            let Some(plan) = &decision.plan else { continue };
+            let ids: Vec<_> = plan.stages.iter().flat_map(|stage| stage.bricks.iter().map(String::as_str)).collect();
+            prop_assert_eq!(ids.join(" "), FUSED);
+            prop_assert!(plan.workers() <= 64);
+            for stage in plan.stages.iter().filter(|stage| stage.replicas > 1) {
+                prop_assert!(stage.bricks.iter().all(|id| ["batching", "network", "decision"].contains(&id.as_str())));
+            }
+            prop_assert!(step.at - last > 0.25, "{} after {last}", step.at);
+            last = step.at;
+        }
+        prop_assert_eq!(scene.run(30.0, rate), steps);
+    }
+}
