@@ -1,7 +1,8 @@
-//! `legonf experiment`: measurements on generated traffic.
+//! `legonf experiment`: measurements on generated traffic, and the papers' tables.
 
 mod detector;
 pub mod load;
+mod table2;
 
 use crate::failure::{Failure, print, print_json};
 use crate::progress::Bar;
@@ -23,6 +24,10 @@ pub enum Command {
     Flood(Flood),
     /// Run an hour's worth of packets with a scan in them: memory should be flat.
     Soak(Soak),
+    #[command(
+        about = "LEGO's Table II: what splits of the traffic do to Kitsune's scores; the exact plan changes no bit"
+    )]
+    LegoTable2(table2::Arguments),
 }
 
 /// What both experiments take.
@@ -120,6 +125,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     match command {
         Command::Flood(arguments) => flood(arguments, style),
         Command::Soak(arguments) => soak(arguments, style),
+        Command::LegoTable2(arguments) => table2::run(arguments, style),
     }
 }
 

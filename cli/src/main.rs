@@ -84,7 +84,7 @@ enum Command {
     /// Make labelled captures, and bring public ones.
     #[command(subcommand)]
     Dataset(dataset::Command),
-    /// Run measurements that take their traffic from the generator: a spoofed flood, an hour of packets.
+    /// Run measurements: a spoofed flood, an hour of packets, the tables of the papers.
     #[command(subcommand)]
     Experiment(experiment::Command),
     /// Show, check and explain models.

@@ -5,6 +5,7 @@ use crate::owners::{Owners, Switch};
 use crate::project::Projector;
 use crate::{Route, Shard, SplitError};
 use legonf_core::{BATCH, Headers, PacketKind, PacketKinds, SLOTS};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The most routes of a shard: the bits of a packet's mark.
@@ -15,7 +16,8 @@ pub const MAX_ROUTES: usize = 8;
 pub struct Parcel {
     /// Their headers.
     pub headers: Vec<Headers>,
-    /// For each the routes by which it came, a bit each: the replica owns the groups that these serve.
+    /// For each the routes by which it came, a bit each: the replica owns the groups that these serve. 0 marks a copy
+    /// that is there for the statistics of the opposite direction, whose own answer comes from elsewhere.
     pub marks: Vec<u8>,
     /// Epoch of the owners by which they came.
     pub epoch: u64,
@@ -54,8 +56,16 @@ pub struct Dispatcher {
     owners: Arc<Owners>,
     parcels: Vec<Parcel>,
     loads: Loads,
+    copied: Option<Copied>,
     received: u64,
     sent: u64,
+}
+
+/// Pairs of hosts whose packets go to the replicas of both directions.
+#[derive(Debug)]
+struct Copied {
+    pair: Projector,
+    hashes: HashSet<u64>,
 }
 
 impl Dispatcher {
@@ -74,13 +84,32 @@ impl Dispatcher {
         let single = taken.iter().all(|ways| *ways == 1);
         let parcels = vec![Parcel { epoch: owners.epoch(), ..Parcel::default() }; owners.replicas()];
         let owners = Arc::new(owners);
-        Ok(Self { ways, taken, single, owners, parcels, loads: Loads::default(), received: 0, sent: 0 })
+        Ok(Self {
+            ways,
+            taken,
+            single,
+            owners,
+            parcels,
+            loads: Loads::default(),
+            copied: None,
+            received: 0,
+            sent: 0,
+        })
+    }
+
+    /// Sends packets of some pairs of hosts, too, where packets of the opposite direction go: so that a directed key
+    /// keeps these pairs whole. The pairs are given by hashes of `pair`.
+    #[must_use]
+    pub fn copying(mut self, pair: Projector, hashes: HashSet<u64>) -> Self {
+        self.copied = Some(Copied { pair, hashes });
+        self
     }
 
     /// Deals packets out. `send` gets the parcel of a replica whenever that holds a batch; it is cleared after.
     pub fn dispatch(&mut self, packets: &[Headers], send: &mut impl FnMut(usize, &Parcel)) {
         self.received += packets.len() as u64;
         match self.single {
+            _ if self.copied.is_some() => packets.iter().for_each(|headers| self.with_copies(headers, send)),
             true => packets.iter().for_each(|headers| self.one_way(headers, send)),
             false => packets.iter().for_each(|headers| self.every_way(headers, send)),
         }
@@ -161,6 +190,17 @@ impl Dispatcher {
         }
     }
 
+    fn with_copies(&mut self, headers: &Headers, send: &mut impl FnMut(usize, &Parcel)) {
+        self.every_way(headers, send);
+        let chosen = |copied: &Copied| copied.hashes.contains(&copied.pair.hash(headers));
+        if self.copied.as_ref().is_some_and(chosen) {
+            let (own, other) = (self.owner(headers, 0), self.owner(&reversed(headers), 0));
+            if own != other {
+                self.push(other.into(), headers, 0, send);
+            }
+        }
+    }
+
     /// Sends a packet over each of its ways; those to one replica share a copy, which the first of them brings.
     #[inline(never)]
     fn several_ways(&mut self, headers: &Headers, ways: u8, send: &mut impl FnMut(usize, &Parcel)) {
@@ -185,6 +225,11 @@ impl Dispatcher {
     fn put(&mut self, headers: &Headers, hash: u64, mark: u8, send: &mut impl FnMut(usize, &Parcel)) {
         self.loads.count(hash, headers);
         let replica = usize::from(self.owners.owner(legonf_core::slot(hash)));
+        self.push(replica, headers, mark, send);
+    }
+
+    #[inline]
+    fn push(&mut self, replica: usize, headers: &Headers, mark: u8, send: &mut impl FnMut(usize, &Parcel)) {
         let parcel = &mut self.parcels[replica];
         parcel.push(headers, mark);
         if parcel.headers.len() >= BATCH {
@@ -200,6 +245,17 @@ impl Dispatcher {
             parcel.clear();
         }
     }
+}
+
+/// The packet as it would be in the opposite direction.
+pub fn reversed(headers: &Headers) -> Headers {
+    let mut other = *headers;
+    (other.outer.src, other.outer.dst) = (headers.outer.dst, headers.outer.src);
+    other.outer.ports = headers.outer.ports.map(|(p, q)| (q, p));
+    if let (Some(link), Some(own)) = (&mut other.link, &headers.link) {
+        (link.src, link.dst) = (own.dst, own.src);
+    }
+    other
 }
 
 /// Every replica number fits its type.

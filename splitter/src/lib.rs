@@ -18,7 +18,7 @@ mod picture;
 mod plan;
 mod project;
 
-pub use dispatch::{Dispatcher, MAX_ROUTES, Parcel};
+pub use dispatch::{Dispatcher, MAX_ROUTES, Parcel, reversed};
 pub use error::SplitError;
 pub use explain::{Explanation, explain};
 pub use groups::GroupSet;

@@ -1,0 +1,229 @@
+//! `legonf experiment lego-table2`: what a split of the traffic does to Kitsune's scores.
+
+use crate::clock::processor_time;
+use crate::failure::{Failure, print, print_json};
+use crate::network::Network;
+use crate::progress::Bar;
+use crate::{Style, input, interrupt, split};
+use clap::Args;
+use legonf_core::{Batch, Brick, Headers};
+use legonf_experiments::ExperimentError;
+use legonf_experiments::table2::{Copies, Options, Report, Table2};
+use legonf_extract::{Extractor, Limits};
+use legonf_io::sink::OutputFile;
+use legonf_models::kitnet::KitNet;
+use legonf_splitter::{GroupSet, Mode, Plan, Shard};
+use legonf_wire::PacketBatching;
+use serde::Serialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Runs a capture through a single Kitsune and through replicas behind a splitter: by each granularity of LEGO's Table II
+/// (SrcMAC-SrcIP, SrcIP, SrcIP-DstIP, Socket) and by the exact plan of `legonf split`.
+///
+/// For each it says the average RMSE, beside the paper's, how far scores are from the single instance's, which alerts are
+/// lost and gained, and how many packets each replica got. It fails where a score of the exact plan is not the single
+/// instance's bit for bit. With --out the folder gets table2.md, table2.csv and table2.svg.
+#[derive(Args)]
+pub struct Arguments {
+    /// Capture (pcap, pcapng or Kitsune's TSV).
+    #[arg(long, value_name = "CAPTURE")]
+    capture: PathBuf,
+    /// Model of `legonf train`.
+    #[arg(long, value_name = "MODEL")]
+    model: PathBuf,
+    /// Replicas of each shard, 1 to 4096.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    replicas: usize,
+    /// Split by this plan (from `legonf split --json`) instead of the schema's exact one; it must be exact, too.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Leave the first N packets out of the averages: those that the model was trained on, say.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    skip: u64,
+    /// Scores above this are alerts, instead of the model's calibrated threshold.
+    #[arg(long, value_name = "RMSE")]
+    threshold: Option<f64>,
+    /// Also split by SrcIP with the fewest packets copied to a second replica that keep the mean absolute deviation of
+    /// the scores within this bound. Reads the capture again.
+    #[arg(long, value_name = "RMSE")]
+    max_deviation: Option<f64>,
+    /// Read only the first N packets.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// A folder for table2.md, table2.csv and table2.svg.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// The middle way, as it was chosen and as it turned out.
+#[derive(Serialize)]
+struct Middle {
+    bound: f64,
+    #[serde(flatten)]
+    copies: Copies,
+    mean_absolute_deviation: f64,
+    within_bound: bool,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    capture: String,
+    schema: &'a str,
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with_copies: Option<Middle>,
+}
+
+/// What every run of the experiment takes.
+struct Experiment<'a> {
+    arguments: &'a Arguments,
+    network: Network,
+    kitnet: Arc<KitNet>,
+    set: GroupSet,
+    plan: Plan,
+}
+
+pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    let experiment = Experiment::new(arguments)?;
+    let mut table = experiment.table()?;
+    experiment.feed(&mut table, "lego-table2", style)?;
+    let report = table.finish();
+    let middle = match arguments.max_deviation {
+        Some(bound) => Some(experiment.middle(bound, &table, &report, style)?),
+        None => None,
+    };
+    let text = report.markdown() + &middle.as_ref().map_or(String::new(), |m| format!("\n{}\n", m.text()));
+    experiment.write(&report, &text)?;
+    if style.json {
+        let capture = crate::scoring::file_name(&arguments.capture);
+        let schema = experiment.set.name();
+        print_json(&Shown { capture, schema, report: &report, with_copies: middle })?;
+    } else if !style.quiet {
+        print(&text)?;
+    }
+    report.failure.map_or(Ok(()), |failure| Err(Failure::Fault(failure)))
+}
+
+impl<'a> Experiment<'a> {
+    fn new(arguments: &'a Arguments) -> Result<Self, Failure> {
+        let network = Network::load(&arguments.model)?;
+        let shown = arguments.model.display();
+        let other =
+            || Failure::fault(format!("{shown}: not a KitNET; this experiment needs one of `legonf train`"));
+        let kitnet = network.kitnet().ok_or_else(other)?;
+        let set = split::of_schema(&network.schema().name)?;
+        let plan = match &arguments.plan {
+            Some(path) => read(path, &set)?,
+            None => Plan::exact(&set),
+        };
+        if let Some(bound) = arguments.max_deviation.filter(|bound| bound.is_nan() || *bound < 0.0) {
+            return Err(Failure::fault(format!("--max-deviation {bound}: expected a number of at least 0")));
+        }
+        Ok(Self { arguments, network, kitnet, set, plan })
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            replicas: self.arguments.replicas,
+            seed: Limits::default().seed,
+            threshold: self.arguments.threshold.or(self.network.threshold()),
+            skip: self.arguments.skip,
+            clock: processor_time,
+        }
+    }
+
+    fn extractor(&self, _: &Shard) -> Result<Box<dyn Extractor>, ExperimentError> {
+        let (schema, arithmetic) = (&self.network.schema().name, self.network.arithmetic());
+        Ok(legonf_extract::build(schema, arithmetic, Limits::default())?)
+    }
+
+    fn table(&self) -> Result<Table2, Failure> {
+        let make = |shard: &Shard| self.extractor(shard);
+        Ok(Table2::new(&self.set, &self.plan, &make, &self.kitnet, self.options())?)
+    }
+
+    /// Runs the capture through a table.
+    fn feed(&self, table: &mut Table2, name: &'static str, style: Style) -> Result<(), Failure> {
+        let bar = Bar::new(name, None, style.quiet);
+        let mut source = input::open(&self.arguments.capture, self.arguments.limit)?;
+        let mut parser = PacketBatching::new(legonf_wire::Config {});
+        let (mut batch, mut packets, stop) = (Batch::default(), 0, interrupt::install());
+        loop {
+            batch.clear();
+            source
+                .fill(&mut batch)
+                .map_err(|e| Failure::fault(format!("{e}; {packets} packets came before")))?;
+            if batch.is_empty() {
+                bar.clear();
+                return Ok(());
+            }
+            parser.process(&mut batch)?;
+            let headers: &[Headers] = &batch.headers;
+            table.push(headers);
+            packets += headers.len() as u64;
+            bar.update(source.progress(), packets);
+            if stop.load(Ordering::Relaxed) {
+                return Err(Failure::Interrupted(format!(
+                    "stopped after {packets} packets; nothing was written"
+                )));
+            }
+        }
+    }
+
+    /// Chooses what to copy and runs the capture again to see how that turns out.
+    fn middle(&self, bound: f64, table: &Table2, report: &Report, style: Style) -> Result<Middle, Failure> {
+        let counted = report.scored.saturating_sub(report.skipped);
+        let pairs = table.pairs().ok_or_else(|| Failure::fault("no split by SrcIP was measured"))?;
+        let copies = pairs.choose(bound, counted);
+        let make = |shard: &Shard| self.extractor(shard);
+        let mut again = Table2::copying(&self.set, &copies.pairs, &make, &self.kitnet, self.options())?;
+        self.feed(&mut again, "with copies", style)?;
+        let deviation = again.finish().rows.last().map_or(0.0, |row| row.mean_absolute_deviation);
+        Ok(Middle { bound, copies, mean_absolute_deviation: deviation, within_bound: deviation <= bound })
+    }
+
+    fn write(&self, report: &Report, text: &str) -> Result<(), Failure> {
+        let Some(folder) = &self.arguments.out else { return Ok(()) };
+        fs::create_dir_all(folder).map_err(|e| Failure::fault(format!("{}: {e}", folder.display())))?;
+        let files =
+            [("table2.md", text.to_owned()), ("table2.csv", report.csv()), ("table2.svg", report.svg())];
+        for (name, content) in files {
+            let mut file = OutputFile::create(&folder.join(name))?;
+            file.put(content.as_bytes())?;
+            file.finish()?;
+        }
+        Ok(())
+    }
+}
+
+impl Middle {
+    fn text(&self) -> String {
+        let Copies { pairs_copied, pairs_seen, packets_copied, packets_copied_at_least, .. } = &self.copies;
+        let kept = if self.within_bound { "within" } else { "NOT within" };
+        format!(
+            "SrcIP with copies: {packets_copied} packets of {pairs_copied} of {pairs_seen} pairs of hosts go to a second \
+             replica (no choice of whole pairs needs fewer than {packets_copied_at_least}); mean absolute deviation {:.3e}, \
+             {kept} the bound {}.",
+            self.mean_absolute_deviation, self.bound
+        )
+    }
+}
+
+/// Reads a plan, or what `legonf split --json` prints around it.
+fn read(path: &Path, set: &GroupSet) -> Result<Plan, Failure> {
+    let shown = path.display();
+    let named = |e: &dyn std::fmt::Display| Failure::fault(format!("{shown}: {e}"));
+    let text = fs::read_to_string(path).map_err(|e| named(&e))?;
+    let mut value: serde_json::Value = serde_json::from_str(&text).map_err(|e| named(&e))?;
+    let value = value.get_mut("plan").map(serde_json::Value::take).unwrap_or(value);
+    let plan: Plan = serde_json::from_value(value).map_err(|e| named(&format!("plan: {e}")))?;
+    plan.check(set).map_err(|e| named(&e))?;
+    if plan.mode != Mode::Exact {
+        return Err(named(&"mode = \"approximate\": expected \"exact\""));
+    }
+    Ok(plan)
+}
