@@ -81,6 +81,25 @@ fn a_bound_on_the_deviation_is_kept_with_few_copies() {
 }
 
 #[test]
+fn a_projection_is_called_one_and_names_the_bottleneck() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (trained(folder.path(), "kitsune-115"), folder.path().join("out"));
+    let report = table(&example("synth-mini.pcap.gz"), &model, &["--scaling", "--out", &text(&out)]);
+    let points = report["scaling"].as_array().unwrap();
+    let replicas: Vec<_> = points.iter().map(|p| p["replicas"].as_u64().unwrap()).collect();
+    assert_eq!(replicas, [1, 2, 4, 8, 16, 32, 64]);
+    for split in points.iter().flat_map(|p| [&p["exact"], &p["approximate"]]) {
+        let seconds = |key: &str| split[key].as_f64().unwrap();
+        assert!(
+            0.0 < seconds("bottleneck_seconds") && seconds("bottleneck_seconds") <= seconds("total_seconds")
+        );
+        assert!(split["bottleneck"].as_str().unwrap().len() > 4);
+    }
+    let file = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+    assert!(file("scaling.md").contains("A projection:") && file("scaling.svg").contains("a projection"));
+}
+
+#[test]
 fn a_schema_that_cannot_be_split_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let model = trained(folder.path(), "kitsune-py-100");

@@ -4,7 +4,8 @@ use crate::ExperimentError;
 use legonf_core::{Headers, PacketKind, Rows, Schema};
 use legonf_extract::Extractor;
 use legonf_splitter::{
-    Dispatcher, GroupSet, Loads, Merge, Owners, Parcel, Plan, Projector, Route, Served, Shard, reversed,
+    Dispatcher, GroupSet, Loads, Merge, Owners, Parcel, Plan, Projector, Route, Served, Shard, Switch,
+    reversed,
 };
 use serde::Serialize;
 use std::collections::HashSet;
@@ -108,6 +109,18 @@ impl Cluster {
         let answer = Answer { headers: Headers::default(), row: vec![0.0; width] };
         let merge = Merge::new(WINDOW, answer);
         Ok(Self { pools, merge, numbered: Vec::new(), clock: setup.clock, merging: Duration::ZERO })
+    }
+
+    /// Places the slots of each shard by loads that were measured before; of shards without them evenly.
+    ///
+    /// # Errors
+    /// None for the replicas that the cluster has.
+    pub fn placed(mut self, loads: &[Loads]) -> Result<Self, ExperimentError> {
+        for (pool, loads) in self.pools.iter_mut().zip(loads) {
+            let switch = Switch::new(loads.place(1, pool.replicas.len())?);
+            pool.dispatcher.follow(&switch, &mut |_, _| {});
+        }
+        Ok(self)
     }
 
     /// Sends packets of some pairs of hosts to the replicas of both directions.

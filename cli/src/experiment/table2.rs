@@ -6,11 +6,12 @@ use crate::network::Network;
 use crate::progress::Bar;
 use crate::{Style, input, interrupt, split};
 use clap::Args;
-use legonf_core::{Batch, Brick, Headers};
+use legonf_core::{Batch, Brick, Headers, Progress};
 use legonf_experiments::ExperimentError;
+use legonf_experiments::scaling::{self, Point, Scaling};
 use legonf_experiments::table2::{Copies, Options, Report, Table2};
 use legonf_extract::{Extractor, Limits};
-use legonf_io::sink::OutputFile;
+use legonf_io::sink::{OutputFile, SeriesPlot};
 use legonf_models::kitnet::KitNet;
 use legonf_splitter::{GroupSet, Mode, Plan, Shard};
 use legonf_wire::PacketBatching;
@@ -50,10 +51,14 @@ pub struct Arguments {
     /// the scores within this bound. Reads the capture again.
     #[arg(long, value_name = "RMSE")]
     max_deviation: Option<f64>,
+    /// Also measure what the parts of the exact plan and of LEGO's single granularity take of a processor at 1 to 64
+    /// replicas, and project the throughput. Reads the capture again, into memory.
+    #[arg(long)]
+    scaling: bool,
     /// Read only the first N packets.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// A folder for table2.md, table2.csv and table2.svg.
+    /// A folder for table2.md, table2.csv and table2.svg; with --scaling also scaling.md and scaling.svg.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -76,6 +81,8 @@ struct Shown<'a> {
     report: &'a Report,
     #[serde(skip_serializing_if = "Option::is_none")]
     with_copies: Option<Middle>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scaling: Option<Vec<Point>>,
 }
 
 /// What every run of the experiment takes.
@@ -96,14 +103,16 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         Some(bound) => Some(experiment.middle(bound, &table, &report, style)?),
         None => None,
     };
+    let points = if arguments.scaling { Some(experiment.scaling(style)?) } else { None };
     let text = report.markdown() + &middle.as_ref().map_or(String::new(), |m| format!("\n{}\n", m.text()));
-    experiment.write(&report, &text)?;
+    experiment.write(&report, &text, points.as_deref())?;
     if style.json {
         let capture = crate::scoring::file_name(&arguments.capture);
         let schema = experiment.set.name();
-        print_json(&Shown { capture, schema, report: &report, with_copies: middle })?;
+        print_json(&Shown { capture, schema, report: &report, with_copies: middle, scaling: points })?;
     } else if !style.quiet {
         print(&text)?;
+        print(&points.map_or(String::new(), |points| format!("\n{}", scaling::markdown(&points))))?;
     }
     report.failure.map_or(Ok(()), |failure| Err(Failure::Fault(failure)))
 }
@@ -146,8 +155,33 @@ impl<'a> Experiment<'a> {
         Ok(Table2::new(&self.set, &self.plan, &make, &self.kitnet, self.options())?)
     }
 
+    fn scaling(&self, style: Style) -> Result<Vec<Point>, Failure> {
+        let mut packets = Vec::new();
+        self.read("reading", style, |headers| packets.extend_from_slice(headers))?;
+        let bar = Bar::new("scaling", Some(scaling::REPLICAS.len() as u64), style.quiet);
+        let make = |shard: &Shard| self.extractor(shard);
+        let Options { seed, clock, .. } = self.options();
+        let scaling = Scaling { set: &self.set, exact: &self.plan, make: &make, seed, clock };
+        let mut done = 0;
+        let points = scaling.measure(&packets, || {
+            done += 1;
+            bar.update(Progress::default(), done);
+        });
+        bar.clear();
+        Ok(points?)
+    }
+
     /// Runs the capture through a table.
     fn feed(&self, table: &mut Table2, name: &'static str, style: Style) -> Result<(), Failure> {
+        self.read(name, style, |headers| table.push(headers))
+    }
+
+    fn read(
+        &self,
+        name: &'static str,
+        style: Style,
+        mut each: impl FnMut(&[Headers]),
+    ) -> Result<(), Failure> {
         let bar = Bar::new(name, None, style.quiet);
         let mut source = input::open(&self.arguments.capture, self.arguments.limit)?;
         let mut parser = PacketBatching::new(legonf_wire::Config {});
@@ -162,9 +196,8 @@ impl<'a> Experiment<'a> {
                 return Ok(());
             }
             parser.process(&mut batch)?;
-            let headers: &[Headers] = &batch.headers;
-            table.push(headers);
-            packets += headers.len() as u64;
+            each(&batch.headers);
+            packets += batch.headers.len() as u64;
             bar.update(source.progress(), packets);
             if stop.load(Ordering::Relaxed) {
                 return Err(Failure::Interrupted(format!(
@@ -186,17 +219,36 @@ impl<'a> Experiment<'a> {
         Ok(Middle { bound, copies, mean_absolute_deviation: deviation, within_bound: deviation <= bound })
     }
 
-    fn write(&self, report: &Report, text: &str) -> Result<(), Failure> {
+    fn write(&self, report: &Report, text: &str, points: Option<&[Point]>) -> Result<(), Failure> {
         let Some(folder) = &self.arguments.out else { return Ok(()) };
         fs::create_dir_all(folder).map_err(|e| Failure::fault(format!("{}: {e}", folder.display())))?;
-        let files =
-            [("table2.md", text.to_owned()), ("table2.csv", report.csv()), ("table2.svg", report.svg())];
+        let mut files =
+            vec![("table2.md", text.to_owned()), ("table2.csv", report.csv()), ("table2.svg", report.svg())];
+        files.extend(points.map(|points| ("scaling.md", scaling::markdown(points))));
         for (name, content) in files {
             let mut file = OutputFile::create(&folder.join(name))?;
             file.put(content.as_bytes())?;
             file.finish()?;
         }
-        Ok(())
+        points.map_or(Ok(()), |points| Ok(curve(points).write_svg(&folder.join("scaling.svg"))?))
+    }
+}
+
+fn curve(points: &[Point]) -> SeriesPlot {
+    let series = |split: fn(&Point) -> &scaling::Split| {
+        points.iter().map(|p| (p.replicas as f64, split(p).projected_packets_per_second / 1e6)).collect()
+    };
+    let single = points.iter().map(|p| p.single_packets_per_second / 1e6).fold(0.0, f64::max);
+    SeriesPlot {
+        title: "Feature extraction with a core for each part: a projection from processor time".into(),
+        across: "replicas of each shard".into(),
+        up: "million packets a second".into(),
+        decades: true,
+        series: vec![
+            ("exact plan, projected".into(), series(|p| &p.exact)),
+            ("single granularity, projected".into(), series(|p| &p.approximate)),
+        ],
+        bound: Some(("single instance, measured".into(), single)),
     }
 }
 
