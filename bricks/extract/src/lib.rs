@@ -13,6 +13,7 @@ mod hash {
 }
 mod kitsune115;
 pub mod math;
+mod pages;
 mod prefetch;
 mod py100;
 mod quantization;

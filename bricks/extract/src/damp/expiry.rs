@@ -11,7 +11,20 @@ const SCALE: f64 = (1u64 << 28) as f64;
 /// At any moment the stream with the least damped weight is the one that expires first. The expiry of a stream
 /// never falls as packets are added: each adds more than the rounding takes, up to weights of 10^10.
 pub(crate) fn expiry(time: f64, weight: f64) -> i64 {
-    (time * SCALE).floor() as i64 + (log2(weight.max(1.0)) / LAMBDAS[SLOWEST] * SCALE).floor() as i64
+    expiry_of_one(time) + floor(log2(weight.max(1.0)) / LAMBDAS[SLOWEST] * SCALE)
+}
+
+/// [`expiry`] of weight 1.
+#[inline]
+pub(crate) fn expiry_of_one(time: f64) -> i64 {
+    floor(time * SCALE)
+}
+
+/// The greatest integer that is not greater, without a call into the C library.
+#[inline(always)]
+fn floor(x: f64) -> i64 {
+    let integer = x as i64;
+    integer.saturating_sub(i64::from(integer as f64 > x))
 }
 
 /// log2 of a finite number from 1 on, to 1e-15, from basic operations only: the same bits everywhere.
@@ -38,6 +51,7 @@ mod tests {
     fn weight_one_expires_now() {
         assert_eq!(expiry(3.0, 1.0), 3 << 28);
         assert_eq!(expiry(-3.0, 1.0), -3 << 28);
+        assert_eq!((expiry_of_one(3.0), expiry_of_one(-3.0)), (3 << 28, -3 << 28));
         assert_eq!(expiry(0.0, 2.0), 100 << 28);
     }
 
@@ -45,6 +59,11 @@ mod tests {
         #[test]
         fn log2_is_close(x in 1.0..1e12f64) {
             prop_assert!((log2(x) - x.log2()).abs() < 1e-14 * x.log2().max(1.0));
+        }
+
+        #[test]
+        fn floor_is_floor(x in -1e18..1e18f64, small in -1e3..1e3f64) {
+            prop_assert_eq!((floor(x), floor(small)), (x.floor() as i64, small.floor() as i64));
         }
 
         #[test]

@@ -3,7 +3,7 @@
 mod expiry;
 mod factors;
 
-pub(crate) use expiry::expiry;
+pub(crate) use expiry::{expiry, expiry_of_one};
 pub(crate) use factors::{Factor, Factors, powers};
 
 /// Number of decay rates.

@@ -1,31 +1,35 @@
 //! Two opposite streams and what they share: a record of HH or of HpHp (kitsune-115.md §4, §5).
 
-use super::Rules;
 use super::keys::{Flow, PairKey};
 use super::source::advance;
 use super::sums::{self, PerRate, Sums, slowest};
-use crate::damp::{Factor, Factors, RATES, expiry};
+use super::{Packet, Rules};
+use crate::damp::{Factor, Factors, RATES, expiry, expiry_of_one};
 use crate::hash::{Hasher, same};
-use crate::table::Record;
+use crate::table::{Place, Record};
 
 /// Both directions of a pair, and their covariance.
 ///
-/// Either direction's packet brings both to its time, so they share one clock.
+/// Either direction's packet brings both to its time, so they share one clock. What comes before `odd` is the seed,
+/// one cache line.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Channel {
     key: PairKey,
     /// Time to which the sums of both directions are decayed.
     time: f64,
-    /// Time of the newest packet.
-    last: f64,
-    /// Time of the newest packet with an odd number, counted from 0.
-    odd: f64,
-    /// Time of each direction's newest residual.
-    residual_time: [f64; 2],
+    place: Place,
+    /// Bytes of the first packet.
+    length: u32,
+    /// Direction of the newest packet.
+    newest: Flow,
     /// Whether the number of packets so far is odd.
     is_odd: bool,
-    seen: [bool; 2],
+    is_grown: bool,
+    /// Time of the newest packet with an odd number, counted from 0.
+    odd: f64,
+    /// Time of each direction's newest packet, and residual; NaN before the first.
+    seen: [f64; 2],
     /// Damped sum of residual products.
     products: PerRate,
     /// Each direction's newest residual.
@@ -52,27 +56,26 @@ pub(crate) struct Outcome<'a> {
     pub(crate) products: PerRate,
 }
 
-impl Channel {
-    /// An empty channel, first seen at `time`.
-    pub(crate) fn new(key: &PairKey, time: f64) -> Self {
-        Self {
-            key: *key,
-            time,
-            last: time,
-            odd: time,
-            residual_time: [time; 2],
-            is_odd: false,
-            seen: [false; 2],
-            products: [0.0; RATES],
-            residuals: [[0.0; RATES]; 2],
-            sums: [[0.0; 15]; 2],
-        }
+impl<'a> Outcome<'a> {
+    /// What the first packet of a channel leaves, if `own` are [the sums](sums::first) of that packet alone.
+    #[inline(always)]
+    pub(crate) fn first(flow: Flow, own: &'a Sums) -> Self {
+        const NOTHING: &Sums = &[0.0; 15];
+        let other = if flow.own == flow.other { own } else { NOTHING };
+        Self { own, other, mean: *sums::part(own, 1), products: [0.0; RATES] }
     }
+}
 
+impl Channel {
     /// Whether this direction has sent a packet.
     #[inline]
     pub(crate) fn has_seen(&self, direction: usize) -> bool {
-        self.seen[direction & 1]
+        !self.seen[direction & 1].is_nan()
+    }
+
+    /// What the seed says of the first packet.
+    pub(crate) fn first(&self) -> Packet {
+        Packet { time: self.time, length: self.length, flow: self.newest }
     }
 
     /// Notes a packet's time and asks for the factors that it needs.
@@ -81,18 +84,17 @@ impl Channel {
         let (own, other) = (flow.own as usize, flow.other as usize);
         let sums = factors.push(advance(&mut self.time, time));
         let mut decay = Decay { sums, products: [Factor::ONE; 2], residual: Factor::ONE };
-        if self.seen[other] {
+        if self.has_seen(other) {
             decay.products = self.product_decay(time, sums, rules, factors);
-            let age = time - self.residual_time[other];
+            let age = time - self.seen[other & 1];
             decay.residual = if rules.fast { sums } else { factors.push(age) };
         }
         if self.is_odd {
             self.odd = time;
         }
         self.is_odd = !self.is_odd;
-        self.last = time;
-        self.residual_time[own] = time;
-        self.seen[own] = true;
+        self.newest = flow;
+        self.seen[own & 1] = time;
         decay
     }
 
@@ -103,7 +105,7 @@ impl Channel {
             (true, _, _) | (_, true, true) => [sums, Factor::ONE],
             (_, true, false) => [sums, sums],
             (_, _, true) => [factors.push(time - self.odd), Factor::ONE],
-            (_, _, false) => [factors.push(time - self.last); 2],
+            (_, _, false) => [factors.push(time - self.seen[self.newest.own as usize & 1]); 2],
         }
     }
 
@@ -174,6 +176,54 @@ fn ratio(a: &PerRate, b: &PerRate) -> PerRate {
 
 impl Record for Channel {
     type Key = PairKey;
+    type Packet = Packet;
+    type Rules = Rules;
+
+    fn seed(key: &PairKey, packet: &Packet) -> Self {
+        let mut channel = Self {
+            key: *key,
+            time: 0.0,
+            place: Place::default(),
+            length: 0,
+            newest: Flow::default(),
+            is_odd: false,
+            is_grown: false,
+            odd: 0.0,
+            seen: [0.0; 2],
+            products: [0.0; RATES],
+            residuals: [[0.0; RATES]; 2],
+            sums: [[0.0; 15]; 2],
+        };
+        channel.sow(key, packet);
+        channel
+    }
+
+    #[inline]
+    fn sow(&mut self, key: &PairKey, packet: &Packet) {
+        self.key = *key;
+        self.time = packet.time;
+        self.length = packet.length;
+        self.newest = packet.flow;
+        self.is_odd = true;
+        self.is_grown = false;
+    }
+
+    fn grow(&mut self, _: Rules) {
+        let own = self.newest.own as usize & 1;
+        self.odd = self.time;
+        self.seen = [f64::NAN; 2];
+        self.seen[own] = self.time;
+        self.products = [0.0; RATES];
+        self.residuals = [[0.0; RATES]; 2];
+        self.sums = [[0.0; 15]; 2];
+        self.sums[own] = sums::first(f64::from(self.length));
+        self.is_grown = true;
+    }
+
+    #[inline]
+    fn is_grown(&self) -> bool {
+        self.is_grown
+    }
 
     #[inline]
     fn key(&self) -> &PairKey {
@@ -185,11 +235,26 @@ impl Record for Channel {
         same(&self.key, key)
     }
 
+    #[inline]
     fn hash(key: &PairKey, hasher: &Hasher) -> u64 {
         hasher.five(*key)
     }
 
+    #[inline]
     fn expiry(&self) -> i64 {
+        if !self.is_grown {
+            return expiry_of_one(self.time);
+        }
         expiry(self.time, slowest(&self.sums[0]) + slowest(&self.sums[1]))
+    }
+
+    #[inline]
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    #[inline]
+    fn place_mut(&mut self) -> &mut Place {
+        &mut self.place
     }
 }

@@ -1,13 +1,13 @@
 //! A channel with the times between its packets: a record of HH and HH_jit.
 
-use super::Rules;
 use super::channel::Channel;
 use super::keys::{Flow, PairKey};
 use super::source::advance;
 use super::sums::{self, Sums};
+use super::{Packet, Rules};
 use crate::damp::{Factor, Factors};
 use crate::hash::Hasher;
-use crate::table::Record;
+use crate::table::{Place, Record};
 
 /// Two hosts' channel and the jitter of either direction.
 #[derive(Clone, Debug)]
@@ -29,22 +29,27 @@ pub(crate) struct Jitter {
 }
 
 impl Link {
-    /// An empty link, first seen at `time`. A direction that has not sent counts as last seen at the epoch, so
-    /// that its first interval is the epoch time itself; the clean variant makes it 0.
-    pub(crate) fn new(key: &PairKey, time: f64) -> Self {
-        Self { channel: Channel::new(key, time), jitter: [[0.0; 15]; 2], jitter_time: [0.0; 2] }
+    /// The first interval of a direction that sends at `time`, and the clock after it. A direction that has not
+    /// sent counts as last seen at the epoch, so that its first interval is the epoch time itself; the clean variant
+    /// makes it 0.
+    #[inline]
+    pub(crate) fn first_interval(time: f64, rules: Rules) -> (f64, f64) {
+        let mut clock = if rules.clean { time } else { 0.0 };
+        let gap = advance(&mut clock, time);
+        (gap.max(0.0), clock)
     }
 
     /// Notes a packet's time in the jitter clock. Comes before the channel's own tick.
     #[inline]
     pub(crate) fn tick(&mut self, flow: Flow, time: f64, rules: Rules, factors: &mut Factors) -> Jitter {
         let own = flow.own as usize & 1;
-        let first = !self.channel.has_seen(own);
-        if first && rules.clean {
-            self.jitter_time[own] = time;
+        if !self.channel.has_seen(own) {
+            let (interval, clock) = Self::first_interval(time, rules);
+            self.jitter_time[own] = clock;
+            return Jitter { interval, decay: Factor::ONE };
         }
         let gap = advance(&mut self.jitter_time[own], time);
-        let decay = if first || rules.fast { Factor::ONE } else { factors.push(gap) };
+        let decay = if rules.fast { Factor::ONE } else { factors.push(gap) };
         Jitter { interval: gap.max(0.0), decay }
     }
 
@@ -76,6 +81,33 @@ impl Link {
 
 impl Record for Link {
     type Key = PairKey;
+    type Packet = Packet;
+    type Rules = Rules;
+
+    fn seed(key: &PairKey, packet: &Packet) -> Self {
+        Self { channel: Channel::seed(key, packet), jitter: [[0.0; 15]; 2], jitter_time: [0.0; 2] }
+    }
+
+    #[inline]
+    fn sow(&mut self, key: &PairKey, packet: &Packet) {
+        self.channel.sow(key, packet);
+    }
+
+    fn grow(&mut self, rules: Rules) {
+        let first = self.channel.first();
+        let own = first.flow.own as usize & 1;
+        let (interval, clock) = Self::first_interval(first.time, rules);
+        self.channel.grow(rules);
+        self.jitter = [[0.0; 15]; 2];
+        self.jitter[own] = sums::first(interval);
+        self.jitter_time = [0.0; 2];
+        self.jitter_time[own] = clock;
+    }
+
+    #[inline]
+    fn is_grown(&self) -> bool {
+        self.channel.is_grown()
+    }
 
     #[inline]
     fn key(&self) -> &PairKey {
@@ -87,11 +119,23 @@ impl Record for Link {
         self.channel.is(key)
     }
 
+    #[inline]
     fn hash(key: &PairKey, hasher: &Hasher) -> u64 {
         hasher.five(*key)
     }
 
+    #[inline]
     fn expiry(&self) -> i64 {
         self.channel.expiry()
+    }
+
+    #[inline]
+    fn place(&self) -> &Place {
+        self.channel.place()
+    }
+
+    #[inline]
+    fn place_mut(&mut self) -> &mut Place {
+        self.channel.place_mut()
     }
 }

@@ -47,6 +47,7 @@ use crate::hash::Hasher;
 use crate::table::Table;
 use crate::{Arithmetic, Extractor, Limits};
 use channel::Channel;
+use keys::Flow;
 use legonf_core::{Headers, Rows, Schema};
 use link::Link;
 use run::Run;
@@ -80,6 +81,17 @@ pub(crate) struct Rules {
     pub(crate) clean: bool,
     /// Those of [`Arithmetic::Fast`].
     pub(crate) fast: bool,
+}
+
+/// What a packet brings to a stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Packet {
+    /// Seconds.
+    pub(crate) time: f64,
+    /// Bytes.
+    pub(crate) length: u32,
+    /// Its direction, in the streams of pairs.
+    pub(crate) flow: Flow,
 }
 
 /// Every stream.
@@ -122,10 +134,7 @@ impl Extractor for Kitsune115 {
 
     fn extract(&mut self, headers: &[Headers], rows: &mut Rows) {
         rows.reset(headers.len(), WIDTH);
-        let rows = rows.as_mut_slice().chunks_mut(run::LENGTH * WIDTH);
-        for (headers, rows) in headers.chunks(run::LENGTH).zip(rows) {
-            self.run.extract(&mut self.tables, headers, rows);
-        }
+        self.run.extract(&mut self.tables, headers, rows.as_mut_slice());
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {

@@ -4,22 +4,25 @@
 //! statistics; rows. Each phase does one kind of work for the whole run, so that memory latencies overlap and
 //! vectors are full. Every stream still sees its packets one by one, in their order.
 
-use super::channel::Decay;
-use super::keys::PacketKeys;
+use super::channel::{Decay, Outcome};
+use super::keys::{Flow, PacketKeys};
 use super::link::Jitter;
-use super::source::Source;
 use super::statistics::{Pair, Single, Statistics};
-use super::{Channel, Link, Rules, Tables, Variant, WIDTH};
+use super::sums::{self, Sums};
+use super::{Link, Packet, Rules, Tables, Variant, WIDTH};
 use crate::Arithmetic;
 use crate::damp::{Factor, Factors};
-use crate::hash::{Hasher, slot};
+use crate::hash::{Hasher, same, slot};
 use crate::table::{Pending, Query};
 use legonf_core::Headers;
 use multiversion::multiversion;
 use std::ops::Range;
 
 /// The most packets in a run.
-pub(crate) const LENGTH: usize = 32;
+const LENGTH: usize = 32;
+
+/// Runs that are on their way at a time.
+const STAGES: usize = 4;
 
 /// The most gaps that a packet decays over: MI, H, jitter, and three each of HH and HpHp.
 const GAPS: usize = 9;
@@ -34,7 +37,24 @@ struct Hashes {
     socket_shard: u64,
 }
 
-/// Numbers of the packets' records, by table.
+impl Hashes {
+    #[inline]
+    fn of(keys: &PacketKeys, hasher: &Hasher) -> Self {
+        let channel = hasher.five(keys.channel);
+        Self {
+            identity: hasher.three(keys.identity),
+            source: hasher.three(keys.source),
+            channel,
+            socket: hasher.five(keys.socket),
+            socket_shard: match same(&keys.socket_shard, &keys.channel) {
+                true => channel,
+                false => hasher.five(keys.socket_shard),
+            },
+        }
+    }
+}
+
+/// Numbers of the packets' records, by table; [`NEW`] for a packet that is the first of its stream.
 #[derive(Debug)]
 struct Numbers {
     identity: [u32; LENGTH],
@@ -47,7 +67,7 @@ struct Numbers {
 #[derive(Clone, Copy, Debug, Default)]
 struct Step {
     time: f64,
-    value: f64,
+    length: u32,
     identity: Factor,
     source: Factor,
     jitter: Jitter,
@@ -55,15 +75,116 @@ struct Step {
     socket: Decay,
 }
 
-/// Buffers for one run.
+/// A run of packets on its way.
 #[derive(Debug)]
-pub(crate) struct Run {
-    rules: Rules,
-    hasher: Hasher,
+struct Packets {
     keys: [PacketKeys; LENGTH],
     hashes: [Hashes; LENGTH],
     numbers: Numbers,
     steps: [Step; LENGTH],
+}
+
+impl Packets {
+    /// Empty buffers.
+    fn new() -> Self {
+        let none = [0; LENGTH];
+        Self {
+            keys: [PacketKeys::default(); LENGTH],
+            hashes: [Hashes::default(); LENGTH],
+            numbers: Numbers { identity: none, source: none, link: none, socket: none },
+            steps: [Step::default(); LENGTH],
+        }
+    }
+
+    /// Takes packets in, and asks for where the tables' indexes and slots have them.
+    fn identify(&mut self, tables: &Tables, hasher: &Hasher, headers: &[Headers]) {
+        for (at, headers) in headers.iter().enumerate() {
+            let keys = PacketKeys::of(headers);
+            let hashes = Hashes::of(&keys, hasher);
+            tables.identities.prefetch(hashes.identity, slot(hashes.source));
+            tables.sources.prefetch(hashes.source, slot(hashes.source));
+            tables.links.prefetch(hashes.channel, slot(hashes.channel));
+            tables.sockets.prefetch(hashes.socket, slot(hashes.socket_shard));
+            self.hashes[at] = hashes;
+            self.keys[at] = keys;
+            self.steps[at].time = headers.timestamp.as_secs_f64();
+            self.steps[at].length = headers.wire_len;
+        }
+    }
+
+    /// Guesses the packets' records and asks for them, and for what must go to make room.
+    fn anticipate(&mut self, tables: &Tables, packets: usize) {
+        let numbers = &mut self.numbers;
+        for (at, hashes) in self.hashes[..packets].iter().enumerate() {
+            let by_source = slot(hashes.source);
+            numbers.identity[at] = tables.identities.anticipate(hashes.identity, by_source);
+            numbers.source[at] = tables.sources.anticipate(hashes.source, by_source);
+            numbers.link[at] = tables.links.anticipate(hashes.channel, slot(hashes.channel));
+            numbers.socket[at] = tables.sockets.anticipate(hashes.socket, slot(hashes.socket_shard));
+        }
+    }
+
+    /// Asks for the indexes' part in evictions.
+    fn prefetch_victims(&self, tables: &Tables, packets: usize) {
+        let numbers = &self.numbers;
+        for (at, hashes) in self.hashes[..packets].iter().enumerate() {
+            let by_source = slot(hashes.source);
+            tables.identities.prefetch_victim(numbers.identity[at], by_source);
+            tables.sources.prefetch_victim(numbers.source[at], by_source);
+            tables.links.prefetch_victim(numbers.link[at], slot(hashes.channel));
+            tables.sockets.prefetch_victim(numbers.socket[at], slot(hashes.socket_shard));
+        }
+    }
+
+    /// Finds or makes the records of the packet after those that are `pending`. Goes on after the tables that are
+    /// `located` already.
+    #[inline]
+    fn locate(
+        &mut self,
+        tables: &mut Tables,
+        rules: Rules,
+        pending: Range<usize>,
+        located: &mut u8,
+    ) -> Result<(), Pending> {
+        let (from, at) = (pending.start, pending.end);
+        let (keys, hashes, numbers) = (&self.keys[at], &self.hashes[at], &mut self.numbers);
+        let Step { time, length, .. } = self.steps[at];
+        let by_source = slot(hashes.source);
+        let packet = Packet { time, length, flow: Flow::default() };
+        if *located == 0 {
+            let (pending, guess) = (&numbers.source[from..at], numbers.source[at]);
+            let query = Query { key: &keys.source, hash: hashes.source, slot: by_source, guess };
+            numbers.source[at] = tables.sources.locate(query, pending, &packet, rules)?;
+            *located = 1;
+        }
+        if *located == 1 {
+            let (pending, guess) = (&numbers.identity[from..at], numbers.identity[at]);
+            let query = Query { key: &keys.identity, hash: hashes.identity, slot: by_source, guess };
+            numbers.identity[at] = tables.identities.locate(query, pending, &packet, rules)?;
+            *located = 2;
+        }
+        if *located == 2 {
+            let (pending, guess) = (&numbers.link[from..at], numbers.link[at]);
+            let query = Query { key: &keys.channel, hash: hashes.channel, slot: slot(hashes.channel), guess };
+            let packet = Packet { flow: keys.channel_flow, ..packet };
+            numbers.link[at] = tables.links.locate(query, pending, &packet, rules)?;
+            *located = 3;
+        }
+        let (pending, guess) = (&numbers.socket[from..at], numbers.socket[at]);
+        let query = Query { key: &keys.socket, hash: hashes.socket, slot: slot(hashes.socket_shard), guess };
+        let packet = Packet { flow: keys.socket_flow, ..packet };
+        numbers.socket[at] = tables.sockets.locate(query, pending, &packet, rules)?;
+        Ok(())
+    }
+}
+
+/// The machinery of one extractor.
+#[derive(Debug)]
+pub(crate) struct Run {
+    rules: Rules,
+    hasher: Hasher,
+    /// Runs on their way: in turn identified, anticipated, their victims looked up, counted in.
+    under_way: [Box<Packets>; STAGES],
     factors: Factors,
     statistics: Statistics,
 }
@@ -71,102 +192,56 @@ pub(crate) struct Run {
 impl Run {
     /// Empty buffers.
     pub(crate) fn new(variant: Variant, arithmetic: Arithmetic, hasher: Hasher) -> Self {
-        let none = [0; LENGTH];
         Self {
             rules: Rules { clean: variant == Variant::Clean, fast: arithmetic == Arithmetic::Fast },
             hasher,
-            keys: [PacketKeys::default(); LENGTH],
-            hashes: [Hashes::default(); LENGTH],
-            numbers: Numbers { identity: none, source: none, link: none, socket: none },
-            steps: [Step::default(); LENGTH],
+            under_way: std::array::from_fn(|_| Box::new(Packets::new())),
             factors: Factors::new(arithmetic, LENGTH * GAPS),
             statistics: Statistics::new(LENGTH),
         }
     }
 
-    /// Counts up to [`LENGTH`] packets in and writes their feature vectors.
+    /// Counts packets in and writes their feature vectors.
+    ///
+    /// While one run is counted in, the memory that the next ones need is on its way.
     pub(crate) fn extract(&mut self, tables: &mut Tables, headers: &[Headers], rows: &mut [f64]) {
-        self.identify(headers);
-        self.prefetch(tables, headers.len());
-        let mut from = 0;
-        for at in 0..headers.len() {
-            if self.locate(tables, from, at).is_err() {
-                self.finish(tables, from..at, rows);
-                from = at;
-                self.locate(tables, from, at).expect("no packet is under way, so nothing is pending");
+        let mut rows = rows.chunks_mut(LENGTH * WIDTH);
+        let length = |run: usize| headers.len().saturating_sub(run * LENGTH).min(LENGTH);
+        for now in 0..headers.len().div_ceil(LENGTH) + STAGES - 1 {
+            let start = (now * LENGTH).min(headers.len());
+            let packets = &headers[start..start + length(now)];
+            self.under_way[now % STAGES].identify(tables, &self.hasher, packets);
+            if let Some(run) = now.checked_sub(1) {
+                self.under_way[run % STAGES].anticipate(tables, length(run));
+            }
+            if let Some(run) = now.checked_sub(2) {
+                self.under_way[run % STAGES].prefetch_victims(tables, length(run));
+            }
+            if let Some(run) = now.checked_sub(STAGES - 1) {
+                self.count_in(tables, run % STAGES, length(run), rows.next().unwrap_or_default());
             }
         }
-        self.finish(tables, from..headers.len(), rows);
     }
 
-    fn identify(&mut self, headers: &[Headers]) {
-        for (at, headers) in headers.iter().enumerate() {
-            let keys = PacketKeys::of(headers);
-            let channel = self.hasher.five(keys.channel);
-            self.hashes[at] = Hashes {
-                identity: self.hasher.three(keys.identity),
-                source: self.hasher.three(keys.source),
-                channel,
-                socket: self.hasher.five(keys.socket),
-                socket_shard: match keys.socket_shard == keys.channel {
-                    true => channel,
-                    false => self.hasher.five(keys.socket_shard),
-                },
-            };
-            self.keys[at] = keys;
-            self.steps[at].time = headers.timestamp.as_secs_f64();
-            self.steps[at].value = f64::from(headers.wire_len);
+    /// Counts in a run and writes its rows.
+    fn count_in(&mut self, tables: &mut Tables, run: usize, packets: usize, rows: &mut [f64]) {
+        let mut from = 0;
+        for at in 0..packets {
+            let mut located = 0;
+            while self.under_way[run].locate(tables, self.rules, from..at, &mut located).is_err() {
+                self.finish(tables, run, from..at, rows);
+                from = at;
+            }
         }
-    }
-
-    /// Asks for what the tables will read, first of their indexes, then of what must go to make room, then of their
-    /// records.
-    fn prefetch(&self, tables: &Tables, packets: usize) {
-        for hashes in &self.hashes[..packets] {
-            tables.identities.prefetch_index(hashes.identity);
-            tables.sources.prefetch_index(hashes.source);
-            tables.links.prefetch_index(hashes.channel);
-            tables.sockets.prefetch_index(hashes.socket);
-        }
-        let hashes = self.hashes[..packets].iter();
-        tables.identities.prefetch_victims(hashes.clone().map(|h| slot(h.source)));
-        tables.sources.prefetch_victims(hashes.clone().map(|h| slot(h.source)));
-        tables.links.prefetch_victims(hashes.clone().map(|h| slot(h.channel)));
-        tables.sockets.prefetch_victims(hashes.map(|h| slot(h.socket_shard)));
-        for hashes in &self.hashes[..packets] {
-            tables.identities.prefetch_record(hashes.identity);
-            tables.sources.prefetch_record(hashes.source);
-            tables.links.prefetch_record(hashes.channel);
-            tables.sockets.prefetch_record(hashes.socket);
-        }
-    }
-
-    /// Finds or makes the records of packet `at`, while the packets since `from` are under way.
-    #[inline]
-    fn locate(&mut self, tables: &mut Tables, from: usize, at: usize) -> Result<(), Pending> {
-        let (keys, hashes, numbers) = (&self.keys[at], &self.hashes[at], &mut self.numbers);
-        let time = self.steps[at].time;
-        let query = Query { key: &keys.source, hash: hashes.source, slot: slot(hashes.source) };
-        let source = || Source::new(&keys.source, time);
-        numbers.source[at] = tables.sources.locate(query, &numbers.source[from..at], source)?;
-        let query = Query { key: &keys.identity, hash: hashes.identity, ..query };
-        let identity = || Source::new(&keys.identity, time);
-        numbers.identity[at] = tables.identities.locate(query, &numbers.identity[from..at], identity)?;
-        let query = Query { key: &keys.channel, hash: hashes.channel, slot: slot(hashes.channel) };
-        let link = || Link::new(&keys.channel, time);
-        numbers.link[at] = tables.links.locate(query, &numbers.link[from..at], link)?;
-        let query = Query { key: &keys.socket, hash: hashes.socket, slot: slot(hashes.socket_shard) };
-        let socket = || Channel::new(&keys.socket, time);
-        numbers.socket[at] = tables.sockets.locate(query, &numbers.socket[from..at], socket)?;
-        Ok(())
+        self.finish(tables, run, from..packets, rows);
     }
 
     /// Counts in the packets of a range, whose records are known, and writes their rows.
-    fn finish(&mut self, tables: &mut Tables, packets: Range<usize>, rows: &mut [f64]) {
+    fn finish(&mut self, tables: &mut Tables, run: usize, packets: Range<usize>, rows: &mut [f64]) {
         self.factors.clear();
-        packets.clone().for_each(|at| self.tick(tables, at));
+        packets.clone().for_each(|at| self.tick(tables, run, at));
         self.factors.evaluate();
-        insert_all(self, tables, packets.clone());
+        insert_all(self, tables, run, packets.clone());
         self.statistics.evaluate(packets.clone(), self.rules.fast);
         for at in packets {
             self.statistics.write(at, &mut rows[at * WIDTH..(at + 1) * WIDTH]);
@@ -175,47 +250,83 @@ impl Run {
 
     /// Advances the clocks of a packet's streams and notes how they decay.
     #[inline]
-    fn tick(&mut self, tables: &mut Tables, at: usize) {
-        let (keys, numbers, step) = (&self.keys[at], &self.numbers, &mut self.steps[at]);
+    fn tick(&mut self, tables: &mut Tables, run: usize, at: usize) {
+        let Packets { keys, numbers, steps, .. } = &mut *self.under_way[run];
+        let (keys, step) = (&keys[at], &mut steps[at]);
         let (time, rules, factors) = (step.time, self.rules, &mut self.factors);
         factors.next_packet();
-        step.source = factors.push(tables.sources.get_mut(numbers.source[at]).tick(time));
-        step.identity = factors.push(tables.identities.get_mut(numbers.identity[at]).tick(time));
-        let link = tables.links.get_mut(numbers.link[at]);
-        step.jitter = link.tick(keys.channel_flow, time, rules, factors);
-        step.channel = link.channel.tick(keys.channel_flow, time, rules, factors);
-        let socket = tables.sockets.get_mut(numbers.socket[at]);
-        step.socket = socket.tick(keys.socket_flow, time, rules, factors);
+        if let Some(source) = tables.sources.get_mut(numbers.source[at]) {
+            step.source = factors.push(source.tick(time));
+        }
+        if let Some(identity) = tables.identities.get_mut(numbers.identity[at]) {
+            step.identity = factors.push(identity.tick(time));
+        }
+        if let Some(link) = tables.links.get_mut(numbers.link[at]) {
+            step.jitter = link.tick(keys.channel_flow, time, rules, factors);
+            step.channel = link.channel.tick(keys.channel_flow, time, rules, factors);
+        }
+        if let Some(socket) = tables.sockets.get_mut(numbers.socket[at]) {
+            step.socket = socket.tick(keys.socket_flow, time, rules, factors);
+        }
     }
 
     /// Adds a packet to its streams and leaves their sums for the statistics.
     #[inline(always)]
-    fn insert(&mut self, tables: &mut Tables, at: usize) {
-        let (keys, numbers, step) = (&self.keys[at], &self.numbers, &self.steps[at]);
-        let (statistics, factors, rules) = (&mut self.statistics, &self.factors, self.rules);
-        let source = tables.sources.get_mut(numbers.source[at]);
-        statistics.set_single(at, Single::Source, source.insert(step.value, factors.get(step.source)));
-        let identity = tables.identities.get_mut(numbers.identity[at]);
-        statistics.set_single(at, Single::Identity, identity.insert(step.value, factors.get(step.identity)));
-        let link = tables.links.get_mut(numbers.link[at]);
-        let flow = keys.channel_flow;
-        let jitter = match rules.fast {
-            true => link.insert_fast(flow, step.jitter.interval, step.channel.sums, factors),
-            false => link.insert(flow, &step.jitter, factors),
+    fn insert(&mut self, tables: &mut Tables, run: usize, at: usize) {
+        let Packets { numbers, steps, .. } = &*self.under_way[run];
+        let step = &steps[at];
+        let (statistics, factors) = (&mut self.statistics, &self.factors);
+        let value = f64::from(step.length);
+        let first = sums::first(value);
+        let sums = match tables.sources.get_mut(numbers.source[at]) {
+            Some(source) => source.insert(value, factors.get(step.source)),
+            None => &first,
         };
-        statistics.set_single(at, Single::Jitter, jitter);
-        let outcome = link.channel.insert(flow, step.value, &step.channel, factors, rules);
-        statistics.set_pair(at, Pair::Channel, &outcome);
-        let socket = tables.sockets.get_mut(numbers.socket[at]);
-        let outcome = socket.insert(keys.socket_flow, step.value, &step.socket, factors, rules);
+        statistics.set_single(at, Single::Source, sums);
+        let sums = match tables.identities.get_mut(numbers.identity[at]) {
+            Some(identity) => identity.insert(value, factors.get(step.identity)),
+            None => &first,
+        };
+        statistics.set_single(at, Single::Identity, sums);
+        self.insert_pairs(tables, run, at, &first);
+    }
+
+    /// The part of [`insert`](Self::insert) in streams of pairs.
+    #[inline(always)]
+    fn insert_pairs(&mut self, tables: &mut Tables, run: usize, at: usize, first: &Sums) {
+        let Packets { keys, numbers, steps, .. } = &*self.under_way[run];
+        let (keys, step) = (&keys[at], &steps[at]);
+        let (statistics, factors, rules) = (&mut self.statistics, &self.factors, self.rules);
+        let (value, flow) = (f64::from(step.length), keys.channel_flow);
+        match tables.links.get_mut(numbers.link[at]) {
+            Some(link) => {
+                let jitter = match rules.fast {
+                    true => link.insert_fast(flow, step.jitter.interval, step.channel.sums, factors),
+                    false => link.insert(flow, &step.jitter, factors),
+                };
+                statistics.set_single(at, Single::Jitter, jitter);
+                let outcome = link.channel.insert(flow, value, &step.channel, factors, rules);
+                statistics.set_pair(at, Pair::Channel, &outcome);
+            }
+            None => {
+                let (interval, _) = Link::first_interval(step.time, rules);
+                statistics.set_single(at, Single::Jitter, &sums::first(interval));
+                statistics.set_pair(at, Pair::Channel, &Outcome::first(flow, first));
+            }
+        }
+        let flow = keys.socket_flow;
+        let outcome = match tables.sockets.get_mut(numbers.socket[at]) {
+            Some(socket) => socket.insert(flow, value, &step.socket, factors, rules),
+            None => Outcome::first(flow, first),
+        };
         statistics.set_pair(at, Pair::Socket, &outcome);
     }
 }
 
 /// Adds a range of packets to their streams, in order.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn insert_all(run: &mut Run, tables: &mut Tables, packets: Range<usize>) {
+fn insert_all(extractor: &mut Run, tables: &mut Tables, run: usize, packets: Range<usize>) {
     for at in packets {
-        run.insert(tables, at);
+        extractor.insert(tables, run, at);
     }
 }

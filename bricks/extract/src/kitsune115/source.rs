@@ -2,25 +2,26 @@
 
 use super::keys::SourceKey;
 use super::sums::{self, PerRate, Sums, slowest};
-use crate::damp::expiry;
+use super::{Packet, Rules};
+use crate::damp::{expiry, expiry_of_one};
 use crate::hash::{Hasher, same};
-use crate::table::Record;
+use crate::table::{Place, Record};
 
-/// One directed stream of packet lengths.
+/// One directed stream of packet lengths. What comes before the sums is the seed.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Source {
     key: SourceKey,
     /// Time to which the sums are decayed.
     time: f64,
+    place: Place,
+    /// Bytes of the first packet.
+    length: u32,
+    is_grown: bool,
     sums: Sums,
 }
 
 impl Source {
-    /// An empty stream, first seen at `time`.
-    pub(crate) fn new(key: &SourceKey, time: f64) -> Self {
-        Self { key: *key, time, sums: [0.0; 15] }
-    }
-
     /// Advances to `time` and returns how far.
     #[inline]
     pub(crate) fn tick(&mut self, time: f64) -> f64 {
@@ -47,6 +48,31 @@ pub(crate) fn advance(clock: &mut f64, time: f64) -> f64 {
 
 impl Record for Source {
     type Key = SourceKey;
+    type Packet = Packet;
+    type Rules = Rules;
+
+    fn seed(key: &SourceKey, packet: &Packet) -> Self {
+        let Packet { time, length, .. } = *packet;
+        Self { key: *key, time, place: Place::default(), length, is_grown: false, sums: [0.0; 15] }
+    }
+
+    #[inline]
+    fn sow(&mut self, key: &SourceKey, packet: &Packet) {
+        self.key = *key;
+        self.time = packet.time;
+        self.length = packet.length;
+        self.is_grown = false;
+    }
+
+    fn grow(&mut self, _: Rules) {
+        self.sums = sums::first(f64::from(self.length));
+        self.is_grown = true;
+    }
+
+    #[inline]
+    fn is_grown(&self) -> bool {
+        self.is_grown
+    }
 
     #[inline]
     fn key(&self) -> &SourceKey {
@@ -58,11 +84,23 @@ impl Record for Source {
         same(&self.key, key)
     }
 
+    #[inline]
     fn hash(key: &SourceKey, hasher: &Hasher) -> u64 {
         hasher.three(*key)
     }
 
+    #[inline]
     fn expiry(&self) -> i64 {
-        expiry(self.time, slowest(&self.sums))
+        if self.is_grown { expiry(self.time, slowest(&self.sums)) } else { expiry_of_one(self.time) }
+    }
+
+    #[inline]
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    #[inline]
+    fn place_mut(&mut self) -> &mut Place {
+        &mut self.place
     }
 }

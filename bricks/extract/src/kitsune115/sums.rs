@@ -25,6 +25,17 @@ pub(crate) fn insert(sums: &mut Sums, factors: &PerRate, value: f64) {
     }
 }
 
+/// The sums of one value.
+#[inline(always)]
+pub(crate) fn first(value: f64) -> Sums {
+    let added = [1.0, value, value * value];
+    let mut sums = [0.0; 3 * RATES];
+    for (i, sum) in sums.iter_mut().enumerate() {
+        *sum = added[i / RATES];
+    }
+    sums
+}
+
 /// Weights, sums, or sums of squares: part 0, 1 or 2.
 #[inline(always)]
 pub(crate) fn part(sums: &Sums, part: usize) -> &PerRate {

@@ -1,112 +1,191 @@
-//! From a key's hash to the number of its record: open addressing with linear probing.
+//! From a key's hash to the number of its record: a hash table of cache lines.
+//!
+//! A line holds twelve records with a byte of their hash each, and how many records went past it because it was full.
+//! So a search, found or not, reads one line but for few, and a removal leaves nothing behind.
 
-/// Buckets of an empty index.
-const START: usize = 1024;
+use crate::pages;
 
-/// An index of record numbers. A bucket is 0 where free; else the low half of the hash above the record's
-/// number plus one.
+/// Lines of an empty index.
+const START: usize = 64;
+/// Records in a line.
+const PLACES: usize = 12;
+/// Records for each line from which on the index grows.
+const FULL: usize = 9;
+/// Each byte's lowest bit.
+const ONES: u64 = 0x0101_0101_0101_0101;
+/// One record that went past a line, in the second word of its tags.
+const PASSED: u64 = 1 << 32;
+
+/// A cache line of the index.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Line {
+    /// A byte for each place, 0 where it is free; the upper half of the second word counts the records that went past.
+    tags: [u64; 2],
+    numbers: [u32; PLACES],
+}
+
+/// The highest bit of every byte that is `tag`, and perhaps of bytes behind the first of those that differ from it in
+/// the lowest bit alone.
+#[inline(always)]
+fn bytes_equal(word: u64, tag: u64) -> u64 {
+    let differing = word ^ (tag * ONES);
+    differing.wrapping_sub(ONES) & !differing & (0x80 * ONES)
+}
+
+/// The byte of a hash by which a line tells records apart. It is never 0, nor 1, for which
+/// [a free place might be taken](bytes_equal).
+#[inline(always)]
+fn tag(hash: u64) -> u64 {
+    (hash >> 44 & 0xff).max(2)
+}
+
+impl Line {
+    /// The places with this tag, a bit for each: the first is right, others may have another tag.
+    #[inline(always)]
+    fn places(&self, tag: u64) -> u64 {
+        let [low, high] = self.tags.map(|word| bytes_equal(word, tag));
+        low >> 7 | (high & 0x8080_8080) >> 3
+    }
+
+    /// The first place in a set that is not empty.
+    #[inline(always)]
+    fn place(places: u64) -> usize {
+        let bit = places.trailing_zeros() as usize;
+        (bit >> 3) + ((bit & 4) << 1)
+    }
+
+    /// The place with this tag that `is` accepts.
+    #[inline(always)]
+    fn find(&self, tag: u64, is: impl Fn(u32) -> bool) -> Option<usize> {
+        let mut places = self.places(tag);
+        while places != 0 {
+            let place = Self::place(places);
+            if is(self.numbers[place]) {
+                return Some(place);
+            }
+            places &= places - 1;
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn passed(&self) -> u64 {
+        self.tags[1] / PASSED
+    }
+
+    #[inline(always)]
+    fn set_tag(&mut self, place: usize, tag: u64) {
+        let (word, shift) = (place / 8, place % 8 * 8);
+        self.tags[word] = self.tags[word] & !(0xff << shift) | tag << shift;
+    }
+}
+
+/// An index of record numbers.
 #[derive(Debug)]
 pub(crate) struct Index {
-    buckets: Vec<u64>,
+    lines: Vec<Line>,
     mask: usize,
     len: usize,
-}
-
-/// The record number of an occupied bucket; of a free one, a number that no record has.
-#[inline(always)]
-pub(crate) fn number(bucket: u64) -> u32 {
-    (bucket as u32).wrapping_sub(1)
-}
-
-/// Whether the bucket was filled under this hash, as far as 32 bits say.
-fn matches(bucket: u64, hash: u64) -> bool {
-    bucket >> 32 == hash & 0xffff_ffff
 }
 
 impl Index {
     /// An empty index.
     pub(crate) fn new() -> Self {
-        Self { buckets: vec![0; START], mask: START - 1, len: 0 }
+        Self { lines: vec![Line::default(); START], mask: START - 1, len: 0 }
     }
 
     /// The record under this hash that `is` accepts.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+        let line = self.first(hash);
+        match line.find(tag(hash), &is) {
+            Some(place) => Some(line.numbers[place]),
+            None if line.passed() == 0 => None,
+            None => self.find_further(hash, is),
+        }
+    }
+
+    #[cold]
+    fn find_further(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+        for step in 1..self.lines.len() {
+            let line = &self.lines[(hash as usize).wrapping_add(step) & self.mask];
+            if let Some(place) = line.find(tag(hash), &is) {
+                return Some(line.numbers[place]);
+            }
+            if line.passed() == 0 {
+                break;
+            }
+        }
+        None
+    }
+
+    /// The line where the search for this hash starts.
+    #[inline(always)]
+    pub(crate) fn first(&self, hash: u64) -> &Line {
+        &self.lines[hash as usize & self.mask]
+    }
+
+    /// Whether the index must [`grow`](Self::grow) before another record enters.
+    #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.len >= self.lines.len() * FULL
+    }
+
+    /// Makes room for more records: those entered so far have these hashes, from number 0 on.
+    #[cold]
+    pub(crate) fn grow(&mut self, hashes: impl Iterator<Item = u64>) {
+        let lines = self.lines.len() * 2;
+        self.lines = Vec::new();
+        self.lines = pages::with_capacity(lines);
+        self.lines.resize(lines, Line::default());
+        (self.mask, self.len) = (lines - 1, 0);
+        hashes.zip(0..).for_each(|(hash, number)| self.insert(hash, number));
+    }
+
+    /// Enters a record that is not there into an index that is not full.
+    #[inline]
+    pub(crate) fn insert(&mut self, hash: u64, number: u32) {
         let mut at = hash as usize & self.mask;
         loop {
-            let bucket = self.buckets[at];
-            if bucket == 0 {
-                return None;
+            let line = &mut self.lines[at];
+            let free = line.places(0);
+            if free != 0 {
+                let place = Line::place(free);
+                line.numbers[place] = number;
+                line.set_tag(place, tag(hash));
+                break;
             }
-            if matches(bucket, hash) && is(number(bucket)) {
-                return Some(number(bucket));
-            }
+            line.tags[1] += PASSED;
             at = (at + 1) & self.mask;
         }
-    }
-
-    /// The bucket where the search for this hash starts.
-    #[inline(always)]
-    pub(crate) fn first(&self, hash: u64) -> &u64 {
-        &self.buckets[hash as usize & self.mask]
-    }
-
-    /// Enters a record that is not there.
-    pub(crate) fn insert(&mut self, hash: u64, number: u32) {
-        if (self.len + 1) * 4 > self.buckets.len() * 3 {
-            self.grow();
-        }
-        self.put((hash & 0xffff_ffff) << 32 | u64::from(number + 1));
         self.len += 1;
     }
 
-    fn put(&mut self, bucket: u64) {
-        let mut at = (bucket >> 32) as usize & self.mask;
-        while self.buckets[at] != 0 {
-            at = (at + 1) & self.mask;
-        }
-        self.buckets[at] = bucket;
-    }
-
-    fn grow(&mut self) {
-        let old = std::mem::take(&mut self.buckets);
-        self.mask = old.len() * 2 - 1;
-        self.buckets = vec![0; old.len() * 2];
-        old.into_iter().filter(|&bucket| bucket != 0).for_each(|bucket| self.put(bucket));
-    }
-
-    /// Removes the record that was entered under this hash. Later buckets of the run move up, so that no
-    /// tombstone stays.
+    /// Removes the record that was entered under this hash.
+    #[inline]
     pub(crate) fn remove(&mut self, hash: u64, record: u32) {
-        let mut hole = hash as usize & self.mask;
-        while self.buckets[hole] != 0 && number(self.buckets[hole]) != record {
-            hole = (hole + 1) & self.mask;
-        }
-        let mut at = hole;
-        loop {
-            at = (at + 1) & self.mask;
-            let bucket = self.buckets[at];
-            if bucket == 0 {
+        let mut at = hash as usize & self.mask;
+        for _ in 0..self.lines.len() {
+            let line = &mut self.lines[at];
+            if let Some(place) = line.find(tag(hash), |number| number == record) {
+                line.set_tag(place, 0);
+                self.len -= 1;
                 break;
             }
-            let home = (bucket >> 32) as usize & self.mask;
-            if (at.wrapping_sub(home) & self.mask) >= (at.wrapping_sub(hole) & self.mask) {
-                self.buckets[hole] = bucket;
-                hole = at;
-            }
+            line.tags[1] -= PASSED;
+            at = (at + 1) & self.mask;
         }
-        self.buckets[hole] = 0;
-        self.len -= 1;
     }
 
     /// Bytes taken now.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&self.buckets[..])
+        size_of_val(&self.lines[..])
     }
 
     /// Bytes of an index of `records` records.
     pub(crate) fn bytes_for(records: usize) -> usize {
-        (records * 4).div_ceil(3).next_power_of_two().max(START) * size_of::<u64>()
+        records.div_ceil(FULL).next_power_of_two().max(START) * size_of::<Line>()
     }
 }
 
@@ -117,23 +196,35 @@ mod tests {
     use std::collections::HashMap;
 
     proptest! {
-        /// Few distinct hashes, so that runs collide, wrap and close up.
+        /// Few distinct hashes, at the end of the index, so that lines overflow and wrap around.
         #[test]
-        fn behaves_as_a_map(steps in prop::collection::vec((any::<bool>(), 0..64u64), 1..600)) {
-            let hash = |key: u64| (key % 7).wrapping_mul(0x1000_0000_01ff) + 1020;
+        fn behaves_as_a_map(steps in prop::collection::vec((0..3u8, 0..120u64), 1..900)) {
+            let hash = |key: u64| ((key % 3) << 44) | ((key % 5) + START as u64 - 2);
             let (mut index, mut model) = (Index::new(), HashMap::new());
-            for (insert, key) in steps {
-                if insert && !model.contains_key(&key) {
+            for (step, key) in steps {
+                if step > 0 && !model.contains_key(&key) {
                     index.insert(hash(key), key as u32);
                     model.insert(key, ());
-                } else if !insert && model.remove(&key).is_some() {
+                } else if step == 0 && model.remove(&key).is_some() {
                     index.remove(hash(key), key as u32);
                 }
-                for key in 0..64 {
+                for key in 0..120 {
                     let found = index.find(hash(key), |number| u64::from(number) == key);
                     prop_assert_eq!(found.is_some(), model.contains_key(&key));
                 }
             }
+            for (key, ()) in model {
+                index.remove(hash(key), key as u32);
+            }
+            prop_assert!(index.len == 0 && index.lines.iter().all(|line| line.tags == [0; 2]));
+        }
+
+        #[test]
+        fn bytes_are_compared_one_by_one(word: u64, tag: u8) {
+            let found = bytes_equal(word, tag.into()).to_le_bytes();
+            let first = word.to_le_bytes().iter().position(|byte| *byte == tag);
+            prop_assert_eq!(found.iter().position(|byte| *byte != 0), first);
+            prop_assert!(word.to_le_bytes().iter().zip(found).all(|(byte, found)| *byte != tag || found == 0x80));
         }
     }
 
@@ -141,7 +232,12 @@ mod tests {
     fn grows_without_losing_any() {
         let mut index = Index::new();
         let hash = |n: u32| u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7;
-        (0..5000).for_each(|n| index.insert(hash(n), n));
+        for n in 0..5000 {
+            if index.is_full() {
+                index.grow((0..n).map(hash));
+            }
+            index.insert(hash(n), n);
+        }
         assert!((0..5000).all(|n| index.find(hash(n), |found| found == n) == Some(n)));
         assert_eq!(index.bytes(), Index::bytes_for(5000));
     }

@@ -9,15 +9,38 @@ mod ranks;
 mod slab;
 
 use crate::hash::{Hasher, SLOTS};
-use crate::prefetch::prefetch;
+use crate::prefetch::{prefetch, prefetch_line};
 use index::Index;
+pub(crate) use ranks::Place;
 use ranks::Ranks;
 use slab::Slab;
 
-/// What a table keeps.
+/// What a table keeps: the state of one stream.
+///
+/// Everything that a stream's first packet leaves behind follows from a few words: the **seed**, which fills the
+/// first cache line. The rest of the record is made when a second packet comes, so a stream of one packet costs one
+/// line.
 pub(crate) trait Record {
     /// Identity of a record.
     type Key: Copy + Eq;
+
+    /// What there is to know of a packet.
+    type Packet;
+
+    /// What decides how a stream takes in a packet.
+    type Rules: Copy;
+
+    /// The seed of a stream, with nothing behind it.
+    fn seed(key: &Self::Key, packet: &Self::Packet) -> Self;
+
+    /// Becomes a seed; changes the first cache line alone.
+    fn sow(&mut self, key: &Self::Key, packet: &Self::Packet);
+
+    /// Makes a seed the record of a stream of one packet.
+    fn grow(&mut self, rules: Self::Rules);
+
+    /// Whether it is more than a seed.
+    fn is_grown(&self) -> bool;
 
     /// The key under which the record was made.
     fn key(&self) -> &Self::Key;
@@ -30,6 +53,12 @@ pub(crate) trait Record {
 
     /// When its weight falls to one (see [`expiry`](crate::damp::expiry)); never falls over time.
     fn expiry(&self) -> i64;
+
+    /// Where it stands in its slot.
+    fn place(&self) -> &Place;
+
+    /// Where it stands in its slot.
+    fn place_mut(&mut self) -> &mut Place;
 }
 
 /// A key to look up, with its hash and the slot that bounds it.
@@ -38,7 +67,12 @@ pub(crate) struct Query<'a, K> {
     pub(crate) key: &'a K,
     pub(crate) hash: u64,
     pub(crate) slot: usize,
+    /// What [`Table::anticipate`] said.
+    pub(crate) guess: u32,
 }
+
+/// The number that [`Table::locate`] gives for a stream that it made; no record has it.
+pub(crate) const NEW: u32 = u32::MAX;
 
 /// The slot is full and the record to evict may still be written by packets under way: finish these first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,91 +91,123 @@ pub(crate) struct Table<R> {
 impl<R: Record> Table<R> {
     /// An empty table that holds at most `per_slot` records in each slot.
     pub(crate) fn new(per_slot: u32, hasher: Hasher) -> Self {
-        Self { index: Index::new(), slab: Slab::new(), ranks: Ranks::new(per_slot), hasher, evictions: 0 }
+        Self {
+            index: Index::new(),
+            slab: Slab::new(per_slot as usize * SLOTS),
+            ranks: Ranks::new(per_slot),
+            hasher,
+            evictions: 0,
+        }
     }
 
-    /// The number of the record of this key; makes it with `new` where there is none.
+    /// The number of the record of this key, grown for its second packet and the later ones; [`NEW`] where there
+    /// was none, and the packet's seed is there now.
     ///
     /// `pending` lists the records that packets under way will still change.
     ///
     /// # Errors
-    /// [`Pending`] if a record must go and the first in rank is among `pending`. Nothing has changed then, and
-    /// the call succeeds once nothing is pending.
+    /// [`Pending`] if a record must go and the first in rank is among `pending`. The call succeeds once nothing is
+    /// pending.
     #[inline]
     pub(crate) fn locate(
         &mut self,
         query: Query<'_, R::Key>,
         pending: &[u32],
-        new: impl FnOnce() -> R,
+        packet: &R::Packet,
+        rules: R::Rules,
     ) -> Result<u32, Pending> {
         let slab = &self.slab;
-        match self.index.find(query.hash, |number| slab[number].is(query.key)) {
-            Some(number) => Ok(number),
-            None => self.insert(query, pending, new()),
+        let guess = slab.get(query.guess).filter(|record| record.is(query.key)).map(|_| query.guess);
+        match guess.or_else(|| self.index.find(query.hash, |number| slab[number].is(query.key))) {
+            Some(number) => {
+                let record = &mut self.slab[number];
+                if !record.is_grown() {
+                    record.grow(rules);
+                }
+                Ok(number)
+            }
+            None => self.insert(query, pending, packet),
         }
     }
 
     #[inline(never)]
-    fn insert(&mut self, query: Query<'_, R::Key>, pending: &[u32], record: R) -> Result<u32, Pending> {
-        let expiry = record.expiry();
+    fn insert(
+        &mut self,
+        query: Query<'_, R::Key>,
+        pending: &[u32],
+        packet: &R::Packet,
+    ) -> Result<u32, Pending> {
         let number = if self.ranks.is_full(query.slot) {
             let number = self.evict(query.slot, pending)?;
-            self.slab[number] = record;
+            self.slab[number].sow(query.key, packet);
             number
         } else {
-            self.slab.push(record)
+            self.push(query.key, packet)
         };
-        self.ranks.insert(query.slot, expiry, number);
+        self.ranks.insert(query.slot, &mut self.slab, number);
         self.index.insert(query.hash, number);
-        Ok(number)
+        Ok(NEW)
     }
 
+    #[inline(never)]
+    fn push(&mut self, key: &R::Key, packet: &R::Packet) -> u32 {
+        if self.index.is_full() {
+            let keys = (0..self.slab.len() as u32).map(|number| self.slab[number].key());
+            self.index.grow(keys.map(|key| R::hash(key, &self.hasher)));
+        }
+        self.slab.push(R::seed(key, packet))
+    }
+
+    #[inline(always)]
     fn evict(&mut self, slot: usize, pending: &[u32]) -> Result<u32, Pending> {
-        let slab = &self.slab;
-        let fresh = |number| (!pending.contains(&number)).then(|| slab[number].expiry());
-        let number = self.ranks.pop(slot, fresh)?;
+        let number = self.ranks.pop(slot, &self.slab, pending)?;
         self.index.remove(R::hash(self.slab[number].key(), &self.hasher), number);
         self.evictions += 1;
         Ok(number)
     }
 
-    /// Asks for the index's part in a coming [`locate`](Self::locate).
+    /// Asks for what [`anticipate`](Self::anticipate) reads of the index.
     #[inline(always)]
-    pub(crate) fn prefetch_index(&self, hash: u64) {
+    pub(crate) fn prefetch(&self, hash: u64, slot: usize) {
         if self.slab.len() >= PREFETCH_FROM {
-            prefetch(self.index.first(hash));
+            prefetch_line(self.index.first(hash));
+        }
+        if self.evictions > 0 {
+            self.ranks.prefetch(slot);
         }
     }
 
-    /// Asks for the record that a coming [`locate`](Self::locate) will most likely find.
+    /// The record that a coming [`locate`](Self::locate) will most likely find, or [`NEW`]. Asks for it, or for what
+    /// tells which record goes to make room.
     #[inline(always)]
-    pub(crate) fn prefetch_record(&self, hash: u64) {
-        if self.slab.len() >= PREFETCH_FROM
-            && let Some(record) = self.slab.get(index::number(*self.index.first(hash)))
+    pub(crate) fn anticipate(&self, hash: u64, slot: usize) -> u32 {
+        let guess = self.index.find(hash, |_| true).unwrap_or(NEW);
+        if guess == NEW {
+            if self.evictions > 0 {
+                self.ranks.prefetch_first(slot, &self.slab);
+            }
+        } else if self.slab.len() >= PREFETCH_FROM {
+            self.slab.get(guess).inspect(|record| prefetch(*record));
+        }
+        guess
+    }
+
+    /// Asks for the index's part in the eviction that a coming [`locate`](Self::locate) will need, if `guess` is
+    /// [`NEW`].
+    #[inline(always)]
+    pub(crate) fn prefetch_victim(&self, guess: u32, slot: usize) {
+        if guess == NEW
+            && self.evictions > 0
+            && let Some(victim) = self.ranks.first(slot).and_then(|number| self.slab.get(number))
         {
-            prefetch(record);
+            prefetch_line(self.index.first(R::hash(victim.key(), &self.hasher)));
         }
     }
 
-    /// Asks for what coming [`locate`](Self::locate)s in these slots will give up, once the table gives up anything:
-    /// the slots, those that are first in them, their records, and these in the index.
+    /// Record `number`; none for [`NEW`].
     #[inline(always)]
-    pub(crate) fn prefetch_victims(&self, slots: impl Iterator<Item = usize> + Clone) {
-        if self.evictions == 0 {
-            return;
-        }
-        slots.clone().for_each(|slot| self.ranks.prefetch(slot));
-        slots.clone().for_each(|slot| self.ranks.prefetch_first(slot));
-        let first = slots.filter_map(|slot| self.ranks.first(slot));
-        let victims = first.filter_map(|number| self.slab.get(number));
-        victims.clone().for_each(prefetch);
-        victims.for_each(|victim| prefetch(self.index.first(R::hash(victim.key(), &self.hasher))));
-    }
-
-    /// Record `number`.
-    #[inline]
-    pub(crate) fn get_mut(&mut self, number: u32) -> &mut R {
-        &mut self.slab[number]
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut R> {
+        if number == NEW { None } else { Some(&mut self.slab[number]) }
     }
 
     /// Records that had to go.
@@ -154,11 +220,10 @@ impl<R: Record> Table<R> {
         self.index.bytes() + self.slab.bytes() + self.ranks.bytes()
     }
 
-    /// Bytes taken at most, with `per_slot` records in each slot. While the index grows, the old one is there
-    /// too: that is counted.
+    /// Bytes taken at most, with `per_slot` records in each slot.
     pub(crate) fn max_bytes(per_slot: u32) -> usize {
         let records = per_slot as usize * SLOTS;
-        Slab::<R>::bytes_for(records) + Index::bytes_for(records) * 3 / 2 + Ranks::bytes_for(per_slot)
+        Slab::<R>::bytes_for(records) + Index::bytes_for(records) + Ranks::bytes_for(per_slot)
     }
 }
 

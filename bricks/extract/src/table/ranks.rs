@@ -1,10 +1,11 @@
 //! Which record of a slot has the least weight.
 
-use super::Pending;
+use super::slab::Slab;
+use super::{Pending, Record};
 use crate::hash::SLOTS;
-use crate::prefetch::prefetch;
+use crate::prefetch::prefetch_line;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 
 /// A record's place in the order of eviction: the earliest expiry goes first, among equals the oldest record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,46 +17,127 @@ struct Rank {
     record: u32,
 }
 
+impl Rank {
+    /// The present rank of a record.
+    #[inline(always)]
+    fn of<R: Record>(slab: &Slab<R>, record: u32) -> Self {
+        Self { expiry: slab[record].expiry(), born: slab[record].place().born, record }
+    }
+}
+
+/// What a record holds for its slot.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    /// The record behind it in the queue; behind the last, that which was the first when it entered.
+    next: u32,
+    /// Serial number in the slot.
+    born: u32,
+}
+
 /// The records of one slot: each is either in the queue or in the heap.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 struct Slot {
-    /// Records as they were made, in the order of eviction: as long as time goes forward, that is how they come.
-    queue: VecDeque<Rank>,
+    /// Number of records in the queue, of which `head` is the first and `tail` the last.
+    queued: u32,
+    head: u32,
+    tail: u32,
+    /// What the last of the queue takes for the one behind it.
+    behind: u32,
+    /// Serial number of the next record.
+    born: u32,
+    /// Expiry of the last in the queue when it entered.
+    newest: i64,
     /// Records that had grown when their turn came, and those made while time ran backwards.
     heap: BinaryHeap<Reverse<Rank>>,
-    born: u32,
 }
 
 impl Slot {
     fn len(&self) -> usize {
-        self.queue.len() + self.heap.len()
+        self.queued as usize + self.heap.len()
     }
 
-    /// Room for one more, in queue and heap alike: a record that goes over from one to the other allocates nothing.
+    /// Room in the heap for one more: a record that goes over from the queue allocates nothing.
+    #[inline(always)]
     fn make_room(&mut self, per_slot: usize) {
-        let len = self.len();
-        if len == self.queue.capacity().min(self.heap.capacity()) {
-            let places = len + len.max(4).min(per_slot.saturating_sub(len).max(1));
-            self.queue.reserve_exact(places - self.queue.len());
-            self.heap.reserve_exact(places - self.heap.len());
+        if self.len() == self.heap.capacity() {
+            self.enlarge(per_slot);
         }
     }
 
-    /// The first in order, and whether it is in the queue.
-    fn first(&self) -> Option<(Rank, bool)> {
-        match (self.queue.front(), self.heap.peek()) {
-            (Some(queued), Some(Reverse(heaped))) if heaped < queued => Some((*heaped, false)),
-            (Some(queued), _) => Some((*queued, true)),
-            (None, heaped) => heaped.map(|Reverse(rank)| (*rank, false)),
+    #[cold]
+    fn enlarge(&mut self, per_slot: usize) {
+        let len = self.len();
+        let places = len + len.max(4).min(per_slot.saturating_sub(len).max(1));
+        self.heap.reserve_exact(places - self.heap.len());
+    }
+
+    /// Appends a record to the queue. Where it takes the memory of the one that was the first, the last points to it
+    /// already, and need not be touched.
+    #[inline(always)]
+    fn enqueue<R: Record>(&mut self, slab: &mut Slab<R>, record: u32) {
+        if self.queued == 0 {
+            self.head = record;
+        } else if self.behind != record {
+            slab[self.tail].place_mut().next = record;
         }
+        slab[record].place_mut().next = self.head;
+        (self.tail, self.behind) = (record, self.head);
+        self.queued += 1;
+    }
+
+    /// Removes the first of the queue.
+    #[inline(always)]
+    fn dequeue<R: Record>(&mut self, slab: &Slab<R>) {
+        self.head = slab[self.head].place().next;
+        self.queued -= 1;
+    }
+
+    /// The first in order where that can be seen from the first of the queue alone: a seed before all of the heap.
+    #[inline(always)]
+    fn first_seed<R: Record>(&self, slab: &Slab<R>) -> Option<u32> {
+        if self.queued == 0 || slab[self.head].is_grown() {
+            return None;
+        }
+        let heaped = self.heap.peek();
+        let is_first = heaped.is_none_or(|Reverse(heaped)| Rank::of(slab, self.head) < *heaped);
+        is_first.then_some(self.head)
     }
 
     /// Removes the first in order.
-    fn remove(&mut self, queued: bool) {
-        if queued {
-            self.queue.pop_front();
-        } else {
+    #[inline(always)]
+    fn pop<R: Record>(&mut self, slab: &Slab<R>, pending: &[u32]) -> Result<u32, Pending> {
+        match self.first_seed(slab) {
+            Some(seed) => {
+                self.dequeue(slab);
+                Ok(seed)
+            }
+            None => self.pop_any(slab, pending),
+        }
+    }
+
+    /// [`pop`](Self::pop), whatever it takes: what has grown goes from the queue to the heap and sinks there.
+    #[inline(never)]
+    fn pop_any<R: Record>(&mut self, slab: &Slab<R>, pending: &[u32]) -> Result<u32, Pending> {
+        loop {
+            while self.queued > 0 && slab[self.head].is_grown() {
+                self.heap.push(Reverse(Rank::of(slab, self.head)));
+                self.dequeue(slab);
+            }
+            if let Some(seed) = self.first_seed(slab) {
+                self.dequeue(slab);
+                return Ok(seed);
+            }
+            let Reverse(first) = *self.heap.peek().expect("a full slot has a record");
+            if pending.contains(&first.record) {
+                return Err(Pending);
+            }
             self.heap.pop();
+            let fresh = Rank::of(slab, first.record);
+            if fresh.expiry <= first.expiry {
+                return Ok(first.record);
+            }
+            self.heap.push(Reverse(fresh));
         }
     }
 }
@@ -63,7 +145,8 @@ impl Slot {
 /// The order of eviction of every slot.
 ///
 /// A hit costs nothing here. Only when a record must go is the first in order compared with its record's present
-/// expiry, and sinks if that has grown. A flood of streams of one packet each passes through the queues alone.
+/// expiry, and sinks if that has grown. Records queue as they were made: as long as time goes forward that is the
+/// order of eviction of those that are seeds, so a flood of streams of one packet each passes through the queues alone.
 #[derive(Debug)]
 pub(crate) struct Ranks {
     slots: Vec<Slot>,
@@ -78,57 +161,58 @@ impl Ranks {
     }
 
     /// Whether the slot takes no further record.
+    #[inline]
     pub(crate) fn is_full(&self, slot: usize) -> bool {
         self.slots[slot].len() >= self.per_slot
     }
 
-    /// Enters a record of a slot that is not full.
-    pub(crate) fn insert(&mut self, slot: usize, expiry: i64, record: u32) {
+    /// Enters a seed into a slot that is not full.
+    #[inline(always)]
+    pub(crate) fn insert<R: Record>(&mut self, slot: usize, slab: &mut Slab<R>, record: u32) {
         let slot = &mut self.slots[slot];
         slot.make_room(self.per_slot);
-        let rank = Rank { expiry, born: slot.born, record };
+        slab[record].place_mut().born = slot.born;
         slot.born = slot.born.wrapping_add(1);
-        if slot.queue.back().is_none_or(|last| last.expiry <= expiry) {
-            slot.queue.push_back(rank);
+        let expiry = slab[record].expiry();
+        if slot.queued == 0 || slot.newest <= expiry {
+            slot.newest = expiry;
+            slot.enqueue(slab, record);
         } else {
-            slot.heap.push(Reverse(rank));
+            slot.heap.push(Reverse(Rank::of(slab, record)));
         }
     }
 
-    /// Removes the record that expires first and returns its number. `fresh` tells a record's present expiry,
-    /// or `None` where that is not known yet.
+    /// Removes the record that expires first and returns its number. `pending` lists those whose expiry is not
+    /// known yet.
     ///
     /// # Errors
-    /// [`Pending`] if the record in question has no present expiry.
+    /// [`Pending`] if the record in question is one of those.
     ///
     /// # Panics
     /// If the slot is empty.
-    pub(crate) fn pop(&mut self, slot: usize, fresh: impl Fn(u32) -> Option<i64>) -> Result<u32, Pending> {
-        let slot = &mut self.slots[slot];
-        loop {
-            let (first, queued) = slot.first().expect("a full slot has a record");
-            let expiry = fresh(first.record).ok_or(Pending)?;
-            slot.remove(queued);
-            if expiry <= first.expiry {
-                return Ok(first.record);
-            }
-            slot.heap.push(Reverse(Rank { expiry, ..first }));
-        }
+    #[inline(always)]
+    pub(crate) fn pop<R: Record>(
+        &mut self,
+        slot: usize,
+        slab: &Slab<R>,
+        pending: &[u32],
+    ) -> Result<u32, Pending> {
+        self.slots[slot].pop(slab, pending)
     }
 
     /// Asks for a slot.
     #[inline(always)]
     pub(crate) fn prefetch(&self, slot: usize) {
-        prefetch(&self.slots[slot]);
+        prefetch_line(&self.slots[slot]);
     }
 
-    /// Asks for the places of those that may go first from a slot, if it is full.
+    /// Asks for what tells who goes first from a slot, if it is full.
     #[inline(always)]
-    pub(crate) fn prefetch_first(&self, slot: usize) {
+    pub(crate) fn prefetch_first<R>(&self, slot: usize, slab: &Slab<R>) {
         let slot = &self.slots[slot];
         if slot.len() >= self.per_slot {
-            slot.queue.front().inspect(|rank| prefetch(*rank));
-            slot.heap.peek().inspect(|rank| prefetch(*rank));
+            slot.heap.peek().inspect(|rank| prefetch_line(*rank));
+            slab.get(slot.head).inspect(|head| prefetch_line(*head));
         }
     }
 
@@ -136,17 +220,20 @@ impl Ranks {
     #[inline(always)]
     pub(crate) fn first(&self, slot: usize) -> Option<u32> {
         let slot = &self.slots[slot];
-        if slot.len() < self.per_slot { None } else { slot.first().map(|(rank, _)| rank.record) }
+        if slot.len() < self.per_slot {
+            return None;
+        }
+        if slot.queued > 0 { Some(slot.head) } else { slot.heap.peek().map(|Reverse(rank)| rank.record) }
     }
 
     /// Bytes taken now.
     pub(crate) fn bytes(&self) -> usize {
-        let ranks: usize = self.slots.iter().map(|s| s.queue.capacity() + s.heap.capacity()).sum();
+        let ranks: usize = self.slots.iter().map(|slot| slot.heap.capacity()).sum();
         ranks * size_of::<Rank>() + SLOTS * size_of::<Slot>()
     }
 
-    /// Bytes of slots of `per_slot` records each at most, with room for all of them in queue and heap.
+    /// Bytes of slots of `per_slot` records each at most, with room for all of them in the heap.
     pub(crate) fn bytes_for(per_slot: u32) -> usize {
-        SLOTS * (2 * per_slot as usize * size_of::<Rank>() + size_of::<Slot>())
+        SLOTS * (per_slot as usize * size_of::<Rank>() + size_of::<Slot>())
     }
 }
