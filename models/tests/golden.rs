@@ -5,18 +5,18 @@ mod common;
 
 use common::{Golden, shared, synth_mini};
 use legonf_core::Rows;
-use legonf_models::kitnet::{KitNet, Phase, Scratch, Trainer};
+use legonf_models::kitnet::{KitNet, Phase, Precision, Scratch, Trainer};
 
 const TOLERANCE: f64 = 1e-9;
 
 /// Scores of all rows in batches of 256.
-fn scores(model: &KitNet, golden: &Golden) -> Vec<f64> {
+fn scores(precision: Precision, model: &KitNet, golden: &Golden) -> Vec<f64> {
     let (mut mapped, mut errors, mut batch) = (Rows::default(), Rows::default(), Vec::new());
     let (mut scratch, mut scores) = (Scratch::default(), Vec::new());
     for rows in golden.features.axis_chunks_iter(ndarray::Axis(0), 256) {
         let rows = Rows::of(rows.rows().into_iter().map(|row| row.to_slice().unwrap()));
         model.gather(&rows, &mut mapped);
-        model.score_rows(&mapped, &mut scratch, &mut errors, &mut batch);
+        model.score_rows_in(precision, &mapped, &mut scratch, &mut errors, &mut batch);
         scores.extend_from_slice(&batch);
     }
     scores
@@ -25,7 +25,7 @@ fn scores(model: &KitNet, golden: &Golden) -> Vec<f64> {
 /// Compares the scores of all executed packets; returns how many there are and the largest relative error.
 fn compare(model: &KitNet, golden: &Golden) -> (usize, f64) {
     let (mut packets, mut largest) = (0, 0.0_f64);
-    for (row, score) in scores(model, golden).into_iter().enumerate() {
+    for (row, score) in scores(Precision::F64, model, golden).into_iter().enumerate() {
         let packet = golden.index.as_ref().map_or(row, |index| usize::try_from(index[row]).unwrap());
         if packet as u64 >= golden.config.packets_needed() {
             let expected = golden.rmse[packet];
@@ -36,6 +36,18 @@ fn compare(model: &KitNet, golden: &Golden) -> (usize, f64) {
         }
     }
     (packets, largest)
+}
+
+/// The largest relative difference that single precision makes to the score of any row.
+fn single_precision(golden: &Golden) -> f64 {
+    let [double, single] = [Precision::F64, Precision::F32].map(|p| scores(p, &golden.model, golden));
+    let mut largest = 0.0_f64;
+    for (row, (double, single)) in double.iter().zip(&single).enumerate() {
+        let relative = (single - double).abs() / double;
+        assert!(relative <= Precision::F32_TOLERANCE, "row {row}: {single:e}, in f64 {double:e}");
+        largest = largest.max(relative);
+    }
+    largest
 }
 
 fn train(golden: &Golden) -> KitNet {
@@ -54,8 +66,9 @@ fn check(name: &str, golden: &Golden) {
     let trained = train(golden);
     assert_eq!(trained.feature_map(), golden.model.feature_map());
     let (_, from_scratch) = compare(&trained, golden);
+    let single = single_precision(golden);
     println!(
-        "{name}: {packets} packets, relative error {loaded:.1e} with the reference's weights, {from_scratch:.1e} trained"
+        "{name}: {packets} packets, relative error {loaded:.1e} with the reference's weights, {from_scratch:.1e} trained, {single:.1e} in f32"
     );
 }
 
@@ -85,8 +98,9 @@ fn mirai_first38k_is_reproduced_with_its_weights() {
     let (npz, model) = ("kitsune-py-100/mirai-first38k.npz", "kitsune-py-100/mirai-first38k.model.json");
     if let Some(golden) = shared(npz, model) {
         let (packets, largest) = compare(&golden.model, &golden);
+        let single = single_precision(&golden);
         println!(
-            "mirai-first38k: {packets} packets, relative error {largest:.1e} with the reference's weights"
+            "mirai-first38k: {packets} packets, relative error {largest:.1e} with the reference's weights, {single:.1e} in f32"
         );
     }
 }

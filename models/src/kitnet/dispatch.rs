@@ -3,27 +3,114 @@
 //! Every variant computes the same bits: all arithmetic is IEEE 754 basic operations and explicit fused
 //! multiply-add, in one order. A processor without fused multiply-add emulates it, slowly.
 
-use super::kernel::{self, Packed, Scratch};
+use super::kernel::{Buffers, Network, Phases, Place};
 use super::learner::{self, Learner};
+use super::normal::Normal;
+use super::tile;
 use multiversion::multiversion;
 
-/// [`kernel::score`] on the widest vectors of this processor.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-    "x86_64+avx2+fma",
-    "aarch64+neon"
-))]
-pub(super) fn score(
-    ensemble: &[Packed],
-    output: &Packed,
-    mapped: &[f64],
-    width: usize,
-    scratch: &mut Scratch,
-    errors: &mut [f64],
-    scores: &mut [f64],
-) {
-    kernel::score(ensemble, output, mapped, width, scratch, errors, scores);
+/// The phases on the widest vectors of this processor.
+pub(super) struct Widest;
+
+/// Rows of a tile in `f64`.
+pub(super) const ROWS_F64: usize = 8;
+/// Rows of a tile in `f32`.
+pub(super) const ROWS_F32: usize = 16;
+
+/// Implements [`Phases`] for [`Widest`] in one type of numbers.
+macro_rules! phases {
+    ($real:ty, $rows:expr, $load:ident, $normalise:ident, $forward:ident, $errors:ident, $row:ident) => {
+        #[multiversion(targets(
+            "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
+            "x86_64+avx2+fma",
+            "aarch64+neon"
+        ))]
+        fn $load(rows: &[f64], width: usize, normal: &Normal<f64>, x: &mut [[$real; $rows]]) {
+            tile::load(rows, width, normal, x);
+        }
+
+        #[multiversion(targets(
+            "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
+            "x86_64+avx2+fma",
+            "aarch64+neon"
+        ))]
+        fn $normalise(normal: &Normal<$real>, x: &mut [[$real; $rows]]) {
+            tile::normalise(normal, x);
+        }
+
+        #[multiversion(targets(
+            "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
+            "x86_64+avx2+fma",
+            "aarch64+neon"
+        ))]
+        fn $forward(layer: &tile::Layer<$real>, x: &[[$real; $rows]], out: &mut [[$real; $rows]]) {
+            layer.forward(x, out);
+        }
+
+        #[multiversion(targets(
+            "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
+            "x86_64+avx2+fma",
+            "aarch64+neon"
+        ))]
+        fn $errors(
+            places: &[Place<$real>],
+            x: &[[$real; $rows]],
+            z: &[[$real; $rows]],
+            errors: &mut [[$real; $rows]],
+        ) {
+            tile::errors(places, x, z, errors);
+        }
+
+        #[multiversion(targets(
+            "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
+            "x86_64+avx2+fma",
+            "aarch64+neon"
+        ))]
+        fn $row(
+            network: &Network<$real>,
+            row: &[f64],
+            buffers: &mut Buffers<$real>,
+            errors: &mut [f64],
+        ) -> f64 {
+            network.score_row(row, buffers, errors)
+        }
+
+        impl Phases<$real, $rows> for Widest {
+            fn load(rows: &[f64], width: usize, normal: &Normal<f64>, x: &mut [[$real; $rows]]) {
+                $load(rows, width, normal, x);
+            }
+
+            fn normalise(normal: &Normal<$real>, x: &mut [[$real; $rows]]) {
+                $normalise(normal, x);
+            }
+
+            fn forward(layer: &tile::Layer<$real>, x: &[[$real; $rows]], out: &mut [[$real; $rows]]) {
+                $forward(layer, x, out);
+            }
+
+            fn errors(
+                places: &[Place<$real>],
+                x: &[[$real; $rows]],
+                z: &[[$real; $rows]],
+                errors: &mut [[$real; $rows]],
+            ) {
+                $errors(places, x, z, errors);
+            }
+
+            fn row(
+                network: &Network<$real>,
+                row: &[f64],
+                buffers: &mut Buffers<$real>,
+                errors: &mut [f64],
+            ) -> f64 {
+                $row(network, row, buffers, errors)
+            }
+        }
+    };
 }
+
+phases!(f64, ROWS_F64, load_f64, normalise_f64, forward_f64, errors_f64, row_f64);
+phases!(f32, ROWS_F32, load_f32, normalise_f32, forward_f32, errors_f32, row_f32);
 
 /// [`learner::train`] on the widest vectors of this processor.
 #[multiversion(targets(

@@ -1,208 +1,231 @@
-//! Execution of a KitNET in tiles of [`LANES`] rows, one row in each lane.
-//!
-//! Every lane computes alone and in one fixed order, so that neither the number of rows nor their place in
-//! the tile changes a bit. The functions are inlined into [`dispatch`](super::dispatch), which compiles them
-//! for several instruction sets.
+//! A KitNET as it is executed: rows in the lanes where there are enough of them, units where there are few.
 
-use super::Autoencoder;
-use super::sigmoid::sigmoid_in_place;
+use super::normal::Normal;
+use super::real::Real;
+use super::{Autoencoder, row, tile};
 
-/// Rows of a tile.
-pub(crate) const LANES: usize = 8;
-/// Output units that are computed together, their sums in registers.
-const PANEL: usize = 4;
-/// One value of each row of a tile.
-type Lanes = [f64; LANES];
-
-/// A dense layer with its weights in panels: for [`PANEL`] output units the weights of input 0, of input 1, ….
+/// Autoencoders side by side, or the output alone.
 #[derive(Clone, Debug, PartialEq)]
-struct Dense {
-    weights: Vec<f64>,
-    bias: Vec<f64>,
-    inputs: usize,
+struct Stage<T> {
+    by_row: (tile::Layer<T>, tile::Layer<T>),
+    by_unit: (row::Layer<T>, row::Layer<T>),
+    autoencoders: Vec<Place<T>>,
+    visible: usize,
+    hidden: usize,
 }
 
-impl Dense {
-    fn pack(inputs: usize, bias: &[f64], weight: impl Fn(usize, usize) -> f64) -> Self {
-        let mut weights = Vec::with_capacity(inputs * bias.len());
-        for start in (0..bias.len()).step_by(PANEL) {
-            let panel = start..(start + PANEL).min(bias.len());
-            weights.extend(
-                (0..inputs).flat_map(|i| panel.clone().map(move |o| (i, o))).map(|(i, o)| weight(i, o)),
-            );
-        }
-        Self { weights, bias: bias.to_vec(), inputs }
-    }
-
-    /// σ(Wx + b) for every row of the tile.
-    #[inline(always)]
-    fn forward(&self, x: &[Lanes], out: &mut [Lanes]) {
-        let (full, rest) = self.bias.as_chunks::<PANEL>();
-        let (full_out, rest_out) = out.split_at_mut(full.len() * PANEL);
-        let (full_weights, rest_weights) = self.weights.split_at(full_out.len() * self.inputs);
-        let panels = full_weights.chunks_exact(self.inputs * PANEL);
-        let outs = full_out.as_chunks_mut::<PANEL>().0;
-        for ((bias, weights), out) in full.iter().zip(panels).zip(outs) {
-            *out = panel(weights, bias, x);
-        }
-        match rest {
-            [a] => rest_out.copy_from_slice(&panel(rest_weights, &[*a], x)),
-            [a, b] => rest_out.copy_from_slice(&panel(rest_weights, &[*a, *b], x)),
-            [a, b, c] => rest_out.copy_from_slice(&panel(rest_weights, &[*a, *b, *c], x)),
-            _ => {}
-        }
-        sigmoid_in_place(out.as_flattened_mut());
-    }
+/// The phases of a tile of `W` rows, compiled for some instruction set.
+pub(crate) trait Phases<T, const W: usize> {
+    /// [`tile::load`]
+    fn load(rows: &[f64], width: usize, normal: &Normal<f64>, x: &mut [[T; W]]);
+    /// [`tile::normalise`]
+    fn normalise(normal: &Normal<T>, x: &mut [[T; W]]);
+    /// [`tile::Layer::forward`]
+    fn forward(layer: &tile::Layer<T>, x: &[[T; W]], out: &mut [[T; W]]);
+    /// [`tile::errors`]
+    fn errors(places: &[Place<T>], x: &[[T; W]], z: &[[T; W]], errors: &mut [[T; W]]);
+    /// [`Network::execute_row`]
+    fn row(network: &Network<T>, row: &[f64], buffers: &mut Buffers<T>, errors: &mut [f64]) -> f64;
 }
 
-/// Wx + b for `J` output units.
-#[inline(always)]
-fn panel<const J: usize>(weights: &[f64], bias: &[f64; J], x: &[Lanes]) -> [Lanes; J] {
-    let mut sums = bias.map(|b| [b; LANES]);
-    for (weights, x) in weights.as_chunks::<J>().0.iter().zip(x) {
-        for (sums, w) in sums.iter_mut().zip(weights) {
-            for (sum, x) in sums.iter_mut().zip(x) {
-                *sum = w.mul_add(*x, *sum);
-            }
-        }
-    }
-    sums
+/// Where an autoencoder's inputs lie, and what makes a sum over them a mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Place<T> {
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+    pub(crate) mean_factor: T,
 }
 
-/// An autoencoder as the kernel reads it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Packed {
-    encode: Dense,
-    decode: Dense,
-    min: Vec<f64>,
-    range: Vec<f64>,
-    mean_factor: f64,
-}
-
-impl Packed {
-    pub(crate) fn new(from: &Autoencoder) -> Self {
-        let (visible, hidden) = (from.visible(), from.hidden());
+impl<T: Real> Stage<T> {
+    fn new(autoencoders: &[Autoencoder]) -> Self {
+        let mut visible = 0;
+        let place = |a: &Autoencoder| {
+            let place = Place { start: visible, len: a.visible(), mean_factor: T::of(a.mean_factor()) };
+            visible += a.visible();
+            place
+        };
         Self {
-            encode: Dense::pack(visible, &from.hidden_bias, |v, h| from.weights[v * hidden + h]),
-            decode: Dense::pack(hidden, &from.visible_bias, |h, v| from.weights[v * hidden + h]),
-            min: from.norm_min.clone(),
-            range: (0..visible).map(|v| from.range(v)).collect(),
-            mean_factor: from.mean_factor(),
+            by_row: (tile::Layer::encoder(autoencoders), tile::Layer::decoder(autoencoders)),
+            by_unit: (row::Layer::encoder(autoencoders), row::Layer::decoder(autoencoders)),
+            autoencoders: autoencoders.iter().map(place).collect(),
+            visible,
+            hidden: autoencoders.iter().map(Autoencoder::hidden).sum(),
         }
     }
 
-    /// Number of inputs.
-    pub(crate) fn visible(&self) -> usize {
-        self.min.len()
+    /// The RMSE of each autoencoder in every lane, given normalised inputs.
+    fn execute_tile<P: Phases<T, W>, const W: usize>(
+        &self,
+        x: &[[T; W]],
+        y: &mut [[T; W]],
+        z: &mut [[T; W]],
+        errors: &mut [[T; W]],
+    ) {
+        P::forward(&self.by_row.0, x, &mut y[..self.hidden]);
+        P::forward(&self.by_row.1, y, &mut z[..self.visible]);
+        P::errors(&self.autoencoders, x, z, errors);
     }
 
-    /// The RMSE of every row, given its inputs, which are normalised in place.
+    /// The RMSE of each autoencoder, given normalised inputs.
     #[inline(always)]
-    fn execute(&self, x: &mut [Lanes], y: &mut [Lanes], z: &mut [Lanes]) -> Lanes {
-        for ((x, min), range) in x.iter_mut().zip(&self.min).zip(&self.range) {
-            for x in x {
-                *x = (*x - min) / range;
+    fn execute_row(&self, x: &[T], y: &mut [T], z: &mut [T], errors: &mut [T]) {
+        let y = y.as_chunks_mut().0;
+        self.by_unit.0.forward(x, &mut y[..self.by_unit.0.groups()]);
+        let z = z.as_chunks_mut().0;
+        self.by_unit.1.forward(y.as_flattened(), &mut z[..self.by_unit.1.groups()]);
+        let mut z = z.as_flattened();
+        for (place, error) in self.autoencoders.iter().zip(errors) {
+            let x = &x[place.start..][..place.len];
+            let (these, rest) = z.split_at(place.len.next_multiple_of(row::GROUP));
+            [*error] = tile::rmse(lanes(x), &lanes(these)[..x.len()], place.mean_factor);
+            z = rest;
+        }
+    }
+}
+
+/// Numbers as tiles of one row.
+#[inline(always)]
+fn lanes<T>(values: &[T]) -> &[[T; 1]] {
+    values.as_chunks().0
+}
+
+/// An ensemble and its output, ready to run in numbers of type `T`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Network<T> {
+    normal: Normal<f64>,
+    ensemble: Stage<T>,
+    output_normal: Normal<T>,
+    output: Stage<T>,
+}
+
+impl<T: Real> Network<T> {
+    pub(crate) fn new(ensemble: &[Autoencoder], output: &Autoencoder) -> Self {
+        let output = std::slice::from_ref(output);
+        Self {
+            normal: Normal::of(ensemble),
+            ensemble: Stage::new(ensemble),
+            output_normal: Normal::of(output),
+            output: Stage::new(output),
+        }
+    }
+
+    /// Scores rows of mapped features: fills `errors`, row after row, and `scores`. `buffers` fit the network; `errors` holds a
+    /// value of each autoencoder for each of `scores`.
+    pub(crate) fn score<P: Phases<T, W>, const W: usize>(
+        &self,
+        mapped: &[f64],
+        buffers: &mut Buffers<T>,
+        errors: &mut [f64],
+        scores: &mut [f64],
+    ) {
+        let (width, count) = (self.ensemble.visible, self.ensemble.autoencoders.len());
+        let rows = mapped.chunks(W * width);
+        for ((rows, errors), scores) in rows.zip(errors.chunks_mut(W * count)).zip(scores.chunks_mut(W)) {
+            if scores.len() > W / 2 {
+                self.score_tile::<P, W>(rows, buffers, errors, scores);
+                continue;
+            }
+            let rows = rows.chunks_exact(width).zip(errors.chunks_exact_mut(count));
+            for ((row, errors), score) in rows.zip(scores) {
+                *score = P::row(self, row, buffers, errors);
             }
         }
-        let (y, z) = (&mut y[..self.encode.bias.len()], &mut z[..self.decode.bias.len()]);
-        self.encode.forward(x, y);
-        self.decode.forward(y, z);
-        self.rmse(x, z)
+    }
+
+    fn score_tile<P: Phases<T, W>, const W: usize>(
+        &self,
+        rows: &[f64],
+        buffers: &mut Buffers<T>,
+        errors: &mut [f64],
+        scores: &mut [f64],
+    ) {
+        let count = self.ensemble.autoencoders.len();
+        let [x, y, z, e] = buffers.parts().map(|part| part.as_chunks_mut::<W>().0);
+        let e = &mut e[..count];
+        P::load(rows, self.ensemble.visible, &self.normal, x);
+        self.ensemble.execute_tile::<P, W>(x, y, z, e);
+        store(e, errors);
+        P::normalise(&self.output_normal, e);
+        let mut rmse = [[T::default(); W]];
+        self.output.execute_tile::<P, W>(e, y, z, &mut rmse);
+        for (score, rmse) in scores.iter_mut().zip(rmse[0]) {
+            *score = rmse.widen();
+        }
+    }
+
+    /// Scores one row, units in the lanes.
+    #[inline(always)]
+    pub(crate) fn score_row(&self, row: &[f64], buffers: &mut Buffers<T>, errors: &mut [f64]) -> f64 {
+        let [x, y, z, e] = buffers.parts();
+        for (column, (x, cell)) in self.normal.columns().iter().zip(x.iter_mut().zip(row)) {
+            *x = T::of(column.apply(*cell));
+        }
+        let e = &mut e[..errors.len()];
+        self.ensemble.execute_row(x, y, z, e);
+        for (column, (e, error)) in self.output_normal.columns().iter().zip(e.iter_mut().zip(errors)) {
+            *error = e.widen();
+            *e = column.apply(*e);
+        }
+        let mut rmse = [T::default()];
+        self.output.execute_row(e, y, z, &mut rmse);
+        rmse[0].widen()
+    }
+}
+
+/// Writes the columns of a tile as rows.
+#[inline(always)]
+fn store<T: Real, const W: usize>(columns: &[[T; W]], rows: &mut [f64]) {
+    for (lane, row) in rows.chunks_exact_mut(columns.len()).enumerate() {
+        for (value, column) in row.iter_mut().zip(columns) {
+            *value = column[lane].widen();
+        }
+    }
+}
+
+/// Rows of the widest tile.
+pub(crate) const WIDEST: usize = 32;
+
+/// Memory of the kernel in one precision.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Buffers<T> {
+    x: Vec<T>,
+    y: Vec<T>,
+    z: Vec<T>,
+    errors: Vec<T>,
+}
+
+impl<T: Real> Buffers<T> {
+    /// Makes room for a network; allocates only when it is larger than any before.
+    pub(crate) fn fit(&mut self, network: &Network<T>) {
+        let padded = |units: usize, count: usize| (units + count * row::GROUP) * WIDEST;
+        let stages = [&network.ensemble, &network.output];
+        let visible = stages.map(|s| padded(s.visible, s.autoencoders.len())).into_iter().max().unwrap_or(0);
+        let hidden = stages.map(|s| padded(s.hidden, s.autoencoders.len())).into_iter().max().unwrap_or(0);
+        for (part, len) in self.parts_mut().into_iter().zip([
+            visible,
+            hidden,
+            visible,
+            network.ensemble.autoencoders.len() * WIDEST,
+        ]) {
+            if part.len() < len {
+                part.resize(len, T::default());
+            }
+        }
+    }
+
+    fn parts_mut(&mut self) -> [&mut Vec<T>; 4] {
+        [&mut self.x, &mut self.y, &mut self.z, &mut self.errors]
     }
 
     #[inline(always)]
-    fn rmse(&self, x: &[Lanes], z: &[Lanes]) -> Lanes {
-        let mut sums = [0.0; LANES];
-        for (x, z) in x.iter().zip(z) {
-            for l in 0..LANES {
-                let deviation = x[l] - z[l];
-                sums[l] = deviation.mul_add(deviation, sums[l]);
-            }
-        }
-        sums.map(|sum| (sum * self.mean_factor).sqrt())
+    fn parts(&mut self) -> [&mut [T]; 4] {
+        [&mut self.x, &mut self.y, &mut self.z, &mut self.errors]
     }
 }
 
 /// Memory of the kernel, kept between batches by each worker. It may be used with any model.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    x: Vec<Lanes>,
-    y: Vec<Lanes>,
-    z: Vec<Lanes>,
-    errors: Vec<Lanes>,
-}
-
-impl Scratch {
-    /// Makes room for the autoencoders of a model; allocates only when one is larger than any before.
-    pub(crate) fn fit<'a>(&mut self, layers: impl Iterator<Item = &'a Packed>) {
-        let (mut visible, mut hidden, mut count) = (0, 0, 0);
-        for layer in layers {
-            visible = visible.max(layer.visible());
-            hidden = hidden.max(layer.encode.bias.len());
-            count += 1;
-        }
-        self.x.resize(visible, [0.0; LANES]);
-        self.z.resize(visible, [0.0; LANES]);
-        self.y.resize(hidden, [0.0; LANES]);
-        self.errors.resize(count, [0.0; LANES]);
-    }
-}
-
-/// Scores rows of mapped features (`width` columns): fills `errors`, row after row, and `scores`.
-///
-/// `scratch` fits the model; `errors` holds `ensemble.len()` values for each of `scores`.
-#[inline(always)]
-pub(crate) fn score(
-    ensemble: &[Packed],
-    output: &Packed,
-    mapped: &[f64],
-    width: usize,
-    scratch: &mut Scratch,
-    errors: &mut [f64],
-    scores: &mut [f64],
-) {
-    let rows = mapped.chunks(LANES * width);
-    let errors = errors.chunks_mut(LANES * ensemble.len());
-    for ((rows, errors), scores) in rows.zip(errors).zip(scores.chunks_mut(LANES)) {
-        execute_ensemble(ensemble, rows, width, scratch);
-        store_columns(&scratch.errors[..ensemble.len()], errors);
-        let rmse = output.execute(&mut scratch.errors[..ensemble.len()], &mut scratch.y, &mut scratch.z);
-        scores.copy_from_slice(&rmse[..scores.len()]);
-    }
-}
-
-#[inline(always)]
-fn execute_ensemble(ensemble: &[Packed], rows: &[f64], width: usize, scratch: &mut Scratch) {
-    let Scratch { x, y, z, errors } = scratch;
-    let mut start = 0;
-    for (autoencoder, rmse) in ensemble.iter().zip(errors) {
-        let x = &mut x[..autoencoder.visible()];
-        load_columns(rows, width, start, x);
-        *rmse = autoencoder.execute(x, y, z);
-        start += x.len();
-    }
-}
-
-/// Reads `x.len()` columns from `start` on; lanes past the last row repeat it.
-#[inline(always)]
-fn load_columns(rows: &[f64], width: usize, start: usize, x: &mut [Lanes]) {
-    let last = rows.len() / width - 1;
-    let mut lanes: [&[f64]; LANES] = [&[]; LANES];
-    for (l, lane) in lanes.iter_mut().enumerate() {
-        *lane = &rows[l.min(last) * width + start..][..x.len()];
-    }
-    for (column, x) in x.iter_mut().enumerate() {
-        for (x, lane) in x.iter_mut().zip(&lanes) {
-            *x = lane[column];
-        }
-    }
-}
-
-#[inline(always)]
-fn store_columns(columns: &[Lanes], rows: &mut [f64]) {
-    for (lane, row) in rows.chunks_exact_mut(columns.len()).enumerate() {
-        for (value, column) in row.iter_mut().zip(columns) {
-            *value = column[lane];
-        }
-    }
+    pub(crate) double: Buffers<f64>,
+    pub(crate) single: Buffers<f32>,
 }

@@ -1,8 +1,8 @@
 //! KitNET (Mirsky et al., "Kitsune", NDSS 2018, §IV): training, and execution in batches.
 //!
-//! Training follows the published Python code to the last tie: feature map, seeds, order of updates. All
-//! numbers are `f64`, all operations have one fixed order, and the results have the same bits on every
-//! instruction set and for every batch size.
+//! Training follows the published Python code to the last tie: feature map, seeds, order of updates. Its numbers are
+//! `f64`; execution is in `f64` or `f32` ([`Precision`]). All operations have one fixed order, and the results have the same bits on
+//! every instruction set and for every batch size.
 
 mod autoencoder;
 mod bits;
@@ -14,10 +14,15 @@ mod explain;
 mod kernel;
 mod learner;
 mod linkage;
+mod logistic;
 mod model;
 mod mt19937;
+mod normal;
+mod real;
 mod reference;
+mod row;
 pub mod sigmoid;
+mod tile;
 mod trainer;
 
 pub use autoencoder::{Autoencoder, Defect};
@@ -26,6 +31,7 @@ pub use config::{ConfigError, MAX_FEATURES, TrainConfig};
 pub use explain::Explainer;
 pub use kernel::Scratch;
 pub use model::KitNet;
+pub use real::Precision;
 pub use trainer::{Phase, TrainError, TrainProgress, Trainer};
 
 use model::check_map;

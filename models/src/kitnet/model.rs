@@ -1,7 +1,8 @@
 //! A trained KitNET, ready to run.
 
-use super::kernel::{Packed, Scratch};
-use super::{Autoencoder, Defect, MAX_FEATURES, dispatch};
+use super::dispatch::Widest;
+use super::kernel::{Network, Scratch};
+use super::{Autoencoder, Defect, MAX_FEATURES, Precision};
 use legonf_core::Rows;
 
 /// A trained KitNET: an ensemble of autoencoders, each over some of the features, and an output
@@ -14,8 +15,8 @@ pub struct KitNet {
     output: Autoencoder,
     /// The map flattened: the feature that goes to each mapped column.
     columns: Vec<usize>,
-    packed_ensemble: Vec<Packed>,
-    packed_output: Packed,
+    double: Network<f64>,
+    single: Network<f32>,
 }
 
 impl KitNet {
@@ -42,9 +43,8 @@ impl KitNet {
         }
         output.validate().map_err(|d| d.within("output"))?;
         let columns = map.concat();
-        let packed_ensemble = ensemble.iter().map(Packed::new).collect();
-        let packed_output = Packed::new(&output);
-        Ok(Self { features, map, ensemble, output, columns, packed_ensemble, packed_output })
+        let (double, single) = (Network::new(&ensemble, &output), Network::new(&ensemble, &output));
+        Ok(Self { features, map, ensemble, output, columns, double, single })
     }
 
     /// Number of features of a row.
@@ -96,26 +96,42 @@ impl KitNet {
         }
     }
 
+    /// Scores rows of mapped features in `f64`: [`score_rows_in`](Self::score_rows_in).
+    ///
+    /// # Panics
+    /// If `mapped` holds rows of another width than [`mapped_width`](Self::mapped_width).
+    pub fn score_rows(&self, mapped: &Rows, scratch: &mut Scratch, errors: &mut Rows, scores: &mut Vec<f64>) {
+        self.score_rows_in(Precision::F64, mapped, scratch, errors, scores);
+    }
+
     /// Scores rows of mapped features: `errors` becomes the RMSE of each autoencoder for each row, `scores`
     /// the RMSE of the output. Any batch size gives the same bits; in steady state nothing is allocated.
     ///
     /// # Panics
     /// If `mapped` holds rows of another width than [`mapped_width`](Self::mapped_width).
-    pub fn score_rows(&self, mapped: &Rows, scratch: &mut Scratch, errors: &mut Rows, scores: &mut Vec<f64>) {
+    pub fn score_rows_in(
+        &self,
+        precision: Precision,
+        mapped: &Rows,
+        scratch: &mut Scratch,
+        errors: &mut Rows,
+        scores: &mut Vec<f64>,
+    ) {
         let rows = mapped.len();
         assert!(rows == 0 || mapped.width() == self.mapped_width(), "rows are mapped for this model");
         errors.reset(rows, self.ensemble.len());
         scores.resize(rows, 0.0);
-        scratch.fit(self.packed_ensemble.iter().chain([&self.packed_output]));
-        dispatch::score(
-            &self.packed_ensemble,
-            &self.packed_output,
-            mapped.as_slice(),
-            self.mapped_width(),
-            scratch,
-            errors.as_mut_slice(),
-            scores,
-        );
+        let (mapped, errors) = (mapped.as_slice(), errors.as_mut_slice());
+        match precision {
+            Precision::F64 => {
+                scratch.double.fit(&self.double);
+                self.double.score::<Widest, _>(mapped, &mut scratch.double, errors, scores);
+            }
+            Precision::F32 => {
+                scratch.single.fit(&self.single);
+                self.single.score::<Widest, _>(mapped, &mut scratch.single, errors, scores);
+            }
+        }
     }
 
     /// The score of one row of features, for tests and small tools: it allocates.
@@ -176,7 +192,10 @@ pub(super) fn check_map(
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::super::{TrainConfig, Trainer, kernel};
+    use super::super::kernel::{Buffers, Phases, Place};
+    use super::super::normal::Normal;
+    use super::super::real::Real;
+    use super::super::{TrainConfig, Trainer, tile};
     use super::*;
 
     /// A small model trained on made-up rows, and some rows to run it on.
@@ -202,17 +221,51 @@ pub(crate) mod tests {
         mapped
     }
 
+    /// Errors and scores of rows in batches of `size`.
+    fn scored(precision: Precision, model: &KitNet, rows: &[Vec<f64>], size: usize) -> (Vec<f64>, Vec<f64>) {
+        let (mut scratch, mut errors, mut scores) = (Scratch::default(), Rows::default(), Vec::new());
+        let mut all = (Vec::new(), Vec::new());
+        for rows in rows.chunks(size) {
+            model.score_rows_in(precision, &mapped(model, rows), &mut scratch, &mut errors, &mut scores);
+            all.0.extend_from_slice(errors.as_slice());
+            all.1.extend_from_slice(&scores);
+        }
+        all
+    }
+
     #[test]
     fn batch_size_changes_no_bit() {
         let (model, rows) = small();
-        let (mut scratch, mut errors, mut scores) = (Scratch::default(), Rows::default(), Vec::new());
-        for size in [1, 2, 7, 8, 9, 32, 249] {
-            for rows in rows.chunks(size) {
-                model.score_rows(&mapped(&model, rows), &mut scratch, &mut errors, &mut scores);
-                for (row, score) in rows.iter().zip(&scores) {
-                    assert_eq!(score.to_bits(), model.score(row).to_bits());
-                }
+        for precision in [Precision::F64, Precision::F32] {
+            let alone = scored(precision, &model, &rows, 1);
+            for size in (2..=40).chain([64, 100, 249, 1024]) {
+                assert_eq!(scored(precision, &model, &rows, size), alone, "{precision} in batches of {size}");
             }
+        }
+    }
+
+    /// The portable code, which the others have to follow.
+    struct Portable;
+
+    impl<T: Real, const W: usize> Phases<T, W> for Portable {
+        fn load(rows: &[f64], width: usize, normal: &Normal<f64>, x: &mut [[T; W]]) {
+            tile::load(rows, width, normal, x);
+        }
+
+        fn normalise(normal: &Normal<T>, x: &mut [[T; W]]) {
+            tile::normalise(normal, x);
+        }
+
+        fn forward(layer: &tile::Layer<T>, x: &[[T; W]], out: &mut [[T; W]]) {
+            layer.forward(x, out);
+        }
+
+        fn errors(places: &[Place<T>], x: &[[T; W]], z: &[[T; W]], errors: &mut [[T; W]]) {
+            tile::errors(places, x, z, errors);
+        }
+
+        fn row(network: &Network<T>, row: &[f64], buffers: &mut Buffers<T>, errors: &mut [f64]) -> f64 {
+            network.score_row(row, buffers, errors)
         }
     }
 
@@ -220,19 +273,31 @@ pub(crate) mod tests {
     fn every_variant_scores_the_same_bits() {
         let (model, rows) = small();
         let mapped = mapped(&model, &rows);
-        let (mut scratch, mut errors, mut scores) = (Scratch::default(), Rows::default(), Vec::new());
-        model.score_rows(&mapped, &mut scratch, &mut errors, &mut scores);
-        let (mut portable_errors, mut portable) = (errors.clone(), vec![0.0; rows.len()]);
-        kernel::score(
-            &model.packed_ensemble,
-            &model.packed_output,
-            mapped.as_slice(),
-            mapped.width(),
-            &mut scratch,
-            portable_errors.as_mut_slice(),
-            &mut portable,
-        );
-        assert_eq!((portable, portable_errors), (scores, errors));
+        let (mut scratch, mut errors) = (Scratch::default(), Rows::default());
+        errors.reset(rows.len(), model.ensemble.len());
+        let mut scores = vec![0.0; rows.len()];
+        scratch.double.fit(&model.double);
+        let (cells, buffers) = (errors.as_mut_slice(), &mut scratch.double);
+        model.double.score::<Portable, 4>(mapped.as_slice(), buffers, cells, &mut scores);
+        assert_eq!((errors.as_slice().to_vec(), scores.clone()), scored(Precision::F64, &model, &rows, 249));
+        scratch.single.fit(&model.single);
+        let (cells, buffers) = (errors.as_mut_slice(), &mut scratch.single);
+        model.single.score::<Portable, 8>(mapped.as_slice(), buffers, cells, &mut scores);
+        assert_eq!((errors.as_slice().to_vec(), scores), scored(Precision::F32, &model, &rows, 249));
+    }
+
+    #[test]
+    fn single_precision_keeps_numbers_whose_squares_are_beyond_it() {
+        let (model, mut rows) = small();
+        for (i, row) in rows.iter_mut().enumerate() {
+            row[i % 17] = 10_f64.powi(15 + i as i32 % 15);
+        }
+        let (double, single) =
+            (scored(Precision::F64, &model, &rows, 32), scored(Precision::F32, &model, &rows, 32));
+        assert!(double.1.iter().any(|score| *score > 1e20));
+        for (double, single) in double.1.iter().zip(&single.1) {
+            assert!((single - double).abs() <= 1e-6 * double, "{single}, in f64 {double}");
+        }
     }
 
     #[test]

@@ -1,0 +1,131 @@
+//! The numbers that a network is executed in.
+
+use super::logistic::{logistic_f32, logistic_f64};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// The floating-point numbers in which a KitNET is executed. Training is in `f64` always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// Double precision: the reference's.
+    #[default]
+    F64,
+    /// Single precision for the network, after features were normalised in `f64`: about twice as fast. On the reference
+    /// vectors a score differs from that of `f64` by at most [`Precision::F32_TOLERANCE`] of itself.
+    F32,
+}
+
+impl Precision {
+    /// The largest relative difference of a score in `f32` to that in `f64`.
+    pub const F32_TOLERANCE: f64 = 1e-5;
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F64 => "f64",
+            Self::F32 => "f32",
+        })
+    }
+}
+
+/// What the kernels need of a number.
+pub(crate) trait Real:
+    Copy
+    + Default
+    + PartialOrd
+    + Neg<Output = Self>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+{
+    const ONE: Self;
+    const INFINITY: Self;
+    /// A deviation whose square is beyond all bounds is squared after multiplication by this power of two; 1 where
+    /// the reference does not do so either.
+    const SCALE: Self;
+
+    fn of(value: f64) -> Self;
+    fn widen(self) -> f64;
+    /// `self` · a + b, rounded once.
+    fn fma(self, a: Self, b: Self) -> Self;
+    fn root(self) -> Self;
+    fn is_nan(self) -> bool;
+    fn logistic(self) -> Self;
+}
+
+impl Real for f64 {
+    const ONE: Self = 1.0;
+    const INFINITY: Self = Self::INFINITY;
+    const SCALE: Self = 1.0;
+
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        self
+    }
+
+    #[inline(always)]
+    fn fma(self, a: Self, b: Self) -> Self {
+        self.mul_add(a, b)
+    }
+
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        Self::is_nan(self)
+    }
+
+    #[inline(always)]
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+
+    #[inline(always)]
+    fn logistic(self) -> Self {
+        logistic_f64(self)
+    }
+}
+
+impl Real for f32 {
+    const ONE: Self = 1.0;
+    const INFINITY: Self = Self::INFINITY;
+    /// 2⁻⁶⁴
+    const SCALE: Self = 1.0 / 18_446_744_073_709_551_616.0;
+
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        value as Self
+    }
+
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        self.into()
+    }
+
+    #[inline(always)]
+    fn fma(self, a: Self, b: Self) -> Self {
+        self.mul_add(a, b)
+    }
+
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        Self::is_nan(self)
+    }
+
+    #[inline(always)]
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+
+    #[inline(always)]
+    fn logistic(self) -> Self {
+        logistic_f32(self)
+    }
+}

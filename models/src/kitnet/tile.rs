@@ -1,0 +1,299 @@
+//! Execution of a KitNET in tiles of `W` rows, one row in each lane, one phase after the other for the whole ensemble.
+//!
+//! Every lane computes alone and in one fixed order, so that neither the width of the tile nor a row's place in it
+//! changes a bit.
+
+use super::Autoencoder;
+use super::kernel;
+use super::normal::{COLUMNS, Column, Normal};
+use super::real::Real;
+
+/// The most output units that are computed together, their sums in registers.
+const WIDEST: usize = 6;
+
+/// One layer of autoencoders side by side: the units of each in panels of 1 to [`WIDEST`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Layer<T> {
+    one: Panels<T, 1>,
+    two: Panels<T, 2>,
+    three: Panels<T, 3>,
+    four: Panels<T, 4>,
+    five: Panels<T, 5>,
+    six: Panels<T, WIDEST>,
+}
+
+impl<T: Real> Layer<T> {
+    pub(crate) fn encoder(autoencoders: &[Autoencoder]) -> Self {
+        let mut layer = Self::default();
+        let (mut input, mut output) = (0, 0);
+        for a in autoencoders {
+            let weight = |v: usize, h: usize| a.weights[v * a.hidden() + h];
+            layer.push((input, a.visible()), output, &a.hidden_bias, &weight);
+            (input, output) = (input + a.visible(), output + a.hidden());
+        }
+        layer
+    }
+
+    pub(crate) fn decoder(autoencoders: &[Autoencoder]) -> Self {
+        let mut layer = Self::default();
+        let (mut input, mut output) = (0, 0);
+        for a in autoencoders {
+            let weight = |h: usize, v: usize| a.weights[v * a.hidden() + h];
+            layer.push((input, a.hidden()), output, &a.visible_bias, &weight);
+            (input, output) = (input + a.hidden(), output + a.visible());
+        }
+        layer
+    }
+
+    /// Appends an autoencoder's units in as few panels as it takes; `weight` is that of an input and a unit.
+    fn push(
+        &mut self,
+        inputs: (usize, usize),
+        output: usize,
+        bias: &[f64],
+        weight: &dyn Fn(usize, usize) -> f64,
+    ) {
+        let (count, mut unit) = (bias.len().div_ceil(WIDEST), 0);
+        for panel in 0..count {
+            let (units, place) =
+                ((bias.len() - unit).div_ceil(count - panel), Place { inputs, output: output + unit });
+            let bias = &bias[unit..][..units];
+            let weight = |input: usize, j: usize| weight(input, unit + j);
+            match units {
+                1 => self.one.push(place, bias, weight),
+                2 => self.two.push(place, bias, weight),
+                3 => self.three.push(place, bias, weight),
+                4 => self.four.push(place, bias, weight),
+                5 => self.five.push(place, bias, weight),
+                _ => self.six.push(place, bias, weight),
+            }
+            unit += units;
+        }
+    }
+
+    /// σ(Wx + b) for every row of the tile.
+    #[inline(always)]
+    pub(crate) fn forward<const W: usize>(&self, x: &[[T; W]], out: &mut [[T; W]]) {
+        self.one.forward(x, out);
+        self.two.forward(x, out);
+        self.three.forward(x, out);
+        self.four.forward(x, out);
+        self.five.forward(x, out);
+        self.six.forward(x, out);
+        logistic(out.as_flattened_mut());
+    }
+}
+
+/// Where a panel reads and writes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Place {
+    /// First input of the autoencoder, and how many.
+    inputs: (usize, usize),
+    /// First unit.
+    output: usize,
+}
+
+/// Panels of `J` units, each of one autoencoder.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Panels<T, const J: usize> {
+    places: Vec<Place>,
+    /// For each panel its biases, the weights of input 0, of input 1, ….
+    weights: Vec<[T; J]>,
+}
+
+impl<T: Real, const J: usize> Panels<T, J> {
+    fn push(&mut self, place: Place, bias: &[f64], weight: impl Fn(usize, usize) -> f64) {
+        self.places.push(place);
+        self.weights.push(std::array::from_fn(|j| T::of(bias[j])));
+        for input in 0..place.inputs.1 {
+            self.weights.push(std::array::from_fn(|j| T::of(weight(input, j))));
+        }
+    }
+
+    #[inline(always)]
+    fn forward<const W: usize>(&self, x: &[[T; W]], out: &mut [[T; W]]) {
+        let mut weights = self.weights.as_slice();
+        for place in &self.places {
+            let x = &x[place.inputs.0..][..place.inputs.1];
+            let (these, rest) = weights.split_at(x.len() + 1);
+            if let (Some((bias, these)), Some(out)) =
+                (these.split_first(), out[place.output..].first_chunk_mut())
+            {
+                *out = sum(bias, these, x);
+            }
+            weights = rest;
+        }
+    }
+}
+
+/// Wx + b for the units of a panel.
+#[inline(always)]
+fn sum<T: Real, const J: usize, const W: usize>(
+    bias: &[T; J],
+    weights: &[[T; J]],
+    x: &[[T; W]],
+) -> [[T; W]; J] {
+    let mut sums = [[T::default(); W]; J];
+    for j in 0..J {
+        sums[j] = [bias[j]; W];
+    }
+    for (weights, x) in weights.iter().zip(x) {
+        for j in 0..J {
+            sums[j] = fma(weights[j], x, &sums[j]);
+        }
+    }
+    sums
+}
+
+/// a · b + c in each lane.
+#[inline(always)]
+fn fma<T: Real, const W: usize>(a: T, b: &[T; W], c: &[T; W]) -> [T; W] {
+    let mut sum = *c;
+    for lane in 0..W {
+        sum[lane] = a.fma(b[lane], c[lane]);
+    }
+    sum
+}
+
+#[inline(always)]
+pub(crate) fn logistic<T: Real>(values: &mut [T]) {
+    for value in values {
+        *value = value.logistic();
+    }
+}
+
+/// Normalises the columns of a tile in place.
+#[inline(always)]
+pub(crate) fn normalise<T: Real, const W: usize>(normal: &Normal<T>, x: &mut [[T; W]]) {
+    for (column, x) in normal.columns().iter().zip(x) {
+        for x in x {
+            *x = column.apply(*x);
+        }
+    }
+}
+
+/// Reads `rows` of `width` columns into lanes and normalises them; lanes past the last row repeat it.
+#[inline(always)]
+pub(crate) fn load<T: Real, const W: usize>(
+    rows: &[f64],
+    width: usize,
+    normal: &Normal<f64>,
+    x: &mut [[T; W]],
+) {
+    let last = rows.len() / width - 1;
+    for quarter in 0..W / COLUMNS {
+        let row = |i: usize| &rows[(quarter * COLUMNS + i).min(last) * width..][..width];
+        load_rows([row(0), row(1), row(2), row(3)], quarter, normal, &mut x[..width]);
+    }
+}
+
+/// Reads these rows into the lanes of one quarter of [`COLUMNS`] lanes: squares of rows and columns are transposed, of which the
+/// last reaches back so that it is whole.
+#[inline(always)]
+fn load_rows<T: Real, const W: usize>(
+    rows: [&[f64]; COLUMNS],
+    quarter: usize,
+    normal: &Normal<f64>,
+    x: &mut [[T; W]],
+) {
+    let [a, b, c, d] = rows.map(|row| row.as_chunks::<COLUMNS>().0);
+    let squares = a.iter().zip(b).zip(c).zip(d).zip(normal.groups()).zip(x.as_chunks_mut().0);
+    for (((((a, b), c), d), columns), x) in squares {
+        load_square([a, b, c, d], quarter, columns, x);
+    }
+    let [a, b, c, d] = rows.map(|row| row.last_chunk());
+    if let (Some(a), Some(b), Some(c), Some(d)) = (a, b, c, d)
+        && let (Some(columns), Some(x)) = (normal.last_group(), x.last_chunk_mut())
+    {
+        return load_square([a, b, c, d], quarter, columns, x);
+    }
+    for (i, (column, x)) in normal.columns().iter().zip(x).enumerate() {
+        for (x, row) in x[quarter * COLUMNS..].iter_mut().zip(rows) {
+            *x = T::of(column.apply(row[i]));
+        }
+    }
+}
+
+/// Normalises a square and stores its columns as lanes.
+#[inline(always)]
+fn load_square<T: Real, const W: usize>(
+    rows: [&[f64; COLUMNS]; COLUMNS],
+    quarter: usize,
+    columns: &[Column<f64>; COLUMNS],
+    x: &mut [[T; W]; COLUMNS],
+) {
+    for (j, x) in x.iter_mut().enumerate() {
+        let cell = |i: usize| T::of(columns[j].apply(rows[i][j]));
+        x.as_chunks_mut().0[quarter] = [cell(0), cell(1), cell(2), cell(3)];
+    }
+}
+
+/// The RMSE of each autoencoder in every lane.
+#[inline(always)]
+pub(crate) fn errors<T: Real, const W: usize>(
+    places: &[kernel::Place<T>],
+    x: &[[T; W]],
+    z: &[[T; W]],
+    errors: &mut [[T; W]],
+) {
+    for (place, error) in places.iter().zip(errors) {
+        let range = place.start..place.start + place.len;
+        *error = rmse(&x[range.clone()], &z[range], place.mean_factor);
+    }
+}
+
+/// The RMSE between normalised inputs and their reconstruction in every lane.
+#[inline(always)]
+pub(crate) fn rmse<T: Real, const W: usize>(x: &[[T; W]], z: &[[T; W]], mean_factor: T) -> [T; W] {
+    let sums = squares(x, z, T::ONE);
+    if T::SCALE == T::ONE || all_finite(&sums) {
+        return roots(&sums, mean_factor);
+    }
+    let (mut errors, scaled) = (roots(&sums, mean_factor), roots(&squares(x, z, T::SCALE), mean_factor));
+    for lane in 0..W {
+        if sums[lane] >= T::INFINITY {
+            errors[lane] = scaled[lane] / T::SCALE;
+        }
+    }
+    errors
+}
+
+#[inline(always)]
+fn all_finite<T: Real, const W: usize>(values: &[T; W]) -> bool {
+    let mut infinite = false;
+    for value in values {
+        infinite |= *value >= T::INFINITY;
+    }
+    !infinite
+}
+
+/// √(sum · factor) in every lane.
+#[inline(always)]
+fn roots<T: Real, const W: usize>(sums: &[T; W], factor: T) -> [T; W] {
+    let mut roots = *sums;
+    for root in &mut roots {
+        *root = (*root * factor).root();
+    }
+    roots
+}
+
+/// Σ (scale · (x − z))² in every lane.
+#[inline(always)]
+fn squares<T: Real, const W: usize>(x: &[[T; W]], z: &[[T; W]], scale: T) -> [T; W] {
+    let mut sums = [T::default(); W];
+    for (x, z) in x.iter().zip(z) {
+        sums = square(x, z, scale, &sums);
+    }
+    sums
+}
+
+/// (scale · (x − z))² + sum in each lane.
+#[inline(always)]
+fn square<T: Real, const W: usize>(x: &[T; W], z: &[T; W], scale: T, sums: &[T; W]) -> [T; W] {
+    let mut next = *sums;
+    for lane in 0..W {
+        let deviation = (x[lane] - z[lane]) * scale;
+        next[lane] = deviation.fma(deviation, sums[lane]);
+    }
+    next
+}
