@@ -134,6 +134,8 @@ fn what_cannot_be_is_refused_by_name() {
         assert!(line.starts_with(&format!("replicas = {replicas}: expected 1 to 4096")), "{line}");
     }
     assert!(refused(&["--max-deviation=-1"]).contains("--max-deviation -1: expected"));
+    let again = fail(["experiment", "lego-table2", "--capture", "-", "--model", &model, "--scaling"]);
+    assert!(again.contains("read the capture again"), "{again}");
     let file = |name: &str, content: String| {
         let path = folder.path().join(name);
         fs::write(&path, content).unwrap();

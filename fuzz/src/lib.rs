@@ -14,6 +14,7 @@ use legonf_io::{SourceError, SourceOptions};
 use legonf_models::kitnet::KitNet;
 use legonf_models::{Bundle, Foreign, Model};
 use legonf_runtime::GraphSpec;
+use legonf_splitter::{GroupSet, Plan, SplitError};
 use std::io::{Cursor, Read};
 
 /// Link types by the first byte of an input of [`parse`].
@@ -171,6 +172,21 @@ pub fn graph(data: &[u8]) {
     let _ = legonf_runtime::Graph::assemble(&spec, given, wanted, |brick| {
         legonf_catalog::build(&brick.kind, &brick.config, &context)
     });
+}
+
+/// Reads a file of state groups: its exact plan keeps its promise and reads back from its own text.
+pub fn groups(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let set = match GroupSet::from_toml(text) {
+        Ok(set) => set,
+        Err(error) => return assert_eq!(error.to_string().lines().count(), 1, "{error}"),
+    };
+    let plan = Plan::exact(&set);
+    assert!(matches!(plan.check(&set), Ok(()) | Err(SplitError::Routes(_))));
+    let written = toml::to_string(&plan).expect("a plan is TOML");
+    assert_eq!(toml::from_str::<Plan>(&written).expect("what was written is read"), plan);
+    let _ = legonf_splitter::explain(&set, plan).to_string();
+    let _ = legonf_splitter::svg(&set, &legonf_splitter::Lattice::new(&set));
 }
 
 /// Reads a model: as a bundle (which is then written and read to the same), as another maker's ONNX file, and as

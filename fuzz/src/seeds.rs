@@ -32,6 +32,7 @@ fn of(target: &str) -> Vec<Vec<u8>> {
         "compressed" => vec![pcap([0xd4, 0xc3, 0xb2, 0xa1]), gzip(&capture()), zstd(&capture())],
         "labels" => vec![lines("labels.csv", 0, 8), b"0\n1\n".to_vec(), b"x\nBenign\nMalicious\n".to_vec()],
         "graph" => vec![GRAPH.into(), GRAPH.replace("reference", "fast").into()],
+        "groups" => vec![GROUPS.into()],
         "model" => vec![model(), example("kitsune-py-100.model.json")],
         _ => Vec::new(),
     }
@@ -40,6 +41,10 @@ fn of(target: &str) -> Vec<Vec<u8>> {
 const GRAPH: &str = "name = \"kitsune\"\n\n[[brick]]\nid = \"batching\"\nkind = \"packet-batching\"\nnext = \"extractor\"\n\n\
     [[brick]]\nid = \"extractor\"\nkind = \"feature-quantization\"\n\n\
     [brick.config]\nschema = \"kitsune-115\"\narithmetic = \"reference\"\n";
+
+const GROUPS: &str = "name = \"own\"\n\n[[group]]\nname = \"pairs\"\nfields = [\"SrcIP\", \"DstIP/24\"]\n\
+    packets = [\"tcp\", \"arp\"]\ncoupled = \"x\"\ndecays = [5]\n\n[[group.except]]\npackets = [\"arp\"]\n\
+    fields = [\"SrcMAC\", \"DstMAC\"]\nboth_directions = true\n";
 
 fn example(name: &str) -> Vec<u8> {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/synth-mini"));

@@ -18,6 +18,9 @@ pub enum SplitError {
         "there is no [[group]]: expected one at least, with name = \"...\" and fields = [\"SrcIP\", ...]"
     )]
     NoGroup,
+    /// More groups than can be related in good time.
+    #[error("{0} groups: expected {max} at most", max = crate::MAX_GROUPS)]
+    TooManyGroups(usize),
     /// Two groups share a name.
     #[error("group \"{0}\" is defined twice; every name must be unique")]
     DuplicateGroup(String),

@@ -5,6 +5,9 @@ use legonf_core::{Field, Key, KeyError, Keyed, PacketKinds, Schema, StateGroup};
 use serde::Deserialize;
 use std::collections::HashSet;
 
+/// The most groups of a set.
+pub const MAX_GROUPS: usize = 64;
+
 /// The state groups of one extractor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSet {
@@ -50,10 +53,13 @@ impl GroupSet {
     /// The groups of an extractor with this name.
     ///
     /// # Errors
-    /// If there is none, two share a name, or one has no packet or two keys for a packet.
+    /// If there is none or too many, two share a name, or one has no packet or two keys for a packet.
     pub fn new(name: impl Into<String>, groups: Vec<StateGroup>) -> Result<Self, SplitError> {
         if groups.is_empty() {
             return Err(SplitError::NoGroup);
+        }
+        if groups.len() > MAX_GROUPS {
+            return Err(SplitError::TooManyGroups(groups.len()));
         }
         let mut names = HashSet::new();
         for group in &groups {
@@ -216,6 +222,8 @@ mod tests {
         assert!(
             refused(&group(&format!("fields = ['SrcIP']\n{twice}"))).contains("two keys for the packets arp")
         );
+        let many: String = (0..65).map(|i| format!("[[group]]\nname = '{i}'\nfields = ['VLAN']\n")).collect();
+        assert_eq!(refused(&format!("name = 'x'\n{many}")), "65 groups: expected 64 at most");
         let again = group("fields = ['SrcIP']\n[[group]]\nname = 'g'\nfields = ['SrcIP']");
         assert!(refused(&again).contains("defined twice"));
     }

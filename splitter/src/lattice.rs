@@ -129,10 +129,11 @@ impl Lattice {
 
     /// The edges that no others imply, for drawing.
     pub fn covers(&self) -> Vec<(usize, usize)> {
-        let edges = self.edges();
-        let implied =
-            |(a, b): (usize, usize)| edges.iter().any(|(from, via)| *from == a && edges.contains(&(*via, b)));
-        edges.iter().copied().filter(|edge| !implied(*edge)).collect()
+        let includes = |a, b| self.relation(a, b) == Relation::Includes;
+        let implied = |(a, b): &(usize, usize)| {
+            (0..self.elements.len()).any(|via| includes(*a, via) && includes(via, *b))
+        };
+        self.edges().into_iter().filter(|edge| !implied(edge)).collect()
     }
 
     /// Algorithm 1's in-degrees: how many elements each is included in.

@@ -21,7 +21,7 @@ mod project;
 pub use dispatch::{Dispatcher, MAX_ROUTES, Parcel, reversed};
 pub use error::SplitError;
 pub use explain::{Explanation, explain};
-pub use groups::GroupSet;
+pub use groups::{GroupSet, MAX_GROUPS};
 pub use lattice::{Element, Lattice, Relation, is_included, relation};
 pub use load::{Heavy, Loads, Overload};
 pub use merge::{Full, Merge, Stall};
