@@ -139,3 +139,32 @@ proptest! {
         prop_assert!(out.iter().enumerate().all(|(at, (seq, answer))| *seq == at as u64 && *answer == seq * 10));
     }
 }
+
+/// Every parcel goes by the owners of one epoch, whoever publishes new ones meanwhile.
+#[test]
+fn a_switch_from_another_thread_is_never_seen_by_halves() {
+    const EPOCHS: u64 = 200;
+    let to = |epoch: u64| Owners::new(epoch, 5, vec![(epoch % 5) as u16; SLOTS]).unwrap();
+    let text = "name = 'x'\n[[group]]\nname = 'g'\nfields = ['SrcIP']";
+    let plan = Plan::exact(&legonf_splitter::GroupSet::from_toml(text).unwrap());
+    let (switch, packet) = (Switch::new(to(0)), Headers::default());
+    let mut dispatcher = Dispatcher::new(&plan.shards[0], to(0), 1).unwrap();
+    let (mut batches, mut came, mut epochs) = (0, 0, vec![0]);
+    let mut send = |replica: usize, parcel: &Parcel| {
+        assert_eq!(replica as u64, parcel.epoch % 5);
+        came += parcel.headers.len();
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| (1..=EPOCHS).for_each(|epoch| assert!(switch.publish(to(epoch)))));
+        while epochs.last() != Some(&EPOCHS) {
+            dispatcher.dispatch(&[packet; 100], &mut send);
+            batches += 1;
+            if dispatcher.follow(&switch, &mut send).is_some() {
+                epochs.push(dispatcher.owners().epoch());
+            }
+        }
+    });
+    dispatcher.flush(&mut send);
+    assert_eq!(came, batches * 100);
+    assert!(epochs.is_sorted_by(|a, b| a < b), "{epochs:?}");
+}
