@@ -19,13 +19,13 @@ pub(super) const ROWS_F32: usize = 16;
 
 /// Implements [`Phases`] for [`Widest`] in one type of numbers.
 macro_rules! phases {
-    ($real:ty, $rows:expr, $load:ident, $normalise:ident, $forward:ident, $errors:ident, $row:ident) => {
+    ($real:ty, $rows:expr, $load:ident, $store:ident, $forward:ident, $errors:ident, $row:ident) => {
         #[multiversion(targets(
             "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
             "x86_64+avx2+fma",
             "aarch64+neon"
         ))]
-        fn $load(rows: &[f64], width: usize, normal: &Normal<f64>, x: &mut [[$real; $rows]]) {
+        fn $load(rows: &[f64], width: usize, normal: &Normal, x: &mut [[$real; $rows]]) {
             tile::load(rows, width, normal, x);
         }
 
@@ -34,8 +34,8 @@ macro_rules! phases {
             "x86_64+avx2+fma",
             "aarch64+neon"
         ))]
-        fn $normalise(normal: &Normal<$real>, x: &mut [[$real; $rows]]) {
-            tile::normalise(normal, x);
+        fn $store(normal: &Normal, x: &mut [[$real; $rows]], rows: &mut [f64]) {
+            tile::store(normal, x, rows);
         }
 
         #[multiversion(targets(
@@ -76,12 +76,12 @@ macro_rules! phases {
         }
 
         impl Phases<$real, $rows> for Widest {
-            fn load(rows: &[f64], width: usize, normal: &Normal<f64>, x: &mut [[$real; $rows]]) {
+            fn load(rows: &[f64], width: usize, normal: &Normal, x: &mut [[$real; $rows]]) {
                 $load(rows, width, normal, x);
             }
 
-            fn normalise(normal: &Normal<$real>, x: &mut [[$real; $rows]]) {
-                $normalise(normal, x);
+            fn store(normal: &Normal, x: &mut [[$real; $rows]], rows: &mut [f64]) {
+                $store(normal, x, rows);
             }
 
             fn forward(layer: &tile::Layer<$real>, x: &[[$real; $rows]], out: &mut [[$real; $rows]]) {
@@ -109,8 +109,8 @@ macro_rules! phases {
     };
 }
 
-phases!(f64, ROWS_F64, load_f64, normalise_f64, forward_f64, errors_f64, row_f64);
-phases!(f32, ROWS_F32, load_f32, normalise_f32, forward_f32, errors_f32, row_f32);
+phases!(f64, ROWS_F64, load_f64, store_f64, forward_f64, errors_f64, row_f64);
+phases!(f32, ROWS_F32, load_f32, store_f32, forward_f32, errors_f32, row_f32);
 
 /// [`learner::train`] on the widest vectors of this processor.
 #[multiversion(targets(

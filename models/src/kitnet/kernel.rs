@@ -17,9 +17,9 @@ struct Stage<T> {
 /// The phases of a tile of `W` rows, compiled for some instruction set.
 pub(crate) trait Phases<T, const W: usize> {
     /// [`tile::load`]
-    fn load(rows: &[f64], width: usize, normal: &Normal<f64>, x: &mut [[T; W]]);
-    /// [`tile::normalise`]
-    fn normalise(normal: &Normal<T>, x: &mut [[T; W]]);
+    fn load(rows: &[f64], width: usize, normal: &Normal, x: &mut [[T; W]]);
+    /// [`tile::store`]
+    fn store(normal: &Normal, x: &mut [[T; W]], rows: &mut [f64]);
     /// [`tile::Layer::forward`]
     fn forward(layer: &tile::Layer<T>, x: &[[T; W]], out: &mut [[T; W]]);
     /// [`tile::errors`]
@@ -92,9 +92,9 @@ fn lanes<T>(values: &[T]) -> &[[T; 1]] {
 /// An ensemble and its output, ready to run in numbers of type `T`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Network<T> {
-    normal: Normal<f64>,
+    normal: Normal,
     ensemble: Stage<T>,
-    output_normal: Normal<T>,
+    output_normal: Normal,
     output: Stage<T>,
 }
 
@@ -144,8 +144,7 @@ impl<T: Real> Network<T> {
         let e = &mut e[..count];
         P::load(rows, self.ensemble.visible, &self.normal, x);
         self.ensemble.execute_tile::<P, W>(x, y, z, e);
-        store(e, errors);
-        P::normalise(&self.output_normal, e);
+        P::store(&self.output_normal, e, errors);
         let mut rmse = [[T::default(); W]];
         self.output.execute_tile::<P, W>(e, y, z, &mut rmse);
         for (score, rmse) in scores.iter_mut().zip(rmse[0]) {
@@ -158,27 +157,17 @@ impl<T: Real> Network<T> {
     pub(crate) fn score_row(&self, row: &[f64], buffers: &mut Buffers<T>, errors: &mut [f64]) -> f64 {
         let [x, y, z, e] = buffers.parts();
         for (column, (x, cell)) in self.normal.columns().iter().zip(x.iter_mut().zip(row)) {
-            *x = T::of(column.apply(*cell));
+            *x = column.apply(*cell);
         }
         let e = &mut e[..errors.len()];
         self.ensemble.execute_row(x, y, z, e);
         for (column, (e, error)) in self.output_normal.columns().iter().zip(e.iter_mut().zip(errors)) {
             *error = e.widen();
-            *e = column.apply(*e);
+            *e = column.apply(*error);
         }
         let mut rmse = [T::default()];
         self.output.execute_row(e, y, z, &mut rmse);
         rmse[0].widen()
-    }
-}
-
-/// Writes the columns of a tile as rows.
-#[inline(always)]
-fn store<T: Real, const W: usize>(columns: &[[T; W]], rows: &mut [f64]) {
-    for (lane, row) in rows.chunks_exact_mut(columns.len()).enumerate() {
-        for (value, column) in row.iter_mut().zip(columns) {
-            *value = column[lane].widen();
-        }
     }
 }
 

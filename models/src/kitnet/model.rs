@@ -248,12 +248,12 @@ pub(crate) mod tests {
     struct Portable;
 
     impl<T: Real, const W: usize> Phases<T, W> for Portable {
-        fn load(rows: &[f64], width: usize, normal: &Normal<f64>, x: &mut [[T; W]]) {
+        fn load(rows: &[f64], width: usize, normal: &Normal, x: &mut [[T; W]]) {
             tile::load(rows, width, normal, x);
         }
 
-        fn normalise(normal: &Normal<T>, x: &mut [[T; W]]) {
-            tile::normalise(normal, x);
+        fn store(normal: &Normal, x: &mut [[T; W]], rows: &mut [f64]) {
+            tile::store(normal, x, rows);
         }
 
         fn forward(layer: &tile::Layer<T>, x: &[[T; W]], out: &mut [[T; W]]) {
@@ -278,7 +278,7 @@ pub(crate) mod tests {
         let mut scores = vec![0.0; rows.len()];
         scratch.double.fit(&model.double);
         let (cells, buffers) = (errors.as_mut_slice(), &mut scratch.double);
-        model.double.score::<Portable, 4>(mapped.as_slice(), buffers, cells, &mut scores);
+        model.double.score::<Portable, 16>(mapped.as_slice(), buffers, cells, &mut scores);
         assert_eq!((errors.as_slice().to_vec(), scores.clone()), scored(Precision::F64, &model, &rows, 249));
         scratch.single.fit(&model.single);
         let (cells, buffers) = (errors.as_mut_slice(), &mut scratch.single);

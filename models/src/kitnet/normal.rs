@@ -8,26 +8,25 @@ pub(crate) const COLUMNS: usize = 4;
 
 /// Normalises columns of numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Normal<T> {
-    columns: Vec<Column<T>>,
+pub(crate) struct Normal {
+    columns: Vec<Column>,
 }
 
 /// What normalises one column.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Column<T> {
-    min: T,
-    range: T,
+pub(crate) struct Column {
+    min: f64,
+    range: f64,
     /// 1 / range, rounded.
-    inverse: T,
+    inverse: f64,
 }
 
-impl<T: Real> Normal<T> {
+impl Normal {
     /// The columns of these autoencoders, one after the other.
     pub(crate) fn of(autoencoders: &[Autoencoder]) -> Self {
-        let column = |a: &Autoencoder, v: usize| Column {
-            min: T::of(a.norm_min[v]),
-            range: T::of(a.range(v)),
-            inverse: T::of(1.0 / a.range(v)),
+        let column = |a: &Autoencoder, v: usize| {
+            let range = a.range(v);
+            Column { min: a.norm_min[v], range, inverse: 1.0 / range }
         };
         let columns = autoencoders.iter().flat_map(|a| (0..a.visible()).map(move |v| column(a, v)));
         Self { columns: columns.collect() }
@@ -35,34 +34,27 @@ impl<T: Real> Normal<T> {
 
     /// Every column in order.
     #[inline(always)]
-    pub(crate) fn columns(&self) -> &[Column<T>] {
+    pub(crate) fn columns(&self) -> &[Column] {
         &self.columns
     }
 
     /// Whole groups of columns, from the first on.
     #[inline(always)]
-    pub(crate) fn groups(&self) -> &[[Column<T>; COLUMNS]] {
+    pub(crate) fn groups(&self) -> &[[Column; COLUMNS]] {
         self.columns.as_chunks().0
     }
 
     /// The last [`COLUMNS`] columns, where there are so many.
     #[inline(always)]
-    pub(crate) fn last_group(&self) -> Option<&[Column<T>; COLUMNS]> {
+    pub(crate) fn last_group(&self) -> Option<&[Column; COLUMNS]> {
         self.columns.last_chunk()
     }
 }
 
-impl<T: Real> Column<T> {
-    /// (x − min) / range with the bits of the division, but where a number is too small or too large for its remainder:
-    /// the quotient by the rounded inverse is corrected by its exact remainder (Markstein, "Computation of elementary
-    /// functions on the IBM RISC System/6000 processor", 1990).
+impl Column {
+    /// (x − min) / range; in single precision by the inverse, which is exact enough there.
     #[inline(always)]
-    pub(crate) fn apply(self, x: T) -> T {
-        let offset = x - self.min;
-        let quotient = offset * self.inverse;
-        let remainder = (-quotient).fma(self.range, offset);
-        let corrected = remainder.fma(self.inverse, quotient);
-        // What is infinite has no remainder.
-        if corrected.is_nan() { quotient } else { corrected }
+    pub(crate) fn apply<T: Real>(self, x: f64) -> T {
+        T::quotient(x - self.min, self.range, self.inverse)
     }
 }

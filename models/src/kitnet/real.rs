@@ -3,7 +3,7 @@
 use super::logistic::{logistic_f32, logistic_f64};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Add, Div, Mul, Sub};
 
 /// The floating-point numbers in which a KitNET is executed. Training is in `f64` always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,6 @@ pub(crate) trait Real:
     Copy
     + Default
     + PartialOrd
-    + Neg<Output = Self>
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -49,11 +48,12 @@ pub(crate) trait Real:
     const SCALE: Self;
 
     fn of(value: f64) -> Self;
+    /// a / b, where `inverse` is 1 / b.
+    fn quotient(a: f64, b: f64, inverse: f64) -> Self;
     fn widen(self) -> f64;
     /// `self` · a + b, rounded once.
     fn fma(self, a: Self, b: Self) -> Self;
     fn root(self) -> Self;
-    fn is_nan(self) -> bool;
     fn logistic(self) -> Self;
 }
 
@@ -67,6 +67,18 @@ impl Real for f64 {
         value
     }
 
+    /// With the bits of the division, but where the remainder is too small for a normal number: the quotient by the rounded
+    /// inverse is corrected by its exact remainder (Markstein, "Computation of elementary functions on the IBM RISC System/6000
+    /// processor", 1990).
+    #[inline(always)]
+    fn quotient(a: f64, b: f64, inverse: f64) -> Self {
+        let quotient = a * inverse;
+        let remainder = (-quotient).mul_add(b, a);
+        let corrected = remainder.mul_add(inverse, quotient);
+        // What is infinite has no remainder.
+        if corrected.is_nan() { quotient } else { corrected }
+    }
+
     #[inline(always)]
     fn widen(self) -> f64 {
         self
@@ -75,11 +87,6 @@ impl Real for f64 {
     #[inline(always)]
     fn fma(self, a: Self, b: Self) -> Self {
         self.mul_add(a, b)
-    }
-
-    #[inline(always)]
-    fn is_nan(self) -> bool {
-        Self::is_nan(self)
     }
 
     #[inline(always)]
@@ -105,6 +112,11 @@ impl Real for f32 {
     }
 
     #[inline(always)]
+    fn quotient(a: f64, _b: f64, inverse: f64) -> Self {
+        (a * inverse) as Self
+    }
+
+    #[inline(always)]
     fn widen(self) -> f64 {
         self.into()
     }
@@ -112,11 +124,6 @@ impl Real for f32 {
     #[inline(always)]
     fn fma(self, a: Self, b: Self) -> Self {
         self.mul_add(a, b)
-    }
-
-    #[inline(always)]
-    fn is_nan(self) -> bool {
-        Self::is_nan(self)
     }
 
     #[inline(always)]

@@ -162,69 +162,77 @@ pub(crate) fn logistic<T: Real>(values: &mut [T]) {
     }
 }
 
-/// Normalises the columns of a tile in place.
+/// Writes the columns of a tile as `rows`, and normalises them in place.
 #[inline(always)]
-pub(crate) fn normalise<T: Real, const W: usize>(normal: &Normal<T>, x: &mut [[T; W]]) {
-    for (column, x) in normal.columns().iter().zip(x) {
-        for x in x {
-            *x = column.apply(*x);
+pub(crate) fn store<T: Real, const W: usize>(normal: &Normal, x: &mut [[T; W]], rows: &mut [f64]) {
+    let width = x.len();
+    for (c, (column, x)) in normal.columns().iter().zip(x).enumerate() {
+        let mut wide = [0.0; W];
+        for lane in 0..W {
+            wide[lane] = x[lane].widen();
+            x[lane] = column.apply(wide[lane]);
+        }
+        for (lane, row) in rows.chunks_exact_mut(width).enumerate().take(W) {
+            row[c] = wide[lane];
         }
     }
 }
+
+/// Rows that are read together, of which the lanes of a tile are a multiple.
+const TOGETHER: usize = 8;
 
 /// Reads `rows` of `width` columns into lanes and normalises them; lanes past the last row repeat it.
 #[inline(always)]
-pub(crate) fn load<T: Real, const W: usize>(
-    rows: &[f64],
-    width: usize,
-    normal: &Normal<f64>,
-    x: &mut [[T; W]],
-) {
+pub(crate) fn load<T: Real, const W: usize>(rows: &[f64], width: usize, normal: &Normal, x: &mut [[T; W]]) {
     let last = rows.len() / width - 1;
-    for quarter in 0..W / COLUMNS {
-        let row = |i: usize| &rows[(quarter * COLUMNS + i).min(last) * width..][..width];
-        load_rows([row(0), row(1), row(2), row(3)], quarter, normal, &mut x[..width]);
+    for part in 0..W / TOGETHER {
+        let row = |i: usize| &rows[(part * TOGETHER + i).min(last) * width..][..width];
+        let rows = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
+        load_rows(rows, part, normal, &mut x[..width]);
     }
 }
 
-/// Reads these rows into the lanes of one quarter of [`COLUMNS`] lanes: squares of rows and columns are transposed, of which the
-/// last reaches back so that it is whole.
+/// Reads these rows into the lanes of part `part`: blocks of rows and columns are transposed, of which the last reaches
+/// back so that it is whole.
 #[inline(always)]
 fn load_rows<T: Real, const W: usize>(
-    rows: [&[f64]; COLUMNS],
-    quarter: usize,
-    normal: &Normal<f64>,
+    rows: [&[f64]; TOGETHER],
+    part: usize,
+    normal: &Normal,
     x: &mut [[T; W]],
 ) {
-    let [a, b, c, d] = rows.map(|row| row.as_chunks::<COLUMNS>().0);
-    let squares = a.iter().zip(b).zip(c).zip(d).zip(normal.groups()).zip(x.as_chunks_mut().0);
-    for (((((a, b), c), d), columns), x) in squares {
-        load_square([a, b, c, d], quarter, columns, x);
+    let [a, b, c, d, e, f, g, h] = rows.map(|row| row.as_chunks::<COLUMNS>().0);
+    let first = a.iter().zip(b).zip(c).zip(d);
+    let blocks = first.zip(e.iter().zip(f).zip(g).zip(h)).zip(normal.groups()).zip(x.as_chunks_mut().0);
+    for ((((((a, b), c), d), (((e, f), g), h)), columns), x) in blocks {
+        load_block([a, b, c, d, e, f, g, h], part, columns, x);
     }
-    let [a, b, c, d] = rows.map(|row| row.last_chunk());
-    if let (Some(a), Some(b), Some(c), Some(d)) = (a, b, c, d)
-        && let (Some(columns), Some(x)) = (normal.last_group(), x.last_chunk_mut())
-    {
-        return load_square([a, b, c, d], quarter, columns, x);
+    let width = x.len();
+    if width.is_multiple_of(COLUMNS) {
+        return;
+    }
+    if let (Some(columns), Some(x)) = (normal.last_group(), x.last_chunk_mut()) {
+        let last = rows.map(|row| row.last_chunk().unwrap_or(&[0.0; COLUMNS]));
+        return load_block(last, part, columns, x);
     }
     for (i, (column, x)) in normal.columns().iter().zip(x).enumerate() {
-        for (x, row) in x[quarter * COLUMNS..].iter_mut().zip(rows) {
-            *x = T::of(column.apply(row[i]));
+        for (x, row) in x[part * TOGETHER..].iter_mut().zip(rows) {
+            *x = column.apply(row[i]);
         }
     }
 }
 
-/// Normalises a square and stores its columns as lanes.
+/// Normalises a block and stores its columns as lanes.
 #[inline(always)]
-fn load_square<T: Real, const W: usize>(
-    rows: [&[f64; COLUMNS]; COLUMNS],
-    quarter: usize,
-    columns: &[Column<f64>; COLUMNS],
+fn load_block<T: Real, const W: usize>(
+    rows: [&[f64; COLUMNS]; TOGETHER],
+    part: usize,
+    columns: &[Column; COLUMNS],
     x: &mut [[T; W]; COLUMNS],
 ) {
     for (j, x) in x.iter_mut().enumerate() {
-        let cell = |i: usize| T::of(columns[j].apply(rows[i][j]));
-        x.as_chunks_mut().0[quarter] = [cell(0), cell(1), cell(2), cell(3)];
+        let cell = |i: usize| columns[j].apply(rows[i][j]);
+        x.as_chunks_mut().0[part] = [cell(0), cell(1), cell(2), cell(3), cell(4), cell(5), cell(6), cell(7)];
     }
 }
 
