@@ -143,9 +143,6 @@ impl Arguments {
     }
 
     /// One pass from the file to the scores.
-    ///
-    /// The whole is processor time, of which other programs on the machine take no part. A stage gets the share of it
-    /// that it had of the time by the clock on the wall, which is cheaper to read.
     fn once(&self, model: &Network, watch: &Stopwatch, seen: &mut Seen, bar: &Bar) -> Result<Run, Failure> {
         let spec = replay::built_in(model, Content::Packets, self.engine, self.arithmetic);
         let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);
@@ -154,21 +151,28 @@ impl Arguments {
                 watch.watch(id, brick)
             })?;
         let options = Options::new(&Layout::Fused, interrupt::install());
-        let (start, busy) = (Instant::now(), process_time());
+        let start = process_time();
         let outcome = legonf_runtime::run(&mut graph, &mut source, seen, options, &mut |_, _| {});
-        let total = (process_time() - busy).as_nanos() as f64;
-        let wall = start.elapsed().as_nanos() as f64;
+        let total = (process_time() - start).as_nanos() as f64;
         seen.progress = legonf_core::Source::progress(&source);
         bar.update(seen.progress, outcome.packets);
         match outcome.fault {
             Some(fault) => Err(Failure::fault(fault)),
             None if outcome.stopped => Err(Failure::Interrupted("nothing was measured to the end".into())),
-            None => Ok(Run { stages: watch.nanoseconds(total / wall), total }),
+            None => {
+                let (stages, readings) = watch.nanoseconds();
+                Ok(Run { stages, total: total - readings })
+            }
         }
     }
 
-    /// Milliseconds from opening the model to the score of the first packet.
+    /// Milliseconds from opening the model to the score of the first packet: the median of as many tries as runs.
     fn first_score(&self) -> Result<f64, Failure> {
+        let tries = (0..self.runs).map(|_| self.first_score_once());
+        Ok(median(tries.collect::<Result<Vec<_>, _>>()?.into_iter()))
+    }
+
+    fn first_score_once(&self) -> Result<f64, Failure> {
         let start = Instant::now();
         let model = Network::load(&self.model)?;
         let spec = replay::built_in(&model, Content::Packets, self.engine, self.arithmetic);

@@ -1,17 +1,25 @@
 //! Time spent in the source and in each brick.
 
+use crate::clock::processor_time;
 use legonf_core::{Batch, Brick, BrickError, Descriptor, Fault, Progress, Source};
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 /// Name of the source among the stages.
 pub const SOURCE: &str = "source";
 
-/// A stage's name and its nanoseconds so far.
-type Stage = (String, Arc<AtomicU64>);
+/// A stage's nanoseconds so far, and how often it was timed.
+#[derive(Default)]
+struct Spent {
+    nanoseconds: AtomicU64,
+    times: AtomicU64,
+}
 
-/// Puts a clock around stages; one reading for each batch costs less than a nanosecond a packet.
+/// A stage's name and what it has spent.
+type Stage = (String, Arc<Spent>);
+
+/// Puts a clock around stages: that of the thread's processor time. What its readings take is taken off.
 #[derive(Default)]
 pub struct Stopwatch {
     stages: Mutex<Vec<Stage>>,
@@ -33,14 +41,21 @@ impl Stopwatch {
         self.with(|stages| stages.iter().map(|(id, _)| id.clone()).collect())
     }
 
-    /// Nanoseconds of each stage, times `scale`.
-    pub fn nanoseconds(&self, scale: f64) -> Vec<f64> {
-        let scaled = |spent: &AtomicU64| spent.load(Ordering::Relaxed) as f64 * scale;
-        self.with(|stages| stages.iter().map(|(_, spent)| scaled(spent)).collect())
+    /// Nanoseconds of each stage, and of all readings of the clock.
+    pub fn nanoseconds(&self) -> (Vec<f64>, f64) {
+        let reading = cost_of_a_reading();
+        self.with(|stages| {
+            let times = |spent: &Spent| spent.times.load(Ordering::Relaxed) as f64;
+            let net =
+                |spent: &Spent| spent.nanoseconds.load(Ordering::Relaxed) as f64 - times(spent) * reading;
+            let stages = || stages.iter().map(|(_, spent)| &**spent);
+            let readings = 2.0 * reading * stages().map(times).sum::<f64>();
+            (stages().map(|spent| net(spent).max(0.0)).collect(), readings)
+        })
     }
 
-    fn stage(&self, id: &str) -> Arc<AtomicU64> {
-        let spent = Arc::<AtomicU64>::default();
+    fn stage(&self, id: &str) -> Arc<Spent> {
+        let spent = Arc::<Spent>::default();
         self.with(|stages| stages.push((id.to_owned(), spent.clone())));
         spent
     }
@@ -50,16 +65,28 @@ impl Stopwatch {
     }
 }
 
+/// Nanoseconds between two readings of the clock with nothing between them.
+fn cost_of_a_reading() -> f64 {
+    const READINGS: u32 = 1000;
+    let start = processor_time();
+    for _ in 1..READINGS {
+        black_box(processor_time());
+    }
+    processor_time().saturating_sub(start).as_nanos() as f64 / f64::from(READINGS)
+}
+
 struct Watched<T> {
     inner: T,
-    spent: Arc<AtomicU64>,
+    spent: Arc<Spent>,
 }
 
 impl<T> Watched<T> {
     fn time<R>(&mut self, work: impl FnOnce(&mut T) -> R) -> R {
-        let start = Instant::now();
+        let start = processor_time();
         let result = work(&mut self.inner);
-        self.spent.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let spent = processor_time().saturating_sub(start);
+        self.spent.nanoseconds.fetch_add(spent.as_nanos() as u64, Ordering::Relaxed);
+        self.spent.times.fetch_add(1, Ordering::Relaxed);
         result
     }
 }
