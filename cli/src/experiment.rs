@@ -165,7 +165,7 @@ impl Common {
 
     fn traffic(&self, config: Config) -> Result<Traffic, Failure> {
         let (schema, arithmetic, limits) = (self.schema.clone(), self.arithmetic, self.limits());
-        Traffic::new(config, &legonf_extract::Config { schema, arithmetic, limits })
+        Traffic::new(config, &legonf_extract::Config { schema, arithmetic, limits, ..Default::default() })
     }
 
     fn detector(&self) -> Result<Detector, Failure> {

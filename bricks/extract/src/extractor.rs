@@ -2,6 +2,8 @@
 
 use crate::kitsune115::{self, Kitsune115, Variant};
 use crate::py100::{self, Py100};
+use crate::shard::Shards;
+use crate::{Shard, StateError};
 use legonf_core::{Headers, Rows, Schema, StateGroup};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,6 +26,24 @@ pub trait Extractor: Send {
 
     /// Makes `rows` one row per packet of `headers`, `schema().len()` wide, and counts the packets in.
     fn extract(&mut self, headers: &[Headers], rows: &mut Rows);
+
+    /// Takes the streams of some slots of a shard out, as bytes for [`import`](Self::import): whichever extractor of
+    /// the same configuration takes them in goes on as this one would have, with the same bits and the same evictions.
+    ///
+    /// # Errors
+    /// [`StateError`] if there is no such slot or shard here, or the schema's streams are not divided into slots.
+    fn export(&mut self, _shard: Shard, _slots: &[u16]) -> Result<Vec<u8>, StateError> {
+        Err(StateError::Undivided(self.schema().name.clone()))
+    }
+
+    /// Takes in what [`export`](Self::export) took out elsewhere.
+    ///
+    /// # Errors
+    /// [`StateError`] if the bytes are damaged or from an extractor of another configuration, or if one of the slots
+    /// has streams here. Nothing has changed then.
+    fn import(&mut self, _state: &[u8]) -> Result<(), StateError> {
+        Err(StateError::Undivided(self.schema().name.clone()))
+    }
 
     /// Evictions per table, as (name, value).
     fn counters(&self) -> Vec<(&'static str, u64)>;
@@ -127,6 +147,15 @@ pub enum ExtractError {
         /// What was asked for.
         name: String,
     },
+    /// The schema's streams have no shards.
+    #[error("shards of '{name}': its streams depend on each other; expected all shards")]
+    Shards {
+        /// Name of the schema.
+        name: String,
+    },
+    /// Nothing to compute.
+    #[error("shards = []: expected at least one of sources, channels, sockets")]
+    NoShard,
     /// A limit is out of range.
     #[error("{key} = {value}: expected 1 to {}", Limits::MAX_PER_SLOT)]
     Limit {
@@ -146,13 +175,33 @@ pub fn build(
     arithmetic: Arithmetic,
     limits: Limits,
 ) -> Result<Box<dyn Extractor>, ExtractError> {
+    build_shards(schema, arithmetic, limits, &Shard::ALL)
+}
+
+/// Builds an extractor that computes the streams and the columns of some shards alone: those columns, side by side in
+/// the order of [`Shard::ALL`], are the row of an extractor with all of them.
+///
+/// # Errors
+/// If the schema is unknown, a limit is out of range, there is no shard, or the schema's streams cannot be divided.
+pub fn build_shards(
+    schema: &str,
+    arithmetic: Arithmetic,
+    limits: Limits,
+    shards: &[Shard],
+) -> Result<Box<dyn Extractor>, ExtractError> {
     limits.validate()?;
-    match schema {
-        "kitsune-115" => Ok(Box::new(Kitsune115::new(Variant::Published, arithmetic, &limits))),
-        "kitsune-115-clean" => Ok(Box::new(Kitsune115::new(Variant::Clean, arithmetic, &limits))),
-        "kitsune-py-100" => Ok(Box::new(Py100::new(arithmetic, &limits))),
-        _ => Err(ExtractError::UnknownSchema { name: schema.into() }),
+    let set = Shards::of(shards);
+    let variant = match schema {
+        "kitsune-115" => Variant::Published,
+        "kitsune-115-clean" => Variant::Clean,
+        "kitsune-py-100" if set == Shards::ALL => return Ok(Box::new(Py100::new(arithmetic, &limits))),
+        "kitsune-py-100" => return Err(ExtractError::Shards { name: schema.into() }),
+        _ => return Err(ExtractError::UnknownSchema { name: schema.into() }),
+    };
+    if shards.is_empty() {
+        return Err(ExtractError::NoShard);
     }
+    Ok(Box::new(Kitsune115::of_shards(variant, arithmetic, &limits, set)))
 }
 
 /// The schema of this name.

@@ -18,8 +18,14 @@ mod prefetch;
 mod py100;
 mod quantization;
 mod schema;
+mod shard;
+mod state;
 mod table;
 
-pub use extractor::{Arithmetic, ExtractError, Extractor, Limits, SCHEMAS, build, schema_by_name};
+pub use extractor::{
+    Arithmetic, ExtractError, Extractor, Limits, SCHEMAS, build, build_shards, schema_by_name,
+};
 pub use groups::state_groups;
 pub use quantization::{Config, FeatureQuantization};
+pub use shard::{Shard, Slots};
+pub use state::StateError;

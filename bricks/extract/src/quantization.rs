@@ -1,6 +1,6 @@
 //! The brick *feature quantization* (LEGO, Table I): headers in, feature vectors out.
 
-use crate::{Arithmetic, ExtractError, Extractor, Limits, build};
+use crate::{Arithmetic, ExtractError, Extractor, Limits, Shard, StateError, build_shards};
 use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, Schema, State};
 use serde::{Deserialize, Serialize};
 
@@ -14,11 +14,18 @@ pub struct Config {
     pub arithmetic: Arithmetic,
     /// Bounds of the state.
     pub limits: Limits,
+    /// Shards to compute, of `sources`, `channels` and `sockets`. Default all.
+    pub shards: Vec<Shard>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { schema: "kitsune-115".into(), arithmetic: Arithmetic::default(), limits: Limits::default() }
+        Self {
+            schema: "kitsune-115".into(),
+            arithmetic: Arithmetic::default(),
+            limits: Limits::default(),
+            shards: Shard::ALL.into(),
+        }
     }
 }
 
@@ -46,14 +53,31 @@ impl FeatureQuantization {
     /// The brick with empty state.
     ///
     /// # Errors
-    /// If the schema is unknown or a limit is out of range.
+    /// If the schema is unknown, a limit is out of range, or the shards are none or not the schema's.
     pub fn new(config: &Config) -> Result<Self, ExtractError> {
-        Ok(Self { extractor: build(&config.schema, config.arithmetic, config.limits)? })
+        let Config { schema, arithmetic, limits, shards } = config;
+        Ok(Self { extractor: build_shards(schema, *arithmetic, *limits, shards)? })
     }
 
     /// The columns of the feature vectors.
     pub fn schema(&self) -> &Schema {
         self.extractor.schema()
+    }
+
+    /// See [`Extractor::export`].
+    ///
+    /// # Errors
+    /// As it says there.
+    pub fn export(&mut self, shard: Shard, slots: &[u16]) -> Result<Vec<u8>, StateError> {
+        self.extractor.export(shard, slots)
+    }
+
+    /// See [`Extractor::import`].
+    ///
+    /// # Errors
+    /// As it says there.
+    pub fn import(&mut self, state: &[u8]) -> Result<(), StateError> {
+        self.extractor.import(state)
     }
 
     /// Bytes that the streams take now, and at most.

@@ -125,7 +125,8 @@ impl Arguments {
         };
         let bar = Bar::new("streams", Some(config.packets), style.quiet);
         let (schema, limits) = (self.schema.clone(), Limits::default());
-        let mut traffic = Traffic::new(config, &legonf_extract::Config { schema, arithmetic, limits })?;
+        let extraction = legonf_extract::Config { schema, arithmetic, limits, ..Default::default() };
+        let mut traffic = Traffic::new(config, &extraction)?;
         let (stop, mut start) = (interrupt::install(), None);
         while traffic.next()? {
             if stop.load(Ordering::Relaxed) {

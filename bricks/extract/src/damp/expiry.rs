@@ -11,7 +11,7 @@ const SCALE: f64 = (1u64 << 28) as f64;
 /// At any moment the stream with the least damped weight is the one that expires first. The expiry of a stream
 /// never falls as packets are added: each adds more than the rounding takes, up to weights of 10^10.
 pub(crate) fn expiry(time: f64, weight: f64) -> i64 {
-    expiry_of_one(time) + floor(log2(weight.max(1.0)) / LAMBDAS[SLOWEST] * SCALE)
+    expiry_of_one(time).saturating_add(floor(log2(weight.max(1.0)) / LAMBDAS[SLOWEST] * SCALE))
 }
 
 /// [`expiry`] of weight 1.

@@ -6,6 +6,7 @@ use super::sums::{self, PerRate, Sums, slowest};
 use super::{Packet, Rules};
 use crate::damp::{Factor, Factors, RATES, expiry, expiry_of_one};
 use crate::hash::{Hasher, same};
+use crate::state::{self, Reader, StateError};
 use crate::table::{Place, Record};
 
 /// Both directions of a pair, and their covariance.
@@ -256,5 +257,38 @@ impl Record for Channel {
     #[inline]
     fn place_mut(&mut self) -> &mut Place {
         &mut self.place
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        state::put_words(out, &self.key);
+        state::put(out, &[self.time]);
+        out.extend(self.length.to_le_bytes());
+        out.extend([self.newest.own, self.newest.other, self.is_odd.into(), self.is_grown.into()]);
+        if self.is_grown {
+            state::put(out, &[self.odd]);
+            state::put_words(out, &self.seen.map(f64::to_bits));
+            state::put(out, &self.products);
+            state::put(out, self.residuals.as_flattened());
+            state::put(out, self.sums.as_flattened());
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, StateError> {
+        let (key, [time], length) = (reader.words()?, reader.numbers()?, reader.u32()?);
+        let flow = Flow { own: reader.flag()?.into(), other: reader.flag()?.into() };
+        let mut channel = Self::seed(&key, &Packet { time, length, flow });
+        channel.is_odd = reader.flag()?;
+        channel.is_grown = reader.flag()?;
+        if channel.is_grown {
+            [channel.odd] = reader.numbers()?;
+            channel.seen = reader.words()?.map(f64::from_bits);
+            if channel.seen.iter().any(|seen| seen.is_infinite()) {
+                return Err(StateError::Damaged("a time is infinite"));
+            }
+            channel.products = reader.numbers()?;
+            channel.residuals = [reader.numbers()?, reader.numbers()?];
+            channel.sums = [reader.numbers()?, reader.numbers()?];
+        }
+        Ok(channel)
     }
 }

@@ -7,6 +7,7 @@ use super::sums::{self, Sums};
 use super::{Packet, Rules};
 use crate::damp::{Factor, Factors};
 use crate::hash::Hasher;
+use crate::state::{self, Reader, StateError};
 use crate::table::{Place, Record};
 
 /// Two hosts' channel and the jitter of either direction.
@@ -137,5 +138,23 @@ impl Record for Link {
     #[inline]
     fn place_mut(&mut self) -> &mut Place {
         self.channel.place_mut()
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.channel.write(out);
+        if self.is_grown() {
+            state::put(out, self.jitter.as_flattened());
+            state::put(out, &self.jitter_time);
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, StateError> {
+        let channel = Channel::read(reader)?;
+        let mut link = Self { channel, jitter: [[0.0; 15]; 2], jitter_time: [0.0; 2] };
+        if link.is_grown() {
+            link.jitter = [reader.numbers()?, reader.numbers()?];
+            link.jitter_time = reader.numbers()?;
+        }
+        Ok(link)
     }
 }

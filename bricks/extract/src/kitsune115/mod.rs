@@ -43,15 +43,17 @@ mod source;
 mod statistics;
 mod sums;
 
-use crate::hash::Hasher;
+use crate::hash::{Hasher, SLOTS};
+use crate::shard::Shards;
+use crate::state::{self, Origin};
 use crate::table::Table;
-use crate::{Arithmetic, Extractor, Limits};
+use crate::{Arithmetic, Extractor, Limits, Shard, StateError};
 use channel::Channel;
 use keys::Flow;
+pub(crate) use keys::PacketKeys;
 use legonf_core::{Headers, Rows, Schema};
 use link::Link;
 use run::Run;
-use schema::WIDTH;
 pub(crate) use schema::schema;
 use source::Source;
 
@@ -108,13 +110,26 @@ pub(crate) struct Tables {
 pub(crate) struct Kitsune115 {
     schema: Schema,
     limits: Limits,
+    shards: Shards,
+    origin: Origin,
     tables: Tables,
     run: Run,
 }
 
 impl Kitsune115 {
     /// An extractor without any stream.
+    #[cfg(test)]
     pub(crate) fn new(variant: Variant, arithmetic: Arithmetic, limits: &Limits) -> Self {
+        Self::of_shards(variant, arithmetic, limits, Shards::ALL)
+    }
+
+    /// An extractor of some shards without any stream.
+    pub(crate) fn of_shards(
+        variant: Variant,
+        arithmetic: Arithmetic,
+        limits: &Limits,
+        shards: Shards,
+    ) -> Self {
         let hasher = Hasher::new(limits.seed);
         let tables = Tables {
             identities: Table::new(limits.sources_per_slot, hasher),
@@ -122,8 +137,10 @@ impl Kitsune115 {
             links: Table::new(limits.channels_per_slot, hasher),
             sockets: Table::new(limits.sockets_per_slot, hasher),
         };
-        let run = Run::new(variant, arithmetic, hasher);
-        Self { schema: schema(variant), limits: *limits, tables, run }
+        let whole = schema(variant);
+        let origin = Origin { schema: whole.hash(), arithmetic, seed: limits.seed };
+        let run = Run::new(variant, arithmetic, hasher, shards);
+        Self { schema: schema::of_shards(whole, shards), limits: *limits, shards, origin, tables, run }
     }
 }
 
@@ -133,8 +150,57 @@ impl Extractor for Kitsune115 {
     }
 
     fn extract(&mut self, headers: &[Headers], rows: &mut Rows) {
-        rows.reset(headers.len(), WIDTH);
+        rows.reset(headers.len(), self.schema.len());
         self.run.extract(&mut self.tables, headers, rows.as_mut_slice());
+    }
+
+    fn export(&mut self, shard: Shard, slots: &[u16]) -> Result<Vec<u8>, StateError> {
+        if !self.shards.has(shard) {
+            return Err(StateError::NoShard(shard));
+        }
+        if let Some(slot) = slots.iter().find(|slot| usize::from(**slot) >= SLOTS) {
+            return Err(StateError::NoSlot((*slot).into()));
+        }
+        let mut slots = slots.to_vec();
+        slots.sort_unstable();
+        slots.dedup();
+        let mut out = state::begin(&self.origin, shard);
+        match shard {
+            Shard::Sources => {
+                self.tables.identities.export(&slots, &mut out);
+                self.tables.sources.export(&slots, &mut out);
+            }
+            Shard::Channels => self.tables.links.export(&slots, &mut out),
+            Shard::Sockets => self.tables.sockets.export(&slots, &mut out),
+        }
+        Ok(state::end(out))
+    }
+
+    fn import(&mut self, bytes: &[u8]) -> Result<(), StateError> {
+        let (shard, mut reader) = state::open(bytes, &self.origin)?;
+        if !self.shards.has(shard) {
+            return Err(StateError::NoShard(shard));
+        }
+        let Tables { identities, sources, links, sockets } = &mut self.tables;
+        match shard {
+            Shard::Sources => {
+                let read = (identities.read(&mut reader)?, sources.read(&mut reader)?);
+                reader.finish()?;
+                identities.import(read.0);
+                sources.import(read.1);
+            }
+            Shard::Channels => {
+                let read = links.read(&mut reader)?;
+                reader.finish()?;
+                links.import(read);
+            }
+            Shard::Sockets => {
+                let read = sockets.read(&mut reader)?;
+                reader.finish()?;
+                sockets.import(read);
+            }
+        }
+        Ok(())
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
@@ -148,12 +214,21 @@ impl Extractor for Kitsune115 {
 
     fn state_bytes(&self) -> usize {
         let Tables { identities, sources, links, sockets } = &self.tables;
-        identities.bytes() + sources.bytes() + links.bytes() + sockets.bytes()
+        let bytes = |shard| match shard {
+            Shard::Sources => identities.bytes() + sources.bytes(),
+            Shard::Channels => links.bytes(),
+            Shard::Sockets => sockets.bytes(),
+        };
+        Shard::ALL.into_iter().filter(|shard| self.shards.has(*shard)).map(bytes).sum()
     }
 
     fn max_state_bytes(&self) -> usize {
-        2 * Table::<Source>::max_bytes(self.limits.sources_per_slot)
-            + Table::<Link>::max_bytes(self.limits.channels_per_slot)
-            + Table::<Channel>::max_bytes(self.limits.sockets_per_slot)
+        let Limits { sources_per_slot, channels_per_slot, sockets_per_slot, .. } = self.limits;
+        let bytes = |shard| match shard {
+            Shard::Sources => 2 * Table::<Source>::max_bytes(sources_per_slot),
+            Shard::Channels => Table::<Link>::max_bytes(channels_per_slot),
+            Shard::Sockets => Table::<Channel>::max_bytes(sockets_per_slot),
+        };
+        Shard::ALL.into_iter().filter(|shard| self.shards.has(*shard)).map(bytes).sum()
     }
 }

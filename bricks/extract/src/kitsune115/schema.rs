@@ -1,11 +1,14 @@
 //! Names, groups and units of the 115 columns (kitsune-115.md §2).
 
 use super::Variant;
+use crate::Shard;
 use crate::schema::{self, SINGLE};
+use crate::shard::Shards;
 use legonf_core::Schema;
 
 /// Number of columns.
-pub(crate) const WIDTH: usize = 115;
+#[cfg(test)]
+const WIDTH: usize = 115;
 
 const PAIR: &[&str] = &["weight", "mean", "std", "magnitude", "radius", "cov", "pcc"];
 const BLOCKS: [(&str, &[&str]); 5] =
@@ -14,6 +17,17 @@ const BLOCKS: [(&str, &[&str]); 5] =
 /// The schema of a variant: `kitsune-115` or `kitsune-115-clean`.
 pub(crate) fn schema(variant: Variant) -> Schema {
     schema::schema(variant.name(), &BLOCKS)
+}
+
+/// The columns of some shards.
+pub(crate) fn of_shards(mut schema: Schema, shards: Shards) -> Schema {
+    let shard = |group: &str| match group {
+        "MI" | "H" => Shard::Sources,
+        "HpHp" => Shard::Sockets,
+        _ => Shard::Channels,
+    };
+    schema.features.retain(|feature| shards.has(shard(&feature.group)));
+    schema
 }
 
 #[cfg(test)]
@@ -31,6 +45,10 @@ mod tests {
         assert_eq!((at(80), at(107), at(114)), ("HpHp_L5_weight", "HpHp_L0.1_pcc", "HpHp_L0.01_pcc"));
         let names: HashSet<_> = schema.features.iter().map(|f| &f.name).collect();
         assert_eq!((schema.len(), names.len()), (WIDTH, WIDTH));
+        for shard in Shard::ALL {
+            let shards = Shards::of(&[shard]);
+            assert_eq!(of_shards(schema.clone(), shards).len(), shards.width());
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The stream of a source: a record of MI or of H.
 
-use super::keys::SourceKey;
+use super::keys::{Flow, SourceKey};
 use super::sums::{self, PerRate, Sums, slowest};
 use super::{Packet, Rules};
 use crate::damp::{expiry, expiry_of_one};
 use crate::hash::{Hasher, same};
+use crate::state::{self, Reader, StateError};
 use crate::table::{Place, Record};
 
 /// One directed stream of packet lengths. What comes before the sums is the seed.
@@ -102,5 +103,25 @@ impl Record for Source {
     #[inline]
     fn place_mut(&mut self) -> &mut Place {
         &mut self.place
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        state::put_words(out, &self.key);
+        state::put(out, &[self.time]);
+        out.extend(self.length.to_le_bytes());
+        out.push(self.is_grown.into());
+        if self.is_grown {
+            state::put(out, &self.sums);
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, StateError> {
+        let (key, [time], length) = (reader.words()?, reader.numbers()?, reader.u32()?);
+        let mut source = Self::seed(&key, &Packet { time, length, flow: Flow::default() });
+        if reader.flag()? {
+            source.is_grown = true;
+            source.sums = reader.numbers()?;
+        }
+        Ok(source)
     }
 }

@@ -3,9 +3,10 @@
 //! The sums are gathered into planes, one per quantity, so that every division and root fills whole vectors.
 
 use super::channel::Outcome;
-use super::schema::WIDTH;
 use super::sums::{PerRate, Sums, part};
+use crate::Shard;
 use crate::damp::RATES;
+use crate::shard::Shards;
 use multiversion::multiversion;
 use std::ops::Range;
 
@@ -123,30 +124,44 @@ impl Statistics {
         pairs(read, write.map(|plane| &mut plane[cells.clone()]), fast);
     }
 
-    /// Writes the feature vector of a packet, in the order of the schema.
-    #[inline]
-    pub(crate) fn write(&self, packet: usize, row: &mut [f64]) {
-        let row: &mut [f64; WIDTH] = row.try_into().expect("a row has one cell per column");
-        self.write_single(packet, Single::Identity, &mut row[..15]);
-        self.write_single(packet, Single::Source, &mut row[15..30]);
-        self.write_pair(packet, Pair::Channel, &mut row[30..65]);
-        self.write_single(packet, Single::Jitter, &mut row[65..80]);
-        self.write_pair(packet, Pair::Socket, &mut row[80..]);
+    /// Writes the columns of some shards for a packet, in the order of the schema.
+    #[inline(always)]
+    pub(crate) fn write(&self, packet: usize, shards: Shards, mut row: &mut [f64]) {
+        if shards.has(Shard::Sources) {
+            self.write_single(packet, Single::Identity, take(&mut row));
+            self.write_single(packet, Single::Source, take(&mut row));
+        }
+        if shards.has(Shard::Channels) {
+            self.write_pair(packet, Pair::Channel, take(&mut row));
+            self.write_single(packet, Single::Jitter, take(&mut row));
+        }
+        if shards.has(Shard::Sockets) {
+            self.write_pair(packet, Pair::Socket, take(&mut row));
+        }
     }
 
     #[inline(always)]
-    fn write_single(&self, packet: usize, group: Single, cells: &mut [f64]) {
+    fn write_single(&self, packet: usize, group: Single, cells: &mut [f64; 15]) {
         let at = packet * SINGLES + group as usize * RATES;
         let s = &self.singles;
         interleave([&s.weight, &s.mean, &s.var], at, cells);
     }
 
     #[inline(always)]
-    fn write_pair(&self, packet: usize, group: Pair, cells: &mut [f64]) {
+    fn write_pair(&self, packet: usize, group: Pair, cells: &mut [f64; 35]) {
         let at = packet * PAIRS + group as usize * RATES;
         let p = &self.pairs;
         interleave([&p.weight, &p.mean, &p.std, &p.magnitude, &p.radius, &p.cov, &p.pcc], at, cells);
     }
+}
+
+/// The next cells of a row.
+#[inline(always)]
+fn take<'a, const N: usize>(row: &mut &'a mut [f64]) -> &'a mut [f64; N] {
+    let (cells, rest) =
+        std::mem::take(row).split_first_chunk_mut().expect("a row has one cell per column of its shards");
+    *row = rest;
+    cells
 }
 
 #[inline(always)]

@@ -7,9 +7,11 @@
 mod index;
 mod ranks;
 mod slab;
+mod transfer;
 
 use crate::hash::{Hasher, SLOTS};
 use crate::prefetch::{prefetch, prefetch_line};
+use crate::state::{Reader, StateError};
 use index::Index;
 pub(crate) use ranks::Place;
 use ranks::Ranks;
@@ -20,7 +22,7 @@ use slab::Slab;
 /// Everything that a stream's first packet leaves behind follows from a few words: the **seed**, which fills the
 /// first cache line. The rest of the record is made when a second packet comes, so a stream of one packet costs one
 /// line.
-pub(crate) trait Record {
+pub(crate) trait Record: Sized {
     /// Identity of a record.
     type Key: Copy + Eq;
 
@@ -59,6 +61,12 @@ pub(crate) trait Record {
 
     /// Where it stands in its slot.
     fn place_mut(&mut self) -> &mut Place;
+
+    /// Appends everything but its place to `out`.
+    fn write(&self, out: &mut Vec<u8>);
+
+    /// Reads what [`write`](Self::write) wrote.
+    fn read(reader: &mut Reader<'_>) -> Result<Self, StateError>;
 }
 
 /// A key to look up, with its hash and the slot that bounds it.
@@ -84,6 +92,8 @@ pub(crate) struct Table<R> {
     index: Index,
     slab: Slab<R>,
     ranks: Ranks,
+    /// The first of the records without a stream; the others follow by their places. [`NEW`] where there is none.
+    free: u32,
     hasher: Hasher,
     evictions: u64,
 }
@@ -92,6 +102,7 @@ impl<R: Record> Table<R> {
     /// An empty table that holds at most `per_slot` records in each slot.
     pub(crate) fn new(per_slot: u32, hasher: Hasher) -> Self {
         Self {
+            free: NEW,
             index: Index::new(),
             slab: Slab::new(per_slot as usize * SLOTS),
             ranks: Ranks::new(per_slot),
@@ -142,20 +153,11 @@ impl<R: Record> Table<R> {
             self.slab[number].sow(query.key, packet);
             number
         } else {
-            self.push(query.key, packet)
+            self.store(R::seed(query.key, packet))
         };
         self.ranks.insert(query.slot, &mut self.slab, number);
         self.index.insert(query.hash, number);
         Ok(NEW)
-    }
-
-    #[inline(never)]
-    fn push(&mut self, key: &R::Key, packet: &R::Packet) -> u32 {
-        if self.index.is_full() {
-            let keys = (0..self.slab.len() as u32).map(|number| self.slab[number].key());
-            self.index.grow(keys.map(|key| R::hash(key, &self.hasher)));
-        }
-        self.slab.push(R::seed(key, packet))
     }
 
     #[inline(always)]

@@ -29,9 +29,9 @@ impl Rank {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Place {
     /// The record behind it in the queue; behind the last, that which was the first when it entered.
-    next: u32,
+    pub(super) next: u32,
     /// Serial number in the slot.
-    born: u32,
+    pub(super) born: u32,
 }
 
 /// The records of one slot: each is either in the queue or in the heap.
@@ -142,6 +142,17 @@ impl Slot {
     }
 }
 
+/// The records of a slot by number, in transfer.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    pub(super) born: u32,
+    pub(super) newest: i64,
+    /// Those of the queue, in order.
+    pub(super) queue: Vec<u32>,
+    /// Those of the heap, oldest first.
+    pub(super) heap: Vec<u32>,
+}
+
 /// The order of eviction of every slot.
 ///
 /// A hit costs nothing here. Only when a record must go is the first in order compared with its record's present
@@ -198,6 +209,43 @@ impl Ranks {
         pending: &[u32],
     ) -> Result<u32, Pending> {
         self.slots[slot].pop(slab, pending)
+    }
+
+    /// The most records of a slot.
+    pub(super) fn per_slot(&self) -> u32 {
+        self.per_slot as u32
+    }
+
+    /// Whether a slot has no record.
+    pub(super) fn is_empty(&self, slot: usize) -> bool {
+        self.slots[slot].len() == 0
+    }
+
+    /// Empties a slot.
+    pub(super) fn take<R: Record>(&mut self, slot: usize, slab: &Slab<R>) -> Members {
+        let slot = &mut self.slots[slot];
+        let mut members = Members { born: slot.born, newest: slot.newest, ..Members::default() };
+        while slot.queued > 0 {
+            members.queue.push(slot.head);
+            slot.dequeue(slab);
+        }
+        members.heap = slot.heap.drain().map(|Reverse(rank)| rank.record).collect();
+        members.heap.sort_unstable_by_key(|record| slab[*record].place().born);
+        members
+    }
+
+    /// Fills an empty slot.
+    pub(super) fn put<R: Record>(&mut self, slot: usize, slab: &mut Slab<R>, members: Members) {
+        let slot = &mut self.slots[slot];
+        (slot.born, slot.newest) = (members.born, members.newest);
+        for record in members.queue {
+            slot.make_room(self.per_slot);
+            slot.enqueue(slab, record);
+        }
+        for record in members.heap {
+            slot.make_room(self.per_slot);
+            slot.heap.push(Reverse(Rank::of(slab, record)));
+        }
     }
 
     /// Asks for a slot.
