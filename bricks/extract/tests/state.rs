@@ -36,9 +36,12 @@ impl Replicas {
         row.extend_from_slice(rows.as_slice());
     }
 
-    /// Moves the slots of `from` whose number has this remainder to `to`.
+    /// Moves the slots whose number has this remainder to `to`, wherever they are.
+    fn gather(&mut self, to: usize, remainder: usize) {
+        (0..self.replicas.len()).for_each(|from| self.shift(from, to % self.replicas.len(), remainder));
+    }
+
     fn shift(&mut self, from: usize, to: usize, remainder: usize) {
-        let (from, to) = (from % self.replicas.len(), to % self.replicas.len());
         let moved = |slot: usize| slot % 3 == remainder && self.owner[slot] == from;
         let slots: Vec<u16> = (0..Slots::COUNT).filter(|&s| moved(s)).map(|s| s as u16).collect();
         let state = self.replicas[from].export(self.shard, &slots).unwrap();
@@ -70,13 +73,18 @@ fn packet(src: Ipv4Addr, dst: Ipv4Addr, port: u16, nanos: i64, wire_len: u32) ->
     Headers { timestamp: Timestamp::from_nanos(nanos), wire_len, outer, ..Headers::default() }
 }
 
+/// Seconds between packets: often none, so that streams expire together and their age decides.
+fn gap() -> impl Strategy<Value = i64> {
+    prop_oneof![4 => Just(0), 2 => Just(1), 2 => Just(-1), 1 => 0..300i64]
+}
+
 prop_compose! {
     fn traffic()(
-        steps in prop::collection::vec((0..12usize, 0..12usize, 0..6u16, -2..20i64, 0..1600u32), 1..160),
+        steps in prop::collection::vec((0..12usize, 0..12usize, 0..6u16, gap(), 0..1600u32), 1..160),
     ) -> Vec<Headers> {
         let (pool, mut time) = (pool(), 1_540_000_000_000_000_000);
         steps.into_iter().map(|(a, b, port, gap, length)| {
-            time += gap * gap * gap * 40_000_000;
+            time += gap * 1_000_000_000;
             packet(pool[a % pool.len()], pool[b % pool.len()], port, time, length)
         }).collect()
     }
@@ -88,7 +96,7 @@ proptest! {
     #[test]
     fn moves_never_show(
         packets in traffic(),
-        moves in prop::collection::vec((0..160usize, 0..8usize, 0..8usize, 0..3usize), 0..12),
+        moves in prop::collection::vec((0..160usize, 0..8usize, 0..3usize), 0..40),
         count in 1..=8usize,
         fast in any::<bool>(),
     ) {
@@ -97,8 +105,8 @@ proptest! {
         let mut split = Shard::ALL.map(|shard| Replicas::new(shard, count, arithmetic));
         let mut rows = Rows::default();
         for (at, packet) in packets.iter().enumerate() {
-            for (_, from, to, remainder) in moves.iter().filter(|(when, ..)| *when == at) {
-                split.iter_mut().for_each(|replicas| replicas.shift(*from, *to, *remainder));
+            for (_, to, remainder) in moves.iter().filter(|(when, ..)| *when == at) {
+                split.iter_mut().for_each(|replicas| replicas.gather(*to, *remainder));
             }
             single.extract(&[*packet], &mut rows);
             let mut joined = Vec::new();
