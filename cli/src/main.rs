@@ -17,6 +17,7 @@ mod kitsune;
 mod live;
 mod model;
 mod network;
+mod packets;
 mod progress;
 mod replay;
 mod scoring;

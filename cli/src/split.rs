@@ -1,13 +1,21 @@
 //! `legonf split`: by what traffic can be split without changing the answer.
 
-use crate::Style;
 use crate::failure::{Failure, print, print_json};
+use crate::{Style, packets};
 use clap::Args;
-use legonf_extract::{schema_by_name, state_groups};
+use legonf_core::Headers;
+use legonf_extract::{Limits, schema_by_name, state_groups};
 use legonf_io::sink::OutputFile;
-use legonf_splitter::{GroupSet, Lattice, Mode, Plan, explain, svg};
+use legonf_splitter::{
+    Coupling, Dispatcher, Explanation, GroupSet, Lattice, Mode, Owners, Plan, Replication, SplitError,
+    explain, svg,
+};
+use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Numbers of replicas at which copies are counted.
+const REPLICAS: [usize; 6] = [2, 4, 8, 16, 32, 64];
 
 /// Computes how the state groups' keys include and overlap one another, runs LEGO's Algorithm 1 on them, and makes the
 /// plan by which a dispatcher splits the traffic among replicas.
@@ -23,6 +31,10 @@ pub struct Arguments {
     /// The plan with the single granularity that keeps most groups whole; what it divides is named.
     #[arg(long)]
     approximate: bool,
+    /// Also count on a capture what the plan sends: copies of each packet at 2 to 64 replicas. Where no split of the
+    /// traffic is exact, those that an exact split by source would need all the same.
+    #[arg(long, value_name = "CAPTURE")]
+    capture: Option<PathBuf>,
     /// Draw the lattice of granularities into this SVG file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -56,11 +68,78 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         file.put(svg(&set, &lattice).as_bytes())?;
         file.finish()?;
     }
+    let copies = arguments.capture.as_deref().map(|path| copies(path, &plan, style)).transpose()?;
     let explanation = explain(&set, plan);
     if style.json {
-        return print_json(&explanation);
+        return print_json(&Shown { explanation: &explanation, copies });
     }
-    if style.quiet { Ok(()) } else { print(&explanation.to_string()) }
+    let text = explanation.to_string() + &copies.as_deref().map_or(String::new(), table);
+    if style.quiet { Ok(()) } else { print(&text) }
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    explanation: &'a Explanation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copies: Option<Vec<Replication>>,
+}
+
+/// What a plan sends of a capture, by the number of replicas.
+fn copies(capture: &Path, plan: &Plan, style: Style) -> Result<Vec<Replication>, Failure> {
+    let seed = Limits::default().seed;
+    let mut coupling = plan.is_whole().then(Coupling::default);
+    let mut counters = Vec::new();
+    for replicas in REPLICAS {
+        counters.push(Counter::new(plan, replicas, seed)?);
+    }
+    packets::headers(capture, None, "split", style, |packets| match &mut coupling {
+        Some(coupling) => coupling.push(packets),
+        None => counters.iter_mut().for_each(|counter| counter.push(packets)),
+    })?;
+    Ok(match coupling {
+        Some(coupling) => REPLICAS.map(|replicas| coupling.replication(replicas, seed)).to_vec(),
+        None => counters.into_iter().map(Counter::finish).collect(),
+    })
+}
+
+/// Packets that come to each replica of each shard.
+struct Counter {
+    shards: Vec<(Dispatcher, Vec<u64>)>,
+    packets: u64,
+}
+
+impl Counter {
+    fn new(plan: &Plan, replicas: usize, seed: u64) -> Result<Self, SplitError> {
+        let shard = |shard| Ok((Dispatcher::new(shard, Owners::even(replicas)?, seed)?, vec![0; replicas]));
+        Ok(Self { shards: plan.shards.iter().map(shard).collect::<Result<_, SplitError>>()?, packets: 0 })
+    }
+
+    fn push(&mut self, packets: &[Headers]) {
+        self.packets += packets.len() as u64;
+        for (dispatcher, sent) in &mut self.shards {
+            dispatcher.dispatch(packets, &mut |replica, parcel| sent[replica] += parcel.headers.len() as u64);
+        }
+    }
+
+    fn finish(mut self) -> Replication {
+        for (dispatcher, sent) in &mut self.shards {
+            dispatcher.flush(&mut |replica, parcel| sent[replica] += parcel.headers.len() as u64);
+        }
+        let of_all = |packets: u64| packets as f64 / self.packets.max(1) as f64;
+        let sent = || self.shards.iter().flat_map(|(_, sent)| sent);
+        let replicas = self.shards.first().map_or(0, |(_, sent)| sent.len());
+        let largest_share = of_all(sent().copied().max().unwrap_or(0));
+        Replication { replicas, copies: of_all(sent().sum()), largest_share }
+    }
+}
+
+fn table(copies: &[Replication]) -> String {
+    let mut text = String::from("\nreplicas  copies of a packet  largest replica's part of the packets\n");
+    for Replication { replicas, copies, largest_share } in copies {
+        text += &format!("{replicas:>8}  {copies:>18.2}  {:>36.1}%\n", largest_share * 100.0);
+    }
+    text
 }
 
 /// The groups of a schema, or those of a file.

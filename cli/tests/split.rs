@@ -53,6 +53,23 @@ fn kitsune_py_100_says_that_no_split_is_exact_and_offers_what_is() {
 }
 
 #[test]
+fn copies_are_counted_on_a_capture() {
+    let capture = text(common::example("synth-mini.pcap.gz"));
+    let copies = |schema: &str| {
+        let found = split(&[schema, "--capture", &capture]);
+        let at = found["copies"].as_array().unwrap().clone();
+        at.iter().map(|at| at["copies"].as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    // One copy for each shard, and another for ARP where its two routes part.
+    let exact = copies("kitsune-115");
+    assert!(exact.len() == 6 && exact.iter().all(|copies| (2.0..2.3).contains(copies)), "{exact:?}");
+    // Coupled streams take nearly as many copies as there are replicas.
+    let coupled = copies("kitsune-py-100");
+    assert!(coupled[0] > 1.5 && coupled[5] > 5.0 && coupled.is_sorted(), "{coupled:?}");
+    assert!(succeed(["split", "kitsune-115", "--capture", &capture]).contains("copies of a packet"));
+}
+
+#[test]
 fn groups_of_ones_own_are_split_and_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let (file, drawing) = (text(folder.path().join("flows.toml")), text(folder.path().join("flows.svg")));

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod coupling;
 mod dispatch;
 mod error;
 mod explain;
@@ -18,6 +19,7 @@ mod picture;
 mod plan;
 mod project;
 
+pub use coupling::{Coupling, Replication};
 pub use dispatch::{Dispatcher, MAX_ROUTES, Parcel, reversed};
 pub use error::SplitError;
 pub use explain::{Explanation, explain};

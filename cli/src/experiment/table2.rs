@@ -4,9 +4,9 @@ use crate::clock::processor_time;
 use crate::failure::{Failure, print, print_json};
 use crate::network::Network;
 use crate::progress::Bar;
-use crate::{Style, input, interrupt, split};
+use crate::{Style, packets, split};
 use clap::Args;
-use legonf_core::{Batch, Brick, Headers, Progress};
+use legonf_core::{Headers, Progress};
 use legonf_experiments::ExperimentError;
 use legonf_experiments::scaling::{self, Point, Scaling};
 use legonf_experiments::table2::{Copies, Options, Report, Table2};
@@ -14,12 +14,10 @@ use legonf_extract::{Extractor, Limits};
 use legonf_io::sink::{OutputFile, SeriesPlot};
 use legonf_models::kitnet::KitNet;
 use legonf_splitter::{GroupSet, Mode, Plan, Shard};
-use legonf_wire::PacketBatching;
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Runs a capture through a single Kitsune and through replicas behind a splitter: by each granularity of LEGO's Table II
 /// (SrcMAC-SrcIP, SrcIP, SrcIP-DstIP, Socket) and by the exact plan of `legonf split`.
@@ -184,33 +182,8 @@ impl<'a> Experiment<'a> {
         self.read(name, style, |headers| table.push(headers))
     }
 
-    fn read(
-        &self,
-        name: &'static str,
-        style: Style,
-        mut each: impl FnMut(&[Headers]),
-    ) -> Result<(), Failure> {
-        let bar = Bar::new(name, None, style.quiet);
-        let mut source = input::open(&self.arguments.capture, self.arguments.limit)?;
-        let mut parser = PacketBatching::new(legonf_wire::Config {});
-        let (mut batch, mut packets, stop) = (Batch::default(), 0, interrupt::install());
-        loop {
-            batch.clear();
-            source.fill(&mut batch)?;
-            if batch.is_empty() {
-                bar.clear();
-                return Ok(());
-            }
-            parser.process(&mut batch)?;
-            each(&batch.headers);
-            packets += batch.headers.len() as u64;
-            bar.update(source.progress(), packets);
-            if stop.load(Ordering::Relaxed) {
-                return Err(Failure::Interrupted(format!(
-                    "stopped after {packets} packets; nothing was written"
-                )));
-            }
-        }
+    fn read(&self, name: &'static str, style: Style, each: impl FnMut(&[Headers])) -> Result<(), Failure> {
+        packets::headers(&self.arguments.capture, self.arguments.limit, name, style, each)
     }
 
     /// Chooses what to copy and runs the capture again to see how that turns out.

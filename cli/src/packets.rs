@@ -1,0 +1,40 @@
+//! The headers of a capture, for commands that need no more of it.
+
+use crate::failure::Failure;
+use crate::progress::Bar;
+use crate::{Style, input, interrupt};
+use legonf_core::{Batch, Brick, Headers};
+use legonf_wire::PacketBatching;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+/// Gives the headers of a capture's packets, batch by batch.
+pub fn headers(
+    capture: &Path,
+    limit: Option<u64>,
+    name: &'static str,
+    style: Style,
+    mut each: impl FnMut(&[Headers]),
+) -> Result<(), Failure> {
+    let bar = Bar::new(name, None, style.quiet);
+    let (mut source, mut parser) =
+        (input::open(capture, limit)?, PacketBatching::new(legonf_wire::Config {}));
+    let (mut batch, mut packets, stop) = (Batch::default(), 0, interrupt::install());
+    loop {
+        batch.clear();
+        source.fill(&mut batch)?;
+        if batch.is_empty() {
+            bar.clear();
+            return Ok(());
+        }
+        parser.process(&mut batch)?;
+        each(&batch.headers);
+        packets += batch.headers.len() as u64;
+        bar.update(source.progress(), packets);
+        if stop.load(Ordering::Relaxed) {
+            return Err(Failure::Interrupted(format!(
+                "stopped after {packets} packets; nothing was written"
+            )));
+        }
+    }
+}
