@@ -3,7 +3,7 @@
 mod growth;
 mod instructions;
 mod machine;
-mod stopwatch;
+pub mod stopwatch;
 
 use crate::clock::process_time;
 use crate::failure::{Failure, print, print_json};

@@ -1,6 +1,9 @@
 //! `legonf experiment`: measurements on generated traffic, and the papers' tables.
 
+mod bars;
 mod detector;
+mod figure4;
+mod lap;
 pub mod load;
 mod table2;
 
@@ -28,6 +31,10 @@ pub enum Command {
         about = "LEGO's Table II: what splits of the traffic do to Kitsune's scores; the exact plan changes no bit"
     )]
     LegoTable2(table2::Arguments),
+    #[command(
+        about = "LEGO's Figure 4: throughput before and after the controller replicates the bottleneck"
+    )]
+    LegoFigure4(figure4::Arguments),
 }
 
 /// What both experiments take.
@@ -126,6 +133,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::Flood(arguments) => flood(arguments, style),
         Command::Soak(arguments) => soak(arguments, style),
         Command::LegoTable2(arguments) => table2::run(arguments, style),
+        Command::LegoFigure4(arguments) => figure4::run(arguments, style),
     }
 }
 

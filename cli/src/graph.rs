@@ -1,8 +1,10 @@
 //! `legonf graph`: shows brick graphs.
 
+use crate::agent::read as read_costs;
 use crate::failure::{Failure, print, print_json};
 use crate::{Style, kitsune};
 use clap::{Args, Subcommand};
+use legonf_controller::{Costs, deadlines};
 use legonf_core::{Column, Columns, Descriptor, State};
 use legonf_extract::Arithmetic;
 use legonf_runtime::GraphSpec;
@@ -28,6 +30,12 @@ pub struct Arguments {
     /// Print the graph as the TOML that --graph takes, to start a graph file of your own.
     #[arg(long)]
     toml: bool,
+    /// What the bricks cost, of `legonf profile`.
+    #[arg(long, value_name = "FILE")]
+    costs: Option<PathBuf>,
+    /// Milliseconds from source to sink that are promised: shows what each brick may take of it, in proportion to cost.
+    #[arg(long, value_name = "MS", requires = "costs", value_parser = crate::plan::positive)]
+    latency: Option<f64>,
     /// Draw the graph into this SVG file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -42,6 +50,12 @@ struct Shown {
     state: &'static str,
     reads: Vec<&'static str>,
     fills: Vec<&'static str>,
+    /// Nanoseconds a packet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ns: Option<f64>,
+    /// Milliseconds that a batch may take in the brick, its wait included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_ms: Option<f64>,
 }
 
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
@@ -77,8 +91,21 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     if arguments.toml {
         return print(&spec.to_toml());
     }
-    let shown: Vec<_> = bricks.into_iter().map(|(id, descriptor)| describe(id, &descriptor)).collect();
+    let mut shown: Vec<_> = bricks.into_iter().map(|(id, descriptor)| describe(id, &descriptor)).collect();
+    if let Some(path) = &arguments.costs {
+        add_costs(&mut shown, &read_costs(path, Costs::from_toml)?, arguments.latency)?;
+    }
     if style.json { print_json(&shown) } else { print(&table(&shown)) }
+}
+
+fn add_costs(bricks: &mut [Shown], costs: &Costs, latency: Option<f64>) -> Result<(), Failure> {
+    let deadlines = latency.map_or(Ok(Vec::new()), |latency| deadlines(costs, latency))?;
+    for brick in bricks {
+        brick.ns = Some(costs.of(&brick.id)?.ns);
+        brick.deadline_ms =
+            deadlines.iter().find(|deadline| deadline.id == brick.id).map(|deadline| deadline.ms);
+    }
+    Ok(())
 }
 
 fn kinds(style: Style) -> Result<(), Failure> {
@@ -91,14 +118,25 @@ fn describe(id: String, descriptor: &Descriptor) -> Shown {
     let labels = |columns: Columns| columns.iter().map(Column::label).collect();
     let state = if descriptor.state == State::Stateful { "stateful" } else { "stateless" };
     let (reads, fills) = (labels(descriptor.reads), labels(descriptor.writes));
-    Shown { id, kind: descriptor.kind, title: descriptor.title, state, reads, fills }
+    Shown {
+        id,
+        kind: descriptor.kind,
+        title: descriptor.title,
+        state,
+        reads,
+        fills,
+        ns: None,
+        deadline_ms: None,
+    }
 }
 
 fn table(bricks: &[Shown]) -> String {
     let mut out = format!("{:<28} {:<28} {:<10} {:<18} {}\n", "brick", "kind", "state", "reads", "fills");
     for b in bricks {
         let (reads, fills) = (b.reads.join(", "), b.fills.join(", "));
-        out += &format!("{:<28} {:<28} {:<10} {reads:<18} {fills}\n", b.id, b.kind, b.state);
+        let ns = b.ns.map_or_else(String::new, |ns| format!(", {ns:.1} ns a packet"));
+        let deadline = b.deadline_ms.map_or_else(String::new, |ms| format!(", deadline {ms:.3} ms"));
+        out += &format!("{:<28} {:<28} {:<10} {reads:<18} {fills}{ns}{deadline}\n", b.id, b.kind, b.state);
     }
     out
 }

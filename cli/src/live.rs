@@ -88,7 +88,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 
     let bar = Bar::live(style.quiet);
     let mut show = |_, packets| bar.update_live(packets, losses.total());
-    let ran = function.run(&mut source, &mut tally, &NEVER, &mut show);
+    let ran = function.run(None, &mut source, &mut tally, &NEVER, &mut show);
     bar.clear();
     let (outcome, timing) = ran?;
     count(&losses, &mut tally);

@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod agent;
 mod bench;
 mod calibrate;
 mod clock;
 mod dataset;
+mod events;
 mod experiment;
 mod failure;
 mod features;
@@ -18,8 +20,11 @@ mod live;
 mod model;
 mod network;
 mod packets;
+mod plan;
+mod profile;
 mod progress;
 mod replay;
+mod run;
 mod scoring;
 mod split;
 mod summary;
@@ -71,6 +76,14 @@ enum Command {
     Calibrate(calibrate::Arguments),
     #[command(about = "Run a capture through the brick graph: a score and a verdict for every packet")]
     Replay(replay::Arguments),
+    #[command(about = "Run a capture under the controller, which replicates the bottleneck as it goes")]
+    Run(run::Arguments),
+    #[command(about = "Measure what each brick of a graph costs")]
+    Profile(profile::Arguments),
+    #[command(about = "Say how many of which brick a rate needs, and what they would do")]
+    Plan(plan::Arguments),
+    #[command(about = "Show what the controller decided, and why")]
+    Events(events::Arguments),
     /// Measure how fast the bricks are on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -123,6 +136,10 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Train(Train::Kitsune(arguments)) => train::run(&arguments, style),
         Command::Calibrate(arguments) => calibrate::run(&arguments, style),
         Command::Replay(arguments) => replay::run(&arguments, style),
+        Command::Run(arguments) => run::run(arguments, style),
+        Command::Profile(arguments) => profile::run(&arguments, style),
+        Command::Plan(arguments) => plan::run(&arguments, style),
+        Command::Events(arguments) => events::run(&arguments, style),
         Command::Bench(command) => bench::run(&command, style),
         #[cfg(feature = "live")]
         Command::Live(arguments) => live::run(&arguments, style),

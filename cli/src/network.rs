@@ -25,6 +25,11 @@ impl Network {
         Ok(Self { bundle, arithmetic })
     }
 
+    /// A model that was made here.
+    pub fn of(bundle: Bundle, arithmetic: Arithmetic) -> Self {
+        Self { bundle, arithmetic }
+    }
+
     /// Schema of the features that it takes.
     pub fn schema(&self) -> &Schema {
         &self.bundle.schema

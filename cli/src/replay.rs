@@ -3,6 +3,7 @@
 mod outputs;
 pub mod tally;
 
+use crate::agent::Agent;
 use crate::failure::{Failure, print};
 use crate::network::Network;
 use crate::progress::Bar;
@@ -14,7 +15,7 @@ use legonf_core::{Brick, Column, Columns};
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_io::labels::Labels;
-use legonf_runtime::{BrickSpec, Graph, GraphSpec, Outcome};
+use legonf_runtime::{BrickSpec, Control, Graph, GraphSpec, Outcome};
 use outputs::{Outputs, Purpose};
 use std::path::PathBuf;
 use tally::Tally;
@@ -68,6 +69,19 @@ pub enum EngineKind {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    replay(arguments, None, style)
+}
+
+/// Where the controller of a run is put, with the packets of the run at its end, and what makes it for a function.
+pub type Controlled<'a> =
+    (&'a mut Option<(Agent, u64)>, &'a mut dyn FnMut(&Function) -> Result<Agent, Failure>);
+
+/// Runs a capture through the graph, under a controller if one is given.
+pub fn replay(
+    arguments: &Arguments,
+    controlled: Option<Controlled<'_>>,
+    style: Style,
+) -> Result<(), Failure> {
     let network = arguments.scoring.network()?;
     let (content, mut source) = input::open_any(&arguments.capture, arguments.limit, network.schema())?;
     let mut function = arguments.scoring.build(network, content)?;
@@ -75,9 +89,17 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let mut tally = Tally::new(labels, arguments.outputs(content, &function)?);
     let bar = Bar::new("replay", None, style.quiet);
     let stop = interrupt::install();
-    let ran = function.run(&mut *source, &mut tally, stop, &mut |p, n| bar.update(p, n));
+    let (place, mut agent) = match controlled {
+        Some((place, make)) => (Some(place), Some(make(&function)?)),
+        None => (None, None),
+    };
+    let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
+    let ran = function.run(control, &mut *source, &mut tally, stop, &mut |p, n| bar.update(p, n));
     bar.clear();
     let (outcome, timing) = ran?;
+    if let Some(place) = place {
+        *place = agent.map(|agent| (agent, outcome.packets));
+    }
     arguments.conclude(&function, tally, outcome, timing, style)
 }
 
@@ -129,6 +151,11 @@ pub fn built_in(
 }
 
 impl Arguments {
+    /// Takes the graph of this file, or the built-in one.
+    pub fn set_graph(&mut self, graph: Option<PathBuf>) {
+        self.scoring.set_graph(graph);
+    }
+
     fn outputs(&self, content: Content, function: &Function) -> Result<Option<Outputs>, Failure> {
         let Some(folder) = &self.out else { return Ok(None) };
         let item = if content == Content::Features { "row" } else { "packet" };

@@ -9,11 +9,11 @@ use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, features, graph};
 use clap::Args;
-use legonf_core::{Progress, Source};
+use legonf_core::{Descriptor, Progress, Source};
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
-use legonf_runtime::{Graph, GraphSpec, Outcome, RunFault};
+use legonf_runtime::{Control, Graph, GraphSpec, Outcome, RunFault, run_under};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -61,6 +61,11 @@ struct Report<'a> {
 }
 
 impl Scoring {
+    /// Takes the graph of this file, or the built-in one.
+    pub fn set_graph(&mut self, graph: Option<PathBuf>) {
+        self.graph = graph;
+    }
+
     /// Loads the model.
     pub fn network(&self) -> Result<Network, Failure> {
         Network::load(&self.model)
@@ -109,12 +114,18 @@ impl Scoring {
 }
 
 impl Function {
-    /// Runs a source through the graph, and says how long it took.
+    /// The bricks, by identifier, with what the graph needs to know of each.
+    pub fn bricks(&self) -> impl Iterator<Item = (&str, Descriptor)> {
+        self.graph.nodes().iter().map(|node| (node.id.as_str(), node.brick.descriptor()))
+    }
+
+    /// Runs a source through the graph, under a control if one is given, and says how long it took.
     ///
     /// # Errors
     /// When the results cannot be written; other faults are in the outcome.
     pub fn run<R: Results>(
         &mut self,
+        control: Option<&mut dyn Control>,
         source: &mut dyn Source,
         tally: &mut Tally<R>,
         stop: &AtomicBool,
@@ -124,7 +135,7 @@ impl Function {
         let make = |id: &str| maker.make(id);
         let options = self.workers.options(stop, Some(&make));
         let start = Instant::now();
-        let mut outcome = legonf_runtime::run(&mut self.graph, source, tally, options, observe);
+        let mut outcome = run_under(control, &mut self.graph, source, tally, options, observe);
         let seconds = start.elapsed().as_secs_f64();
         match outcome.fault.take() {
             Some(RunFault::Sink(fault)) if is_closed_pipe(&fault) => return Err(Failure::ClosedPipe),

@@ -37,7 +37,7 @@ pub struct Config {
     pub cooldown: f64,
     /// Ticks after an action in which nothing is decided, since the loads are not yet those of the new plan. Default 2.
     pub settle: u32,
-    /// Workers at most; 0 stands for twice the cores. Default 0.
+    /// Workers at most; 0 stands for one each for bricks, source and sink, and two for each core. Default 0.
     pub max_workers: usize,
     /// Cores that the graph may use; 0 stands for those of the host. Default 0.
     pub cores: f64,

@@ -24,8 +24,8 @@ pub enum ControllerError {
     /// A brick has no cost.
     #[error("the costs have no brick `{0}`; measure them with legonf profile on this graph")]
     NoCost(String),
-    /// No number of replicas meets the SLA.
-    #[error("the SLA cannot be met: {0}")]
+    /// No number of replicas carries the rate or meets the SLA.
+    #[error("impossible: {0}")]
     Impossible(String),
 }
 

@@ -89,7 +89,8 @@ impl Policy {
         }
         let queue = snapshot.stages[stage].queue;
         let before = if self.queues.len() == snapshot.stages.len() { self.queues[stage] } else { queue };
-        queue >= 2 && (queue * 4 >= snapshot.credits || queue > before)
+        // A queue is seen for a moment only: one that was long the tick before has not gone for good.
+        queue.max(before) >= 2 && (queue.max(before) * 4 >= snapshot.credits || queue > before)
     }
 
     /// Whether a stage has a replica too many.
@@ -144,7 +145,7 @@ impl Policy {
     fn obstacle(&self, snapshot: &Snapshot) -> Option<String> {
         let (free, workers) = (self.free_cores(snapshot), snapshot.plan.workers());
         let most = match self.config.max_workers {
-            0 => (2.0 * self.cores(snapshot)).ceil() as usize,
+            0 => self.facts.len() + (2.0 * self.cores(snapshot)).ceil() as usize,
             most => most,
         };
         if free < self.config.spare {
@@ -263,8 +264,10 @@ impl Policy {
         if self.config.cores > 0.0 { self.config.cores } else { snapshot.host.cores }
     }
 
+    /// Cores that the workers would leave if each had all that it wants: where other programs take them, more workers would
+    /// only take them from each other.
     fn free_cores(&self, snapshot: &Snapshot) -> f64 {
-        self.cores(snapshot) - snapshot.workers.iter().map(|worker| worker.busy).sum::<f64>()
+        self.cores(snapshot) - snapshot.workers.iter().map(wanted).sum::<f64>()
     }
 
     fn rests(&self, snapshot: &Snapshot, stage: usize) -> bool {

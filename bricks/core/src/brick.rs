@@ -79,6 +79,12 @@ impl Columns {
         Self(self.0 & !other.0)
     }
 
+    /// Columns that are in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether the set holds nothing.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -158,6 +164,11 @@ pub trait Brick: Send {
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
+
+    /// Bytes that the brick keeps from batch to batch for what it knows of the traffic; 0 for a stateless one.
+    fn state_size(&self) -> u64 {
+        0
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +181,7 @@ mod tests {
         let b = Columns::of(&[Column::Scores, Column::Packets]);
         assert_eq!(a.union(b).iter().collect::<Vec<_>>(), [Column::Packets, Column::Headers, Column::Scores]);
         assert_eq!(a.without(b), Columns::of(&[Column::Headers]));
+        assert_eq!(a.intersection(b), Columns::of(&[Column::Scores]));
         assert!(a.without(a).is_empty());
         assert_eq!(a.to_string(), "headers, scores");
     }

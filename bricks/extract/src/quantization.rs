@@ -96,6 +96,10 @@ impl Brick for FeatureQuantization {
         Ok(())
     }
 
+    fn state_size(&self) -> u64 {
+        self.extractor.state_bytes() as u64
+    }
+
     fn counters(&self) -> Vec<(&'static str, u64)> {
         self.extractor.counters()
     }

@@ -1,0 +1,32 @@
+//! `legonf events`: what the controller decided.
+
+use crate::Style;
+use crate::agent::read;
+use crate::failure::{Failure, print, print_json};
+use clap::Args;
+use legonf_controller::Event;
+use std::path::PathBuf;
+
+/// Shows an event log of `legonf run --events`: each decision with the figures behind it.
+#[derive(Args)]
+pub struct Arguments {
+    /// The event log (a line of JSON for each event).
+    file: PathBuf,
+}
+
+pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    let events = read(&arguments.file, events)?;
+    if style.json {
+        return print_json(&events);
+    }
+    let lines: Vec<_> = events.iter().map(|event| event.text() + "\n").collect();
+    print(&lines.concat())
+}
+
+fn events(text: &str) -> Result<Vec<Event>, String> {
+    let event = |(index, line): (usize, &str)| {
+        Event::from_line(line)
+            .map_err(|error| format!("line {}: {error}; is this an event log of legonf run?", index + 1))
+    };
+    text.lines().enumerate().map(event).collect()
+}

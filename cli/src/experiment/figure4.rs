@@ -1,0 +1,369 @@
+//! LEGO's Figure 4: what replicating the bottleneck brick brings.
+
+mod watch;
+
+use super::bars::{Group, svg};
+use super::lap::{Laps, Track};
+use crate::agent::host::cores;
+use crate::agent::{Agent, facts};
+use crate::failure::{Failure, print, print_json};
+use crate::network::Network;
+use crate::replay::{EngineKind, assemble, built_in};
+use crate::supply::Maker;
+use crate::{Style, interrupt};
+use clap::Args;
+use legonf_controller::{Action, Config, Event, Scaling};
+use legonf_core::{Column, Columns};
+use legonf_datasets::generate;
+use legonf_extract::Arithmetic;
+use legonf_io::Content;
+use legonf_io::sink::OutputFile;
+use legonf_models::kitnet::{TrainConfig, Trainer};
+use legonf_models::{Bundle, Model, Provenance};
+use legonf_runtime::{Graph, GraphSpec, Layout, Options, run_under};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use watch::{Digest, Watch};
+
+/// Runs Kitsune over generated traffic as a monolith, as bricks in a worker each, under the controller that starts from there,
+/// and in fixed layouts; with the generic network engine and with legonf's own. Throughput is that on the wall and, since
+/// other programs take their part of the cores, that which the processor time of the workers stands for.
+#[derive(Args)]
+pub struct Arguments {
+    /// Seconds of each run, about.
+    #[arg(long, default_value_t = 3.0, value_name = "S", value_parser = crate::plan::positive)]
+    seconds: f64,
+    /// Rounds over all runs; of each run the median counts.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Arithmetic of the features: `reference` or `fast`.
+    #[arg(long, default_value = "reference")]
+    arithmetic: Arithmetic,
+    /// Seconds between two looks of the controller.
+    #[arg(long, default_value_t = 0.1, value_name = "S", value_parser = crate::plan::positive)]
+    tick: f64,
+    /// Packets of the traffic that is repeated.
+    #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(20_000..=10_000_000))]
+    packets: u64,
+    /// A folder for report.json and throughput.svg.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Throughput of a layout, in packets a second.
+#[derive(Clone, Debug, Serialize)]
+struct Rate {
+    plan: String,
+    /// On the wall, with whatever else this machine does.
+    pps: f64,
+    /// What the processor time of its workers stands for, on all cores of this machine.
+    capacity: f64,
+}
+
+#[derive(Serialize)]
+struct Run {
+    engine: &'static str,
+    /// The bottleneck that the controller found first.
+    bottleneck: Vec<String>,
+    /// One monolithic instance, in one worker.
+    original: Rate,
+    /// The monolith's parts in a worker each: all cores that its bottleneck lets it use.
+    original_all_cores: Rate,
+    /// Under the controller, before its first action and after its last.
+    before: Rate,
+    after: Rate,
+    /// Fixed layouts, the best first.
+    fixed: Vec<Rate>,
+    /// `after` over `original`, and over `before`.
+    speedup: f64,
+    gain: f64,
+    /// The same by processor time.
+    speedup_by_processor_time: f64,
+    gain_by_processor_time: f64,
+    /// Part by which `after` is behind the best fixed layout, by processor time.
+    behind_best: f64,
+    /// Milliseconds from the first overloaded tick to a replica that has traffic.
+    reaction_ms: f64,
+    actions: usize,
+    lost: u64,
+    /// Whether every score has the same bits in every run.
+    identical: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    paper: &'static str,
+    cores: usize,
+    packets: u64,
+    rounds: u32,
+    runs: Vec<Run>,
+}
+
+/// What all runs of an engine share.
+struct Case<'a> {
+    arguments: &'a Arguments,
+    network: &'a Network,
+    spec: GraphSpec,
+    track: Arc<Track>,
+    packets: u64,
+}
+
+/// One run.
+struct Once {
+    digests: Vec<Digest>,
+    events: Vec<Event>,
+    lost: u64,
+    checksum: u64,
+}
+
+pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    if arguments.seconds < 10.0 * arguments.tick {
+        return Err(Failure::fault("--seconds: the controller needs ten ticks (--tick) at least"));
+    }
+    let config =
+        generate::Config { packets: arguments.packets, rate: 10_000.0, ..generate::Config::default() };
+    let track = Arc::new(Track::generate(config)?);
+    let network = arguments.train(&track)?;
+    let mut runs = Vec::new();
+    for (name, engine) in [("generic", EngineKind::Onnx), ("fused", EngineKind::Kitnet)] {
+        runs.push(arguments.engine(name, engine, &network, &track)?);
+    }
+    let (cores, packets, rounds) = (cores(), arguments.packets, arguments.rounds);
+    let report = Report { paper: "nearly doubled (LEGO, Figure 4)", cores, packets, rounds, runs };
+    arguments.write(&report)?;
+    match style {
+        Style { json: true, .. } => print_json(&report),
+        Style { quiet: true, .. } => Ok(()),
+        _ => print(&text(&report)),
+    }
+}
+
+impl Arguments {
+    /// Trains a network on the first packets of the track.
+    fn train(&self, track: &Arc<Track>) -> Result<Network, Failure> {
+        let schema = legonf_extract::schema_by_name("kitsune-115")?;
+        let training = TrainConfig {
+            features: schema.len(),
+            feature_mapping_packets: 2000,
+            training_packets: 10_000,
+            ..TrainConfig::default()
+        };
+        let mut trainer = Trainer::new(training.clone())?;
+        let spec = crate::kitsune::extraction("kitsune-115", self.arithmetic);
+        let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
+        let mut graph = Graph::assemble(&spec, given, wanted, |brick| {
+            legonf_catalog::build(&brick.kind, &brick.config, &legonf_catalog::Context::default())
+        })?;
+        let options = Options::new(&Layout::Fused, interrupt::install());
+        let mut sink = watch::Learn(&mut trainer);
+        let outcome = legonf_runtime::run(
+            &mut graph,
+            &mut Laps::new(track.clone(), 13_000),
+            &mut sink,
+            options,
+            &mut |_, _| {},
+        );
+        if let Some(fault) = outcome.fault {
+            return Err(Failure::fault(fault));
+        }
+        let model = Model::KitNet { network: trainer.finish()?.into(), training };
+        let (arithmetic, provenance) = (self.arithmetic.to_string(), Provenance::default());
+        let bundle = Bundle { model, schema, arithmetic, calibration: None, provenance };
+        Ok(Network::of(bundle, self.arithmetic))
+    }
+
+    fn engine(
+        &self,
+        name: &'static str,
+        engine: EngineKind,
+        network: &Network,
+        track: &Arc<Track>,
+    ) -> Result<Run, Failure> {
+        let spec = built_in(network, Content::Packets, Some(engine), Some(self.arithmetic));
+        let mut case =
+            Case { arguments: self, network, spec, track: track.clone(), packets: self.packets / 4 };
+        // A first run says how many packets take the time that is wanted.
+        let probe = case.once(&Layout::Fused, Scaling::Fixed)?;
+        let rate = probe.digests.last().map_or(1e5, Digest::pps);
+        case.packets = ((rate * self.seconds) as u64).max(10_000);
+        let layouts = case.layouts()?;
+        let (mut fixed, mut controlled) = (Vec::new(), Vec::new());
+        fixed.resize_with(layouts.len(), Vec::new);
+        for _ in 0..self.rounds {
+            for (layout, runs) in layouts.iter().zip(&mut fixed) {
+                runs.push(case.once(layout, Scaling::Fixed)?);
+            }
+            controlled.push(case.once(&Layout::Pipeline, Scaling::Brick)?);
+        }
+        Ok(conclude(name, &fixed, &controlled))
+    }
+
+    fn write(&self, report: &Report) -> Result<(), Failure> {
+        let Some(folder) = &self.out else { return Ok(()) };
+        std::fs::create_dir_all(folder).map_err(|e| Failure::fault(format!("{}: {e}", folder.display())))?;
+        let put = |name: &str, text: String| -> Result<(), Failure> {
+            let mut file = OutputFile::create(&folder.join(name))?;
+            file.put(text.as_bytes())?;
+            Ok(file.finish()?)
+        };
+        put("report.json", format!("{}\n", serde_json::to_string_pretty(report)?))?;
+        put("throughput.svg", picture(report))
+    }
+}
+
+impl Case<'_> {
+    /// The monolith, a worker for each brick, and the layouts that a person would try.
+    fn layouts(&self) -> Result<Vec<Layout>, Failure> {
+        let ids: Vec<_> = self.spec.sequence()?.iter().map(|brick| brick.id.as_str()).collect();
+        let network = ids[2..ids.len() - 1].join(" ");
+        let hands = [
+            format!("source batching extractor | {network} decision sink"),
+            format!("source batching | extractor | {network} decision sink"),
+            format!("source batching extractor | {network} x2 | decision sink"),
+            format!("source batching | extractor | {network} x2 | decision sink"),
+        ];
+        let hands =
+            hands.iter().map(|text| text.parse().map_err(Failure::fault)).collect::<Result<Vec<_>, _>>()?;
+        Ok([Layout::Fused, Layout::Pipeline].into_iter().chain(hands).collect())
+    }
+
+    fn once(&self, layout: &Layout, scaling: Scaling) -> Result<Once, Failure> {
+        let mut graph = assemble(&self.spec, Content::Packets, self.network, Some(f64::MAX))?;
+        let bricks = facts(graph.nodes().iter().map(|node| (node.id.as_str(), node.brick.descriptor())));
+        let config = Config { scaling, tick: self.arguments.tick, cooldown: 0.3, ..Config::default() };
+        config.check()?;
+        let mut watch = Watch::new(Agent::of(bricks, config, None, None)?);
+        let maker = Maker { spec: &self.spec, network: Some((self.network, Some(f64::MAX))) };
+        let make = |id: &str| maker.make(id);
+        let options = Options { supply: Some(&make), ..Options::new(layout, interrupt::install()) };
+        let mut source = Laps::new(self.track.clone(), self.packets);
+        let mut sink = watch::Checksum::default();
+        let outcome =
+            run_under(Some(&mut watch), &mut graph, &mut source, &mut sink, options, &mut |_, _| {});
+        match outcome.fault {
+            Some(fault) => Err(Failure::fault(fault)),
+            None if outcome.stopped => Err(Failure::Interrupted("nothing was measured to the end".into())),
+            None => {
+                let lost = source.given() - outcome.packets;
+                let (digests, events) = watch.finish(outcome.packets)?;
+                Ok(Once { digests, events, lost, checksum: sink.value() })
+            }
+        }
+    }
+}
+
+/// The medians of runs.
+fn rate(runs: &[Once], pick: impl Fn(&Once) -> Option<&Digest>) -> Rate {
+    let digests: Vec<_> = runs.iter().filter_map(pick).collect();
+    let plan = digests.last().map_or_else(String::new, |digest| digest.plan.to_string());
+    let median = |value: fn(&Digest) -> f64| {
+        let mut values: Vec<f64> = digests.iter().map(|digest| value(digest)).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    };
+    Rate { plan, pps: median(Digest::pps), capacity: median(|digest| digest.capacity(cores() as f64)) }
+}
+
+fn conclude(engine: &'static str, fixed: &[Vec<Once>], controlled: &[Once]) -> Run {
+    let last = |run: &Once| -> Option<usize> { run.digests.len().checked_sub(1) };
+    let mut rates: Vec<_> = fixed.iter().map(|runs| rate(runs, |run| run.digests.get(last(run)?))).collect();
+    let (before, after) =
+        (rate(controlled, |run| run.digests.first()), rate(controlled, |run| run.digests.get(last(run)?)));
+    let (original, original_all_cores) = (rates[0].clone(), rates[1].clone());
+    rates.sort_by(|a, b| b.capacity.total_cmp(&a.capacity));
+    let made = |run: &Once| run.events.iter().filter(|event| acted(event)).count();
+    let checksum = controlled.first().map(|run| run.checksum);
+    let all = || fixed.iter().flatten().chain(controlled);
+    Run {
+        engine,
+        bottleneck: controlled.last().and_then(bottleneck).unwrap_or_default(),
+        speedup: after.pps / original.pps,
+        gain: after.pps / before.pps,
+        speedup_by_processor_time: after.capacity / original.capacity,
+        gain_by_processor_time: after.capacity / before.capacity,
+        behind_best: 1.0 - after.capacity / rates[0].capacity,
+        reaction_ms: controlled.iter().filter_map(reaction).fold(0.0, f64::max),
+        actions: controlled.last().map_or(0, made),
+        lost: all().map(|run| run.lost).sum(),
+        identical: all().all(|run| Some(run.checksum) == checksum),
+        original,
+        original_all_cores,
+        before,
+        after,
+        fixed: rates,
+    }
+}
+
+fn acted(event: &Event) -> bool {
+    matches!(event, Event::Decision { decision, .. } if decision.action != Action::Refuse)
+}
+
+fn bottleneck(run: &Once) -> Option<Vec<String>> {
+    run.events.iter().find_map(|event| match event {
+        Event::Decision { decision, .. } => Some(decision.bricks.clone()),
+        _ => None,
+    })
+}
+
+/// Milliseconds from the beginning of the first overloaded tick to the plan in force.
+fn reaction(run: &Once) -> Option<f64> {
+    // The overload itself may be as old as the run: it counts from the first tick that shows it.
+    let ticks = run.events.iter().find_map(|event| match event {
+        Event::Decision { decision, .. } if acted(event) => Some(decision.figures.ticks),
+        _ => None,
+    })?;
+    let tick = run.digests.first().map_or(0.0, |digest| digest.tick);
+    let took = run.events.iter().find_map(|event| match event {
+        Event::Applied { took_ms, .. } => Some(*took_ms),
+        _ => None,
+    })?;
+    Some(f64::from(ticks) * tick * 1e3 + took)
+}
+
+fn text(report: &Report) -> String {
+    let mut out = format!("{:<9} {:<44} {:>12} {:>16}\n", "engine", "layout", "packets/s", "by proc. time");
+    for run in &report.runs {
+        let mut line = |what: &str, rate: &Rate| {
+            out += &format!("{:<9} {what:<44} {:>12.0} {:>16.0}\n", run.engine, rate.pps, rate.capacity);
+        };
+        line("original, one worker", &run.original);
+        line("original, all cores that it can use", &run.original_all_cores);
+        line("bricks, before the controller acts", &run.before);
+        line("bricks, after", &run.after);
+        if let Some(best) = run.fixed.first() {
+            line("best fixed layout", best);
+        }
+        out += &format!(
+            "{:<9} bottleneck {}; after it: {}\n{:<9} speedup {:.2} ({:.2} by processor time), gain {:.2} ({:.2}), paper: {}; reaction {:.0} ms, \
+             {} lost, scores {}\n",
+            run.engine,
+            run.bottleneck.join(" "),
+            run.after.plan,
+            run.engine,
+            run.speedup,
+            run.speedup_by_processor_time,
+            run.gain,
+            run.gain_by_processor_time,
+            report.paper,
+            run.reaction_ms,
+            run.lost,
+            if run.identical { "identical" } else { "DIFFER" }
+        );
+    }
+    out
+}
+
+fn picture(report: &Report) -> String {
+    let series = ["original", "original, all cores", "bricks, before", "bricks, after", "best fixed layout"];
+    let group = |run: &Run| {
+        let best = run.fixed.first().map_or(0.0, |rate| rate.capacity);
+        let rates =
+            [&run.original, &run.original_all_cores, &run.before, &run.after].map(|rate| rate.capacity);
+        let values = rates.into_iter().chain([best]).map(|rate| rate / run.original.capacity).collect();
+        Group { name: format!("{} engine", run.engine), values }
+    };
+    let groups: Vec<_> = report.runs.iter().map(group).collect();
+    let title = format!("LEGO's Figure 4 on {} cores (paper: {})", report.cores, report.paper);
+    svg(&title, "throughput, original = 1, by processor time", &series, &groups)
+}

@@ -1,0 +1,139 @@
+//! What a run did in each plan that was in force, and what came out.
+
+use crate::agent::Agent;
+use crate::failure::Failure;
+use legonf_controller::Event;
+use legonf_core::{Batch, Fault, Plan, Sink, Snapshot};
+use legonf_models::kitnet::Trainer;
+use legonf_runtime::{Control, PlanError};
+use std::time::Duration;
+
+/// Sums over the ticks in which one plan was in force.
+#[derive(Clone, Debug)]
+pub struct Digest {
+    /// The plan.
+    pub plan: Plan,
+    /// Seconds of a tick.
+    pub tick: f64,
+    seconds: f64,
+    done: u64,
+    /// Seconds of processor time, and packets, of each stage.
+    stages: Vec<(f64, u64)>,
+}
+
+impl Digest {
+    fn new(snapshot: &Snapshot) -> Self {
+        let stages = vec![(0.0, 0); snapshot.stages.len()];
+        Self { plan: snapshot.plan.clone(), tick: snapshot.span, seconds: 0.0, done: 0, stages }
+    }
+
+    fn add(&mut self, snapshot: &Snapshot) {
+        self.seconds += snapshot.span;
+        self.done += snapshot.done;
+        for (stage, (seconds, packets)) in self.stages.iter_mut().enumerate() {
+            *seconds += snapshot.of_stage(stage).map(|worker| worker.busy).sum::<f64>() * snapshot.span;
+            *packets += snapshot.stages[stage].packets;
+        }
+    }
+
+    /// Packets a second on the wall.
+    pub fn pps(&self) -> f64 {
+        self.done as f64 / self.seconds.max(1e-9)
+    }
+
+    /// Packets a second that the processor time of the workers stands for: of the slowest stage, and of all cores.
+    pub fn capacity(&self, cores: f64) -> f64 {
+        let seconds = |(seconds, packets): &(f64, u64)| seconds / (*packets).max(1) as f64;
+        let slowest = self.stages.iter().zip(&self.plan.stages);
+        let slowest = slowest.map(|(sums, stage)| seconds(sums) / stage.replicas as f64).fold(0.0, f64::max);
+        let all: f64 = self.stages.iter().map(seconds).sum();
+        1.0 / slowest.max(all / cores).max(1e-12)
+    }
+}
+
+/// An agent that is looked over the shoulder.
+pub struct Watch {
+    agent: Agent,
+    digests: Vec<Digest>,
+    /// Ticks of the present plan; the first is still half of the one before.
+    ticks: u32,
+}
+
+impl Watch {
+    pub fn new(agent: Agent) -> Self {
+        Self { agent, digests: Vec::new(), ticks: 0 }
+    }
+
+    /// Ends the log and gives the sums, plan after plan, and the events.
+    pub fn finish(mut self, packets: u64) -> Result<(Vec<Digest>, Vec<Event>), Failure> {
+        let events = self.agent.finish(packets)?.to_vec();
+        Ok((self.digests, events))
+    }
+}
+
+impl Control for Watch {
+    fn period(&self) -> Duration {
+        self.agent.period()
+    }
+
+    fn tick(&mut self, snapshot: &mut Snapshot) -> Option<Plan> {
+        let plan = self.agent.tick(snapshot);
+        if self.digests.last().is_none_or(|digest| digest.plan != snapshot.plan) {
+            self.digests.push(Digest::new(snapshot));
+            self.ticks = 0;
+        }
+        self.ticks += 1;
+        if let Some(digest) = self.digests.last_mut()
+            && (self.ticks > 1 || digest.seconds == 0.0)
+        {
+            if self.ticks == 2 {
+                *digest = Digest::new(snapshot);
+            }
+            digest.add(snapshot);
+        }
+        plan
+    }
+
+    fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {
+        self.agent.applied(plan, took, result);
+    }
+}
+
+/// A number that changes with every bit of every score.
+#[derive(Default)]
+pub struct Checksum {
+    sum: u64,
+}
+
+impl Checksum {
+    pub fn value(&self) -> u64 {
+        self.sum
+    }
+}
+
+impl Sink for Checksum {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        for score in &batch.scores {
+            self.sum = (self.sum.rotate_left(5) ^ score.to_bits()).wrapping_mul(0x517c_c1b7_2722_0a95);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// Gives features to a trainer.
+pub struct Learn<'a>(pub &'a mut Trainer);
+
+impl Sink for Learn<'_> {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        batch.features.iter().for_each(|row| _ = self.0.train(row));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! `legonf plan`: how many of which brick a rate needs.
+
+use crate::agent::read;
+use crate::failure::{Failure, print, print_json};
+use crate::{Style, graph};
+use clap::Args;
+use legonf_controller::{Costs, Deadline, Forecast, Model, deadlines};
+use legonf_io::sink::SeriesPlot;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Says from what the bricks cost how many of which a rate needs, the throughput and the latency to expect, and which brick
+/// is the next bottleneck. Nothing is run.
+///
+/// Workers are given a core each. Where a brick that keeps state is replicated, its traffic must be split by a key.
+#[derive(Args)]
+pub struct Arguments {
+    /// Costs of `legonf profile`.
+    #[arg(long, value_name = "FILE")]
+    costs: PathBuf,
+    /// Graph file (TOML) that must be the one that was profiled.
+    #[arg(long, value_name = "FILE")]
+    graph: Option<PathBuf>,
+    /// Packets a second, such as 5Mpps, 300k or 1e6; without it as many as the cores carry.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    rate: Option<f64>,
+    /// Cores to plan for.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    cores: u16,
+    /// Part of the time that a worker may compute at most.
+    #[arg(long, value_name = "PART", default_value_t = 0.9, value_parser = part)]
+    load: f64,
+    /// Milliseconds from source to sink that are promised; each brick gets its part of it.
+    #[arg(long, value_name = "MS", value_parser = positive)]
+    latency: Option<f64>,
+    /// Draw throughput over cores into this SVG file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// Throughput of the best plan on some cores.
+#[derive(Clone, Copy, Serialize)]
+struct Point {
+    cores: usize,
+    throughput: f64,
+}
+
+#[derive(Serialize)]
+struct Report {
+    graph: String,
+    /// Packets a second that were asked for.
+    rate: Option<f64>,
+    cores: usize,
+    /// Whether the cores carry the rate.
+    feasible: bool,
+    #[serde(flatten)]
+    forecast: Forecast,
+    deadlines: Vec<Deadline>,
+    /// The best plan for each number of cores.
+    curve: Vec<Point>,
+}
+
+pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    let costs = read(&arguments.costs, Costs::from_toml)?;
+    arguments.check_graph(&costs)?;
+    let report = arguments.report(&costs)?;
+    if let Some(path) = &arguments.svg {
+        picture(&report).write_svg(path)?;
+    }
+    match style {
+        Style { json: true, .. } => print_json(&report)?,
+        Style { quiet: true, .. } => {}
+        _ => print(&text(&report))?,
+    }
+    if report.feasible {
+        return Ok(());
+    }
+    Err(Failure::fault(format!(
+        "{:.0} packets/s need more than {} cores: these carry {:.0}",
+        report.rate.unwrap_or_default(),
+        report.cores,
+        report.forecast.throughput
+    )))
+}
+
+impl Arguments {
+    /// Refuses costs of another graph.
+    fn check_graph(&self, costs: &Costs) -> Result<(), Failure> {
+        let Some(path) = &self.graph else { return Ok(()) };
+        for brick in graph::read(path)?.sequence()? {
+            let named = |error| Failure::fault(format!("{}: {error}", self.costs.display()));
+            costs.of(&brick.id).map_err(named)?;
+        }
+        Ok(())
+    }
+
+    fn report(&self, costs: &Costs) -> Result<Report, Failure> {
+        let (model, cores) = (Model::new(costs, self.load), usize::from(self.cores));
+        let point = |cores| model.best(cores).map(|(throughput, _)| Point { cores, throughput });
+        let curve = (1..=cores).map(point).collect::<Result<Vec<_>, _>>()?;
+        let asked = self.rate.map(|rate| model.plan_for(rate)).transpose()?;
+        let fitting = asked.filter(|plan| plan.workers() <= cores);
+        let feasible = self.rate.is_none() || fitting.is_some();
+        let (plan, rate) = match fitting {
+            Some(plan) => (plan, self.rate),
+            None => model.best(cores).map(|(rate, plan)| (plan, Some(rate)))?,
+        };
+        let forecast = model.forecast(&plan, rate, f64::from(self.cores))?;
+        let deadlines = self.latency.map_or(Ok(Vec::new()), |latency| deadlines(costs, latency))?;
+        Ok(Report {
+            graph: costs.graph.clone(),
+            rate: self.rate,
+            cores,
+            feasible,
+            forecast,
+            deadlines,
+            curve,
+        })
+    }
+}
+
+fn text(report: &Report) -> String {
+    let forecast = &report.forecast;
+    let mut out = format!("{:<40} {:>8} {:>10} {:>6}\n", "bricks", "replicas", "ns/packet", "load");
+    for stage in &forecast.stages {
+        let split = if stage.split { "  (its traffic must be split)" } else { "" };
+        let bricks = stage.bricks.join(" ");
+        out += &format!(
+            "{bricks:<40} {:>8} {:>10.1} {:>5.0}%{split}\n",
+            stage.replicas,
+            stage.ns,
+            stage.load * 100.0
+        );
+    }
+    for deadline in &report.deadlines {
+        out += &format!("deadline of {:<28} {:>8.3} ms\n", deadline.id, deadline.ms);
+    }
+    out + &format!(
+        "plan        {}\nworkers     {} of {} cores\nthroughput  {:.0} packets/s, at most {:.0}\nlatency     {:.3} ms, {:.3} ms for 99 of 100 packets\nbottleneck  {}\n",
+        forecast.plan,
+        forecast.workers,
+        report.cores,
+        forecast.throughput,
+        forecast.capacity,
+        forecast.latency_ms,
+        forecast.latency_p99_ms,
+        forecast.bottleneck.join(" ")
+    )
+}
+
+fn picture(report: &Report) -> SeriesPlot {
+    let points = report.curve.iter().map(|point| (point.cores as f64, point.throughput / 1e6)).collect();
+    SeriesPlot {
+        title: format!("{}: throughput to expect", report.graph),
+        across: "cores".into(),
+        up: "million packets a second".into(),
+        decades: false,
+        series: vec![("best plan".into(), points)],
+        bound: report.rate.map(|rate| ("asked for".into(), rate / 1e6)),
+    }
+}
+
+/// Packets a second, with `k`, `M` or `G` and `pps` behind it or not.
+fn rate(text: &str) -> Result<f64, String> {
+    let digits = text.strip_suffix("pps").unwrap_or(text);
+    let units = [("k", 1e3), ("M", 1e6), ("G", 1e9)];
+    let unit = units.iter().find_map(|(unit, factor)| Some((digits.strip_suffix(unit)?, *factor)));
+    let (digits, factor) = unit.unwrap_or((digits, 1.0));
+    let rate = digits.parse::<f64>().ok().map(|number| number * factor);
+    rate.filter(|r| r.is_finite() && *r > 0.0)
+        .ok_or_else(|| "expected a rate such as 5Mpps, 300k or 1e6".into())
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    let part = text.parse().ok().filter(|part| *part > 0.0 && *part <= 1.0);
+    part.ok_or_else(|| "expected a part of the time, above 0 and at most 1".into())
+}
+
+/// A number above 0.
+pub fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
+    number.ok_or_else(|| "expected a number above 0".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_units() {
+        for (text, expected) in [("5Mpps", 5e6), ("300k", 3e5), ("1e6", 1e6), ("7pps", 7.0), ("1.5G", 1.5e9)]
+        {
+            assert_eq!(rate(text), Ok(expected));
+        }
+        for text in ["", "fast", "-1M", "0", "inf", "NaNpps"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `legonf profile`: what each brick of a graph costs.
+
+mod hop;
+mod meter;
+
+use crate::bench::stopwatch::{self, Stopwatch};
+use crate::failure::{Failure, print, print_json};
+use crate::network::Network;
+use crate::progress::Bar;
+use crate::replay::{EngineKind, assemble_with, built_in};
+use crate::run::graph_file;
+use crate::{Style, agent, graph, input, interrupt};
+use clap::Args;
+use legonf_controller::{Cost, Costs, State};
+use legonf_core::{Batch, Brick, Fault, Plan, Sink, Source};
+use legonf_extract::Arithmetic;
+use legonf_io::Content;
+use legonf_io::sink::OutputFile;
+use legonf_runtime::{Graph, Layout, Options};
+use meter::{Meter, Seen};
+use std::path::PathBuf;
+
+/// Runs a graph over a capture in one thread and measures each brick: nanoseconds of processor time a packet, bytes a packet
+/// that it adds, bytes of state at the end; and what handing a batch from one worker to the next takes.
+///
+/// `legonf plan` and `legonf run` take what it writes. Of several runs the medians count.
+#[derive(Args)]
+pub struct Arguments {
+    /// Graph file (TOML), or `kitsune` for the built-in graph.
+    graph: PathBuf,
+    /// Capture (pcap, pcapng or Kitsune's TSV).
+    capture: PathBuf,
+    /// Model of `legonf train`, or of `legonf model import`.
+    #[arg(long, value_name = "MODEL")]
+    model: PathBuf,
+    /// Where the costs go (TOML).
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Network engine of the built-in graph: `kitnet` or `onnx`.
+    #[arg(long, value_enum)]
+    engine: Option<EngineKind>,
+    /// Arithmetic of the features of the built-in graph.
+    #[arg(long)]
+    arithmetic: Option<Arithmetic>,
+    /// Runs, after one that warms up.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: u32,
+    /// Read only the first N packets.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+}
+
+pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    let costs = arguments.measure(style)?;
+    costs.check()?;
+    if let Some(path) = &arguments.output {
+        let mut file = OutputFile::create(path)?;
+        file.put(costs.to_toml().as_bytes())?;
+        file.finish()?;
+    }
+    match style {
+        Style { json: true, .. } => print_json(&costs),
+        Style { quiet: true, .. } => Ok(()),
+        _ => print(&table(&costs)),
+    }
+}
+
+impl Arguments {
+    fn measure(&self, style: Style) -> Result<Costs, Failure> {
+        let network = Network::load(&self.model)?;
+        let bar = Bar::new("profile", None, style.quiet);
+        let mut runs = Vec::new();
+        // The run before the first that counts brings the capture into the page cache.
+        for number in 0..=self.runs {
+            let costs = self.once(&network, &bar)?;
+            if number > 0 {
+                runs.push(costs);
+            }
+        }
+        bar.clear();
+        let mut costs = runs.swap_remove(0);
+        for (index, brick) in costs.bricks.iter_mut().enumerate() {
+            let mut ns: Vec<f64> = runs.iter().map(|run| run.bricks[index].ns).chain([brick.ns]).collect();
+            ns.sort_by(f64::total_cmp);
+            brick.ns = ns[ns.len() / 2];
+        }
+        costs.hop_ns = hop::nanoseconds()?;
+        Ok(costs)
+    }
+
+    fn once(&self, network: &Network, bar: &Bar) -> Result<Costs, Failure> {
+        let spec = match graph_file(&self.graph) {
+            Some(path) => graph::read(&path)?,
+            None => built_in(network, Content::Packets, self.engine, self.arithmetic),
+        };
+        let (watch, meter) = (Stopwatch::default(), Meter::default());
+        let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);
+        let wrap = |id: &str, brick: Box<dyn Brick>| meter.watch(watch.watch(id, brick));
+        let mut graph = assemble_with(&spec, Content::Packets, network, Some(f64::MAX), wrap)?;
+        let mut seen = Seen::default();
+        let options = Options::new(&Layout::Fused, interrupt::install());
+        let outcome =
+            legonf_runtime::run(&mut graph, &mut source, &mut seen, options, &mut |p, n| bar.update(p, n));
+        match outcome.fault {
+            Some(fault) => Err(Failure::fault(fault)),
+            None if outcome.stopped => Err(Failure::Interrupted("nothing was measured to the end".into())),
+            None if outcome.packets == 0 => {
+                Err(Failure::fault(format!("{}: holds no packet to measure with", self.capture.display())))
+            }
+            None => Ok(self.costs(&spec.name, &graph, &watch, &meter, &seen)),
+        }
+    }
+
+    fn costs(&self, name: &str, graph: &Graph, watch: &Stopwatch, meter: &Meter, seen: &Seen) -> Costs {
+        let packets = seen.packets.max(1) as f64;
+        let states =
+            agent::facts(graph.nodes().iter().map(|node| (node.id.as_str(), node.brick.descriptor())));
+        let spent = watch.ids().into_iter().zip(watch.nanoseconds().0);
+        let added = [seen.source_bytes].into_iter().chain(meter.bytes());
+        let mut bricks: Vec<_> = spent
+            .zip(added)
+            .map(|((id, ns), bytes)| {
+                let id = if id == stopwatch::SOURCE { Plan::SOURCE.to_owned() } else { id };
+                let state =
+                    states.iter().find(|(known, _)| *known == id).map_or(State::Single, |(_, state)| *state);
+                let node = graph.nodes().iter().find(|node| node.id == id);
+                let state_bytes = node.map_or(0, |node| node.brick.state_size());
+                Cost { id, state, ns: ns / packets, bytes: bytes as f64 / packets, state_bytes }
+            })
+            .collect();
+        let sink =
+            Cost { id: Plan::SINK.into(), state: State::Single, ns: seen.ns() / packets, ..Cost::default() };
+        bricks.push(sink);
+        let capture = crate::scoring::file_name(&self.capture);
+        let batch = packets / seen.batches.max(1) as f64;
+        Costs { graph: name.into(), capture, packets: seen.packets, batch, hop_ns: 0.0, bricks }
+    }
+}
+
+fn table(costs: &Costs) -> String {
+    let mut out = format!(
+        "{:<20} {:<10} {:>10} {:>7} {:>14} {:>14}\n",
+        "brick", "state", "ns/packet", "share", "bytes/packet", "state bytes"
+    );
+    for brick in &costs.bricks {
+        let state = format!("{:?}", brick.state).to_lowercase();
+        let share = brick.ns / costs.total() * 100.0;
+        out += &format!(
+            "{:<20} {state:<10} {:>10.1} {share:>6.1}% {:>14.1} {:>14}\n",
+            brick.id, brick.ns, brick.bytes, brick.state_bytes
+        );
+    }
+    let total = costs.total();
+    out + &format!(
+        "one worker: {:.0} packets/s of processor time; a hop between workers: {:.0} ns a batch of {:.0} packets\n",
+        1e9 / total,
+        costs.hop_ns,
+        costs.batch
+    )
+}

@@ -1,0 +1,106 @@
+//! How many bytes bricks add to batches.
+
+use super::{Fault, Sink};
+use crate::clock::processor_time;
+use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, Headers, PacketRecord, Verdict};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Counts the bytes of the columns that each brick fills.
+#[derive(Default)]
+pub struct Meter {
+    counts: Mutex<Vec<Arc<AtomicU64>>>,
+}
+
+struct Metered {
+    inner: Box<dyn Brick>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Meter {
+    /// `brick`, counted.
+    pub fn watch(&self, inner: Box<dyn Brick>) -> Box<dyn Brick> {
+        let bytes = Arc::<AtomicU64>::default();
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).push(bytes.clone());
+        Box::new(Metered { inner, bytes })
+    }
+
+    /// Bytes of each brick, in the order in which they were given.
+    pub fn bytes(&self) -> Vec<u64> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+}
+
+impl Brick for Metered {
+    fn descriptor(&self) -> Descriptor {
+        self.inner.descriptor()
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        self.inner.process(batch)?;
+        self.bytes.fetch_add(bytes(batch, self.inner.descriptor().writes), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.inner.counters()
+    }
+
+    fn state_size(&self) -> u64 {
+        self.inner.state_size()
+    }
+}
+
+/// Bytes of some columns of a batch.
+fn bytes(batch: &Batch, columns: Columns) -> u64 {
+    let cells = |count: usize| count * size_of::<f64>();
+    let column = |column| match column {
+        Column::Packets => {
+            batch.packets.iter().map(|(_, bytes)| bytes.len() + size_of::<PacketRecord>()).sum::<usize>()
+        }
+        Column::Headers => batch.headers.len() * size_of::<Headers>(),
+        Column::Features => cells(batch.features.as_slice().len()),
+        Column::Mapped => cells(batch.mapped.as_slice().len()),
+        Column::Errors => cells(batch.errors.as_slice().len()),
+        Column::Scores => cells(batch.scores.len()),
+        Column::Verdicts => batch.verdicts.len() * size_of::<Verdict>(),
+    };
+    columns.iter().map(column).sum::<usize>() as u64
+}
+
+/// A sink that does what every sink does at least: it looks at each score and verdict.
+#[derive(Default)]
+pub struct Seen {
+    pub packets: u64,
+    pub batches: u64,
+    pub source_bytes: u64,
+    alerts: u64,
+    sum: f64,
+    spent: Duration,
+}
+
+impl Seen {
+    /// Nanoseconds spent in the sink.
+    pub fn ns(&self) -> f64 {
+        self.spent.as_nanos() as f64
+    }
+}
+
+impl Sink for Seen {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        let start = processor_time();
+        self.sum += batch.scores.iter().filter(|score| score.is_finite()).sum::<f64>();
+        self.alerts += batch.verdicts.iter().filter(|verdict| **verdict == Verdict::Anomalous).count() as u64;
+        self.spent += processor_time().saturating_sub(start);
+        self.packets += batch.len() as u64;
+        self.batches += 1;
+        self.source_bytes += bytes(batch, Columns::of(&[Column::Packets]));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}

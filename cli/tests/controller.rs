@@ -1,0 +1,163 @@
+//! What bricks cost, what a rate needs of them, and a run under the controller.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use common::{contents, example, fail, legonf, succeed, testbed, text, trained};
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    model: String,
+    capture: String,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let model = text(trained(folder.path(), "kitsune-115"));
+        Self { folder, model, capture: text(example("synth-mini.pcap.gz")) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self, name: &str, content: &str) -> String {
+        fs::write(self.path(name), content).unwrap();
+        text(self.path(name))
+    }
+
+    fn costs(&self) -> String {
+        let costs = text(self.path("costs.toml"));
+        succeed(["profile", "kitsune", &self.capture, "--model", &self.model, "--runs", "1", "-o", &costs]);
+        costs
+    }
+}
+
+#[test]
+fn a_profile_names_every_brick_and_a_plan_follows_from_it() {
+    let bench = Bench::new();
+    let costs = bench.costs();
+    let table: toml::Table = fs::read_to_string(&costs).unwrap().parse().unwrap();
+    let ids: Vec<_> =
+        table["brick"].as_array().unwrap().iter().map(|b| b["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids, ["source", "batching", "extractor", "mapping", "autoencoder", "decision", "sink"]);
+    let extractor = &table["brick"][2];
+    assert_eq!((extractor["state"].as_str(), extractor["bytes"].as_float()), (Some("stateful"), Some(920.0)));
+    assert!(extractor["state_bytes"].as_integer() > Some(0) && extractor["ns"].as_float() > Some(0.0));
+
+    let svg = text(bench.path("plan.svg"));
+    let arguments =
+        ["plan", "--costs", &costs, "--rate", "1k", "--cores", "8", "--latency", "1000", "--svg", &svg];
+    let report = json(&succeed(arguments.iter().chain(&["--json"])));
+    assert_eq!(report["plan"]["stages"].as_array().unwrap().len(), 1);
+    assert_eq!((&report["feasible"], &report["throughput"]), (&true.into(), &1000.0.into()));
+    let deadlines: f64 =
+        report["deadlines"].as_array().unwrap().iter().map(|d| d["ms"].as_f64().unwrap()).sum();
+    assert!((deadlines - 1000.0).abs() < 1e-6);
+    let curve: Vec<_> =
+        report["curve"].as_array().unwrap().iter().map(|p| p["throughput"].as_f64().unwrap()).collect();
+    assert!(curve.len() == 8 && curve.windows(2).all(|pair| pair[1] >= pair[0]) && curve[7] > curve[0]);
+    assert!(fs::read_to_string(&svg).unwrap().contains("best plan"));
+    assert!(succeed(arguments).contains("bottleneck "));
+    let shown = json(&succeed(["graph", "show", "--costs", &costs, "--latency", "1000", "--json"]));
+    assert!(shown[1]["deadline_ms"].as_f64() > shown[4]["deadline_ms"].as_f64());
+}
+
+#[test]
+fn plans_that_cannot_be_say_why() {
+    let bench = Bench::new();
+    let costs = bench.costs();
+    let plan = |more: &[&str]| fail(["plan", "--costs", &costs, "--quiet"].iter().chain(more));
+    assert!(plan(&["--cores", "1", "--rate", "500Mpps"]).contains("there is one `source`"));
+    assert!(plan(&["--cores", "4", "--latency", "1e-9"]).contains("impossible: a batch of"));
+    let other = succeed(["graph", "show", "--toml"]).replace("\"mapping\"", "\"gathering\"");
+    let other = bench.file("graph.toml", &other);
+    assert!(
+        plan(&["--cores", "4", "--graph", &other])
+            .contains("no brick `gathering`; measure them with legonf profile")
+    );
+    let broken = bench.file("broken.toml", "graph = \"k\"\nbatch = 0.0\nhop_ns = 1.0\nbrick = []\n");
+    let line = fail(["plan", "--costs", &broken, "--cores", "4"]);
+    assert!(line.contains("broken.toml: batch = 0: expected packets"), "{line}");
+    assert_eq!(legonf(["plan", "--costs", &costs, "--cores", "4", "--rate", "fast"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_run_under_the_controller_gives_the_bytes_of_a_replay() {
+    let bench = Bench::new();
+    let capture = text(testbed("capture.pcap.zst"));
+    // Marks so low that it acts all the time: it un-fuses, replicates, merges and fuses on any machine.
+    let policy = "tick = 0.005\nhigh = 0.02\nlow = 0.01\nticks_up = 1\nticks_down = 1\ncooldown = 0.0\nsettle = 0\nspare = 0.0\n\
+        cores = 64.0\nmax_workers = 12\n";
+    let policy = bench.file("policy.toml", policy);
+    let (replayed, ran, events) =
+        (bench.path("replayed"), bench.path("ran"), text(bench.path("events.json")));
+    succeed(["replay", &capture, "--model", &bench.model, "--out", &text(&replayed), "--workers", "fused"]);
+    let arguments =
+        ["run", "kitsune", &capture, "--model", &bench.model, "--out", &text(&ran), "--workers", "fused"];
+    let more = ["--engine", "kitnet", "--policy", &policy, "--events", &events, "--json"];
+    let summary = json(&succeed(arguments.iter().chain(&more)));
+    assert_eq!(
+        (&summary["coverage"]["received"], &summary["coverage"]["scored"]),
+        (&82_036.into(), &82_036.into())
+    );
+    for ((name, a), (_, b)) in contents(&replayed).iter().zip(contents(&ran)) {
+        assert!(*a == b, "{name} differs under the controller");
+    }
+    let log = json(&succeed(["events", &events, "--json"]));
+    let kinds: Vec<_> =
+        log.as_array().unwrap().iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!((kinds[0], *kinds.last().unwrap()), ("start", "end"));
+    assert_eq!(log.as_array().unwrap().last().unwrap()["packets"], 82_036);
+    let actions = log.as_array().unwrap().iter().filter(|event| event["event"] == "applied").count();
+    assert!(actions > 0, "{kinds:?}");
+    assert!(succeed(["events", &events]).contains("unfuse"));
+}
+
+#[test]
+fn what_is_wrong_with_a_run_is_named_before_it_starts() {
+    let bench = Bench::new();
+    let run =
+        |more: &[&str]| fail(["run", "kitsune", &bench.capture, "--model", &bench.model].iter().chain(more));
+    let policy = bench.file("policy.toml", "high = 2.0\n");
+    assert!(run(&["--policy", &policy]).contains("policy.toml: high = 2: expected a part of the time"));
+    let policy = bench.file("typo.toml", "\nhihg = 0.5\n");
+    assert!(run(&["--policy", &policy]).contains("typo.toml: line 2: unknown field `hihg`"));
+    assert!(run(&["--costs", &bench.model]).contains("kitsune-115.onnx: "));
+    assert!(
+        run(&["--workers", "source | extractor x2 | sink"]).contains("expected the bricks \"source batching")
+    );
+    let stateful = "source batching | extractor x2 | mapping | autoencoder | decision | sink";
+    assert!(run(&["--workers", stateful]).contains("`extractor` keeps state"));
+    assert!(run(&["--events", &text(bench.path("no/where"))]).contains("no/where: "));
+    let log = bench
+        .file("events.json", "{\"event\":\"end\",\"at\":1.0,\"packets\":1,\"violations\":0}\nnonsense\n");
+    assert!(fail(["events", &log]).contains("events.json: line 2: "));
+}
+
+#[test]
+fn figure_4_loses_nothing_and_changes_no_score() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = text(folder.path().join("out"));
+    let arguments = ["experiment", "lego-figure4", "--rounds", "1", "--seconds", "0.5", "--tick", "0.01"];
+    let report = json(&succeed(arguments.iter().chain(&["--packets", "20000", "--out", &out, "--json"])));
+    let runs = report["runs"].as_array().unwrap();
+    assert_eq!(
+        runs.iter().map(|run| run["engine"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["generic", "fused"]
+    );
+    for run in runs {
+        assert_eq!((&run["lost"], &run["identical"]), (&0.into(), &true.into()));
+        assert!(run["speedup"].as_f64() > Some(0.0));
+    }
+    assert!(fs::read_to_string(folder.path().join("out/throughput.svg")).unwrap().contains("generic engine"));
+    assert!(fail(["experiment", "lego-figure4", "--seconds", "0.1"]).contains("ten ticks"));
+}
