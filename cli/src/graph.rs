@@ -85,7 +85,7 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         |descriptor| *descriptor,
     )?;
     if let Some(path) = &arguments.svg {
-        let drawing = legonf_runtime::svg(&spec.name, &bricks);
+        let drawing = legonf_runtime::svg(&spec, &bricks);
         fs::write(path, drawing).map_err(|e| Failure::fault(format!("{}: {e}", path.display())))?;
     }
     if arguments.toml {

@@ -51,9 +51,9 @@ fn sequence(bricks: Vec<(&str, &str, Table)>) -> GraphSpec {
 fn extend(mut graph: GraphSpec, bricks: Vec<(&str, &str, Table)>) -> GraphSpec {
     for (id, kind, config) in bricks {
         if let Some(last) = graph.bricks.last_mut() {
-            last.next = Some(id.to_owned());
+            last.next = vec![id.to_owned()];
         }
-        graph.bricks.push(BrickSpec { id: id.into(), kind: kind.into(), next: None, config });
+        graph.bricks.push(BrickSpec { id: id.into(), kind: kind.into(), config, ..BrickSpec::default() });
     }
     graph
 }

@@ -1,5 +1,7 @@
 //! Draws a graph as SVG.
 
+use crate::GraphSpec;
+use crate::spec::VERDICTS;
 use legonf_core::{Descriptor, State};
 use std::fmt::Write;
 
@@ -7,13 +9,17 @@ const WIDTH: usize = 190;
 const HEIGHT: usize = 84;
 const GAP: usize = 70;
 const MARGIN: usize = 24;
+/// Room below the boxes for arrows past others.
+const ARC: usize = 56;
 
-/// A sequence of bricks (identifier and descriptor of each) as an SVG document: a box for each brick, stateful
-/// ones with a double border, with the columns that it fills.
-pub fn svg(name: &str, bricks: &[(String, Descriptor)]) -> String {
+/// The bricks of a graph in their order (identifier and descriptor of each) as an SVG document: a box for each brick,
+/// stateful ones with a double border, with the columns that it fills, and an arrow wherever `spec` leads packets.
+pub fn svg(spec: &GraphSpec, bricks: &[(String, Descriptor)]) -> String {
+    let name = spec.name.as_str();
     let count = bricks.len();
     let width = 2 * MARGIN + count * WIDTH + count.saturating_sub(1) * GAP;
-    let height = 2 * MARGIN + HEIGHT + 28;
+    let past = bricks.len() > 2 && edges(spec, bricks).iter().any(|(from, to, _)| *to != from + 1);
+    let height = 2 * MARGIN + HEIGHT + 28 + if past { ARC } else { 0 };
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write!(
@@ -28,9 +34,6 @@ pub fn svg(name: &str, bricks: &[(String, Descriptor)]) -> String {
     );
     for (index, (id, d)) in bricks.iter().enumerate() {
         let (x, y) = (MARGIN + index * (WIDTH + GAP), MARGIN + 28);
-        if index > 0 {
-            arrow(&mut out, x, y + HEIGHT / 2);
-        }
         let stateful = d.state == State::Stateful;
         draw_box(&mut out, x, y, stateful);
         let state = if stateful { "stateful" } else { "stateless" };
@@ -46,8 +49,47 @@ pub fn svg(name: &str, bricks: &[(String, Descriptor)]) -> String {
             );
         }
     }
+    for (from, to, label) in edges(spec, bricks) {
+        if to == from + 1 {
+            arrow(&mut out, MARGIN + to * (WIDTH + GAP), MARGIN + 28 + HEIGHT / 2);
+            caption(&mut out, MARGIN + to * (WIDTH + GAP) - GAP / 2, MARGIN + 22 + HEIGHT / 2, label);
+        } else {
+            arc(&mut out, from, to, label);
+        }
+    }
     out.push_str("</svg>\n");
     out
+}
+
+/// Where packets go: from brick to brick by their places, with the verdict for which, if it matters.
+fn edges<'a>(spec: &'a GraphSpec, bricks: &[(String, Descriptor)]) -> Vec<(usize, usize, &'a str)> {
+    let at = |id: &str| bricks.iter().position(|(known, _)| known == id);
+    let mut edges = Vec::new();
+    for brick in &spec.bricks {
+        let branches = VERDICTS.into_iter().filter_map(|v| Some((brick.branch.of(v)?, v.label())));
+        let all = brick.next.iter().map(|id| (id.as_str(), "")).chain(branches);
+        edges.extend(all.filter_map(|(id, label)| Some((at(&brick.id)?, at(id)?, label))));
+    }
+    edges
+}
+
+fn caption(out: &mut String, x: usize, y: usize, text: &str) {
+    if !text.is_empty() {
+        let _ =
+            writeln!(out, "<text x=\"{x}\" y=\"{y}\" font-size=\"10\" text-anchor=\"middle\">{text}</text>");
+    }
+}
+
+/// An arrow below the boxes, past those between.
+fn arc(out: &mut String, from: usize, to: usize, label: &str) {
+    let (start, end) = (MARGIN + from * (WIDTH + GAP) + WIDTH / 2, MARGIN + to * (WIDTH + GAP) + WIDTH / 2);
+    let (y, low) = (MARGIN + 28 + HEIGHT, MARGIN + 28 + HEIGHT + ARC);
+    let _ = writeln!(
+        out,
+        "<path d=\"M{start},{y} C{start},{low} {end},{low} {end},{y}\" fill=\"none\" stroke=\"#445\" stroke-width=\"1.5\" \
+         marker-end=\"url(#tip)\"/>"
+    );
+    caption(out, usize::midpoint(start, end), low - ARC / 4 + 8, label);
 }
 
 fn arrow(out: &mut String, end: usize, y: usize) {

@@ -27,8 +27,10 @@ pub enum GraphError {
         /// The identifiers that exist.
         known: String,
     },
-    /// Two bricks lead to the same one.
-    #[error("bricks `{first}` and `{second}` both lead to `{to}`; a sequence has one way into each brick")]
+    /// Two bricks lead to the same one, and one of them is not reached.
+    #[error(
+        "bricks `{first}` and `{second}` both lead to `{to}`, but nothing leads from the first brick to `{second}`"
+    )]
     Joined {
         /// One predecessor.
         first: String,
@@ -52,6 +54,31 @@ pub enum GraphError {
         kind: &'static str,
         /// The columns.
         missing: String,
+    },
+    /// Two bricks that do not lead to each other use the same column.
+    #[error(
+        "bricks `{first}` and `{second}` run in parallel, but both use {columns}, which one of them fills"
+    )]
+    Conflict {
+        /// One brick.
+        first: String,
+        /// The other.
+        second: String,
+        /// The columns.
+        columns: String,
+    },
+    /// A branch where there is no verdict yet.
+    #[error("brick `{0}` branches on verdicts, which nothing before it fills")]
+    NoVerdict(String),
+    /// More branches or bricks than ways can be told apart of.
+    #[error("{found} {what}; a graph that branches has at most {most}")]
+    TooMany {
+        /// Bricks or branches.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// The limit.
+        most: usize,
     },
     /// The last brick leaves something unfilled that the sinks read.
     #[error("the graph ends without {0}: add the brick that fills it")]

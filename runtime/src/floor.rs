@@ -3,6 +3,7 @@
 use crate::layout::{Place, Shape};
 use crate::order::Order;
 use crate::pin::Cores;
+use crate::route::Detour;
 use crate::stats::Stats;
 use crate::worker::{Counters, Envelope, Event, Job, Message, Retired, Shared, Unit, Waiting, Worker, add};
 use crate::{PlanError, RunFault};
@@ -234,7 +235,16 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let (serial, stats) = (self.serial, Arc::new(Stats::default()));
         self.serial += 1;
         let (events, shared) = (self.events.0.clone(), self.shared);
-        let worker = Worker { serial, job, input, output, events, stats: stats.clone(), shared };
+        let worker = Worker {
+            serial,
+            job,
+            input,
+            output,
+            events,
+            stats: stats.clone(),
+            shared,
+            detour: Detour::default(),
+        };
         let core = self.cores.next();
         let thread = Builder::new().name(format!("worker {serial}"));
         let body = move || {

@@ -1,5 +1,7 @@
 //! A graph that is checked and ready to run.
 
+use crate::route::Routes;
+use crate::ways::Ways;
 use crate::{BrickSpec, GraphError, GraphSpec};
 use legonf_core::{Brick, Columns, Descriptor};
 use std::fmt::Display;
@@ -16,6 +18,8 @@ pub struct Node {
 pub struct Graph {
     name: String,
     nodes: Vec<Node>,
+    /// Where packets go, if not all go everywhere.
+    routes: Option<Routes>,
 }
 
 impl Graph {
@@ -30,14 +34,14 @@ impl Graph {
         wanted: Columns,
         mut make: impl FnMut(&BrickSpec) -> Result<Box<dyn Brick>, E>,
     ) -> Result<Self, GraphError> {
-        let placed = check(spec, given, wanted, &mut make, |brick| brick.descriptor())?;
+        let (placed, routes) = analyze(spec, given, wanted, &mut make, |brick| brick.descriptor())?;
         let nodes = placed.into_iter().map(|(id, brick)| Node { id, brick }).collect();
-        Ok(Self { name: spec.name.clone(), nodes })
+        Ok(Self { name: spec.name.clone(), nodes, routes })
     }
 
     /// A graph without a brick: what the source fills goes to the sink as it is.
     pub fn pass_through(name: impl Into<String>) -> Self {
-        Self { name: name.into(), nodes: Vec::new() }
+        Self { name: name.into(), nodes: Vec::new(), routes: None }
     }
 
     /// Name of the network function.
@@ -48,6 +52,11 @@ impl Graph {
     /// The bricks in order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// Where packets go, if not all go everywhere.
+    pub(crate) fn routes(&self) -> Option<Routes> {
+        self.routes.clone()
     }
 
     /// Hands the bricks to those who run them.
@@ -65,33 +74,37 @@ impl Graph {
 /// that want to look at a graph, not run it.
 ///
 /// # Errors
-/// If the description is not a sequence, `make` refuses a brick, or a column is missing.
+/// If the ways between bricks make no graph, `make` refuses a brick, or a column is missing.
 pub fn check<T, E: Display>(
+    spec: &GraphSpec,
+    given: Columns,
+    wanted: Columns,
+    make: impl FnMut(&BrickSpec) -> Result<T, E>,
+    describe: impl Fn(&T) -> Descriptor,
+) -> Result<Vec<(String, T)>, GraphError> {
+    analyze(spec, given, wanted, make, describe).map(|(placed, _)| placed)
+}
+
+/// Bricks by identifier, and where packets go.
+type Analysis<T> = (Vec<(String, T)>, Option<Routes>);
+
+fn analyze<T, E: Display>(
     spec: &GraphSpec,
     given: Columns,
     wanted: Columns,
     mut make: impl FnMut(&BrickSpec) -> Result<T, E>,
     describe: impl Fn(&T) -> Descriptor,
-) -> Result<Vec<(String, T)>, GraphError> {
-    let mut filled = given;
-    let mut placed = Vec::with_capacity(spec.bricks.len());
-    for brick in spec.sequence()? {
+) -> Result<Analysis<T>, GraphError> {
+    let order = spec.sequence()?;
+    let mut placed = Vec::with_capacity(order.len());
+    for brick in &order {
         let id = brick.id.clone();
         let made = make(brick).map_err(|e| GraphError::Brick { id: id.clone(), reason: e.to_string() })?;
-        let descriptor = describe(&made);
-        let missing = descriptor.reads.without(filled);
-        if !missing.is_empty() {
-            return Err(GraphError::MissingColumns {
-                id,
-                kind: descriptor.kind,
-                missing: missing.to_string(),
-            });
-        }
-        filled = filled.union(descriptor.writes);
         placed.push((id, made));
     }
-    let unfinished = wanted.without(filled);
-    if unfinished.is_empty() { Ok(placed) } else { Err(GraphError::Unfinished(unfinished.to_string())) }
+    let bricks = placed.iter().map(|(id, made)| (id.as_str(), describe(made))).collect();
+    let routes = Ways::of(bricks, spec.routes(&order)).check(given, wanted)?;
+    Ok((placed, routes))
 }
 
 #[cfg(test)]

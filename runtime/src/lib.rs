@@ -16,10 +16,12 @@ mod graph;
 mod layout;
 mod order;
 mod pin;
+mod route;
 mod run;
 mod spec;
 mod stats;
 mod watch;
+mod ways;
 mod worker;
 
 pub use drawing::svg;
@@ -29,4 +31,4 @@ pub use floor::MAX_WORKERS;
 pub use graph::{Graph, Node, check};
 pub use layout::Layout;
 pub use run::{BrickCounters, Control, Options, Outcome, Supply, run, run_under};
-pub use spec::{BrickSpec, GraphSpec};
+pub use spec::{Branch, BrickSpec, GraphSpec};

@@ -102,7 +102,7 @@ pub fn run_under(
 ) -> Outcome {
     let shape = Shape::of(graph);
     let plan = options.layout.plan(graph);
-    let shared = Shared::new(options.stop, options.supply);
+    let shared = Shared::new(options.stop, options.supply, graph.routes());
     let head = Some(Head { source, next: 0, ended: false });
     let ends = Job { head, tail: Some(Tail { sink, over: false }), ..Job::default() };
     let cores = if options.pin { Cores::allowed() } else { Cores::default() };

@@ -1,10 +1,11 @@
 //! One worker: a thread with a queue, some bricks, and perhaps the source or the sink.
 
 use crate::order::Order;
+use crate::route::{Detour, Marks, Routes};
 use crate::stats::Stats;
 use crate::{RunFault, Supply};
 use crossbeam_channel::{Receiver, Sender};
-use legonf_core::{Batch, Brick, Plan, Progress, Sink, Source, State};
+use legonf_core::{Batch, Brick, BrickError, Plan, Progress, Sink, Source, State};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -19,6 +20,8 @@ pub(crate) struct Envelope {
     /// Set where the stream ends here.
     ending: Option<Ending>,
     batch: Batch,
+    /// Where the graph branches: the bricks that each packet has still to pass.
+    marks: Marks,
 }
 
 /// How the stream ends.
@@ -92,6 +95,8 @@ pub(crate) struct Shared<'a> {
     /// Set at the end: what is still on its way is of no use.
     pub over: AtomicBool,
     pub supply: Option<Supply<'a>>,
+    /// Where packets go, if not all go everywhere.
+    pub routes: Option<Routes>,
     /// Packets that the source gave, and that the sink took.
     pub offered: AtomicU64,
     pub done: AtomicU64,
@@ -102,11 +107,11 @@ pub(crate) struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    pub fn new(stop: &'a AtomicBool, supply: Option<Supply<'a>>) -> Self {
+    pub fn new(stop: &'a AtomicBool, supply: Option<Supply<'a>>, routes: Option<Routes>) -> Self {
         let zero = AtomicU64::default;
         let (over, total_bytes) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
         let (offered, done, restarts) = (zero(), zero(), zero());
-        Self { stop, over, supply, offered, done, restarts, read_bytes: zero(), total_bytes }
+        Self { stop, over, supply, routes, offered, done, restarts, read_bytes: zero(), total_bytes }
     }
 
     fn publish(&self, progress: Progress) {
@@ -135,6 +140,7 @@ pub(crate) struct Worker<'a> {
     pub events: Sender<Event<'a>>,
     pub stats: Arc<Stats>,
     pub shared: &'a Shared<'a>,
+    pub detour: Detour,
 }
 
 impl Worker<'_> {
@@ -179,6 +185,9 @@ impl Worker<'_> {
             envelope.ending = Some(Ending::Input);
         }
         head.ended = envelope.ending.is_some();
+        if let Some(routes) = &self.shared.routes {
+            routes.enter(&envelope.batch, &mut envelope.marks);
+        }
         let offered = if head.ended { 0 } else { envelope.batch.len() as u64 };
         self.shared.offered.store(self.shared.offered.load(Relaxed) + offered, Relaxed);
         true
@@ -202,7 +211,11 @@ impl Worker<'_> {
         let passed = envelope.passed;
         for unit in self.job.units.iter_mut().filter(|unit| unit.index >= passed) {
             envelope.passed = unit.index + 1;
-            run_unit(unit, &mut envelope.batch, self.shared, &self.stats)?;
+            let Envelope { batch, marks, .. } = envelope;
+            run_unit(unit, self.shared, &self.stats, &mut |brick, index| match &self.shared.routes {
+                Some(routes) => routes.run(index, brick, batch, marks, &mut self.detour),
+                None => brick.process(batch),
+            })?;
         }
         Ok(())
     }
@@ -233,10 +246,18 @@ impl Worker<'_> {
     }
 }
 
+/// Lets a brick, of which the number is given, process a batch.
+type Process<'a> = &'a mut dyn FnMut(&mut dyn Brick, usize) -> Result<(), BrickError>;
+
 /// Runs a brick. A stateless one that panics is made anew and tried once more on the same batch: it reads what it has
 /// not written, so its answer is the one it would have given.
-fn run_unit(unit: &mut Unit, batch: &mut Batch, shared: &Shared<'_>, stats: &Stats) -> Result<(), RunFault> {
-    let message = match guarded(|| unit.brick.process(batch)) {
+fn run_unit(
+    unit: &mut Unit,
+    shared: &Shared<'_>,
+    stats: &Stats,
+    process: Process<'_>,
+) -> Result<(), RunFault> {
+    let message = match guarded(|| process(&mut *unit.brick, unit.index)) {
         Ok(result) => return Ok(result?),
         Err(message) => message,
     };
@@ -245,7 +266,7 @@ fn run_unit(unit: &mut Unit, batch: &mut Batch, shared: &Shared<'_>, stats: &Sta
     shared.restarts.fetch_add(1, Relaxed);
     add(&mut unit.past, &unit.brick.counters());
     unit.brick = fresh;
-    match guarded(|| unit.brick.process(batch)) {
+    match guarded(|| process(&mut *unit.brick, unit.index)) {
         Ok(result) => Ok(result?),
         Err(message) => Err(panicked(&unit.id, message)),
     }

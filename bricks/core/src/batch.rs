@@ -83,6 +83,28 @@ impl Rows {
         self.as_mut_slice().chunks_exact_mut(width)
     }
 
+    /// Copies some rows into another matrix; those that are not there are left out.
+    pub fn gather(&self, rows: &[usize], to: &mut Self) {
+        let present = || rows.iter().filter(|row| **row < self.len);
+        to.reset(present().count(), self.width);
+        for (row, into) in present().zip(to.iter_mut()) {
+            into.copy_from_slice(self.row(*row));
+        }
+    }
+
+    /// Copies the rows of `part` to the places `rows` of this matrix, which gets `len` rows of that width if it has others.
+    ///
+    /// # Panics
+    /// If a place is not below `len`.
+    pub fn scatter(&mut self, part: &Self, rows: &[usize], len: usize) {
+        if self.width != part.width || self.len != len {
+            self.reset(len, part.width);
+        }
+        for (row, from) in rows.iter().zip(part.iter()) {
+            self.row_mut(*row).copy_from_slice(from);
+        }
+    }
+
     /// All cells, row after row.
     pub fn as_slice(&self) -> &[f64] {
         &self.data[..self.len * self.width]
@@ -149,6 +171,16 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn some_rows_go_out_and_come_back() {
+        let rows = Rows::of([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]].iter().map(|row| &row[..]));
+        let (mut part, mut back) = (Rows::default(), Rows::default());
+        rows.gather(&[0, 2, 9], &mut part);
+        assert_eq!(part.as_slice(), [1.0, 2.0, 5.0, 6.0]);
+        back.scatter(&part, &[2, 0], 3);
+        assert_eq!((back.row(2), back.row(0), back.len()), (&[1.0, 2.0][..], &[5.0, 6.0][..], 3));
+    }
 
     #[test]
     fn rows_keep_their_memory() {

@@ -6,6 +6,7 @@ use legonf_core::{
     Source, State,
 };
 use legonf_runtime::{Control, Graph, GraphSpec, Layout, Options, Outcome, PlanError, Supply, run_under};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -48,10 +49,9 @@ pub struct Square {
     pub always: bool,
     pub fails_at: Option<u64>,
     pub seen: u64,
+    /// Panics that were raised: each packet of `panics` raises one, in whichever replica.
+    pub raised: Arc<AtomicU64>,
 }
-
-/// Panics that were raised: each packet of `panics` raises one, in whichever replica.
-pub static RAISED: AtomicU64 = AtomicU64::new(0);
 
 impl Brick for Square {
     fn descriptor(&self) -> Descriptor {
@@ -66,7 +66,7 @@ impl Brick for Square {
         }
         for (header, row) in batch.headers.iter().zip(batch.features.iter_mut()) {
             if let Some(at) = self.panics.iter().position(|seq| *seq == header.seq) {
-                let first = RAISED.fetch_or(1 << at, Ordering::Relaxed) & (1 << at) == 0;
+                let first = self.raised.fetch_or(1 << at, Ordering::Relaxed) & (1 << at) == 0;
                 assert!(!first && !self.always, "bad packet");
             }
             if Some(header.seq) == self.fails_at {
