@@ -10,7 +10,7 @@ use crate::failure::{Failure, print, print_json};
 use crate::input;
 use crate::network::Network;
 use crate::progress::Bar;
-use crate::replay::{self, EngineKind};
+use crate::replay::{self, EngineKind, Execution};
 use crate::summary::tables::fields;
 use crate::{Style, interrupt};
 use clap::{Args, Subcommand};
@@ -48,9 +48,8 @@ pub struct Arguments {
     /// Read only the first N packets.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Network engine: `kitnet` is legonf's own, `onnx` the generic one (tract).
-    #[arg(long, value_enum)]
-    engine: Option<EngineKind>,
+    #[command(flatten)]
+    execution: Execution,
     /// Arithmetic of the features; without it the one that the model was trained with.
     #[arg(long)]
     arithmetic: Option<Arithmetic>,
@@ -87,9 +86,10 @@ struct BrickReport {
     share: f64,
 }
 
-/// The network against the core's floating-point rate.
+/// The network against the core's floating-point rate in its precision.
 #[derive(Serialize)]
 struct Roofline {
+    precision: String,
     flops_per_packet: f64,
     sigmoids_per_packet: u64,
     gflops: f64,
@@ -144,7 +144,7 @@ impl Arguments {
 
     /// One pass from the file to the scores.
     fn once(&self, model: &Network, watch: &Stopwatch, seen: &mut Seen, bar: &Bar) -> Result<Run, Failure> {
-        let spec = replay::built_in(model, Content::Packets, self.engine, self.arithmetic);
+        let spec = replay::built_in(model, Content::Packets, self.execution, self.arithmetic)?;
         let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);
         let mut graph =
             replay::assemble_with(&spec, Content::Packets, model, Some(f64::MAX), |id, brick| {
@@ -175,7 +175,7 @@ impl Arguments {
     fn first_score_once(&self) -> Result<f64, Failure> {
         let start = Instant::now();
         let model = Network::load(&self.model)?;
-        let spec = replay::built_in(&model, Content::Packets, self.engine, self.arithmetic);
+        let spec = replay::built_in(&model, Content::Packets, self.execution, self.arithmetic)?;
         let mut graph = replay::assemble(&spec, Content::Packets, &model, Some(f64::MAX))?;
         let mut source = input::open(&self.capture, Some(1))?;
         let options = Options::new(&Layout::Fused, interrupt::install());
@@ -228,16 +228,25 @@ fn report(
         share: stage(i) / total,
     };
     let network_pps = of(&["mapping", "autoencoder", "network"]);
-    let network = model.kitnet().filter(|_| arguments.engine != Some(EngineKind::Onnx)).map(|kitnet| {
-        let layers = kitnet.ensemble().iter().chain([kitnet.output()]);
-        let (flops, sigmoids) = layers.fold((0.0, 0), |(flops, sigmoids), layer| {
-            let (visible, hidden) = (layer.visible(), layer.hidden());
-            (flops + 4.0 * (visible * hidden) as f64, sigmoids + (visible + hidden) as u64)
+    let network =
+        model.kitnet().filter(|_| arguments.execution.engine != Some(EngineKind::Onnx)).map(|kitnet| {
+            let layers = kitnet.ensemble().iter().chain([kitnet.output()]);
+            let (flops, sigmoids) = layers.fold((0.0, 0), |(flops, sigmoids), layer| {
+                let (visible, hidden) = (layer.visible(), layer.hidden());
+                (flops + 4.0 * (visible * hidden) as f64, sigmoids + (visible + hidden) as u64)
+            });
+            let gflops = flops * of(&["autoencoder"]) / 1e9;
+            let precision = arguments.execution.precision.unwrap_or_default();
+            let percent_of_peak = gflops / machine.peak_gflops(precision) * 100.0;
+            let precision = precision.to_string();
+            Roofline {
+                precision,
+                flops_per_packet: flops,
+                sigmoids_per_packet: sigmoids,
+                gflops,
+                percent_of_peak,
+            }
         });
-        let gflops = flops * of(&["autoencoder"]) / 1e9;
-        let percent_of_peak = gflops / machine.peak_f64_gflops * 100.0;
-        Roofline { flops_per_packet: flops, sigmoids_per_packet: sigmoids, gflops, percent_of_peak }
-    });
     Report {
         capture: arguments.capture.display().to_string(),
         packets,
@@ -299,8 +308,12 @@ fn table(report: &Report) -> String {
     ));
     if let Some(network) = &report.network {
         let value = format!(
-            "{:.0} FLOP and {} sigmoids a packet: {:.2} GFLOP/s, {:.1}% of the core's f64 peak",
-            network.flops_per_packet, network.sigmoids_per_packet, network.gflops, network.percent_of_peak
+            "{:.0} FLOP and {} sigmoids a packet: {:.2} GFLOP/s, {:.1}% of the core's {} peak",
+            network.flops_per_packet,
+            network.sigmoids_per_packet,
+            network.gflops,
+            network.percent_of_peak,
+            network.precision
         );
         rows.push(("roofline", value));
     }

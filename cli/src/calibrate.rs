@@ -98,7 +98,7 @@ impl Arguments {
 
     fn score(&self, model: &Network, style: Style) -> Result<BenignScores, Failure> {
         let (content, mut source) = input::open_any(&self.capture, self.limit, model.schema())?;
-        let spec = replay::built_in(model, content, None, None);
+        let spec = replay::built_in(model, content, replay::Execution::default(), None)?;
         let mut graph = replay::assemble(&spec, content, model, None)?;
         let mut sink = Collect { skip: self.skip, scores: BenignScores::default() };
         let bar = Bar::new("calibration", None, style.quiet);

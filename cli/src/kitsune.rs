@@ -1,6 +1,7 @@
 //! Kitsune as a graph of bricks (LEGO Fig. 3).
 
 use legonf_extract::Arithmetic;
+use legonf_models::kitnet::Precision;
 use legonf_runtime::{BrickSpec, GraphSpec};
 
 /// The bricks that turn packets into features.
@@ -13,12 +14,14 @@ pub fn extraction(schema: &str, arithmetic: Arithmetic) -> GraphSpec {
     ])
 }
 
-/// The bricks that turn packets into scores with KitNET.
-pub fn scoring(schema: &str, arithmetic: Arithmetic) -> GraphSpec {
-    extend(
-        extraction(schema, arithmetic),
-        vec![("mapping", "feature-mapping", Table::new()), ("autoencoder", "autoencoder", Table::new())],
-    )
+/// The bricks that turn packets into scores with KitNET, in a precision that is chosen or the default one.
+pub fn scoring(schema: &str, arithmetic: Arithmetic, precision: Option<Precision>) -> GraphSpec {
+    extend(extraction(schema, arithmetic), ensemble(precision))
+}
+
+fn ensemble(precision: Option<Precision>) -> Vec<(&'static str, &'static str, Table)> {
+    let config = precision.map_or_else(Table::new, |p| table("precision", &p.to_string()));
+    vec![("mapping", "feature-mapping", Table::new()), ("autoencoder", "autoencoder", config)]
 }
 
 /// The bricks that turn packets into scores with the generic ONNX engine.
@@ -27,10 +30,15 @@ pub fn generic_scoring(schema: &str, arithmetic: Arithmetic) -> GraphSpec {
 }
 
 /// The bricks that turn features into scores, with KitNET (`own`) or the generic ONNX engine.
-pub fn scoring_features(own: bool) -> GraphSpec {
-    let ensemble =
-        vec![("mapping", "feature-mapping", Table::new()), ("autoencoder", "autoencoder", Table::new())];
-    sequence(if own { ensemble } else { vec![("network", "onnx", Table::new())] })
+pub fn scoring_features(own: bool, precision: Option<Precision>) -> GraphSpec {
+    sequence(if own { ensemble(precision) } else { vec![("network", "onnx", Table::new())] })
+}
+
+/// The precision in which a graph executes a KitNET; none where it has no such brick.
+pub fn precision(graph: &GraphSpec) -> Option<String> {
+    let brick = graph.bricks.iter().find(|brick| brick.kind == "autoencoder")?;
+    let chosen = brick.config.get("precision").and_then(|value| value.as_str());
+    Some(chosen.map_or_else(|| Precision::default().to_string(), Into::into))
 }
 
 /// `scoring` followed by the decision: the graph of `legonf replay`.
@@ -64,7 +72,7 @@ mod tests {
 
     #[test]
     fn kitsune_has_the_five_bricks_of_lego_figure_3() {
-        let graph = deciding(scoring("kitsune-115", Arithmetic::Reference));
+        let graph = deciding(scoring("kitsune-115", Arithmetic::Reference, Some(Precision::F32)));
         let kinds: Vec<_> = graph.sequence().unwrap().iter().map(|b| b.kind.as_str()).collect();
         let expected = [
             "packet-batching",
@@ -75,5 +83,6 @@ mod tests {
         ];
         assert_eq!(kinds, expected);
         assert_eq!(GraphSpec::from_toml(&graph.to_toml()).unwrap(), graph);
+        assert_eq!(precision(&graph).as_deref(), Some("f32"));
     }
 }

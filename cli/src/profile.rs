@@ -7,7 +7,7 @@ use crate::bench::stopwatch::{self, Stopwatch};
 use crate::failure::{Failure, print, print_json};
 use crate::network::Network;
 use crate::progress::Bar;
-use crate::replay::{EngineKind, assemble_with, built_in};
+use crate::replay::{Execution, assemble_with, built_in};
 use crate::run::graph_file;
 use crate::{Style, agent, graph, input, interrupt};
 use clap::Args;
@@ -36,9 +36,8 @@ pub struct Arguments {
     /// Where the costs go (TOML).
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Network engine of the built-in graph: `kitnet` or `onnx`.
-    #[arg(long, value_enum)]
-    engine: Option<EngineKind>,
+    #[command(flatten)]
+    execution: Execution,
     /// Arithmetic of the features of the built-in graph.
     #[arg(long)]
     arithmetic: Option<Arithmetic>,
@@ -91,7 +90,7 @@ impl Arguments {
     fn once(&self, network: &Network, bar: &Bar) -> Result<Costs, Failure> {
         let spec = match graph_file(&self.graph) {
             Some(path) => graph::read(&path)?,
-            None => built_in(network, Content::Packets, self.engine, self.arithmetic),
+            None => built_in(network, Content::Packets, self.execution, self.arithmetic)?,
         };
         let (watch, meter) = (Stopwatch::default(), Meter::default());
         let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);

@@ -3,11 +3,11 @@
 use crate::failure::Failure;
 use crate::network::Network;
 use crate::replay::tally::{Results, Tally};
-use crate::replay::{EngineKind, assemble, built_in};
+use crate::replay::{Execution, assemble, built_in};
 use crate::summary::{Summary, Timing};
 use crate::supply::Maker;
 use crate::workers::Workers;
-use crate::{Style, features, graph};
+use crate::{Style, features, graph, kitsune};
 use clap::Args;
 use legonf_core::{Descriptor, Progress, Source};
 use legonf_extract::Arithmetic;
@@ -30,9 +30,8 @@ pub struct Scoring {
     graph: Option<PathBuf>,
     #[command(flatten)]
     workers: Workers,
-    /// Network engine: `kitnet` is legonf's own, `onnx` the generic one (tract), which runs any model.
-    #[arg(long, value_enum)]
-    engine: Option<EngineKind>,
+    #[command(flatten)]
+    execution: Execution,
     /// Arithmetic of the features; without it the one that the model was trained with.
     #[arg(long)]
     arithmetic: Option<Arithmetic>,
@@ -47,6 +46,8 @@ pub struct Function {
     pub network: Network,
     /// Scores above it are anomalous.
     pub threshold: Option<f64>,
+    /// Numbers that its KitNET is executed in.
+    precision: Option<String>,
     graph: Graph,
     spec: GraphSpec,
     workers: Workers,
@@ -75,14 +76,14 @@ impl Scoring {
     pub fn build(&self, network: Network, content: Content) -> Result<Function, Failure> {
         let threshold = self.threshold.or(network.threshold());
         let spec = self.spec(&network, content)?;
-        let graph = assemble(&spec, content, &network, threshold)?;
-        Ok(Function { network, threshold, graph, spec, workers: self.workers.clone() })
+        let (graph, precision) = (assemble(&spec, content, &network, threshold)?, kitsune::precision(&spec));
+        Ok(Function { network, threshold, precision, graph, spec, workers: self.workers.clone() })
     }
 
     fn spec(&self, network: &Network, content: Content) -> Result<GraphSpec, Failure> {
         match &self.graph {
             Some(path) => graph::read(path),
-            None => Ok(built_in(network, content, self.engine, self.arithmetic)),
+            None => built_in(network, content, self.execution, self.arithmetic),
         }
     }
 
@@ -101,6 +102,7 @@ impl Scoring {
             schema: schema.name.clone(),
             schema_hash: schema.hash().to_string(),
             arithmetic: self.arithmetic.unwrap_or(network.arithmetic()).to_string(),
+            precision: function.precision.clone(),
             coverage: tally.coverage().clone(),
             score: tally.scores(),
             threshold: function.threshold,

@@ -22,6 +22,8 @@ pub struct Summary {
     pub schema_hash: String,
     /// Arithmetic of the features.
     pub arithmetic: String,
+    /// Numbers that the KitNET is executed in, `f64` or `f32`; none where a generic engine runs the model.
+    pub precision: Option<String>,
     /// Where every packet went.
     pub coverage: Coverage,
     /// Distribution of the scores (RMSE); none where nothing was scored.
@@ -54,7 +56,12 @@ impl Summary {
     pub fn text(&self, timing: Timing) -> Result<String, fmt::Error> {
         let mut out = String::new();
         writeln!(out, "capture     {}", self.capture)?;
-        writeln!(out, "model       {} ({}, {} arithmetic)", self.model, self.schema, self.arithmetic)?;
+        let precision = self.precision.iter().map(|p| format!(", network in {p}")).collect::<String>();
+        writeln!(
+            out,
+            "model       {} ({}, {} arithmetic{precision})",
+            self.model, self.schema, self.arithmetic
+        )?;
         let rate = timing.packets_per_second;
         writeln!(
             out,

@@ -93,7 +93,7 @@ fn features_score_as_the_packets_they_were_made_of() {
 }
 
 #[test]
-fn compressed_tables_and_both_engines() {
+fn compressed_tables_both_engines_and_both_precisions() {
     let bench = Bench::new();
     let model = trained(bench.folder.path(), "kitsune-115");
     let csv = bench.exported("f.csv");
@@ -102,14 +102,24 @@ fn compressed_tables_and_both_engines() {
     packed.write_all(&fs::read(&csv).unwrap()).unwrap();
     let packed = bench.file("f.csv.gz", packed.finish().unwrap());
     assert!(replayed(&packed, &model, &bench.path("packed")) == reference);
-    let scores = |engine: &str| {
-        let out = bench.path(engine);
-        succeed(["replay", &packed, "--model", &text(&model), "--engine", engine, "--out", &text(&out)]);
-        common::scores(&out.join("scores.csv"))
+    let scores = |option: &str, value: &str| {
+        let out = bench.path(value);
+        succeed(["replay", &packed, "--model", &text(&model), option, value, "--out", &text(&out)]);
+        let summary = fs::read_to_string(out.join("summary.json")).unwrap();
+        let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+        (common::scores(&out.join("scores.csv")), summary["precision"].clone())
     };
-    let (own, generic) = (scores("kitnet"), scores("onnx"));
-    assert_eq!((own.len(), generic.len()), (3500, 3500));
-    assert!(own.iter().zip(&generic).all(|(a, b)| (a - b).abs() <= 1e-9 * b.abs()));
+    let (own, precision) = scores("--engine", "kitnet");
+    assert_eq!((own.len(), precision), (3500, "f64".into()));
+    for (option, value, tolerance, stated) in
+        [("--engine", "onnx", 1e-9, serde_json::Value::Null), ("--precision", "f32", 1e-5, "f32".into())]
+    {
+        let (other, precision) = scores(option, value);
+        assert_eq!((other.len(), precision), (3500, stated));
+        assert!(other != own && own.iter().zip(&other).all(|(a, b)| (a - b).abs() <= tolerance * b.abs()));
+    }
+    let line = fail(["replay", &packed, "--model", &text(&model), "--engine", "onnx", "--precision", "f32"]);
+    assert!(line.contains("--precision f32: the generic engine"), "{line}");
 }
 
 #[test]

@@ -1,22 +1,26 @@
 //! The autoencoder brick: KitNET's ensemble and output layer over mapped features.
 
 use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, State};
-use legonf_models::kitnet::{KitNet, Scratch};
+use legonf_models::kitnet::{KitNet, Precision, Scratch};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Name of the kind.
 const KIND: &str = "autoencoder";
 
-/// Configuration of [`Autoencoder`]: it has no option, everything is in the model.
+/// Configuration of [`Autoencoder`]; all else is in the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AutoencoderConfig {}
+#[serde(deny_unknown_fields, default)]
+pub struct AutoencoderConfig {
+    /// Numbers that the network is executed in: `f64` or `f32`. Default `f64`.
+    pub precision: Precision,
+}
 
 /// Runs a KitNET: the errors of its ensemble and the anomaly score (LEGO Table I, "unsupervised network").
 #[derive(Clone, Debug)]
 pub struct Autoencoder {
     model: Arc<KitNet>,
+    precision: Precision,
     scratch: Scratch,
 }
 
@@ -34,8 +38,8 @@ impl Autoencoder {
     };
 
     /// A brick that runs `model`.
-    pub fn new(AutoencoderConfig {}: AutoencoderConfig, model: Arc<KitNet>) -> Self {
-        Self { model, scratch: Scratch::default() }
+    pub fn new(AutoencoderConfig { precision }: AutoencoderConfig, model: Arc<KitNet>) -> Self {
+        Self { model, precision, scratch: Scratch::default() }
     }
 }
 
@@ -50,7 +54,8 @@ impl Brick for Autoencoder {
             let reason = format!("rows of {given} mapped features for a model of {expected}");
             return Err(BrickError { brick: KIND, reason });
         }
-        self.model.score_rows(&batch.mapped, &mut self.scratch, &mut batch.errors, &mut batch.scores);
+        let Batch { mapped, errors, scores, .. } = batch;
+        self.model.score_rows_in(self.precision, mapped, &mut self.scratch, errors, scores);
         Ok(())
     }
 }
@@ -65,16 +70,35 @@ mod tests {
     fn scores_are_those_of_the_model() {
         let mut batch = batch(21);
         FeatureMapping::new(FeatureMappingConfig {}, model()).process(&mut batch).unwrap();
-        Autoencoder::new(AutoencoderConfig {}, model()).process(&mut batch).unwrap();
+        Autoencoder::new(AutoencoderConfig::default(), model()).process(&mut batch).unwrap();
         let expected: Vec<f64> = batch.features.iter().map(|row| model().score(row)).collect();
         assert_eq!(batch.scores, expected);
         assert_eq!((batch.errors.len(), batch.errors.width()), (21, model().ensemble().len()));
     }
 
     #[test]
+    fn single_precision_is_a_matter_of_configuration() {
+        let config: AutoencoderConfig = toml::from_str("precision = \"f32\"").unwrap();
+        let (mut double, mut single) = (batch(21), batch(21));
+        for (batch, config) in [(&mut double, AutoencoderConfig::default()), (&mut single, config)] {
+            FeatureMapping::new(FeatureMappingConfig {}, model()).process(batch).unwrap();
+            Autoencoder::new(config, model()).process(batch).unwrap();
+        }
+        assert_ne!(double.scores, single.scores);
+        for (double, single) in double.scores.iter().zip(&single.scores) {
+            assert!(
+                (single - double).abs() <= Precision::F32_TOLERANCE * double,
+                "{single}, in f64 {double}"
+            );
+        }
+        let error = toml::from_str::<AutoencoderConfig>("precision = \"f16\"").unwrap_err().to_string();
+        assert!(error.contains("f64"), "{error}");
+    }
+
+    #[test]
     fn an_empty_batch_gives_no_score() {
         let mut batch = Batch::default();
-        Autoencoder::new(AutoencoderConfig {}, model()).process(&mut batch).unwrap();
+        Autoencoder::new(AutoencoderConfig::default(), model()).process(&mut batch).unwrap();
         assert!(batch.scores.is_empty() && batch.errors.is_empty());
     }
 
@@ -82,7 +106,7 @@ mod tests {
     fn rows_of_another_width_are_a_fault() {
         let mut batch = Batch::default();
         batch.mapped.reset(2, 1);
-        let fault = Autoencoder::new(AutoencoderConfig {}, model()).process(&mut batch).unwrap_err();
+        let fault = Autoencoder::new(AutoencoderConfig::default(), model()).process(&mut batch).unwrap_err();
         assert!(fault.to_string().starts_with("autoencoder: rows of 1 mapped"), "{fault}");
     }
 }

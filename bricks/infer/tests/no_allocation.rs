@@ -5,7 +5,7 @@
 
 use legonf_core::{BATCH, Batch, Brick};
 use legonf_infer::{Autoencoder, AutoencoderConfig, FeatureMapping, FeatureMappingConfig};
-use legonf_models::kitnet::KitNet;
+use legonf_models::kitnet::{KitNet, Precision};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -57,8 +57,12 @@ fn process(batch: &mut Batch, rows: usize, bricks: &mut [&mut dyn Brick]) {
 
 #[test]
 fn bricks_allocate_nothing_in_steady_state() {
+    [Precision::F64, Precision::F32].into_iter().for_each(check);
+}
+
+fn check(precision: Precision) {
     let mut mapping = FeatureMapping::new(FeatureMappingConfig {}, model());
-    let mut network = Autoencoder::new(AutoencoderConfig {}, model());
+    let mut network = Autoencoder::new(AutoencoderConfig { precision }, model());
     let mut bricks: [&mut dyn Brick; 2] = [&mut mapping, &mut network];
     let mut batch = Batch::default();
     process(&mut batch, BATCH, &mut bricks);

@@ -26,6 +26,9 @@ fn count(arguments: &Arguments, packets: u64) -> Result<u64, Failure> {
     if let Some(arithmetic) = arguments.arithmetic {
         command.args(["--arithmetic", &arithmetic.to_string()]);
     }
+    if let Some(precision) = arguments.execution.precision {
+        command.args(["--precision", &precision.to_string()]);
+    }
     let output = command
         .output()
         .map_err(|e| Failure::fault(format!("valgrind: {e}; install it or leave --instructions out")))?;

@@ -1,5 +1,6 @@
 //! What one core of this machine can do: multiply-adds from registers, and bytes read from memory.
 
+use legonf_models::kitnet::Precision;
 use multiversion::multiversion;
 use serde::Serialize;
 use std::hint::black_box;
@@ -26,6 +27,14 @@ const WORDS: usize = 1 << 25;
 const RUNS: usize = 9;
 
 impl Machine {
+    /// Peak rate in this precision.
+    pub fn peak_gflops(&self, precision: Precision) -> f64 {
+        match precision {
+            Precision::F64 => self.peak_f64_gflops,
+            Precision::F32 => self.peak_f32_gflops,
+        }
+    }
+
     /// Measures for about half a second.
     pub fn measure() -> Self {
         let double = fastest(|| black_box(chains_f64(black_box(0.999_999))));

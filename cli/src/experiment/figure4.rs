@@ -8,7 +8,7 @@ use crate::agent::host::cores;
 use crate::agent::{Agent, facts};
 use crate::failure::{Failure, print, print_json};
 use crate::network::Network;
-use crate::replay::{EngineKind, assemble, built_in};
+use crate::replay::{EngineKind, Execution, assemble, built_in};
 use crate::supply::Maker;
 use crate::{Style, interrupt};
 use clap::Args;
@@ -180,7 +180,8 @@ impl Arguments {
         network: &Network,
         track: &Arc<Track>,
     ) -> Result<Run, Failure> {
-        let spec = built_in(network, Content::Packets, Some(engine), Some(self.arithmetic));
+        let execution = Execution { engine: Some(engine), precision: None };
+        let spec = built_in(network, Content::Packets, execution, Some(self.arithmetic))?;
         let mut case =
             Case { arguments: self, network, spec, track: track.clone(), packets: self.packets / 4 };
         // A first run says how many packets take the time that is wanted.

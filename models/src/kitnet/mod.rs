@@ -31,7 +31,7 @@ pub use config::{ConfigError, MAX_FEATURES, TrainConfig};
 pub use explain::Explainer;
 pub use kernel::Scratch;
 pub use model::KitNet;
-pub use real::Precision;
+pub use real::{Precision, UnknownPrecision};
 pub use trainer::{Phase, TrainError, TrainProgress, Trainer};
 
 use model::check_map;

@@ -4,10 +4,11 @@ use super::logistic::{logistic_f32, logistic_f64};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, Div, Mul, Sub};
+use std::str::FromStr;
 
 /// The floating-point numbers in which a KitNET is executed. Training is in `f64` always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Double precision: the reference's.
     #[default]
@@ -20,6 +21,23 @@ pub enum Precision {
 impl Precision {
     /// The largest relative difference of a score in `f32` to that in `f64`.
     pub const F32_TOLERANCE: f64 = 1e-5;
+}
+
+/// What is neither `f64` nor `f32`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("precision {0:?} is not known: choose f64 or f32")]
+pub struct UnknownPrecision(String);
+
+impl FromStr for Precision {
+    type Err = UnknownPrecision;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPrecision> {
+        match text {
+            "f64" => Ok(Self::F64),
+            "f32" => Ok(Self::F32),
+            _ => Err(UnknownPrecision(text.into())),
+        }
+    }
 }
 
 impl fmt::Display for Precision {
