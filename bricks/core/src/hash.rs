@@ -47,7 +47,7 @@ impl Hasher {
     }
 
     /// The hash of three words.
-    #[inline]
+    #[inline(always)]
     pub fn three(&self, [a, b, c]: [u64; 3]) -> u64 {
         let [k0, k1, k2] = self.keys;
         let h = fold(a ^ k0, b ^ k1);
@@ -55,7 +55,7 @@ impl Hasher {
     }
 
     /// The hash of five words.
-    #[inline]
+    #[inline(always)]
     pub fn five(&self, [a, b, c, d, e]: [u64; 5]) -> u64 {
         let [k0, k1, k2] = self.keys;
         let h = fold(a ^ k0, b ^ k1).wrapping_add(fold(c ^ k1, d ^ k2).rotate_left(29));

@@ -18,7 +18,7 @@ pub struct Address {
 }
 
 impl From<Mac> for Address {
-    #[inline]
+    #[inline(always)]
     fn from(mac: Mac) -> Self {
         let [a, b, c, d, e, f] = mac.0;
         Self { kind: 1, high: 0, low: u64::from_be_bytes([0, 0, a, b, c, d, e, f]) }
@@ -26,7 +26,7 @@ impl From<Mac> for Address {
 }
 
 impl From<IpAddr> for Address {
-    #[inline]
+    #[inline(always)]
     fn from(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(v4) => Self { kind: 2, high: 0, low: u64::from(v4.to_bits()) },
@@ -66,7 +66,7 @@ pub enum Ports {
 
 impl Ports {
     /// A tag that tells the kinds apart, and the two numbers.
-    #[inline]
+    #[inline(always)]
     pub fn parts(self) -> (u64, u16, u16) {
         match self {
             Self::None => (0, 0, 0),
@@ -95,7 +95,7 @@ pub struct Ends {
 
 impl Ends {
     /// The ends of a packet.
-    #[inline]
+    #[inline(always)]
     pub fn of(headers: &Headers) -> Self {
         let macs = headers.link.map_or_else(Default::default, |l| (l.src.into(), l.dst.into()));
         match (headers.outer.src, headers.outer.dst) {
@@ -108,7 +108,7 @@ impl Ends {
 }
 
 /// The ports of the outer layer. An ICMP error takes those of the TCP or UDP packet that it quotes.
-#[inline]
+#[inline(always)]
 fn ports(outer: &Layer, headers: &Headers) -> Ports {
     if let Some((p, q)) = outer.ports {
         return Ports::Numbers(p, q);
@@ -125,13 +125,13 @@ fn ports(outer: &Layer, headers: &Headers) -> Ports {
 }
 
 /// The key words of one address.
-#[inline]
+#[inline(always)]
 pub fn source_words(address: Address) -> [u64; 3] {
     [address.high, address.low, u64::from(address.kind)]
 }
 
 /// The key words of an unordered pair of sockets, and whether `to` comes first in it.
-#[inline]
+#[inline(always)]
 pub fn pair_words(from: (Address, u16), to: (Address, u16), tag: u64) -> ([u64; 5], bool) {
     let swapped = to < from;
     let (a, b) = if swapped { (to, from) } else { (from, to) };

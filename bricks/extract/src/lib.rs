@@ -12,6 +12,7 @@ mod hash {
     pub(crate) use legonf_core::{Hasher, SLOTS, same, slot};
 }
 mod kitsune115;
+mod lanes;
 pub mod math;
 mod pages;
 mod prefetch;

@@ -19,9 +19,11 @@ impl Factor {
 pub(crate) struct Factors {
     arithmetic: Arithmetic,
     /// Exponents until evaluated, then factors. Row 0 is that of [`Factor::ONE`].
-    cells: Vec<f64>,
+    rows: Box<[[f64; RATES]]>,
     /// The gap of each row.
-    gaps: Vec<f64>,
+    gaps: Box<[f64]>,
+    /// Rows in use.
+    len: usize,
     /// The first row of the present packet.
     packet: usize,
 }
@@ -29,33 +31,31 @@ pub(crate) struct Factors {
 impl Factors {
     /// With room for `gaps` gaps.
     pub(crate) fn new(arithmetic: Arithmetic, gaps: usize) -> Self {
-        let mut cells = Vec::with_capacity((gaps + 1) * RATES);
-        cells.extend([1.0; RATES]);
-        let mut rows = Vec::with_capacity(gaps + 1);
-        rows.push(0.0);
-        Self { arithmetic, cells, gaps: rows, packet: 1 }
+        let (rows, gaps) = (vec![[1.0; RATES]; gaps + 1].into(), vec![0.0; gaps + 1].into());
+        Self { arithmetic, rows, gaps, len: 1, packet: 1 }
     }
 
     /// Forgets every gap.
     pub(crate) fn clear(&mut self) {
-        self.cells.truncate(RATES);
-        self.gaps.truncate(1);
-        self.packet = 1;
+        (self.len, self.packet) = (1, 1);
     }
 
     /// Starts a packet: its gaps share rows where they are equal.
     #[inline]
     pub(crate) fn next_packet(&mut self) {
-        self.packet = self.gaps.len();
+        self.packet = self.len;
     }
 
     /// Asks for the factors of a gap in seconds; a gap of zero or less is no decay.
+    ///
+    /// # Panics
+    /// If there is no room for another gap.
     #[inline]
     pub(crate) fn push(&mut self, gap: f64) -> Factor {
         if gap <= 0.0 {
             return Factor::ONE;
         }
-        let known = self.gaps[self.packet..].iter().position(|&g| g == gap);
+        let known = self.gaps[self.packet..self.len].iter().position(|&g| g == gap);
         Factor(match known {
             Some(at) => self.packet + at,
             None => self.add(gap),
@@ -64,21 +64,24 @@ impl Factors {
 
     #[inline]
     fn add(&mut self, gap: f64) -> usize {
-        self.cells.extend(LAMBDAS.iter().map(|lambda| -lambda * gap));
-        self.gaps.push(gap);
-        self.gaps.len() - 1
+        let row = self.len;
+        for (exponent, lambda) in self.rows[row].iter_mut().zip(LAMBDAS) {
+            *exponent = -lambda * gap;
+        }
+        self.gaps[row] = gap;
+        self.len += 1;
+        row
     }
 
     /// Turns every exponent that was pushed since [`clear`](Self::clear) into its factor.
     pub(crate) fn evaluate(&mut self) {
-        powers(&mut self.cells[RATES..], self.arithmetic == Arithmetic::Fast);
+        powers(self.rows[1..self.len].as_flattened_mut(), self.arithmetic == Arithmetic::Fast);
     }
 
     /// The factors of a gap, once evaluated.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, factor: Factor) -> &[f64; RATES] {
-        let start = factor.0 as usize * RATES;
-        self.cells[start..start + RATES].try_into().expect("a row has RATES cells")
+        &self.rows[factor.0 as usize]
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct PacketKeys {
 
 impl PacketKeys {
     /// The keys of a packet. One without any identity gets the empty addresses: a stream of its own kind.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(headers: &Headers) -> Self {
         let Ends { src, dst, macs, ports } = Ends::of(headers);
         let (channel, channel_flow) = pair((src, 0), (dst, 0), 0);
@@ -61,7 +61,7 @@ impl PacketKeys {
 }
 
 /// The key of an unordered pair of sockets, and which direction `from` → `to` is.
-#[inline]
+#[inline(always)]
 fn pair(from: (Address, u16), to: (Address, u16), tag: u64) -> (PairKey, Flow) {
     let (key, swapped) = pair_words(from, to, tag);
     let own = u8::from(swapped);

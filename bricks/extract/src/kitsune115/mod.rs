@@ -37,6 +37,7 @@ mod keys;
 mod link;
 #[cfg(test)]
 mod model;
+mod packets;
 mod run;
 mod schema;
 mod source;

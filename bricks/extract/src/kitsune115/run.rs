@@ -1,203 +1,27 @@
-//! A run of packets through the tables, in phases.
+//! Packets through the tables, in runs and in phases.
 //!
-//! Keys and hashes; records; clocks and the decay factors that they ask for; factors; sums, packet by packet;
+//! Records; clocks and the decay factors that they ask for; factors; sums, packet by packet;
 //! statistics; rows. Each phase does one kind of work for the whole run, so that memory latencies overlap and
 //! vectors are full. Every stream still sees its packets one by one, in their order.
 
-use super::channel::{Decay, Outcome};
-use super::keys::{Flow, PacketKeys};
-use super::link::Jitter;
-use super::statistics::{Pair, Single, Statistics};
-use super::sums::{self, Sums};
-use super::{Link, Packet, Rules, Tables, Variant};
-use crate::damp::{Factor, Factors};
-use crate::hash::{Hasher, same, slot};
+use super::channel::Outcome;
+use super::packets::Packets;
+use super::statistics::{LENGTH, Pair, Single, Statistics};
+use super::sums;
+use super::{Link, Rules, Tables, Variant};
+use crate::damp::Factors;
+use crate::hash::Hasher;
 use crate::shard::Shards;
-use crate::table::{NEW, Pending, Query};
 use crate::{Arithmetic, Shard};
 use legonf_core::Headers;
 use multiversion::multiversion;
 use std::ops::Range;
-
-/// The most packets in a run.
-const LENGTH: usize = 32;
 
 /// Runs that are on their way at a time.
 const STAGES: usize = 4;
 
 /// The most gaps that a packet decays over: MI, H, jitter, and three each of HH and HpHp.
 const GAPS: usize = 9;
-
-/// Hashes of a packet's keys.
-#[derive(Clone, Copy, Debug, Default)]
-struct Hashes {
-    identity: u64,
-    source: u64,
-    channel: u64,
-    socket: u64,
-    socket_shard: u64,
-}
-
-impl Hashes {
-    #[inline]
-    fn of(keys: &PacketKeys, hasher: &Hasher) -> Self {
-        let channel = hasher.five(keys.channel);
-        Self {
-            identity: hasher.three(keys.identity),
-            source: hasher.three(keys.source),
-            channel,
-            socket: hasher.five(keys.socket),
-            socket_shard: match same(&keys.socket_shard, &keys.channel) {
-                true => channel,
-                false => hasher.five(keys.socket_shard),
-            },
-        }
-    }
-}
-
-/// Numbers of the packets' records, by table; [`NEW`] for a packet that is the first of its stream.
-#[derive(Debug)]
-struct Numbers {
-    identity: [u32; LENGTH],
-    source: [u32; LENGTH],
-    link: [u32; LENGTH],
-    socket: [u32; LENGTH],
-}
-
-/// What a packet adds to its streams, and how they decay before.
-#[derive(Clone, Copy, Debug, Default)]
-struct Step {
-    time: f64,
-    length: u32,
-    identity: Factor,
-    source: Factor,
-    jitter: Jitter,
-    channel: Decay,
-    socket: Decay,
-}
-
-/// A run of packets on its way.
-#[derive(Debug)]
-struct Packets {
-    shards: Shards,
-    keys: [PacketKeys; LENGTH],
-    hashes: [Hashes; LENGTH],
-    numbers: Numbers,
-    steps: [Step; LENGTH],
-}
-
-impl Packets {
-    /// Empty buffers.
-    fn new(shards: Shards) -> Self {
-        let none = [NEW; LENGTH];
-        Self {
-            shards,
-            keys: [PacketKeys::default(); LENGTH],
-            hashes: [Hashes::default(); LENGTH],
-            numbers: Numbers { identity: none, source: none, link: none, socket: none },
-            steps: [Step::default(); LENGTH],
-        }
-    }
-
-    /// Takes a packet in, and asks for where the tables' indexes and slots have it.
-    #[inline]
-    fn identify(&mut self, tables: &Tables, hasher: &Hasher, headers: &Headers, at: usize) {
-        let keys = PacketKeys::of(headers);
-        let hashes = Hashes::of(&keys, hasher);
-        if self.shards.has(Shard::Sources) {
-            tables.identities.prefetch(hashes.identity, slot(hashes.source));
-            tables.sources.prefetch(hashes.source, slot(hashes.source));
-        }
-        if self.shards.has(Shard::Channels) {
-            tables.links.prefetch(hashes.channel, slot(hashes.channel));
-        }
-        if self.shards.has(Shard::Sockets) {
-            tables.sockets.prefetch(hashes.socket, slot(hashes.socket_shard));
-        }
-        self.hashes[at] = hashes;
-        self.keys[at] = keys;
-        self.steps[at].time = headers.timestamp.as_secs_f64();
-        self.steps[at].length = headers.wire_len;
-    }
-
-    /// Guesses a packet's records and asks for them, and for what must go to make room.
-    #[inline]
-    fn anticipate(&mut self, tables: &Tables, at: usize) {
-        let (numbers, hashes) = (&mut self.numbers, &self.hashes[at]);
-        if self.shards.has(Shard::Sources) {
-            let by_source = slot(hashes.source);
-            numbers.identity[at] = tables.identities.anticipate(hashes.identity, by_source);
-            numbers.source[at] = tables.sources.anticipate(hashes.source, by_source);
-        }
-        if self.shards.has(Shard::Channels) {
-            numbers.link[at] = tables.links.anticipate(hashes.channel, slot(hashes.channel));
-        }
-        if self.shards.has(Shard::Sockets) {
-            numbers.socket[at] = tables.sockets.anticipate(hashes.socket, slot(hashes.socket_shard));
-        }
-    }
-
-    /// Asks for the indexes' part in evictions.
-    #[inline]
-    fn prefetch_victims(&self, tables: &Tables, at: usize) {
-        let (numbers, hashes) = (&self.numbers, &self.hashes[at]);
-        if self.shards.has(Shard::Sources) {
-            let by_source = slot(hashes.source);
-            tables.identities.prefetch_victim(numbers.identity[at], by_source);
-            tables.sources.prefetch_victim(numbers.source[at], by_source);
-        }
-        if self.shards.has(Shard::Channels) {
-            tables.links.prefetch_victim(numbers.link[at], slot(hashes.channel));
-        }
-        if self.shards.has(Shard::Sockets) {
-            tables.sockets.prefetch_victim(numbers.socket[at], slot(hashes.socket_shard));
-        }
-    }
-
-    /// Finds or makes the records of the packet after those that are `pending`. Goes on after the tables that are
-    /// `located` already.
-    #[inline]
-    fn locate(
-        &mut self,
-        tables: &mut Tables,
-        rules: Rules,
-        pending: Range<usize>,
-        located: &mut u8,
-    ) -> Result<(), Pending> {
-        let (shards, from, at) = (self.shards, pending.start, pending.end);
-        let (keys, hashes, numbers) = (&self.keys[at], &self.hashes[at], &mut self.numbers);
-        let Step { time, length, .. } = self.steps[at];
-        let by_source = slot(hashes.source);
-        let packet = Packet { time, length, flow: Flow::default() };
-        if *located == 0 && shards.has(Shard::Sources) {
-            let (pending, guess) = (&numbers.source[from..at], numbers.source[at]);
-            let query = Query { key: &keys.source, hash: hashes.source, slot: by_source, guess };
-            numbers.source[at] = tables.sources.locate(query, pending, &packet, rules)?;
-            *located = 1;
-        }
-        if *located <= 1 && shards.has(Shard::Sources) {
-            let (pending, guess) = (&numbers.identity[from..at], numbers.identity[at]);
-            let query = Query { key: &keys.identity, hash: hashes.identity, slot: by_source, guess };
-            numbers.identity[at] = tables.identities.locate(query, pending, &packet, rules)?;
-            *located = 2;
-        }
-        if *located <= 2 && shards.has(Shard::Channels) {
-            let (pending, guess) = (&numbers.link[from..at], numbers.link[at]);
-            let query = Query { key: &keys.channel, hash: hashes.channel, slot: slot(hashes.channel), guess };
-            let packet = Packet { flow: keys.channel_flow, ..packet };
-            numbers.link[at] = tables.links.locate(query, pending, &packet, rules)?;
-            *located = 3;
-        }
-        if !shards.has(Shard::Sockets) {
-            return Ok(());
-        }
-        let (pending, guess) = (&numbers.socket[from..at], numbers.socket[at]);
-        let query = Query { key: &keys.socket, hash: hashes.socket, slot: slot(hashes.socket_shard), guess };
-        let packet = Packet { flow: keys.socket_flow, ..packet };
-        numbers.socket[at] = tables.sockets.locate(query, pending, &packet, rules)?;
-        Ok(())
-    }
-}
 
 /// Where the run of a packet is among those under way.
 fn run(packet: usize) -> usize {
@@ -228,7 +52,7 @@ impl Run {
             width: shards.width(),
             under_way: std::array::from_fn(|_| Box::new(Packets::new(shards))),
             factors: Factors::new(arithmetic, LENGTH * GAPS),
-            statistics: Statistics::new(LENGTH),
+            statistics: Statistics::default(),
         }
     }
 
@@ -245,7 +69,7 @@ impl Run {
     }
 
     /// [`Packets::identify`], if there is such a packet.
-    #[inline]
+    #[inline(always)]
     fn identify(&mut self, tables: &Tables, headers: &[Headers], packet: usize) {
         if let Some(headers) = headers.get(packet) {
             self.under_way[run(packet)].identify(tables, &self.hasher, headers, packet % LENGTH);
@@ -298,13 +122,9 @@ impl Run {
             self.tick(tables, run(start), at);
         }
         self.factors.evaluate();
-        insert_all(self, tables, run(start), packets.clone());
+        insert_all(self, tables, headers, start, packets.clone());
         self.statistics.evaluate(packets.clone(), self.rules.fast);
-        for at in packets {
-            self.identify(tables, headers, start + 3 * LENGTH + at);
-            let row = &mut rows[at * self.width..(at + 1) * self.width];
-            self.statistics.write(at, self.shards, row);
-        }
+        write_all(&self.statistics, self.shards, packets, rows);
     }
 
     /// Advances the clocks of a packet's streams and notes how they decay.
@@ -336,30 +156,29 @@ impl Run {
         let step = &steps[at];
         let (statistics, factors) = (&mut self.statistics, &self.factors);
         let value = f64::from(step.length);
-        let first = sums::first(value);
         if self.shards.has(Shard::Sources) {
             let sums = match tables.sources.get_mut(numbers.source[at]) {
                 Some(source) => source.insert(value, factors.get(step.source)),
-                None => &first,
+                None => &sums::first(value),
             };
             statistics.set_single(at, Single::Source, sums);
             let sums = match tables.identities.get_mut(numbers.identity[at]) {
                 Some(identity) => identity.insert(value, factors.get(step.identity)),
-                None => &first,
+                None => &sums::first(value),
             };
             statistics.set_single(at, Single::Identity, sums);
         }
         if self.shards.has(Shard::Channels) {
-            self.insert_link(tables, run, at, &first);
+            self.insert_link(tables, run, at);
         }
         if self.shards.has(Shard::Sockets) {
-            self.insert_socket(tables, run, at, &first);
+            self.insert_socket(tables, run, at);
         }
     }
 
     /// The part of [`insert`](Self::insert) in HH and HH_jit.
     #[inline(always)]
-    fn insert_link(&mut self, tables: &mut Tables, run: usize, at: usize, first: &Sums) {
+    fn insert_link(&mut self, tables: &mut Tables, run: usize, at: usize) {
         let Packets { keys, numbers, steps, .. } = &*self.under_way[run];
         let (keys, step) = (&keys[at], &steps[at]);
         let (statistics, factors, rules) = (&mut self.statistics, &self.factors, self.rules);
@@ -377,30 +196,54 @@ impl Run {
             None => {
                 let (interval, _) = Link::first_interval(step.time, rules);
                 statistics.set_single(at, Single::Jitter, &sums::first(interval));
-                statistics.set_pair(at, Pair::Channel, &Outcome::first(flow, first));
+                statistics.set_pair(
+                    at,
+                    Pair::Channel,
+                    &Outcome::first(flow, &sums::first(f64::from(step.length))),
+                );
             }
         }
     }
 
     /// The part of [`insert`](Self::insert) in HpHp.
     #[inline(always)]
-    fn insert_socket(&mut self, tables: &mut Tables, run: usize, at: usize, first: &Sums) {
+    fn insert_socket(&mut self, tables: &mut Tables, run: usize, at: usize) {
         let Packets { keys, numbers, steps, .. } = &*self.under_way[run];
         let (flow, step) = (keys[at].socket_flow, &steps[at]);
+        let first;
         let outcome = match tables.sockets.get_mut(numbers.socket[at]) {
             Some(socket) => {
                 socket.insert(flow, f64::from(step.length), &step.socket, &self.factors, self.rules)
             }
-            None => Outcome::first(flow, first),
+            None => {
+                first = sums::first(f64::from(step.length));
+                Outcome::first(flow, &first)
+            }
         };
         self.statistics.set_pair(at, Pair::Socket, &outcome);
     }
 }
 
-/// Adds a range of packets to their streams, in order.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn insert_all(extractor: &mut Run, tables: &mut Tables, run: usize, packets: Range<usize>) {
+/// Adds a range of packets to their streams, in order, and identifies as many to come.
+#[multiversion(targets("x86_64+avx512f+avx512vl+bmi2", "x86_64+avx2+bmi2"))]
+fn insert_all(
+    extractor: &mut Run,
+    tables: &mut Tables,
+    headers: &[Headers],
+    start: usize,
+    packets: Range<usize>,
+) {
     for at in packets {
-        extractor.insert(tables, run, at);
+        extractor.identify(tables, headers, start + 3 * LENGTH + at);
+        extractor.insert(tables, run(start), at);
+    }
+}
+
+/// Writes the rows of a range of packets.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn write_all(statistics: &Statistics, shards: Shards, packets: Range<usize>, rows: &mut [f64]) {
+    let rows = rows.chunks_exact_mut(shards.width()).skip(packets.start);
+    for (at, row) in packets.zip(rows) {
+        statistics.write(at, shards, row);
     }
 }

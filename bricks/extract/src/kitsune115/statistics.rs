@@ -10,41 +10,41 @@ use crate::shard::Shards;
 use multiversion::multiversion;
 use std::ops::Range;
 
-/// Cells of one packet in a plane of the 1-D groups: MI, H and HH_jit.
-const SINGLES: usize = 3 * RATES;
+/// The most packets in a run.
+pub(crate) const LENGTH: usize = 32;
 
-/// Cells of one packet in a plane of the 2-D groups: HH and HpHp.
-const PAIRS: usize = 2 * RATES;
+/// A number per rate of `GROUPS` groups, for every packet of a run.
+type Plane<const GROUPS: usize> = Box<[[PerRate; GROUPS]; LENGTH]>;
 
-/// Planes of the 1-D groups.
-#[derive(Debug)]
+/// Planes of the 1-D groups: MI, H and HH_jit.
+#[derive(Debug, Default)]
 struct Singles {
-    weight: Vec<f64>,
+    weight: Plane<3>,
     /// Sums, then means.
-    mean: Vec<f64>,
+    mean: Plane<3>,
     /// Sums of squares, then variances.
-    var: Vec<f64>,
+    var: Plane<3>,
 }
 
-/// Planes of the 2-D groups.
-#[derive(Debug)]
+/// Planes of the 2-D groups: HH and HpHp.
+#[derive(Debug, Default)]
 struct Pairs {
-    weight: Vec<f64>,
-    mean: Vec<f64>,
+    weight: Plane<2>,
+    mean: Plane<2>,
     /// Sums of squares, then standard deviations.
-    std: Vec<f64>,
+    std: Plane<2>,
     /// Weights of the opposite stream, then correlation coefficients.
-    pcc: Vec<f64>,
+    pcc: Plane<2>,
     /// Sums of the opposite stream, then magnitudes.
-    magnitude: Vec<f64>,
+    magnitude: Plane<2>,
     /// Sums of squares of the opposite stream, then radii.
-    radius: Vec<f64>,
+    radius: Plane<2>,
     /// Sums of products, then covariances.
-    cov: Vec<f64>,
+    cov: Plane<2>,
 }
 
 /// Sums of a run of packets, turned into features in place.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Statistics {
     singles: Singles,
     pairs: Pairs,
@@ -66,32 +66,13 @@ pub(crate) enum Pair {
 }
 
 impl Statistics {
-    /// Planes for `packets` packets.
-    pub(crate) fn new(packets: usize) -> Self {
-        let single = || vec![0.0; packets * SINGLES];
-        let pair = || vec![0.0; packets * PAIRS];
-        Self {
-            singles: Singles { weight: single(), mean: single(), var: single() },
-            pairs: Pairs {
-                weight: pair(),
-                mean: pair(),
-                std: pair(),
-                pcc: pair(),
-                magnitude: pair(),
-                radius: pair(),
-                cov: pair(),
-            },
-        }
-    }
-
     /// Takes the sums of a 1-D stream.
     #[inline(always)]
     pub(crate) fn set_single(&mut self, packet: usize, group: Single, sums: &Sums) {
-        let at = packet * SINGLES + group as usize * RATES;
-        let planes = &mut self.singles;
-        put(&mut planes.weight, at, part(sums, 0));
-        put(&mut planes.mean, at, part(sums, 1));
-        put(&mut planes.var, at, part(sums, 2));
+        let (packet, group, planes) = (packet % LENGTH, group as usize, &mut self.singles);
+        planes.weight[packet][group] = *part(sums, 0);
+        planes.mean[packet][group] = *part(sums, 1);
+        planes.var[packet][group] = *part(sums, 2);
     }
 
     /// Takes the sums of a stream and its opposite, the stream's mean and the sum of products.
@@ -102,26 +83,28 @@ impl Statistics {
         group: Pair,
         Outcome { own, other, mean, products }: &Outcome<'_>,
     ) {
-        let at = packet * PAIRS + group as usize * RATES;
-        let planes = &mut self.pairs;
-        put(&mut planes.weight, at, part(own, 0));
-        put(&mut planes.mean, at, mean);
-        put(&mut planes.std, at, part(own, 2));
-        put(&mut planes.pcc, at, part(other, 0));
-        put(&mut planes.magnitude, at, part(other, 1));
-        put(&mut planes.radius, at, part(other, 2));
-        put(&mut planes.cov, at, products);
+        let (packet, group, planes) = (packet % LENGTH, group as usize, &mut self.pairs);
+        planes.weight[packet][group] = *part(own, 0);
+        planes.mean[packet][group] = *mean;
+        planes.std[packet][group] = *part(own, 2);
+        planes.pcc[packet][group] = *part(other, 0);
+        planes.magnitude[packet][group] = *part(other, 1);
+        planes.radius[packet][group] = *part(other, 2);
+        planes.cov[packet][group] = *products;
     }
 
     /// Turns the sums of these packets into features.
     pub(crate) fn evaluate(&mut self, packets: Range<usize>, fast: bool) {
+        fn cells<const N: usize>(plane: &mut Plane<N>, packets: Range<usize>) -> &mut [f64] {
+            plane[packets].as_flattened_mut().as_flattened_mut()
+        }
         let (s, p) = (&mut self.singles, &mut self.pairs);
-        let cells = packets.start * SINGLES..packets.end * SINGLES;
-        singles(&s.weight[cells.clone()], &mut s.mean[cells.clone()], &mut s.var[cells], fast);
-        let cells = packets.start * PAIRS..packets.end * PAIRS;
-        let read = [&p.weight, &p.mean].map(|plane| &plane[cells.clone()]);
+        let [weight, mean, var] =
+            [&mut s.weight, &mut s.mean, &mut s.var].map(|plane| cells(plane, packets.clone()));
+        singles(weight, mean, var, fast);
+        let read = [&mut p.weight, &mut p.mean].map(|plane| &*cells(plane, packets.clone()));
         let write = [&mut p.std, &mut p.pcc, &mut p.magnitude, &mut p.radius, &mut p.cov];
-        pairs(read, write.map(|plane| &mut plane[cells.clone()]), fast);
+        pairs(read, write.map(|plane| cells(plane, packets.clone())), fast);
     }
 
     /// Writes the columns of some shards for a packet, in the order of the schema.
@@ -142,16 +125,15 @@ impl Statistics {
 
     #[inline(always)]
     fn write_single(&self, packet: usize, group: Single, cells: &mut [f64; 15]) {
-        let at = packet * SINGLES + group as usize * RATES;
-        let s = &self.singles;
-        interleave([&s.weight, &s.mean, &s.var], at, cells);
+        let (s, packet) = (&self.singles, packet % LENGTH);
+        interleave([&s.weight, &s.mean, &s.var].map(|plane| &plane[packet][group as usize]), cells);
     }
 
     #[inline(always)]
     fn write_pair(&self, packet: usize, group: Pair, cells: &mut [f64; 35]) {
-        let at = packet * PAIRS + group as usize * RATES;
-        let p = &self.pairs;
-        interleave([&p.weight, &p.mean, &p.std, &p.magnitude, &p.radius, &p.cov, &p.pcc], at, cells);
+        let (p, packet) = (&self.pairs, packet % LENGTH);
+        let planes = [&p.weight, &p.mean, &p.std, &p.magnitude, &p.radius, &p.cov, &p.pcc];
+        interleave(planes.map(|plane| &plane[packet][group as usize]), cells);
     }
 }
 
@@ -164,18 +146,13 @@ fn take<'a, const N: usize>(row: &mut &'a mut [f64]) -> &'a mut [f64; N] {
     cells
 }
 
+/// Writes the statistics of the first rate, then those of the second, and so on.
 #[inline(always)]
-fn put(plane: &mut [f64], at: usize, values: &PerRate) {
-    plane[at..at + RATES].copy_from_slice(values);
-}
-
-/// Writes the cells of each plane from `at` on: the statistics of the first rate, then those of the second,
-/// and so on.
-#[inline(always)]
-fn interleave<const N: usize>(planes: [&[f64]; N], at: usize, cells: &mut [f64]) {
-    for (statistic, plane) in planes.into_iter().enumerate() {
-        for (rate, value) in plane[at..at + RATES].iter().enumerate() {
-            cells[rate * N + statistic] = *value;
+fn interleave<const N: usize, const CELLS: usize>(statistics: [&PerRate; N], cells: &mut [f64; CELLS]) {
+    const { assert!(CELLS == N * RATES) };
+    for rate in 0..RATES {
+        for (at, statistic) in statistics.iter().enumerate() {
+            cells[rate * N + at] = statistic[rate];
         }
     }
 }

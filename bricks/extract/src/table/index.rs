@@ -3,6 +3,7 @@
 //! A line holds twelve records with a byte of their hash each, and how many records went past it because it was full.
 //! So a search, found or not, reads one line but for few, and a removal leaves nothing behind.
 
+use crate::lanes::equal_bytes;
 use crate::pages;
 
 /// Lines of an empty index.
@@ -11,8 +12,6 @@ const START: usize = 64;
 const PLACES: usize = 12;
 /// Records for each line from which on the index grows.
 const FULL: usize = 9;
-/// Each byte's lowest bit.
-const ONES: u64 = 0x0101_0101_0101_0101;
 /// One record that went past a line, in the second word of its tags.
 const PASSED: u64 = 1 << 32;
 
@@ -25,42 +24,25 @@ pub(crate) struct Line {
     numbers: [u32; PLACES],
 }
 
-/// The highest bit of every byte that is `tag`, and perhaps of bytes behind the first of those that differ from it in
-/// the lowest bit alone.
+/// The byte of a hash by which a line tells records apart; 0 is that of a free place.
 #[inline(always)]
-fn bytes_equal(word: u64, tag: u64) -> u64 {
-    let differing = word ^ (tag * ONES);
-    differing.wrapping_sub(ONES) & !differing & (0x80 * ONES)
-}
-
-/// The byte of a hash by which a line tells records apart. It is never 0, nor 1, for which
-/// [a free place might be taken](bytes_equal).
-#[inline(always)]
-fn tag(hash: u64) -> u64 {
-    (hash >> 44 & 0xff).max(2)
+fn tag(hash: u64) -> u8 {
+    ((hash >> 44) as u8).max(1)
 }
 
 impl Line {
-    /// The places with this tag, a bit for each: the first is right, others may have another tag.
+    /// The places with this tag, a bit for each.
     #[inline(always)]
-    fn places(&self, tag: u64) -> u64 {
-        let [low, high] = self.tags.map(|word| bytes_equal(word, tag));
-        low >> 7 | (high & 0x8080_8080) >> 3
-    }
-
-    /// The first place in a set that is not empty.
-    #[inline(always)]
-    fn place(places: u64) -> usize {
-        let bit = places.trailing_zeros() as usize;
-        (bit >> 3) + ((bit & 4) << 1)
+    fn places(&self, tag: u8) -> u32 {
+        equal_bytes(self.tags, tag) & ((1 << PLACES) - 1)
     }
 
     /// The place with this tag that `is` accepts.
     #[inline(always)]
-    fn find(&self, tag: u64, is: impl Fn(u32) -> bool) -> Option<usize> {
+    fn find(&self, tag: u8, is: impl Fn(u32) -> bool) -> Option<usize> {
         let mut places = self.places(tag);
         while places != 0 {
-            let place = Self::place(places);
+            let place = places.trailing_zeros() as usize;
             if is(self.numbers[place]) {
                 return Some(place);
             }
@@ -75,9 +57,9 @@ impl Line {
     }
 
     #[inline(always)]
-    fn set_tag(&mut self, place: usize, tag: u64) {
+    fn set_tag(&mut self, place: usize, tag: u8) {
         let (word, shift) = (place / 8, place % 8 * 8);
-        self.tags[word] = self.tags[word] & !(0xff << shift) | tag << shift;
+        self.tags[word] = self.tags[word] & !(0xff << shift) | (u64::from(tag) << shift);
     }
 }
 
@@ -151,7 +133,7 @@ impl Index {
             let line = &mut self.lines[at];
             let free = line.places(0);
             if free != 0 {
-                let place = Line::place(free);
+                let place = free.trailing_zeros() as usize;
                 line.numbers[place] = number;
                 line.set_tag(place, tag(hash));
                 break;
@@ -217,14 +199,6 @@ mod tests {
                 index.remove(hash(key), key as u32);
             }
             prop_assert!(index.len == 0 && index.lines.iter().all(|line| line.tags == [0; 2]));
-        }
-
-        #[test]
-        fn bytes_are_compared_one_by_one(word: u64, tag: u8) {
-            let found = bytes_equal(word, tag.into()).to_le_bytes();
-            let first = word.to_le_bytes().iter().position(|byte| *byte == tag);
-            prop_assert_eq!(found.iter().position(|byte| *byte != 0), first);
-            prop_assert!(word.to_le_bytes().iter().zip(found).all(|(byte, found)| *byte != tag || found == 0x80));
         }
     }
 

@@ -75,8 +75,6 @@ pub(crate) struct Query<'a, K> {
     pub(crate) key: &'a K,
     pub(crate) hash: u64,
     pub(crate) slot: usize,
-    /// What [`Table::anticipate`] said.
-    pub(crate) guess: u32,
 }
 
 /// The number that [`Table::locate`] gives for a stream that it made; no record has it.
@@ -111,6 +109,12 @@ impl<R: Record> Table<R> {
         }
     }
 
+    /// Whether `guess` is the number of the record of this key, and that is grown.
+    #[inline(always)]
+    pub(crate) fn is_hit(&self, guess: u32, key: &R::Key) -> bool {
+        self.slab.get(guess).is_some_and(|record| record.is(key) && record.is_grown())
+    }
+
     /// The number of the record of this key, grown for its second packet and the later ones; [`NEW`] where there
     /// was none, and the packet's seed is there now.
     ///
@@ -119,7 +123,7 @@ impl<R: Record> Table<R> {
     /// # Errors
     /// [`Pending`] if a record must go and the first in rank is among `pending`. The call succeeds once nothing is
     /// pending.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn locate(
         &mut self,
         query: Query<'_, R::Key>,
@@ -128,8 +132,7 @@ impl<R: Record> Table<R> {
         rules: R::Rules,
     ) -> Result<u32, Pending> {
         let slab = &self.slab;
-        let guess = slab.get(query.guess).filter(|record| record.is(query.key)).map(|_| query.guess);
-        match guess.or_else(|| self.index.find(query.hash, |number| slab[number].is(query.key))) {
+        match self.index.find(query.hash, |number| slab[number].is(query.key)) {
             Some(number) => {
                 let record = &mut self.slab[number];
                 if !record.is_grown() {

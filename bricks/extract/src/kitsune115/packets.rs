@@ -1,0 +1,191 @@
+//! A run of packets on its way through the tables: who they are, where their streams are, and what they add.
+
+use super::channel::Decay;
+use super::keys::{Flow, PacketKeys};
+use super::link::Jitter;
+use super::statistics::LENGTH;
+use super::{Packet, Rules, Tables};
+use crate::Shard;
+use crate::damp::Factor;
+use crate::hash::{Hasher, same, slot};
+use crate::shard::Shards;
+use crate::table::{NEW, Pending, Query};
+use legonf_core::Headers;
+use std::ops::Range;
+
+/// Hashes of a packet's keys.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hashes {
+    identity: u64,
+    source: u64,
+    channel: u64,
+    socket: u64,
+    socket_shard: u64,
+}
+
+impl Hashes {
+    #[inline(always)]
+    fn of(keys: &PacketKeys, hasher: &Hasher) -> Self {
+        let channel = hasher.five(keys.channel);
+        Self {
+            identity: hasher.three(keys.identity),
+            source: hasher.three(keys.source),
+            channel,
+            socket: hasher.five(keys.socket),
+            socket_shard: match same(&keys.socket_shard, &keys.channel) {
+                true => channel,
+                false => hasher.five(keys.socket_shard),
+            },
+        }
+    }
+}
+
+/// Numbers of the packets' records, by table; [`NEW`] for a packet that is the first of its stream.
+#[derive(Debug)]
+pub(crate) struct Numbers {
+    pub(crate) identity: [u32; LENGTH],
+    pub(crate) source: [u32; LENGTH],
+    pub(crate) link: [u32; LENGTH],
+    pub(crate) socket: [u32; LENGTH],
+}
+
+/// What a packet adds to its streams, and how they decay before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Step {
+    pub(crate) time: f64,
+    pub(crate) length: u32,
+    pub(crate) identity: Factor,
+    pub(crate) source: Factor,
+    pub(crate) jitter: Jitter,
+    pub(crate) channel: Decay,
+    pub(crate) socket: Decay,
+}
+
+/// A run of packets on its way.
+#[derive(Debug)]
+pub(crate) struct Packets {
+    shards: Shards,
+    pub(crate) keys: [PacketKeys; LENGTH],
+    hashes: [Hashes; LENGTH],
+    pub(crate) numbers: Numbers,
+    pub(crate) steps: [Step; LENGTH],
+}
+
+impl Packets {
+    /// Empty buffers.
+    pub(crate) fn new(shards: Shards) -> Self {
+        let none = [NEW; LENGTH];
+        Self {
+            shards,
+            keys: [PacketKeys::default(); LENGTH],
+            hashes: [Hashes::default(); LENGTH],
+            numbers: Numbers { identity: none, source: none, link: none, socket: none },
+            steps: [Step::default(); LENGTH],
+        }
+    }
+
+    /// Takes a packet in, and asks for where the tables' indexes and slots have it.
+    #[inline(always)]
+    pub(crate) fn identify(&mut self, tables: &Tables, hasher: &Hasher, headers: &Headers, at: usize) {
+        let keys = PacketKeys::of(headers);
+        let hashes = Hashes::of(&keys, hasher);
+        if self.shards.has(Shard::Sources) {
+            tables.identities.prefetch(hashes.identity, slot(hashes.source));
+            tables.sources.prefetch(hashes.source, slot(hashes.source));
+        }
+        if self.shards.has(Shard::Channels) {
+            tables.links.prefetch(hashes.channel, slot(hashes.channel));
+        }
+        if self.shards.has(Shard::Sockets) {
+            tables.sockets.prefetch(hashes.socket, slot(hashes.socket_shard));
+        }
+        self.hashes[at] = hashes;
+        self.keys[at] = keys;
+        self.steps[at].time = headers.timestamp.as_secs_f64();
+        self.steps[at].length = headers.wire_len;
+    }
+
+    /// Guesses a packet's records and asks for them, and for what must go to make room.
+    #[inline]
+    pub(crate) fn anticipate(&mut self, tables: &Tables, at: usize) {
+        let (numbers, hashes) = (&mut self.numbers, &self.hashes[at]);
+        if self.shards.has(Shard::Sources) {
+            let by_source = slot(hashes.source);
+            numbers.identity[at] = tables.identities.anticipate(hashes.identity, by_source);
+            numbers.source[at] = tables.sources.anticipate(hashes.source, by_source);
+        }
+        if self.shards.has(Shard::Channels) {
+            numbers.link[at] = tables.links.anticipate(hashes.channel, slot(hashes.channel));
+        }
+        if self.shards.has(Shard::Sockets) {
+            numbers.socket[at] = tables.sockets.anticipate(hashes.socket, slot(hashes.socket_shard));
+        }
+    }
+
+    /// Asks for the indexes' part in evictions.
+    #[inline]
+    pub(crate) fn prefetch_victims(&self, tables: &Tables, at: usize) {
+        let (numbers, hashes) = (&self.numbers, &self.hashes[at]);
+        if self.shards.has(Shard::Sources) {
+            let by_source = slot(hashes.source);
+            tables.identities.prefetch_victim(numbers.identity[at], by_source);
+            tables.sources.prefetch_victim(numbers.source[at], by_source);
+        }
+        if self.shards.has(Shard::Channels) {
+            tables.links.prefetch_victim(numbers.link[at], slot(hashes.channel));
+        }
+        if self.shards.has(Shard::Sockets) {
+            tables.sockets.prefetch_victim(numbers.socket[at], slot(hashes.socket_shard));
+        }
+    }
+
+    /// Finds or makes the records of the packet after those that are `pending`, where the guesses are not right. Goes on
+    /// after the tables that are `located` already.
+    #[inline(always)]
+    pub(crate) fn locate(
+        &mut self,
+        tables: &mut Tables,
+        rules: Rules,
+        pending: Range<usize>,
+        located: &mut u8,
+    ) -> Result<(), Pending> {
+        let (shards, at) = (self.shards, pending.end);
+        let (keys, hashes, numbers) = (&self.keys[at], &self.hashes[at], &mut self.numbers);
+        let Step { time, length, .. } = self.steps[at];
+        let by_source = slot(hashes.source);
+        let packet = Packet { time, length, flow: Flow::default() };
+        if shards.has(Shard::Sources) {
+            let (table, number) = (&mut tables.sources, numbers.source[at]);
+            if *located < 1 && !table.is_hit(number, &keys.source) {
+                let query = Query { key: &keys.source, hash: hashes.source, slot: by_source };
+                numbers.source[at] = table.locate(query, &numbers.source[pending.clone()], &packet, rules)?;
+            }
+            *located = 1.max(*located);
+            let (table, number) = (&mut tables.identities, numbers.identity[at]);
+            if *located < 2 && !table.is_hit(number, &keys.identity) {
+                let query = Query { key: &keys.identity, hash: hashes.identity, slot: by_source };
+                numbers.identity[at] =
+                    table.locate(query, &numbers.identity[pending.clone()], &packet, rules)?;
+            }
+            *located = 2.max(*located);
+        }
+        if shards.has(Shard::Channels) {
+            let (table, number) = (&mut tables.links, numbers.link[at]);
+            if *located < 3 && !table.is_hit(number, &keys.channel) {
+                let query = Query { key: &keys.channel, hash: hashes.channel, slot: slot(hashes.channel) };
+                let packet = Packet { flow: keys.channel_flow, ..packet };
+                numbers.link[at] = table.locate(query, &numbers.link[pending.clone()], &packet, rules)?;
+            }
+            *located = 3;
+        }
+        if shards.has(Shard::Sockets) {
+            let (table, number) = (&mut tables.sockets, numbers.socket[at]);
+            if !table.is_hit(number, &keys.socket) {
+                let query = Query { key: &keys.socket, hash: hashes.socket, slot: slot(hashes.socket_shard) };
+                let packet = Packet { flow: keys.socket_flow, ..packet };
+                numbers.socket[at] = table.locate(query, &numbers.socket[pending], &packet, rules)?;
+            }
+        }
+        Ok(())
+    }
+}
