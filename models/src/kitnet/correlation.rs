@@ -1,6 +1,6 @@
 //! Incremental correlation of features (KitNET's `corClust`, Kitsune §IV-D).
 
-use super::bits;
+use super::{bits, dispatch};
 use serde::{Deserialize, Serialize};
 
 /// Running sums from which the correlation distance of every pair of features is computed.
@@ -50,11 +50,7 @@ impl Correlation {
             self.residuals[i] = residual;
             self.squared_residuals[i] += residual * residual;
         }
-        for (products, a) in self.products.chunks_exact_mut(row.len()).zip(&self.residuals) {
-            for (product, b) in products.iter_mut().zip(&self.residuals) {
-                *product += a * b;
-            }
-        }
+        dispatch::add_products(&mut self.products, &self.residuals);
     }
 
     /// The correlation distance 1 − ρ of every pair, row after row; negative ones become 0. A feature
@@ -63,6 +59,16 @@ impl Correlation {
         let roots: Vec<f64> = self.squared_residuals.iter().map(|s| s.sqrt()).collect();
         let pairs = roots.iter().flat_map(|a| roots.iter().map(move |b| a * b));
         self.products.iter().zip(pairs).map(|(product, scale)| distance(*product, scale)).collect()
+    }
+}
+
+/// Adds a bᵀ to `products`, where a = b = `residuals`. Not fused, as in the reference.
+#[inline(always)]
+pub(crate) fn add_products(products: &mut [f64], residuals: &[f64]) {
+    for (products, a) in products.chunks_exact_mut(residuals.len()).zip(residuals) {
+        for (product, b) in products.iter_mut().zip(residuals) {
+            *product += a * b;
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every variant computes the same bits: all arithmetic is IEEE 754 basic operations and explicit fused
 //! multiply-add, in one order. A processor without fused multiply-add emulates it, slowly.
 
+use super::correlation;
 use super::kernel::{Buffers, Network, Phases, Place};
 use super::learner::{self, Learner};
 use super::normal::Normal;
@@ -111,6 +112,16 @@ macro_rules! phases {
 
 phases!(f64, ROWS_F64, load_f64, store_f64, forward_f64, errors_f64, row_f64);
 phases!(f32, ROWS_F32, load_f32, store_f32, forward_f32, errors_f32, row_f32);
+
+/// [`correlation::add_products`] on the widest vectors of this processor.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
+    "x86_64+avx2+fma",
+    "aarch64+neon"
+))]
+pub(super) fn add_products(products: &mut [f64], residuals: &[f64]) {
+    correlation::add_products(products, residuals);
+}
 
 /// [`learner::train`] on the widest vectors of this processor.
 #[multiversion(targets(

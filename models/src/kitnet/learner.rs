@@ -5,6 +5,7 @@
 //! at zero by masks and changes no bit of any other value.
 
 use super::Autoencoder;
+use super::real::one_by_one;
 use super::sigmoid::sigmoid_in_place;
 
 /// Values that one step of an inner loop covers.
@@ -232,86 +233,92 @@ fn descend(l: &mut Learner) {
     }
 }
 
+/// The most groups of a row whose number is known when this is compiled; longer rows are cut.
+const BLOCK: usize = 6;
+
 /// sums += Σᵢ inputs[i] · weights[i], over `count` units; `weights` holds a row of `sums.len()` for each.
 #[inline(always)]
 fn add_products(sums: &mut [Group], weights: &[Group], inputs: &[Group], count: usize) {
-    let (inputs, stride) = (&inputs.as_flattened()[..count], sums.len());
-    let weights = &weights[..count * stride];
-    let mut start = 0;
-    while start < stride {
-        let (sums, weights) = (&mut sums[start..], &weights[start..]);
-        start += match sums {
-            [a, b, c, d, ..] => block_products([a, b, c, d], weights, stride, inputs),
-            [a, b, c] => block_products([a, b, c], weights, stride, inputs),
-            [a, b] => block_products([a, b], weights, stride, inputs),
-            [a] => block_products([a], weights, stride, inputs),
-            [] => break,
-        };
+    let inputs = &inputs.as_flattened()[..count];
+    let weights = &weights[..count * sums.len()];
+    match sums.len() {
+        1 => row_products::<1>(sums, weights, inputs),
+        2 => row_products::<2>(sums, weights, inputs),
+        3 => row_products::<3>(sums, weights, inputs),
+        4 => row_products::<4>(sums, weights, inputs),
+        5 => row_products::<5>(sums, weights, inputs),
+        BLOCK => row_products::<BLOCK>(sums, weights, inputs),
+        stride => long_products(sums, weights, stride, inputs),
     }
 }
 
-/// The products for `B` groups, whose sums stay in registers. Returns `B`.
+/// The products for rows of `S` groups, whose sums stay in registers.
 #[inline(always)]
-fn block_products<const B: usize>(
-    sums: [&mut Group; B],
-    weights: &[Group],
-    stride: usize,
-    inputs: &[f64],
-) -> usize {
-    let mut totals = [[0.0; GROUP]; B];
-    for (total, sum) in totals.iter_mut().zip(&sums) {
-        *total = **sum;
-    }
-    for (row, input) in weights.chunks(stride).zip(inputs) {
-        for (total, weights) in totals.iter_mut().zip(&row[..B]) {
-            *total = fma(*input, weights, total);
+fn row_products<const S: usize>(sums: &mut [Group], weights: &[Group], inputs: &[f64]) {
+    let Some(sums) = sums.first_chunk_mut::<S>() else { return };
+    let mut totals = *sums;
+    for (row, input) in weights.as_chunks::<S>().0.iter().zip(inputs) {
+        for i in 0..S {
+            totals[i] = fma(*input, &row[i], &totals[i]);
         }
     }
-    for (sum, total) in sums.into_iter().zip(totals) {
-        *sum = total;
+    *sums = totals;
+}
+
+/// The products for rows of `stride` groups, one column of groups after the other.
+#[inline(always)]
+fn long_products(sums: &mut [Group], weights: &[Group], stride: usize, inputs: &[f64]) {
+    for (i, sum) in sums.iter_mut().enumerate() {
+        for (row, input) in weights.chunks_exact(stride).zip(inputs) {
+            *sum = fma(*input, &row[i], sum);
+        }
     }
-    B
 }
 
 /// weights += a.0 a.1ᵀ + b.0 b.1ᵀ. Either orientation forms x̂·g and e·y in the same order.
 #[inline(always)]
 fn add_outer(weights: &mut [Group], a: (&[f64], &[Group]), b: (&[f64], &[Group])) {
-    let stride = a.1.len();
-    let mut start = 0;
-    while start < stride {
-        let (weights, right_a, right_b) = (&mut weights[start..], &a.1[start..], &b.1[start..]);
-        start += match (right_a, right_b) {
-            ([p, q, r, s, ..], [t, u, v, w, ..]) => {
-                block_outer(weights, stride, (a.0, [*p, *q, *r, *s]), (b.0, [*t, *u, *v, *w]))
-            }
-            ([p, q, r], [t, u, v]) => block_outer(weights, stride, (a.0, [*p, *q, *r]), (b.0, [*t, *u, *v])),
-            ([p, q], [t, u]) => block_outer(weights, stride, (a.0, [*p, *q]), (b.0, [*t, *u])),
-            ([p], [t]) => block_outer(weights, stride, (a.0, [*p]), (b.0, [*t])),
-            _ => break,
-        };
+    match a.1.len() {
+        1 => row_outer::<1>(weights, a, b),
+        2 => row_outer::<2>(weights, a, b),
+        3 => row_outer::<3>(weights, a, b),
+        4 => row_outer::<4>(weights, a, b),
+        5 => row_outer::<5>(weights, a, b),
+        BLOCK => row_outer::<BLOCK>(weights, a, b),
+        stride => long_outer(weights, stride, a, b),
     }
 }
 
-/// The outer products for `B` groups of each row, whose right sides stay in registers. Returns `B`.
+/// The outer products for rows of `S` groups, whose right sides stay in registers.
 #[inline(always)]
-fn block_outer<const B: usize>(
-    weights: &mut [Group],
-    stride: usize,
-    a: (&[f64], [Group; B]),
-    b: (&[f64], [Group; B]),
-) -> usize {
-    for ((row, left_a), left_b) in weights.chunks_mut(stride).zip(a.0).zip(b.0) {
-        for ((weights, right_a), right_b) in row[..B].iter_mut().zip(&a.1).zip(&b.1) {
+fn row_outer<const S: usize>(weights: &mut [Group], a: (&[f64], &[Group]), b: (&[f64], &[Group])) {
+    let (Some(right_a), Some(right_b)) = (a.1.first_chunk::<S>(), b.1.first_chunk::<S>()) else { return };
+    for ((row, left_a), left_b) in weights.as_chunks_mut::<S>().0.iter_mut().zip(a.0).zip(b.0) {
+        one_by_one();
+        for i in 0..S {
+            row[i] = fma(*left_a, &right_a[i], &fma(*left_b, &right_b[i], &row[i]));
+        }
+    }
+}
+
+/// The outer products for rows of `stride` groups.
+#[inline(always)]
+fn long_outer(weights: &mut [Group], stride: usize, a: (&[f64], &[Group]), b: (&[f64], &[Group])) {
+    for ((row, left_a), left_b) in weights.chunks_exact_mut(stride).zip(a.0).zip(b.0) {
+        for ((weights, right_a), right_b) in row.iter_mut().zip(a.1).zip(b.1) {
             *weights = fma(*left_a, right_a, &fma(*left_b, right_b, weights));
         }
     }
-    B
 }
 
-/// a · b + c in each place. Written out, so that a group becomes one vector.
+/// a · b + c in each place.
 #[inline(always)]
 fn fma(a: f64, b: &Group, c: &Group) -> Group {
-    [a.mul_add(b[0], c[0]), a.mul_add(b[1], c[1]), a.mul_add(b[2], c[2]), a.mul_add(b[3], c[3])]
+    let mut sum = *c;
+    for lane in 0..GROUP {
+        sum[lane] = a.mul_add(b[lane], c[lane]);
+    }
+    sum
 }
 
 #[inline(always)]
@@ -322,65 +329,4 @@ fn add_assign(to: &mut [Group], values: &[Group], factor: f64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn learner() -> Learner {
-        let map = [vec![0, 1, 2, 3, 4], vec![6], vec![5, 7, 8]];
-        let nets = [5, 1, 3].map(|visible| Autoencoder::untrained(visible, 0.75, 1234));
-        Learner::new(&nets, &map, 0.1)
-    }
-
-    fn row(i: u32) -> Vec<f64> {
-        (0..9).map(|c| f64::from((i * 7 + c * 3) % 11) * 0.3).collect()
-    }
-
-    #[test]
-    fn every_variant_trains_the_same_bits() {
-        let (mut portable, mut dispatched) = (learner(), learner());
-        for i in 0..200 {
-            let (mut a, mut b) = ([0.0; 3], [0.0; 3]);
-            train(&mut portable, &row(i), &mut a);
-            super::super::dispatch::train(&mut dispatched, &row(i), &mut b);
-            assert_eq!(a, b);
-        }
-        assert_eq!(portable.autoencoders(), dispatched.autoencoders());
-    }
-
-    #[test]
-    fn both_orientations_stay_equal_and_padding_zero() {
-        let mut l = learner();
-        (0..200).for_each(|i| train(&mut l, &row(i), &mut [0.0; 3]));
-        for place in &l.places {
-            let (vg, hg) = (place.visible_groups.1, place.hidden_groups.1);
-            let by_visible = &l.by_visible[place.by_visible..][..place.visible * hg];
-            let by_hidden = &l.by_hidden[place.by_hidden..][..place.hidden * vg];
-            for v in 0..place.visible {
-                for h in 0..hg * GROUP {
-                    let weight = by_visible.as_flattened()[v * hg * GROUP + h];
-                    let other = (h < place.hidden).then(|| by_hidden.as_flattened()[h * vg * GROUP + v]);
-                    assert_eq!(weight, other.unwrap_or(0.0));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn errors_fall() {
-        let mut l = learner();
-        let mut errors = [0.0; 3];
-        let mut sum = |l: &mut Learner| {
-            (0..50)
-                .map(|i| {
-                    train(l, &row(i), &mut errors);
-                    errors.iter().sum::<f64>()
-                })
-                .sum::<f64>()
-        };
-        let first = sum(&mut l);
-        (0..20).for_each(|_| {
-            sum(&mut l);
-        });
-        assert!(sum(&mut l) < 0.8 * first);
-    }
-}
+mod tests;

@@ -49,6 +49,13 @@ impl fmt::Display for Precision {
     }
 }
 
+/// Computes nothing. In a loop whose every turn fills vectors, it keeps the compiler from spreading several turns over the
+/// lanes of one vector, which takes more shuffles than it saves.
+#[inline(always)]
+pub(crate) fn one_by_one() {
+    std::hint::black_box(());
+}
+
 /// What the kernels need of a number.
 pub(crate) trait Real:
     Copy

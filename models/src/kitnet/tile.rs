@@ -6,7 +6,7 @@
 use super::Autoencoder;
 use super::kernel;
 use super::normal::{COLUMNS, Column, Normal};
-use super::real::Real;
+use super::real::{Real, one_by_one};
 
 /// The most output units that are computed together, their sums in registers.
 const WIDEST: usize = 6;
@@ -205,6 +205,7 @@ fn load_rows<T: Real, const W: usize>(
     let first = a.iter().zip(b).zip(c).zip(d);
     let blocks = first.zip(e.iter().zip(f).zip(g).zip(h)).zip(normal.groups()).zip(x.as_chunks_mut().0);
     for ((((((a, b), c), d), (((e, f), g), h)), columns), x) in blocks {
+        one_by_one();
         load_block([a, b, c, d, e, f, g, h], part, columns, x);
     }
     let width = x.len();
