@@ -8,7 +8,7 @@ usage() {
 usage: ./check.sh [--fast | --long] [--perf] [--fuzz SECONDS] [--install]
 
   --fast      leave the tests out
-  --long      run the long tests too
+  --long      run the long tests and the model checker too
   --perf      compare the hot paths' instructions a packet with the baseline (valgrind)
   --fuzz N    run every fuzz target for N seconds too
   --install   install cargo-deny and cargo-fuzz if they are not there (takes minutes)
@@ -64,6 +64,7 @@ RUSTDOCFLAGS="-D warnings" step cargo doc --release --workspace --no-deps --lock
 dependencies
 if $long; then
     step ./test.sh --quiet -- --include-ignored
+    step cargo test --release --locked --quiet -p legonf-runtime --features model --test model
     step datasets/testbed/test.sh
 elif ! $fast; then
     step ./test.sh --quiet

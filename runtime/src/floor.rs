@@ -5,13 +5,12 @@ use crate::order::Order;
 use crate::pin::Cores;
 use crate::route::Detour;
 use crate::stats::Stats;
+use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
 use crate::worker::{Counters, Envelope, Event, Job, Message, Retired, Shared, Unit, Waiting, Worker, add};
 use crate::{PlanError, RunFault};
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use legonf_core::{Brick, Plan};
 use std::ops::Range;
 use std::sync::Arc;
-use std::thread::{Builder, Scope};
 use std::time::Duration;
 
 /// Workers of all stages at most.
@@ -246,12 +245,11 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             detour: Detour::default(),
         };
         let core = self.cores.next();
-        let thread = Builder::new().name(format!("worker {serial}"));
         let body = move || {
             core.pin();
             worker.run();
         };
-        thread.spawn_scoped(self.scope, body).map_err(PlanError::Thread)?;
+        sync::spawn(self.scope, format!("worker {serial}"), body).map_err(PlanError::Thread)?;
         Ok(Running { serial, stats, seen: Default::default() })
     }
 

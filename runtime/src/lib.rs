@@ -20,6 +20,7 @@ mod route;
 mod run;
 mod spec;
 mod stats;
+mod sync;
 mod watch;
 mod ways;
 mod worker;

@@ -4,11 +4,11 @@ use crate::floor::{Floor, MAX_WORKERS};
 use crate::graph::{Graph, Node};
 use crate::layout::{Layout, Shape};
 use crate::pin::Cores;
+use crate::sync;
 use crate::worker::{Head, Job, Shared, Tail, Unit};
 use crate::{PlanError, RunFault};
 use legonf_core::{Brick, Plan, Progress, Sink, Snapshot, Source};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Makes a further brick for a place of the graph, by its identifier, ready to work at full speed: its model is loaded
@@ -106,7 +106,7 @@ pub fn run_under(
     let head = Some(Head { source, next: 0, ended: false });
     let ends = Job { head, tail: Some(Tail { sink, over: false }), ..Job::default() };
     let cores = if options.pin { Cores::allowed() } else { Cores::default() };
-    let (units, past, fault) = thread::scope(|scope| {
+    let (units, past, fault) = sync::scope(|scope| {
         let mut floor = Floor::new(scope, &shared, shape, options.queue, cores);
         match floor.shape.resolve(&plan, MAX_WORKERS) {
             Err(error) => return (units(graph), Vec::new(), Some(error.into())),

@@ -3,8 +3,8 @@
 use crate::order::Order;
 use crate::route::{Detour, Marks, Routes};
 use crate::stats::Stats;
+use crate::sync::{Receiver, Sender};
 use crate::{RunFault, Supply};
-use crossbeam_channel::{Receiver, Sender};
 use legonf_core::{Batch, Brick, BrickError, Plan, Progress, Sink, Source, State};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

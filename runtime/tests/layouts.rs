@@ -8,7 +8,7 @@ use legonf_core::{Brick, Plan, Stage};
 use legonf_runtime::{Layout, Outcome, RunFault};
 use proptest::prelude::*;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A plan with cuts where the bits say so, and replicas of stages without state.
 fn plan(cuts: u8, replicas: [usize; 5]) -> Plan {
@@ -61,6 +61,55 @@ proptest! {
         prop_assert_eq!((outcome.packets, squared(&outcome)), (packets, packets));
         prop_assert!(rows == expected(packets), "results differ");
     }
+}
+
+/// Plan after plan under load, with bricks that panic in between, against one worker at the end.
+fn soak(changes: u64) {
+    const PANICS: [u64; 60] = {
+        let (mut panics, mut i) = ([0; 60], 0);
+        while i < 60 {
+            panics[i] = 400 * i as u64 + 7;
+            i += 1;
+        }
+        panics
+    };
+    let (raised, mut random) = (Arc::<AtomicU64>::default(), 1_u64);
+    let supply = |id: &str| match id {
+        "square" => Ok(Box::new(Square { panics: &PANICS, raised: raised.clone(), ..Square::default() })
+            as Box<dyn Brick>),
+        other => make(other),
+    };
+    let plans = (0..changes).map(|_| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        plan((random >> 40) as u8, [30, 33, 36, 39, 42].map(|shift| 1 + (random >> shift) as usize % 3))
+    });
+    let mut script = Script::of(plans);
+    let source = Count { until: Some(script.done.clone()), ..Count::to(u64::MAX) };
+    let (outcome, rows) = go_with(
+        &supply,
+        &Layout::Pipeline,
+        &mut graph(supply),
+        source,
+        Collect::default(),
+        Some(&mut script),
+    );
+    assert!(outcome.fault.is_none() && script.refused.is_empty(), "{:?} {:?}", outcome.fault, script.refused);
+    assert_eq!(
+        (script.applied as u64, outcome.restarts),
+        (changes, raised.load(Ordering::Relaxed).count_ones().into())
+    );
+    assert!(outcome.packets > 0 && rows == expected(outcome.packets));
+}
+
+#[test]
+fn hundreds_of_plans_and_panics_change_nothing() {
+    soak(300);
+}
+
+#[test]
+#[ignore = "long: a minute"]
+fn many_thousands_of_plans_and_panics_change_nothing() {
+    soak(50_000);
 }
 
 #[test]

@@ -16,16 +16,20 @@ pub struct Count {
     pub end: u64,
     pub damaged: bool,
     pub batch: usize,
+    /// Ends the input before `end` once it is set.
+    pub until: Option<Arc<AtomicBool>>,
 }
 
 impl Count {
     pub fn to(end: u64) -> Self {
-        Self { next: 0, end, damaged: false, batch: 10 }
+        Self { next: 0, end, damaged: false, batch: 10, until: None }
     }
 }
 
 impl Source for Count {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        let over = self.until.as_ref().is_some_and(|until| until.load(Ordering::Relaxed));
+        self.end = if over { self.next } else { self.end };
         while self.next < self.end && batch.headers.len() < self.batch {
             batch.headers.push(Headers { seq: self.next, ..Headers::default() });
             self.next += 1;
@@ -205,24 +209,37 @@ pub struct Script {
     pub applied: usize,
     pub refused: Vec<String>,
     pub snapshots: Vec<Snapshot>,
+    pub period: Duration,
+    /// Set when there is no plan left.
+    pub done: Arc<AtomicBool>,
 }
 
 impl Script {
     pub fn of(plans: impl IntoIterator<Item = Plan>) -> Self {
         let mut plans: Vec<_> = plans.into_iter().collect();
         plans.reverse();
-        Self { plans, applied: 0, refused: Vec::new(), snapshots: Vec::new() }
+        Self {
+            plans,
+            applied: 0,
+            refused: Vec::new(),
+            snapshots: Vec::new(),
+            period: Duration::from_micros(200),
+            done: Arc::default(),
+        }
     }
 }
 
 impl Control for Script {
     fn period(&self) -> Duration {
-        Duration::from_micros(200)
+        self.period
     }
 
     fn tick(&mut self, snapshot: &mut Snapshot) -> Option<Plan> {
+        self.snapshots.truncate(999);
         self.snapshots.push(snapshot.clone());
-        self.plans.pop()
+        let plan = self.plans.pop();
+        self.done.store(plan.is_none(), Ordering::Relaxed);
+        plan
     }
 
     fn applied(&mut self, plan: &Plan, _: Duration, result: Result<(), &PlanError>) {

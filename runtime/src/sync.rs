@@ -1,0 +1,105 @@
+//! Queues and threads: the real ones, or those of a model checker, which runs them in one order after the other.
+
+#[cfg(not(feature = "model"))]
+pub(crate) use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+#[cfg(not(feature = "model"))]
+pub(crate) use std::thread::{Scope, scope};
+
+#[cfg(feature = "model")]
+pub(crate) use model::{Queue as Receiver, Queue as Sender, bounded, unbounded};
+#[cfg(feature = "model")]
+pub(crate) use shuttle::thread::{Scope, scope};
+
+use std::io;
+
+/// Starts a named thread of a scope.
+///
+/// # Errors
+/// If the system has no further thread.
+#[cfg(not(feature = "model"))]
+pub(crate) fn spawn<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: String,
+    body: impl FnOnce() + Send + 'scope,
+) -> io::Result<()> {
+    std::thread::Builder::new().name(name).spawn_scoped(scope, body).map(drop)
+}
+
+/// Starts a thread of a scope of the model.
+///
+/// # Errors
+/// Never.
+#[cfg(feature = "model")]
+pub(crate) fn spawn<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    _: String,
+    body: impl FnOnce() + Send + 'scope,
+) -> io::Result<()> {
+    scope.spawn(body);
+    Ok(())
+}
+
+#[cfg(feature = "model")]
+mod model {
+    use shuttle::sync::{Arc, Condvar, Mutex};
+    use std::collections::VecDeque;
+    use std::sync::PoisonError;
+    use std::time::Duration;
+
+    /// Both ends of a queue, with what the runtime uses of crossbeam's. A queue that its bound was wrong for is a defect.
+    pub struct Queue<T> {
+        items: Arc<(Mutex<VecDeque<T>>, Condvar)>,
+        room: usize,
+    }
+
+    impl<T> Clone for Queue<T> {
+        fn clone(&self) -> Self {
+            Self { items: self.items.clone(), room: self.room }
+        }
+    }
+
+    /// A queue that must never hold more than `room` items.
+    pub fn bounded<T>(room: usize) -> (Queue<T>, Queue<T>) {
+        let queue = Queue { items: Arc::new((Mutex::new(VecDeque::new()), Condvar::new())), room };
+        (queue.clone(), queue)
+    }
+
+    /// A queue without a bound.
+    pub fn unbounded<T>() -> (Queue<T>, Queue<T>) {
+        bounded(usize::MAX)
+    }
+
+    impl<T> Queue<T> {
+        pub fn send(&self, item: T) -> Result<(), ()> {
+            let mut items = self.items.0.lock().unwrap_or_else(PoisonError::into_inner);
+            assert!(items.len() < self.room, "a queue has room for every batch");
+            items.push_back(item);
+            self.items.1.notify_one();
+            Ok(())
+        }
+
+        pub fn recv(&self) -> Result<T, ()> {
+            let mut items = self.items.0.lock().unwrap_or_else(PoisonError::into_inner);
+            loop {
+                match items.pop_front() {
+                    Some(item) => return Ok(item),
+                    None => items = self.items.1.wait(items).unwrap_or_else(PoisonError::into_inner),
+                }
+            }
+        }
+
+        pub fn try_recv(&self) -> Result<T, ()> {
+            self.items.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front().ok_or(())
+        }
+
+        /// Time does not pass in the model: whoever waits lets the others go on for a while.
+        pub fn recv_timeout(&self, _: Duration) -> Result<T, ()> {
+            shuttle::thread::yield_now();
+            self.try_recv()
+        }
+
+        pub fn len(&self) -> usize {
+            self.items.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        }
+    }
+}

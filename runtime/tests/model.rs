@@ -1,0 +1,88 @@
+//! Queues, replicas, order and changes of the layout under a model checker: many schedules of the same small run, each of
+//! which ends, and gives the same results.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use common::{Collect, Count, Script, go_with, graph, make};
+use legonf_core::{Brick, Plan};
+use legonf_runtime::Layout;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What one worker gives for 40 packets, computed outside of the model.
+fn expected(packets: u64) -> Vec<(u64, u64)> {
+    let (mut total, mut smooth) = (0.0, 0.0);
+    let row = |seq: u64| {
+        total = total * 0.9 + ((seq as f64).sqrt() * 0.75 + 1.0);
+        smooth = f64::sin(total) + 0.5 * smooth;
+        (seq, f64::to_bits(smooth))
+    };
+    (0..packets).map(row).collect()
+}
+
+/// Runs 40 packets in batches of 4 in a layout that changes.
+fn run(layout: &str, plans: &[&str]) -> usize {
+    let layout: Layout = layout.parse().unwrap();
+    let mut script = Script::of(plans.iter().map(|plan| plan.parse::<Plan>().unwrap()));
+    // Time does not pass in the model: each look is a tick.
+    script.period = Duration::ZERO;
+    let source = Count { batch: 4, ..Count::to(40) };
+    let (outcome, rows) =
+        go_with(&make, &layout, &mut graph(make), source, Collect::default(), Some(&mut script));
+    assert!(outcome.fault.is_none() && script.refused.is_empty(), "{:?} {:?}", outcome.fault, script.refused);
+    assert_eq!(rows, expected(40));
+    script.applied
+}
+
+const REPLICATED: &str = "source | square x3 | scale sum | score x2 | smooth sink";
+const FUSED: &str = "source square scale sum score smooth sink";
+/// Behind replicas, so that batches wait for their turn while bricks that some have passed move.
+const APART: &str = "source | square x3 | scale | sum | score smooth | sink";
+const TOGETHER: &str = "source | square x3 | scale sum | score smooth | sink";
+const PIPELINE: &str = "source | square | scale | sum | score | smooth | sink";
+
+#[test]
+fn replicas_lose_and_reorder_nothing_in_any_schedule() {
+    shuttle::check_random(|| _ = run(REPLICATED, &[]), 300);
+    shuttle::check_pct(|| _ = run(REPLICATED, &[]), 200, 4);
+}
+
+#[test]
+fn changes_of_the_layout_lose_and_reorder_nothing_in_any_schedule() {
+    static APPLIED: AtomicU64 = AtomicU64::new(0);
+    let plans =
+        [FUSED, REPLICATED, PIPELINE, "source square | scale x2 | sum score smooth | sink", REPLICATED];
+    let once = move || {
+        APPLIED.fetch_add(run(PIPELINE, &plans) as u64, Ordering::Relaxed);
+    };
+    shuttle::check_random(once, 300);
+    shuttle::check_pct(once, 200, 4);
+    assert!(APPLIED.load(Ordering::Relaxed) > 200, "{APPLIED:?}");
+}
+
+#[test]
+fn batches_that_wait_while_bricks_move_pass_none_twice() {
+    let once = || _ = run(APART, &[TOGETHER, APART, TOGETHER, APART]);
+    shuttle::check_random(once, 500);
+    shuttle::check_pct(once, 300, 4);
+}
+
+#[test]
+fn the_first_fault_ends_every_schedule() {
+    let once = || {
+        let failing = |id: &str| match id {
+            "square" => {
+                Ok(Box::new(common::Square { fails_at: Some(17), ..Default::default() }) as Box<dyn Brick>)
+            }
+            other => make(other),
+        };
+        let source = Count { batch: 4, ..Count::to(40) };
+        let layout: Layout = REPLICATED.parse().unwrap();
+        let (outcome, rows) =
+            go_with(&failing, &layout, &mut graph(failing), source, Collect::default(), None);
+        assert_eq!(rows, expected(16));
+        assert_eq!(outcome.fault.unwrap().to_string(), "brick square: failed");
+    };
+    shuttle::check_random(once, 200);
+}
