@@ -75,15 +75,9 @@ impl Detector {
         &self.calibration
     }
 
-    /// Whether each of the picked rows is above the threshold, in their order.
-    pub fn judge<'a>(
-        &'a mut self,
-        features: &Rows,
-        picked: &[usize],
-    ) -> impl Iterator<Item = bool> + use<'a> {
-        let picked = Rows::of(picked.iter().map(|row| features.row(*row)));
-        self.network.gather(&picked, &mut self.mapped);
-        self.scores.clear();
+    /// Whether each row is above the threshold.
+    pub fn judge(&mut self, features: &Rows) -> impl Iterator<Item = bool> + use<'_> {
+        self.network.gather(features, &mut self.mapped);
         self.network.score_rows(&self.mapped, &mut self.scratch, &mut self.errors, &mut self.scores);
         let threshold = self.calibration.threshold;
         self.scores.iter().map(move |score| *score > threshold)

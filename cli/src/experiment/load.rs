@@ -15,8 +15,6 @@ use std::time::Duration;
 
 /// Points of a curve over a run.
 const SAMPLES: u64 = 200;
-/// Of a flood one packet in so many is scored; of all other traffic every packet.
-const FLOOD_SCORED: u64 = 64;
 
 /// Traffic on its way through the bricks.
 pub struct Traffic {
@@ -109,11 +107,9 @@ impl Class {
 pub struct Share {
     /// Packets since the warm-up.
     pub packets: u64,
-    /// Packets of them that were scored.
-    pub scored: u64,
     /// Packets above the threshold.
     pub alarms: u64,
-    /// Part of the scored packets above the threshold.
+    /// Part of them above the threshold.
     pub rate: f64,
 }
 
@@ -124,7 +120,7 @@ pub struct Sample {
     pub state_bytes: u64,
     /// Memory of the whole process, where the system tells.
     pub resident_bytes: Option<u64>,
-    /// Packets through parser and extractor since the point before, for each second of processor time there.
+    /// Packets from bytes to verdict since the point before, for each second of processor time.
     pub packets_per_second: f64,
 }
 
@@ -134,8 +130,11 @@ pub struct Outcome {
     pub packets: u64,
     /// Packets of the warm-up, which end before the attacks begin; they are not in the figures below.
     pub warm_up: u64,
-    /// Through parser and extractor, in one thread, for each second of its processor time.
+    /// From bytes to verdict (parser, extractor, network, threshold) in one thread, for each second of its processor
+    /// time.
     pub packets_per_second: f64,
+    /// Through parser and extractor alone.
+    pub extraction_packets_per_second: f64,
     pub state_bytes: u64,
     pub state_bytes_bound: u64,
     pub evicted: BTreeMap<&'static str, u64>,
@@ -156,7 +155,7 @@ pub fn run(
     let mut meter = Meter::default();
     let total = traffic.generator.config().packets;
     let mut shares = [Share::default(); 3];
-    let mut picked = Vec::with_capacity(BATCH);
+    let mut judging = Duration::ZERO;
     let mut started = None;
     while traffic.next()? {
         if stop.load(Ordering::Relaxed) {
@@ -168,32 +167,27 @@ pub fn run(
             continue;
         }
         let (from, before) = *started.get_or_insert((traffic.position(), traffic.busy));
-        picked.clear();
-        let classes = |at: usize| Class::of(&traffic.batch.headers[at], traffic.labels[at]);
-        for at in 0..traffic.batch.len() {
-            let class = classes(at);
-            let share = &mut shares[class as usize];
-            if class != Class::Flood || share.packets.is_multiple_of(FLOOD_SCORED) {
-                picked.push(at);
-            }
+        let clock = processor_time();
+        let verdicts = detector.judge(&traffic.batch.features);
+        for ((alarm, headers), malicious) in verdicts.zip(&traffic.batch.headers).zip(&traffic.labels) {
+            let share = &mut shares[Class::of(headers, *malicious) as usize];
             share.packets += 1;
-        }
-        for (at, alarm) in picked.iter().zip(detector.judge(&traffic.batch.features, &picked)) {
-            let share = &mut shares[classes(*at) as usize];
-            share.scored += 1;
             share.alarms += u64::from(alarm);
         }
-        let run = (traffic.position() - from, traffic.busy - before);
+        judging += processor_time().saturating_sub(clock);
+        let run = (traffic.position() - from, traffic.busy - before + judging);
         meter.sample(run, (total.saturating_sub(from) / SAMPLES).max(1), &traffic);
     }
     let (from, before) = started.unwrap_or((traffic.position(), traffic.busy));
     let (state, bound) = traffic.state_bytes();
-    let [benign, scan, flood] = shares.map(|s| Share { rate: rate(s.alarms as f64, s.scored as f64), ..s });
+    let [benign, scan, flood] = shares.map(|s| Share { rate: rate(s.alarms as f64, s.packets as f64), ..s });
     let packets = traffic.position();
+    let (measured, extraction) = ((packets - from) as f64, traffic.busy - before);
     Ok(Outcome {
         packets,
         warm_up: from,
-        packets_per_second: rate((packets - from) as f64, (traffic.busy - before).as_secs_f64()),
+        packets_per_second: rate(measured, (extraction + judging).as_secs_f64()),
+        extraction_packets_per_second: rate(measured, extraction.as_secs_f64()),
         state_bytes: state as u64,
         state_bytes_bound: bound as u64,
         evicted: traffic.evicted(),
