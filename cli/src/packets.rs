@@ -8,13 +8,13 @@ use legonf_wire::PacketBatching;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-/// Gives the headers of a capture's packets, batch by batch.
+/// Gives the headers of a capture's packets, batch by batch; a failure of `each` ends that.
 pub fn headers(
     capture: &Path,
     limit: Option<u64>,
     name: &'static str,
     style: Style,
-    mut each: impl FnMut(&[Headers]),
+    mut each: impl FnMut(&[Headers]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let bar = Bar::new(name, None, style.quiet);
     let (mut source, mut parser) =
@@ -28,7 +28,7 @@ pub fn headers(
             return Ok(());
         }
         parser.process(&mut batch)?;
-        each(&batch.headers);
+        each(&batch.headers)?;
         packets += batch.headers.len() as u64;
         bar.update(source.progress(), packets);
         if stop.load(Ordering::Relaxed) {

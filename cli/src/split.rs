@@ -93,9 +93,12 @@ fn copies(capture: &Path, plan: &Plan, style: Style) -> Result<Vec<Replication>,
     for replicas in REPLICAS {
         counters.push(Counter::new(plan, replicas, seed)?);
     }
-    packets::headers(capture, None, "split", style, |packets| match &mut coupling {
-        Some(coupling) => coupling.push(packets),
-        None => counters.iter_mut().for_each(|counter| counter.push(packets)),
+    packets::headers(capture, None, "split", style, |packets| {
+        match &mut coupling {
+            Some(coupling) => coupling.push(packets),
+            None => counters.iter_mut().for_each(|counter| counter.push(packets)),
+        }
+        Ok(())
     })?;
     Ok(match coupling {
         Some(coupling) => REPLICAS.map(|replicas| coupling.replication(replicas, seed)).to_vec(),

@@ -64,6 +64,23 @@ fn the_exact_plan_changes_no_bit_and_others_do() {
 }
 
 #[test]
+fn slots_that_move_while_packets_come_change_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = trained(folder.path(), "kitsune-115-clean");
+    let capture = testbed("capture.pcap.zst");
+    let report =
+        table(&capture, &model, &["--replicas", "7", "--limit", "20000", "--rebalance-every", "1777"]);
+    check(&report, 7);
+    assert!(row(&report, "exact plan")["slots_moved"].as_u64() > Some(1000), "{report}");
+    assert_eq!(row(&report, "SrcIP")["slots_moved"], 0);
+    let undivided = text(trained(folder.path(), "kitsune-py-100"));
+    let capture = text(example("synth-mini.pcap.gz"));
+    let arguments = ["--capture", &capture, "--model", &undivided, "--rebalance-every", "500"];
+    let line = fail([&["experiment", "lego-table2"], &arguments[..]].concat());
+    assert!(line.contains("'kitsune-py-100' does not divide its state into slots"), "{line}");
+}
+
+#[test]
 fn a_bound_on_the_deviation_is_kept_with_few_copies() {
     let folder = tempfile::tempdir().unwrap();
     let (model, capture) = (trained(folder.path(), "kitsune-115"), example("synth-mini.pcap.gz"));

@@ -1,6 +1,6 @@
 //! Why an experiment cannot be run, or failed.
 
-use legonf_extract::ExtractError;
+use legonf_extract::{ExtractError, StateError};
 use legonf_splitter::SplitError;
 
 /// What went wrong, in one line.
@@ -12,6 +12,9 @@ pub enum ExperimentError {
     /// An extractor cannot be built.
     #[error(transparent)]
     Extract(#[from] ExtractError),
+    /// State cannot be moved.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// More parts than the merge can tell apart.
     #[error("the plan has {0} routes: expected 16 at most over all shards")]
     Routes(usize),

@@ -1,7 +1,7 @@
 //! Throughput by the number of replicas: projected from what each replica, dispatcher and merge take of a processor.
 
 use crate::{Clock, Cluster, Costs, ExperimentError, Make, Setup};
-use legonf_core::{BATCH, Headers, Rows};
+use legonf_core::{BATCH, Headers, Rows, Schema, Timestamp};
 use legonf_splitter::{GroupSet, Loads, Plan, Shard};
 use serde::Serialize;
 
@@ -39,6 +39,8 @@ pub struct Point {
 /// What to measure.
 #[derive(Clone, Copy)]
 pub struct Scaling<'a> {
+    /// The columns of whole rows.
+    pub schema: &'a Schema,
     /// The groups of the extractor.
     pub set: &'a GroupSet,
     /// The exact plan.
@@ -52,7 +54,7 @@ pub struct Scaling<'a> {
 }
 
 impl Scaling<'_> {
-    /// Measures feature extraction of these packets at each of [`REPLICAS`]; `done` is told after each of them. Slots are
+    /// Measures feature extraction of these packets, the second time that they come, at each of [`REPLICAS`]; `done` is told after each of them. Slots are
     /// placed by their load, which a run before has measured.
     ///
     /// # Errors
@@ -75,8 +77,8 @@ impl Scaling<'_> {
     }
 
     fn cluster(&self, plan: &Plan, replicas: usize, loads: &[Loads]) -> Result<Cluster, ExperimentError> {
-        let Self { set, make, seed, clock, .. } = *self;
-        Cluster::new(&Setup { set, plan, replicas, seed, make, clock })?.placed(loads)
+        let Self { schema, set, make, seed, clock, .. } = *self;
+        Cluster::new(&Setup { schema, set, plan, replicas, seed, make, clock })?.placed(loads)
     }
 
     /// The loads of each shard's slots.
@@ -99,15 +101,22 @@ impl Scaling<'_> {
         let mut exact = self.cluster(plans[0], replicas, &loads[0])?;
         let mut approximate = self.cluster(plans[1], replicas, &loads[1])?;
         let (mut rows, mut seconds) = (Rows::default(), 0.0);
-        for batch in packets.chunks(BATCH) {
-            let start = (self.clock)();
-            single.extract(batch, &mut rows);
-            seconds += ((self.clock)() - start).as_secs_f64();
-            exact.push(batch, &mut |_, _| {});
-            approximate.push(batch, &mut |_, _| {});
-        }
-        exact.flush(&mut |_, _| {});
-        approximate.flush(&mut |_, _| {});
+        let mut run = |packets: &[Headers]| {
+            seconds = 0.0;
+            exact.reset_costs();
+            approximate.reset_costs();
+            for batch in packets.chunks(BATCH) {
+                let start = (self.clock)();
+                single.extract(batch, &mut rows);
+                seconds += ((self.clock)() - start).as_secs_f64();
+                exact.push(batch, &mut |_, _| {});
+                approximate.push(batch, &mut |_, _| {});
+            }
+            exact.flush(&mut |_, _| {});
+            approximate.flush(&mut |_, _| {});
+        };
+        run(packets);
+        run(&later(packets));
         let count = packets.len() as f64;
         Ok(Point {
             replicas,
@@ -116,6 +125,14 @@ impl Scaling<'_> {
             approximate: split(&approximate.costs(), count),
         })
     }
+}
+
+/// The packets once more, after their end: when they are measured every stream and all its memory is there.
+fn later(packets: &[Headers]) -> Vec<Headers> {
+    let nanos = |packet: Option<&Headers>| packet.map_or(0, |p| p.timestamp.as_nanos());
+    let length = nanos(packets.last()).saturating_sub(nanos(packets.first())).saturating_add(1_000_000_000);
+    let shift = |time: Timestamp| Timestamp::from_nanos(time.as_nanos().saturating_add(length));
+    packets.iter().map(|p| Headers { timestamp: shift(p.timestamp), ..*p }).collect()
 }
 
 fn rate(packets: f64, seconds: f64) -> f64 {
@@ -138,6 +155,7 @@ fn split(costs: &Costs, packets: f64) -> Split {
         dispatchers.map(|(shard, seconds)| (*seconds, format!("dispatcher of shard {}", shard + 1)));
     let mut parts: Vec<_> =
         costs.replica_seconds.iter().enumerate().flat_map(replica).chain(dispatchers).collect();
+    parts.push((costs.announcement_seconds, "announcement to the merge".into()));
     parts.push((costs.merge_seconds, "merge".into()));
     let total_seconds = parts.iter().map(|(seconds, _)| seconds).sum();
     let most = parts.into_iter().max_by(|a, b| a.0.total_cmp(&b.0));
@@ -178,10 +196,11 @@ mod tests {
             packets: vec![vec![60, 40], vec![100]],
             replica_seconds: vec![vec![3.0, 4.0], vec![5.0]],
             dispatcher_seconds: vec![1.0, 1.5],
+            announcement_seconds: 0.5,
             merge_seconds: 2.0,
         };
         let split = split(&costs, 100.0);
-        assert_eq!((split.total_seconds, split.bottleneck_seconds), (16.5, 5.0));
+        assert_eq!((split.total_seconds, split.bottleneck_seconds), (17.0, 5.0));
         assert_eq!((split.projected_packets_per_second, &*split.bottleneck), (20.0, "replica 0 of shard 2"));
     }
 }

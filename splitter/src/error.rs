@@ -95,6 +95,14 @@ pub enum SplitError {
     /// More routes than a packet's mark has bits.
     #[error("a shard with {0} routes: expected {max} at most; give groups fewer keys", max = crate::MAX_ROUTES)]
     Routes(usize),
+    /// Owners that are not newer than those that hold.
+    #[error("owners of epoch {found}: expected an epoch after {present}, the present one")]
+    Epoch {
+        /// Their epoch.
+        found: u64,
+        /// The epoch that holds.
+        present: u64,
+    },
     /// An owner that is not among the replicas.
     #[error("slot {slot} is owned by replica {owner}: expected 0 to {last}")]
     Owner {

@@ -76,9 +76,9 @@ impl<T: Clone> Merge<T> {
     /// A merge that holds at most `window` packets, with memory for their answers made from `empty`.
     ///
     /// # Panics
-    /// If the window is 0.
+    /// If the window is no power of two.
     pub fn new(window: usize, empty: T) -> Self {
-        assert!(window > 0, "a window of one packet at least");
+        assert!(window.is_power_of_two(), "a power of two packets");
         let entry = Entry { missing: 0, replicas: [0; PARTS], answer: empty };
         Self { window: vec![entry; window], next: 0, end: 0, repeated: 0, waiting: None }
     }
@@ -98,7 +98,8 @@ impl<T: Clone> Merge<T> {
         }
         let seq = self.end;
         self.end += 1;
-        let entry = &mut self.window[(seq % window as u64) as usize];
+        let at = self.at(seq);
+        let entry = &mut self.window[at];
         entry.missing = 0;
         for (part, replica) in parts {
             entry.missing |= 1 << part;
@@ -110,8 +111,8 @@ impl<T: Clone> Merge<T> {
     /// Takes parts of a packet's answer, a bit each. Returns those of them that were missing, and the memory to write
     /// them to; `None` if none was.
     pub fn deliver(&mut self, seq: u64, parts: u16) -> Option<(u16, &mut T)> {
-        let window = self.window.len() as u64;
-        let entry = &mut self.window[(seq % window) as usize];
+        let at = self.at(seq);
+        let entry = &mut self.window[at];
         let missing = if (self.next..self.end).contains(&seq) { entry.missing & parts } else { 0 };
         if missing != parts {
             self.repeated += 1;
@@ -125,8 +126,8 @@ impl<T: Clone> Merge<T> {
 
     /// The next packet in arrival order with its answer, if that is complete.
     pub fn next_complete(&mut self) -> Option<(u64, &mut T)> {
-        let (seq, window) = (self.next, self.window.len() as u64);
-        let entry = &mut self.window[(seq % window) as usize];
+        let (seq, at) = (self.next, self.at(self.next));
+        let entry = &mut self.window[at];
         if seq == self.end || entry.missing != 0 {
             return None;
         }
@@ -146,13 +147,18 @@ impl<T: Clone> Merge<T> {
             _ => self.waiting.insert((self.next, now)).1,
         };
         let waited = now.saturating_sub(since);
-        let entry = &self.window[(self.next % self.window.len() as u64) as usize];
+        let entry = &self.window[self.at(self.next)];
         if waited < patience || entry.missing == 0 {
             return None;
         }
         let missing = (0..PARTS).filter(|part| entry.missing & 1 << part != 0);
         let missing = missing.map(|part| (part, entry.replicas[part])).collect();
         Some(Stall { seq: self.next, waited, behind: self.end - self.next - 1, missing })
+    }
+
+    /// The place of a packet in the window.
+    fn at(&self, seq: u64) -> usize {
+        seq as usize & (self.window.len() - 1)
     }
 
     /// Packets that were expected and not given out.

@@ -46,7 +46,7 @@ fn steady_state_allocates_nothing() {
     let plan = Plan::exact(&GroupSet::from_toml(text).unwrap());
     assert_eq!(plan.shards.iter().map(|shard| shard.routes.len()).sum::<usize>(), 2);
     let packets: Vec<_> = (0..50_000).map(packet).collect();
-    let mut merge = Merge::new(50_000, 0u64);
+    let mut merge = Merge::new(1 << 16, 0u64);
     let mut dispatchers: Vec<_> =
         plan.shards.iter().map(|s| Dispatcher::new(s, Owners::even(3).unwrap(), 1).unwrap()).collect();
     let mut round = || {

@@ -1,6 +1,6 @@
 //! The state groups of the schemas: by which keys an extractor's streams are told apart.
 
-use crate::ExtractError;
+use crate::{ExtractError, Shard};
 use legonf_core::{Field, Key, PacketKind, PacketKinds, StateGroup};
 
 /// The state groups of the schema of this name, as its extractor keeps them.
@@ -13,6 +13,16 @@ pub fn state_groups(schema: &str) -> Result<Vec<StateGroup>, ExtractError> {
         "kitsune-py-100" => Ok(kitsune_py_100()),
         _ => Err(ExtractError::UnknownSchema { name: schema.into() }),
     }
+}
+
+/// The parts of an extractor that compute some groups.
+pub fn shards_of(groups: &[&str]) -> Vec<Shard> {
+    let computes = |shard: &Shard, group: &str| match shard {
+        Shard::Sources => matches!(group, "MI" | "H"),
+        Shard::Channels => matches!(group, "HH" | "HH_jit"),
+        Shard::Sockets => group == "HpHp",
+    };
+    Shard::ALL.into_iter().filter(|shard| groups.iter().any(|group| computes(shard, group))).collect()
 }
 
 /// MI and H go by the source. The others keep both directions of a pair in one record: HH and HpHp compare them, and
@@ -62,5 +72,21 @@ mod tests {
             assert_eq!(of_features, declared, "{name}");
         }
         assert!(state_groups("nothing").is_err());
+    }
+
+    #[test]
+    fn the_parts_that_compute_groups_have_their_columns() {
+        let limits = crate::Limits::default();
+        for groups in [&["MI", "H"][..], &["HH", "HH_jit", "HpHp"], &["HpHp", "MI"]] {
+            let shards = shards_of(groups);
+            let part = crate::build_shards("kitsune-115", crate::Arithmetic::Fast, limits, &shards).unwrap();
+            let columns: Vec<_> = part.schema().features.iter().map(|f| f.name.clone()).collect();
+            let whole = schema_by_name("kitsune-115").unwrap();
+            let of_groups = whole
+                .features
+                .iter()
+                .filter(|f| groups.contains(&f.group.as_str()) || (f.group == "H" && groups.contains(&"MI")));
+            assert_eq!(columns, of_groups.map(|f| f.name.clone()).collect::<Vec<_>>());
+        }
     }
 }

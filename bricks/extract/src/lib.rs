@@ -26,7 +26,7 @@ mod table;
 pub use extractor::{
     Arithmetic, ExtractError, Extractor, Limits, SCHEMAS, build, build_shards, schema_by_name,
 };
-pub use groups::state_groups;
+pub use groups::{shards_of, state_groups};
 pub use quantization::{Config, FeatureQuantization};
 pub use shard::{Shard, Slots};
 pub use state::StateError;

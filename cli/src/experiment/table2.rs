@@ -45,6 +45,9 @@ pub struct Arguments {
     /// Scores above this are alerts, instead of the model's calibrated threshold.
     #[arg(long, value_name = "RMSE")]
     threshold: Option<f64>,
+    /// Place the exact plan's slots anew after every N packets, by the load that was measured, and move their state.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    rebalance_every: Option<u64>,
     /// Also split by SrcIP with the fewest packets copied to a second replica that keep the mean absolute deviation of
     /// the scores within this bound. Reads the capture again.
     #[arg(long, value_name = "RMSE")]
@@ -98,7 +101,10 @@ struct Experiment<'a> {
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let experiment = Experiment::new(arguments)?;
     let mut table = experiment.table()?;
-    experiment.feed(&mut table, "lego-table2", style)?;
+    match arguments.rebalance_every {
+        Some(every) => experiment.feed_and_rebalance(&mut table, every, style)?,
+        None => experiment.feed(&mut table, "lego-table2", style)?,
+    }
     let report = table.finish();
     let middle = match arguments.max_deviation {
         Some(bound) => Some(experiment.middle(bound, &table, &report, style)?),
@@ -151,9 +157,11 @@ impl<'a> Experiment<'a> {
         }
     }
 
-    fn extractor(&self, _: &Shard) -> Result<Box<dyn Extractor>, ExperimentError> {
+    /// An extractor of a shard's groups alone, where the schema's can be divided.
+    fn extractor(&self, shard: &Shard) -> Result<Box<dyn Extractor>, ExperimentError> {
         let (schema, arithmetic) = (&self.network.schema().name, self.network.arithmetic());
-        Ok(legonf_extract::build(schema, arithmetic, Limits::default())?)
+        let parts = legonf_extract::shards_of(&shard.groups());
+        Ok(legonf_extract::build_shards(schema, arithmetic, Limits::default(), &parts)?)
     }
 
     fn table(&self) -> Result<Table2, Failure> {
@@ -163,11 +171,15 @@ impl<'a> Experiment<'a> {
 
     fn scaling(&self, style: Style) -> Result<Vec<Point>, Failure> {
         let mut packets = Vec::new();
-        self.read("reading", style, |headers| packets.extend_from_slice(headers))?;
+        self.read("reading", style, |headers| {
+            packets.extend_from_slice(headers);
+            Ok(())
+        })?;
         let bar = Bar::new("scaling", Some(scaling::REPLICAS.len() as u64), style.quiet);
         let make = |shard: &Shard| self.extractor(shard);
         let Options { seed, clock, .. } = self.options();
-        let scaling = Scaling { set: &self.set, exact: &self.plan, make: &make, seed, clock };
+        let schema = self.network.schema();
+        let scaling = Scaling { schema, set: &self.set, exact: &self.plan, make: &make, seed, clock };
         let mut done = 0;
         let points = scaling.measure(&packets, || {
             done += 1;
@@ -179,10 +191,35 @@ impl<'a> Experiment<'a> {
 
     /// Runs the capture through a table.
     fn feed(&self, table: &mut Table2, name: &'static str, style: Style) -> Result<(), Failure> {
-        self.read(name, style, |headers| table.push(headers))
+        self.read(name, style, |headers| {
+            table.push(headers);
+            Ok(())
+        })
     }
 
-    fn read(&self, name: &'static str, style: Style, each: impl FnMut(&[Headers])) -> Result<(), Failure> {
+    /// The same, with slots placed anew from time to time.
+    fn feed_and_rebalance(&self, table: &mut Table2, every: u64, style: Style) -> Result<(), Failure> {
+        let make = |shard: &Shard| self.extractor(shard);
+        let mut left = every;
+        self.read("lego-table2", style, |mut headers| {
+            while headers.len() as u64 >= left {
+                let (now, later) = headers.split_at(left as usize);
+                table.push(now);
+                table.place_by_load(&make)?;
+                (headers, left) = (later, every);
+            }
+            left -= headers.len() as u64;
+            table.push(headers);
+            Ok(())
+        })
+    }
+
+    fn read(
+        &self,
+        name: &'static str,
+        style: Style,
+        each: impl FnMut(&[Headers]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         packets::headers(&self.arguments.capture, self.arguments.limit, name, style, each)
     }
 

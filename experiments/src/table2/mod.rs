@@ -28,7 +28,7 @@ const PAPER: [(&str, &[Field], f64); 4] = [
 const PAPER_SINGLE: f64 = 10.117;
 
 /// How the experiment is run.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Options {
     /// Replicas of each shard.
     pub replicas: usize,
@@ -130,8 +130,8 @@ impl Table2 {
         make: Make<'_>,
         network: &Arc<KitNet>,
     ) -> Result<Split, ExperimentError> {
-        let Options { replicas, seed, clock, .. } = self.options;
-        Split::new(&Setup { set, plan, replicas, seed, make, clock }, network.clone())
+        let (Options { replicas, seed, clock, .. }, schema) = (self.options, self.extractor.schema());
+        Split::new(&Setup { schema, set, plan, replicas, seed, make, clock }, network.clone())
     }
 
     /// Takes the next packets, in arrival order.
@@ -145,6 +145,15 @@ impl Table2 {
             self.scorer.flush(|score| scores.push(score));
             self.splits.iter_mut().for_each(|split| split.push(packets, &self.scores, &self.options));
         }
+    }
+
+    /// Places the exact plan's slots by the loads measured so far and moves their state.
+    ///
+    /// # Errors
+    /// If the extractor cannot move state.
+    pub fn place_by_load(&mut self, make: Make<'_>) -> Result<(), ExperimentError> {
+        let exact = self.splits.iter_mut().filter(|split| split.exact);
+        exact.into_iter().try_for_each(|split| split.place_by_load(make, &self.scores, &self.options))
     }
 
     /// What was found. Nothing may be pushed after.

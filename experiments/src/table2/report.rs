@@ -37,6 +37,8 @@ pub struct Row {
     pub alerts_gained: Option<u64>,
     /// Copies of headers that were sent, for each packet.
     pub replication: f64,
+    /// Slots whose state went from one replica to another on the way.
+    pub slots_moved: u64,
     /// Seconds of feature extraction, all replicas together.
     pub extraction_seconds: f64,
     /// Packets that came to each replica by shard, and what they cost.
@@ -120,6 +122,7 @@ fn single(options: &Options, scores: &[f64], seconds: f64) -> Row {
         alerts_lost: options.threshold.map(|_| 0),
         alerts_gained: options.threshold.map(|_| 0),
         replication: 1.0,
+        slots_moved: 0,
         extraction_seconds: seconds,
         costs: Costs {
             packets: vec![vec![scores.len() as u64]],
@@ -148,6 +151,7 @@ fn row(split: &Split, packets: u64, average: f64, options: &Options) -> Row {
         alerts_lost: with_threshold(tally.lost),
         alerts_gained: with_threshold(tally.gained),
         replication: sent as f64 / packets.max(1) as f64,
+        slots_moved: split.moved,
         extraction_seconds: costs.replica_seconds.iter().flatten().sum(),
         placements: split.cluster.loads().map(placement).collect(),
         costs,
@@ -194,6 +198,11 @@ impl Report {
             "\n{} received = {} scored + {} rejected + {} dropped; {} replicas of each shard; the averages leave out the first {}.",
             self.received, self.scored, self.rejected, self.dropped, self.replicas, self.skipped
         );
+        let moved: u64 = self.rows.iter().map(|row| row.slots_moved).sum();
+        if moved > 0 {
+            let _ =
+                writeln!(out, "\nThe exact plan moved {moved} slots with their state while packets came.");
+        }
         out + &self.placements()
     }
 

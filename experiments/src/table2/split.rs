@@ -1,7 +1,7 @@
 //! One split of the traffic, compared with the single instance packet by packet.
 
 use super::{Options, Pairs};
-use crate::{Cluster, ExperimentError, Scorer, Setup};
+use crate::{Cluster, ExperimentError, Make, Scorer, Setup};
 use legonf_core::{Field, Headers, Key};
 use legonf_models::kitnet::KitNet;
 use legonf_splitter::Projector;
@@ -16,6 +16,8 @@ pub(super) struct Split {
     pub(super) exact: bool,
     pub(super) cluster: Cluster,
     pub(super) tally: Tally,
+    /// Slots whose state went from one replica to another.
+    pub(super) moved: u64,
     scorer: Scorer,
     counting: Option<Counting>,
 }
@@ -55,6 +57,7 @@ impl Split {
             exact: false,
             cluster,
             tally: Tally::default(),
+            moved: 0,
             scorer,
             counting: None,
         })
@@ -94,6 +97,20 @@ impl Split {
         cluster.push(packets, &mut |_, row| {
             scorer.push(row, |score| compare(tally, counting.as_mut(), score, single, options));
         });
+    }
+
+    /// Places slots by measured load.
+    pub(super) fn place_by_load(
+        &mut self,
+        make: Make<'_>,
+        single: &[f64],
+        options: &Options,
+    ) -> Result<(), ExperimentError> {
+        let Self { cluster, scorer, tally, counting, moved, .. } = self;
+        *moved += cluster.place_by_load(make, &mut |_, row| {
+            scorer.push(row, |score| compare(tally, counting.as_mut(), score, single, options));
+        })? as u64;
+        Ok(())
     }
 
     pub(super) fn flush(&mut self, single: &[f64], options: &Options) {
