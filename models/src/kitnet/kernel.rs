@@ -121,7 +121,7 @@ impl<T: Real> Network<T> {
         let (width, count) = (self.ensemble.visible, self.ensemble.autoencoders.len());
         let rows = mapped.chunks(W * width);
         for ((rows, errors), scores) in rows.zip(errors.chunks_mut(W * count)).zip(scores.chunks_mut(W)) {
-            if scores.len() > W / 2 {
+            if scores.len() > FEW {
                 self.score_tile::<P, W>(rows, buffers, errors, scores);
                 continue;
             }
@@ -170,6 +170,9 @@ impl<T: Real> Network<T> {
         rmse[0].widen()
     }
 }
+
+/// Rows that take less one by one than as a tile.
+const FEW: usize = 3;
 
 /// Rows of the widest tile.
 pub(crate) const WIDEST: usize = 32;

@@ -13,7 +13,7 @@ const ODD: [f64; 3] = [0.75 * 0.5, 0.75 * 0.013_887_383_690_945_448, 0.75 * 3.30
 
 /// σ(x): the error is at most 1.7e-16 absolutely, and 3.6e-16 of the value. Arguments beyond ±708 count as ±708; NaN gives NaN.
 #[inline(always)]
-pub(crate) fn logistic_f64(x: f64) -> f64 {
+pub fn logistic_f64(x: f64) -> f64 {
     let x = if x > LIMIT { LIMIT } else { x };
     let x = if x < -LIMIT { -LIMIT } else { x };
     let shifted = x.mul_add(-LOG2_E, ROUND);
@@ -36,7 +36,7 @@ const ROUND_F32: f32 = 12_582_912.0 + 127.0;
 
 /// σ(x): the error is at most 9e-8 absolutely, and 3e-7 of the value. Arguments beyond ±87 count as ±87; NaN gives NaN.
 #[inline(always)]
-pub(crate) fn logistic_f32(x: f32) -> f32 {
+pub fn logistic_f32(x: f32) -> f32 {
     let x = if x > LIMIT_F32 { LIMIT_F32 } else { x };
     let x = if x < -LIMIT_F32 { -LIMIT_F32 } else { x };
     let shifted = x.mul_add(-consts::LOG2_E, ROUND_F32);

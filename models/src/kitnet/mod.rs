@@ -14,7 +14,7 @@ mod explain;
 mod kernel;
 mod learner;
 mod linkage;
-mod logistic;
+pub mod logistic;
 mod model;
 mod mt19937;
 mod normal;
