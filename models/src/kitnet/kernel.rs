@@ -1,5 +1,6 @@
 //! A KitNET as it is executed: rows in the lanes where there are enough of them, units where there are few.
 
+use super::groups::GROUP;
 use super::normal::Normal;
 use super::real::Real;
 use super::{Autoencoder, row, tile};
@@ -76,7 +77,7 @@ impl<T: Real> Stage<T> {
         let mut z = z.as_flattened();
         for (place, error) in self.autoencoders.iter().zip(errors) {
             let x = &x[place.start..][..place.len];
-            let (these, rest) = z.split_at(place.len.next_multiple_of(row::GROUP));
+            let (these, rest) = z.split_at(place.len.next_multiple_of(GROUP));
             [*error] = tile::rmse(lanes(x), &lanes(these)[..x.len()], place.mean_factor);
             z = rest;
         }
@@ -189,7 +190,7 @@ pub(crate) struct Buffers<T> {
 impl<T: Real> Buffers<T> {
     /// Makes room for a network; allocates only when it is larger than any before.
     pub(crate) fn fit(&mut self, network: &Network<T>) {
-        let padded = |units: usize, count: usize| (units + count * row::GROUP) * WIDEST;
+        let padded = |units: usize, count: usize| (units + count * GROUP) * WIDEST;
         let stages = [&network.ensemble, &network.output];
         let visible = stages.map(|s| padded(s.visible, s.autoencoders.len())).into_iter().max().unwrap_or(0);
         let hidden = stages.map(|s| padded(s.hidden, s.autoencoders.len())).into_iter().max().unwrap_or(0);

@@ -5,12 +5,11 @@
 //! at zero by masks and changes no bit of any other value.
 
 use super::Autoencoder;
+use super::groups::{self, BLOCK, GROUP, add_products, fma};
 use super::real::one_by_one;
 use super::sigmoid::sigmoid_in_place;
 
-/// Values that one step of an inner loop covers.
-const GROUP: usize = 4;
-type Group = [f64; GROUP];
+type Group = groups::Group<f64>;
 
 /// Where one autoencoder lies in the flat arrays, in groups.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +166,7 @@ fn encode(l: &mut Learner) {
     for place in &l.places {
         let y = &mut l.y[place.hidden_groups.0..][..place.hidden_groups.1];
         let weights = &l.by_visible[place.by_visible..];
-        add_products(y, weights, &l.x[place.visible_groups.0..], place.visible);
+        add_products(y, weights, units(&l.x, place.visible_groups, place.visible));
     }
     sigmoid_in_place(l.y.as_flattened_mut());
     for (y, mask) in l.y.as_flattened_mut().iter_mut().zip(l.hidden_mask.as_flattened()) {
@@ -181,7 +180,7 @@ fn decode(l: &mut Learner) {
     for place in &l.places {
         let z = &mut l.z[place.visible_groups.0..][..place.visible_groups.1];
         let weights = &l.by_hidden[place.by_hidden..];
-        add_products(z, weights, &l.y[place.hidden_groups.0..], place.hidden);
+        add_products(z, weights, units(&l.y, place.hidden_groups, place.hidden));
     }
     sigmoid_in_place(l.z.as_flattened_mut());
 }
@@ -207,7 +206,7 @@ fn back_propagate(l: &mut Learner) {
     for place in &l.places {
         let g = &mut l.g[place.hidden_groups.0..][..place.hidden_groups.1];
         let weights = &l.by_visible[place.by_visible..];
-        add_products(g, weights, &l.z[place.visible_groups.0..], place.visible);
+        add_products(g, weights, units(&l.z, place.visible_groups, place.visible));
     }
     for (g, y) in l.g.as_flattened_mut().iter_mut().zip(l.y.as_flattened()) {
         *g = *g * *y * (1.0 - *y) * l.rate;
@@ -233,46 +232,10 @@ fn descend(l: &mut Learner) {
     }
 }
 
-/// The most groups of a row whose number is known when this is compiled; longer rows are cut.
-const BLOCK: usize = 6;
-
-/// sums += Σᵢ inputs[i] · weights[i], over `count` units; `weights` holds a row of `sums.len()` for each.
+/// The values of one autoencoder's units without their padding.
 #[inline(always)]
-fn add_products(sums: &mut [Group], weights: &[Group], inputs: &[Group], count: usize) {
-    let inputs = &inputs.as_flattened()[..count];
-    let weights = &weights[..count * sums.len()];
-    match sums.len() {
-        1 => row_products::<1>(sums, weights, inputs),
-        2 => row_products::<2>(sums, weights, inputs),
-        3 => row_products::<3>(sums, weights, inputs),
-        4 => row_products::<4>(sums, weights, inputs),
-        5 => row_products::<5>(sums, weights, inputs),
-        BLOCK => row_products::<BLOCK>(sums, weights, inputs),
-        stride => long_products(sums, weights, stride, inputs),
-    }
-}
-
-/// The products for rows of `S` groups, whose sums stay in registers.
-#[inline(always)]
-fn row_products<const S: usize>(sums: &mut [Group], weights: &[Group], inputs: &[f64]) {
-    let Some(sums) = sums.first_chunk_mut::<S>() else { return };
-    let mut totals = *sums;
-    for (row, input) in weights.as_chunks::<S>().0.iter().zip(inputs) {
-        for i in 0..S {
-            totals[i] = fma(*input, &row[i], &totals[i]);
-        }
-    }
-    *sums = totals;
-}
-
-/// The products for rows of `stride` groups, one column of groups after the other.
-#[inline(always)]
-fn long_products(sums: &mut [Group], weights: &[Group], stride: usize, inputs: &[f64]) {
-    for (i, sum) in sums.iter_mut().enumerate() {
-        for (row, input) in weights.chunks_exact(stride).zip(inputs) {
-            *sum = fma(*input, &row[i], sum);
-        }
-    }
+fn units(values: &[Group], groups: (usize, usize), count: usize) -> &[f64] {
+    &values[groups.0..][..groups.1].as_flattened()[..count]
 }
 
 /// weights += a.0 a.1ᵀ + b.0 b.1ᵀ. Either orientation forms x̂·g and e·y in the same order.
@@ -309,16 +272,6 @@ fn long_outer(weights: &mut [Group], stride: usize, a: (&[f64], &[Group]), b: (&
             *weights = fma(*left_a, right_a, &fma(*left_b, right_b, weights));
         }
     }
-}
-
-/// a · b + c in each place.
-#[inline(always)]
-fn fma(a: f64, b: &Group, c: &Group) -> Group {
-    let mut sum = *c;
-    for lane in 0..GROUP {
-        sum[lane] = a.mul_add(b[lane], c[lane]);
-    }
-    sum
 }
 
 #[inline(always)]

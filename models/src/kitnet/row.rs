@@ -1,12 +1,8 @@
 //! Execution of a KitNET on one row, units in the lanes, with the bits of [`tile`](super::tile).
 
 use super::Autoencoder;
+use super::groups::{GROUP, add_products};
 use super::real::Real;
-
-/// Units that are computed together. The units of each autoencoder are padded to whole groups.
-pub(crate) const GROUP: usize = 4;
-/// The most groups whose sums are kept in registers.
-const BLOCK: usize = 5;
 
 /// The units of one autoencoder in a layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,55 +74,11 @@ impl<T: Real> Layer<T> {
             let x = &x[place.inputs.0..][..place.inputs.1];
             let (these, rest) = weights.split_at((x.len() + 1) * place.groups);
             let (sums, rest_out) = std::mem::take(&mut outs).split_at_mut(place.groups);
-            sum(these, x, sums);
+            let (bias, these) = these.split_at(place.groups);
+            sums.copy_from_slice(bias);
+            add_products(sums, these, x);
             (weights, outs) = (rest, rest_out);
         }
         super::tile::logistic(out.as_flattened_mut());
     }
-}
-
-/// Wx + b for one autoencoder.
-#[inline(always)]
-fn sum<T: Real>(weights: &[[T; GROUP]], x: &[T], out: &mut [[T; GROUP]]) {
-    let stride = out.len();
-    let mut start = 0;
-    while start < stride {
-        let (weights, out) = (&weights[start..], &mut out[start..]);
-        start += match out {
-            [a, b, c, d, e, ..] => block::<T, BLOCK>([a, b, c, d, e], weights, stride, x),
-            [a, b, c, d] => block([a, b, c, d], weights, stride, x),
-            [a, b, c] => block([a, b, c], weights, stride, x),
-            [a, b] => block([a, b], weights, stride, x),
-            [a] => block([a], weights, stride, x),
-            [] => break,
-        };
-    }
-}
-
-/// The sums of `B` groups. Returns `B`.
-#[inline(always)]
-fn block<T: Real, const B: usize>(
-    out: [&mut [T; GROUP]; B],
-    weights: &[[T; GROUP]],
-    stride: usize,
-    x: &[T],
-) -> usize {
-    let mut rows = weights.chunks(stride);
-    let Some(bias) = rows.next().and_then(|row| row.first_chunk::<B>()) else { return B };
-    let mut sums = *bias;
-    for (row, x) in rows.zip(x) {
-        for (sum, weights) in sums.iter_mut().zip(&row[..B]) {
-            *sum = fma(weights, *x, sum);
-        }
-    }
-    for (out, sum) in out.into_iter().zip(sums) {
-        *out = sum;
-    }
-    B
-}
-
-/// a · b + c in each place. Written out, so that a group becomes one vector.
-#[inline(always)]
-fn fma<T: Real>(a: &[T; GROUP], b: T, c: &[T; GROUP]) -> [T; GROUP] {
-    [a[0].fma(b, c[0]), a[1].fma(b, c[1]), a[2].fma(b, c[2]), a[3].fma(b, c[3])]
 }

@@ -4,6 +4,7 @@
 //! changes a bit.
 
 use super::Autoencoder;
+use super::groups::fma;
 use super::kernel;
 use super::normal::{COLUMNS, Column, Normal};
 use super::real::{Real, one_by_one};
@@ -143,16 +144,6 @@ fn sum<T: Real, const J: usize, const W: usize>(
         }
     }
     sums
-}
-
-/// a · b + c in each lane.
-#[inline(always)]
-fn fma<T: Real, const W: usize>(a: T, b: &[T; W], c: &[T; W]) -> [T; W] {
-    let mut sum = *c;
-    for lane in 0..W {
-        sum[lane] = a.fma(b[lane], c[lane]);
-    }
-    sum
 }
 
 #[inline(always)]
