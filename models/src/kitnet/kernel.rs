@@ -25,7 +25,7 @@ pub(crate) trait Phases<T, const W: usize> {
     fn forward(layer: &tile::Layer<T>, x: &[[T; W]], out: &mut [[T; W]]);
     /// [`tile::errors`]
     fn errors(places: &[Place<T>], x: &[[T; W]], z: &[[T; W]], errors: &mut [[T; W]]);
-    /// [`Network::execute_row`]
+    /// [`Network::score_row`]
     fn row(network: &Network<T>, row: &[f64], buffers: &mut Buffers<T>, errors: &mut [f64]) -> f64;
 }
 
