@@ -2,9 +2,11 @@
 
 mod bars;
 mod detector;
+mod elasticity;
 mod figure4;
 mod lap;
 pub mod load;
+mod offer;
 mod table2;
 
 use crate::failure::{Failure, print, print_json};
@@ -35,6 +37,8 @@ pub enum Command {
         about = "LEGO's Figure 4: throughput before and after the controller replicates the bottleneck"
     )]
     LegoFigure4(figure4::Arguments),
+    #[command(about = "A load that rises, holds and falls in steps, under the controller")]
+    Elasticity(elasticity::Arguments),
 }
 
 /// What both experiments take.
@@ -135,6 +139,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::Flood(arguments) => flood(arguments, style),
         Command::Soak(arguments) => soak(arguments, style),
         Command::LegoTable2(arguments) => table2::run(arguments, style),
+        Command::Elasticity(arguments) => elasticity::run(arguments, style),
         Command::LegoFigure4(arguments) => figure4::run(arguments, style),
     }
 }

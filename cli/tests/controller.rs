@@ -144,6 +144,23 @@ fn what_is_wrong_with_a_run_is_named_before_it_starts() {
 }
 
 #[test]
+fn a_load_in_steps_changes_no_score() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = text(folder.path().join("out"));
+    let arguments =
+        ["experiment", "elasticity", "--seconds", "0.3", "--unit", "20000", "--tick", "0.02", "--out", &out];
+    let report = json(&succeed(arguments.iter().chain(&["--ring", "1000000", "--json"])));
+    assert_eq!(report["packets"], 38_400);
+    assert_eq!(
+        (&report["lost"], &report["identical"], &report["deviation"]),
+        (&0.into(), &true.into(), &0.0.into())
+    );
+    let events = succeed(["events", &text(folder.path().join("out/events.json"))]);
+    assert!(events.contains("end        38400 packets"), "{events}");
+    assert!(fs::read_to_string(folder.path().join("out/throughput.svg")).unwrap().contains("achieved"));
+}
+
+#[test]
 fn figure_4_loses_nothing_and_changes_no_score() {
     let folder = tempfile::tempdir().unwrap();
     let out = text(folder.path().join("out"));

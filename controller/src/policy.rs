@@ -9,6 +9,9 @@ use std::ops::Range;
 /// Ticks without a packet, while batches wait, after which a worker is stuck; a multiple of [`Config::ticks_up`].
 const STUCK: u32 = 5;
 
+/// Replicas that have less than this part of a core each are not helped by another one.
+const CROWDED: f64 = 0.6;
+
 /// What is known of a brick: identifier and statefulness.
 pub type Facts = (String, State);
 
@@ -135,14 +138,16 @@ impl Policy {
         if self.config.sla.rate.is_some_and(|rate| snapshot.done as f64 / snapshot.span.max(1e-9) >= rate) {
             return None;
         }
-        if let Some(reason) = self.obstacle(snapshot) {
+        if let Some(reason) = self.obstacle(snapshot, stage) {
             return Some(self.refuse(snapshot, stage, streak(stage), reason));
         }
         Some(self.relieve(snapshot, stage, streak(stage)))
     }
 
     /// Why there can be no further worker.
-    fn obstacle(&self, snapshot: &Snapshot) -> Option<String> {
+    fn obstacle(&self, snapshot: &Snapshot, stage: usize) -> Option<String> {
+        let replicas = snapshot.plan.stages[stage].replicas;
+        let computing: f64 = snapshot.of_stage(stage).map(|worker| worker.busy).sum();
         let (free, workers) = (self.free_cores(snapshot), snapshot.plan.workers());
         let most = match self.config.max_workers {
             0 => self.facts.len() + (2.0 * self.cores(snapshot)).ceil() as usize,
@@ -153,6 +158,10 @@ impl Policy {
                 "{free:.2} of {:.1} cores are free, and a worker needs {:.2}",
                 self.cores(snapshot),
                 self.config.spare
+            ))
+        } else if replicas > 1 && computing < CROWDED * replicas as f64 {
+            Some(format!(
+                "its {replicas} workers have {computing:.2} cores between them: other programs take the rest"
             ))
         } else if workers >= most.max(1) {
             Some(format!("there are {workers} workers, and at most {most} are allowed"))
@@ -264,10 +273,9 @@ impl Policy {
         if self.config.cores > 0.0 { self.config.cores } else { snapshot.host.cores }
     }
 
-    /// Cores that the workers would leave if each had all that it wants: where other programs take them, more workers would
-    /// only take them from each other.
+    /// Cores that the workers leave to others.
     fn free_cores(&self, snapshot: &Snapshot) -> f64 {
-        self.cores(snapshot) - snapshot.workers.iter().map(wanted).sum::<f64>()
+        self.cores(snapshot) - snapshot.workers.iter().map(|worker| worker.busy).sum::<f64>()
     }
 
     fn rests(&self, snapshot: &Snapshot, stage: usize) -> bool {

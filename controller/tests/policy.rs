@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use legonf_controller::{Action, Config, Cost, Costs, Policy, Scaling, Simulation, State, Step};
+use legonf_core::{HostLoad, Snapshot, StageLoad, WorkerLoad};
 use proptest::prelude::*;
 
 /// Kitsune: 300 k packets/s in one worker on one core, the network being most of it.
@@ -132,6 +133,35 @@ fn too_few_cores_are_not_overcommitted() {
     assert!(steps.last().unwrap().plan.workers() <= 9);
     let capacity = 2.0 / scene.costs.total() * 1e9;
     assert!(steps.last().unwrap().done > 0.98 * capacity);
+}
+
+#[test]
+fn cores_that_others_take_are_not_fought_for() {
+    // Each of two workers wants a core and has half of one.
+    let plan: legonf_core::Plan = "source | network x2 | sink".parse().unwrap();
+    let worker =
+        |stage, busy, starved| WorkerLoad { stage, busy, starved, packets: 1, ..WorkerLoad::default() };
+    let snapshot = |at: f64, busy: f64| Snapshot {
+        at,
+        span: 0.1,
+        plan: plan.clone(),
+        workers: vec![
+            worker(0, 0.1, 0.0),
+            worker(1, busy, 1.0 - busy),
+            worker(1, busy, 1.0 - busy),
+            worker(2, 0.1, 0.0),
+        ],
+        stages: [0, 20, 0].map(|queue| StageLoad { queue, packets: 100, ..StageLoad::default() }).into(),
+        credits: 21,
+        host: HostLoad { cores: 8.0, used: 8.0, memory: 1 << 40 },
+        ..Snapshot::default()
+    };
+    let facts = vec![("network".to_owned(), State::Stateless)];
+    for (busy, action) in [(0.4, Action::Refuse), (0.9, Action::Replicate)] {
+        let mut policy = Policy::new(Config { settle: 0, ..Config::default() }, facts.clone(), None, false);
+        let decided = (1..5).find_map(|tick| policy.decide(&snapshot(f64::from(tick) * 0.1, busy))).unwrap();
+        assert_eq!(decided.action, action, "{}", decided.reason);
+    }
 }
 
 #[test]

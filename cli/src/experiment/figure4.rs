@@ -1,6 +1,6 @@
 //! LEGO's Figure 4: what replicating the bottleneck brick brings.
 
-mod watch;
+pub mod watch;
 
 use super::bars::{Group, svg};
 use super::lap::{Laps, Track};
@@ -124,7 +124,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let config =
         generate::Config { packets: arguments.packets, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let network = arguments.train(&track)?;
+    let network = learn(&track, arguments.arithmetic)?;
     let mut runs = Vec::new();
     for (name, engine) in [("generic", EngineKind::Onnx), ("fused", EngineKind::Kitnet)] {
         runs.push(arguments.engine(name, engine, &network, &track)?);
@@ -139,40 +139,40 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     }
 }
 
-impl Arguments {
-    /// Trains a network on the first packets of the track.
-    fn train(&self, track: &Arc<Track>) -> Result<Network, Failure> {
-        let schema = legonf_extract::schema_by_name("kitsune-115")?;
-        let training = TrainConfig {
-            features: schema.len(),
-            feature_mapping_packets: 2000,
-            training_packets: 10_000,
-            ..TrainConfig::default()
-        };
-        let mut trainer = Trainer::new(training.clone())?;
-        let spec = crate::kitsune::extraction("kitsune-115", self.arithmetic);
-        let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
-        let mut graph = Graph::assemble(&spec, given, wanted, |brick| {
-            legonf_catalog::build(&brick.kind, &brick.config, &legonf_catalog::Context::default())
-        })?;
-        let options = Options::new(&Layout::Fused, interrupt::install());
-        let mut sink = watch::Learn(&mut trainer);
-        let outcome = legonf_runtime::run(
-            &mut graph,
-            &mut Laps::new(track.clone(), 13_000),
-            &mut sink,
-            options,
-            &mut |_, _| {},
-        );
-        if let Some(fault) = outcome.fault {
-            return Err(Failure::fault(fault));
-        }
-        let model = Model::KitNet { network: trainer.finish()?.into(), training };
-        let (arithmetic, provenance) = (self.arithmetic.to_string(), Provenance::default());
-        let bundle = Bundle { model, schema, arithmetic, calibration: None, provenance };
-        Ok(Network::of(bundle, self.arithmetic))
+/// Trains a network on the first packets of the track.
+pub fn learn(track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Failure> {
+    let schema = legonf_extract::schema_by_name("kitsune-115")?;
+    let training = TrainConfig {
+        features: schema.len(),
+        feature_mapping_packets: 2000,
+        training_packets: 10_000,
+        ..TrainConfig::default()
+    };
+    let mut trainer = Trainer::new(training.clone())?;
+    let spec = crate::kitsune::extraction("kitsune-115", arithmetic);
+    let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
+    let mut graph = Graph::assemble(&spec, given, wanted, |brick| {
+        legonf_catalog::build(&brick.kind, &brick.config, &legonf_catalog::Context::default())
+    })?;
+    let options = Options::new(&Layout::Fused, interrupt::install());
+    let mut sink = watch::Learn(&mut trainer);
+    let outcome = legonf_runtime::run(
+        &mut graph,
+        &mut Laps::new(track.clone(), 13_000),
+        &mut sink,
+        options,
+        &mut |_, _| {},
+    );
+    if let Some(fault) = outcome.fault {
+        return Err(Failure::fault(fault));
     }
+    let model = Model::KitNet { network: trainer.finish()?.into(), training };
+    let provenance = Provenance::default();
+    let bundle = Bundle { model, schema, arithmetic: arithmetic.to_string(), calibration: None, provenance };
+    Ok(Network::of(bundle, arithmetic))
+}
 
+impl Arguments {
     fn engine(
         &self,
         name: &'static str,

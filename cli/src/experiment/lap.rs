@@ -1,7 +1,7 @@
 //! Traffic in memory, again and again.
 
 use crate::failure::Failure;
-use legonf_core::{BATCH, Batch, Fault, Packets, Progress, Source, Timestamp};
+use legonf_core::{BATCH, Batch, Fault, PacketRecord, Packets, Progress, Source, Timestamp};
 use legonf_datasets::generate::{Config, Generator};
 use std::sync::Arc;
 
@@ -25,6 +25,15 @@ impl Track {
             batches.push(batch);
         }
         Ok(Self { batches, packets, span: (packets as f64 / rate * 1.01e9) as i64 })
+    }
+}
+
+impl Track {
+    /// Packet `number` of all laps.
+    pub fn packet(&self, number: u64) -> (&PacketRecord, &[u8]) {
+        let place = (number % self.packets.max(1)) as usize;
+        let batch = &self.batches[place / BATCH];
+        (batch.record(place % BATCH), batch.bytes(place % BATCH))
     }
 }
 

@@ -1,0 +1,328 @@
+//! A load in steps: what the controller makes of it, and what that costs.
+
+use super::figure4::{learn, watch::Checksum};
+use super::lap::Track;
+use super::offer::{Load, Offer};
+use crate::agent::{Agent, facts};
+use crate::failure::{Failure, print, print_json};
+use crate::network::Network;
+use crate::replay::{EngineKind, Execution, assemble, built_in};
+use crate::supply::Maker;
+use crate::{Style, interrupt};
+use clap::Args;
+use legonf_controller::{Config, Event};
+use legonf_core::{Batch, Fault, Plan, Sink, Snapshot, Source};
+use legonf_datasets::generate;
+use legonf_extract::Arithmetic;
+use legonf_io::Content;
+use legonf_io::sink::{OutputFile, SeriesPlot};
+use legonf_runtime::{Control, GraphSpec, Layout, Options, Outcome, PlanError, run_under};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Steps of the load, in parts of what one worker for the network carries.
+const STEPS: [f64; 7] = [0.4, 0.8, 1.2, 1.6, 1.2, 0.8, 0.4];
+
+/// Offers a load that rises, holds and falls in steps (StatelessNF, Figure 4.8) to Kitsune with the generic network engine under
+/// the controller. What finds no room is lost, and counted; scores are compared with those of one worker.
+#[derive(Args)]
+pub struct Arguments {
+    /// Seconds of each of seven steps.
+    #[arg(long, default_value_t = 4.0, value_name = "S", value_parser = crate::plan::positive)]
+    seconds: f64,
+    /// Packets a second that stand for 1: the steps are 0.4, 0.8, 1.2, 1.6, 1.2, 0.8, 0.4 of them. Without it what one worker
+    /// for the network carries, as measured first.
+    #[arg(long, value_name = "PPS", value_parser = crate::plan::positive)]
+    unit: Option<f64>,
+    /// Packets that may wait before the source.
+    #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
+    ring: u64,
+    /// Seconds between two looks of the controller.
+    #[arg(long, default_value_t = 0.1, value_name = "S", value_parser = crate::plan::positive)]
+    tick: f64,
+    /// A folder for report.json, events.json, throughput.svg, workers.svg and latency.svg.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// One tick.
+#[derive(Clone, Serialize)]
+struct Sample {
+    at: f64,
+    offered: f64,
+    done: f64,
+    workers: usize,
+    plan: String,
+    /// The longest that a packet took of those that came out.
+    latency_ms: f64,
+}
+
+#[derive(Serialize)]
+struct Report {
+    unit: f64,
+    packets: u64,
+    lost: u64,
+    /// Greatest difference of a score to that of one worker: 0, or nothing where packets were lost.
+    deviation: Option<f64>,
+    identical: bool,
+    /// Milliseconds from the beginning of a step to the plan in force that answers it, at most.
+    reaction_ms: Option<f64>,
+    latency_ms_p50: f64,
+    latency_ms_p99: f64,
+    latency_ms_max: f64,
+    /// Milliseconds until a plan is in force.
+    plan_change_ms_p99: f64,
+    actions: usize,
+    most_workers: usize,
+    samples: Vec<Sample>,
+}
+
+/// A sink that notes how late batches are.
+struct Late {
+    checksum: Checksum,
+    start: Instant,
+    longest: Arc<AtomicU64>,
+    all: Arc<Mutex<Vec<f64>>>,
+}
+
+impl Sink for Late {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        if let Some(first) = batch.headers.first() {
+            let due = Duration::from_nanos(first.timestamp.as_nanos().max(0).unsigned_abs());
+            let late = self.start.elapsed().saturating_sub(due);
+            self.longest.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
+            self.all.lock().unwrap_or_else(PoisonError::into_inner).push(late.as_secs_f64() * 1e3);
+        }
+        self.checksum.write(batch)
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// An agent, with a sample of each tick.
+struct Watch {
+    agent: Agent,
+    load: Load,
+    longest: Arc<AtomicU64>,
+    samples: Vec<Sample>,
+}
+
+impl Control for Watch {
+    fn period(&self) -> Duration {
+        self.agent.period()
+    }
+
+    fn tick(&mut self, snapshot: &mut Snapshot) -> Option<Plan> {
+        let plan = self.agent.tick(snapshot);
+        self.samples.push(Sample {
+            at: snapshot.at,
+            offered: self.load.rate(snapshot.at - snapshot.span / 2.0),
+            done: snapshot.done as f64 / snapshot.span.max(1e-9),
+            workers: snapshot.plan.workers(),
+            plan: snapshot.plan.to_string(),
+            latency_ms: self.longest.swap(0, Ordering::Relaxed) as f64 / 1e3,
+        });
+        plan
+    }
+
+    fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {
+        self.agent.applied(plan, took, result);
+    }
+}
+
+/// What runs have in common.
+struct Case {
+    network: Network,
+    spec: GraphSpec,
+}
+
+impl Case {
+    fn run(
+        &self,
+        control: Option<&mut dyn Control>,
+        layout: &Layout,
+        source: &mut dyn Source,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome, Failure> {
+        let mut graph = assemble(&self.spec, Content::Packets, &self.network, Some(f64::MAX))?;
+        let maker = Maker { spec: &self.spec, network: Some((&self.network, Some(f64::MAX))) };
+        let make = |id: &str| maker.make(id);
+        let options = Options { supply: Some(&make), ..Options::new(layout, interrupt::install()) };
+        let outcome = run_under(control, &mut graph, source, sink, options, &mut |_, _| {});
+        match outcome.fault {
+            Some(fault) => Err(Failure::fault(fault)),
+            None if outcome.stopped => Err(Failure::Interrupted("nothing was measured to the end".into())),
+            None => Ok(outcome),
+        }
+    }
+
+    /// Packets a second of one worker.
+    fn unit(&self, track: &Arc<Track>) -> Result<f64, Failure> {
+        let load = Load { seconds: 1.0, rates: vec![40_000.0] };
+        let start = Instant::now();
+        let mut sink = Checksum::default();
+        let outcome = self.run(None, &Layout::Fused, &mut Offer::at_once(load, track.clone()), &mut sink)?;
+        Ok(outcome.packets as f64 / start.elapsed().as_secs_f64())
+    }
+
+    fn agent(&self, tick: f64) -> Result<Agent, Failure> {
+        let graph = assemble(&self.spec, Content::Packets, &self.network, Some(f64::MAX))?;
+        let bricks = facts(graph.nodes().iter().map(|node| (node.id.as_str(), node.brick.descriptor())));
+        let config = Config { tick, fuse: false, low: 0.6, ..Config::default() };
+        config.check()?;
+        Agent::of(bricks, config, None, None)
+    }
+}
+
+pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    let config = generate::Config { packets: 200_000, rate: 10_000.0, ..generate::Config::default() };
+    let track = Arc::new(Track::generate(config)?);
+    let network = learn(&track, Arithmetic::Reference)?;
+    let execution = Execution { engine: Some(EngineKind::Onnx), precision: None };
+    let spec = built_in(&network, Content::Packets, execution, None)?;
+    let case = Case { network, spec };
+    let unit = arguments.unit.map_or_else(|| case.unit(&track), Ok)?;
+    let load = Load { seconds: arguments.seconds, rates: STEPS.map(|step| step * unit).into() };
+    let (report, events) = arguments.measure(&case, unit, load, &track)?;
+    arguments.write(&report, &events)?;
+    match style {
+        Style { json: true, .. } => print_json(&report),
+        Style { quiet: true, .. } => Ok(()),
+        _ => print(&text(&report, &events)),
+    }
+}
+
+impl Arguments {
+    fn measure(
+        &self,
+        case: &Case,
+        unit: f64,
+        load: Load,
+        track: &Arc<Track>,
+    ) -> Result<(Report, Vec<Event>), Failure> {
+        let (longest, all, start) =
+            (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<f64>>>::default(), Instant::now());
+        let agent = case.agent(self.tick)?;
+        let mut watch = Watch { agent, load: load.clone(), longest: longest.clone(), samples: Vec::new() };
+        let mut sink = Late { checksum: Checksum::default(), start, longest, all: all.clone() };
+        let mut source = Offer::timed(load.clone(), track.clone(), start, self.ring);
+        let lost = source.lost();
+        let outcome = case.run(Some(&mut watch), &Layout::Pipeline, &mut source, &mut sink)?;
+        let events = watch.agent.finish(outcome.packets)?.to_vec();
+        let lost = lost.load(Ordering::Relaxed);
+        let mut alone = Checksum::default();
+        if lost == 0 {
+            case.run(None, &Layout::Fused, &mut Offer::at_once(load.clone(), track.clone()), &mut alone)?;
+        }
+        let identical = lost == 0 && alone.value() == sink.checksum.value();
+        let late = sorted(all.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let report = Report {
+            unit,
+            packets: outcome.packets + lost,
+            lost,
+            deviation: identical.then_some(0.0),
+            identical,
+            reaction_ms: reaction(&events, &load),
+            latency_ms_p50: quantile(&late, 0.5),
+            latency_ms_p99: quantile(&late, 0.99),
+            latency_ms_max: quantile(&late, 1.0),
+            plan_change_ms_p99: quantile(&sorted(changes(&events).map(|(_, took)| took).collect()), 0.99),
+            actions: changes(&events).count(),
+            most_workers: watch.samples.iter().map(|sample| sample.workers).max().unwrap_or(0),
+            samples: watch.samples,
+        };
+        Ok((report, events))
+    }
+
+    fn write(&self, report: &Report, events: &[Event]) -> Result<(), Failure> {
+        let Some(folder) = &self.out else { return Ok(()) };
+        std::fs::create_dir_all(folder).map_err(|e| Failure::fault(format!("{}: {e}", folder.display())))?;
+        let put = |name: &str, text: String| -> Result<(), Failure> {
+            let mut file = OutputFile::create(&folder.join(name))?;
+            file.put(text.as_bytes())?;
+            Ok(file.finish()?)
+        };
+        put("report.json", format!("{}\n", serde_json::to_string_pretty(report)?))?;
+        put("events.json", events.iter().map(|event| event.to_line() + "\n").collect())?;
+        let curve =
+            |value: fn(&Sample) -> f64| report.samples.iter().map(|s| (s.at, value(s))).collect::<Vec<_>>();
+        let plot = |title: &str, up: &str, series| SeriesPlot {
+            decades: false,
+            title: title.into(),
+            across: "seconds".into(),
+            up: up.into(),
+            series,
+            bound: None,
+        };
+        let rates = vec![
+            ("offered".to_owned(), curve(|s| s.offered / 1e3)),
+            ("achieved".to_owned(), curve(|s| s.done / 1e3)),
+        ];
+        plot("A load in steps", "thousand packets a second", rates)
+            .write_svg(&folder.join("throughput.svg"))?;
+        let workers = vec![("workers".to_owned(), curve(|s| s.workers as f64))];
+        plot("Workers under a load in steps", "workers", workers).write_svg(&folder.join("workers.svg"))?;
+        let latency = vec![("longest of each tick".to_owned(), curve(|s| s.latency_ms))];
+        Ok(plot("Latency under a load in steps", "milliseconds", latency)
+            .write_svg(&folder.join("latency.svg"))?)
+    }
+}
+
+/// When plans came into force, and the milliseconds that each took.
+fn changes(events: &[Event]) -> impl Iterator<Item = (f64, f64)> {
+    events.iter().filter_map(|event| match event {
+        Event::Applied { at, took_ms, refused: None, .. } => Some((*at, *took_ms)),
+        _ => None,
+    })
+}
+
+/// The longest time from a step up to the first plan that came in force in it.
+fn reaction(events: &[Event], load: &Load) -> Option<f64> {
+    let ups = (1..load.rates.len()).filter(|step| load.rates[*step] > load.rates[step - 1]);
+    let answers = ups.filter_map(|step| {
+        let (from, to) = (step as f64 * load.seconds, (step + 1) as f64 * load.seconds);
+        changes(events).find(|(at, _)| (from..to).contains(at)).map(|(at, _)| (at - from) * 1e3)
+    });
+    answers.fold(None, |longest, ms| Some(longest.map_or(ms, |longest: f64| longest.max(ms))))
+}
+
+fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+fn quantile(sorted: &[f64], part: f64) -> f64 {
+    let index = ((sorted.len() as f64 - 1.0) * part).ceil().max(0.0) as usize;
+    sorted.get(index).copied().unwrap_or(0.0)
+}
+
+fn text(report: &Report, events: &[Event]) -> String {
+    let lines: String = events.iter().map(|event| event.text() + "\n").collect();
+    let reaction =
+        report.reaction_ms.map_or_else(|| "none was needed".to_owned(), |ms| format!("{ms:.0} ms at most"));
+    lines
+        + &format!(
+            "load        {} packets in steps of up to {:.0} packets/s; {} lost, scores {}\n\
+             latency     {:.2} ms, {:.2} ms for 99 of 100 batches, {:.2} ms at most\n\
+             controller  {} plans in force, each within {:.2} ms, up to {} workers; from a step up to its answer: {reaction}\n",
+            report.packets,
+            report.unit * 1.6,
+            report.lost,
+            if report.identical {
+                "identical to those of one worker"
+            } else {
+                "not compared, since packets were lost"
+            },
+            report.latency_ms_p50,
+            report.latency_ms_p99,
+            report.latency_ms_max,
+            report.actions,
+            report.plan_change_ms_p99,
+            report.most_workers
+        )
+}
