@@ -26,13 +26,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use watch::{Digest, Watch};
 
+/// Ticks of a plan from which its throughput is taken.
+const SETTLED: u32 = 5;
+
 /// Runs Kitsune over generated traffic as a monolith, as bricks in a worker each, under the controller that starts from there,
 /// and in fixed layouts; with the generic network engine and with legonf's own. Throughput is that on the wall and, since
 /// other programs take their part of the cores, that which the processor time of the workers stands for.
 #[derive(Args)]
 pub struct Arguments {
     /// Seconds of each run, about.
-    #[arg(long, default_value_t = 3.0, value_name = "S", value_parser = crate::plan::positive)]
+    #[arg(long, default_value_t = 5.0, value_name = "S", value_parser = crate::plan::positive)]
     seconds: f64,
     /// Rounds over all runs; of each run the median counts.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -232,7 +235,8 @@ impl Case<'_> {
     fn once(&self, layout: &Layout, scaling: Scaling) -> Result<Once, Failure> {
         let mut graph = assemble(&self.spec, Content::Packets, self.network, Some(f64::MAX))?;
         let bricks = facts(graph.nodes().iter().map(|node| (node.id.as_str(), node.brick.descriptor())));
-        let config = Config { scaling, tick: self.arguments.tick, cooldown: 0.3, ..Config::default() };
+        let config =
+            Config { scaling, tick: self.arguments.tick, cooldown: 0.3, ticks_down: 5, ..Config::default() };
         config.check()?;
         let mut watch = Watch::new(Agent::of(bricks, config, None, None)?);
         let maker = Maker { spec: &self.spec, network: Some((self.network, Some(f64::MAX))) };
@@ -267,10 +271,8 @@ fn rate(runs: &[Once], pick: impl Fn(&Once) -> Option<&Digest>) -> Rate {
 }
 
 fn conclude(engine: &'static str, fixed: &[Vec<Once>], controlled: &[Once]) -> Run {
-    let last = |run: &Once| -> Option<usize> { run.digests.len().checked_sub(1) };
-    let mut rates: Vec<_> = fixed.iter().map(|runs| rate(runs, |run| run.digests.get(last(run)?))).collect();
-    let (before, after) =
-        (rate(controlled, |run| run.digests.first()), rate(controlled, |run| run.digests.get(last(run)?)));
+    let mut rates: Vec<_> = fixed.iter().map(|runs| rate(runs, settled)).collect();
+    let (before, after) = (rate(controlled, |run| run.digests.first()), rate(controlled, settled));
     let (original, original_all_cores) = (rates[0].clone(), rates[1].clone());
     rates.sort_by(|a, b| b.capacity.total_cmp(&a.capacity));
     let made = |run: &Once| run.events.iter().filter(|event| acted(event)).count();
@@ -294,6 +296,12 @@ fn conclude(engine: &'static str, fixed: &[Vec<Once>], controlled: &[Once]) -> R
         after,
         fixed: rates,
     }
+}
+
+/// The last plan of a run that was in force for some ticks.
+fn settled(run: &Once) -> Option<&Digest> {
+    let long = run.digests.iter().rev().find(|digest| digest.ticks >= SETTLED);
+    long.or_else(|| run.digests.last())
 }
 
 fn acted(event: &Event) -> bool {

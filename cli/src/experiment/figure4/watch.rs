@@ -15,6 +15,8 @@ pub struct Digest {
     pub plan: Plan,
     /// Seconds of a tick.
     pub tick: f64,
+    /// Ticks that are in the sums.
+    pub ticks: u32,
     seconds: f64,
     done: u64,
     /// Seconds of processor time, and packets, of each stage.
@@ -24,10 +26,11 @@ pub struct Digest {
 impl Digest {
     fn new(snapshot: &Snapshot) -> Self {
         let stages = vec![(0.0, 0); snapshot.stages.len()];
-        Self { plan: snapshot.plan.clone(), tick: snapshot.span, seconds: 0.0, done: 0, stages }
+        Self { plan: snapshot.plan.clone(), tick: snapshot.span, ticks: 0, seconds: 0.0, done: 0, stages }
     }
 
     fn add(&mut self, snapshot: &Snapshot) {
+        self.ticks += 1;
         self.seconds += snapshot.span;
         self.done += snapshot.done;
         for (stage, (seconds, packets)) in self.stages.iter_mut().enumerate() {
