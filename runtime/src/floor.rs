@@ -2,11 +2,12 @@
 
 use crate::layout::{Place, Shape};
 use crate::order::Order;
+use crate::parts::Parts;
 use crate::pin::Cores;
 use crate::route::Detour;
 use crate::stats::Stats;
 use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
-use crate::worker::{Counters, Envelope, Event, Job, Message, Retired, Shared, Unit, Waiting, Worker, add};
+use crate::worker::{Counters, Envelope, Event, Job, Message, Shared, Unit, Worker, add};
 use crate::{PlanError, RunFault};
 use legonf_core::{Brick, Plan};
 use std::ops::Range;
@@ -17,7 +18,7 @@ use std::time::Duration;
 pub const MAX_WORKERS: usize = 256;
 
 /// Both ends of a queue.
-type Queue = (Sender<Message>, Receiver<Message>);
+pub(crate) type Queue = (Sender<Message>, Receiver<Message>);
 
 /// A worker that runs.
 pub(crate) struct Running {
@@ -32,15 +33,6 @@ pub(crate) struct Live {
     pub place: Place,
     pub input: Queue,
     pub workers: Vec<Running>,
-}
-
-/// What retired workers have left: the parts of which new stages are made.
-#[derive(Default)]
-struct Parts<'a> {
-    ends: Job<'a>,
-    /// Batches that wait, and the first brick (or the sink) that they wait for is in these stages.
-    waiting: Option<Waiting>,
-    units: Vec<Unit>,
 }
 
 /// All stages of a run.
@@ -352,42 +344,5 @@ impl Drop for Floor<'_, '_> {
                 let _ = live.input.0.send(Message::Retire);
             }
         }
-    }
-}
-
-impl<'a> Parts<'a> {
-    /// Takes over what a worker left. Of the batches that wait only those of the first stage that orders them matter: all
-    /// that it let pass have gone through the later ones before they retired.
-    fn add(&mut self, retired: Retired<'a>) {
-        let Job { head, units, order, tail } = retired.job;
-        self.ends.head = self.ends.head.take().or(head);
-        self.ends.tail = self.ends.tail.take().or(tail);
-        self.waiting = self.waiting.take().or(order);
-        self.units.extend(units);
-    }
-
-    fn job(&mut self, place: &Place, ordered: bool) -> Job<'a> {
-        let head = if place.source { self.ends.head.take() } else { None };
-        let tail = if place.sink { self.ends.tail.take() } else { None };
-        let next = self.waiting.as_ref().map_or(0, Order::next_number);
-        let order = ordered.then(|| Order::from(next));
-        let units = place.units.clone().filter_map(|index| self.take_unit(index)).collect();
-        Job { head, units, order, tail }
-    }
-
-    /// Sends batches that waited on to the new stage of the brick that is their next.
-    fn send_on(&mut self, places: &[Place], queues: &[Queue]) {
-        let Some(waiting) = &mut self.waiting else { return };
-        for envelope in waiting.drain() {
-            let stage = places.iter().position(|place| place.units.end > envelope.passed);
-            let stage = stage.unwrap_or(places.len() - 1);
-            // There is room for every batch, and this is both ends of the queue.
-            let _ = queues[stage].0.send(Message::Batch(envelope));
-        }
-    }
-
-    fn take_unit(&mut self, index: usize) -> Option<Unit> {
-        let at = self.units.iter().position(|unit| unit.index == index)?;
-        Some(self.units.swap_remove(at))
     }
 }

@@ -15,6 +15,7 @@ mod floor;
 mod graph;
 mod layout;
 mod order;
+mod parts;
 mod pin;
 mod route;
 mod run;
