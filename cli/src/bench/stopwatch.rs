@@ -103,6 +103,10 @@ impl Brick for Watched<Box<dyn Brick>> {
     fn counters(&self) -> Vec<(&'static str, u64)> {
         self.inner.counters()
     }
+
+    fn state_size(&self) -> u64 {
+        self.inner.state_size()
+    }
 }
 
 impl Source for Watched<Box<dyn Source>> {
