@@ -10,13 +10,14 @@ mod offer;
 mod table2;
 
 use crate::failure::{Failure, print, print_json};
+use crate::folder::Folder;
 use crate::progress::Bar;
 use crate::{Style, interrupt};
 use clap::{Args, Subcommand};
 use detector::{Detector, Lesson};
 use legonf_datasets::generate::{Attack, Config};
 use legonf_extract::{Arithmetic, Limits};
-use legonf_io::sink::{OutputFile, SeriesPlot};
+use legonf_io::sink::SeriesPlot;
 use load::{Outcome, Sample, Share, Traffic};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -208,12 +209,10 @@ impl Common {
 
     fn write(&self, report: &impl Serialize, memory: SeriesPlot, rates: SeriesPlot) -> Result<(), Failure> {
         let Some(folder) = &self.out else { return Ok(()) };
-        std::fs::create_dir_all(folder).map_err(|e| Failure::fault(format!("{}: {e}", folder.display())))?;
-        let mut file = OutputFile::create(&folder.join("report.json"))?;
-        file.put(format!("{}\n", serde_json::to_string_pretty(report)?).as_bytes())?;
-        file.finish()?;
-        memory.write_svg(&folder.join("memory.svg"))?;
-        Ok(rates.write_svg(&folder.join("throughput.svg"))?)
+        let folder = Folder::create(folder)?;
+        folder.report(report)?;
+        folder.plot("memory.svg", &memory)?;
+        folder.plot("throughput.svg", &rates)
     }
 }
 

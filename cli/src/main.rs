@@ -11,6 +11,7 @@ mod events;
 mod experiment;
 mod failure;
 mod features;
+mod folder;
 mod graph;
 mod input;
 mod interrupt;

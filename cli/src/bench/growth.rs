@@ -4,14 +4,15 @@ use crate::Style;
 use crate::clock::processor_time;
 use crate::experiment::load::Traffic;
 use crate::failure::{Failure, print, print_json};
+use crate::folder::Folder;
 use crate::interrupt;
 use crate::progress::Bar;
 use clap::Args;
 use legonf_core::{BATCH, Rows};
 use legonf_datasets::generate;
 use legonf_extract::{Arithmetic, Limits};
-use legonf_io::sink::{OutputFile, SeriesPlot};
-use legonf_models::kitnet::{KitNet, Scratch, TrainConfig, Trainer};
+use legonf_io::sink::SeriesPlot;
+use legonf_models::kitnet::{KitNet, Precision, Scratch, TrainConfig, Trainer};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -65,6 +66,7 @@ struct Streams {
 #[derive(Serialize)]
 struct Batches {
     rows: usize,
+    precision: String,
     rows_per_second: f64,
 }
 
@@ -72,6 +74,7 @@ struct Batches {
 #[derive(Serialize)]
 struct Features {
     features: usize,
+    precision: String,
     rows_per_second: f64,
     ns_per_feature: f64,
 }
@@ -86,6 +89,7 @@ const REPEATS: usize = 64;
 /// Runs, of which the median counts.
 const RUNS: usize = 5;
 const BATCH_SIZES: [usize; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+const PRECISIONS: [Precision; 2] = [Precision::F64, Precision::F32];
 const FEATURE_COUNTS: [usize; 8] = [10, 20, 50, 100, 115, 200, 500, 1000];
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -154,14 +158,9 @@ impl Arguments {
 
     fn write(&self, report: &Report<'_>) -> Result<(), Failure> {
         let Some(folder) = &self.out else { return Ok(()) };
-        std::fs::create_dir_all(folder).map_err(|e| Failure::fault(format!("{}: {e}", folder.display())))?;
-        let mut file = OutputFile::create(&folder.join("report.json"))?;
-        file.put(format!("{}\n", serde_json::to_string_pretty(report)?).as_bytes())?;
-        file.finish()?;
-        for (name, plot) in plots(report) {
-            plot.write_svg(&folder.join(name))?;
-        }
-        Ok(())
+        let folder = Folder::create(folder)?;
+        folder.report(report)?;
+        plots(report).iter().try_for_each(|(name, plot)| folder.plot(name, plot))
     }
 }
 
@@ -205,14 +204,14 @@ fn mapped(network: &KitNet, rows: std::ops::Range<usize>) -> Rows {
 }
 
 /// Rows a second of one core, in batches of `size`: the median of [`RUNS`].
-fn rows_per_second(network: &KitNet, size: usize) -> f64 {
+fn rows_per_second(network: &KitNet, precision: Precision, size: usize) -> f64 {
     let batches: Vec<Rows> =
         (0..ROWS).step_by(size).map(|start| mapped(network, start..start + size)).collect();
     let (mut scratch, mut errors, mut scores) = (Scratch::default(), Rows::default(), Vec::new());
     let mut rates = [0.0; RUNS].map(|_: f64| {
         let start = processor_time();
         for batch in batches.iter().cycle().take(batches.len() * REPEATS) {
-            network.score_rows(batch, &mut scratch, &mut errors, &mut scores);
+            network.score_rows_in(precision, batch, &mut scratch, &mut errors, &mut scores);
         }
         rate((ROWS * REPEATS) as u64, processor_time() - start)
     });
@@ -222,17 +221,25 @@ fn rows_per_second(network: &KitNet, size: usize) -> f64 {
 
 fn batches() -> Result<Vec<Batches>, Failure> {
     let network = network(115)?;
-    let point = |rows| Batches { rows, rows_per_second: rows_per_second(&network, rows) };
-    Ok(BATCH_SIZES.map(point).into())
+    let point = |rows, precision: Precision| Batches {
+        rows,
+        precision: precision.to_string(),
+        rows_per_second: rows_per_second(&network, precision, rows),
+    };
+    Ok(BATCH_SIZES.iter().flat_map(|rows| PRECISIONS.map(|precision| point(*rows, precision))).collect())
 }
 
 fn features() -> Result<Vec<Features>, Failure> {
-    let point = |features: usize| {
-        let rows_per_second = rows_per_second(&network(features)?, 256);
-        let ns_per_feature = 1e9 / rows_per_second / features as f64;
-        Ok(Features { features, rows_per_second, ns_per_feature })
-    };
-    FEATURE_COUNTS.into_iter().map(point).collect()
+    let mut points = Vec::new();
+    for features in FEATURE_COUNTS {
+        let network = network(features)?;
+        points.extend(PRECISIONS.map(|precision| {
+            let rows_per_second = rows_per_second(&network, precision, 256);
+            let ns_per_feature = 1e9 / rows_per_second / features as f64;
+            Features { features, precision: precision.to_string(), rows_per_second, ns_per_feature }
+        }));
+    }
+    Ok(points)
 }
 
 fn rate(count: u64, spent: Duration) -> f64 {
@@ -256,14 +263,14 @@ fn text(report: &Report<'_>) -> String {
             point.evicted.values().sum::<u64>(),
         );
     }
-    text.push_str("\nnetwork of 115 features\n     batch  M rows/s\n");
-    for point in &report.batches {
-        let _ = writeln!(text, "{:>10}  {:>8.3}", point.rows, point.rows_per_second / 1e6);
+    text.push_str("\nnetwork of 115 features\n     batch  in   M rows/s\n");
+    for Batches { rows, precision, rows_per_second } in &report.batches {
+        let _ = writeln!(text, "{rows:>10}  {precision}  {:>8.3}", rows_per_second / 1e6);
     }
-    text.push_str("\nnetwork, batches of 256\n  features  M rows/s  ns a feature\n");
-    for point in &report.features {
-        let (rate, cost) = (point.rows_per_second / 1e6, point.ns_per_feature);
-        let _ = writeln!(text, "{:>10}  {rate:>8.3}  {cost:>12.2}", point.features);
+    text.push_str("\nnetwork, batches of 256\n  features  in   M rows/s  ns a feature\n");
+    for Features { features, precision, rows_per_second, ns_per_feature } in &report.features {
+        let rate = rows_per_second / 1e6;
+        let _ = writeln!(text, "{features:>10}  {precision}  {rate:>8.3}  {ns_per_feature:>12.2}");
     }
     text
 }
@@ -285,8 +292,14 @@ fn plots(report: &Report<'_>) -> [(&'static str, SeriesPlot); 4] {
         bound: None,
     };
     let bound = report.streams.first().map(|p| p.state_bytes_bound as f64 / MIB);
-    let batches = report.batches.iter().map(|p| (p.rows as f64, p.rows_per_second / 1e6)).collect();
-    let features = report.features.iter().map(|p| (p.features as f64, p.ns_per_feature)).collect();
+    let batches = PRECISIONS.map(|precision| {
+        let points = report.batches.iter().filter(|p| p.precision == precision.to_string());
+        (precision.to_string(), points.map(|p| (p.rows as f64, p.rows_per_second / 1e6)).collect())
+    });
+    let features = PRECISIONS.map(|precision| {
+        let points = report.features.iter().filter(|p| p.precision == precision.to_string());
+        (precision.to_string(), points.map(|p| (p.features as f64, p.ns_per_feature)).collect())
+    });
     let [reference, _] = over_streams(|p| p.state_bytes as f64 / MIB);
     [
         (
@@ -311,7 +324,7 @@ fn plots(report: &Report<'_>) -> [(&'static str, SeriesPlot); 4] {
                 "Network of 115 features over the batch size, one core",
                 "rows in a batch",
                 "million rows a second",
-                vec![("f64".into(), batches)],
+                batches.into(),
             ),
         ),
         (
@@ -320,7 +333,7 @@ fn plots(report: &Report<'_>) -> [(&'static str, SeriesPlot); 4] {
                 "Network over the number of features, batches of 256, one core",
                 "features",
                 "ns a feature",
-                vec![("f64".into(), features)],
+                features.into(),
             ),
         ),
     ]
@@ -337,6 +350,6 @@ mod tests {
         let point = arguments.measure(100, Arithmetic::Fast, style).unwrap();
         assert!(point.packets == MEASURED && point.packets_per_second > 0.0);
         assert!(point.state_bytes > 0 && point.state_bytes <= point.state_bytes_bound);
-        assert!(rows_per_second(&network(12).unwrap(), 4) > 0.0);
+        assert!(rows_per_second(&network(12).unwrap(), Precision::F32, 4) > 0.0);
     }
 }

@@ -5,6 +5,7 @@ use super::lap::Track;
 use super::offer::{Load, Offer};
 use crate::agent::{Agent, facts};
 use crate::failure::{Failure, print, print_json};
+use crate::folder::Folder;
 use crate::network::Network;
 use crate::replay::{EngineKind, Execution, assemble, built_in};
 use crate::supply::Maker;
@@ -15,7 +16,7 @@ use legonf_core::{Batch, Fault, Plan, Sink, Snapshot, Source};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
-use legonf_io::sink::{OutputFile, SeriesPlot};
+use legonf_io::sink::SeriesPlot;
 use legonf_runtime::{Control, GraphSpec, Layout, Options, Outcome, PlanError, run_under};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -241,14 +242,9 @@ impl Arguments {
 
     fn write(&self, report: &Report, events: &[Event]) -> Result<(), Failure> {
         let Some(folder) = &self.out else { return Ok(()) };
-        std::fs::create_dir_all(folder).map_err(|e| Failure::fault(format!("{}: {e}", folder.display())))?;
-        let put = |name: &str, text: String| -> Result<(), Failure> {
-            let mut file = OutputFile::create(&folder.join(name))?;
-            file.put(text.as_bytes())?;
-            Ok(file.finish()?)
-        };
-        put("report.json", format!("{}\n", serde_json::to_string_pretty(report)?))?;
-        put("events.json", events.iter().map(|event| event.to_line() + "\n").collect())?;
+        let folder = Folder::create(folder)?;
+        folder.report(report)?;
+        folder.put("events.json", &events.iter().map(|event| event.to_line() + "\n").collect::<String>())?;
         let curve =
             |value: fn(&Sample) -> f64| report.samples.iter().map(|s| (s.at, value(s))).collect::<Vec<_>>();
         let plot = |title: &str, up: &str, series| SeriesPlot {
@@ -263,13 +259,11 @@ impl Arguments {
             ("offered".to_owned(), curve(|s| s.offered / 1e3)),
             ("achieved".to_owned(), curve(|s| s.done / 1e3)),
         ];
-        plot("A load in steps", "thousand packets a second", rates)
-            .write_svg(&folder.join("throughput.svg"))?;
+        folder.plot("throughput.svg", &plot("A load in steps", "thousand packets a second", rates))?;
         let workers = vec![("workers".to_owned(), curve(|s| s.workers as f64))];
-        plot("Workers under a load in steps", "workers", workers).write_svg(&folder.join("workers.svg"))?;
+        folder.plot("workers.svg", &plot("Workers under a load in steps", "workers", workers))?;
         let latency = vec![("longest of each tick".to_owned(), curve(|s| s.latency_ms))];
-        Ok(plot("Latency under a load in steps", "milliseconds", latency)
-            .write_svg(&folder.join("latency.svg"))?)
+        folder.plot("latency.svg", &plot("Latency under a load in steps", "milliseconds", latency))
     }
 }
 

@@ -7,6 +7,7 @@ use super::lap::{Laps, Track};
 use crate::agent::host::cores;
 use crate::agent::{Agent, facts};
 use crate::failure::{Failure, print, print_json};
+use crate::folder::Folder;
 use crate::network::Network;
 use crate::replay::{EngineKind, Execution, assemble, built_in};
 use crate::supply::Maker;
@@ -17,7 +18,6 @@ use legonf_core::{Column, Columns};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
-use legonf_io::sink::OutputFile;
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
 use legonf_runtime::{Graph, GraphSpec, Layout, Options, run_under};
@@ -205,14 +205,9 @@ impl Arguments {
 
     fn write(&self, report: &Report) -> Result<(), Failure> {
         let Some(folder) = &self.out else { return Ok(()) };
-        std::fs::create_dir_all(folder).map_err(|e| Failure::fault(format!("{}: {e}", folder.display())))?;
-        let put = |name: &str, text: String| -> Result<(), Failure> {
-            let mut file = OutputFile::create(&folder.join(name))?;
-            file.put(text.as_bytes())?;
-            Ok(file.finish()?)
-        };
-        put("report.json", format!("{}\n", serde_json::to_string_pretty(report)?))?;
-        put("throughput.svg", picture(report))
+        let folder = Folder::create(folder)?;
+        folder.report(report)?;
+        folder.put("throughput.svg", &picture(report))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::clock::processor_time;
 use crate::failure::{Failure, print, print_json};
+use crate::folder::Folder;
 use crate::network::Network;
 use crate::progress::Bar;
 use crate::{Style, packets, split};
@@ -11,7 +12,7 @@ use legonf_experiments::ExperimentError;
 use legonf_experiments::scaling::{self, Point, Scaling};
 use legonf_experiments::table2::{Copies, Options, Report, Table2};
 use legonf_extract::{Extractor, Limits};
-use legonf_io::sink::{OutputFile, SeriesPlot};
+use legonf_io::sink::SeriesPlot;
 use legonf_models::kitnet::KitNet;
 use legonf_splitter::{GroupSet, Mode, Plan, Shard};
 use serde::Serialize;
@@ -246,16 +247,14 @@ impl<'a> Experiment<'a> {
 
     fn write(&self, report: &Report, text: &str, points: Option<&[Point]>) -> Result<(), Failure> {
         let Some(folder) = &self.arguments.out else { return Ok(()) };
-        fs::create_dir_all(folder).map_err(|e| Failure::fault(format!("{}: {e}", folder.display())))?;
+        let folder = Folder::create(folder)?;
         let mut files =
             vec![("table2.md", text.to_owned()), ("table2.csv", report.csv()), ("table2.svg", report.svg())];
         files.extend(points.map(|points| ("scaling.md", scaling::markdown(points))));
         for (name, content) in files {
-            let mut file = OutputFile::create(&folder.join(name))?;
-            file.put(content.as_bytes())?;
-            file.finish()?;
+            folder.put(name, &content)?;
         }
-        points.map_or(Ok(()), |points| Ok(curve(points).write_svg(&folder.join("scaling.svg"))?))
+        points.map_or(Ok(()), |points| folder.plot("scaling.svg", &curve(points)))
     }
 }
 
