@@ -49,7 +49,7 @@ struct Common {
     #[arg(long, default_value = "kitsune-115")]
     schema: String,
     /// `reference` or `fast`.
-    #[arg(long, default_value = "fast")]
+    #[arg(long, default_value = "reference")]
     arithmetic: Arithmetic,
     /// Source streams in each of 4,096 slots, for each table keyed by a source address.
     #[arg(long, default_value_t = Limits::default().sources_per_slot, value_name = "N")]

@@ -62,8 +62,8 @@ Exit codes:
   0    done
   1    a fault: bad input, a damaged file, a full disk; one line on standard error says which
   2    the command line is wrong
-  130  interrupted (Ctrl-C); what was written is complete up to the packet that is named (`legonf live` has no
-       other end: 0)
+  130  interrupted (Ctrl-C, SIGTERM); what was written is complete up to the packet that is named
+       (0 for `legonf live`, which has no other end)
   141  the reader of the output went away (closed pipe)";
 
 #[derive(Subcommand)]

@@ -95,18 +95,23 @@ def measure(program, name, capture, folder):
     double = onnx.load(model)
     runners = {"f64": (session(double), features), "f32": (session(in_single(double)), features.astype(np.float32))}
     rates = {(kind, batch): [] for kind in runners for batch in BATCHES}
-    runs = []
+    runs, single = [], []
     for _ in range(ROUNDS):
-        runs.append(legonf(program, "bench", "kitsune", capture, "--model", model, "--runs", 1, "--json"))
+        bench = [program, "bench", "kitsune", capture, "--model", model, "--runs", 1, "--json"]
+        runs.append(legonf(*bench))
+        single.append(legonf(*bench, "--precision", "f32"))
         for (kind, batch), found in rates.items():
             found.append(rows_per_second(*runners[kind], batch))
     keys = ["parse_pps", "features_pps", "network_pps", "end_to_end_pps", "model_load_to_first_score_ms"]
     middle = {key: statistics.median(run[key] for run in runs) for key in keys}
-    kernel = statistics.median(next(b["pps"] for b in run["bricks"] if b["id"] == "autoencoder") for run in runs)
+    kernel = [
+        statistics.median(next(b["pps"] for b in run["bricks"] if b["id"] == "autoencoder") for run in found)
+        for found in (runs, single)
+    ]
     return {
         "capture": name,
         "packets": runs[0]["packets"],
-        "legonf": {**middle, "autoencoder_pps": kernel},
+        "legonf": {**middle, "autoencoder_pps": {"f64": kernel[0], "f32": kernel[1]}},
         "onnxruntime": [
             {"precision": kind, "batch": batch, "rows_per_second": statistics.median(found)}
             for (kind, batch), found in rates.items()
@@ -146,17 +151,16 @@ def table(results):
         "",
         "The network alone, on the same bundle and features in the same turns:",
         "",
-        "| capture | legonf, batches of 256 | onnxruntime "
-        + " | ".join(f"{kind}, batch {batch}" for kind in ("f64", "f32") for batch in BATCHES)
-        + " | legonf against the best of f64 |",
-        "|---" * (len(BATCHES) * 2 + 3) + "|",
+        "| capture | precision | legonf, batches of 256 | onnxruntime, "
+        + " | ".join(f"batch {batch}" for batch in BATCHES)
+        + " | legonf against the best |",
+        "|---" * (len(BATCHES) + 4) + "|",
     ]
     for result in results:
-        peers = result["onnxruntime"]
-        best = max(p["rows_per_second"] for p in peers if p["precision"] == "f64")
-        own = result["legonf"]["autoencoder_pps"]
-        cells = [rate(p["rows_per_second"]) for p in peers]
-        lines.append(f"| {result['capture']} | {rate(own)} | {' | '.join(cells)} | {own / best:.1f} × |")
+        for kind, own in result["legonf"]["autoencoder_pps"].items():
+            peers = [p["rows_per_second"] for p in result["onnxruntime"] if p["precision"] == kind]
+            cells = " | ".join(rate(peer) for peer in peers)
+            lines.append(f"| {result['capture']} | {kind} | {rate(own)} | {cells} | {own / max(peers):.1f} × |")
     lines += [
         "",
         "Recorded elsewhere (a core of another machine, which was loaded), for the order of magnitude:",
