@@ -87,7 +87,7 @@ impl Factors {
 
 /// Replaces every y by 2^y: with the bits of the reference's `pow(2, y)`, or fast.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-pub(crate) fn powers(exponents: &mut [f64], fast: bool) {
+fn powers(exponents: &mut [f64], fast: bool) {
     let (lanes, rest) = exponents.as_chunks_mut::<8>();
     for lane in lanes {
         *lane = if fast { exp2_fast_lanes(*lane) } else { pow2_lanes(*lane) };

@@ -4,7 +4,7 @@ mod expiry;
 mod factors;
 
 pub(crate) use expiry::{expiry, expiry_of_one};
-pub(crate) use factors::{Factor, Factors, powers};
+pub(crate) use factors::{Factor, Factors};
 
 /// Number of decay rates.
 pub(crate) const RATES: usize = 5;

@@ -1,7 +1,7 @@
 //! The two functions whose last bit matters: decay factors and squares.
 
 use crate::Arithmetic;
-use crate::damp::{LAMBDAS, RATES, powers};
+use crate::damp::{LAMBDAS, RATES};
 use crate::math::{exp2_fast_lanes, pow2_lanes, square_pow_lanes};
 use multiversion::multiversion;
 
@@ -25,27 +25,12 @@ struct Row {
 pub(super) struct Calculator {
     arithmetic: Arithmetic,
     rows: Box<[Row]>,
-    /// The factors of a sequence of gaps, one after the other.
-    sequence: Vec<f64>,
-}
-
-/// Gaps of one's own from which on they are worked out together.
-const TOGETHER: usize = 4;
-
-/// Whether others decay over the same gaps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gaps {
-    /// They do: the factors are remembered for them.
-    Shared,
-    /// Hardly anyone does: the factors are worked out in whole vectors.
-    Own,
 }
 
 impl Calculator {
     /// A calculator in `arithmetic`.
     pub(super) fn new(arithmetic: Arithmetic) -> Self {
-        let rows = vec![Row { gap: 0.0, factors: [1.0; RATES] }; KEPT].into();
-        Self { arithmetic, rows, sequence: Vec::new() }
+        Self { arithmetic, rows: vec![Row { gap: 0.0, factors: [1.0; RATES] }; KEPT].into() }
     }
 
     /// 2^(-λ·gap) for every rate.
@@ -61,33 +46,6 @@ impl Calculator {
             *row = Row { gap, factors };
         }
         &row.factors
-    }
-
-    /// 2^(-λ·gap) for every rate and each gap between `clock` and the next of the `times`. The clock goes on to the
-    /// latest of them; where time stands still or runs backwards nothing decays.
-    #[inline]
-    pub(super) fn sequence(
-        &mut self,
-        gaps: Gaps,
-        clock: &mut f64,
-        times: impl ExactSizeIterator<Item = f64>,
-    ) -> &[Lanes] {
-        self.sequence.clear();
-        let known = gaps == Gaps::Shared || times.len() < TOGETHER;
-        for time in times {
-            let gap = (time - *clock).max(0.0);
-            *clock = clock.max(time);
-            let row = match known {
-                true if gap == 0.0 => [1.0; RATES],
-                true => *self.factors(gap),
-                false => LAMBDAS.map(|lambda| -lambda * gap),
-            };
-            self.sequence.extend(row);
-        }
-        if !known {
-            powers(&mut self.sequence, self.arithmetic == Arithmetic::Fast);
-        }
-        self.sequence.as_chunks().0
     }
 
     /// The square of each value.

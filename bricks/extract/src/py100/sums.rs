@@ -2,7 +2,6 @@
 
 use super::arithmetic::{Calculator, Lanes};
 use crate::damp::{RATES, SLOWEST, expiry};
-use multiversion::multiversion;
 
 /// Weight, linear and squared sum at each rate.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +24,6 @@ impl Sums {
             self.squared[lane] *= factor;
             self.weight[lane] *= factor;
         }
-    }
-
-    /// Damps by the factors of one gap after the other.
-    #[inline]
-    pub(super) fn damp_all(&mut self, factors: &[Lanes]) {
-        damp_all(self, factors);
     }
 
     /// Moves `time` on to `now`, unless that is not later, and damps accordingly.
@@ -77,15 +70,6 @@ impl Sums {
         let inverse = (1.0 / weight).min(f64::MAX);
         expiry(time, 1.0).saturating_mul(2).saturating_sub(expiry(time, inverse))
     }
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn damp_all(sums: &mut Sums, factors: &[Lanes]) {
-    let mut local = *sums;
-    for factors in factors {
-        local.damp(factors);
-    }
-    *sums = local;
 }
 
 /// What is read from sums.

@@ -5,8 +5,7 @@ use super::link::{self, Link};
 use super::log::Log;
 use super::stream::{NONE, State, Stream};
 use crate::damp::RATES;
-use crate::py100::arithmetic::{Calculator, Gaps, Lanes};
-use multiversion::multiversion;
+use crate::py100::arithmetic::{Calculator, Lanes};
 
 impl Linked {
     /// Does to a stream what its peers' packets since its own last one do to it.
@@ -115,9 +114,10 @@ impl Linked {
     #[inline(always)]
     pub(super) fn damp(&mut self, id: u32, calculator: &mut Calculator) {
         let stream = &mut self.streams[id as usize];
-        let times = self.pending.iter().map(|&event| self.log.event(event).time);
-        let factors = calculator.sequence(Gaps::Shared, &mut stream.time, times);
-        self.states[stream.state as usize].sums.damp_all(factors);
+        let sums = &mut self.states[stream.state as usize].sums;
+        for &event in &self.pending {
+            sums.advance(&mut stream.time, self.log.event(event).time, calculator);
+        }
     }
 
     /// Whether the residual products over a link surely are all zero.
@@ -150,9 +150,9 @@ impl Linked {
         let streams = link.ends.map(|end| self.streams[end as usize]);
         merge(&self.log, link, &streams, &mut self.pending);
         let state = &mut self.link_states[link.state as usize];
-        let times = self.pending.iter().rev().map(|event| self.log.event(event >> 1).time);
-        let factors = calculator.sequence(Gaps::Own, &mut state.time, times);
-        update(state, link, &self.log, &self.pending, factors);
+        for &event in self.pending.iter().rev() {
+            update(state, link, &self.log, event, calculator);
+        }
         link.seen = streams.map(|stream| stream.sent);
         link.silent = state.residuals.map(|residual| residual == [0.0; RATES]);
         link.uncorrelated = state.products == [0.0; RATES];
@@ -172,25 +172,28 @@ fn merge(log: &Log, link: &Link, streams: &[Stream; 2], pending: &mut Vec<u32>) 
     }
 }
 
-/// Does to a link what events, last first and each with its side in the lowest bit, do: twice what was sent over this
-/// link, but once if it made the link. `factors` are those of the gaps before the events, first first.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn update(state: &mut link::State, link: &Link, log: &Log, events: &[u32], factors: &[Lanes]) {
-    let link::State { products, weight, residuals, .. } = state;
-    for (event, factors) in events.iter().rev().zip(factors) {
-        let (id, side) = (event >> 1, (event & 1) as usize);
+/// Does to a link what an event, with its side in the lowest bit, does: twice if it was sent over this link, but
+/// once if it made the link.
+#[inline(always)]
+fn update(state: &mut link::State, link: &Link, log: &Log, event: u32, calculator: &mut Calculator) {
+    let (id, side) = (event >> 1, (event & 1) as usize);
+    let event = log.event(id);
+    let gap = event.time - state.time;
+    if gap > 0.0 {
+        let factors = calculator.factors(gap);
         for (lane, factor) in factors.iter().enumerate() {
-            products[lane] *= factor;
-            weight[lane] *= factor;
+            state.products[lane] *= factor;
+            state.weight[lane] *= factor;
         }
-        let residual = log.residual(id);
-        let direct = log.event(id).peer == link.ends[1 - side] && id != link.made;
-        for _ in 0..=usize::from(direct) {
-            for (lane, residual) in residual.iter().enumerate() {
-                products[lane] += residual * residuals[1 - side][lane];
-                weight[lane] += 1.0;
-            }
-        }
-        residuals[side] = *residual;
+        state.time = event.time;
     }
+    let residual: &Lanes = log.residual(id);
+    let direct = event.peer == link.ends[1 - side] && id != link.made;
+    for _ in 0..=usize::from(direct) {
+        for (lane, residual) in residual.iter().enumerate() {
+            state.products[lane] += residual * state.residuals[1 - side][lane];
+            state.weight[lane] += 1.0;
+        }
+    }
+    state.residuals[side] = *residual;
 }
