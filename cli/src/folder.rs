@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use legonf_io::sink::{OutputFile, SeriesPlot};
 use serde::Serialize;
+use std::fmt::Display;
 use std::path::Path;
 
 /// A folder that is there.
@@ -11,7 +12,11 @@ pub struct Folder<'a>(&'a Path);
 impl<'a> Folder<'a> {
     /// The folder of this path, made if it is not there.
     pub fn create(path: &'a Path) -> Result<Self, Failure> {
-        std::fs::create_dir_all(path).map_err(|e| Failure::fault(format!("{}: {e}", path.display())))?;
+        let fault = |reason: &dyn Display| Failure::fault(format!("{}: {reason}", path.display()));
+        if path.is_file() {
+            return Err(fault(&"this is a file, expected a folder"));
+        }
+        std::fs::create_dir_all(path).map_err(|e| fault(&e))?;
         Ok(Self(path))
     }
 
@@ -30,5 +35,17 @@ impl<'a> Folder<'a> {
     /// Draws a plot as SVG.
     pub fn plot(&self, name: &str, plot: &SeriesPlot) -> Result<(), Failure> {
         Ok(plot.write_svg(&self.0.join(name))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_its_place_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let Err(Failure::Fault(message)) = Folder::create(file.path()) else { panic!("a file is no folder") };
+        assert!(message.ends_with("this is a file, expected a folder"), "{message}");
     }
 }
