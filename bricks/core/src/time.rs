@@ -34,6 +34,7 @@ impl Timestamp {
     /// `1 / (10^9 * 2^23)` away from every midpoint between two doubles near 1.7e9, which is more than the
     /// rounding error of the division. So the result is the double nearest to the decimal time stamp, as
     /// both reference implementations read it.
+    #[inline]
     pub fn as_secs_f64(self) -> f64 {
         let seconds = self.0.div_euclid(NANOS);
         let nanos = self.0.rem_euclid(NANOS);

@@ -22,6 +22,7 @@ mod schema;
 mod shard;
 mod state;
 mod table;
+mod vector;
 
 pub use extractor::{
     Arithmetic, ExtractError, Extractor, Limits, SCHEMAS, build, build_shards, schema_by_name,

@@ -74,9 +74,7 @@ impl Slots {
 
     /// The packet's slot in each shard, in the order of [`Shard::ALL`]; less than [`COUNT`](Self::COUNT).
     pub fn of(&self, headers: &Headers) -> [u16; 3] {
-        let keys = PacketKeys::of(headers);
-        let (source, channel) = (self.hasher.three(keys.source), self.hasher.five(keys.channel));
-        let socket = self.hasher.five(keys.socket_shard);
-        [source, channel, socket].map(|hash| slot(hash) as u16)
+        let hashes = PacketKeys::of(headers).hashes(&self.hasher);
+        [hashes.source, hashes.channel, hashes.socket_shard].map(|hash| slot(hash) as u16)
     }
 }

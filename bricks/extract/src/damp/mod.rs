@@ -4,7 +4,13 @@ mod expiry;
 mod factors;
 
 pub(crate) use expiry::{expiry, expiry_of_one};
-pub(crate) use factors::{Factor, Factors};
+pub(crate) use factors::{Asking, Damp, Factor, Factors, Gap};
+
+/// Rates but the slowest: as many as fill a vector of 256 bits.
+pub(crate) const QUICKER: usize = 4;
+
+/// One number for each of the [`QUICKER`] rates, side by side.
+pub(crate) type Quick = [f64; QUICKER];
 
 /// Number of decay rates.
 pub(crate) const RATES: usize = 5;

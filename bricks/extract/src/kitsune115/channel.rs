@@ -2,12 +2,14 @@
 
 use super::keys::{Flow, PairKey};
 use super::source::advance;
-use super::sums::{self, PerRate, Sums, slowest};
+use super::statistics::PairSums;
+use super::sums::{Loaded, Sums, read_rates};
 use super::{Packet, Rules};
-use crate::damp::{Factor, Factors, RATES, expiry, expiry_of_one};
+use crate::damp::{Asking, Factor, Factors, Gap, QUICKER, Quick, expiry, expiry_of_one};
 use crate::hash::{Hasher, same};
 use crate::state::{self, Reader, StateError};
 use crate::table::{Place, Record};
+use crate::vector::Vector;
 
 /// Both directions of a pair, and their covariance.
 ///
@@ -29,13 +31,46 @@ pub(crate) struct Channel {
     is_grown: bool,
     /// Time of the newest packet with an odd number, counted from 0.
     odd: f64,
-    /// Time of each direction's newest packet, and residual; NaN before the first.
+    /// Time of each direction's newest packet; NaN before the first.
     seen: [f64; 2],
-    /// Damped sum of residual products.
-    products: PerRate,
+    /// Damped sum of residual products at the slowest rate.
+    slow_products: f64,
+    /// At the quicker ones.
+    products: Quick,
     /// Each direction's newest residual.
-    residuals: [PerRate; 2],
+    residuals: [Quick; 2],
+    /// Each direction's, with its newest residual at the slowest rate.
     sums: [Sums; 2],
+}
+
+/// Gaps over which one packet's streams decay.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gaps {
+    /// Of the sums of both directions.
+    pub(crate) sums: Gap,
+    /// Of the opposite direction's residual.
+    pub(crate) residual: Gap,
+    /// Of the sum of products.
+    pub(crate) products: Gap,
+    /// Of the direction's jitter, or since the source's packet before.
+    pub(crate) jitter: Gap,
+    /// Whether the sum of products decays twice.
+    is_twice: bool,
+}
+
+impl Gaps {
+    /// None but the one since the source's packet before.
+    pub(crate) const fn of_source(jitter: Gap) -> Self {
+        Self { sums: Gap::NONE, residual: Gap::NONE, products: Gap::NONE, jitter, is_twice: false }
+    }
+
+    /// Their factors.
+    #[inline(always)]
+    pub(crate) fn decay(&self) -> Decay {
+        let products = self.products.factor;
+        let products = [products, if self.is_twice { products } else { Factor::ONE }];
+        Decay { sums: self.sums.factor, products, residual: self.residual.factor }
+    }
 }
 
 /// Decay factors for one packet of a channel.
@@ -47,24 +82,6 @@ pub(crate) struct Decay {
     products: [Factor; 2],
     /// Of the opposite direction's residual.
     residual: Factor,
-}
-
-/// What one packet leaves of its channel for the statistics.
-pub(crate) struct Outcome<'a> {
-    pub(crate) own: &'a Sums,
-    pub(crate) other: &'a Sums,
-    pub(crate) mean: PerRate,
-    pub(crate) products: PerRate,
-}
-
-impl<'a> Outcome<'a> {
-    /// What the first packet of a channel leaves, if `own` are [the sums](sums::first) of that packet alone.
-    #[inline(always)]
-    pub(crate) fn first(flow: Flow, own: &'a Sums) -> Self {
-        const NOTHING: &Sums = &[0.0; 15];
-        let other = if flow.own == flow.other { own } else { NOTHING };
-        Self { own, other, mean: *sums::part(own, 1), products: [0.0; RATES] }
-    }
 }
 
 impl Channel {
@@ -79,100 +96,117 @@ impl Channel {
         Packet { time: self.time, length: self.length, flow: self.newest }
     }
 
-    /// Notes a packet's time and asks for the factors that it needs.
-    #[inline]
-    pub(crate) fn tick(&mut self, flow: Flow, time: f64, rules: Rules, factors: &mut Factors) -> Decay {
-        let (own, other) = (flow.own as usize, flow.other as usize);
-        let sums = factors.push(advance(&mut self.time, time));
-        let mut decay = Decay { sums, products: [Factor::ONE; 2], residual: Factor::ONE };
-        if self.has_seen(other) {
-            decay.products = self.product_decay(time, sums, rules, factors);
-            let age = time - self.seen[other & 1];
-            decay.residual = if rules.fast { sums } else { factors.push(age) };
+    /// Notes a packet's time and asks for the factors that it needs; gaps of streams that are `near` may be the same.
+    ///
+    /// The published decay of the sum of products depends on the parity of the packet's number. Where the opposite
+    /// direction has sent nothing there is no product and no residual to decay.
+    #[inline(always)]
+    pub(crate) fn tick(
+        &mut self,
+        flow: Flow,
+        time: f64,
+        rules: Rules,
+        factors: &mut Asking<'_>,
+        near: &Gaps,
+    ) -> Gaps {
+        let (own, other) = (flow.own as usize & 1, flow.other as usize & 1);
+        let sums = factors.push(advance(&mut self.time, time), [near.sums, near.jitter]);
+        let is_twice = !self.is_odd && !rules.clean;
+        let mut gaps = Gaps { sums, residual: sums, products: sums, jitter: Gap::NONE, is_twice };
+        if !rules.fast {
+            let age = time - self.seen[other];
+            gaps.residual = factors.push(age, [sums, near.residual, near.jitter]);
+            if !rules.clean {
+                let before = if self.is_odd { self.odd } else { self.seen[self.newest.own as usize & 1] };
+                let before = if age.is_nan() { time } else { before };
+                gaps.products =
+                    factors.push(time - before, [sums, gaps.residual, near.products, near.jitter]);
+            }
         }
-        if self.is_odd {
-            self.odd = time;
-        }
+        self.odd = [self.odd, time][usize::from(self.is_odd)];
         self.is_odd = !self.is_odd;
         self.newest = flow;
-        self.seen[own & 1] = time;
-        decay
+        self.seen[own] = time;
+        gaps
     }
 
-    /// The published decay of the sum of products depends on the parity of the packet's number.
-    #[inline]
-    fn product_decay(&self, time: f64, sums: Factor, rules: Rules, factors: &mut Factors) -> [Factor; 2] {
-        match (rules.clean, rules.fast, self.is_odd) {
-            (true, _, _) | (_, true, true) => [sums, Factor::ONE],
-            (_, true, false) => [sums, sums],
-            (_, _, true) => [factors.push(time - self.odd), Factor::ONE],
-            (_, _, false) => [factors.push(time - self.seen[self.newest.own as usize & 1]); 2],
-        }
-    }
-
-    /// Adds a packet of `value` bytes.
+    /// Adds a packet of `value` bytes; returns what it leaves for the statistics.
     #[inline(always)]
-    pub(crate) fn insert(
+    pub(crate) fn insert<V: Vector>(
         &mut self,
         flow: Flow,
         value: f64,
         decay: &Decay,
         factors: &Factors,
         rules: Rules,
-    ) -> Outcome<'_> {
+    ) -> PairSums<V> {
         let (own, other) = (flow.own as usize & 1, flow.other as usize & 1);
         let damp = factors.get(decay.sums);
+        let mut opposite = Loaded::nothing();
         if other != own {
-            sums::decay(&mut self.sums[other], damp);
+            opposite = self.sums[other].decay::<V>(damp);
         }
-        sums::insert(&mut self.sums[own], damp, value);
-        let mean = ratio(sums::part(&self.sums[own], 1), sums::part(&self.sums[own], 0));
-        let mut residual = [value; RATES];
-        for k in 0..RATES {
-            residual[k] -= mean[k];
-        }
-        let products = self.correlate(own, other, residual, decay, factors, rules);
-        Outcome { own: &self.sums[own], other: &self.sums[other], mean, products }
+        let sums = self.sums[own].load::<V>().decayed(damp).plus(value);
+        let mean = match rules.fast {
+            true => sums.sums * (V::splat(1.0) / sums.weights),
+            false => sums.sums / sums.weights,
+        };
+        let products = self.correlate([own, other], V::splat(value) - mean, decay, factors, rules);
+        let residual = value - sums.slow_mean();
+        let slow_products = self.correlate_slow(other, residual, decay, factors, rules);
+        self.sums[own].store(&sums.with_spare(residual));
+        let sums = sums.with_spare(slow_products);
+        PairSums { own: sums, mean, other: if other == own { sums } else { opposite }, products }
     }
 
-    /// Takes in a residual and returns the sum of products.
+    /// Takes in a residual at the quicker rates and returns the sum of products.
     ///
     /// Fast arithmetic decays with the channel's one factor: the opposite residual at every packet, and the sum of
     /// products, after an even packet, by the part that the next odd one owes.
     #[inline(always)]
-    fn correlate(
+    fn correlate<V: Vector>(
         &mut self,
-        own: usize,
-        other: usize,
-        residual: PerRate,
+        [own, other]: [usize; 2],
+        residual: V,
         decay: &Decay,
         factors: &Factors,
         rules: Rules,
-    ) -> PerRate {
-        let (first, second) = (factors.get(decay.products[0]), factors.get(decay.products[1]));
-        let damp = factors.get(decay.residual);
-        let mut damped = [0.0; RATES];
-        for k in 0..RATES {
-            damped[k] = self.residuals[other][k] * damp[k];
-            self.products[k] = self.products[k] * first[k] * second[k] + residual[k] * damped[k];
-        }
-        let products = self.products;
+    ) -> V {
+        let [first, second] = decay.products;
+        let [first, second] = [V::load(factors.get(first).quick), V::load(factors.get(second).quick)];
+        let damped = V::load(&self.residuals[other]) * V::load(factors.get(decay.residual).quick);
+        let products = V::load(&self.products) * first * second + residual * damped;
         if rules.fast {
-            self.residuals[other] = damped;
-            self.products.iter_mut().zip(second).for_each(|(product, factor)| *product *= factor);
+            damped.store(&mut self.residuals[other]);
+            (products * second).store(&mut self.products);
+        } else {
+            products.store(&mut self.products);
         }
-        self.residuals[own] = residual;
+        residual.store(&mut self.residuals[own]);
         products
     }
-}
 
-#[inline(always)]
-fn ratio(a: &PerRate, b: &PerRate) -> PerRate {
-    let mut quotient = [0.0; RATES];
-    for k in 0..RATES {
-        quotient[k] = a[k] / b[k];
+    /// [`correlate`](Self::correlate) at the slowest rate, but that the residual is not kept.
+    #[inline(always)]
+    fn correlate_slow(
+        &mut self,
+        other: usize,
+        residual: f64,
+        decay: &Decay,
+        factors: &Factors,
+        rules: Rules,
+    ) -> f64 {
+        let slow = |factor| factors.get(factor).slow;
+        let [first, second] = decay.products.map(slow);
+        let damped = self.sums[other].spare() * slow(decay.residual);
+        let products = self.slow_products * first * second + residual * damped;
+        self.slow_products = products;
+        if rules.fast {
+            self.sums[other].set_spare(damped);
+            self.slow_products = products * second;
+        }
+        products
     }
-    quotient
 }
 
 impl Record for Channel {
@@ -191,9 +225,10 @@ impl Record for Channel {
             is_grown: false,
             odd: 0.0,
             seen: [0.0; 2],
-            products: [0.0; RATES],
-            residuals: [[0.0; RATES]; 2],
-            sums: [[0.0; 15]; 2],
+            slow_products: 0.0,
+            products: [0.0; QUICKER],
+            residuals: [[0.0; QUICKER]; 2],
+            sums: [Sums::default(); 2],
         };
         channel.sow(key, packet);
         channel
@@ -214,10 +249,10 @@ impl Record for Channel {
         self.odd = self.time;
         self.seen = [f64::NAN; 2];
         self.seen[own] = self.time;
-        self.products = [0.0; RATES];
-        self.residuals = [[0.0; RATES]; 2];
-        self.sums = [[0.0; 15]; 2];
-        self.sums[own] = sums::first(f64::from(self.length));
+        (self.products, self.slow_products) = ([0.0; QUICKER], 0.0);
+        self.residuals = [[0.0; QUICKER]; 2];
+        self.sums = [Sums::default(); 2];
+        self.sums[own] = Sums::first(f64::from(self.length), 0.0);
         self.is_grown = true;
     }
 
@@ -246,7 +281,7 @@ impl Record for Channel {
         if !self.is_grown {
             return expiry_of_one(self.time);
         }
-        expiry(self.time, slowest(&self.sums[0]) + slowest(&self.sums[1]))
+        expiry(self.time, self.sums[0].slowest() + self.sums[1].slowest())
     }
 
     #[inline]
@@ -268,8 +303,12 @@ impl Record for Channel {
             state::put(out, &[self.odd]);
             state::put_words(out, &self.seen.map(f64::to_bits));
             state::put(out, &self.products);
-            state::put(out, self.residuals.as_flattened());
-            state::put(out, self.sums.as_flattened());
+            state::put(out, &[self.slow_products]);
+            for (residual, sums) in self.residuals.iter().zip(&self.sums) {
+                state::put(out, residual);
+                state::put(out, &[sums.spare()]);
+            }
+            self.sums.iter().for_each(|sums| sums.write(out));
         }
     }
 
@@ -285,9 +324,13 @@ impl Record for Channel {
             if channel.seen.iter().any(|seen| seen.is_infinite()) {
                 return Err(StateError::Damaged("a time is infinite"));
             }
-            channel.products = reader.numbers()?;
-            channel.residuals = [reader.numbers()?, reader.numbers()?];
-            channel.sums = [reader.numbers()?, reader.numbers()?];
+            (channel.products, channel.slow_products) = read_rates(reader)?;
+            let residuals = [read_rates(reader)?, read_rates(reader)?];
+            channel.sums = [Sums::read(reader)?, Sums::read(reader)?];
+            for (direction, (residual, slow)) in residuals.into_iter().enumerate() {
+                channel.residuals[direction] = residual;
+                channel.sums[direction].set_spare(slow);
+            }
         }
         Ok(channel)
     }

@@ -1,6 +1,8 @@
 //! The identities by which a packet's streams are found (kitsune-115.md §1).
 
-use legonf_core::{Address, Ends, Headers, Ports, pair_words, source_words};
+use crate::hash::Hasher;
+use legonf_core::{Address, Ends, Headers, Ports, pair_words};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Key of a table by source address: the address, and whatever else identifies the source.
 pub(crate) type SourceKey = [u64; 3];
@@ -18,45 +20,119 @@ pub(crate) struct Flow {
 }
 
 /// Every key of one packet.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PacketKeys {
-    /// MI: source MAC and source address.
+    /// MI: source address and source MAC.
     pub(crate) identity: SourceKey,
-    /// H: source address.
-    pub(crate) source: SourceKey,
     /// HH: the unordered pair of addresses, and which direction this is.
     pub(crate) channel: PairKey,
     pub(crate) channel_flow: Flow,
     /// HpHp: the unordered pair of sockets, and which direction this is.
     pub(crate) socket: PairKey,
     pub(crate) socket_flow: Flow,
-    /// The unordered pair of hosts to whose slot the socket belongs: the channel, or for ARP the MACs.
-    pub(crate) socket_shard: PairKey,
+    /// Whether the socket is between other addresses than the channel: ARP's MACs.
+    is_arp: bool,
+}
+
+/// Hashes of a packet's keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hashes {
+    pub(crate) identity: u64,
+    pub(crate) source: u64,
+    pub(crate) channel: u64,
+    pub(crate) socket: u64,
+    /// Of the unordered pair of hosts to whose slot the socket belongs: the channel's, or for ARP that of the MACs.
+    pub(crate) socket_shard: u64,
 }
 
 impl PacketKeys {
     /// The keys of a packet. One without any identity gets the empty addresses: a stream of its own kind.
-    #[inline(always)]
     pub(crate) fn of(headers: &Headers) -> Self {
-        let Ends { src, dst, macs, ports } = Ends::of(headers);
+        let mut keys = Self::default();
+        keys.set(headers);
+        keys
+    }
+
+    /// Becomes [those](Self::of) of a packet.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, headers: &Headers) {
+        let outer = &headers.outer;
+        match (outer.src, outer.dst, outer.ports, headers.link) {
+            (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst)), Some((p, q)), Some(link)) => {
+                *self = Self::of_ipv4_sockets((src, p), (dst, q), link.src.into());
+            }
+            _ => self.set_ends(headers),
+        }
+    }
+
+    #[inline(never)]
+    fn set_ends(&mut self, headers: &Headers) {
+        *self = Self::of_ends(&Ends::of(headers));
+    }
+
+    /// H: source address.
+    #[inline(always)]
+    pub(crate) fn source(&self) -> SourceKey {
+        let [high, low, kinds] = self.identity;
+        [high, low, kinds & 0xff]
+    }
+
+    /// [`of_ends`](Self::of_ends) for most packets, in few instructions.
+    #[inline(always)]
+    fn of_ipv4_sockets((src, p): (Ipv4Addr, u16), (dst, q): (Ipv4Addr, u16), mac: Address) -> Self {
+        let kind = u64::from(Address::from(IpAddr::V4(src)).kind);
+        let end = |address: Ipv4Addr, port: u16| u64::from(address.to_bits()) << 16 | u64::from(port);
+        let (from, to) = (end(src, p), end(dst, q));
+        let (low, high) = (from.min(to), from.max(to));
+        let meta = kind | kind << 4;
+        let (tag, ..) = Ports::Numbers(p, q).parts();
+        let sockets = meta | tag << 8 | (low & 0xffff) << 16 | (high & 0xffff) << 32;
+        Self {
+            identity: identity(u64::from(src.to_bits()), 0, kind, mac),
+            channel: [0, low >> 16, 0, high >> 16, meta],
+            channel_flow: Flow::new(dst < src, src == dst),
+            socket: [0, low >> 16, 0, high >> 16, sockets],
+            socket_flow: Flow::new(to < from, from == to),
+            is_arp: false,
+        }
+    }
+
+    /// The keys of a packet between these ends.
+    fn of_ends(&Ends { src, dst, macs, ports }: &Ends) -> Self {
         let (channel, channel_flow) = pair((src, 0), (dst, 0), 0);
         let (tag, p, q) = ports.parts();
-        let (from, to) = if ports == Ports::Arp { macs } else { (src, dst) };
+        let is_arp = ports == Ports::Arp;
+        let (from, to) = if is_arp { macs } else { (src, dst) };
         let (socket, socket_flow) = pair((from, p), (to, q), tag);
-        let socket_shard = if ports == Ports::Arp { pair((from, 0), (to, 0), 0).0 } else { channel };
-        Self {
-            identity: [
-                src.high,
-                src.low,
-                u64::from(src.kind) | u64::from(macs.0.kind) << 8 | macs.0.low << 16,
-            ],
-            source: source_words(src),
+        let identity = identity(src.low, src.high, u64::from(src.kind), macs.0);
+        Self { identity, channel, channel_flow, socket, socket_flow, is_arp }
+    }
+
+    /// The hashes of all keys.
+    #[inline(always)]
+    pub(crate) fn hashes(&self, hasher: &Hasher) -> Hashes {
+        let channel = hasher.five(self.channel);
+        let [a, b, c, d, kinds] = self.socket;
+        Hashes {
+            identity: hasher.three(self.identity),
+            source: hasher.three(self.source()),
             channel,
-            channel_flow,
-            socket,
-            socket_flow,
-            socket_shard,
+            socket: hasher.five(self.socket),
+            socket_shard: if self.is_arp { hasher.five([a, b, c, d, kinds & 0xff]) } else { channel },
         }
+    }
+}
+
+#[inline(always)]
+fn identity(low: u64, high: u64, kind: u64, mac: Address) -> SourceKey {
+    [high, low, kind | u64::from(mac.kind) << 8 | mac.low << 16]
+}
+
+impl Flow {
+    #[inline(always)]
+    fn new(is_swapped: bool, is_own_reverse: bool) -> Self {
+        let own = u8::from(is_swapped);
+        Self { own, other: own ^ u8::from(!is_own_reverse) }
     }
 }
 
@@ -64,9 +140,7 @@ impl PacketKeys {
 #[inline(always)]
 fn pair(from: (Address, u16), to: (Address, u16), tag: u64) -> (PairKey, Flow) {
     let (key, swapped) = pair_words(from, to, tag);
-    let own = u8::from(swapped);
-    let other = if from == to { own } else { 1 - own };
-    (key, Flow { own, other })
+    (key, Flow::new(swapped, from == to))
 }
 
 #[cfg(test)]
@@ -108,7 +182,7 @@ mod tests {
         let v4 = PacketKeys::of(&packet("1.2.3.4", "1.2.3.4", Transport::None, None));
         let v6 = PacketKeys::of(&packet("::ffff:1.2.3.4", "::ffff:1.2.3.4", Transport::None, None));
         let low = PacketKeys::of(&packet("::102:304", "::102:304", Transport::None, None));
-        assert!(v4.source != v6.source && v4.source != low.source && v4.channel != low.channel);
+        assert!(v4.source() != v6.source() && v4.source() != low.source() && v4.channel != low.channel);
         let zero_ports = PacketKeys::of(&packet("1.2.3.4", "1.2.3.4", Transport::Tcp, Some((0, 0))));
         let icmp = PacketKeys::of(&packet("1.2.3.4", "1.2.3.4", Transport::Icmp(Icmp::default()), None));
         assert!(
@@ -143,10 +217,11 @@ mod tests {
             for network in [Network::Ipv4, Network::Arp] {
                 headers.outer.network = network;
                 let keys = PacketKeys::of(&headers);
-                assert_eq!(by_source.slot(&headers), slot(hasher.three(keys.source)));
-                assert_eq!(by_pair.slot(&headers), slot(hasher.five(keys.channel)));
+                let hashes = keys.hashes(&hasher);
+                assert_eq!(by_source.slot(&headers), slot(hashes.source));
+                assert_eq!(by_pair.slot(&headers), slot(hashes.channel));
                 let sockets = if network == Network::Arp { &by_macs } else { &by_pair };
-                assert_eq!(sockets.slot(&headers), slot(hasher.five(keys.socket_shard)));
+                assert_eq!(sockets.slot(&headers), slot(hashes.socket_shard));
             }
         }
     }
@@ -161,7 +236,22 @@ mod tests {
         assert_eq!((keys.socket[1], keys.socket[3]), (0x0202_0202_0202, 0x0404_0404_0404));
         arp.outer = Layer::default();
         let bare = PacketKeys::of(&arp);
-        assert_eq!((bare.channel, bare.socket_shard), (keys.socket_shard, keys.socket_shard));
+        let hasher = Hasher::new(1);
+        let [bare_hashes, hashes] = [bare, keys].map(|keys| keys.hashes(&hasher));
+        assert_eq!(
+            (bare_hashes.channel, bare_hashes.socket_shard),
+            (hashes.socket_shard, hashes.socket_shard)
+        );
         assert_ne!(bare.socket, keys.socket);
+    }
+
+    #[test]
+    fn most_packets_have_the_keys_of_any_packet() {
+        let addresses = ["0.0.0.0", "10.0.0.1", "10.0.0.2", "255.255.255.255"];
+        let sockets = || addresses.into_iter().flat_map(|address| [0, 80, 65535].map(|port| (address, port)));
+        for ((src, p), (dst, q)) in sockets().flat_map(|from| sockets().map(move |to| (from, to))) {
+            let headers = packet(src, dst, Transport::Tcp, Some((p, q)));
+            assert_eq!(PacketKeys::of(&headers), PacketKeys::of_ends(&Ends::of(&headers)));
+        }
     }
 }

@@ -1,23 +1,23 @@
 //! A channel with the times between its packets: a record of HH and HH_jit.
 
-use super::channel::Channel;
+use super::channel::{Channel, Gaps};
 use super::keys::{Flow, PairKey};
 use super::source::advance;
-use super::sums::{self, Sums};
+use super::sums::{Loaded, Sums};
 use super::{Packet, Rules};
-use crate::damp::{Factor, Factors};
+use crate::damp::{Asking, Damp, Factor};
 use crate::hash::Hasher;
 use crate::state::{self, Reader, StateError};
 use crate::table::{Place, Record};
+use crate::vector::Vector;
 
 /// Two hosts' channel and the jitter of either direction.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Link {
     pub(crate) channel: Channel,
+    /// Each direction's, with the time to which they are decayed: that of its latest packet.
     jitter: [Sums; 2],
-    /// Time to which each direction's jitter sums are decayed: that of its latest packet.
-    jitter_time: [f64; 2],
 }
 
 /// What one packet contributes to its direction's jitter.
@@ -40,43 +40,47 @@ impl Link {
         (gap.max(0.0), clock)
     }
 
-    /// Notes a packet's time in the jitter clock. Comes before the channel's own tick.
-    #[inline]
-    pub(crate) fn tick(&mut self, flow: Flow, time: f64, rules: Rules, factors: &mut Factors) -> Jitter {
+    /// Notes a packet's time and asks for the factors that it needs.
+    #[inline(always)]
+    pub(crate) fn tick(
+        &mut self,
+        flow: Flow,
+        time: f64,
+        rules: Rules,
+        factors: &mut Asking<'_>,
+        near: &Gaps,
+    ) -> (Gaps, Jitter) {
         let own = flow.own as usize & 1;
-        if !self.channel.has_seen(own) {
+        let is_first = !self.channel.has_seen(own);
+        let mut gaps = self.channel.tick(flow, time, rules, factors, near);
+        if is_first {
             let (interval, clock) = Self::first_interval(time, rules);
-            self.jitter_time[own] = clock;
-            return Jitter { interval, decay: Factor::ONE };
+            self.jitter[own].set_spare(clock);
+            return (gaps, Jitter { interval, decay: Factor::ONE });
         }
-        let gap = advance(&mut self.jitter_time[own], time);
-        let decay = if rules.fast { Factor::ONE } else { factors.push(gap) };
-        Jitter { interval: gap.max(0.0), decay }
+        let mut clock = self.jitter[own].spare();
+        let gap = advance(&mut clock, time);
+        self.jitter[own].set_spare(clock);
+        if !rules.fast {
+            gaps.jitter = factors.push(gap, [gaps.sums, gaps.products, near.jitter]);
+        }
+        (gaps, Jitter { interval: gap.max(0.0), decay: gaps.jitter.factor })
     }
 
     /// Adds an interval; returns the direction's jitter sums.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, flow: Flow, jitter: &Jitter, factors: &Factors) -> &Sums {
-        let own = &mut self.jitter[flow.own as usize & 1];
-        sums::insert(own, factors.get(jitter.decay), jitter.interval);
-        own
+    pub(crate) fn insert<V: Vector>(&mut self, flow: Flow, interval: f64, damp: Damp<'_>) -> Loaded<V> {
+        self.jitter[flow.own as usize & 1].insert(damp, interval)
     }
 
-    /// Adds an interval with the channel's own factor, which decays both directions.
+    /// Adds an interval with the channel's own factors, which decay both directions.
     #[inline(always)]
-    pub(crate) fn insert_fast(
-        &mut self,
-        flow: Flow,
-        interval: f64,
-        channel: Factor,
-        factors: &Factors,
-    ) -> &Sums {
+    pub(crate) fn insert_fast<V: Vector>(&mut self, flow: Flow, interval: f64, damp: Damp<'_>) -> Loaded<V> {
         let (own, other) = (flow.own as usize & 1, flow.other as usize & 1);
         if own != other {
-            sums::decay(&mut self.jitter[other], factors.get(channel));
+            self.jitter[other].decay::<V>(damp);
         }
-        sums::insert(&mut self.jitter[own], factors.get(channel), interval);
-        &self.jitter[own]
+        self.jitter[own].insert(damp, interval)
     }
 }
 
@@ -86,7 +90,7 @@ impl Record for Link {
     type Rules = Rules;
 
     fn seed(key: &PairKey, packet: &Packet) -> Self {
-        Self { channel: Channel::seed(key, packet), jitter: [[0.0; 15]; 2], jitter_time: [0.0; 2] }
+        Self { channel: Channel::seed(key, packet), jitter: [Sums::default(); 2] }
     }
 
     #[inline]
@@ -99,10 +103,8 @@ impl Record for Link {
         let own = first.flow.own as usize & 1;
         let (interval, clock) = Self::first_interval(first.time, rules);
         self.channel.grow(rules);
-        self.jitter = [[0.0; 15]; 2];
-        self.jitter[own] = sums::first(interval);
-        self.jitter_time = [0.0; 2];
-        self.jitter_time[own] = clock;
+        self.jitter = [Sums::default(); 2];
+        self.jitter[own] = Sums::first(interval, clock);
     }
 
     #[inline]
@@ -143,17 +145,18 @@ impl Record for Link {
     fn write(&self, out: &mut Vec<u8>) {
         self.channel.write(out);
         if self.is_grown() {
-            state::put(out, self.jitter.as_flattened());
-            state::put(out, &self.jitter_time);
+            self.jitter.iter().for_each(|sums| sums.write(out));
+            state::put(out, &self.jitter.map(|sums| sums.spare()));
         }
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, StateError> {
         let channel = Channel::read(reader)?;
-        let mut link = Self { channel, jitter: [[0.0; 15]; 2], jitter_time: [0.0; 2] };
+        let mut link = Self { channel, jitter: [Sums::default(); 2] };
         if link.is_grown() {
-            link.jitter = [reader.numbers()?, reader.numbers()?];
-            link.jitter_time = reader.numbers()?;
+            link.jitter = [Sums::read(reader)?, Sums::read(reader)?];
+            let clocks: [f64; 2] = reader.numbers()?;
+            link.jitter.iter_mut().zip(clocks).for_each(|(sums, clock)| sums.set_spare(clock));
         }
         Ok(link)
     }

@@ -50,10 +50,11 @@ use crate::state::{self, Origin};
 use crate::table::Table;
 use crate::{Arithmetic, Extractor, Limits, Shard, StateError};
 use channel::Channel;
-use keys::Flow;
 pub(crate) use keys::PacketKeys;
+use keys::{Flow, Hashes};
 use legonf_core::{Headers, Rows, Schema};
 use link::Link;
+use packets::Numbers;
 use run::Run;
 pub(crate) use schema::schema;
 use source::Source;
@@ -104,6 +105,29 @@ pub(crate) struct Tables {
     pub(crate) sources: Table<Source>,
     pub(crate) links: Table<Link>,
     pub(crate) sockets: Table<Channel>,
+}
+
+impl Tables {
+    /// Whether all streams of packet `at` in these shards are there and grown; notes their numbers then.
+    #[inline(always)]
+    fn all_hit(
+        &self,
+        keys: &PacketKeys,
+        hashes: &Hashes,
+        numbers: &mut Numbers,
+        at: usize,
+        shards: Shards,
+    ) -> bool {
+        let Self { identities, sources, links, sockets } = self;
+        let sources = !shards.has(Shard::Sources)
+            || sources.hit(&mut numbers.source[at], hashes.source, &keys.source())
+                && identities.hit(&mut numbers.identity[at], hashes.identity, &keys.identity);
+        sources
+            && (!shards.has(Shard::Channels)
+                || links.hit(&mut numbers.link[at], hashes.channel, &keys.channel))
+            && (!shards.has(Shard::Sockets)
+                || sockets.hit(&mut numbers.socket[at], hashes.socket, &keys.socket))
+    }
 }
 
 /// The extractor of both variants.

@@ -192,14 +192,14 @@ impl Model {
             let [a, b] = &c.streams;
             expiry(a.time, a.sums[0][4] + b.sums[0][4])
         };
-        let by_source = slot(self.hasher.three(keys.source));
+        let by_source = slot(self.hasher.three(keys.source()));
         let identity = self.identities.get(keys.identity, by_source, one, || Stream::new(time));
         identity.add(time, value);
-        let source = self.sources.get(keys.source, by_source, one, || Stream::new(time));
+        let source = self.sources.get(keys.source(), by_source, one, || Stream::new(time));
         source.add(time, value);
         let at = slot(self.hasher.five(keys.channel));
         let link = self.links.get(keys.channel, at, two, || Channel::new(time));
-        let at = slot(self.hasher.five(keys.socket_shard));
+        let at = slot(keys.hashes(&self.hasher).socket_shard);
         let socket = self.sockets.get(keys.socket, at, two, || Channel::new(time));
         [
             singles(identity),
@@ -224,7 +224,7 @@ fn addresses(seed: u64) -> Vec<IpAddr> {
         let outer = Layer { network: Network::Ipv4, src, dst, ..Layer::default() };
         PacketKeys::of(&Headers { outer, ..Headers::default() })
     };
-    let source = |a: u32| slot(hasher.three(between(a, 1).source));
+    let source = |a: u32| slot(hasher.three(between(a, 1).source()));
     let pair = |a: u32| slot(hasher.five(between(1, a).channel));
     let as_sources = (1..).filter(|&a| source(a) == source(1)).take(4);
     let as_peers = (2..).filter(|&a| pair(a) == pair(2)).take(4);

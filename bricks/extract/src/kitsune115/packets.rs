@@ -1,44 +1,19 @@
 //! A run of packets on its way through the tables: who they are, where their streams are, and what they add.
 
 use super::channel::Decay;
-use super::keys::{Flow, PacketKeys};
+use super::keys::{Flow, Hashes, PacketKeys};
 use super::link::Jitter;
-use super::statistics::LENGTH;
 use super::{Packet, Rules, Tables};
 use crate::Shard;
 use crate::damp::Factor;
-use crate::hash::{Hasher, same, slot};
+use crate::hash::{Hasher, slot};
 use crate::shard::Shards;
 use crate::table::{NEW, Pending, Query};
 use legonf_core::Headers;
 use std::ops::Range;
 
-/// Hashes of a packet's keys.
-#[derive(Clone, Copy, Debug, Default)]
-struct Hashes {
-    identity: u64,
-    source: u64,
-    channel: u64,
-    socket: u64,
-    socket_shard: u64,
-}
-
-impl Hashes {
-    #[inline(always)]
-    fn of(keys: &PacketKeys, hasher: &Hasher) -> Self {
-        let channel = hasher.five(keys.channel);
-        Self {
-            identity: hasher.three(keys.identity),
-            source: hasher.three(keys.source),
-            channel,
-            socket: hasher.five(keys.socket),
-            socket_shard: match same(&keys.socket_shard, &keys.channel) {
-                true => channel,
-                false => hasher.five(keys.socket_shard),
-            },
-        }
-    }
-}
+/// The most packets in a run.
+pub(crate) const LENGTH: usize = 32;
 
 /// Numbers of the packets' records, by table; [`NEW`] for a packet that is the first of its stream.
 #[derive(Debug)]
@@ -53,7 +28,8 @@ pub(crate) struct Numbers {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Step {
     pub(crate) time: f64,
-    pub(crate) length: u32,
+    /// Bytes.
+    pub(crate) value: f64,
     pub(crate) identity: Factor,
     pub(crate) source: Factor,
     pub(crate) jitter: Jitter,
@@ -66,7 +42,7 @@ pub(crate) struct Step {
 pub(crate) struct Packets {
     shards: Shards,
     pub(crate) keys: [PacketKeys; LENGTH],
-    hashes: [Hashes; LENGTH],
+    pub(crate) hashes: [Hashes; LENGTH],
     pub(crate) numbers: Numbers,
     pub(crate) steps: [Step; LENGTH],
 }
@@ -87,8 +63,9 @@ impl Packets {
     /// Takes a packet in, and asks for where the tables' indexes and slots have it.
     #[inline(always)]
     pub(crate) fn identify(&mut self, tables: &Tables, hasher: &Hasher, headers: &Headers, at: usize) {
-        let keys = PacketKeys::of(headers);
-        let hashes = Hashes::of(&keys, hasher);
+        let keys = &mut self.keys[at];
+        keys.set(headers);
+        let hashes = keys.hashes(hasher);
         if self.shards.has(Shard::Sources) {
             tables.identities.prefetch(hashes.identity, slot(hashes.source));
             tables.sources.prefetch(hashes.source, slot(hashes.source));
@@ -100,9 +77,8 @@ impl Packets {
             tables.sockets.prefetch(hashes.socket, slot(hashes.socket_shard));
         }
         self.hashes[at] = hashes;
-        self.keys[at] = keys;
         self.steps[at].time = headers.timestamp.as_secs_f64();
-        self.steps[at].length = headers.wire_len;
+        self.steps[at].value = f64::from(headers.wire_len);
     }
 
     /// Guesses a packet's records and asks for them, and for what must go to make room.
@@ -141,7 +117,6 @@ impl Packets {
 
     /// Finds or makes the records of the packet after those that are `pending`, where the guesses are not right. Goes on
     /// after the tables that are `located` already.
-    #[inline(always)]
     pub(crate) fn locate(
         &mut self,
         tables: &mut Tables,
@@ -151,40 +126,30 @@ impl Packets {
     ) -> Result<(), Pending> {
         let (shards, at) = (self.shards, pending.end);
         let (keys, hashes, numbers) = (&self.keys[at], &self.hashes[at], &mut self.numbers);
-        let Step { time, length, .. } = self.steps[at];
-        let by_source = slot(hashes.source);
-        let packet = Packet { time, length, flow: Flow::default() };
-        if shards.has(Shard::Sources) {
-            let (table, number) = (&mut tables.sources, numbers.source[at]);
-            if *located < 1 && !table.is_hit(number, &keys.source) {
-                let query = Query { key: &keys.source, hash: hashes.source, slot: by_source };
-                numbers.source[at] = table.locate(query, &numbers.source[pending.clone()], &packet, rules)?;
-            }
-            *located = 1.max(*located);
-            let (table, number) = (&mut tables.identities, numbers.identity[at]);
-            if *located < 2 && !table.is_hit(number, &keys.identity) {
-                let query = Query { key: &keys.identity, hash: hashes.identity, slot: by_source };
-                numbers.identity[at] =
-                    table.locate(query, &numbers.identity[pending.clone()], &packet, rules)?;
-            }
-            *located = 2.max(*located);
+        let Step { time, value, .. } = self.steps[at];
+        let (by_source, by_channel) = (slot(hashes.source), slot(hashes.channel));
+        let packet = Packet { time, length: value as u32, flow: Flow::default() };
+        if shards.has(Shard::Sources) && *located < 1 {
+            let (key, hash) = (&keys.source(), hashes.source);
+            let query = Query { key, hash, slot: by_source };
+            tables.sources.locate(query, &mut numbers.source, pending.clone(), &packet, rules)?;
+            *located = 1;
         }
-        if shards.has(Shard::Channels) {
-            let (table, number) = (&mut tables.links, numbers.link[at]);
-            if *located < 3 && !table.is_hit(number, &keys.channel) {
-                let query = Query { key: &keys.channel, hash: hashes.channel, slot: slot(hashes.channel) };
-                let packet = Packet { flow: keys.channel_flow, ..packet };
-                numbers.link[at] = table.locate(query, &numbers.link[pending.clone()], &packet, rules)?;
-            }
+        if shards.has(Shard::Sources) && *located < 2 {
+            let query = Query { key: &keys.identity, hash: hashes.identity, slot: by_source };
+            tables.identities.locate(query, &mut numbers.identity, pending.clone(), &packet, rules)?;
+            *located = 2;
+        }
+        if shards.has(Shard::Channels) && *located < 3 {
+            let query = Query { key: &keys.channel, hash: hashes.channel, slot: by_channel };
+            let packet = Packet { flow: keys.channel_flow, ..packet };
+            tables.links.locate(query, &mut numbers.link, pending.clone(), &packet, rules)?;
             *located = 3;
         }
         if shards.has(Shard::Sockets) {
-            let (table, number) = (&mut tables.sockets, numbers.socket[at]);
-            if !table.is_hit(number, &keys.socket) {
-                let query = Query { key: &keys.socket, hash: hashes.socket, slot: slot(hashes.socket_shard) };
-                let packet = Packet { flow: keys.socket_flow, ..packet };
-                numbers.socket[at] = table.locate(query, &numbers.socket[pending], &packet, rules)?;
-            }
+            let query = Query { key: &keys.socket, hash: hashes.socket, slot: slot(hashes.socket_shard) };
+            let packet = Packet { flow: keys.socket_flow, ..packet };
+            tables.sockets.locate(query, &mut numbers.socket, pending, &packet, rules)?;
         }
         Ok(())
     }

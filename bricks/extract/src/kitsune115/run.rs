@@ -1,20 +1,21 @@
 //! Packets through the tables, in runs and in phases.
 //!
-//! Records; clocks and the decay factors that they ask for; factors; sums, packet by packet;
-//! statistics; rows. Each phase does one kind of work for the whole run, so that memory latencies overlap and
-//! vectors are full. Every stream still sees its packets one by one, in their order.
+//! Records; clocks and the decay factors that they ask for; factors; then, packet by packet, sums, statistics and
+//! rows. Each phase does one kind of work for the whole run, so that memory latencies overlap and vectors are full.
+//! Every stream still sees its packets one by one, in their order.
 
-use super::channel::Outcome;
-use super::packets::Packets;
-use super::statistics::{LENGTH, Pair, Single, Statistics};
-use super::sums;
+use super::channel::Gaps;
+use super::packets::{LENGTH, Packets};
+use super::statistics::{Cells, PairSums, Slowest, write_pair, write_single};
+use super::sums::Loaded;
 use super::{Link, Rules, Tables, Variant};
-use crate::damp::Factors;
+use crate::Arithmetic;
+use crate::damp::{Factors, Gap};
 use crate::hash::Hasher;
 use crate::shard::Shards;
-use crate::{Arithmetic, Shard};
+use crate::table::Pending;
+use crate::vector::{self, Vector, Work};
 use legonf_core::Headers;
-use multiversion::multiversion;
 use std::ops::Range;
 
 /// Runs that are on their way at a time.
@@ -22,6 +23,7 @@ const STAGES: usize = 4;
 
 /// The most gaps that a packet decays over: MI, H, jitter, and three each of HH and HpHp.
 const GAPS: usize = 9;
+const _: () = assert!(LENGTH * GAPS <= Factors::MOST);
 
 /// Where the run of a packet is among those under way.
 fn run(packet: usize) -> usize {
@@ -39,7 +41,6 @@ pub(crate) struct Run {
     /// Runs on their way: in turn identified, anticipated, their victims looked up, counted in.
     under_way: [Box<Packets>; STAGES],
     factors: Factors,
-    statistics: Statistics,
 }
 
 impl Run {
@@ -51,8 +52,7 @@ impl Run {
             shards,
             width: shards.width(),
             under_way: std::array::from_fn(|_| Box::new(Packets::new(shards))),
-            factors: Factors::new(arithmetic, LENGTH * GAPS),
-            statistics: Statistics::default(),
+            factors: Factors::new(arithmetic),
         }
     }
 
@@ -64,7 +64,7 @@ impl Run {
         (0..2 * LENGTH).for_each(|packet| self.anticipate(tables, headers, packet));
         (0..LENGTH).for_each(|packet| self.prefetch_victims(tables, headers, packet));
         for (start, rows) in (0..headers.len()).step_by(LENGTH).zip(rows.chunks_mut(LENGTH * self.width)) {
-            self.count_in(tables, headers, start, rows);
+            vector::dispatch(CountIn { extractor: self, tables, headers, start, rows });
         }
     }
 
@@ -92,158 +92,158 @@ impl Run {
         }
     }
 
-    /// Counts in the run from packet `start` on and writes its rows.
-    fn count_in(&mut self, tables: &mut Tables, headers: &[Headers], start: usize, rows: &mut [f64]) {
-        let mut from = 0;
-        let packets = (headers.len() - start).min(LENGTH);
-        for at in 0..packets {
-            self.prefetch_victims(tables, headers, start + LENGTH + at);
-            let mut located = 0;
-            while self.under_way[run(start)].locate(tables, self.rules, from..at, &mut located).is_err() {
-                self.finish(tables, headers, start, from..at, rows);
-                from = at;
-            }
-        }
-        self.finish(tables, headers, start, from..packets, rows);
-    }
-
-    /// Counts in the packets of a range, whose records are known, and writes their rows.
-    fn finish(
+    /// Finds the streams of a packet; goes on after the tables that are `located` already.
+    #[inline(always)]
+    fn locate(
         &mut self,
         tables: &mut Tables,
-        headers: &[Headers],
-        start: usize,
-        packets: Range<usize>,
-        rows: &mut [f64],
-    ) {
-        self.factors.clear();
-        for at in packets.clone() {
-            self.anticipate(tables, headers, start + 2 * LENGTH + at);
-            self.tick(tables, run(start), at);
+        run: usize,
+        pending: Range<usize>,
+        located: &mut u8,
+    ) -> Result<(), Pending> {
+        let (at, packets) = (pending.end, &mut *self.under_way[run]);
+        match tables.all_hit(&packets.keys[at], &packets.hashes[at], &mut packets.numbers, at, self.shards) {
+            true => Ok(()),
+            false => packets.locate(tables, self.rules, pending, located),
         }
-        self.factors.evaluate();
-        insert_all(self, tables, headers, start, packets.clone());
-        self.statistics.evaluate(packets.clone(), self.rules.fast);
-        write_all(&self.statistics, self.shards, packets, rows);
     }
 
     /// Advances the clocks of a packet's streams and notes how they decay.
-    #[inline]
+    #[inline(always)]
     fn tick(&mut self, tables: &mut Tables, run: usize, at: usize) {
         let Packets { keys, numbers, steps, .. } = &mut *self.under_way[run];
-        let (keys, step) = (&keys[at], &mut steps[at]);
-        let (time, rules, factors) = (step.time, self.rules, &mut self.factors);
-        factors.next_packet();
+        let (keys, step, rules, mut factors) = (&keys[at], &mut steps[at], self.rules, self.factors.ask());
+        let (time, mut near) = (step.time, Gap::NONE);
         if let Some(source) = tables.sources.get_mut(numbers.source[at]) {
-            step.source = factors.push(source.tick(time));
+            near = factors.push(source.tick(time), [Gap::NONE]);
+            step.source = near.factor;
         }
         if let Some(identity) = tables.identities.get_mut(numbers.identity[at]) {
-            step.identity = factors.push(identity.tick(time));
+            step.identity = factors.push(identity.tick(time), [near]).factor;
         }
+        let mut near = Gaps::of_source(near);
         if let Some(link) = tables.links.get_mut(numbers.link[at]) {
-            step.jitter = link.tick(keys.channel_flow, time, rules, factors);
-            step.channel = link.channel.tick(keys.channel_flow, time, rules, factors);
+            (near, step.jitter) = link.tick(keys.channel_flow, time, rules, &mut factors, &near);
+            step.channel = near.decay();
         }
         if let Some(socket) = tables.sockets.get_mut(numbers.socket[at]) {
-            step.socket = socket.tick(keys.socket_flow, time, rules, factors);
+            step.socket = socket.tick(keys.socket_flow, time, rules, &mut factors, &near).decay();
         }
+        factors.done();
     }
 
-    /// Adds a packet to its streams and leaves their sums for the statistics.
+    /// Adds a packet to its streams and writes its row. Meanwhile, of the runs behind it, a packet is identified and
+    /// another anticipated: that needs no divisions, and they little else.
     #[inline(always)]
-    fn insert(&mut self, tables: &mut Tables, run: usize, at: usize) {
+    fn insert<V: Vector, const FAST: bool>(
+        &mut self,
+        tables: &mut Tables,
+        headers: &[Headers],
+        packet: usize,
+        row: &mut [f64],
+    ) {
+        let (run, at, mut cells) = (run(packet), packet % LENGTH, Cells::of(row, self.shards));
+        let [source, identity] = self.insert_source::<V>(tables, run, at);
+        if let Some([identity_cells, source_cells]) = &mut cells.sources {
+            write_single::<V, FAST>(&identity, identity_cells);
+            write_single::<V, FAST>(&source, source_cells);
+        }
+        self.anticipate(tables, headers, packet + 2 * LENGTH);
+        let (jitter, channel) = self.insert_link::<V>(tables, run, at);
+        if let Some((cells, jitter_cells)) = &mut cells.channel {
+            write_pair::<V, FAST>(&channel, cells);
+            write_single::<V, FAST>(&jitter, jitter_cells);
+        }
+        self.identify(tables, headers, packet + 3 * LENGTH);
+        let socket = self.insert_socket::<V>(tables, run, at);
+        if let Some(cells) = &mut cells.socket {
+            write_pair::<V, FAST>(&socket, cells);
+        }
+        cells.write_slowest::<V, FAST>(&Slowest {
+            own: [channel.own.slow, socket.own.slow, identity.slow, source.slow],
+            other: [channel.other.slow, socket.other.slow, jitter.slow, jitter.slow],
+        });
+    }
+
+    /// Adds a packet to H and MI.
+    #[inline(always)]
+    fn insert_source<V: Vector>(&self, tables: &mut Tables, run: usize, at: usize) -> [Loaded<V>; 2] {
         let Packets { numbers, steps, .. } = &*self.under_way[run];
-        let step = &steps[at];
-        let (statistics, factors) = (&mut self.statistics, &self.factors);
-        let value = f64::from(step.length);
-        if self.shards.has(Shard::Sources) {
-            let sums = match tables.sources.get_mut(numbers.source[at]) {
-                Some(source) => source.insert(value, factors.get(step.source)),
-                None => &sums::first(value),
-            };
-            statistics.set_single(at, Single::Source, sums);
-            let sums = match tables.identities.get_mut(numbers.identity[at]) {
-                Some(identity) => identity.insert(value, factors.get(step.identity)),
-                None => &sums::first(value),
-            };
-            statistics.set_single(at, Single::Identity, sums);
-        }
-        if self.shards.has(Shard::Channels) {
-            self.insert_link(tables, run, at);
-        }
-        if self.shards.has(Shard::Sockets) {
-            self.insert_socket(tables, run, at);
-        }
+        let (step, factors) = (&steps[at], &self.factors);
+        let source = match tables.sources.get_mut(numbers.source[at]) {
+            Some(source) => source.insert(step.value, factors.get(step.source)),
+            None => Loaded::first(step.value),
+        };
+        let identity = match tables.identities.get_mut(numbers.identity[at]) {
+            Some(identity) => identity.insert(step.value, factors.get(step.identity)),
+            None => Loaded::first(step.value),
+        };
+        [source, identity]
     }
 
-    /// The part of [`insert`](Self::insert) in HH and HH_jit.
+    /// Adds a packet to HH_jit and HH.
     #[inline(always)]
-    fn insert_link(&mut self, tables: &mut Tables, run: usize, at: usize) {
+    fn insert_link<V: Vector>(&self, tables: &mut Tables, run: usize, at: usize) -> (Loaded<V>, PairSums<V>) {
         let Packets { keys, numbers, steps, .. } = &*self.under_way[run];
-        let (keys, step) = (&keys[at], &steps[at]);
-        let (statistics, factors, rules) = (&mut self.statistics, &self.factors, self.rules);
-        let (value, flow) = (f64::from(step.length), keys.channel_flow);
-        match tables.links.get_mut(numbers.link[at]) {
-            Some(link) => {
-                let jitter = match rules.fast {
-                    true => link.insert_fast(flow, step.jitter.interval, step.channel.sums, factors),
-                    false => link.insert(flow, &step.jitter, factors),
-                };
-                statistics.set_single(at, Single::Jitter, jitter);
-                let outcome = link.channel.insert(flow, value, &step.channel, factors, rules);
-                statistics.set_pair(at, Pair::Channel, &outcome);
-            }
-            None => {
-                let (interval, _) = Link::first_interval(step.time, rules);
-                statistics.set_single(at, Single::Jitter, &sums::first(interval));
-                statistics.set_pair(
-                    at,
-                    Pair::Channel,
-                    &Outcome::first(flow, &sums::first(f64::from(step.length))),
-                );
-            }
-        }
+        let (flow, step, factors, rules) = (keys[at].channel_flow, &steps[at], &self.factors, self.rules);
+        let Some(link) = tables.links.get_mut(numbers.link[at]) else {
+            let (interval, _) = Link::first_interval(step.time, rules);
+            return (Loaded::first(interval), PairSums::first(step.value, flow.own == flow.other));
+        };
+        let interval = step.jitter.interval;
+        let jitter = match rules.fast {
+            true => link.insert_fast(flow, interval, factors.get(step.channel.sums)),
+            false => link.insert(flow, interval, factors.get(step.jitter.decay)),
+        };
+        (jitter, link.channel.insert(flow, step.value, &step.channel, factors, rules))
     }
 
-    /// The part of [`insert`](Self::insert) in HpHp.
+    /// Adds a packet to HpHp.
     #[inline(always)]
-    fn insert_socket(&mut self, tables: &mut Tables, run: usize, at: usize) {
+    fn insert_socket<V: Vector>(&self, tables: &mut Tables, run: usize, at: usize) -> PairSums<V> {
         let Packets { keys, numbers, steps, .. } = &*self.under_way[run];
         let (flow, step) = (keys[at].socket_flow, &steps[at]);
-        let first;
-        let outcome = match tables.sockets.get_mut(numbers.socket[at]) {
-            Some(socket) => {
-                socket.insert(flow, f64::from(step.length), &step.socket, &self.factors, self.rules)
-            }
-            None => {
-                first = sums::first(f64::from(step.length));
-                Outcome::first(flow, &first)
-            }
-        };
-        self.statistics.set_pair(at, Pair::Socket, &outcome);
+        match tables.sockets.get_mut(numbers.socket[at]) {
+            Some(socket) => socket.insert(flow, step.value, &step.socket, &self.factors, self.rules),
+            None => PairSums::first(step.value, flow.own == flow.other),
+        }
     }
 }
 
-/// Adds a range of packets to their streams, in order, and identifies as many to come.
-#[multiversion(targets("x86_64+avx512f+avx512vl+bmi2", "x86_64+avx2+bmi2"))]
-fn insert_all(
-    extractor: &mut Run,
-    tables: &mut Tables,
-    headers: &[Headers],
+/// Counts in the run from packet `start` on and writes its rows. Meanwhile, of the runs behind it, packets are identified
+/// and anticipated.
+struct CountIn<'a> {
+    extractor: &'a mut Run,
+    tables: &'a mut Tables,
+    headers: &'a [Headers],
     start: usize,
-    packets: Range<usize>,
-) {
-    for at in packets {
-        extractor.identify(tables, headers, start + 3 * LENGTH + at);
-        extractor.insert(tables, run(start), at);
-    }
+    rows: &'a mut [f64],
 }
 
-/// Writes the rows of a range of packets.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn write_all(statistics: &Statistics, shards: Shards, packets: Range<usize>, rows: &mut [f64]) {
-    let rows = rows.chunks_exact_mut(shards.width()).skip(packets.start);
-    for (at, row) in packets.zip(rows) {
-        statistics.write(at, shards, row);
+impl Work for CountIn<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { extractor, tables, headers, start, rows } = self;
+        let (packets, run) = ((headers.len() - start).min(LENGTH), run(start));
+        let mut rows = rows.chunks_exact_mut(extractor.width);
+        let (mut from, mut located) = (0, 0);
+        while from < packets {
+            let mut end = from;
+            while end < packets && extractor.locate(tables, run, from..end, &mut located).is_ok() {
+                extractor.prefetch_victims(tables, headers, start + LENGTH + end);
+                (end, located) = (end + 1, 0);
+            }
+            // Clocks come after all records are found: what is evicted depends on them.
+            extractor.factors.clear();
+            (from..end).for_each(|at| extractor.tick(tables, run, at));
+            extractor.factors.evaluate::<V>();
+            for (at, row) in (from..end).zip(&mut rows) {
+                match extractor.rules.fast {
+                    true => extractor.insert::<V, true>(tables, headers, start + at, row),
+                    false => extractor.insert::<V, false>(tables, headers, start + at, row),
+                }
+            }
+            from = end;
+        }
     }
 }

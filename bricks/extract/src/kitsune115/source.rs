@@ -1,12 +1,13 @@
 //! The stream of a source: a record of MI or of H.
 
 use super::keys::{Flow, SourceKey};
-use super::sums::{self, PerRate, Sums, slowest};
+use super::sums::{Loaded, Sums};
 use super::{Packet, Rules};
-use crate::damp::{expiry, expiry_of_one};
+use crate::damp::{Damp, expiry, expiry_of_one};
 use crate::hash::{Hasher, same};
 use crate::state::{self, Reader, StateError};
 use crate::table::{Place, Record};
+use crate::vector::Vector;
 
 /// One directed stream of packet lengths. What comes before the sums is the seed.
 #[derive(Clone, Debug)]
@@ -31,19 +32,16 @@ impl Source {
 
     /// Adds a value after decay; returns the sums.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, value: f64, factors: &PerRate) -> &Sums {
-        sums::insert(&mut self.sums, factors, value);
-        &self.sums
+    pub(crate) fn insert<V: Vector>(&mut self, value: f64, damp: Damp<'_>) -> Loaded<V> {
+        self.sums.insert(damp, value)
     }
 }
 
 /// Moves a clock forward to `time`, never backward, and returns the gap, which may be negative.
-#[inline]
+#[inline(always)]
 pub(crate) fn advance(clock: &mut f64, time: f64) -> f64 {
     let gap = time - *clock;
-    if gap > 0.0 {
-        *clock = time;
-    }
+    *clock = if time > *clock { time } else { *clock };
     gap
 }
 
@@ -54,7 +52,7 @@ impl Record for Source {
 
     fn seed(key: &SourceKey, packet: &Packet) -> Self {
         let Packet { time, length, .. } = *packet;
-        Self { key: *key, time, place: Place::default(), length, is_grown: false, sums: [0.0; 15] }
+        Self { key: *key, time, place: Place::default(), length, is_grown: false, sums: Sums::default() }
     }
 
     #[inline]
@@ -66,7 +64,7 @@ impl Record for Source {
     }
 
     fn grow(&mut self, _: Rules) {
-        self.sums = sums::first(f64::from(self.length));
+        self.sums = Sums::first(f64::from(self.length), 0.0);
         self.is_grown = true;
     }
 
@@ -92,7 +90,7 @@ impl Record for Source {
 
     #[inline]
     fn expiry(&self) -> i64 {
-        if self.is_grown { expiry(self.time, slowest(&self.sums)) } else { expiry_of_one(self.time) }
+        if self.is_grown { expiry(self.time, self.sums.slowest()) } else { expiry_of_one(self.time) }
     }
 
     #[inline]
@@ -111,7 +109,7 @@ impl Record for Source {
         out.extend(self.length.to_le_bytes());
         out.push(self.is_grown.into());
         if self.is_grown {
-            state::put(out, &self.sums);
+            self.sums.write(out);
         }
     }
 
@@ -120,7 +118,7 @@ impl Record for Source {
         let mut source = Self::seed(&key, &Packet { time, length, flow: Flow::default() });
         if reader.flag()? {
             source.is_grown = true;
-            source.sums = reader.numbers()?;
+            source.sums = Sums::read(reader)?;
         }
         Ok(source)
     }

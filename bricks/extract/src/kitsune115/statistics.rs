@@ -1,140 +1,96 @@
-//! From the damped sums of a run of packets to their features (kitsune-115.md §3 to §6).
+//! From the damped sums that a packet leaves to its features (kitsune-115.md §3 to §6).
 //!
-//! The sums are gathered into planes, one per quantity, so that every division and root fills whole vectors.
+//! The quicker rates of a group fill a vector. The slowest of all groups are put side by side, so that every division
+//! and root fills a vector, too; the results are transposed in registers straight into the row.
 
-use super::channel::Outcome;
-use super::sums::{PerRate, Sums, part};
+use super::sums::Loaded;
 use crate::Shard;
-use crate::damp::RATES;
 use crate::shard::Shards;
-use multiversion::multiversion;
-use std::ops::Range;
+use crate::vector::Vector;
 
-/// The most packets in a run.
-pub(crate) const LENGTH: usize = 32;
-
-/// A number per rate of `GROUPS` groups, for every packet of a run.
-type Plane<const GROUPS: usize> = Box<[[PerRate; GROUPS]; LENGTH]>;
-
-/// Planes of the 1-D groups: MI, H and HH_jit.
-#[derive(Debug, Default)]
-struct Singles {
-    weight: Plane<3>,
-    /// Sums, then means.
-    mean: Plane<3>,
-    /// Sums of squares, then variances.
-    var: Plane<3>,
+/// What a packet leaves of a 2-D group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PairSums<V> {
+    /// Of its direction. The owner's number is the sum of products at the slowest rate.
+    pub(crate) own: Loaded<V>,
+    /// Means of its direction, at the quicker rates.
+    pub(crate) mean: V,
+    /// Of the opposite direction.
+    pub(crate) other: Loaded<V>,
+    /// Sums of products at the quicker rates.
+    pub(crate) products: V,
 }
 
-/// Planes of the 2-D groups: HH and HpHp.
-#[derive(Debug, Default)]
-struct Pairs {
-    weight: Plane<2>,
-    mean: Plane<2>,
-    /// Sums of squares, then standard deviations.
-    std: Plane<2>,
-    /// Weights of the opposite stream, then correlation coefficients.
-    pcc: Plane<2>,
-    /// Sums of the opposite stream, then magnitudes.
-    magnitude: Plane<2>,
-    /// Sums of squares of the opposite stream, then radii.
-    radius: Plane<2>,
-    /// Sums of products, then covariances.
-    cov: Plane<2>,
-}
-
-/// Sums of a run of packets, turned into features in place.
-#[derive(Debug, Default)]
-pub(crate) struct Statistics {
-    singles: Singles,
-    pairs: Pairs,
-}
-
-/// A group of 1-D statistics, by its place in the planes.
-#[derive(Clone, Copy)]
-pub(crate) enum Single {
-    Identity,
-    Source,
-    Jitter,
-}
-
-/// A group of 2-D statistics, by its place in the planes.
-#[derive(Clone, Copy)]
-pub(crate) enum Pair {
-    Channel,
-    Socket,
-}
-
-impl Statistics {
-    /// Takes the sums of a 1-D stream.
+impl<V: Vector> PairSums<V> {
+    /// What the first packet of a channel leaves, if it has `value` bytes.
     #[inline(always)]
-    pub(crate) fn set_single(&mut self, packet: usize, group: Single, sums: &Sums) {
-        let (packet, group, planes) = (packet % LENGTH, group as usize, &mut self.singles);
-        planes.weight[packet][group] = *part(sums, 0);
-        planes.mean[packet][group] = *part(sums, 1);
-        planes.var[packet][group] = *part(sums, 2);
+    pub(crate) fn first(value: f64, is_own_reverse: bool) -> Self {
+        let own = Loaded::first(value);
+        let other = if is_own_reverse { own } else { Loaded::nothing() };
+        Self { own, mean: own.sums, other, products: V::splat(0.0) }
     }
+}
 
-    /// Takes the sums of a stream and its opposite, the stream's mean and the sum of products.
+/// The cells of a row, by group; none of shards that are elsewhere.
+#[derive(Debug)]
+pub(crate) struct Cells<'a> {
+    pub(crate) sources: Option<[&'a mut [f64; 15]; 2]>,
+    pub(crate) channel: Option<(&'a mut [f64; 35], &'a mut [f64; 15])>,
+    pub(crate) socket: Option<&'a mut [f64; 35]>,
+}
+
+impl<'a> Cells<'a> {
+    /// Those of a row of some shards' columns, in the order of the schema.
     #[inline(always)]
-    pub(crate) fn set_pair(
-        &mut self,
-        packet: usize,
-        group: Pair,
-        Outcome { own, other, mean, products }: &Outcome<'_>,
-    ) {
-        let (packet, group, planes) = (packet % LENGTH, group as usize, &mut self.pairs);
-        planes.weight[packet][group] = *part(own, 0);
-        planes.mean[packet][group] = *mean;
-        planes.std[packet][group] = *part(own, 2);
-        planes.pcc[packet][group] = *part(other, 0);
-        planes.magnitude[packet][group] = *part(other, 1);
-        planes.radius[packet][group] = *part(other, 2);
-        planes.cov[packet][group] = *products;
-    }
-
-    /// Turns the sums of these packets into features.
-    pub(crate) fn evaluate(&mut self, packets: Range<usize>, fast: bool) {
-        fn cells<const N: usize>(plane: &mut Plane<N>, packets: Range<usize>) -> &mut [f64] {
-            plane[packets].as_flattened_mut().as_flattened_mut()
-        }
-        let (s, p) = (&mut self.singles, &mut self.pairs);
-        let [weight, mean, var] =
-            [&mut s.weight, &mut s.mean, &mut s.var].map(|plane| cells(plane, packets.clone()));
-        singles(weight, mean, var, fast);
-        let read = [&mut p.weight, &mut p.mean].map(|plane| &*cells(plane, packets.clone()));
-        let write = [&mut p.std, &mut p.pcc, &mut p.magnitude, &mut p.radius, &mut p.cov];
-        pairs(read, write.map(|plane| cells(plane, packets.clone())), fast);
-    }
-
-    /// Writes the columns of some shards for a packet, in the order of the schema.
-    #[inline(always)]
-    pub(crate) fn write(&self, packet: usize, shards: Shards, mut row: &mut [f64]) {
-        if shards.has(Shard::Sources) {
-            self.write_single(packet, Single::Identity, take(&mut row));
-            self.write_single(packet, Single::Source, take(&mut row));
-        }
-        if shards.has(Shard::Channels) {
-            self.write_pair(packet, Pair::Channel, take(&mut row));
-            self.write_single(packet, Single::Jitter, take(&mut row));
-        }
-        if shards.has(Shard::Sockets) {
-            self.write_pair(packet, Pair::Socket, take(&mut row));
+    pub(crate) fn of(mut row: &'a mut [f64], shards: Shards) -> Self {
+        Self {
+            sources: shards.has(Shard::Sources).then(|| [take(&mut row), take(&mut row)]),
+            channel: shards.has(Shard::Channels).then(|| (take(&mut row), take(&mut row))),
+            socket: shards.has(Shard::Sockets).then(|| take(&mut row)),
         }
     }
 
+    /// Writes the slowest rate of all groups: HH, HpHp, MI and H are side by side, and the opposite directions with
+    /// HH_jit. What the quicker rates write comes before.
     #[inline(always)]
-    fn write_single(&self, packet: usize, group: Single, cells: &mut [f64; 15]) {
-        let (s, packet) = (&self.singles, packet % LENGTH);
-        interleave([&s.weight, &s.mean, &s.var].map(|plane| &plane[packet][group as usize]), cells);
+    pub(crate) fn write_slowest<V: Vector, const FAST: bool>(self, slowest: &Slowest<V>) {
+        let [weight, sum, squares, products] = V::transpose(slowest.own);
+        let [other_weight, other_sum, other_squares, _] = V::transpose(slowest.other);
+        let [mean, var] = moments::<V, FAST>(weight, sum, squares);
+        let other = moments_or_zero::<V, FAST>(other_weight, other_sum, other_squares);
+        let [other_mean, other_var] = other;
+        let std = var.join(other_var).sqrt();
+        let norms = square_sum(mean, other_mean).join(square_sum(var, other_var)).sqrt();
+        let cov = products / ((weight + other_weight) * V::splat(0.5));
+        let pcc = correlation(cov, std * std.swap());
+        let [channel, socket, ..] = V::transpose([weight, mean, std, norms]);
+        let [channel_rest, socket_rest, ..] = V::transpose([norms.swap(), cov, pcc, pcc]);
+        if let Some([identity_cells, source_cells]) = self.sources {
+            let [_, _, identity, source] = V::transpose([weight, mean, var, var]);
+            identity.store_three(chunk(identity_cells, 12));
+            source.store_three(chunk(source_cells, 12));
+        }
+        if let Some((cells, jitter_cells)) = self.channel {
+            channel.store(chunk(cells, 28));
+            channel_rest.store_three(chunk(cells, 32));
+            let [_, _, jitter, _] = V::transpose([other_weight, other_mean, other_var, other_var]);
+            jitter.store_three(chunk(jitter_cells, 12));
+        }
+        if let Some(cells) = self.socket {
+            socket.store(chunk(cells, 28));
+            socket_rest.store_three(chunk(cells, 32));
+        }
     }
+}
 
-    #[inline(always)]
-    fn write_pair(&self, packet: usize, group: Pair, cells: &mut [f64; 35]) {
-        let (p, packet) = (&self.pairs, packet % LENGTH);
-        let planes = [&p.weight, &p.mean, &p.std, &p.magnitude, &p.radius, &p.cov, &p.pcc];
-        interleave(planes.map(|plane| &plane[packet][group as usize]), cells);
-    }
+/// What a packet leaves at the slowest rate, of each group a weight, a sum and a sum of squares, and the sum of products of
+/// the 2-D ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slowest<V> {
+    /// HH, HpHp, MI and H.
+    pub(crate) own: [V; 4],
+    /// The opposite directions of HH and HpHp, and twice HH_jit.
+    pub(crate) other: [V; 4],
 }
 
 /// The next cells of a row.
@@ -146,86 +102,71 @@ fn take<'a, const N: usize>(row: &mut &'a mut [f64]) -> &'a mut [f64; N] {
     cells
 }
 
-/// Writes the statistics of the first rate, then those of the second, and so on.
+/// Mean and variance of streams with weights of at least 1.
 #[inline(always)]
-fn interleave<const N: usize, const CELLS: usize>(statistics: [&PerRate; N], cells: &mut [f64; CELLS]) {
-    const { assert!(CELLS == N * RATES) };
-    for rate in 0..RATES {
-        for (at, statistic) in statistics.iter().enumerate() {
-            cells[rate * N + at] = statistic[rate];
-        }
-    }
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn singles(weight: &[f64], mean: &mut [f64], var: &mut [f64], fast: bool) {
-    let cells = weight.iter().zip(mean).zip(var);
-    if fast {
-        for ((w, m), v) in cells {
-            let inverse = 1.0 / w;
-            *m *= inverse;
-            *v = (*v * inverse - *m * *m).abs();
-        }
+fn moments<V: Vector, const FAST: bool>(weight: V, sum: V, squares: V) -> [V; 2] {
+    let [mean, square] = if FAST {
+        let inverse = V::splat(1.0) / weight;
+        [sum * inverse, squares * inverse]
     } else {
-        for ((w, m), v) in cells {
-            *m /= w;
-            *v = (*v / w - *m * *m).abs();
-        }
+        [sum / weight, squares / weight]
+    };
+    [mean, (square - mean * mean).abs()]
+}
+
+/// Mean and variance of streams; 0 where there is no weight.
+#[inline(always)]
+fn moments_or_zero<V: Vector, const FAST: bool>(weight: V, sum: V, squares: V) -> [V; 2] {
+    let least = if FAST { f64::MIN_POSITIVE } else { f64::from_bits(1) };
+    let [mean, var] = moments::<V, FAST>(weight, sum, squares);
+    [mean.where_at_least(weight, least), var.where_at_least(weight, least)]
+}
+
+#[inline(always)]
+fn square_sum<V: Vector>(a: V, b: V) -> V {
+    a * a + b * b
+}
+
+/// The covariance by the product of the standard deviations, and 0 where that is 0.
+#[inline(always)]
+fn correlation<V: Vector>(cov: V, product: V) -> V {
+    (cov / product).where_not_zero(product)
+}
+
+/// Writes weight, mean and variance of a 1-D group at the quicker rates, in their order.
+#[inline(always)]
+pub(crate) fn write_single<V: Vector, const FAST: bool>(sums: &Loaded<V>, cells: &mut [f64; 15]) {
+    let [mean, var] = moments::<V, FAST>(sums.weights, sums.sums, sums.squares);
+    // Each rate's fourth number stands where the next rate's first comes.
+    for (rate, statistics) in V::transpose([sums.weights, mean, var, var]).into_iter().enumerate() {
+        statistics.store(chunk(cells, 3 * rate));
     }
 }
 
-/// `[weight, mean]` and `[std, pcc, magnitude, radius, cov]`, see [`Pairs`].
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn pairs(read: [&[f64]; 2], write: [&mut [f64]; 5], fast: bool) {
-    let [weight, mean] = read;
-    let [std, pcc, magnitude, radius, cov] = write;
-    let cells = weight.iter().zip(mean).zip(std).zip(pcc).zip(magnitude).zip(radius).zip(cov);
-    if fast {
-        for ((((((w, m), std), pcc), magnitude), radius), cov) in cells {
-            let other = [*pcc, *magnitude, *radius];
-            [*std, *magnitude, *radius, *cov, *pcc] =
-                pair(*w, *m, *std * (1.0 / w), other, fast_moments(other), *cov);
-        }
-    } else {
-        for ((((((w, m), std), pcc), magnitude), radius), cov) in cells {
-            let other = [*pcc, *magnitude, *radius];
-            [*std, *magnitude, *radius, *cov, *pcc] = pair(*w, *m, *std / w, other, moments(other), *cov);
-        }
-    }
-}
-
-/// Mean and mean square of a stream from its weight and sums; 0 without weight.
+/// Writes weight, mean, standard deviation, magnitude, radius, covariance and correlation coefficient of a 2-D group at the
+/// quicker rates, in their order.
 #[inline(always)]
-fn moments([weight, sum, squares]: [f64; 3]) -> [f64; 2] {
-    let some = weight > 0.0;
-    let divisor = if some { weight } else { 1.0 };
-    [if some { sum / divisor } else { 0.0 }, if some { squares / divisor } else { 0.0 }]
-}
-
-/// [`moments`] with one division.
-#[inline(always)]
-fn fast_moments([weight, sum, squares]: [f64; 3]) -> [f64; 2] {
-    let inverse = if weight >= f64::MIN_POSITIVE { 1.0 / weight } else { 0.0 };
-    [sum * inverse, squares * inverse]
-}
-
-/// Standard deviation, magnitude, radius, covariance and correlation coefficient.
-#[inline(always)]
-fn pair(
-    weight: f64,
-    mean: f64,
-    square: f64,
-    other: [f64; 3],
-    [other_mean, other_square]: [f64; 2],
-    products: f64,
-) -> [f64; 5] {
+pub(crate) fn write_pair<V: Vector, const FAST: bool>(sums: &PairSums<V>, cells: &mut [f64; 35]) {
+    let PairSums { own, mean, other, products } = *sums;
+    let weight = own.weights;
+    let square = if FAST { own.squares * (V::splat(1.0) / weight) } else { own.squares / weight };
     let var = (square - mean * mean).abs();
-    let other_var = (other_square - other_mean * other_mean).abs();
+    let [other_mean, other_var] = moments_or_zero::<V, FAST>(other.weights, other.sums, other.squares);
     let std = var.sqrt();
-    let magnitude = (mean * mean + other_mean * other_mean).sqrt();
-    let radius = (var * var + other_var * other_var).sqrt();
-    let cov = products / ((weight + other[0]) / 2.0);
-    let product = std * other_var.sqrt();
-    let pcc = if product != 0.0 { cov / product } else { 0.0 };
-    [std, magnitude, radius, cov, pcc]
+    let cov = products / ((weight + other.weights) * V::splat(0.5));
+    let pcc = correlation(cov, std * other_var.sqrt());
+    let magnitude = square_sum(mean, other_mean).sqrt();
+    let radius = square_sum(var, other_var).sqrt();
+    let first = V::transpose([weight, mean, std, magnitude]);
+    let rest = V::transpose([radius, cov, pcc, pcc]);
+    for (rate, (first, rest)) in first.into_iter().zip(rest).enumerate() {
+        first.store(chunk(cells, 7 * rate));
+        rest.store(chunk(cells, 7 * rate + 4));
+    }
+}
+
+/// Some cells from one on.
+#[inline(always)]
+fn chunk<const N: usize>(cells: &mut [f64], from: usize) -> &mut [f64; N] {
+    cells[from..].first_chunk_mut().expect("the cells are a group's")
 }

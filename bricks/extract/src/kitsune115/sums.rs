@@ -1,48 +1,162 @@
 //! Damped sums of a stream, at every rate (kitsune-115.md §3).
 
-use crate::damp::{RATES, SLOWEST};
+use crate::damp::{Damp, Quick, RATES};
+use crate::state::{self, Reader, StateError};
+use crate::vector::Vector;
 
-/// Weights, sums and sums of squares, [`RATES`] of each.
-pub(crate) type Sums = [f64; 3 * RATES];
+/// Weights, sums and sums of squares of a stream.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(32))]
+pub(crate) struct Sums {
+    /// At the quicker rates, a vector of each.
+    quick: [Quick; 3],
+    /// At the slowest rate, and a number of the owner's that neither decays nor grows.
+    slow: [f64; 4],
+}
 
-/// One number per rate.
-pub(crate) type PerRate = [f64; RATES];
+/// [`Sums`] in vectors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loaded<V> {
+    pub(crate) weights: V,
+    pub(crate) sums: V,
+    pub(crate) squares: V,
+    /// Weight, sum and sum of squares at the slowest rate, and the owner's number.
+    pub(crate) slow: V,
+}
 
-/// Multiplies by the decay factors.
-#[inline(always)]
-pub(crate) fn decay(sums: &mut Sums, factors: &PerRate) {
-    for (i, sum) in sums.iter_mut().enumerate() {
-        *sum *= factors[i % RATES];
+impl Sums {
+    /// The sums of one value, and the owner's number.
+    pub(crate) fn first(value: f64, spare: f64) -> Self {
+        let square = value * value;
+        Self { quick: [[1.0; 4], [value; 4], [square; 4]], slow: [1.0, value, square, spare] }
+    }
+
+    #[inline(always)]
+    pub(crate) fn load<V: Vector>(&self) -> Loaded<V> {
+        let [weights, sums, squares] = &self.quick;
+        Loaded {
+            weights: V::load(weights),
+            sums: V::load(sums),
+            squares: V::load(squares),
+            slow: V::load(&self.slow),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn store<V: Vector>(&mut self, sums: &Loaded<V>) {
+        let [a, b, c] = &mut self.quick;
+        sums.weights.store(a);
+        sums.sums.store(b);
+        sums.squares.store(c);
+        sums.slow.store(&mut self.slow);
+    }
+
+    /// Multiplies by the decay factors.
+    #[inline(always)]
+    pub(crate) fn decay<V: Vector>(&mut self, damp: Damp<'_>) -> Loaded<V> {
+        let sums = self.load::<V>().decayed(damp);
+        self.store(&sums);
+        sums
+    }
+
+    /// Decays, then adds a value.
+    #[inline(always)]
+    pub(crate) fn insert<V: Vector>(&mut self, damp: Damp<'_>, value: f64) -> Loaded<V> {
+        let sums = self.load::<V>().decayed(damp).plus(value);
+        self.store(&sums);
+        sums
+    }
+
+    /// The owner's number.
+    #[inline(always)]
+    pub(crate) fn spare(&self) -> f64 {
+        self.slow[3]
+    }
+
+    /// The owner's number.
+    #[inline(always)]
+    pub(crate) fn set_spare(&mut self, number: f64) {
+        self.slow[3] = number;
+    }
+
+    /// The weight at the slowest rate.
+    pub(crate) fn slowest(&self) -> f64 {
+        self.slow[0]
+    }
+
+    /// Appends weights, sums and sums of squares, [`RATES`] of each.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        for (quick, slow) in self.quick.iter().zip(self.slow) {
+            state::put(out, quick);
+            state::put(out, &[slow]);
+        }
+    }
+
+    /// Reads what [`write`](Self::write) wrote; the owner's number is 0.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, StateError> {
+        let mut sums = Self::default();
+        for (quick, slow) in sums.quick.iter_mut().zip(&mut sums.slow) {
+            (*quick, *slow) = read_rates(reader)?;
+        }
+        Ok(sums)
     }
 }
 
-/// Decays, then adds a value.
-#[inline(always)]
-pub(crate) fn insert(sums: &mut Sums, factors: &PerRate, value: f64) {
-    let added = [1.0, value, value * value];
-    for (i, sum) in sums.iter_mut().enumerate() {
-        *sum = *sum * factors[i % RATES] + added[i / RATES];
+impl<V: Vector> Loaded<V> {
+    /// Nothing.
+    #[inline(always)]
+    pub(crate) fn nothing() -> Self {
+        let zero = V::splat(0.0);
+        Self { weights: zero, sums: zero, squares: zero, slow: zero }
+    }
+
+    /// The sums of one value.
+    #[inline(always)]
+    pub(crate) fn first(value: f64) -> Self {
+        Self::nothing().plus(value)
+    }
+
+    /// The mean at the slowest rate.
+    #[inline(always)]
+    pub(crate) fn slow_mean(&self) -> f64 {
+        let [weight, sum] = self.slow.first_two();
+        sum / weight
+    }
+
+    /// With another number of the owner's.
+    #[inline(always)]
+    pub(crate) fn with_spare(self, number: f64) -> Self {
+        Self { slow: self.slow.with_fourth(V::splat(number)), ..self }
+    }
+
+    /// Times the decay factors.
+    #[inline(always)]
+    pub(crate) fn decayed(self, damp: Damp<'_>) -> Self {
+        let (quick, slow) = (V::load(damp.quick), V::splat(damp.slow).with_fourth(V::splat(1.0)));
+        Self {
+            weights: self.weights * quick,
+            sums: self.sums * quick,
+            squares: self.squares * quick,
+            slow: self.slow * slow,
+        }
+    }
+
+    /// With another value.
+    #[inline(always)]
+    pub(crate) fn plus(self, value: f64) -> Self {
+        let square = value * value;
+        let slow = self.slow + V::load(&[1.0, value, square, 0.0]);
+        Self {
+            weights: self.weights + V::splat(1.0),
+            sums: self.sums + V::splat(value),
+            squares: self.squares + V::splat(square),
+            slow: slow.with_fourth(self.slow),
+        }
     }
 }
 
-/// The sums of one value.
-#[inline(always)]
-pub(crate) fn first(value: f64) -> Sums {
-    let added = [1.0, value, value * value];
-    let mut sums = [0.0; 3 * RATES];
-    for (i, sum) in sums.iter_mut().enumerate() {
-        *sum = added[i / RATES];
-    }
-    sums
-}
-
-/// Weights, sums, or sums of squares: part 0, 1 or 2.
-#[inline(always)]
-pub(crate) fn part(sums: &Sums, part: usize) -> &PerRate {
-    sums[part * RATES..(part + 1) * RATES].try_into().expect("sums have three parts of RATES each")
-}
-
-/// The weight at the slowest rate.
-pub(crate) fn slowest(sums: &Sums) -> f64 {
-    sums[SLOWEST]
+/// A number per rate: those of the quicker ones, and that of the slowest.
+pub(crate) fn read_rates(reader: &mut Reader<'_>) -> Result<(Quick, f64), StateError> {
+    let [a, b, c, d, slow] = reader.numbers::<RATES>()?;
+    Ok(([a, b, c, d], slow))
 }

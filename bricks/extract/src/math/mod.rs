@@ -14,6 +14,7 @@ mod pow;
 mod tables;
 
 pub use fast::exp2_fast_lanes;
+pub(crate) use pow::pow2_vector;
 pub use pow::{pow2, pow2_lanes, square_pow, square_pow_lanes};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::tables::{
     EXP_POLY, EXP_TABLE, INV_LN2_N, LN2_HI, LN2_LO, LOG_POLY, LOG_TABLE, NEG_LN2_HI_N, NEG_LN2_LO_N, SHIFT,
 };
+use crate::vector::Vector;
 
 /// ln 2 as the logarithm's last step leaves it: nearest double and remainder.
 const LOG_OF_2: (f64, f64) = (f64::from_bits(0x3fe6_2e42_fefa_39ef), f64::from_bits(0x3c7a_bc9e_3b39_8000));
@@ -38,6 +39,35 @@ pub fn pow2_lanes<const N: usize>(y: [f64; N]) -> [f64; N] {
         }
     }
     result
+}
+
+/// `pow(2.0, y)` of every number, bit for bit [`pow2`].
+#[inline(always)]
+pub(crate) fn pow2_vector<V: Vector>(y: V) -> V {
+    let [c2, c3, c4, c5] = EXP_POLY;
+    let ln2 = V::splat(LOG_OF_2.0);
+    let hi = y * ln2;
+    if hi.reaches(LARGE) {
+        return pow2_each(y);
+    }
+    let lo = y.mul_add(V::splat(LOG_OF_2.1), y.mul_sub(ln2, hi));
+    let shifted = V::splat(INV_LN2_N).mul_add(hi, V::splat(SHIFT));
+    let kd = shifted - V::splat(SHIFT);
+    let r = kd.mul_add(V::splat(NEG_LN2_LO_N), kd.mul_add(V::splat(NEG_LN2_HI_N), hi)) + lo;
+    let [tail, scale] = shifted.look_up(&EXP_TABLE, 45);
+    let r2 = r * r;
+    let head = r2.mul_add(r.mul_add(V::splat(c3), V::splat(c2)), tail + r);
+    let rest = (r2 * r2).mul_add(r.mul_add(V::splat(c5), V::splat(c4)), head);
+    scale.mul_add(rest, scale)
+}
+
+/// [`pow2_vector`], one number after the other.
+#[cold]
+#[inline(never)]
+fn pow2_each<V: Vector>(y: V) -> V {
+    let mut numbers = [0.0; 4];
+    y.store(&mut numbers);
+    V::load(&numbers.map(pow2))
 }
 
 /// `pow(x, 2.0)`, bit for bit glibc's: mostly but not always `x * x`. NaN gives NaN.

@@ -16,6 +16,7 @@ use index::Index;
 pub(crate) use ranks::Place;
 use ranks::Ranks;
 use slab::Slab;
+use std::ops::Range;
 
 /// What a table keeps: the state of one stream.
 ///
@@ -109,39 +110,59 @@ impl<R: Record> Table<R> {
         }
     }
 
-    /// Whether `guess` is the number of the record of this key, and that is grown.
+    /// Whether the record of this key is there and grown. `number` is a guess at its number, and then that.
     #[inline(always)]
-    pub(crate) fn is_hit(&self, guess: u32, key: &R::Key) -> bool {
-        self.slab.get(guess).is_some_and(|record| record.is(key) && record.is_grown())
+    pub(crate) fn hit(&self, number: &mut u32, hash: u64, key: &R::Key) -> bool {
+        if let Some(record) = self.slab.get(*number)
+            && record.is(key)
+        {
+            return record.is_grown();
+        }
+        let mut is_grown = false;
+        let found = self.index.find(hash, |number| {
+            let record = &self.slab[number];
+            is_grown = record.is_grown();
+            record.is(key)
+        });
+        if let (Some(found), true) = (found, is_grown) {
+            *number = found;
+            return true;
+        }
+        false
     }
 
-    /// The number of the record of this key, grown for its second packet and the later ones; [`NEW`] where there
-    /// was none, and the packet's seed is there now.
+    /// Makes the number of the packet behind those that are `pending` that of the record of this key, grown for its second
+    /// packet and the later ones; [`NEW`] where there was none, and the packet's seed is there now.
     ///
-    /// `pending` lists the records that packets under way will still change.
+    /// `numbers` of the pending ones are those of records that packets under way will still change.
     ///
     /// # Errors
-    /// [`Pending`] if a record must go and the first in rank is among `pending`. The call succeeds once nothing is
-    /// pending.
-    #[inline(never)]
+    /// [`Pending`] if a record must go and the first in rank is among them. The call succeeds once nothing is pending.
+    #[inline]
     pub(crate) fn locate(
         &mut self,
         query: Query<'_, R::Key>,
-        pending: &[u32],
+        numbers: &mut [u32],
+        pending: Range<usize>,
         packet: &R::Packet,
         rules: R::Rules,
-    ) -> Result<u32, Pending> {
-        let slab = &self.slab;
-        match self.index.find(query.hash, |number| slab[number].is(query.key)) {
-            Some(number) => {
-                let record = &mut self.slab[number];
-                if !record.is_grown() {
-                    record.grow(rules);
+    ) -> Result<(), Pending> {
+        let at = pending.end;
+        if !self.hit(&mut numbers[at], query.hash, query.key) {
+            numbers[at] = match self.find(query) {
+                Some(number) => {
+                    self.slab[number].grow(rules);
+                    number
                 }
-                Ok(number)
-            }
-            None => self.insert(query, pending, packet),
+                None => self.insert(query, &numbers[pending], packet)?,
+            };
         }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn find(&self, query: Query<'_, R::Key>) -> Option<u32> {
+        self.index.find(query.hash, |number| self.slab[number].is(query.key))
     }
 
     #[inline(never)]
@@ -183,16 +204,17 @@ impl<R: Record> Table<R> {
     }
 
     /// The record that a coming [`locate`](Self::locate) will most likely find, or [`NEW`]. Asks for it, or for what
-    /// tells which record goes to make room.
+    /// tells which record goes to make room. A small table is in the processor's caches, and is not searched twice.
     #[inline(always)]
     pub(crate) fn anticipate(&self, hash: u64, slot: usize) -> u32 {
+        if self.slab.len() < PREFETCH_FROM {
+            return NEW;
+        }
         let guess = self.index.find(hash, |_| true).unwrap_or(NEW);
-        if guess == NEW {
-            if self.evictions > 0 {
-                self.ranks.prefetch_first(slot, &self.slab);
-            }
-        } else if self.slab.len() >= PREFETCH_FROM {
+        if guess != NEW {
             self.slab.get(guess).inspect(|record| prefetch(*record));
+        } else if self.evictions > 0 {
+            self.ranks.prefetch_first(slot, &self.slab);
         }
         guess
     }
@@ -212,7 +234,7 @@ impl<R: Record> Table<R> {
     /// Record `number`; none for [`NEW`].
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut R> {
-        if number == NEW { None } else { Some(&mut self.slab[number]) }
+        self.slab.get_mut(number)
     }
 
     /// Records that had to go.

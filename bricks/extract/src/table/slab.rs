@@ -38,6 +38,12 @@ impl<R> Slab<R> {
         self.chunks.get(number as usize >> Self::CHUNK_BITS)?.get(number as usize & (Self::CHUNK - 1))
     }
 
+    /// Record `number`, if there is one.
+    #[inline(always)]
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut R> {
+        self.chunks.get_mut(number as usize >> Self::CHUNK_BITS)?.get_mut(number as usize & (Self::CHUNK - 1))
+    }
+
     /// Number of records.
     pub(crate) fn len(&self) -> usize {
         self.len
