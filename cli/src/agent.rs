@@ -5,16 +5,18 @@ pub mod host;
 use crate::failure::Failure;
 use crate::scoring::Function;
 use host::Host;
-use legonf_controller::{Config, Costs, Event, Policy, State};
+use legonf_controller::{Broken, Config, Costs, Event, Policy, Promises, State};
 use legonf_core::{Descriptor, HostLoad, Plan, Snapshot};
 use legonf_runtime::{Control, PlanError};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Ticks in a row in which a promise is not kept before that is an event.
-const LATE: u32 = 3;
+/// Part by which a brick's cost must differ from that in the log for the costs to be logged again.
+const DRIFT: f64 = 0.25;
 
 /// A policy with the host that it looks at and the log that it writes.
 pub struct Agent {
@@ -22,11 +24,23 @@ pub struct Agent {
     config: Config,
     host: Host,
     log: Log,
-    /// Seconds so far, and packets between source and sink.
+    /// Seconds so far.
     at: f64,
-    on_their_way: u64,
-    late: [u32; 2],
-    violations: u64,
+    promises: Promises,
+    /// What bricks cost, as the log said last.
+    logged: Costs,
+}
+
+/// What became of a run under the controller.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ending {
+    /// Plans that were put in force, and decisions that nothing can be done.
+    actions: usize,
+    refusals: usize,
+    /// Ticks in which each promise of the policy's `[sla]` was not kept; those that were always kept are left out.
+    violations: BTreeMap<String, u64>,
+    /// Nanoseconds of processor time a packet of each brick, as it was at the end.
+    costs_ns: BTreeMap<String, f64>,
 }
 
 /// Events, kept, and written to a file as they come where there is one.
@@ -56,14 +70,15 @@ impl Log {
     }
 }
 
-/// What is known of the bricks of a function, and of its ends.
+/// What is known of the bricks of a function between its ends, in order.
 pub fn facts<'a>(bricks: impl Iterator<Item = (&'a str, Descriptor)>) -> Vec<(String, State)> {
     let state = |d: Descriptor| match d.state {
         legonf_core::State::Stateless => State::Stateless,
         legonf_core::State::Stateful => State::Stateful,
     };
-    let ends = [Plan::SOURCE, Plan::SINK].map(|id| (id.to_owned(), State::Single));
-    bricks.map(|(id, descriptor)| (id.to_owned(), state(descriptor))).chain(ends).collect()
+    let end = |id: &str| [(id.to_owned(), State::Single)];
+    let bricks = bricks.map(|(id, descriptor)| (id.to_owned(), state(descriptor)));
+    end(Plan::SOURCE).into_iter().chain(bricks).chain(end(Plan::SINK)).collect()
 }
 
 /// Reads a file and what it holds; a fault names the file.
@@ -88,46 +103,72 @@ impl Agent {
     }
 
     /// An agent for bricks of which this is known.
+    ///
+    /// # Errors
+    /// If the costs are those of other bricks, no plan can keep what was promised, or the log cannot be written.
     pub fn of(
         facts: Vec<(String, State)>,
         config: Config,
         costs: Option<Costs>,
         log: Option<&Path>,
     ) -> Result<Self, Failure> {
+        let host = Host::new();
+        if let Some(costs) = &costs {
+            facts.iter().try_for_each(|(id, _)| costs.of(id).map(drop))?;
+            let cores = if config.cores > 0.0 { config.cores } else { host.cores() };
+            config.sla.check_possible(costs, cores)?;
+        }
+        let (promises, log) = (Promises::new(config.sla, config.high), Log::create(log)?);
         let policy = Policy::new(config.clone(), facts, costs, false);
-        let (host, log) = (Host::new(), Log::create(log)?);
-        Ok(Self { policy, config, host, log, at: 0.0, on_their_way: 0, late: [0; 2], violations: 0 })
+        Ok(Self { logged: policy.costs().clone(), policy, config, host, log, at: 0.0, promises })
+    }
+
+    /// What became of the run so far.
+    pub fn ending(&self) -> Ending {
+        let count = |wanted: fn(&Event) -> bool| self.log.events.iter().filter(|event| wanted(event)).count();
+        let refusal =
+            |event: &Event| matches!(event, Event::Decision { decision, .. } if decision.plan.is_none());
+        Ending {
+            actions: count(|event| matches!(event, Event::Applied { refused: None, .. })),
+            refusals: count(refusal),
+            violations: self.promises.violations().clone(),
+            costs_ns: nanoseconds(self.policy.costs()),
+        }
+    }
+
+    /// What the bricks cost, as far as is known by now.
+    pub fn costs(&self) -> &Costs {
+        self.policy.costs()
     }
 
     /// Ends the log, and gives what is in it.
     pub fn finish(&mut self, packets: u64) -> Result<&[Event], Failure> {
-        self.log.write(Event::End { at: self.at, packets, violations: self.violations });
+        let (at, violations) = (self.at, self.promises.violations().clone());
+        self.log.write(Event::Costs { at, ns: nanoseconds(self.policy.costs()) });
+        self.log.write(Event::End { at, packets, violations });
         match self.log.fault.take() {
             Some(fault) => Err(Failure::Fault(fault)),
             None => Ok(&self.log.events),
         }
     }
 
-    /// Counts the ticks in which a promise is not kept: the rate, and the latency as Little's law gives it from what is on
-    /// its way.
+    /// Logs promises that are not kept, and costs that are not those of the log any more.
     fn watch(&mut self, snapshot: &Snapshot) {
-        let rate = snapshot.done as f64 / snapshot.span.max(1e-9);
-        let latency = self.on_their_way as f64 / rate.max(1.0) * 1e3;
-        let sla = self.config.sla;
-        let broken = [
-            ("rate", sla.rate, rate, sla.rate.is_some_and(|promised| rate < promised)),
-            ("latency", sla.latency_ms, latency, sla.latency_ms.is_some_and(|promised| latency > promised)),
-        ];
-        for (index, (promise, promised, measured, broken)) in broken.into_iter().enumerate() {
-            self.late[index] = if broken { self.late[index] + 1 } else { 0 };
-            self.violations += u64::from(broken);
-            if self.late[index] == LATE {
-                let (at, promise) = (snapshot.at, promise.to_owned());
-                let promised = promised.unwrap_or_default();
-                self.log.write(Event::Violation { at, promise, promised, measured });
-            }
+        let at = snapshot.at;
+        for Broken { promise, promised, measured } in self.promises.watch(snapshot, self.policy.costs()) {
+            self.log.write(Event::Violation { at, promise, promised, measured });
+        }
+        let costs = self.policy.costs();
+        if costs.drift(&self.logged) > DRIFT {
+            self.logged = costs.clone();
+            self.log.write(Event::Costs { at, ns: nanoseconds(costs) });
         }
     }
+}
+
+/// Nanoseconds a packet, by brick.
+fn nanoseconds(costs: &Costs) -> BTreeMap<String, f64> {
+    costs.bricks.iter().map(|cost| (cost.id.clone(), cost.ns)).collect()
 }
 
 impl Control for Agent {
@@ -142,9 +183,9 @@ impl Control for Agent {
             self.log.write(Event::Start { at: snapshot.at - snapshot.span, plan, host });
         }
         self.at = snapshot.at;
-        self.on_their_way = (self.on_their_way + snapshot.offered).saturating_sub(snapshot.done);
+        let decision = self.policy.decide(snapshot);
         self.watch(snapshot);
-        let decision = self.policy.decide(snapshot)?;
+        let decision = decision?;
         let plan = decision.plan.clone();
         self.log.write(Event::Decision { at: snapshot.at, decision });
         plan

@@ -97,7 +97,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     summary.ended_early = ended.clone();
     let coverage = tally.coverage().clone();
     let written = tally.outputs().map_or(Ok(Vec::new()), |o| o.finish(&coverage, &outcome.counters))?;
-    arguments.print(&render(&summary, timing, written, style)?)?;
+    arguments.print(&render(&summary, timing, written, None, style)?)?;
     ended.map_or(Ok(()), |reason| Err(Failure::Fault(reason)))
 }
 

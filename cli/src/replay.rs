@@ -3,7 +3,7 @@
 mod outputs;
 pub mod tally;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Ending};
 use crate::failure::{Failure, print};
 use crate::network::Network;
 use crate::progress::Bar;
@@ -110,10 +110,11 @@ pub fn replay(
     let ran = function.run(control, &mut *source, &mut tally, stop, &mut |p, n| bar.update(p, n));
     bar.clear();
     let (outcome, timing) = ran?;
+    let ending = agent.as_ref().map(Agent::ending);
     if let Some(place) = place {
         *place = agent.map(|agent| (agent, outcome.packets));
     }
-    arguments.conclude(&function, tally, outcome, timing, style)
+    arguments.conclude(&function, tally, (outcome, timing, ending), style)
 }
 
 /// Builds the graph's bricks around a model.
@@ -182,13 +183,17 @@ impl Arguments {
         Ok(Some(Outputs::create(Purpose { folder, force, format, content, title, threshold, explain })?))
     }
 
+    /// Name of the capture's file.
+    pub fn capture_name(&self) -> String {
+        file_name(&self.capture)
+    }
+
     /// Completes the outputs, prints the summary, and says how the replay ended.
     fn conclude(
         &self,
         function: &Function,
         mut tally: Tally<Outputs>,
-        outcome: Outcome,
-        timing: Timing,
+        (outcome, timing, ending): (Outcome, Timing, Option<Ending>),
         style: Style,
     ) -> Result<(), Failure> {
         let mut summary = self.scoring.summary(file_name(&self.capture), function, &mut tally, &outcome);
@@ -200,7 +205,7 @@ impl Arguments {
             written = outputs.finish(&coverage, &outcome.counters)?;
             written.push(outputs.summarize(&summary)?);
         }
-        print(&render(&summary, timing, written, style)?)?;
+        print(&render(&summary, timing, written, ending, style)?)?;
         match ended {
             None => Ok(()),
             Some(reason) if outcome.stopped => Err(Failure::Interrupted(reason)),

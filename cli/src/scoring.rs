@@ -1,5 +1,6 @@
 //! What `replay` and `live` have in common: a model's graph, running it, and the summary.
 
+use crate::agent::Ending;
 use crate::failure::Failure;
 use crate::network::Network;
 use crate::replay::tally::{Results, Tally};
@@ -59,6 +60,8 @@ struct Report<'a> {
     summary: &'a Summary,
     timing: Timing,
     outputs: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    controller: Option<Ending>,
 }
 
 impl Scoring {
@@ -155,15 +158,16 @@ pub fn fault_after(outcome: &Outcome) -> Option<String> {
     Some(format!("{fault}; the results are complete for the {} packets before it", outcome.packets))
 }
 
-/// The summary, in the style that is asked for; empty where none is.
+/// The summary, in the style that is asked for, with what a controller has done; empty where none is asked for.
 pub fn render(
     summary: &Summary,
     timing: Timing,
     outputs: Vec<String>,
+    controller: Option<Ending>,
     style: Style,
 ) -> Result<String, Failure> {
     if style.json {
-        let report = Report { summary, timing, outputs };
+        let report = Report { summary, timing, outputs, controller };
         return Ok(format!("{}\n", serde_json::to_string_pretty(&report)?));
     }
     if style.quiet {

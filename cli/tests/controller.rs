@@ -123,6 +123,47 @@ fn a_run_under_the_controller_gives_the_bytes_of_a_replay() {
 }
 
 #[test]
+fn a_run_learns_what_bricks_cost_and_counts_broken_promises() {
+    let bench = Bench::new();
+    let capture = text(testbed("capture.pcap.zst"));
+    // No machine scores a packet in a nanosecond: the rate is not kept, nor the latency, nor a deadline.
+    let policy = "tick = 0.01\nhigh = 0.1\nlow = 0.01\nsettle = 0\nscaling = \"fixed\"\n[sla]\nrate = 1e9\nlatency_ms = 1e-6\n";
+    let policy = bench.file("policy.toml", policy);
+    let (costs, events) = (text(bench.path("learnt.toml")), text(bench.path("events.json")));
+    let arguments =
+        ["run", "kitsune", &capture, "--model", &bench.model, "--policy", &policy, "--engine", "kitnet"];
+    let more = ["--costs-out", &costs, "--events", &events, "--json"];
+    let report = json(&succeed(arguments.iter().chain(&more)));
+    let controller = &report["controller"];
+    for promise in ["rate", "latency", "deadline of extractor"] {
+        assert!(controller["violations"][promise].as_u64() > Some(2), "{promise}: {controller}");
+    }
+    assert_eq!((&controller["actions"], &controller["refusals"]), (&0.into(), &0.into()));
+    let log = succeed(["events", &events]);
+    assert!(
+        log.contains("violation  latency") && log.contains("costs ") && log.contains("ticks of violation:"),
+        "{log}"
+    );
+
+    let learnt: toml::Table = fs::read_to_string(&costs).unwrap().parse().unwrap();
+    let extractor = &learnt["brick"][2];
+    assert_eq!(
+        (extractor["id"].as_str(), extractor["state"].as_str()),
+        (Some("extractor"), Some("stateful"))
+    );
+    assert!((10.0..1e6).contains(&extractor["ns"].as_float().unwrap()), "{learnt}");
+    assert_eq!(controller["costs_ns"]["extractor"].as_f64(), extractor["ns"].as_float());
+    assert_eq!(
+        (learnt["packets"].as_integer(), learnt["capture"].as_str()),
+        (Some(82_036), Some("capture.pcap.zst"))
+    );
+    // They do for a plan, and for a run, which now knows that the promise cannot be kept.
+    assert!(succeed(["plan", "--costs", &costs, "--cores", "4"]).contains("bottleneck"));
+    let line = fail(arguments.iter().chain(&["--costs", &costs]));
+    assert!(line.contains("impossible: a batch of 256 packets computes for"), "{line}");
+}
+
+#[test]
 fn what_is_wrong_with_a_run_is_named_before_it_starts() {
     let bench = Bench::new();
     let run =
@@ -139,7 +180,7 @@ fn what_is_wrong_with_a_run_is_named_before_it_starts() {
     assert!(run(&["--workers", stateful]).contains("`extractor` keeps state"));
     assert!(run(&["--events", &text(bench.path("no/where"))]).contains("no/where: "));
     let log = bench
-        .file("events.json", "{\"event\":\"end\",\"at\":1.0,\"packets\":1,\"violations\":0}\nnonsense\n");
+        .file("events.json", "{\"event\":\"end\",\"at\":1.0,\"packets\":1,\"violations\":{}}\nnonsense\n");
     assert!(fail(["events", &log]).contains("events.json: line 2: "));
 }
 

@@ -45,6 +45,8 @@ pub struct Config {
     pub spare: f64,
     /// Bytes of memory that are left alone: below it nothing is replicated. Default 64 MiB.
     pub memory: u64,
+    /// Part of a tick's measurement in what bricks are taken to cost; 0 leaves that as it was profiled. Default 0.2.
+    pub refresh: f64,
     /// Whether neighbours are fused and un-fused. Default true.
     pub fuse: bool,
     /// What was promised of the graph.
@@ -66,6 +68,7 @@ impl Default for Config {
             cores: 0.0,
             spare: 0.1,
             memory: 64 << 20,
+            refresh: 0.2,
             fuse: true,
             sla: Sla::default(),
         }
@@ -103,6 +106,8 @@ impl Config {
             self.spare,
             "a part of a core, not negative",
         )?;
+        let weight = (0.0..=1.0).contains(&self.refresh);
+        demand(weight, "refresh", self.refresh, "a part of what is known, from 0 to 1")?;
         self.sla.check()
     }
 }
@@ -130,6 +135,7 @@ mod tests {
             ("tick = 0.0", "tick = 0: expected seconds"),
             ("\n\nscaling = \"all\"", "line 3: unknown variant `all`"),
             ("cooldown = -1", "cooldown = -1: expected"),
+            ("refresh = 1.5", "refresh = 1.5: expected a part"),
             ("[sla]\nrate = -5.0", "rate = -5: expected"),
         ] {
             let error = Config::from_toml(text).unwrap_err().to_string();

@@ -2,6 +2,7 @@
 
 use legonf_core::{HostLoad, Plan};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What the controller does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Figures {
     pub queue: usize,
     /// Packets a second through the stage.
     pub rate: f64,
+    /// Nanoseconds of processor time a packet that its bricks cost, as far as is known by now.
+    #[serde(default)]
+    pub ns: f64,
     /// Workers of the stage.
     pub replicas: usize,
     /// Ticks in a row for which this was so.
@@ -97,14 +101,22 @@ pub enum Event {
         /// What was measured.
         measured: f64,
     },
+    /// What the bricks cost is no longer what the log said last.
+    Costs {
+        /// Seconds since the run began.
+        at: f64,
+        /// Nanoseconds of processor time a packet, by brick.
+        ns: BTreeMap<String, f64>,
+    },
     /// The run is over.
     End {
         /// Seconds since the run began.
         at: f64,
         /// Packets whose results the sink took.
         packets: u64,
-        /// Ticks in which a promise was not kept.
-        violations: u64,
+        /// Ticks in which each promise was not kept; those that were always kept are left out.
+        #[serde(default)]
+        violations: BTreeMap<String, u64>,
     },
 }
 
@@ -116,6 +128,7 @@ impl Event {
             | Self::Decision { at, .. }
             | Self::Applied { at, .. }
             | Self::Violation { at, .. }
+            | Self::Costs { at, .. }
             | Self::End { at, .. } => *at,
         }
     }
@@ -146,25 +159,37 @@ impl Event {
             Self::Violation { promise, promised, measured, .. } => {
                 format!("violation  {promise}: {measured:.1}, promised {promised:.1}")
             }
+            Self::Costs { ns, .. } => format!("costs      {} ns a packet", list(ns, |ns| format!("{ns:.1}"))),
+            Self::End { packets, violations, .. } if violations.is_empty() => {
+                format!("end        {packets} packets, no violation")
+            }
             Self::End { packets, violations, .. } => {
-                format!("end        {packets} packets, {violations} violations")
+                format!(
+                    "end        {packets} packets, ticks of violation: {}",
+                    list(violations, u64::to_string)
+                )
             }
         };
         format!("{:9.3} s  {rest}", self.at())
     }
 }
 
+fn list<V>(values: &BTreeMap<String, V>, show: impl Fn(&V) -> String) -> String {
+    values.iter().map(|(name, value)| format!("{name} {}", show(value))).collect::<Vec<_>>().join(", ")
+}
+
 impl Decision {
     fn text(&self) -> String {
         let figures = &self.figures;
         format!(
-            "{:<10} {}: {} (load {:.2}, queue {}, {:.0} packets/s, {} workers, {:.2} cores free, {} ticks)",
+            "{:<10} {}: {} (load {:.2}, queue {}, {:.0} packets/s, {:.0} ns a packet, {} workers, {:.2} cores free, {} ticks)",
             self.action.label(),
             self.bricks.join(" "),
             self.reason,
             figures.load,
             figures.queue,
             figures.rate,
+            figures.ns,
             figures.replicas,
             figures.free_cores,
             figures.ticks
@@ -193,7 +218,8 @@ mod tests {
     #[test]
     fn events_are_read_as_they_are_written() {
         let plan: Plan = "source a | b x2 sink".parse().unwrap_or_default();
-        let figures = Figures { load: 0.99, queue: 7, rate: 1e6, replicas: 1, ticks: 2, free_cores: 1.25 };
+        let figures =
+            Figures { load: 0.99, queue: 7, rate: 1e6, ns: 450.0, replicas: 1, ticks: 2, free_cores: 1.25 };
         let bricks = vec!["b".to_owned()];
         let decision = Decision {
             action: Action::Replicate,
@@ -208,7 +234,9 @@ mod tests {
             Event::Applied { at: 0.6, plan: plan.clone(), took_ms: 1.5, refused: None },
             Event::Applied { at: 0.6, plan, took_ms: 1.5, refused: Some("no".into()) },
             Event::Violation { at: 1.0, promise: "rate".into(), promised: 2.0, measured: 1.0 },
-            Event::End { at: 2.0, packets: 7, violations: 1 },
+            Event::Costs { at: 1.5, ns: BTreeMap::from([("b".to_owned(), 451.5)]) },
+            Event::End { at: 2.0, packets: 7, violations: BTreeMap::from([("rate".to_owned(), 3)]) },
+            Event::End { at: 2.0, packets: 7, violations: BTreeMap::new() },
         ] {
             assert_eq!(Event::from_line(&event.to_line()).unwrap(), event);
             assert_eq!(event.text().lines().count(), 1);

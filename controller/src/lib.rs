@@ -13,6 +13,8 @@ mod event;
 mod model;
 mod moves;
 mod policy;
+mod promise;
+mod refresh;
 mod sim;
 mod sla;
 
@@ -22,5 +24,6 @@ pub use error::ControllerError;
 pub use event::{Action, Decision, Event, Figures};
 pub use model::{Forecast, Model, StageForecast};
 pub use policy::Policy;
+pub use promise::{Broken, Promises};
 pub use sim::{Simulation, Step};
 pub use sla::{Deadline, Sla, deadlines};

@@ -2,7 +2,7 @@
 
 use crate::moves::{best_parts, fused, parted, resized};
 use crate::{Action, Config, Costs, Decision, Figures, Scaling, State};
-use legonf_core::{Plan, Snapshot, Stage};
+use legonf_core::{BATCH, Plan, Snapshot, Stage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ pub type Facts = (String, State);
 pub struct Policy {
     config: Config,
     facts: BTreeMap<String, State>,
-    costs: Option<Costs>,
+    costs: Costs,
     splitter: bool,
     /// Ticks in a row, by the bricks of a stage (or of two that might be fused).
     overloaded: BTreeMap<String, u32>,
@@ -36,22 +36,32 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy for bricks; what they cost decides how stages are divided. `splitter` says whether bricks with state can be
-    /// replicated.
+    /// A policy for bricks, in the order of the graph with its ends. What they cost decides how stages are divided, and is
+    /// learnt as the graph runs. `splitter` says whether bricks with state can be replicated.
     pub fn new(config: Config, facts: Vec<Facts>, costs: Option<Costs>, splitter: bool) -> Self {
         let (overloaded, idle, silent, resting) = Default::default();
+        let costs = costs.unwrap_or_else(|| Costs::unknown("", BATCH, facts.clone()));
         let facts = facts.into_iter().collect();
         let (settle, replaced, queues) = (config.settle, BTreeSet::new(), Vec::new());
         Self { config, facts, costs, splitter, overloaded, idle, silent, resting, settle, replaced, queues }
     }
 
+    /// What the bricks cost, as far as is known by now.
+    pub fn costs(&self) -> &Costs {
+        &self.costs
+    }
+
     /// Looks at a snapshot and decides, at most one thing at a time.
     pub fn decide(&mut self, snapshot: &Snapshot) -> Option<Decision> {
-        if self.config.scaling == Scaling::Fixed || snapshot.stages.len() != snapshot.plan.stages.len() {
+        if snapshot.stages.len() != snapshot.plan.stages.len() {
             return None;
         }
         if self.settle > 0 {
             self.settle -= 1;
+            return None;
+        }
+        self.costs = self.costs.refreshed(snapshot, self.config.refresh);
+        if self.config.scaling == Scaling::Fixed {
             return None;
         }
         self.count(snapshot);
@@ -263,9 +273,7 @@ impl Policy {
     /// What a part of a stage would weigh as a stage of its own; half, if it could then be replicated.
     fn weight(&self, place: &Stage, part: Range<usize>) -> f64 {
         let bricks = place.bricks[part].to_vec();
-        let cost =
-            |id: &String| self.costs.as_ref().and_then(|costs| costs.of(id).ok()).map_or(1.0, |cost| cost.ns);
-        let sum: f64 = bricks.iter().map(cost).sum();
+        let sum = self.costs.sum(&bricks);
         if self.can_replicate(&Stage { bricks, replicas: 1 }) { sum / 2.0 } else { sum }
     }
 
@@ -314,6 +322,7 @@ impl Policy {
             load: snapshot.load(stage),
             queue: load.queue,
             rate: load.packets as f64 / snapshot.span.max(1e-9),
+            ns: self.costs.sum(&place.bricks),
             replicas: place.replicas,
             ticks,
             free_cores: self.free_cores(snapshot),

@@ -1,7 +1,7 @@
 //! What was promised of a graph, and what each brick may take of it.
 
 use crate::error::demand;
-use crate::{ControllerError, Costs};
+use crate::{ControllerError, Costs, Model};
 use serde::{Deserialize, Serialize};
 
 /// An end-to-end promise.
@@ -24,6 +24,26 @@ impl Sla {
         let text = |value: Option<f64>| value.unwrap_or_default();
         demand(positive(self.rate), "rate", text(self.rate), "packets a second, above 0")?;
         demand(positive(self.latency_ms), "latency_ms", text(self.latency_ms), "milliseconds, above 0")
+    }
+
+    /// Refuses what no plan on some cores can keep.
+    ///
+    /// # Errors
+    /// [`ControllerError::Impossible`] where a batch computes for longer than the latency, the source or the sink is too
+    /// slow for the rate, or all bricks together need more cores for it.
+    pub fn check_possible(&self, costs: &Costs, cores: f64) -> Result<(), ControllerError> {
+        if let Some(latency_ms) = self.latency_ms {
+            deadlines(costs, latency_ms)?;
+        }
+        let Some(rate) = self.rate else { return Ok(()) };
+        Model::new(costs, 1.0).plan_for(rate)?;
+        let needed = rate * costs.total() / 1e9;
+        if needed > cores {
+            return Err(ControllerError::Impossible(format!(
+                "{rate:.0} packets/s take {needed:.2} cores, and there are {cores:.1}"
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -51,11 +71,17 @@ pub fn deadlines(costs: &Costs, latency_ms: f64) -> Result<Vec<Deadline>, Contro
             costs.batch
         )));
     }
+    Ok(divide(costs, latency_ms))
+}
+
+/// The deadlines, whether they can be met or not.
+pub(crate) fn divide(costs: &Costs, latency_ms: f64) -> Vec<Deadline> {
+    let total = costs.total().max(f64::MIN_POSITIVE);
     let deadline = |brick: &crate::Cost| {
         let share = brick.ns / total;
         Deadline { id: brick.id.clone(), ms: share * latency_ms, share }
     };
-    Ok(costs.bricks.iter().map(deadline).collect())
+    costs.bricks.iter().map(deadline).collect()
 }
 
 #[cfg(test)]
@@ -70,6 +96,20 @@ mod tests {
         assert!((sum - 5.0).abs() < 1e-12);
         let of = |id: &str| deadlines.iter().find(|d| d.id == id).unwrap().ms;
         assert!((of("network") / of("extractor") - 4.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_no_plan_can_keep_is_refused() {
+        let check = |rate, latency_ms, cores| Sla { rate, latency_ms }.check_possible(&kitsune(), cores);
+        assert_eq!(check(Some(300e3), Some(1.0), 1.0), Ok(()));
+        for (rate, latency, cores, words) in [
+            (Some(400e3), None, 1.0, "400000 packets/s take 1.06 cores, and there are 1.0"),
+            (Some(50e6), None, 1e6, "one `source`"),
+            (None, Some(0.5), 1e6, "computes for 0.678 ms"),
+        ] {
+            let error = check(rate, latency, cores).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
     }
 
     #[test]

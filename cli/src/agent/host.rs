@@ -18,6 +18,11 @@ impl Host {
         Self { system, cores: cores() as f64 }
     }
 
+    /// Cores that this process may use.
+    pub fn cores(&self) -> f64 {
+        self.cores
+    }
+
     /// Cores, how many of them are in use since the last look, and memory.
     pub fn sample(&mut self) -> HostLoad {
         let cores = self.cores;
