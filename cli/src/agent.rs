@@ -52,8 +52,9 @@ struct Log {
 }
 
 impl Log {
+    /// A log that what the file holds makes way for with the first event: a run that is refused leaves an older log alone.
     fn create(path: Option<&Path>) -> Result<Self, Failure> {
-        let open = |path: &Path| match File::create(path) {
+        let open = |path: &Path| match File::options().write(true).create(true).truncate(false).open(path) {
             Ok(file) => Ok((path.to_owned(), file)),
             Err(error) => Err(Failure::fault(format!("{}: {error}", path.display()))),
         };
@@ -61,8 +62,15 @@ impl Log {
     }
 
     fn write(&mut self, event: Event) {
+        let first = self.events.is_empty();
+        let put = |file: &mut File| {
+            if first && file.metadata()?.is_file() {
+                file.set_len(0)?;
+            }
+            writeln!(file, "{}", event.to_line())
+        };
         if let Some((path, file)) = &mut self.file
-            && let Err(error) = writeln!(file, "{}", event.to_line())
+            && let Err(error) = put(file)
         {
             self.fault.get_or_insert(format!("{}: {error}", path.display()));
         }
@@ -113,6 +121,7 @@ impl Agent {
         log: Option<&Path>,
     ) -> Result<Self, Failure> {
         let host = Host::new();
+        config.check_host(host.cores())?;
         if let Some(costs) = &costs {
             facts.iter().try_for_each(|(id, _)| costs.of(id).map(drop))?;
             let cores = if config.cores > 0.0 { config.cores } else { host.cores() };

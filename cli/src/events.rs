@@ -28,5 +28,8 @@ fn events(text: &str) -> Result<Vec<Event>, String> {
         Event::from_line(line)
             .map_err(|error| format!("line {}: {error}; is this an event log of legonf run?", index + 1))
     };
+    if text.trim().is_empty() {
+        return Err("holds no event; legonf run --events writes an event log".into());
+    }
     text.lines().enumerate().map(event).collect()
 }

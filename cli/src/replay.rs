@@ -98,14 +98,14 @@ pub fn replay(
     let network = arguments.scoring.network()?;
     let (content, mut source) = input::open_any(&arguments.capture, arguments.limit, network.schema())?;
     let mut function = arguments.scoring.build(network, content)?;
-    let labels = arguments.labels.as_deref().map(Labels::open).transpose()?;
-    let mut tally = Tally::new(labels, arguments.outputs(content, &function)?);
-    let bar = Bar::new("replay", None, style.quiet);
-    let stop = interrupt::install();
     let (place, mut agent) = match controlled {
         Some((place, make)) => (Some(place), Some(make(&function)?)),
         None => (None, None),
     };
+    let labels = arguments.labels.as_deref().map(Labels::open).transpose()?;
+    let mut tally = Tally::new(labels, arguments.outputs(content, &function)?);
+    let bar = Bar::new("replay", None, style.quiet);
+    let stop = interrupt::install();
     let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
     let ran = function.run(control, &mut *source, &mut tally, stop, &mut |p, n| bar.update(p, n));
     bar.clear();

@@ -80,6 +80,7 @@ impl Scoring {
         let threshold = self.threshold.or(network.threshold());
         let spec = self.spec(&network, content)?;
         let (graph, precision) = (assemble(&spec, content, &network, threshold)?, kitsune::precision(&spec));
+        self.workers.check(&graph)?;
         Ok(Function { network, threshold, precision, graph, spec, workers: self.workers.clone() })
     }
 

@@ -1,7 +1,9 @@
 //! The option `--workers` of every command that runs a graph.
 
+use crate::agent::host::cores;
+use crate::failure::Failure;
 use clap::Args;
-use legonf_runtime::{Layout, Options, Supply};
+use legonf_runtime::{Graph, Layout, Options, Supply};
 use std::sync::atomic::AtomicBool;
 
 /// How bricks are laid out over threads.
@@ -15,6 +17,9 @@ pub struct Workers {
     /// Bind each worker to a core.
     #[arg(long)]
     pin: bool,
+    /// Allow a stage more replicas than this machine has cores.
+    #[arg(long)]
+    oversubscribe: bool,
 }
 
 fn layout(text: &str) -> Result<Layout, String> {
@@ -26,6 +31,19 @@ fn layout(text: &str) -> Result<Layout, String> {
 }
 
 impl Workers {
+    /// Refuses a layout that does not fit a graph, or this machine, before anything is read or written.
+    pub fn check(&self, graph: &Graph) -> Result<(), Failure> {
+        self.workers.check(graph)?;
+        let (plan, cores) = (self.workers.plan(graph), cores());
+        let crowded = plan.stages.iter().find(|stage| stage.replicas > cores && !self.oversubscribe);
+        let Some(stage) = crowded else { return Ok(()) };
+        Err(Failure::fault(format!(
+            "layout \"{plan}\": {} replicas of {}, and this machine has {cores} cores; --oversubscribe runs it all the same",
+            stage.replicas,
+            stage.bricks.join(" ")
+        )))
+    }
+
     /// How to run a graph that has this layout, ends when `stop` is set and takes replicas from `supply`.
     pub fn options<'a>(&'a self, stop: &'a AtomicBool, supply: Option<Supply<'a>>) -> Options<'a> {
         Options { supply, pin: self.pin, ..Options::new(&self.workers, stop) }

@@ -96,7 +96,7 @@ fn a_run_under_the_controller_gives_the_bytes_of_a_replay() {
     let capture = text(testbed("capture.pcap.zst"));
     // Marks so low that it acts all the time: it un-fuses, replicates, merges and fuses on any machine.
     let policy = "tick = 0.005\nhigh = 0.02\nlow = 0.01\nticks_up = 1\nticks_down = 1\ncooldown = 0.0\nsettle = 0\nspare = 0.0\n\
-        cores = 64.0\nmax_workers = 12\n";
+        cores = 64.0\noversubscribe = true\nmax_workers = 12\n";
     let policy = bench.file("policy.toml", policy);
     let (replayed, ran, events) =
         (bench.path("replayed"), bench.path("ran"), text(bench.path("events.json")));
@@ -161,27 +161,6 @@ fn a_run_learns_what_bricks_cost_and_counts_broken_promises() {
     assert!(succeed(["plan", "--costs", &costs, "--cores", "4"]).contains("bottleneck"));
     let line = fail(arguments.iter().chain(&["--costs", &costs]));
     assert!(line.contains("impossible: a batch of 256 packets computes for"), "{line}");
-}
-
-#[test]
-fn what_is_wrong_with_a_run_is_named_before_it_starts() {
-    let bench = Bench::new();
-    let run =
-        |more: &[&str]| fail(["run", "kitsune", &bench.capture, "--model", &bench.model].iter().chain(more));
-    let policy = bench.file("policy.toml", "high = 2.0\n");
-    assert!(run(&["--policy", &policy]).contains("policy.toml: high = 2: expected a part of the time"));
-    let policy = bench.file("typo.toml", "\nhihg = 0.5\n");
-    assert!(run(&["--policy", &policy]).contains("typo.toml: line 2: unknown field `hihg`"));
-    assert!(run(&["--costs", &bench.model]).contains("kitsune-115.onnx: "));
-    assert!(
-        run(&["--workers", "source | extractor x2 | sink"]).contains("expected the bricks \"source batching")
-    );
-    let stateful = "source batching | extractor x2 | mapping | autoencoder | decision | sink";
-    assert!(run(&["--workers", stateful]).contains("`extractor` keeps state"));
-    assert!(run(&["--events", &text(bench.path("no/where"))]).contains("no/where: "));
-    let log = bench
-        .file("events.json", "{\"event\":\"end\",\"at\":1.0,\"packets\":1,\"violations\":{}}\nnonsense\n");
-    assert!(fail(["events", &log]).contains("events.json: line 2: "));
 }
 
 #[test]

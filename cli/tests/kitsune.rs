@@ -151,6 +151,7 @@ fn two_replays_write_the_same_bytes_whatever_the_workers() {
             &labels,
             "--workers",
             workers,
+            "--oversubscribe",
         ]);
         contents(&out)
     };

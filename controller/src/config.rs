@@ -41,6 +41,8 @@ pub struct Config {
     pub max_workers: usize,
     /// Cores that the graph may use; 0 stands for those of the host. Default 0.
     pub cores: f64,
+    /// Whether `cores` may be more than the host has. Default false.
+    pub oversubscribe: bool,
     /// A part of a core that must be left for another worker to be of use. Default 0.1.
     pub spare: f64,
     /// Bytes of memory that are left alone: below it nothing is replicated. Default 64 MiB.
@@ -66,6 +68,7 @@ impl Default for Config {
             settle: 2,
             max_workers: 0,
             cores: 0.0,
+            oversubscribe: false,
             spare: 0.1,
             memory: 64 << 20,
             refresh: 0.2,
@@ -84,6 +87,15 @@ impl Config {
         let config: Self = read(text)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Refuses to use more cores than there are.
+    ///
+    /// # Errors
+    /// [`ControllerError::Cores`] with what would do.
+    pub fn check_host(&self, cores: f64) -> Result<(), ControllerError> {
+        let fits = self.cores <= cores || self.oversubscribe;
+        if fits { Ok(()) } else { Err(ControllerError::Cores { wanted: self.cores, cores }) }
     }
 
     /// Checks every value.

@@ -24,6 +24,16 @@ pub enum ControllerError {
     /// A brick has no cost.
     #[error("the costs have no brick `{0}`; measure them with legonf profile on this graph")]
     NoCost(String),
+    /// More cores than the host has.
+    #[error(
+        "cores = {wanted}: this host has {cores}; set oversubscribe = true to use as many workers all the same"
+    )]
+    Cores {
+        /// Cores that were asked for.
+        wanted: f64,
+        /// Cores that there are.
+        cores: f64,
+    },
     /// No number of replicas carries the rate or meets the SLA.
     #[error("impossible: {0}")]
     Impossible(String),

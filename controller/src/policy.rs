@@ -159,6 +159,7 @@ impl Policy {
         let replicas = snapshot.plan.stages[stage].replicas;
         let computing: f64 = snapshot.of_stage(stage).map(|worker| worker.busy).sum();
         let (free, workers) = (self.free_cores(snapshot), snapshot.plan.workers());
+        let state = self.costs.state_bytes(&snapshot.plan.stages[stage].bricks) / (replicas as u64 + 1);
         let most = match self.config.max_workers {
             0 => self.facts.len() + (2.0 * self.cores(snapshot)).ceil() as usize,
             most => most,
@@ -175,8 +176,14 @@ impl Policy {
             ))
         } else if workers >= most.max(1) {
             Some(format!("there are {workers} workers, and at most {most} are allowed"))
-        } else if snapshot.host.memory > 0 && snapshot.host.memory < self.config.memory {
-            Some(format!("{} MiB of memory are left", snapshot.host.memory >> 20))
+        } else if snapshot.host.memory > 0 && snapshot.host.memory < self.config.memory.saturating_add(state)
+        {
+            Some(format!(
+                "{} MiB of memory are left, {} of them are left alone, and a replica may take {}",
+                snapshot.host.memory >> 20,
+                self.config.memory >> 20,
+                state >> 20
+            ))
         } else {
             None
         }

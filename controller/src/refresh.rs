@@ -37,6 +37,11 @@ impl Costs {
         ids.iter().filter_map(|id| self.of(id).ok()).map(|cost| cost.ns).sum()
     }
 
+    /// Bytes of state of some bricks together.
+    pub fn state_bytes(&self, ids: &[String]) -> u64 {
+        ids.iter().filter_map(|id| self.of(id).ok()).map(|cost| cost.state_bytes).fold(0, u64::saturating_add)
+    }
+
     /// Moves bricks that took `ns` together towards it.
     fn learn(&mut self, ids: &[String], ns: f64, weight: f64) {
         let known = self.sum(ids);

@@ -165,6 +165,42 @@ fn cores_that_others_take_are_not_fought_for() {
 }
 
 #[test]
+fn memory_that_a_replica_may_take_must_be_there() {
+    let mut costs = costs(2000.0, 300.0);
+    costs.bricks[2].state_bytes = 3 << 30;
+    let snapshot = |at: f64, memory: u64| {
+        let plan: legonf_core::Plan = "source batching | extractor | network decision sink".parse().unwrap();
+        let worker = |stage, busy| WorkerLoad { stage, busy, packets: 1, ..WorkerLoad::default() };
+        let stage = |queue| StageLoad { queue, packets: 1, ..StageLoad::default() };
+        Snapshot {
+            at,
+            span: 0.1,
+            plan,
+            workers: vec![worker(0, 0.2), worker(1, 1.0), worker(2, 0.2)],
+            stages: vec![stage(0), stage(9), stage(0)],
+            credits: 20,
+            host: HostLoad { cores: 4.0, used: 1.4, memory },
+            ..Snapshot::default()
+        }
+    };
+    // The second of two replicas may take a half of 3 GiB.
+    for (memory, action) in [(1 << 30, Action::Refuse), (2 << 30, Action::Replicate)] {
+        let facts = costs.bricks.iter().map(|brick| (brick.id.clone(), brick.state)).collect();
+        let config = Config { settle: 0, ..Config::default() };
+        let mut policy = Policy::new(config, facts, Some(costs.clone()), true);
+        let decided =
+            (1..5).find_map(|tick| policy.decide(&snapshot(f64::from(tick) * 0.1, memory))).unwrap();
+        assert_eq!(decided.action, action, "{}", decided.reason);
+        assert_eq!(
+            decided.reason.contains("a replica may take 1536"),
+            action == Action::Refuse,
+            "{}",
+            decided.reason
+        );
+    }
+}
+
+#[test]
 fn a_worker_that_is_stuck_gets_a_replacement() {
     let scene = Scene::default();
     let (mut simulation, mut policy) = (scene.simulation(), scene.policy());

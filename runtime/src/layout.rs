@@ -1,6 +1,6 @@
 //! How bricks are laid out over workers, and whether that fits a graph.
 
-use crate::{Graph, PlanError};
+use crate::{Graph, MAX_WORKERS, PlanError};
 use legonf_core::{Plan, PlanSyntax, Stage, State};
 use std::ops::Range;
 use std::str::FromStr;
@@ -26,6 +26,14 @@ impl Layout {
             Self::Pipeline => Plan::pipeline(ids),
             Self::Stages(plan) => plan.clone(),
         }
+    }
+
+    /// Whether a graph can be run in this layout.
+    ///
+    /// # Errors
+    /// As a run under it would end.
+    pub fn check(&self, graph: &Graph) -> Result<(), PlanError> {
+        Shape::of(graph).resolve(&self.plan(graph), MAX_WORKERS).map(drop)
     }
 }
 
