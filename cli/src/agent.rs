@@ -5,7 +5,7 @@ pub mod host;
 use crate::failure::Failure;
 use crate::scoring::Function;
 use host::Host;
-use legonf_controller::{Broken, Config, Costs, Event, Policy, Promises, State};
+use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, State};
 use legonf_core::{Descriptor, HostLoad, Plan, Snapshot};
 use legonf_runtime::{Control, PlanError};
 use serde::Serialize;
@@ -15,8 +15,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Part by which a brick's cost must differ from that in the log for the costs to be logged again.
-const DRIFT: f64 = 0.25;
+/// Part of all costs by which a brick's must differ from that in the log for the costs to be logged again.
+const DRIFT: f64 = 0.15;
 
 /// A policy with the host that it looks at and the log that it writes.
 pub struct Agent {
@@ -135,8 +135,7 @@ impl Agent {
     /// What became of the run so far.
     pub fn ending(&self) -> Ending {
         let count = |wanted: fn(&Event) -> bool| self.log.events.iter().filter(|event| wanted(event)).count();
-        let refusal =
-            |event: &Event| matches!(event, Event::Decision { decision, .. } if decision.plan.is_none());
+        let refusal = |event: &Event| matches!(event, Event::Decision { decision, .. } if decision.action == Action::Refuse);
         Ending {
             actions: count(|event| matches!(event, Event::Applied { refused: None, .. })),
             refusals: count(refusal),

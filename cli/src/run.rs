@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// with. What was decided, with the figures behind it, is in --events.
 ///
 /// The policy (TOML) says when: `high`, `low`, `ticks_up`, `ticks_down`, `cooldown`, `max_workers`, `cores`, `fuse`,
-/// `refresh`, `scaling` (brick, graph or fixed), and in `[sla]` `rate` (packets/s) and `latency_ms`. Each brick gets its part
+/// `trial`, `refresh`, `scaling` (brick, graph or fixed), and in `[sla]` `rate` (packets/s) and `latency_ms`. Each brick gets its part
 /// of the latency as its deadline, in proportion to its cost. Ticks in which a promise or a deadline is not kept are counted
 /// (`end` in the event log, `controller` in --json); one that the costs say cannot be kept is refused at once.
 #[derive(Args)]

@@ -185,15 +185,18 @@ fn figure_4_loses_nothing_and_changes_no_score() {
     let folder = tempfile::tempdir().unwrap();
     let out = text(folder.path().join("out"));
     let arguments = ["experiment", "lego-figure4", "--rounds", "1", "--seconds", "0.5", "--tick", "0.01"];
-    let report = json(&succeed(arguments.iter().chain(&["--packets", "20000", "--out", &out, "--json"])));
+    let more = ["--look", "0.02", "--packets", "20000", "--out", &out, "--json"];
+    let report = json(&succeed(arguments.iter().chain(&more)));
     let runs = report["runs"].as_array().unwrap();
     assert_eq!(
         runs.iter().map(|run| run["engine"].as_str().unwrap()).collect::<Vec<_>>(),
-        ["generic", "fused"]
+        ["generic", "fused", "fused-f32"]
     );
     for run in runs {
         assert_eq!((&run["lost"], &run["identical"]), (&0.into(), &true.into()));
-        assert!(run["speedup"].as_f64() > Some(0.0));
+        assert!(run["speedup"].as_f64() > Some(0.0) && run["layouts"].as_u64() >= Some(32));
+        let events = text(folder.path().join(format!("out/events-{}.json", run["engine"].as_str().unwrap())));
+        assert!(succeed(["events", &events]).contains("start "));
     }
     assert!(fs::read_to_string(folder.path().join("out/throughput.svg")).unwrap().contains("generic engine"));
     assert!(fail(["experiment", "lego-figure4", "--seconds", "0.1"]).contains("ten ticks"));

@@ -51,6 +51,10 @@ pub struct Config {
     pub refresh: f64,
     /// Whether neighbours are fused and un-fused. Default true.
     pub fuse: bool,
+    /// Ticks for which a layout is tried where no core is free. Default 5.
+    pub trial: u32,
+    /// Seconds after which layouts are tried anew, at the earliest, if what bricks cost has changed. Default 30.
+    pub arrange_every: f64,
     /// What was promised of the graph.
     pub sla: Sla,
 }
@@ -73,6 +77,8 @@ impl Default for Config {
             memory: 64 << 20,
             refresh: 0.2,
             fuse: true,
+            trial: 5,
+            arrange_every: 30.0,
             sla: Sla::default(),
         }
     }
@@ -108,6 +114,9 @@ impl Config {
         demand(part(self.high), "high", self.high, "a part of the time, above 0 and at most 1")?;
         demand(part(self.low) && self.low < self.high, "low", self.low, "a part of the time, below high")?;
         demand(self.ticks_up > 0, "ticks_up", self.ticks_up, "1 at least")?;
+        demand(self.trial > 0, "trial", self.trial, "1 at least")?;
+        let every = self.arrange_every.is_finite() && self.arrange_every >= 0.0;
+        demand(every, "arrange_every", self.arrange_every, "seconds, not negative")?;
         demand(self.ticks_down > 0, "ticks_down", self.ticks_down, "1 at least")?;
         let seconds = self.cooldown.is_finite() && self.cooldown >= 0.0;
         demand(seconds, "cooldown", self.cooldown, "seconds, not negative")?;

@@ -16,6 +16,8 @@ pub enum Action {
     Fuse,
     /// Divides a stage among two workers.
     Unfuse,
+    /// Tries layouts where no core is free, and takes the best.
+    Arrange,
     /// Gives a stage a worker in place of one that is stuck.
     Replace,
     /// Would do something, but must not.
@@ -205,6 +207,7 @@ impl Action {
             Self::Merge => "merge",
             Self::Fuse => "fuse",
             Self::Unfuse => "unfuse",
+            Self::Arrange => "arrange",
             Self::Replace => "replace",
             Self::Refuse => "refuse",
         }

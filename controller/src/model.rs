@@ -52,6 +52,23 @@ pub struct Model<'a> {
 /// Waits fall off exponentially: the quantile of 99% lies at so many means.
 const P99: f64 = 4.605_170_185_988_092;
 
+/// Places between bricks at most for all layouts to be looked at.
+const MOST_CUTS: usize = 12;
+
+/// Bricks in stages, where bit `i` of `cut` stands for a hop behind brick `i`.
+fn partition(ids: &[String], cut: u32) -> Plan {
+    let mut stages = vec![Stage { bricks: Vec::new(), replicas: 1 }];
+    for (index, id) in ids.iter().enumerate() {
+        if index > 0 && cut & 1 << (index - 1) != 0 {
+            stages.push(Stage { bricks: Vec::new(), replicas: 1 });
+        }
+        if let Some(last) = stages.last_mut() {
+            last.bricks.push(id.clone());
+        }
+    }
+    Plan { stages }
+}
+
 impl<'a> Model<'a> {
     /// A model that plans for workers that compute for `high` of the time at most.
     pub fn new(costs: &'a Costs, high: f64) -> Self {
@@ -90,6 +107,40 @@ impl<'a> Model<'a> {
             bottleneck,
             stages,
         })
+    }
+
+    /// Layouts of all bricks on some cores with up to `most` workers, the one that carries most first, of equal ones that
+    /// with the fewest workers. `may` says whether a stage may have replicas; the slowest that may gets them as long as that
+    /// helps.
+    pub fn layouts(&self, cores: f64, most: usize, may: &dyn Fn(&Stage) -> bool) -> Vec<Forecast> {
+        let ids: Vec<_> = self.costs.bricks.iter().map(|brick| brick.id.clone()).collect();
+        let cuts = ids.len().saturating_sub(1);
+        if cuts > MOST_CUTS {
+            return Vec::new();
+        }
+        let plans = (0_u32..1 << cuts).map(|cut| partition(&ids, cut)).filter(|plan| plan.workers() <= most);
+        let mut found: Vec<_> = plans.filter_map(|plan| self.widened(plan, cores, most, may)).collect();
+        found.sort_by(|a, b| b.capacity.total_cmp(&a.capacity).then(a.workers.cmp(&b.workers)));
+        found
+    }
+
+    /// A plan with replicas of its slowest stage as long as they help.
+    fn widened(&self, plan: Plan, cores: f64, most: usize, may: &dyn Fn(&Stage) -> bool) -> Option<Forecast> {
+        let mut best = self.forecast(&plan, None, cores).ok()?;
+        while best.workers < most {
+            let stage = best.plan.stages.iter().position(|stage| stage.bricks == best.bottleneck)?;
+            if !may(&best.plan.stages[stage]) {
+                break;
+            }
+            let mut wider = best.plan.clone();
+            wider.stages[stage].replicas += 1;
+            let next = self.forecast(&wider, None, cores).ok()?;
+            if next.capacity <= best.capacity * (1.0 + 1e-9) {
+                break;
+            }
+            best = next;
+        }
+        Some(best)
     }
 
     fn stage(&self, stage: &Stage, hops: u8) -> Result<StageForecast, ControllerError> {
@@ -214,6 +265,20 @@ mod tests {
         let shared = forecast("source batching extractor | network x2 | decision sink", 2.0);
         assert!(shared.capacity < two.capacity && shared.capacity > 1.9 * one.capacity);
         assert!(model.forecast(&"source nothing sink".parse().unwrap(), None, 1.0).is_err());
+    }
+
+    #[test]
+    fn layouts_are_as_many_as_places_to_cut_and_the_best_is_first() {
+        let costs = kitsune();
+        let model = Model::new(&costs, 1.0);
+        let may = |stage: &Stage| stage.bricks.iter().all(|id| id == "network" || id == "decision");
+        let layouts = model.layouts(2.0, 9, &may);
+        assert_eq!(layouts.len(), 32);
+        assert_eq!(layouts[0].plan.to_string(), "source batching extractor | network x2 | decision sink");
+        assert!(layouts.windows(2).all(|pair| pair[0].capacity >= pair[1].capacity));
+        assert!(layouts.iter().all(|layout| layout.plan.workers() <= 9));
+        let alone = model.layouts(1.0, 9, &may);
+        assert_eq!(alone[0].plan.workers(), 1);
     }
 
     #[test]

@@ -100,10 +100,11 @@ impl Simulation {
         Step { at: self.at, offered: sums.offered / tick, done, dropped: sums.dropped, plan, decision }
     }
 
-    /// Nanoseconds a packet of one worker of a stage.
+    /// Nanoseconds a packet of one worker of a stage, half of each hop included.
     fn ns(&self, stage: usize) -> f64 {
-        let costs = self.plan.stages[stage].bricks.iter().filter_map(|id| self.costs.of(id).ok());
-        costs.map(|cost| cost.ns).sum::<f64>().max(1e-3)
+        let hops = u8::from(stage > 0) + u8::from(stage + 1 < self.plan.stages.len());
+        let hops = f64::from(hops) / 2.0 * self.costs.hop_ns / self.costs.batch;
+        (self.costs.sum(&self.plan.stages[stage].bricks) + hops).max(1e-3)
     }
 
     fn healthy(&self, stage: usize) -> f64 {

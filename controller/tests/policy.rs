@@ -1,8 +1,8 @@
 //! Policies in virtual time: what they make of loads that rise, fall and waver.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use legonf_controller::{Action, Config, Cost, Costs, Policy, Scaling, Simulation, State, Step};
-use legonf_core::{HostLoad, Snapshot, StageLoad, WorkerLoad};
+use legonf_controller::{Action, Config, Cost, Costs, Model, Policy, Scaling, Simulation, State, Step};
+use legonf_core::{HostLoad, Plan, Snapshot, Stage, StageLoad, WorkerLoad};
 use proptest::prelude::*;
 
 /// Kitsune: 300 k packets/s in one worker on one core, the network being most of it.
@@ -136,9 +136,49 @@ fn too_few_cores_are_not_overcommitted() {
 }
 
 #[test]
+fn where_no_core_is_free_the_layout_comes_near_the_best() {
+    // Kitsune's costs with both engines in both precisions, on two to four cores, and what the policy knows of them.
+    let kinds = [(420.0, 8000.0), (420.0, 430.0), (420.0, 200.0), (900.0, 300.0)];
+    for ((extractor, network), cores, known) in
+        kinds.iter().flat_map(|kind| [(*kind, 2.0, false), (*kind, 2.0, true), (*kind, 4.0, false)])
+    {
+        let costs = Costs { hop_ns: 20_000.0, ..costs(extractor, network) };
+        let config = Config { max_workers: 12, ..Config::default() };
+        let scene = Scene { costs: costs.clone(), cores, config, ..Scene::default() };
+        let facts = costs.bricks.iter().map(|brick| (brick.id.clone(), brick.state)).collect();
+        let mut policy = Policy::new(scene.config.clone(), facts, known.then(|| costs.clone()), false);
+        let steps = scene.simulation().run(&mut policy, 20.0, 0.1, |_| 20e6);
+        let may = |stage: &Stage| {
+            stage.bricks.iter().all(|id| ["batching", "network", "decision"].contains(&id.as_str()))
+        };
+        let fixed = |plan: &Plan| {
+            let mut simulation = Simulation::new(costs.clone(), plan.clone(), cores).unwrap();
+            let config = Config { scaling: Scaling::Fixed, ..Config::default() };
+            let mut policy = Policy::new(config, Vec::new(), Some(costs.clone()), false);
+            simulation.run(&mut policy, 1.0, 0.1, |_| 20e6).last().unwrap().done
+        };
+        let layouts = Model::new(&costs, 1.0).layouts(cores, 12, &may);
+        let best = layouts.iter().map(|layout| fixed(&layout.plan)).fold(0.0, f64::max);
+        let last = steps.last().unwrap();
+        let what = format!("{extractor}, {network}, {cores} cores: {}", last.plan);
+        assert!(last.done >= 0.97 * best, "{what}: {:.0} of {best:.0}, {:?}", last.done, decisions(&steps));
+        let first = steps.iter().find_map(|step| step.decision.as_ref()).unwrap();
+        let bottleneck = if network > extractor { "network" } else { "extractor" };
+        assert_eq!(first.bricks, [bottleneck], "{what}: {}", first.reason);
+        assert!(count(&steps, Action::Arrange) <= 5, "{what}: {:?}", decisions(&steps));
+        let late = steps.iter().filter(|step| step.at > 12.0).filter_map(|step| step.decision.as_ref());
+        assert!(
+            late.filter(|decision| decision.plan.is_some()).count() == 0,
+            "{what}: {:?}",
+            decisions(&steps)
+        );
+    }
+}
+
+#[test]
 fn cores_that_others_take_are_not_fought_for() {
     // Each of two workers wants a core and has half of one.
-    let plan: legonf_core::Plan = "source | network x2 | sink".parse().unwrap();
+    let plan: Plan = "source | network x2 | sink".parse().unwrap();
     let worker =
         |stage, busy, starved| WorkerLoad { stage, busy, starved, packets: 1, ..WorkerLoad::default() };
     let snapshot = |at: f64, busy: f64| Snapshot {
@@ -169,7 +209,7 @@ fn memory_that_a_replica_may_take_must_be_there() {
     let mut costs = costs(2000.0, 300.0);
     costs.bricks[2].state_bytes = 3 << 30;
     let snapshot = |at: f64, memory: u64| {
-        let plan: legonf_core::Plan = "source batching | extractor | network decision sink".parse().unwrap();
+        let plan: Plan = "source batching | extractor | network decision sink".parse().unwrap();
         let worker = |stage, busy| WorkerLoad { stage, busy, packets: 1, ..WorkerLoad::default() };
         let stage = |queue| StageLoad { queue, packets: 1, ..StageLoad::default() };
         Snapshot {

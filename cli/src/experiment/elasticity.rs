@@ -1,6 +1,6 @@
 //! A load in steps: what the controller makes of it, and what that costs.
 
-use super::figure4::{learn, watch::Checksum};
+use super::figure4::{learn, lines, watch::Checksum};
 use super::lap::Track;
 use super::offer::{Load, Offer};
 use crate::agent::{Agent, facts};
@@ -244,7 +244,7 @@ impl Arguments {
         let Some(folder) = &self.out else { return Ok(()) };
         let folder = Folder::create(folder)?;
         folder.report(report)?;
-        folder.put("events.json", &events.iter().map(|event| event.to_line() + "\n").collect::<String>())?;
+        folder.put("events.json", &lines(events))?;
         let curve =
             |value: fn(&Sample) -> f64| report.samples.iter().map(|s| (s.at, value(s))).collect::<Vec<_>>();
         let plot = |title: &str, up: &str, series| SeriesPlot {

@@ -13,25 +13,34 @@ use crate::replay::{EngineKind, Execution, assemble, built_in};
 use crate::supply::Maker;
 use crate::{Style, interrupt};
 use clap::Args;
-use legonf_controller::{Action, Config, Event, Scaling};
-use legonf_core::{Column, Columns};
+use legonf_controller::{Action, Config, Costs, Event, Model, Scaling};
+use legonf_core::{Column, Columns, Stage};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
-use legonf_models::kitnet::{TrainConfig, Trainer};
-use legonf_models::{Bundle, Model, Provenance};
+use legonf_models::kitnet::{Precision, TrainConfig, Trainer};
+use legonf_models::{Bundle, Provenance};
 use legonf_runtime::{Graph, GraphSpec, Layout, Options, run_under};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use watch::{Digest, Watch};
 
+/// Engines by the name that the report has for them.
+const ENGINES: [(&str, EngineKind, Option<Precision>); 3] = [
+    ("generic", EngineKind::Onnx, None),
+    ("fused", EngineKind::Kitnet, None),
+    ("fused-f32", EngineKind::Kitnet, Some(Precision::F32)),
+];
+/// Fixed layouts that are run as long as the others.
+const BEST: usize = 3;
 /// Ticks of a plan from which its throughput is taken.
 const SETTLED: u32 = 5;
 
 /// Runs Kitsune over generated traffic as a monolith, as bricks in a worker each, under the controller that starts from there,
-/// and in fixed layouts; with the generic network engine and with legonf's own. Throughput is that on the wall and, since
-/// other programs take their part of the cores, that which the processor time of the workers stands for.
+/// and in fixed layouts; with the generic network engine, and with legonf's own in double and in single precision. All fixed
+/// layouts are run for a moment, and the best of them as long as the others. Throughput is that on the wall and, since other
+/// programs take their part of the cores, that which the processor time of the workers stands for.
 #[derive(Args)]
 pub struct Arguments {
     /// Seconds of each run, about.
@@ -46,10 +55,13 @@ pub struct Arguments {
     /// Seconds between two looks of the controller.
     #[arg(long, default_value_t = 0.1, value_name = "S", value_parser = crate::plan::positive)]
     tick: f64,
+    /// Seconds of the first look at each fixed layout.
+    #[arg(long, default_value_t = 0.5, value_name = "S", value_parser = crate::plan::positive)]
+    look: f64,
     /// Packets of the traffic that is repeated.
     #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(20_000..=10_000_000))]
     packets: u64,
-    /// A folder for report.json and throughput.svg.
+    /// A folder for report.json, throughput.svg, and for each engine the event log of its last run.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -76,7 +88,9 @@ struct Run {
     /// Under the controller, before its first action and after its last.
     before: Rate,
     after: Rate,
-    /// Fixed layouts, the best first.
+    /// Fixed layouts that were looked at.
+    layouts: usize,
+    /// The best of them, the monolith and the bricks in a worker each, the best first.
     fixed: Vec<Rate>,
     /// `after` over `original`, and over `before`.
     speedup: f64,
@@ -84,8 +98,9 @@ struct Run {
     /// The same by processor time.
     speedup_by_processor_time: f64,
     gain_by_processor_time: f64,
-    /// Part by which `after` is behind the best fixed layout, by processor time.
+    /// Part by which `after` is behind the best fixed layout, on the wall and by processor time.
     behind_best: f64,
+    behind_best_by_processor_time: f64,
     /// Milliseconds from the first overloaded tick to a replica that has traffic.
     reaction_ms: f64,
     actions: usize,
@@ -110,6 +125,8 @@ struct Case<'a> {
     spec: GraphSpec,
     track: Arc<Track>,
     packets: u64,
+    /// Packets of which the scores are compared.
+    compared: u64,
 }
 
 /// One run.
@@ -118,6 +135,7 @@ struct Once {
     events: Vec<Event>,
     lost: u64,
     checksum: u64,
+    costs: Costs,
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
@@ -128,18 +146,32 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         generate::Config { packets: arguments.packets, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
     let network = learn(&track, arguments.arithmetic)?;
+    let folder = arguments.out.as_deref().map(Folder::create).transpose()?;
     let mut runs = Vec::new();
-    for (name, engine) in [("generic", EngineKind::Onnx), ("fused", EngineKind::Kitnet)] {
-        runs.push(arguments.engine(name, engine, &network, &track)?);
+    for (name, engine, precision) in ENGINES {
+        let execution = Execution { engine: Some(engine), precision };
+        let (run, events) = arguments.engine(name, execution, &network, &track)?;
+        if let Some(folder) = &folder {
+            folder.put(&format!("events-{name}.json"), &lines(&events))?;
+        }
+        runs.push(run);
     }
     let (cores, packets, rounds) = (cores(), arguments.packets, arguments.rounds);
     let report = Report { paper: "nearly doubled (LEGO, Figure 4)", cores, packets, rounds, runs };
-    arguments.write(&report)?;
+    if let Some(folder) = folder {
+        folder.report(&report)?;
+        folder.put("throughput.svg", &picture(&report))?;
+    }
     match style {
         Style { json: true, .. } => print_json(&report),
         Style { quiet: true, .. } => Ok(()),
         _ => print(&text(&report)),
     }
+}
+
+/// A line for each event.
+pub fn lines(events: &[Event]) -> String {
+    events.iter().map(|event| event.to_line() + "\n").collect()
 }
 
 /// Trains a network on the first packets of the track.
@@ -169,7 +201,7 @@ pub fn learn(track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Fail
     if let Some(fault) = outcome.fault {
         return Err(Failure::fault(fault));
     }
-    let model = Model::KitNet { network: trainer.finish()?.into(), training };
+    let model = legonf_models::Model::KitNet { network: trainer.finish()?.into(), training };
     let provenance = Provenance::default();
     let bundle = Bundle { model, schema, arithmetic: arithmetic.to_string(), calibration: None, provenance };
     Ok(Network::of(bundle, arithmetic))
@@ -179,52 +211,57 @@ impl Arguments {
     fn engine(
         &self,
         name: &'static str,
-        engine: EngineKind,
+        execution: Execution,
         network: &Network,
         track: &Arc<Track>,
-    ) -> Result<Run, Failure> {
-        let execution = Execution { engine: Some(engine), precision: None };
+    ) -> Result<(Run, Vec<Event>), Failure> {
         let spec = built_in(network, Content::Packets, execution, Some(self.arithmetic))?;
-        let mut case =
-            Case { arguments: self, network, spec, track: track.clone(), packets: self.packets / 4 };
-        // A first run says how many packets take the time that is wanted.
-        let probe = case.once(&Layout::Fused, Scaling::Fixed)?;
+        let packets = self.packets / 4;
+        let mut case = Case { arguments: self, network, spec, track: track.clone(), packets, compared: 0 };
+        // A first run says how many packets take the time that is wanted, and what bricks cost.
+        let probe = case.once(&Layout::Pipeline, Scaling::Fixed)?;
         let rate = probe.digests.last().map_or(1e5, Digest::pps);
-        case.packets = ((rate * self.seconds) as u64).max(10_000);
-        let layouts = case.layouts()?;
+        let packets = |seconds: f64| ((rate * seconds) as u64).max(10_000);
+        case.packets = packets(self.look);
+        let (looked, best) = case.look(&probe.costs)?;
+        (case.packets, case.compared) = (packets(self.seconds), packets(self.seconds));
+        let layouts: Vec<_> = [Layout::Fused, Layout::Pipeline].into_iter().chain(best).collect();
         let (mut fixed, mut controlled) = (Vec::new(), Vec::new());
         fixed.resize_with(layouts.len(), Vec::new);
         for _ in 0..self.rounds {
             for (layout, runs) in layouts.iter().zip(&mut fixed) {
                 runs.push(case.once(layout, Scaling::Fixed)?);
             }
+            // The controller takes some seconds to find its layout, which is to be measured then.
+            case.packets = packets(self.seconds * 2.0);
             controlled.push(case.once(&Layout::Pipeline, Scaling::Brick)?);
+            case.packets = packets(self.seconds);
         }
-        Ok(conclude(name, &fixed, &controlled))
-    }
-
-    fn write(&self, report: &Report) -> Result<(), Failure> {
-        let Some(folder) = &self.out else { return Ok(()) };
-        let folder = Folder::create(folder)?;
-        folder.report(report)?;
-        folder.put("throughput.svg", &picture(report))
+        let run = conclude(name, looked, &fixed, &controlled);
+        Ok((run, controlled.pop().map_or_else(Vec::new, |run| run.events)))
     }
 }
 
 impl Case<'_> {
-    /// The monolith, a worker for each brick, and the layouts that a person would try.
-    fn layouts(&self) -> Result<Vec<Layout>, Failure> {
-        let ids: Vec<_> = self.spec.sequence()?.iter().map(|brick| brick.id.as_str()).collect();
-        let network = ids[2..ids.len() - 1].join(" ");
-        let hands = [
-            format!("source batching extractor | {network} decision sink"),
-            format!("source batching | extractor | {network} decision sink"),
-            format!("source batching extractor | {network} x2 | decision sink"),
-            format!("source batching | extractor | {network} x2 | decision sink"),
-        ];
-        let hands =
-            hands.iter().map(|text| text.parse().map_err(Failure::fault)).collect::<Result<Vec<_>, _>>()?;
-        Ok([Layout::Fused, Layout::Pipeline].into_iter().chain(hands).collect())
+    /// Runs every way to put the bricks in stages for a moment, with replicas of the slowest stage where the costs say that
+    /// they help. Gives how many there are, and the best.
+    fn look(&self, costs: &Costs) -> Result<(usize, Vec<Layout>), Failure> {
+        let may = |stage: &Stage| {
+            let stateless = |id: &String| {
+                costs.of(id).is_ok_and(|cost| cost.state == legonf_controller::State::Stateless)
+            };
+            stage.bricks.iter().all(stateless)
+        };
+        let all = Model::new(costs, 1.0).layouts(cores() as f64, 2 * costs.bricks.len(), &may);
+        let mut rates = Vec::new();
+        for forecast in all {
+            let layout = Layout::Stages(forecast.plan);
+            let run = self.once(&layout, Scaling::Fixed)?;
+            rates.push((run.digests.last().map_or(0.0, Digest::pps), layout));
+        }
+        let looked = rates.len();
+        rates.sort_by(|a, b| b.0.total_cmp(&a.0));
+        Ok((looked, rates.into_iter().take(BEST).map(|(_, layout)| layout).collect()))
     }
 
     fn once(&self, layout: &Layout, scaling: Scaling) -> Result<Once, Failure> {
@@ -238,7 +275,7 @@ impl Case<'_> {
         let make = |id: &str| maker.make(id);
         let options = Options { supply: Some(&make), ..Options::new(layout, interrupt::install()) };
         let mut source = Laps::new(self.track.clone(), self.packets);
-        let mut sink = watch::Checksum::default();
+        let mut sink = watch::Checksum::of_first(self.compared);
         let outcome =
             run_under(Some(&mut watch), &mut graph, &mut source, &mut sink, options, &mut |_, _| {});
         match outcome.fault {
@@ -246,8 +283,9 @@ impl Case<'_> {
             None if outcome.stopped => Err(Failure::Interrupted("nothing was measured to the end".into())),
             None => {
                 let lost = source.given() - outcome.packets;
+                let costs = watch.costs().clone();
                 let (digests, events) = watch.finish(outcome.packets)?;
-                Ok(Once { digests, events, lost, checksum: sink.value() })
+                Ok(Once { digests, events, lost, checksum: sink.value(), costs })
             }
         }
     }
@@ -265,11 +303,12 @@ fn rate(runs: &[Once], pick: impl Fn(&Once) -> Option<&Digest>) -> Rate {
     Rate { plan, pps: median(Digest::pps), capacity: median(|digest| digest.capacity(cores() as f64)) }
 }
 
-fn conclude(engine: &'static str, fixed: &[Vec<Once>], controlled: &[Once]) -> Run {
+fn conclude(engine: &'static str, layouts: usize, fixed: &[Vec<Once>], controlled: &[Once]) -> Run {
     let mut rates: Vec<_> = fixed.iter().map(|runs| rate(runs, settled)).collect();
     let (before, after) = (rate(controlled, |run| run.digests.first()), rate(controlled, settled));
     let (original, original_all_cores) = (rates[0].clone(), rates[1].clone());
-    rates.sort_by(|a, b| b.capacity.total_cmp(&a.capacity));
+    let most = rates.iter().map(|rate| rate.capacity).fold(0.0, f64::max);
+    rates.sort_by(|a, b| b.pps.total_cmp(&a.pps));
     let made = |run: &Once| run.events.iter().filter(|event| acted(event)).count();
     let checksum = controlled.first().map(|run| run.checksum);
     let all = || fixed.iter().flatten().chain(controlled);
@@ -280,7 +319,8 @@ fn conclude(engine: &'static str, fixed: &[Vec<Once>], controlled: &[Once]) -> R
         gain: after.pps / before.pps,
         speedup_by_processor_time: after.capacity / original.capacity,
         gain_by_processor_time: after.capacity / before.capacity,
-        behind_best: 1.0 - after.capacity / rates[0].capacity,
+        behind_best: 1.0 - after.pps / rates[0].pps,
+        behind_best_by_processor_time: 1.0 - after.capacity / most,
         reaction_ms: controlled.iter().filter_map(reaction).fold(0.0, f64::max),
         actions: controlled.last().map_or(0, made),
         lost: all().map(|run| run.lost).sum(),
@@ -289,6 +329,7 @@ fn conclude(engine: &'static str, fixed: &[Vec<Once>], controlled: &[Once]) -> R
         original_all_cores,
         before,
         after,
+        layouts,
         fixed: rates,
     }
 }
@@ -310,19 +351,20 @@ fn bottleneck(run: &Once) -> Option<Vec<String>> {
     })
 }
 
-/// Milliseconds from the beginning of the first overloaded tick to the plan in force.
+/// Milliseconds from the beginning of the first overloaded tick to the plan in force that answers it.
 fn reaction(run: &Once) -> Option<f64> {
-    // The overload itself may be as old as the run: it counts from the first tick that shows it.
-    let ticks = run.events.iter().find_map(|event| match event {
-        Event::Decision { decision, .. } if acted(event) => Some(decision.figures.ticks),
+    let begin = run.events.iter().find_map(|event| match event {
+        Event::Decision { at, decision } if acted(event) => {
+            let tick = run.digests.first().map_or(0.0, |digest| digest.tick);
+            Some(at - f64::from(decision.figures.ticks) * tick)
+        }
         _ => None,
     })?;
-    let tick = run.digests.first().map_or(0.0, |digest| digest.tick);
-    let took = run.events.iter().find_map(|event| match event {
-        Event::Applied { took_ms, .. } => Some(*took_ms),
+    let applied = run.events.iter().find_map(|event| match event {
+        Event::Applied { at, .. } => Some(*at),
         _ => None,
     })?;
-    Some(f64::from(ticks) * tick * 1e3 + took)
+    Some((applied - begin) * 1e3)
 }
 
 fn text(report: &Report) -> String {
@@ -336,14 +378,16 @@ fn text(report: &Report) -> String {
         line("bricks, before the controller acts", &run.before);
         line("bricks, after", &run.after);
         if let Some(best) = run.fixed.first() {
-            line("best fixed layout", best);
+            line(&format!("best of {} fixed layouts", run.layouts), best);
         }
         out += &format!(
-            "{:<9} bottleneck {}; after it: {}\n{:<9} speedup {:.2} ({:.2} by processor time), gain {:.2} ({:.2}), paper: {}; reaction {:.0} ms, \
+            "{:<9} bottleneck {}; after it: {}; {:.1}% behind the best fixed layout: {}\n{:<9} speedup {:.2} ({:.2} by processor time), gain {:.2} ({:.2}), paper: {}; reaction {:.0} ms, \
              {} lost, scores {}\n",
             run.engine,
             run.bottleneck.join(" "),
             run.after.plan,
+            run.behind_best * 100.0,
+            run.fixed.first().map_or("", |rate| &rate.plan),
             run.engine,
             run.speedup,
             run.speedup_by_processor_time,

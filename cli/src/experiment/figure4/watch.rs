@@ -2,7 +2,7 @@
 
 use crate::agent::Agent;
 use crate::failure::Failure;
-use legonf_controller::Event;
+use legonf_controller::{Costs, Event};
 use legonf_core::{Batch, Fault, Plan, Sink, Snapshot};
 use legonf_models::kitnet::Trainer;
 use legonf_runtime::{Control, PlanError};
@@ -67,6 +67,11 @@ impl Watch {
         Self { agent, digests: Vec::new(), ticks: 0 }
     }
 
+    /// What the bricks cost, as far as is known by now.
+    pub fn costs(&self) -> &Costs {
+        self.agent.costs()
+    }
+
     /// Ends the log and gives the sums, plan after plan, and the events.
     pub fn finish(mut self, packets: u64) -> Result<(Vec<Digest>, Vec<Event>), Failure> {
         let events = self.agent.finish(packets)?.to_vec();
@@ -102,13 +107,20 @@ impl Control for Watch {
     }
 }
 
-/// A number that changes with every bit of every score.
+/// A number that changes with every bit of the first scores.
 #[derive(Default)]
 pub struct Checksum {
     sum: u64,
+    /// Scores to come that count; all, where there is no such number.
+    left: Option<u64>,
 }
 
 impl Checksum {
+    /// A checksum of the first scores only.
+    pub fn of_first(packets: u64) -> Self {
+        Self { sum: 0, left: Some(packets) }
+    }
+
     pub fn value(&self) -> u64 {
         self.sum
     }
@@ -116,7 +128,9 @@ impl Checksum {
 
 impl Sink for Checksum {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        for score in &batch.scores {
+        let counted = self.left.unwrap_or(u64::MAX).min(batch.scores.len() as u64);
+        self.left = self.left.map(|left| left - counted);
+        for score in &batch.scores[..counted as usize] {
             self.sum = (self.sum.rotate_left(5) ^ score.to_bits()).wrapping_mul(0x517c_c1b7_2722_0a95);
         }
         Ok(())

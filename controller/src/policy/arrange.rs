@@ -1,0 +1,103 @@
+//! Where no core is free, hops are what can be saved: layouts are tried, and the best stays.
+
+use super::Policy;
+use super::detect::wanted;
+use crate::{Action, Decision, Forecast, Model, Scaling};
+use legonf_core::{Plan, Snapshot};
+
+/// Layouts that are tried.
+const TRIED: usize = 3;
+/// Part by which the cost model must expect more of a layout for any to be tried.
+const GAIN: f64 = 0.005;
+/// Part of the whole by which a brick's cost must have changed for layouts to be compared anew.
+const DRIFT: f64 = 0.15;
+
+/// Layouts that are tried one after the other: the model proposes, what comes out decides.
+#[derive(Clone, Debug)]
+pub(super) struct Trial {
+    /// Those to come, the most promising last.
+    waiting: Vec<Plan>,
+    /// Packets a second of those before.
+    seen: Vec<(Plan, f64)>,
+}
+
+impl Policy {
+    /// Begins to try layouts, where the model expects more of one than of that in force. `overloaded` is the bottleneck, where
+    /// one has been found; else it is the stage that costs most.
+    pub(super) fn arrange(&mut self, snapshot: &Snapshot, overloaded: Option<usize>) -> Option<Decision> {
+        if !self.config.fuse || self.config.scaling != Scaling::Brick || self.has_arranged(snapshot) {
+            return None;
+        }
+        let (most, cores) = (self.most_workers(snapshot), self.cores(snapshot));
+        let model = Model::new(&self.costs, 1.0);
+        let present = model.forecast(&snapshot.plan, None, cores).ok()?;
+        let better = |forecast: &Forecast| forecast.capacity >= present.capacity * (1.0 + GAIN);
+        let mut found = model.layouts(cores, most, &|stage| self.can_replicate(stage));
+        found.retain(|forecast| forecast.plan != snapshot.plan);
+        let best = found.first().filter(|forecast| better(forecast))?;
+        let reason = format!(
+            "the bottleneck, and no core is free: layouts with fewer hops are tried, of which up to {:.0} packets/s are expected",
+            best.capacity
+        );
+        found.truncate(TRIED);
+        let mut waiting: Vec<_> = found.into_iter().rev().map(|forecast| forecast.plan).collect();
+        let heaviest = |a: &usize, b: &usize| self.burden(snapshot, *a).total_cmp(&self.burden(snapshot, *b));
+        let stage = overloaded.or_else(|| (0..snapshot.stages.len()).max_by(heaviest))?;
+        let first = waiting.pop();
+        let seen = vec![(snapshot.plan.clone(), median(std::mem::take(&mut self.yields)))];
+        self.trial = Some(Trial { waiting, seen });
+        Some(self.decision(snapshot, stage, Action::Arrange, self.saturated, reason, first))
+    }
+
+    /// Waits until the layout in force has been tried, and goes on to the next one, or at the end to the best.
+    pub(super) fn go_on(&mut self, mut trial: Trial, snapshot: &Snapshot) -> Option<Decision> {
+        if self.yields.len() < self.config.trial as usize {
+            self.trial = Some(trial);
+            return None;
+        }
+        let rate = median(std::mem::take(&mut self.yields));
+        trial.seen.push((snapshot.plan.clone(), rate));
+        let found = |plan: Plan, reason: String| {
+            let changed = (plan != snapshot.plan).then_some(plan);
+            self.decision(snapshot, 0, Action::Arrange, self.config.trial, reason, changed)
+        };
+        if let Some(next) = trial.waiting.pop() {
+            let decision = found(next, format!("{rate:.0} packets/s; the next layout is tried"));
+            self.trial = Some(trial);
+            return Some(decision);
+        }
+        let (plan, most) = trial.seen.iter().max_by(|a, b| a.1.total_cmp(&b.1)).cloned()?;
+        let reason = format!("{most:.0} packets/s are the most of {} layouts: {plan}", trial.seen.len());
+        let decision = found(plan, reason);
+        self.arranged = Some((snapshot.at, self.costs.clone()));
+        Some(decision)
+    }
+
+    /// Notes what the layout in force carries; only the last ticks count.
+    pub(super) fn note_yield(&mut self, snapshot: &Snapshot) {
+        let rate = self.carried(snapshot);
+        self.yields.push(rate);
+        let old = self.yields.len().saturating_sub(self.config.trial as usize);
+        self.yields.drain(..old);
+    }
+
+    /// Packets a second that a layout would carry if other programs left it the cores that its workers wanted.
+    fn carried(&self, snapshot: &Snapshot) -> f64 {
+        let demand: f64 = snapshot.workers.iter().map(wanted).sum();
+        let busy: f64 = snapshot.workers.iter().map(|worker| worker.busy).sum();
+        let rate = snapshot.done as f64 / snapshot.span.max(1e-9);
+        rate * (demand.min(self.cores(snapshot)) / busy.max(1e-9)).max(1.0)
+    }
+
+    /// Whether layouts have been compared, and nothing has changed since.
+    fn has_arranged(&self, snapshot: &Snapshot) -> bool {
+        self.arranged.as_ref().is_some_and(|(at, costs)| {
+            snapshot.at < at + self.config.arrange_every || self.costs.drift(costs) < DRIFT
+        })
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}

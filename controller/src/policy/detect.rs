@@ -1,0 +1,103 @@
+//! What is overloaded, superfluous, or silent.
+
+use super::Policy;
+use crate::Scaling;
+use legonf_core::{Snapshot, WorkerLoad};
+use std::collections::BTreeMap;
+
+/// A stage costs about as much as the dearest from this part of it.
+const DEAR: f64 = 0.8;
+
+impl Policy {
+    /// Counts the ticks for which each stage has been overloaded, could do with less, or a worker was silent.
+    pub(super) fn count(&mut self, snapshot: &Snapshot) {
+        let stages = 0..snapshot.stages.len();
+        let over = stages.clone().map(|stage| (key(snapshot, stage), self.is_overloaded(snapshot, stage)));
+        let over: Vec<_> = over.collect();
+        let idle = stages.clone().map(|stage| (key(snapshot, stage), self.is_superfluous(snapshot, stage)));
+        let pairs =
+            stages.skip(1).map(|stage| (pair(snapshot, stage - 1), self.could_fuse(snapshot, stage - 1)));
+        let idle: Vec<_> = idle.chain(pairs).collect();
+        let silent = snapshot.workers.iter().map(|worker| {
+            let waiting = snapshot.stages.get(worker.stage).is_some_and(|stage| stage.queue > 0);
+            (worker.name.clone(), worker.packets == 0 && waiting)
+        });
+        tally(&mut self.silent, silent.collect());
+        tally(&mut self.overloaded, over);
+        tally(&mut self.idle, idle);
+        let demand: f64 = snapshot.workers.iter().map(wanted).sum();
+        let saturated = demand >= self.cores(snapshot) - self.config.spare;
+        self.saturated = if saturated { self.saturated.saturating_add(1) } else { 0 };
+        self.queues = snapshot.stages.iter().map(|stage| stage.queue).collect();
+    }
+
+    /// Whether the workers of a stage compute nearly all the time and batches gather before it, or nowhere more than there
+    /// while the source waits for batches to come back: then queues are as long as they can be. No batch gathers before the
+    /// source; there it is that none does elsewhere.
+    fn is_overloaded(&self, snapshot: &Snapshot, stage: usize) -> bool {
+        let least =
+            |part: fn(&WorkerLoad) -> f64| snapshot.of_stage(stage).map(part).fold(f64::INFINITY, f64::min);
+        let starved = least(|worker| worker.busy) < self.config.high && !self.is_dear(snapshot, stage);
+        if least(wanted) < self.config.high || starved {
+            return false;
+        }
+        if stage == 0 {
+            let elsewhere: usize = snapshot.stages.iter().map(|stage| stage.queue).sum();
+            return elsewhere * 4 <= snapshot.credits;
+        }
+        let queue = snapshot.stages[stage].queue;
+        let before = if self.queues.len() == snapshot.stages.len() { self.queues[stage] } else { queue };
+        // A queue is seen for a moment only: one that was long the tick before has not gone for good.
+        let longest = snapshot.stages.iter().map(|stage| stage.queue).max().unwrap_or(0);
+        let held_up = snapshot.in_flight * 4 >= snapshot.credits * 3 && queue == longest;
+        queue.max(before) >= 2 && (held_up || queue.max(before) * 4 >= snapshot.credits || queue > before)
+    }
+
+    /// Whether a worker of a stage costs about as much as any: a cheaper one that has too little of the cores has only to wait
+    /// for them longest.
+    fn is_dear(&self, snapshot: &Snapshot, stage: usize) -> bool {
+        let all = (0..snapshot.stages.len()).map(|stage| self.burden(snapshot, stage));
+        self.burden(snapshot, stage) >= DEAR * all.fold(0.0, f64::max)
+    }
+
+    /// Nanoseconds a packet of each worker of a stage.
+    pub(super) fn burden(&self, snapshot: &Snapshot, stage: usize) -> f64 {
+        let place = &snapshot.plan.stages[stage];
+        self.costs.sum(&place.bricks) / place.replicas as f64
+    }
+
+    /// Whether a stage has a replica too many.
+    fn is_superfluous(&self, snapshot: &Snapshot, stage: usize) -> bool {
+        let replicas = snapshot.plan.stages[stage].replicas;
+        let total: f64 = snapshot.of_stage(stage).map(wanted).sum();
+        replicas > 1 && total < self.config.low * (replicas - 1) as f64
+    }
+
+    /// Whether a stage and the next could share a worker.
+    fn could_fuse(&self, snapshot: &Snapshot, stage: usize) -> bool {
+        let both = [stage, stage + 1];
+        let single = both.iter().all(|stage| snapshot.plan.stages[*stage].replicas == 1);
+        let total: f64 = both.iter().flat_map(|stage| snapshot.of_stage(*stage)).map(wanted).sum();
+        self.config.fuse && self.config.scaling == Scaling::Brick && single && total < self.config.low
+    }
+}
+
+/// The part of the time that a worker wanted to compute.
+pub(super) fn wanted(worker: &WorkerLoad) -> f64 {
+    worker.busy + worker.starved
+}
+
+pub(super) fn key(snapshot: &Snapshot, stage: usize) -> String {
+    snapshot.plan.stages[stage].bricks.join(" ")
+}
+
+pub(super) fn pair(snapshot: &Snapshot, stage: usize) -> String {
+    format!("{} | {}", key(snapshot, stage), key(snapshot, stage + 1))
+}
+
+/// Counts ticks in a row; what does not hold any more begins anew, and what is gone is forgotten.
+fn tally(streaks: &mut BTreeMap<String, u32>, now: Vec<(String, bool)>) {
+    let next = now.into_iter().filter(|(_, holds)| *holds);
+    let next = next.map(|(key, _)| (streaks.get(&key).map_or(1, |ticks| ticks.saturating_add(1)), key));
+    *streaks = next.map(|(ticks, key)| (key, ticks)).collect();
+}

@@ -1,0 +1,134 @@
+//! What is done about the bottleneck.
+
+use super::Policy;
+use super::detect::key;
+use crate::moves::{best_parts, parted, resized};
+use crate::{Action, Decision, Scaling};
+use legonf_core::{Plan, Snapshot, Stage};
+
+/// Ticks without a packet, while batches wait, after which a worker is stuck; a multiple of [`Config::ticks_up`](crate::Config).
+const STUCK: u32 = 5;
+
+/// Replicas that have less than this part of a core each are not helped by another one.
+const CROWDED: f64 = 0.6;
+
+impl Policy {
+    /// Gives a stage another worker for one that is stuck.
+    pub(super) fn replace(&mut self, snapshot: &Snapshot) -> Option<Decision> {
+        let limit = self.config.ticks_up.saturating_mul(STUCK);
+        let stuck = snapshot.workers.iter().find(|worker| {
+            self.silent.get(&worker.name).is_some_and(|ticks| *ticks >= limit)
+                && !self.replaced.contains(&worker.name)
+        })?;
+        let (stage, ticks) = (stuck.stage, self.silent[&stuck.name]);
+        self.replaced.insert(stuck.name.clone());
+        let reason = format!("`{}` takes no batch, though some wait", stuck.name);
+        if !self.can_replicate(&snapshot.plan.stages[stage]) {
+            return Some(self.refuse(snapshot, stage, ticks, format!("{reason}; its bricks keep state")));
+        }
+        let plan = resized(&snapshot.plan, stage, snapshot.plan.stages[stage].replicas + 1);
+        Some(self.decision(snapshot, stage, Action::Replace, ticks, reason, Some(plan)))
+    }
+
+    /// Does something about the bottleneck: gives it another worker, or, where no core is free, compares layouts.
+    pub(super) fn grow(&mut self, snapshot: &Snapshot) -> Option<Decision> {
+        let rate = snapshot.done as f64 / snapshot.span.max(1e-9);
+        if self.config.sla.rate.is_some_and(|promised| rate >= promised) {
+            return None;
+        }
+        let overloaded = self.bottleneck(snapshot);
+        if self.saturated >= self.config.ticks_up
+            && let Some(decision) = self.arrange(snapshot, overloaded.map(|(stage, _)| stage))
+        {
+            return Some(decision);
+        }
+        let (stage, ticks) = overloaded?;
+        if let Some(reason) = self.obstacle(snapshot, stage) {
+            return Some(self.refuse(snapshot, stage, ticks, reason));
+        }
+        Some(self.relieve(snapshot, stage, ticks))
+    }
+
+    /// The stage that has been overloaded for long enough, with the longest queue, and for how many ticks it has been.
+    fn bottleneck(&self, snapshot: &Snapshot) -> Option<(usize, u32)> {
+        let streak = |stage: usize| self.overloaded.get(&key(snapshot, stage)).copied().unwrap_or(0);
+        let stages = (0..snapshot.stages.len()).map(|stage| (stage, streak(stage)));
+        let due =
+            stages.filter(|(stage, ticks)| *ticks >= self.config.ticks_up && !self.rests(snapshot, *stage));
+        due.max_by_key(|(stage, _)| snapshot.stages[*stage].queue)
+    }
+
+    /// Why there can be no further worker.
+    fn obstacle(&self, snapshot: &Snapshot, stage: usize) -> Option<String> {
+        let replicas = snapshot.plan.stages[stage].replicas;
+        let computing: f64 = snapshot.of_stage(stage).map(|worker| worker.busy).sum();
+        let (free, workers) = (self.free_cores(snapshot), snapshot.plan.workers());
+        let state = self.costs.state_bytes(&snapshot.plan.stages[stage].bricks) / (replicas as u64 + 1);
+        let most = self.most_workers(snapshot);
+        if free < self.config.spare {
+            Some(format!(
+                "{free:.2} of {:.1} cores are free, and a worker needs {:.2}",
+                self.cores(snapshot),
+                self.config.spare
+            ))
+        } else if replicas > 1 && computing < CROWDED * replicas as f64 {
+            Some(format!(
+                "its {replicas} workers have {computing:.2} cores between them: other programs take the rest"
+            ))
+        } else if workers >= most {
+            Some(format!("there are {workers} workers, and at most {most} are allowed"))
+        } else if snapshot.host.memory > 0 && snapshot.host.memory < self.config.memory.saturating_add(state)
+        {
+            Some(format!(
+                "{} MiB of memory are left, {} of them are left alone, and a replica may take {}",
+                snapshot.host.memory >> 20,
+                self.config.memory >> 20,
+                state >> 20
+            ))
+        } else {
+            None
+        }
+    }
+
+    fn relieve(&self, snapshot: &Snapshot, stage: usize, ticks: u32) -> Decision {
+        let place = &snapshot.plan.stages[stage];
+        let stateless = "the bottleneck: its workers compute all the time and batches wait".to_owned();
+        if self.config.scaling == Scaling::Graph {
+            return self.grow_graph(snapshot, stage, ticks);
+        }
+        if self.can_replicate(place) {
+            let plan = resized(&snapshot.plan, stage, place.replicas + 1);
+            return self.decision(snapshot, stage, Action::Replicate, ticks, stateless, Some(plan));
+        }
+        let parts = best_parts(place.bricks.len(), |part| self.weight(place, part));
+        match parts.filter(|_| self.config.fuse && place.replicas == 1) {
+            Some(parts) => {
+                let plan = parted(&snapshot.plan, stage, &parts);
+                let reason = "the bottleneck, and several bricks in one worker".to_owned();
+                self.decision(snapshot, stage, Action::Unfuse, ticks, reason, Some(plan))
+            }
+            None => {
+                let reason =
+                    "the bottleneck, but it keeps state: its traffic would have to be split".to_owned();
+                self.refuse(snapshot, stage, ticks, reason)
+            }
+        }
+    }
+
+    /// Gives every brick between source and sink another replica.
+    fn grow_graph(&self, snapshot: &Snapshot, stage: usize, ticks: u32) -> Decision {
+        let inner = |place: &Stage| !place.bricks.iter().any(|id| id == Plan::SOURCE || id == Plan::SINK);
+        if !snapshot.plan.stages.iter().filter(|place| inner(place)).all(|place| self.can_replicate(place)) {
+            let reason = "whole graphs cannot be replicated: a brick keeps state".to_owned();
+            return self.refuse(snapshot, stage, ticks, reason);
+        }
+        let mut plan = snapshot.plan.clone();
+        plan.stages.iter_mut().filter(|place| inner(place)).for_each(|place| place.replicas += 1);
+        if plan == snapshot.plan {
+            let reason = "there is no whole graph apart from its source and sink".to_owned();
+            return self.refuse(snapshot, stage, ticks, reason);
+        }
+        let reason = "a stage is overloaded: another whole graph".to_owned();
+        self.decision(snapshot, stage, Action::Replicate, ticks, reason, Some(plan))
+    }
+}
