@@ -100,7 +100,7 @@ impl Arguments {
         let (content, mut source) = input::open_any(&self.capture, self.limit, model.schema())?;
         let spec = replay::built_in(model, content, replay::Execution::default(), None)?;
         let mut graph = replay::assemble(&spec, content, model, None)?;
-        self.workers.check(&graph)?;
+        self.workers.check(&mut graph)?;
         let mut sink = Collect { skip: self.skip, scores: BenignScores::default() };
         let bar = Bar::new("calibration", None, style.quiet);
         let maker = Maker { spec: &spec, network: Some((model, None)) };

@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let mut graph = Graph::assemble(&spec, given, wanted, |b| {
         legonf_catalog::build(&b.kind, &b.config, &Context::default())
     })?;
-    arguments.workers.check(&graph)?;
+    arguments.workers.check(&mut graph)?;
     let mut source = input::open(&arguments.capture, arguments.limit)?;
     let mut matrix = Matrix::create(&arguments.output, &schema)?;
     let bar = Bar::new("features", None, style.quiet);

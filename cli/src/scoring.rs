@@ -79,8 +79,8 @@ impl Scoring {
     pub fn build(&self, network: Network, content: Content) -> Result<Function, Failure> {
         let threshold = self.threshold.or(network.threshold());
         let spec = self.spec(&network, content)?;
-        let (graph, precision) = (assemble(&spec, content, &network, threshold)?, kitsune::precision(&spec));
-        self.workers.check(&graph)?;
+        let (mut graph, precision) = (assemble(&spec, content, &network, threshold)?, kitsune::precision(&spec));
+        self.workers.check(&mut graph)?;
         Ok(Function { network, threshold, precision, graph, spec, workers: self.workers.clone() })
     }
 

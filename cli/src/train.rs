@@ -185,7 +185,7 @@ impl Arguments {
         let mut graph = Graph::assemble(&spec, given, wanted, |b| {
             legonf_catalog::build(&b.kind, &b.config, &Context::default())
         })?;
-        self.workers.check(&graph)?;
+        self.workers.check(&mut graph)?;
         let mut no_brick = Graph::pass_through(&spec.name);
         let maker = Maker { spec: &spec, network: None };
         let make = |id: &str| maker.make(id);

@@ -32,7 +32,7 @@ fn layout(text: &str) -> Result<Layout, String> {
 
 impl Workers {
     /// Refuses a layout that does not fit a graph, or this machine, before anything is read or written.
-    pub fn check(&self, graph: &Graph) -> Result<(), Failure> {
+    pub fn check(&self, graph: &mut Graph) -> Result<(), Failure> {
         self.workers.check(graph)?;
         let (plan, cores) = (self.workers.plan(graph), cores());
         let crowded = plan.stages.iter().find(|stage| stage.replicas > cores && !self.oversubscribe);

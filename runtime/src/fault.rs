@@ -38,17 +38,27 @@ pub enum PlanError {
         /// The bricks of the graph, with source and sink.
         expected: String,
     },
-    /// Replicas of what cannot be shared out by batches.
+    /// Replicas of the source or the sink.
     #[error(
-        "layout \"{plan}\": `{brick}` keeps state or is an end of the graph, so its stage has one worker, not {replicas}"
+        "layout \"{plan}\": `{brick}` is an end of the graph, so its stage has one worker, not {replicas}"
     )]
-    Stateful {
+    End {
+        /// The plan.
+        plan: String,
+        /// The end.
+        brick: String,
+        /// The replicas asked for.
+        replicas: usize,
+    },
+    /// Replicas of a brick with state that cannot share it.
+    #[error("layout \"{plan}\": `{brick}` keeps state that cannot be divided among replicas: {reason}")]
+    Undivided {
         /// The plan.
         plan: String,
         /// The brick.
         brick: String,
-        /// The replicas asked for.
-        replicas: usize,
+        /// Why it cannot.
+        reason: String,
     },
     /// More workers than the runtime was told to have at most.
     #[error("layout \"{plan}\": {workers} workers, and at most {most} are allowed")]
@@ -63,6 +73,16 @@ pub enum PlanError {
     /// A further replica cannot be made.
     #[error("a replica of brick `{id}` cannot be made: {reason}")]
     Replica {
+        /// The brick.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+    /// State did not come over from one replica to another: a defect of the brick.
+    #[error(
+        "brick `{id}`: its state cannot move to another replica: {reason}; please report this with the capture"
+    )]
+    Move {
         /// The brick.
         id: String,
         /// Why.

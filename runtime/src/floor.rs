@@ -1,24 +1,26 @@
 //! The supervisor's side: stages and their workers, put up, changed while they run, and taken down.
 
+use crate::crew::Crew;
 use crate::layout::{Place, Shape};
+use crate::message::{Envelope, Event, Message, Queue};
 use crate::order::Order;
 use crate::parts::Parts;
-use crate::pin::Cores;
+use crate::pin::{Core, Cores};
 use crate::route::Detour;
+use crate::split::Owners;
 use crate::stats::Stats;
 use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
-use crate::worker::{Counters, Envelope, Event, Job, Message, Shared, Unit, Worker, add};
+use crate::unit::{Counters, Unit, add};
+use crate::worker::{Job, Shared, Worker};
 use crate::{PlanError, RunFault};
 use legonf_core::{Brick, Plan};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Workers of all stages at most.
 pub const MAX_WORKERS: usize = 256;
-
-/// Both ends of a queue.
-pub(crate) type Queue = (Sender<Message>, Receiver<Message>);
 
 /// A worker that runs.
 pub(crate) struct Running {
@@ -33,6 +35,8 @@ pub(crate) struct Live {
     pub place: Place,
     pub input: Queue,
     pub workers: Vec<Running>,
+    /// What the workers share where one of their bricks has state.
+    pub crew: Option<Crew>,
 }
 
 /// All stages of a run.
@@ -53,6 +57,8 @@ pub(crate) struct Floor<'scope, 'env> {
     pub surplus: usize,
     /// Packets offered and done when they were last looked at.
     pub seen: (u64, u64),
+    /// The number of a brick's replicas and which of them owns which slot, for bricks that have or had several.
+    pub owners: BTreeMap<usize, (usize, Owners)>,
     /// Counters of bricks that are gone, by brick.
     past: Vec<Counters>,
     /// How the run ended, once it has.
@@ -85,6 +91,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             credits,
             surplus,
             seen,
+            owners: BTreeMap::new(),
             past,
             over,
         }
@@ -96,6 +103,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let extra = self.extra(&places, present)?;
         let mut parts = Parts { ends, waiting: Some(Order::from(0)), units };
         parts.units.extend(extra);
+        self.regroup(&places, &mut parts)?;
         let (input, output) = (self.pool.clone(), self.pool.0.clone());
         self.stages = self.build(places, &mut parts, input, &output)?;
         self.balance();
@@ -120,7 +128,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let places = self.shape.resolve(plan, MAX_WORKERS)?;
         let units = self.extra(&places, |unit| self.present(unit))?;
         let mut parts = Parts { units, ..Parts::default() };
-        let same = |(a, b): &(&Live, &Place)| a.place.same_bricks(b);
+        let same = |(a, b): &(&Live, &Place)| self.stays(&a.place, b);
         let head = self.stages.iter().zip(&places).take_while(same).count();
         let most = self.stages.len().min(places.len()) - head;
         let tail = self.stages.iter().rev().zip(places.iter().rev()).take(most).take_while(same).count();
@@ -147,10 +155,40 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         for stage in old.clone() {
             self.retire(stage, self.stages[stage].workers.len(), parts);
         }
+        self.regroup(&new, parts)?;
         let input = self.stages[old.start].input.clone();
         let output = self.after(old.end);
         let stages = self.build(new, parts, input, &output)?;
         self.stages.splice(old, stages);
+        Ok(())
+    }
+
+    /// Whether a stage only gains or loses workers.
+    fn stays(&self, old: &Place, new: &Place) -> bool {
+        let shared = self.shape.split(old).is_some() || self.shape.split(new).is_some();
+        old.same_bricks(new) && (old.replicas == new.replicas || !shared)
+    }
+
+    /// Moves the state of bricks that stand still to as many replicas as their new stages have.
+    fn regroup(&mut self, places: &[Place], parts: &mut Parts<'env>) -> Result<(), PlanError> {
+        for place in places {
+            let replicas = if self.shape.split(place).is_some() { place.replicas } else { 1 };
+            for unit in place.units.clone() {
+                self.share(unit, replicas, parts)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the state of one brick to so many replicas.
+    fn share(&mut self, unit: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
+        let Ok(split) = &self.shape.splits[unit] else { return Ok(()) };
+        let (before, owners) = self.owners.get(&unit).cloned().unwrap_or_else(|| (1, split.alone()));
+        if before != replicas {
+            let failed = |reason| PlanError::Move { id: self.shape.bricks[unit].0.clone(), reason };
+            let owners = split.regroup(&mut parts.replicas(unit), &owners, replicas).map_err(failed)?;
+            self.owners.insert(unit, (replicas, owners));
+        }
         Ok(())
     }
 
@@ -175,14 +213,25 @@ impl<'scope, 'env> Floor<'scope, 'env> {
 
     /// Lets workers of a stage end behind what is in its queue now, and takes over what they have.
     fn retire(&mut self, stage: usize, workers: usize, parts: &mut Parts<'env>) {
-        for _ in 0..workers {
-            // The queue has room for it, and this floor holds the other end.
-            let _ = self.stages[stage].input.0.send(Message::Retire);
+        let live = &self.stages[stage];
+        retire_from(&live.input.0, workers);
+        if let Some(crew) = live.crew.as_ref().filter(|_| workers > 0) {
+            // First nothing more is dealt out, then every parcel is processed, then every batch finished.
+            let (own, joined) = (crew.own.clone(), crew.joined.0.clone());
+            self.await_events(stage, workers, parts);
+            own.iter().for_each(|queue| retire_from(&queue.0, 1));
+            self.await_events(stage, workers, parts);
+            retire_from(&joined, workers);
         }
-        let mut left = workers;
+        self.await_events(stage, workers, parts);
+    }
+
+    /// Waits until so many workers of a stage are quiet or gone, and takes over what they have.
+    fn await_events(&mut self, stage: usize, mut left: usize, parts: &mut Parts<'env>) {
         while left > 0 {
             match self.events.1.recv() {
                 Ok(Event::Over(fault)) => _ = self.over.get_or_insert(fault),
+                Ok(Event::Quiet) => left -= 1,
                 Ok(Event::Retired(retired)) => {
                     left -= 1;
                     self.stages[stage].workers.retain(|worker| worker.serial != retired.serial);
@@ -207,12 +256,16 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let mut stages = Vec::with_capacity(places.len());
         for (index, place) in places.into_iter().enumerate() {
             let next = queues.get(index + 1).map_or(output, |queue| &queue.0);
+            if self.shape.split(&place).is_some() {
+                stages.push(self.build_crew(place, parts, queues[index].clone(), next)?);
+                continue;
+            }
             let mut workers = Vec::with_capacity(place.replicas);
             for _ in 0..place.replicas {
                 let job = parts.job(&place, self.shape.is_ordered(&place));
                 workers.push(self.start(job, queues[index].1.clone(), next.clone())?);
             }
-            stages.push(Live { place, input: queues[index].clone(), workers });
+            stages.push(Live { place, input: queues[index].clone(), workers, crew: None });
         }
         Ok(stages)
     }
@@ -223,23 +276,34 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         input: Receiver<Message>,
         output: Sender<Message>,
     ) -> Result<Running, PlanError> {
-        let (serial, stats) = (self.serial, Arc::new(Stats::default()));
+        let (serial, stats, core) = self.enlist();
+        let (events, shared, detour) = (self.events.0.clone(), self.shared, Detour::default());
+        let worker = Worker { serial, job, input, output, events, stats: stats.clone(), shared, detour };
+        self.spawn(serial, stats, core, move || worker.run())
+    }
+
+    /// The number, the counters and the core of a new worker.
+    pub fn enlist(&mut self) -> (u64, Arc<Stats>, Core) {
         self.serial += 1;
-        let (events, shared) = (self.events.0.clone(), self.shared);
-        let worker = Worker {
-            serial,
-            job,
-            input,
-            output,
-            events,
-            stats: stats.clone(),
-            shared,
-            detour: Detour::default(),
-        };
-        let core = self.cores.next();
+        (self.serial - 1, Arc::default(), self.cores.next())
+    }
+
+    /// Where workers report.
+    pub fn events(&self) -> Sender<Event<'env>> {
+        self.events.0.clone()
+    }
+
+    /// Starts a worker.
+    pub fn spawn(
+        &mut self,
+        serial: u64,
+        stats: Arc<Stats>,
+        core: Core,
+        work: impl FnOnce() + Send + 'scope,
+    ) -> Result<Running, PlanError> {
         let body = move || {
             core.pin();
-            worker.run();
+            work();
         };
         sync::spawn(self.scope, format!("worker {serial}"), body).map_err(PlanError::Thread)?;
         Ok(Running { serial, stats, seen: Default::default() })
@@ -263,7 +327,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let refused = |reason| PlanError::Replica { id: id.clone(), reason };
         let supply = self.shared.supply.ok_or_else(|| refused("nothing was given that makes one".into()))?;
         let brick: Box<dyn Brick> = supply(&id).map_err(refused)?;
-        Ok(Unit { index, id, brick, past: Vec::new() })
+        Ok(Unit { index, seat: usize::MAX, id, brick, past: Vec::new() })
     }
 
     fn bury(&mut self, unit: Unit) {
@@ -271,7 +335,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         add(&mut self.past[unit.index], &unit.brick.counters());
     }
 
-    fn room(&self) -> usize {
+    pub fn room(&self) -> usize {
         room(self.depth, self.shape.bricks.len())
     }
 
@@ -317,8 +381,14 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         for stage in 0..self.stages.len() {
             self.retire(stage, self.stages[stage].workers.len(), &mut parts);
         }
+        if !matches!(self.over, Some(Some(_)))
+            && let Err(error) =
+                (0..self.shape.bricks.len()).try_for_each(|unit| self.share(unit, 1, &mut parts))
+        {
+            self.over = Some(Some(error.into()));
+        }
         let mut kept: Vec<Unit> = Vec::new();
-        parts.units.sort_by_key(|unit| unit.index);
+        parts.units.sort_by_key(|unit| (unit.index, unit.seat));
         for unit in parts.units {
             add(&mut self.past[unit.index], &unit.past);
             add(&mut self.past[unit.index], &unit.brick.counters());
@@ -328,6 +398,12 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         }
         (kept, std::mem::take(&mut self.past), self.over.take().flatten())
     }
+}
+
+/// Tells so many readers of a queue to retire.
+fn retire_from(queue: &Sender<Message>, readers: usize) {
+    // The queue has room for it, and the floor holds the other end.
+    (0..readers).for_each(|_| _ = queue.send(Message::Retire));
 }
 
 /// What a queue must have room for: every batch that there may ever be, and a word to every worker.
@@ -340,8 +416,10 @@ impl Drop for Floor<'_, '_> {
     fn drop(&mut self) {
         self.shared.over.store(true, std::sync::atomic::Ordering::Relaxed);
         for live in &self.stages {
-            for _ in &live.workers {
-                let _ = live.input.0.send(Message::Retire);
+            retire_from(&live.input.0, live.workers.len());
+            if let Some(crew) = &live.crew {
+                crew.own.iter().for_each(|queue| retire_from(&queue.0, 1));
+                retire_from(&crew.joined.0, live.workers.len());
             }
         }
     }

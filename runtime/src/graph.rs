@@ -54,6 +54,11 @@ impl Graph {
         &self.nodes
     }
 
+    /// The bricks in order, to be asked what only they know.
+    pub(crate) fn nodes_mut(&mut self) -> &mut [Node] {
+        &mut self.nodes
+    }
+
     /// Where packets go, if not all go everywhere.
     pub(crate) fn routes(&self) -> Option<Routes> {
         self.routes.clone()

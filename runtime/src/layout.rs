@@ -1,9 +1,11 @@
 //! How bricks are laid out over workers, and whether that fits a graph.
 
+use crate::split::Split;
 use crate::{Graph, MAX_WORKERS, PlanError};
 use legonf_core::{Plan, PlanSyntax, Stage, State};
 use std::ops::Range;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// How bricks are laid out over workers. The results are the same bytes in all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +34,7 @@ impl Layout {
     ///
     /// # Errors
     /// As a run under it would end.
-    pub fn check(&self, graph: &Graph) -> Result<(), PlanError> {
+    pub fn check(&self, graph: &mut Graph) -> Result<(), PlanError> {
         Shape::of(graph).resolve(&self.plan(graph), MAX_WORKERS).map(drop)
     }
 }
@@ -70,20 +72,37 @@ impl Place {
 pub(crate) struct Shape {
     pub name: String,
     pub bricks: Vec<(String, State)>,
+    /// How each brick's work is divided among replicas, or why it cannot be.
+    pub splits: Vec<Result<Arc<Split>, String>>,
 }
 
 impl Shape {
-    pub fn of(graph: &Graph) -> Self {
+    pub fn of(graph: &mut Graph) -> Self {
+        let name = graph.name().to_owned();
         let brick = |node: &crate::Node| (node.id.clone(), node.brick.descriptor().state);
-        Self { name: graph.name().to_owned(), bricks: graph.nodes().iter().map(brick).collect() }
+        let bricks = graph.nodes().iter().map(brick).collect();
+        let split = |(unit, node): (usize, &mut crate::Node)| Split::of(unit, &mut *node.brick).map(Arc::new);
+        let splits = graph.nodes_mut().iter_mut().enumerate().map(split).collect();
+        Self { name, bricks, splits }
     }
 
     /// Whether the batches of a stage must come in order.
     pub fn is_ordered(&self, place: &Place) -> bool {
-        self.keeps_order(place).is_some()
+        self.keeps_order(place).is_some() && self.split(place).is_none()
     }
 
-    /// The stages of a plan, if it has every brick once and in order, and replicas only of stateless ones.
+    /// How the work of a stage is divided among replicas, where it has any and one of its bricks has state.
+    pub fn split(&self, place: &Place) -> Option<&Arc<Split>> {
+        let replicated = place.replicas > 1 && !place.source && !place.sink;
+        let stateful = self.stateful(place).next().filter(|_| replicated)?;
+        self.splits[stateful].as_ref().ok()
+    }
+
+    fn stateful(&self, place: &Place) -> impl Iterator<Item = usize> {
+        place.units.clone().filter(|unit| self.bricks[*unit].1 == State::Stateful)
+    }
+
+    /// The stages of a plan, if it has every brick once and in order, and replicas only of what can be shared.
     pub fn resolve(&self, plan: &Plan, most: usize) -> Result<Vec<Place>, PlanError> {
         self.check_bricks(plan)?;
         let workers = plan.workers();
@@ -96,7 +115,7 @@ impl Shape {
             let (source, sink) = (index == 0, index == last);
             let units = next..next + stage.bricks.len() - usize::from(source) - usize::from(sink);
             next = units.end;
-            self.check_order(plan, Place { units, source, sink, replicas: stage.replicas })
+            self.check_replicas(plan, Place { units, source, sink, replicas: stage.replicas })
         };
         plan.stages.iter().enumerate().map(place).collect()
     }
@@ -111,21 +130,34 @@ impl Shape {
         Err(PlanError::Bricks { plan: plan.to_string(), expected: expected.stages[0].bricks.join(" ") })
     }
 
-    fn check_order(&self, plan: &Plan, place: Place) -> Result<Place, PlanError> {
-        match self.keeps_order(&place) {
-            Some(brick) if place.replicas > 1 => {
-                let (plan, brick, replicas) = (plan.to_string(), brick.to_owned(), place.replicas);
-                Err(PlanError::Stateful { plan, brick, replicas })
+    /// Replicas may share batches, or the work of one brick with state, if that can be divided.
+    fn check_replicas(&self, plan: &Plan, place: Place) -> Result<Place, PlanError> {
+        if place.replicas == 1 {
+            return Ok(place);
+        }
+        let undivided = |brick: usize, reason: &str| PlanError::Undivided {
+            plan: plan.to_string(),
+            brick: self.bricks[brick].0.clone(),
+            reason: reason.to_owned(),
+        };
+        if let Some(brick) = self.keeps_order(&place).filter(|_| place.source || place.sink) {
+            let (plan, brick, replicas) = (plan.to_string(), brick.to_owned(), place.replicas);
+            return Err(PlanError::End { plan, brick, replicas });
+        }
+        let stateful: Vec<usize> = self.stateful(&place).collect();
+        match stateful[..] {
+            [] => Ok(place),
+            [brick] => self.splits[brick].as_ref().map(|_| place).map_err(|reason| undivided(brick, reason)),
+            [_, brick, ..] => {
+                Err(undivided(brick, "another brick of its stage has state, too: give it a stage of its own"))
             }
-            _ => Ok(place),
         }
     }
 
     /// The brick or end for which a stage must have its batches one after the other.
     fn keeps_order(&self, place: &Place) -> Option<&str> {
-        let stateful = self.bricks[place.units.clone()].iter().find(|(_, state)| *state == State::Stateful);
         let end = if place.source { Some(Plan::SOURCE) } else { place.sink.then_some(Plan::SINK) };
-        stateful.map(|(id, _)| id.as_str()).or(end)
+        end.or(self.stateful(place).next().map(|unit| self.bricks[unit].0.as_str()))
     }
 
     /// The plan of some stages.
@@ -146,7 +178,8 @@ mod tests {
 
     fn shape() -> Shape {
         let bricks = [("a", State::Stateless), ("b", State::Stateful), ("c", State::Stateless)];
-        Shape { name: "t".into(), bricks: bricks.map(|(id, state)| (id.to_owned(), state)).into() }
+        let bricks = bricks.map(|(id, state)| (id.to_owned(), state)).into();
+        Shape { name: "t".into(), bricks, splits: vec![Err("of one piece".into()); 3] }
     }
 
     fn resolve(text: &str) -> Result<Vec<Place>, String> {
@@ -175,8 +208,11 @@ mod tests {
             ("source | a | c | b | sink", "in this order"),
             ("source | a | a | b | c | sink", "each once"),
             ("a | b | c", "\"source a b c sink\""),
-            ("source | a | b c x2 | sink", "`b` keeps state"),
-            ("source a x2 | b c | sink", "`source` keeps state or is an end"),
+            (
+                "source | a | b c x2 | sink",
+                "`b` keeps state that cannot be divided among replicas: of one piece",
+            ),
+            ("source a x2 | b c | sink", "`source` is an end"),
             ("source | a | b | c sink x2", "`sink`"),
             ("source | a x3 | b | c x2 | sink", "8 workers, and at most 6"),
         ] {

@@ -4,24 +4,30 @@
 //! [`Graph::assemble`] checks everything before anything runs; [`run`] then moves pooled batches from a source through
 //! the bricks to a sink. A [`Layout`] says which bricks share a worker and how many workers share the batches of a stage;
 //! [`run_under`] a [`Control`] it changes while batches flow. All layouts give the same results: each brick that keeps
-//! state, and the sink, sees the same batches in the same order, and replicas of the others take any batch.
+//! state, and the sink, sees the same batches in the same order, and replicas of the others take any batch. Replicas of a
+//! brick whose state can be divided ([`WestEast`](legonf_core::WestEast)) see the packets of the slots that they own.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod crew;
 mod drawing;
 mod error;
 mod fault;
 mod floor;
 mod graph;
 mod layout;
+mod message;
 mod order;
 mod parts;
 mod pin;
+mod replica;
 mod route;
 mod run;
 mod spec;
+mod split;
 mod stats;
 mod sync;
+mod unit;
 mod watch;
 mod ways;
 mod worker;

@@ -1,9 +1,10 @@
 //! What workers leave when they retire, and new stages are made of.
 
-use crate::floor::Queue;
 use crate::layout::Place;
+use crate::message::{Message, Queue, Retired, Waiting};
 use crate::order::Order;
-use crate::worker::{Job, Message, Retired, Unit, Waiting};
+use crate::unit::Unit;
+use crate::worker::Job;
 
 /// What retired workers have left: the parts of which new stages are made.
 #[derive(Default)]
@@ -29,8 +30,7 @@ impl<'a> Parts<'a> {
     pub fn job(&mut self, place: &Place, ordered: bool) -> Job<'a> {
         let head = if place.source { self.ends.head.take() } else { None };
         let tail = if place.sink { self.ends.tail.take() } else { None };
-        let next = self.waiting.as_ref().map_or(0, Order::next_number);
-        let order = ordered.then(|| Order::from(next));
+        let order = ordered.then(|| Order::from(self.next_number()));
         let units = place.units.clone().filter_map(|index| self.take_unit(index)).collect();
         Job { head, units, order, tail }
     }
@@ -46,8 +46,21 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// Number of the first batch that has not passed these stages yet.
+    pub fn next_number(&self) -> u64 {
+        self.waiting.as_ref().map_or(0, Order::next_number)
+    }
+
+    /// The replicas of a brick, those with state first.
+    pub fn replicas(&mut self, index: usize) -> Vec<&mut Unit> {
+        let mut units: Vec<_> = self.units.iter_mut().filter(|unit| unit.index == index).collect();
+        units.sort_by_key(|unit| unit.seat);
+        units
+    }
+
     fn take_unit(&mut self, index: usize) -> Option<Unit> {
-        let at = self.units.iter().position(|unit| unit.index == index)?;
+        let bricks = self.units.iter().enumerate().filter(|(_, unit)| unit.index == index);
+        let at = bricks.min_by_key(|(_, unit)| unit.seat)?.0;
         Some(self.units.swap_remove(at))
     }
 }

@@ -53,6 +53,15 @@ pub(crate) struct Detour {
     part: Batch,
 }
 
+impl Detour {
+    /// Finds the packets that are led through a brick.
+    fn find(&mut self, marks: &Marks, index: usize) {
+        let bit = 1 << index;
+        self.places.clear();
+        self.places.extend((0..marks.len()).filter(|place| marks[*place] & bit != 0));
+    }
+}
+
 impl Routes {
     /// Marks the packets of a new batch.
     pub fn enter(&self, batch: &Batch, marks: &mut Marks) {
@@ -69,9 +78,7 @@ impl Routes {
         marks: &mut Marks,
         detour: &mut Detour,
     ) -> Result<(), BrickError> {
-        let bit = 1 << index;
-        detour.places.clear();
-        detour.places.extend((0..marks.len()).filter(|place| marks[*place] & bit != 0));
+        detour.find(marks, index);
         if detour.places.len() == marks.len() {
             brick.process(batch)?;
         } else if !detour.places.is_empty() {
@@ -84,6 +91,12 @@ impl Routes {
         Ok(())
     }
 
+    /// Marks where packets go next that another has led through a brick.
+    pub fn leave(&self, index: usize, batch: &Batch, marks: &mut Marks, detour: &mut Detour) {
+        detour.find(marks, index);
+        self.mark(index, batch, marks, &detour.places);
+    }
+
     fn mark(&self, index: usize, batch: &Batch, marks: &mut Marks, places: &[usize]) {
         let route = self.next[index];
         for place in places {
@@ -94,7 +107,7 @@ impl Routes {
 }
 
 /// Copies some columns of some packets into a batch of their own.
-fn gather(batch: &Batch, places: &[usize], columns: Columns, part: &mut Batch) {
+pub(crate) fn gather(batch: &Batch, places: &[usize], columns: Columns, part: &mut Batch) {
     part.clear();
     for column in columns.iter() {
         match column {

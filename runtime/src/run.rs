@@ -5,7 +5,8 @@ use crate::graph::{Graph, Node};
 use crate::layout::{Layout, Shape};
 use crate::pin::Cores;
 use crate::sync;
-use crate::worker::{Head, Job, Shared, Tail, Unit};
+use crate::unit::Unit;
+use crate::worker::{Head, Job, Shared, Tail};
 use crate::{PlanError, RunFault};
 use legonf_core::{Brick, Plan, Progress, Sink, Snapshot, Source};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,8 +132,13 @@ pub fn run_under(
 }
 
 fn units(graph: &mut Graph) -> Vec<Unit> {
-    let unit =
-        |(index, node): (usize, Node)| Unit { index, id: node.id, brick: node.brick, past: Vec::new() };
+    let unit = |(index, node): (usize, Node)| Unit {
+        index,
+        seat: 0,
+        id: node.id,
+        brick: node.brick,
+        past: Vec::new(),
+    };
     graph.take_nodes().into_iter().enumerate().map(unit).collect()
 }
 
@@ -169,7 +175,7 @@ fn steer(floor: &mut Floor<'_, '_>, control: &mut dyn Control, at: Duration, spa
     let result = floor.apply(&plan);
     control.applied(&plan, begin.elapsed(), result.as_ref().copied());
     // Without its workers a stage does nothing any more: the run cannot go on.
-    if let Err(error @ PlanError::Thread(_)) = result {
+    if let Err(error @ (PlanError::Thread(_) | PlanError::Move { .. })) = result {
         floor.over.get_or_insert(Some(error.into()));
     }
 }

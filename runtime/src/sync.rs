@@ -3,14 +3,65 @@
 #[cfg(not(feature = "model"))]
 pub(crate) use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 #[cfg(not(feature = "model"))]
+pub(crate) use std::sync::atomic::AtomicUsize;
+#[cfg(not(feature = "model"))]
 pub(crate) use std::thread::{Scope, scope};
 
 #[cfg(feature = "model")]
 pub(crate) use model::{Queue as Receiver, Queue as Sender, bounded, unbounded};
 #[cfg(feature = "model")]
+pub(crate) use shuttle::sync::atomic::AtomicUsize;
+#[cfg(feature = "model")]
 pub(crate) use shuttle::thread::{Scope, scope};
 
 use std::io;
+
+/// What came, and from which of several queues.
+pub(crate) enum Choice<T> {
+    First(T),
+    Second(T),
+    Third(T),
+}
+
+/// Takes what is there, from the first queue that has something, without waiting.
+fn try_first<T>(first: &Receiver<T>, second: &Receiver<T>, third: Option<&Receiver<T>>) -> Option<Choice<T>> {
+    let from_third = || third?.try_recv().ok().map(Choice::Third);
+    let from_second = || second.try_recv().ok().map(Choice::Second);
+    first.try_recv().ok().map(Choice::First).or_else(from_second).or_else(from_third)
+}
+
+/// Takes from the first queue that has something, and waits where none has; nothing where a queue is closed.
+#[cfg(not(feature = "model"))]
+pub(crate) fn recv_first<T>(
+    first: &Receiver<T>,
+    second: &Receiver<T>,
+    third: Option<&Receiver<T>>,
+) -> Option<Choice<T>> {
+    if let Some(choice) = try_first(first, second, third) {
+        return Some(choice);
+    }
+    let never = crossbeam_channel::never();
+    crossbeam_channel::select! {
+        recv(first) -> item => item.ok().map(Choice::First),
+        recv(second) -> item => item.ok().map(Choice::Second),
+        recv(third.unwrap_or(&never)) -> item => item.ok().map(Choice::Third),
+    }
+}
+
+/// Takes from the first queue that has something; where none has, lets others go on.
+#[cfg(feature = "model")]
+pub(crate) fn recv_first<T>(
+    first: &Receiver<T>,
+    second: &Receiver<T>,
+    third: Option<&Receiver<T>>,
+) -> Option<Choice<T>> {
+    loop {
+        match try_first(first, second, third) {
+            None => shuttle::thread::yield_now(),
+            choice => return choice,
+        }
+    }
+}
 
 /// Starts a named thread of a scope.
 ///

@@ -37,9 +37,12 @@ impl Floor<'_, '_> {
     }
 }
 
-/// Batches before a stage; before the source there are free ones, which wait for nothing.
+/// Batches before a stage, or before the replica of it that has most to do; before the source there are free ones, which
+/// wait for nothing.
 fn waiting(live: &Live) -> usize {
-    if live.place.source { 0 } else { live.input.1.len() }
+    let own = live.crew.iter().flat_map(|crew| &crew.own).map(|queue| queue.1.len()).max();
+    let joined = live.crew.as_ref().map_or(0, |crew| crew.joined.1.len());
+    if live.place.source { 0 } else { live.input.1.len() + joined + own.unwrap_or(0) }
 }
 
 fn load(worker: &mut Running, stage: usize, bricks: &str, seconds: f64) -> WorkerLoad {

@@ -1,66 +1,15 @@
 //! One worker: a thread with a queue, some bricks, and perhaps the source or the sink.
 
+use crate::message::{Ending, Envelope, Event, Message, Retired, Waiting};
 use crate::order::Order;
-use crate::route::{Detour, Marks, Routes};
+use crate::route::{Detour, Routes};
 use crate::stats::Stats;
 use crate::sync::{Receiver, Sender};
+use crate::unit::{Unit, guarded, panicked, pass};
 use crate::{RunFault, Supply};
-use legonf_core::{Batch, Brick, BrickError, Plan, Progress, Sink, Source, State};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use legonf_core::{Brick, Plan, Progress, Sink, Source, State};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-
-/// A batch on its way, or a free one in the pool.
-#[derive(Default)]
-pub(crate) struct Envelope {
-    /// Its place in the order of arrival.
-    number: u64,
-    /// Bricks that it has passed: a batch that waits for its turn while bricks move passes none twice.
-    pub passed: usize,
-    /// Set where the stream ends here.
-    ending: Option<Ending>,
-    batch: Batch,
-    /// Where the graph branches: the bricks that each packet has still to pass.
-    marks: Marks,
-}
-
-/// How the stream ends.
-pub(crate) enum Ending {
-    Input,
-    Fault(RunFault),
-}
-
-/// What a queue carries.
-pub(crate) enum Message {
-    Batch(Box<Envelope>),
-    /// One worker of the stage hands back what it has.
-    Retire,
-}
-
-/// What workers tell the supervisor.
-pub(crate) enum Event<'a> {
-    /// The sink has all there is, or the run ends by a fault.
-    Over(Option<RunFault>),
-    /// A worker is gone.
-    Retired(Box<Retired<'a>>),
-}
-
-/// What is left of a worker.
-pub(crate) struct Retired<'a> {
-    pub serial: u64,
-    pub job: Job<'a>,
-}
-
-/// Counters by name.
-pub(crate) type Counters = Vec<(&'static str, u64)>;
-
-/// A brick in its place, with the counters of those that were there before it.
-pub(crate) struct Unit {
-    pub index: usize,
-    pub id: String,
-    pub brick: Box<dyn Brick>,
-    pub past: Counters,
-}
 
 /// The source, and the number of its next batch.
 pub(crate) struct Head<'a> {
@@ -74,9 +23,6 @@ pub(crate) struct Tail<'a> {
     pub sink: &'a mut dyn Sink,
     pub over: bool,
 }
-
-/// Batches that wait for those before them.
-pub(crate) type Waiting = Order<Box<Envelope>>;
 
 /// What a worker has in its hands, which can move to another.
 #[derive(Default)]
@@ -125,7 +71,7 @@ impl<'a> Shared<'a> {
         Progress { read_bytes: self.read_bytes.load(Relaxed), total_bytes }
     }
 
-    fn fresh(&self, unit: &Unit) -> Option<Box<dyn Brick>> {
+    pub fn fresh(&self, unit: &Unit) -> Option<Box<dyn Brick>> {
         let stateless = unit.brick.descriptor().state == State::Stateless;
         self.supply.filter(|_| stateless)?(&unit.id).ok()
     }
@@ -196,7 +142,9 @@ impl Worker<'_> {
     fn pass(&mut self, mut envelope: Box<Envelope>) {
         if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
             self.stats.count(envelope.batch.len());
-            if let Err(fault) = self.process(&mut envelope) {
+            if let Err(fault) =
+                pass(self.job.units.iter_mut(), &mut envelope, self.shared, &self.stats, &mut self.detour)
+            {
                 envelope.ending = Some(Ending::Fault(fault));
             }
         }
@@ -205,19 +153,6 @@ impl Worker<'_> {
         }
         // A queue has room for every batch that there is, so this never waits; and the receiver outlives the workers.
         let _ = self.output.send(Message::Batch(envelope));
-    }
-
-    fn process(&mut self, envelope: &mut Envelope) -> Result<(), RunFault> {
-        let passed = envelope.passed;
-        for unit in self.job.units.iter_mut().filter(|unit| unit.index >= passed) {
-            envelope.passed = unit.index + 1;
-            let Envelope { batch, marks, .. } = envelope;
-            run_unit(unit, self.shared, &self.stats, &mut |brick, index| match &self.shared.routes {
-                Some(routes) => routes.run(index, brick, batch, marks, &mut self.detour),
-                None => brick.process(batch),
-            })?;
-        }
-        Ok(())
     }
 
     /// Gives a batch to the sink, or notes how the stream ends; what comes behind the end is of no use.
@@ -244,53 +179,4 @@ impl Worker<'_> {
             }
         }
     }
-}
-
-/// Lets a brick, of which the number is given, process a batch.
-type Process<'a> = &'a mut dyn FnMut(&mut dyn Brick, usize) -> Result<(), BrickError>;
-
-/// Runs a brick. A stateless one that panics is made anew and tried once more on the same batch: it reads what it has
-/// not written, so its answer is the one it would have given.
-fn run_unit(
-    unit: &mut Unit,
-    shared: &Shared<'_>,
-    stats: &Stats,
-    process: Process<'_>,
-) -> Result<(), RunFault> {
-    let message = match guarded(|| process(&mut *unit.brick, unit.index)) {
-        Ok(result) => return Ok(result?),
-        Err(message) => message,
-    };
-    let Some(fresh) = shared.fresh(unit) else { return Err(panicked(&unit.id, message)) };
-    stats.restarted();
-    shared.restarts.fetch_add(1, Relaxed);
-    add(&mut unit.past, &unit.brick.counters());
-    unit.brick = fresh;
-    match guarded(|| process(&mut *unit.brick, unit.index)) {
-        Ok(result) => Ok(result?),
-        Err(message) => Err(panicked(&unit.id, message)),
-    }
-}
-
-/// Adds counters up by name.
-pub(crate) fn add(sum: &mut Counters, counters: &[(&'static str, u64)]) {
-    for (name, value) in counters {
-        match sum.iter_mut().find(|(known, _)| known == name) {
-            Some((_, total)) => *total += value,
-            None => sum.push((name, *value)),
-        }
-    }
-}
-
-/// Runs what may panic and gives the panic's message.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
-        let text = payload.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        text.unwrap_or("no message").to_owned()
-    })
-}
-
-fn panicked(id: &str, message: String) -> RunFault {
-    RunFault::Panic { id: id.to_owned(), message }
 }

@@ -4,9 +4,9 @@
 
 mod common;
 
-use common::{Count, graph, make};
-use legonf_core::{Batch, Fault, Sink};
-use legonf_runtime::{Layout, Options, run};
+use common::{Count, graph, make, streams};
+use legonf_core::{Batch, Fault, Sink, Source};
+use legonf_runtime::{Graph, Layout, Options, Supply, run};
 use std::alloc::{GlobalAlloc, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -54,16 +54,30 @@ impl Sink for Window {
     }
 }
 
+/// Allocations in 40,000 packets of a run.
+fn allocations(layout: &Layout, graph: &mut Graph, supply: Supply<'_>, source: &mut dyn Source) -> u64 {
+    let (stop, mut sink) = (AtomicBool::new(false), Window { start: 20_000, first: None, last: 0 });
+    let options = Options { supply: Some(supply), ..Options::new(layout, &stop) };
+    let outcome = run(graph, source, &mut sink, options, &mut |_, _| {});
+    assert_eq!(outcome.packets, 60_000);
+    sink.last - sink.first.unwrap()
+}
+
+/// One test, for there is one counter.
 #[test]
 fn batches_on_their_way_allocate_nothing() {
     let replicated = "source | square x2 | scale sum | score smooth | sink".parse().unwrap();
     for layout in [Layout::Fused, Layout::Pipeline, Layout::Stages(replicated)] {
-        let (stop, mut sink) = (AtomicBool::new(false), Window { start: 20_000, first: None, last: 0 });
-        let options = Options { supply: Some(&make), ..Options::new(&layout, &stop) };
-        let outcome = run(&mut graph(make), &mut Count::to(60_000), &mut sink, options, &mut |_, _| {});
-        assert_eq!(outcome.packets, 60_000);
-        let allocations = sink.last - sink.first.unwrap();
+        let allocations = allocations(&layout, &mut graph(make), &make, &mut Count::to(60_000));
         // A queue of batches that wait for their turn may still grow, once, to its bound.
         assert!(allocations <= 4, "{allocations} allocations in 4,000 batches of {layout:?}");
+    }
+    for layout in
+        ["source stamp | streams x3 | blend smooth sink", "source | stamp streams blend x2 | smooth sink"]
+    {
+        let (mut graph, mut source) = (streams::graph(streams::make), streams::Traffic::to(60_000));
+        let allocations = allocations(&layout.parse().unwrap(), &mut graph, &streams::make, &mut source);
+        // A parcel may still grow, to a batch, and there are as many as batches and replicas.
+        assert!(allocations <= 300, "{allocations} allocations in 4,700 batches of {layout}");
     }
 }

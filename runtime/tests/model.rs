@@ -4,8 +4,8 @@
 
 mod common;
 
-use common::{Collect, Count, Script, go_with, graph, make};
-use legonf_core::{Brick, Plan};
+use common::{Collect, Count, Script, go_with, graph, make, streams};
+use legonf_core::{Batch, Brick, Plan};
 use legonf_runtime::Layout;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -66,6 +66,50 @@ fn batches_that_wait_while_bricks_move_pass_none_twice() {
     let once = || _ = run(APART, &[TOGETHER, APART, TOGETHER, APART]);
     shuttle::check_random(once, 500);
     shuttle::check_pct(once, 300, 4);
+}
+
+/// What one brick gives for packets between a few hosts, computed outside of the model.
+fn expected_streams(packets: u64) -> Vec<(u64, u64)> {
+    let bricks = ["stamp", "streams", "blend", "smooth"].map(|id| streams::make(id).unwrap());
+    let mut batch = Batch { headers: (0..packets).map(streams::packet).collect(), ..Batch::default() };
+    bricks.into_iter().for_each(|mut brick| brick.process(&mut batch).unwrap());
+    (0..packets).zip(&batch.scores).map(|(seq, score)| (seq, score.to_bits())).collect()
+}
+
+fn run_streams(layout: &str, plans: &[&str], expected: &[(u64, u64)]) -> usize {
+    let mut script = Script::of(plans.iter().map(|plan| plan.parse::<Plan>().unwrap()));
+    script.period = Duration::ZERO;
+    let source = streams::Traffic { batch: 4, ..streams::Traffic::to(40) };
+    let mut graph = streams::graph(streams::make);
+    let (outcome, rows) = streams::go(&streams::make, layout, &mut graph, source, Some(&mut script));
+    assert!(outcome.fault.is_none() && script.refused.is_empty(), "{:?} {:?}", outcome.fault, script.refused);
+    assert_eq!(rows, expected);
+    script.applied
+}
+
+const SHARED: &str = "source | stamp streams x3 | blend smooth sink";
+const WHOLE: &str = "source | stamp streams blend x2 | smooth sink";
+
+#[test]
+fn the_parts_of_every_batch_are_joined_in_any_schedule() {
+    let expected: &'static _ = Vec::leak(expected_streams(40));
+    for layout in [SHARED, WHOLE] {
+        shuttle::check_random(move || _ = run_streams(layout, &[], expected), 300);
+        shuttle::check_pct(move || _ = run_streams(layout, &[], expected), 200, 4);
+    }
+}
+
+#[test]
+fn replicas_with_state_come_and_go_in_any_schedule() {
+    static APPLIED: AtomicU64 = AtomicU64::new(0);
+    let expected: &'static _ = Vec::leak(expected_streams(40));
+    let plans = [WHOLE, "source | stamp streams blend smooth sink", SHARED, WHOLE];
+    let once = move || {
+        APPLIED.fetch_add(run_streams(SHARED, &plans, expected) as u64, Ordering::Relaxed);
+    };
+    shuttle::check_random(once, 300);
+    shuttle::check_pct(once, 200, 4);
+    assert!(APPLIED.load(Ordering::Relaxed) > 200, "{APPLIED:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a brick is: the unit that is placed, run and replicated (LEGO §III-A).
 
-use crate::Batch;
+use crate::{Batch, WestEast};
 use std::fmt;
 
 /// A column of a [`Batch`], by which bricks fit together.
@@ -168,6 +168,11 @@ pub trait Brick: Send {
     /// Bytes that the brick keeps from batch to batch for what it knows of the traffic; 0 for a stateless one.
     fn state_size(&self) -> u64 {
         0
+    }
+
+    /// How replicas share its work, for a stateful brick that can be divided.
+    fn west_east(&mut self) -> Option<&mut dyn WestEast> {
+        None
     }
 }
 

@@ -22,6 +22,7 @@ mod schema;
 mod snapshot;
 mod time;
 mod verdict;
+mod west_east;
 
 pub use batch::{BATCH, Batch, Rows};
 pub use brick::{Brick, BrickError, Column, Columns, Descriptor, State};
@@ -41,3 +42,4 @@ pub use schema::{Feature, Schema, SchemaHash, Unit};
 pub use snapshot::{HostLoad, Snapshot, StageLoad, WorkerLoad};
 pub use time::Timestamp;
 pub use verdict::Verdict;
+pub use west_east::{Division, WestEast};

@@ -45,6 +45,27 @@ pub trait Extractor: Send {
         Err(StateError::Undivided(self.schema().name.clone()))
     }
 
+    /// Prepares for [`extract_part`](Self::extract_part) with parts of these shards, numbered from 0.
+    ///
+    /// # Errors
+    /// [`StateError`] if a shard is not computed here, or the schema's streams are not divided into slots.
+    fn divide(&mut self, _parts: &[Vec<Shard>]) -> Result<(), StateError> {
+        Err(StateError::Undivided(self.schema().name.clone()))
+    }
+
+    /// [`extract`](Self::extract) for the streams and the columns of one part alone.
+    ///
+    /// # Errors
+    /// [`StateError::NoPart`] if there is no such part.
+    fn extract_part(
+        &mut self,
+        part: usize,
+        _headers: &[Headers],
+        _rows: &mut Rows,
+    ) -> Result<(), StateError> {
+        Err(StateError::NoPart(part))
+    }
+
     /// Evictions per table, as (name, value).
     fn counters(&self) -> Vec<(&'static str, u64)>;
 

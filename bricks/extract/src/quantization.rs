@@ -1,7 +1,7 @@
 //! The brick *feature quantization* (LEGO, Table I): headers in, feature vectors out.
 
-use crate::{Arithmetic, ExtractError, Extractor, Limits, Shard, StateError, build_shards};
-use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, Schema, State};
+use crate::{Arithmetic, ExtractError, Extractor, Limits, Shard, StateError, build_shards, shards_of};
+use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, Division, Schema, State, WestEast};
 use serde::{Deserialize, Serialize};
 
 /// What to extract and how.
@@ -35,6 +35,9 @@ impl Default for Config {
 /// of the identity that was read.
 pub struct FeatureQuantization {
     extractor: Box<dyn Extractor>,
+    seed: u64,
+    /// The shards of each part that replicas take.
+    parts: Vec<Vec<Shard>>,
 }
 
 impl FeatureQuantization {
@@ -56,28 +59,13 @@ impl FeatureQuantization {
     /// If the schema is unknown, a limit is out of range, or the shards are none or not the schema's.
     pub fn new(config: &Config) -> Result<Self, ExtractError> {
         let Config { schema, arithmetic, limits, shards } = config;
-        Ok(Self { extractor: build_shards(schema, *arithmetic, *limits, shards)? })
+        let extractor = build_shards(schema, *arithmetic, *limits, shards)?;
+        Ok(Self { extractor, seed: limits.seed, parts: Vec::new() })
     }
 
     /// The columns of the feature vectors.
     pub fn schema(&self) -> &Schema {
         self.extractor.schema()
-    }
-
-    /// See [`Extractor::export`].
-    ///
-    /// # Errors
-    /// As it says there.
-    pub fn export(&mut self, shard: Shard, slots: &[u16]) -> Result<Vec<u8>, StateError> {
-        self.extractor.export(shard, slots)
-    }
-
-    /// See [`Extractor::import`].
-    ///
-    /// # Errors
-    /// As it says there.
-    pub fn import(&mut self, state: &[u8]) -> Result<(), StateError> {
-        self.extractor.import(state)
     }
 
     /// Bytes that the streams take now, and at most.
@@ -103,12 +91,82 @@ impl Brick for FeatureQuantization {
     fn counters(&self) -> Vec<(&'static str, u64)> {
         self.extractor.counters()
     }
+
+    fn west_east(&mut self) -> Option<&mut dyn WestEast> {
+        Some(self)
+    }
+}
+
+impl FeatureQuantization {
+    /// The shards that compute a part's groups and no other.
+    fn shards(&self, part: &[String]) -> Result<Vec<Shard>, BrickError> {
+        let names: Vec<_> = part.iter().map(String::as_str).collect();
+        let shards = shards_of(&names);
+        let cells = || self.extractor.schema().features.iter();
+        let along = |group: &str| shards_of(&[group]).iter().all(|shard| shards.contains(shard));
+        match cells().find(|f| along(&f.group) && !names.contains(&f.group.as_str())) {
+            Some(f) => {
+                let reason =
+                    format!("a part of {} without {}: they are computed together", names.join(", "), f.group);
+                Err(BrickError { brick: Self::KIND, reason })
+            }
+            None => Ok(shards),
+        }
+    }
+}
+
+/// A part's state is that of its shards: of each the length in four bytes, and what the extractor exports.
+impl WestEast for FeatureQuantization {
+    fn division(&self) -> Division {
+        let schema = self.extractor.schema();
+        let cells: Vec<_> = schema.features.iter().map(|feature| feature.group.clone()).collect();
+        let mut groups = self.extractor.state_groups();
+        groups.retain(|group| cells.contains(&group.name));
+        Division { name: schema.name.clone(), groups, seed: self.seed, fills: Column::Features, cells }
+    }
+
+    fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError> {
+        let parts = parts.iter().map(|part| self.shards(part)).collect::<Result<Vec<_>, _>>()?;
+        self.extractor.divide(&parts).map_err(fault)?;
+        self.parts = parts;
+        Ok(())
+    }
+
+    fn process_part(&mut self, part: usize, batch: &mut Batch) -> Result<(), BrickError> {
+        self.extractor.extract_part(part, &batch.headers, &mut batch.features).map_err(fault)
+    }
+
+    fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
+        let shards = self.parts.get(part).ok_or_else(|| fault(StateError::NoPart(part)))?;
+        let mut out = Vec::new();
+        for shard in shards {
+            let state = self.extractor.export(*shard, slots).map_err(fault)?;
+            out.extend((state.len() as u32).to_le_bytes());
+            out.extend(state);
+        }
+        Ok(out)
+    }
+
+    fn import(&mut self, _: usize, mut state: &[u8]) -> Result<(), BrickError> {
+        let damaged = || fault(StateError::Damaged("a length is wrong"));
+        while let Some((len, rest)) = state.split_first_chunk() {
+            let (shard, rest) =
+                rest.split_at_checked(u32::from_le_bytes(*len) as usize).ok_or_else(damaged)?;
+            self.extractor.import(shard).map_err(fault)?;
+            state = rest;
+        }
+        if state.is_empty() { Ok(()) } else { Err(damaged()) }
+    }
+}
+
+fn fault(error: StateError) -> BrickError {
+    BrickError { brick: FeatureQuantization::KIND, reason: error.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::Headers;
+    use legonf_core::{Headers, Layer, Timestamp};
 
     #[test]
     fn fills_a_row_per_packet() {
@@ -121,6 +179,54 @@ mod tests {
         assert!(brick.counters().iter().all(|(name, count)| name.starts_with("evicted-") && *count == 0));
         let (now, most) = brick.state_bytes();
         assert!(0 < now && now < most);
+    }
+
+    fn packet(at: u32) -> Headers {
+        let ip = |low: u32| Some(std::net::Ipv4Addr::from_bits(low).into());
+        let outer = Layer { src: ip(at * at % 7), dst: ip(at % 5 + 7), ..Layer::default() };
+        let timestamp = Timestamp::from_nanos(i64::from(at) * 1_000_000);
+        Headers { seq: at.into(), wire_len: 60 + at % 11, timestamp, outer, ..Headers::default() }
+    }
+
+    #[test]
+    fn parts_side_by_side_are_the_whole_and_their_slots_move() {
+        let parts =
+            [&["MI", "H"][..], &["HH", "HH_jit", "HpHp"]].map(|p| p.iter().map(|g| (*g).into()).collect());
+        let (mut whole, mut one, mut other) =
+            [(); 3].map(|()| FeatureQuantization::new(&Config::default()).unwrap()).into();
+        one.divide(&parts).unwrap();
+        other.divide(&parts).unwrap();
+        let all: Vec<u16> = (0..4096).collect();
+        for round in 0..4 {
+            let headers: Vec<_> = (0..100).map(|at| packet(100 * round + at)).collect();
+            let mut batches = [(); 3].map(|()| Batch { headers: headers.clone(), ..Batch::default() });
+            whole.process(&mut batches[0]).unwrap();
+            let holder = if round % 2 == 0 { &mut one } else { &mut other };
+            (0..2).for_each(|part| holder.process_part(part, &mut batches[1 + part]).unwrap());
+            let [whole, left, right] = batches.map(|batch| batch.features);
+            for ((whole, left), right) in whole.iter().zip(left.iter()).zip(right.iter()) {
+                assert_eq!(whole, [left, right].concat());
+            }
+            let (from, to) = if round % 2 == 0 { (&mut one, &mut other) } else { (&mut other, &mut one) };
+            (0..2).for_each(|part| to.import(part, &from.export(part, &all).unwrap()).unwrap());
+        }
+    }
+
+    #[test]
+    fn parts_that_cannot_be_are_named() {
+        let mut brick = FeatureQuantization::new(&Config::default()).unwrap();
+        let error = brick.divide(&[vec!["MI".into()]]).unwrap_err().to_string();
+        assert!(error.contains("MI without H"), "{error}");
+        assert!(brick.export(0, &[1]).unwrap_err().to_string().contains("no part 0"));
+        assert!(brick.process_part(3, &mut Batch::default()).unwrap_err().to_string().contains("no part 3"));
+        brick.divide(&[vec!["MI".into(), "H".into()]]).unwrap();
+        assert!(brick.import(0, &[9, 0, 0, 0, 1]).unwrap_err().to_string().contains("length"));
+        assert!(brick.import(0, &[9]).unwrap_err().to_string().contains("length"));
+        let mut chained =
+            FeatureQuantization::new(&Config { schema: "kitsune-py-100".into(), ..Config::default() })
+                .unwrap();
+        assert!(chained.division().groups.iter().any(|group| group.coupled.is_some()));
+        assert!(chained.divide(&[vec!["MI".into()]]).is_err());
     }
 
     #[test]

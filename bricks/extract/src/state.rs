@@ -34,6 +34,9 @@ pub enum StateError {
     /// A shard that the extractor does not compute.
     #[error("this extractor does not compute the shard '{0:?}'")]
     NoShard(Shard),
+    /// A part that the extractor was not divided into.
+    #[error("this extractor has no part {0}: divide it first")]
+    NoPart(usize),
     /// No such slot.
     #[error("slot {0}: expected 0 to {last}", last = crate::Slots::COUNT - 1)]
     NoSlot(usize),

@@ -1,6 +1,8 @@
 //! A graph of small bricks whose results depend on the order of all packets, and its ends.
 #![allow(dead_code, missing_docs)]
 
+pub mod streams;
+
 use legonf_core::{
     Batch, Brick, BrickError, Column, Columns, Descriptor, Fault, Headers, Plan, Progress, Sink, Snapshot,
     Source, State,
@@ -266,7 +268,19 @@ pub fn go_with(
     supply: Supply<'_>,
     layout: &Layout,
     graph: &mut Graph,
-    mut source: Count,
+    source: Count,
+    sink: Collect,
+    control: Option<&mut dyn Control>,
+) -> (Outcome, Vec<(u64, u64)>) {
+    go_from(supply, layout, graph, source, sink, control)
+}
+
+/// [`go_with`] from any source.
+pub fn go_from(
+    supply: Supply<'_>,
+    layout: &Layout,
+    graph: &mut Graph,
+    mut source: impl Source,
     mut sink: Collect,
     control: Option<&mut dyn Control>,
 ) -> (Outcome, Vec<(u64, u64)>) {

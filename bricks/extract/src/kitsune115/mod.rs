@@ -139,6 +139,10 @@ pub(crate) struct Kitsune115 {
     origin: Origin,
     tables: Tables,
     run: Run,
+    /// The machinery of each part.
+    parts: Vec<Run>,
+    variant: Variant,
+    hasher: Hasher,
 }
 
 impl Kitsune115 {
@@ -165,7 +169,8 @@ impl Kitsune115 {
         let whole = schema(variant);
         let origin = Origin { schema: whole.hash(), arithmetic, seed: limits.seed };
         let run = Run::new(variant, arithmetic, hasher, shards);
-        Self { schema: schema::of_shards(whole, shards), limits: *limits, shards, origin, tables, run }
+        let (schema, limits, parts) = (schema::of_shards(whole, shards), *limits, Vec::new());
+        Self { schema, limits, shards, origin, tables, run, parts, variant, hasher }
     }
 }
 
@@ -177,6 +182,24 @@ impl Extractor for Kitsune115 {
     fn extract(&mut self, headers: &[Headers], rows: &mut Rows) {
         rows.reset(headers.len(), self.schema.len());
         self.run.extract(&mut self.tables, headers, rows.as_mut_slice());
+    }
+
+    fn divide(&mut self, parts: &[Vec<Shard>]) -> Result<(), StateError> {
+        let stray = parts.iter().flatten().find(|shard| !self.shards.has(**shard));
+        if let Some(shard) = stray {
+            return Err(StateError::NoShard(*shard));
+        }
+        let run =
+            |part: &Vec<Shard>| Run::new(self.variant, self.origin.arithmetic, self.hasher, Shards::of(part));
+        self.parts = parts.iter().map(run).collect();
+        Ok(())
+    }
+
+    fn extract_part(&mut self, part: usize, headers: &[Headers], rows: &mut Rows) -> Result<(), StateError> {
+        let run = self.parts.get_mut(part).ok_or(StateError::NoPart(part))?;
+        rows.reset(headers.len(), run.width());
+        run.extract(&mut self.tables, headers, rows.as_mut_slice());
+        Ok(())
     }
 
     fn export(&mut self, shard: Shard, slots: &[u16]) -> Result<Vec<u8>, StateError> {

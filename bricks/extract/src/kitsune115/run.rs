@@ -56,6 +56,11 @@ impl Run {
         }
     }
 
+    /// Columns of a row.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
     /// Counts packets in and writes their feature vectors.
     ///
     /// While a packet is counted in, the memory that those one, two and three runs later need is on its way.

@@ -1,0 +1,64 @@
+//! What queues carry, and what workers tell the supervisor.
+
+use crate::RunFault;
+use crate::order::Order;
+use crate::route::Marks;
+use crate::split::{Joint, Parcel};
+use crate::sync::{Receiver, Sender};
+use crate::worker::Job;
+use legonf_core::Batch;
+use std::sync::Arc;
+
+/// A batch on its way, or a free one in the pool.
+#[derive(Default)]
+pub(crate) struct Envelope {
+    /// Its place in the order of arrival.
+    pub number: u64,
+    /// Bricks that it has passed: a batch that waits for its turn while bricks move passes none twice.
+    pub passed: usize,
+    /// Set where the stream ends here.
+    pub ending: Option<Ending>,
+    pub batch: Batch,
+    /// Where the graph branches: the bricks that each packet has still to pass.
+    pub marks: Marks,
+    /// Memory for what replicas of a brick with state take of it, and where they bring it back.
+    pub parcels: Vec<Parcel>,
+    pub joint: Option<Arc<Joint>>,
+}
+
+/// How the stream ends.
+pub(crate) enum Ending {
+    Input,
+    Fault(RunFault),
+}
+
+/// What a queue carries.
+pub(crate) enum Message {
+    Batch(Box<Envelope>),
+    /// A replica's part of a batch.
+    Parcel(Parcel),
+    /// One worker of the stage hands back what it has; nothing more comes here.
+    Retire,
+}
+
+/// Both ends of a queue.
+pub(crate) type Queue = (Sender<Message>, Receiver<Message>);
+
+/// Batches that wait for those before them.
+pub(crate) type Waiting = Order<Box<Envelope>>;
+
+/// What workers tell the supervisor.
+pub(crate) enum Event<'a> {
+    /// The sink has all there is, or the run ends by a fault.
+    Over(Option<RunFault>),
+    /// A replica has done all that came before a word to retire.
+    Quiet,
+    /// A worker is gone.
+    Retired(Box<Retired<'a>>),
+}
+
+/// What is left of a worker.
+pub(crate) struct Retired<'a> {
+    pub serial: u64,
+    pub job: Job<'a>,
+}

@@ -1,0 +1,233 @@
+//! By which keys a brick's packets are dealt out, and which cells of an answer come from where.
+
+use super::{Lane, Parcel};
+use crate::message::Message;
+use crate::route::gather;
+use crate::sync::Sender;
+use legonf_core::{
+    Batch, Brick, Column, Columns, Division, Headers, PacketKind, PacketKinds, Rows, SLOTS, WestEast,
+};
+use legonf_splitter::{GroupSet, MAX_ROUTES, Plan, Projector, Route, Served, Shard as Groups};
+use std::ops::Range;
+
+/// The replica that owns each slot, for each shard.
+pub(crate) type Owners = Vec<Box<[u16]>>;
+
+/// Who takes part: the owners of the slots, and the queue of each replica.
+pub(crate) struct Deal {
+    pub owners: Owners,
+    pub ports: Vec<Sender<Message>>,
+}
+
+/// Cells of a part's row, and the first of the whole row's that they are.
+type Span = (Range<usize>, usize);
+
+/// One way into a shard.
+struct Way {
+    packets: PacketKinds,
+    projector: Projector,
+    /// For each kind of packet the cells of the groups that the way serves.
+    spans: Vec<Vec<Span>>,
+}
+
+/// Groups that one replica computes for a packet.
+struct Shard {
+    groups: Vec<String>,
+    ways: Vec<Way>,
+    /// The ways that each kind of packet takes, a bit each.
+    taken: [u8; PacketKind::ALL.len()],
+}
+
+/// How the work of one brick is divided: by the exact plan.
+pub(crate) struct Split {
+    /// The brick's number in the graph.
+    pub unit: usize,
+    shards: Vec<Shard>,
+    reads: Columns,
+    fills: Column,
+    width: usize,
+}
+
+impl Split {
+    /// How a brick's work is divided, or in one line why it cannot be.
+    pub fn of(unit: usize, brick: &mut dyn Brick) -> Result<Self, String> {
+        let reads = brick.descriptor().reads;
+        let division = brick.west_east().ok_or("it has no west-east interface")?.division();
+        if !Columns::of(&[Column::Headers]).without(reads).is_empty() {
+            return Err("it does not read headers, by which packets are dealt out".into());
+        }
+        if !matches!(division.fills, Column::Features | Column::Mapped | Column::Errors) {
+            return Err(format!("it fills {}, which have no cells", division.fills.label()));
+        }
+        let shards = shards(&division)?;
+        let split = Self { unit, shards, reads, fills: division.fills, width: division.cells.len() };
+        match PacketKind::ALL.into_iter().find(|kind| split.cells(*kind) != split.width) {
+            Some(kind) => Err(format!("{} packets have cells of no group", kind.label())),
+            None => Ok(split),
+        }
+    }
+
+    /// Shards of the work.
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Prepares a brick for parcels.
+    pub fn prepare(&self, brick: &mut dyn Brick) -> Result<(), String> {
+        let parts: Vec<_> = self.shards.iter().map(|shard| shard.groups.clone()).collect();
+        west_east(brick)?.divide(&parts).map_err(|error| error.to_string())
+    }
+
+    /// All slots at the first replica.
+    pub fn alone(&self) -> Owners {
+        vec![vec![0; SLOTS].into(); self.shards.len()]
+    }
+
+    fn cells(&self, kind: PacketKind) -> usize {
+        let spans =
+            self.shards.iter().flat_map(|shard| &shard.ways).flat_map(|way| &way.spans[kind as usize]);
+        spans.map(|(cells, _)| cells.len()).sum()
+    }
+
+    /// Deals packets of a batch out to parcels, one for each replica: those that are `chosen`.
+    pub fn deal(
+        &self,
+        batch: &Batch,
+        owners: &Owners,
+        chosen: impl Fn(usize) -> bool,
+        parcels: &mut [Parcel],
+    ) {
+        for (at, (shard, owners)) in self.shards.iter().zip(owners).enumerate() {
+            for (place, headers) in batch.headers.iter().enumerate().filter(|(place, _)| chosen(*place)) {
+                shard.deal(headers, owners, &mut |replica, routes| {
+                    let lane = &mut parcels[replica].lanes[at];
+                    lane.places.push(place);
+                    lane.routes.push(routes);
+                });
+            }
+        }
+        for lane in parcels.iter_mut().flat_map(|parcel| &mut parcel.lanes[..self.shards.len()]) {
+            gather(batch, &lane.places, self.reads, &mut lane.batch);
+        }
+    }
+
+    /// Lets a replica process its parcel of a batch.
+    pub fn process(&self, brick: &mut dyn Brick, parcel: &mut Parcel) -> Result<(), legonf_core::BrickError> {
+        let kind = brick.descriptor().kind;
+        let missing =
+            || legonf_core::BrickError { brick: kind, reason: "it has no west-east interface".into() };
+        let west_east = brick.west_east().ok_or_else(missing)?;
+        for (part, lane) in parcel.lanes[..self.shards.len()].iter_mut().enumerate() {
+            if !lane.places.is_empty() {
+                west_east.process_part(part, &mut lane.batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the cells of parcels in their places.
+    pub fn join(&self, parcels: &mut [Parcel], batch: &mut Batch) {
+        let len = batch.len();
+        let whole = rows(batch, self.fills);
+        if whole.width() != self.width || whole.len() != len {
+            whole.reset(len, self.width);
+        }
+        for parcel in parcels {
+            for (shard, lane) in self.shards.iter().zip(&mut parcel.lanes) {
+                shard.join(lane, self.fills, whole);
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// Finds the replicas that own a packet's slots, and the routes by which it comes to each.
+    #[inline]
+    fn deal(&self, headers: &Headers, owners: &[u16], to: &mut impl FnMut(usize, u8)) {
+        let ways = self.taken[PacketKind::of(headers) as usize];
+        let owner = |way: usize| usize::from(owners[self.ways[way].projector.slot(headers)]);
+        if ways.is_power_of_two() {
+            return to(owner(ways.trailing_zeros() as usize), ways);
+        }
+        let mut left = ways;
+        while left != 0 {
+            let replica = owner(left.trailing_zeros() as usize);
+            let taken = |way: &usize| left & 1 << way != 0 && owner(*way) == replica;
+            let routes = (0..self.ways.len()).filter(taken).fold(0, |routes, way| routes | 1 << way);
+            to(replica, routes);
+            left &= !routes;
+        }
+    }
+
+    fn join(&self, lane: &mut Lane, fills: Column, whole: &mut Rows) {
+        let Lane { batch, places, routes } = lane;
+        for (at, (place, routes)) in places.iter().zip(routes).enumerate() {
+            let kind = PacketKind::of(&batch.headers[at]) as usize;
+            let ways = self.ways.iter().enumerate().filter(|(way, _)| *routes & 1 << way != 0);
+            let (row, part) = (whole.row_mut(*place), rows(batch, fills).row(at));
+            for (from, to) in ways.flat_map(|(_, way)| &way.spans[kind]) {
+                row[*to..][..from.len()].copy_from_slice(&part[from.clone()]);
+            }
+        }
+    }
+}
+
+/// The interface of a brick that was divided.
+pub(crate) fn west_east(brick: &mut dyn Brick) -> Result<&mut dyn WestEast, String> {
+    brick.west_east().ok_or_else(|| "it has no west-east interface".into())
+}
+
+fn rows(batch: &mut Batch, column: Column) -> &mut Rows {
+    match column {
+        Column::Mapped => &mut batch.mapped,
+        Column::Errors => &mut batch.errors,
+        _ => &mut batch.features,
+    }
+}
+
+/// The shards of the exact plan.
+fn shards(division: &Division) -> Result<Vec<Shard>, String> {
+    if let Some((group, why)) = division.groups.iter().find_map(|g| Some((&g.name, g.coupled.as_ref()?))) {
+        return Err(format!("streams of {} ({group}) cannot be divided: {why}", division.name));
+    }
+    let set = GroupSet::new(&division.name, division.groups.clone()).map_err(|error| error.to_string())?;
+    let plan = Plan::exact(&set);
+    plan.check(&set).map_err(|error| error.to_string())?;
+    match plan.is_whole() {
+        true => Err(format!("no key keeps the groups of {} whole", division.name)),
+        false => Ok(plan.shards.iter().map(|groups| Shard::of(groups, division)).collect()),
+    }
+}
+
+impl Shard {
+    fn of(shard: &Groups, division: &Division) -> Self {
+        let groups: Vec<_> = shard.groups().iter().map(|group| (*group).to_owned()).collect();
+        let part: Vec<usize> =
+            (0..division.cells.len()).filter(|cell| groups.contains(&division.cells[*cell])).collect();
+        let way = |route: &Route| Way {
+            packets: route.packets,
+            projector: Projector::new(&route.key, division.seed),
+            spans: PacketKind::ALL.map(|kind| spans(&part, &division.cells, route, kind)).into(),
+        };
+        let ways: Vec<Way> = shard.routes.iter().take(MAX_ROUTES).map(way).collect();
+        let takes = |kind| move |(at, way): (usize, &Way)| u8::from(way.packets.holds(kind)) << at;
+        let taken = PacketKind::ALL.map(|kind| ways.iter().enumerate().map(takes(kind)).sum());
+        Self { groups, ways, taken }
+    }
+}
+
+/// The cells of the groups that a route serves for packets of a kind, in a part's row and in the whole one.
+fn spans(part: &[usize], cells: &[String], route: &Route, kind: PacketKind) -> Vec<Span> {
+    let serves = |served: &Served, group: &str| served.group == group && served.packets.holds(kind);
+    let mut spans: Vec<Span> = Vec::new();
+    for (from, to) in part.iter().enumerate() {
+        if !route.serves.iter().any(|served| serves(served, &cells[*to])) {
+            continue;
+        }
+        match spans.last_mut() {
+            Some((last, start)) if last.end == from && *start + last.len() == *to => last.end += 1,
+            _ => spans.push((from..from + 1, *to)),
+        }
+    }
+    spans
+}

@@ -1,0 +1,125 @@
+//! Replicas of Kitsune's extractor give the features of a single one, bit for bit.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use common::streams::{Traffic, packet};
+use common::{Collect, Script, go_from};
+use legonf_core::{
+    Batch, Brick, BrickError, Column, Columns, Descriptor, Fault, Headers, Progress, Source, State, Timestamp,
+};
+use legonf_extract::{Config, FeatureQuantization, Limits};
+use legonf_runtime::{Control, Graph, GraphSpec, Outcome};
+
+/// Stateless: a number that every bit of every feature changes.
+struct Digest;
+
+impl Brick for Digest {
+    fn descriptor(&self) -> Descriptor {
+        let (reads, writes) = (Columns::of(&[Column::Features]), Columns::of(&[Column::Scores]));
+        Descriptor { kind: "digest", title: "digest", reads, writes, state: State::Stateless }
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        let fold = |sum: u64, cell: &f64| sum.wrapping_mul(0x100_0000_01b3) ^ cell.to_bits();
+        batch.scores.clear();
+        batch
+            .scores
+            .extend(batch.features.iter().map(|row| f64::from_bits(row.iter().fold(row.len() as u64, fold))));
+        Ok(())
+    }
+}
+
+/// The traffic of the other tests, with times and lengths.
+struct Timed(Traffic);
+
+impl Source for Timed {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        let len = 1 + self.0.next as usize % 256;
+        let end = self.0.end.min(self.0.next + len as u64);
+        let timed = |seq: u64| Headers {
+            wire_len: 60 + (seq.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as u32,
+            timestamp: Timestamp::from_nanos(seq as i64 * 1_000_003),
+            ..packet(seq)
+        };
+        batch.headers.extend((self.0.next..end).map(timed));
+        self.0.next = end;
+        Ok(())
+    }
+
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
+}
+
+const SPEC: &str = "name = \"t\"\n[[brick]]\nid = \"extractor\"\nkind = \"k\"\nnext = \"digest\"\n\
+    [[brick]]\nid = \"digest\"\nkind = \"k\"\n";
+
+/// Makes the bricks of an extractor whose slots overflow.
+fn maker(schema: &str) -> impl Fn(&str) -> Result<Box<dyn Brick>, String> {
+    let limits =
+        Limits { sources_per_slot: 1, channels_per_slot: 1, sockets_per_slot: 2, ..Limits::default() };
+    let config = Config { schema: schema.into(), limits, ..Config::default() };
+    move |id| match id {
+        "extractor" => Ok(Box::new(FeatureQuantization::new(&config).unwrap())),
+        _ => Ok(Box::new(Digest)),
+    }
+}
+
+fn run(
+    schema: &str,
+    layout: &str,
+    packets: u64,
+    control: Option<&mut dyn Control>,
+) -> (Outcome, Vec<(u64, u64)>) {
+    let make = maker(schema);
+    let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores]));
+    let spec = GraphSpec::from_toml(SPEC).unwrap();
+    let mut graph = Graph::assemble(&spec, given, wanted, |brick| make(&brick.id)).unwrap();
+    go_from(
+        &make,
+        &layout.parse().unwrap(),
+        &mut graph,
+        Timed(Traffic::to(packets)),
+        Collect::default(),
+        control,
+    )
+}
+
+const LAYOUTS: [&str; 4] = [
+    "source | extractor x2 | digest sink",
+    "source | extractor digest x3 | sink",
+    "source | extractor | digest sink",
+    "source extractor digest sink",
+];
+
+#[test]
+fn replicas_of_the_extractor_give_the_features_of_one() {
+    for schema in ["kitsune-115", "kitsune-115-clean"] {
+        let (whole, expected) = run(schema, "fused", 30_000, None);
+        assert!(whole.fault.is_none());
+        for layout in LAYOUTS {
+            let (outcome, rows) = run(schema, layout, 30_000, None);
+            assert!(outcome.fault.is_none() && rows == expected, "{schema} {layout} {:?}", outcome.fault);
+        }
+    }
+}
+
+#[test]
+fn replicas_come_and_go_while_packets_flow() {
+    let plans = || LAYOUTS.iter().chain(&["source | extractor x4 | digest sink"]).cycle();
+    let mut script = Script::of(plans().take(30).map(|plan| plan.parse().unwrap()));
+    let (outcome, rows) = run("kitsune-115", LAYOUTS[3], 400_000, Some(&mut script));
+    assert!(outcome.fault.is_none() && script.refused.is_empty(), "{:?} {:?}", outcome.fault, script.refused);
+    assert_eq!(script.applied, 30);
+    assert!(rows == run("kitsune-115", "fused", 400_000, None).1);
+}
+
+#[test]
+fn what_is_coupled_is_refused_in_one_line() {
+    let (outcome, rows) = run("kitsune-py-100", LAYOUTS[0], 10, None);
+    let message = outcome.fault.unwrap().to_string();
+    let expected =
+        "`extractor` keeps state that cannot be divided among replicas: streams of kitsune-py-100 (HH)";
+    assert!(rows.is_empty() && message.contains(expected) && !message.contains('\n'), "{message}");
+}
