@@ -6,8 +6,8 @@ use crate::failure::Failure;
 use crate::scoring::Function;
 use host::Host;
 use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, State};
-use legonf_core::{Descriptor, HostLoad, Plan, Snapshot};
-use legonf_runtime::{Control, PlanError};
+use legonf_core::{HostLoad, Plan, Snapshot};
+use legonf_runtime::{Control, Graph, Node, PlanError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -78,15 +78,25 @@ impl Log {
     }
 }
 
-/// What is known of the bricks of a function between its ends, in order.
-pub fn facts<'a>(bricks: impl Iterator<Item = (&'a str, Descriptor)>) -> Vec<(String, State)> {
-    let state = |d: Descriptor| match d.state {
+/// Bricks between their ends, in order, with their statefulness.
+pub fn states(graph: &Graph) -> Vec<(String, State)> {
+    let state = |node: &Node| match node.brick.descriptor().state {
         legonf_core::State::Stateless => State::Stateless,
         legonf_core::State::Stateful => State::Stateful,
     };
     let end = |id: &str| [(id.to_owned(), State::Single)];
-    let bricks = bricks.map(|(id, descriptor)| (id.to_owned(), state(descriptor)));
+    let bricks = graph.nodes().iter().map(|node| (node.id.clone(), state(node)));
     end(Plan::SOURCE).into_iter().chain(bricks).chain(end(Plan::SINK)).collect()
+}
+
+/// [`states`], where bricks whose work cannot be divided among replicas count as those of which there is one.
+pub fn facts(graph: &mut Graph) -> Vec<(String, State)> {
+    let mut states = states(graph);
+    let whole = graph.divisions().into_iter().filter(|(_, division)| division.is_err());
+    for (whole, _) in whole {
+        states.iter_mut().filter(|(id, _)| *id == whole).for_each(|(_, state)| *state = State::Single);
+    }
+    states
 }
 
 /// Reads a file and what it holds; a fault names the file.
@@ -102,12 +112,12 @@ pub fn read<T, E: std::fmt::Display>(
 impl Agent {
     /// An agent for a function.
     pub fn new(
-        function: &Function,
+        function: &mut Function,
         config: Config,
         costs: Option<Costs>,
         log: Option<&Path>,
     ) -> Result<Self, Failure> {
-        Self::of(facts(function.bricks()), config, costs, log)
+        Self::of(function.facts(), config, costs, log)
     }
 
     /// An agent for bricks of which this is known.
@@ -128,7 +138,7 @@ impl Agent {
             config.sla.check_possible(costs, cores)?;
         }
         let (promises, log) = (Promises::new(config.sla, config.high), Log::create(log)?);
-        let policy = Policy::new(config.clone(), facts, costs, false);
+        let policy = Policy::new(config.clone(), facts, costs);
         Ok(Self { logged: policy.costs().clone(), policy, config, host, log, at: 0.0, promises })
     }
 

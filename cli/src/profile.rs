@@ -112,8 +112,7 @@ impl Arguments {
 
     fn costs(&self, name: &str, graph: &Graph, watch: &Stopwatch, meter: &Meter, seen: &Seen) -> Costs {
         let packets = seen.packets.max(1) as f64;
-        let states =
-            agent::facts(graph.nodes().iter().map(|node| (node.id.as_str(), node.brick.descriptor())));
+        let states = agent::states(graph);
         let spent = watch.ids().into_iter().zip(watch.nanoseconds().0);
         let added = [seen.source_bytes].into_iter().chain(meter.bytes());
         let mut bricks: Vec<_> = spent

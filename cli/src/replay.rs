@@ -87,7 +87,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 
 /// Where the controller of a run is put, with the packets of the run at its end, and what makes it for a function.
 pub type Controlled<'a> =
-    (&'a mut Option<(Agent, u64)>, &'a mut dyn FnMut(&Function) -> Result<Agent, Failure>);
+    (&'a mut Option<(Agent, u64)>, &'a mut dyn FnMut(&mut Function) -> Result<Agent, Failure>);
 
 /// Runs a capture through the graph, under a controller if one is given.
 pub fn replay(
@@ -99,7 +99,7 @@ pub fn replay(
     let (content, mut source) = input::open_any(&arguments.capture, arguments.limit, network.schema())?;
     let mut function = arguments.scoring.build(network, content)?;
     let (place, mut agent) = match controlled {
-        Some((place, make)) => (Some(place), Some(make(&function)?)),
+        Some((place, make)) => (Some(place), Some(make(&mut function)?)),
         None => (None, None),
     };
     let labels = arguments.labels.as_deref().map(Labels::open).transpose()?;

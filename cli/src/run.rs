@@ -67,7 +67,7 @@ pub fn run(mut arguments: Arguments, style: Style) -> Result<(), Failure> {
     let costs = arguments.costs.as_deref().map(|path| read(path, Costs::from_toml)).transpose()?;
     let events = arguments.events.as_deref();
     let mut prepare =
-        |function: &scoring::Function| Agent::new(function, config.clone(), costs.clone(), events);
+        |function: &mut scoring::Function| Agent::new(function, config.clone(), costs.clone(), events);
     let mut agent = None;
     let result = replay::replay(&arguments.replay, Some((&mut agent, &mut prepare)), style);
     if let Some((mut agent, packets)) = agent {

@@ -1,6 +1,6 @@
 //! What `replay` and `live` have in common: a model's graph, running it, and the summary.
 
-use crate::agent::Ending;
+use crate::agent::{Ending, facts};
 use crate::failure::Failure;
 use crate::network::Network;
 use crate::replay::tally::{Results, Tally};
@@ -10,7 +10,8 @@ use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, features, graph, kitsune};
 use clap::Args;
-use legonf_core::{Descriptor, Progress, Source};
+use legonf_controller::State;
+use legonf_core::{Progress, Source};
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
@@ -79,7 +80,8 @@ impl Scoring {
     pub fn build(&self, network: Network, content: Content) -> Result<Function, Failure> {
         let threshold = self.threshold.or(network.threshold());
         let spec = self.spec(&network, content)?;
-        let (mut graph, precision) = (assemble(&spec, content, &network, threshold)?, kitsune::precision(&spec));
+        let (mut graph, precision) =
+            (assemble(&spec, content, &network, threshold)?, kitsune::precision(&spec));
         self.workers.check(&mut graph)?;
         Ok(Function { network, threshold, precision, graph, spec, workers: self.workers.clone() })
     }
@@ -120,9 +122,9 @@ impl Scoring {
 }
 
 impl Function {
-    /// The bricks, by identifier, with what the graph needs to know of each.
-    pub fn bricks(&self) -> impl Iterator<Item = (&str, Descriptor)> {
-        self.graph.nodes().iter().map(|node| (node.id.as_str(), node.brick.descriptor()))
+    /// What the controller must know of the bricks.
+    pub fn facts(&mut self) -> Vec<(String, State)> {
+        facts(&mut self.graph)
     }
 
     /// Runs a source through the graph, under a control if one is given, and says how long it took.

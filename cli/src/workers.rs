@@ -10,8 +10,9 @@ use std::sync::atomic::AtomicBool;
 #[derive(Clone, Args)]
 pub struct Workers {
     /// Layout, which never shows in the results: `fused` (source, bricks and sink in one thread; also `monolithic`),
-    /// `pipeline` (a thread each; also `bricks`), or stages between bars, with replicas of those without state:
-    /// 'source batching | extractor | mapping autoencoder x2 | decision sink'.
+    /// `pipeline` (a thread each; also `bricks`), or stages between bars, with replicas:
+    /// 'source batching | extractor x2 | mapping autoencoder x2 | decision sink'. Replicas of the extractor share its state by
+    /// the exact plan of `legonf split`.
     #[arg(long, value_name = "LAYOUT", default_value = "pipeline", value_parser = layout)]
     workers: Layout,
     /// Bind each worker to a core.

@@ -123,6 +123,30 @@ fn a_run_under_the_controller_gives_the_bytes_of_a_replay() {
 }
 
 #[test]
+fn replicas_of_the_extractor_give_the_bytes_of_one() {
+    let bench = Bench::new();
+    let replay = |out: &str, workers: &str| {
+        let out = bench.path(out);
+        let arguments = ["run", "kitsune", &bench.capture, "--model", &bench.model, "--out", &text(&out)];
+        succeed(arguments.iter().chain(&["--workers", workers, "--oversubscribe", "--quiet"]));
+        contents(&out)
+    };
+    let one = replay("one", "fused");
+    for (out, workers) in [
+        ("extractors", "source batching | extractor x3 | mapping autoencoder decision sink"),
+        ("graphs", "source | batching extractor mapping autoencoder decision x2 | sink"),
+    ] {
+        for ((name, a), (_, b)) in one.iter().zip(replay(out, workers)) {
+            assert!(*a == b, "{name} differs with {workers}");
+        }
+    }
+    let coupled = text(trained(bench.folder.path(), "kitsune-py-100"));
+    let workers = "source batching | extractor x2 | mapping autoencoder decision sink";
+    let line = fail(["run", "kitsune", &bench.capture, "--model", &coupled, "--workers", workers]);
+    assert!(line.contains("`extractor` keeps state") && line.contains("kitsune-py-100"), "{line}");
+}
+
+#[test]
 fn a_run_learns_what_bricks_cost_and_counts_broken_promises() {
     let bench = Bench::new();
     let capture = text(testbed("capture.pcap.zst"));

@@ -22,7 +22,6 @@ pub struct Policy {
     config: Config,
     facts: BTreeMap<String, State>,
     costs: Costs,
-    splitter: bool,
     /// Ticks in a row, by the bricks of a stage (or of two that might be fused).
     overloaded: BTreeMap<String, u32>,
     idle: BTreeMap<String, u32>,
@@ -43,8 +42,8 @@ pub struct Policy {
 
 impl Policy {
     /// A policy for bricks, in the order of the graph with its ends. What they cost decides how stages are divided, and is
-    /// learnt as the graph runs. `splitter` says whether bricks with state can be replicated.
-    pub fn new(config: Config, facts: Vec<Facts>, costs: Option<Costs>, splitter: bool) -> Self {
+    /// learnt as the graph runs.
+    pub fn new(config: Config, facts: Vec<Facts>, costs: Option<Costs>) -> Self {
         let (overloaded, idle, silent, resting, replaced) = Default::default();
         let costs = costs.unwrap_or_else(|| Costs::unknown("", BATCH, facts.clone()));
         let facts = facts.into_iter().collect();
@@ -53,7 +52,6 @@ impl Policy {
             config,
             facts,
             costs,
-            splitter,
             overloaded,
             idle,
             silent,
@@ -99,8 +97,7 @@ impl Policy {
     /// Whether a stage may have several workers.
     fn can_replicate(&self, place: &Stage) -> bool {
         place.bricks.iter().all(|id| match self.facts.get(id) {
-            Some(State::Stateless) => true,
-            Some(State::Stateful) => self.splitter,
+            Some(State::Stateless | State::Stateful) => true,
             Some(State::Single) | None => false,
         })
     }

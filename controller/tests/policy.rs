@@ -37,10 +37,16 @@ impl Default for Scene {
     }
 }
 
+/// What the policy knows of the bricks; the extractor can be divided, or not.
+fn facts(costs: &Costs, splitter: bool) -> Vec<(String, State)> {
+    let state = |state| if state == State::Stateful && !splitter { State::Single } else { state };
+    costs.bricks.iter().map(|brick| (brick.id.clone(), state(brick.state))).collect()
+}
+
 impl Scene {
     fn policy(&self) -> Policy {
-        let facts = self.costs.bricks.iter().map(|brick| (brick.id.clone(), brick.state)).collect();
-        Policy::new(self.config.clone(), facts, Some(self.costs.clone()), self.splitter)
+        let facts = facts(&self.costs, self.splitter);
+        Policy::new(self.config.clone(), facts, Some(self.costs.clone()))
     }
 
     fn simulation(&self) -> Simulation {
@@ -145,8 +151,8 @@ fn where_no_core_is_free_the_layout_comes_near_the_best() {
         let costs = Costs { hop_ns: 20_000.0, ..costs(extractor, network) };
         let config = Config { max_workers: 12, ..Config::default() };
         let scene = Scene { costs: costs.clone(), cores, config, ..Scene::default() };
-        let facts = costs.bricks.iter().map(|brick| (brick.id.clone(), brick.state)).collect();
-        let mut policy = Policy::new(scene.config.clone(), facts, known.then(|| costs.clone()), false);
+        let mut policy =
+            Policy::new(scene.config.clone(), facts(&costs, false), known.then(|| costs.clone()));
         let steps = scene.simulation().run(&mut policy, 20.0, 0.1, |_| 20e6);
         let may = |stage: &Stage| {
             stage.bricks.iter().all(|id| ["batching", "network", "decision"].contains(&id.as_str()))
@@ -154,7 +160,7 @@ fn where_no_core_is_free_the_layout_comes_near_the_best() {
         let fixed = |plan: &Plan| {
             let mut simulation = Simulation::new(costs.clone(), plan.clone(), cores).unwrap();
             let config = Config { scaling: Scaling::Fixed, ..Config::default() };
-            let mut policy = Policy::new(config, Vec::new(), Some(costs.clone()), false);
+            let mut policy = Policy::new(config, Vec::new(), Some(costs.clone()));
             simulation.run(&mut policy, 1.0, 0.1, |_| 20e6).last().unwrap().done
         };
         let layouts = Model::new(&costs, 1.0).layouts(cores, 12, &may);
@@ -198,7 +204,7 @@ fn cores_that_others_take_are_not_fought_for() {
     };
     let facts = vec![("network".to_owned(), State::Stateless)];
     for (busy, action) in [(0.4, Action::Refuse), (0.9, Action::Replicate)] {
-        let mut policy = Policy::new(Config { settle: 0, ..Config::default() }, facts.clone(), None, false);
+        let mut policy = Policy::new(Config { settle: 0, ..Config::default() }, facts.clone(), None);
         let decided = (1..5).find_map(|tick| policy.decide(&snapshot(f64::from(tick) * 0.1, busy))).unwrap();
         assert_eq!(decided.action, action, "{}", decided.reason);
     }
@@ -225,9 +231,8 @@ fn memory_that_a_replica_may_take_must_be_there() {
     };
     // The second of two replicas may take a half of 3 GiB.
     for (memory, action) in [(1 << 30, Action::Refuse), (2 << 30, Action::Replicate)] {
-        let facts = costs.bricks.iter().map(|brick| (brick.id.clone(), brick.state)).collect();
         let config = Config { settle: 0, ..Config::default() };
-        let mut policy = Policy::new(config, facts, Some(costs.clone()), true);
+        let mut policy = Policy::new(config, facts(&costs, true), Some(costs.clone()));
         let decided =
             (1..5).find_map(|tick| policy.decide(&snapshot(f64::from(tick) * 0.1, memory))).unwrap();
         assert_eq!(decided.action, action, "{}", decided.reason);

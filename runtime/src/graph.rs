@@ -1,9 +1,10 @@
 //! A graph that is checked and ready to run.
 
 use crate::route::Routes;
+use crate::split::Split;
 use crate::ways::Ways;
 use crate::{BrickSpec, GraphError, GraphSpec};
-use legonf_core::{Brick, Columns, Descriptor};
+use legonf_core::{Brick, Columns, Descriptor, State};
 use std::fmt::Display;
 
 /// A brick in its place.
@@ -52,6 +53,14 @@ impl Graph {
     /// The bricks in order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// Bricks that keep state, in order, and in one line why the work of each cannot be divided among replicas, where it
+    /// cannot.
+    pub fn divisions(&mut self) -> Vec<(String, Result<(), String>)> {
+        let stateful = |node: &&mut Node| node.brick.descriptor().state == State::Stateful;
+        let division = |node: &mut Node| (node.id.clone(), Split::of(0, &mut *node.brick).map(drop));
+        self.nodes.iter_mut().filter(stateful).map(division).collect()
     }
 
     /// The bricks in order, to be asked what only they know.

@@ -172,8 +172,8 @@ impl Case {
     }
 
     fn agent(&self, tick: f64) -> Result<Agent, Failure> {
-        let graph = assemble(&self.spec, Content::Packets, &self.network, Some(f64::MAX))?;
-        let bricks = facts(graph.nodes().iter().map(|node| (node.id.as_str(), node.brick.descriptor())));
+        let mut graph = assemble(&self.spec, Content::Packets, &self.network, Some(f64::MAX))?;
+        let bricks = facts(&mut graph);
         let config = Config { tick, fuse: false, low: 0.6, ..Config::default() };
         config.check()?;
         Agent::of(bricks, config, None, None)

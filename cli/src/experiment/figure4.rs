@@ -13,7 +13,7 @@ use crate::replay::{EngineKind, Execution, assemble, built_in};
 use crate::supply::Maker;
 use crate::{Style, interrupt};
 use clap::Args;
-use legonf_controller::{Action, Config, Costs, Event, Model, Scaling};
+use legonf_controller::{Action, Config, Costs, Event, Model, Scaling, State};
 use legonf_core::{Column, Columns, Stage};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
@@ -247,10 +247,7 @@ impl Case<'_> {
     /// they help. Gives how many there are, and the best.
     fn look(&self, costs: &Costs) -> Result<(usize, Vec<Layout>), Failure> {
         let may = |stage: &Stage| {
-            let stateless = |id: &String| {
-                costs.of(id).is_ok_and(|cost| cost.state == legonf_controller::State::Stateless)
-            };
-            stage.bricks.iter().all(stateless)
+            stage.bricks.iter().all(|id| costs.of(id).is_ok_and(|cost| cost.state != State::Single))
         };
         let all = Model::new(costs, 1.0).layouts(cores() as f64, 2 * costs.bricks.len(), &may);
         let mut rates = Vec::new();
@@ -266,7 +263,7 @@ impl Case<'_> {
 
     fn once(&self, layout: &Layout, scaling: Scaling) -> Result<Once, Failure> {
         let mut graph = assemble(&self.spec, Content::Packets, self.network, Some(f64::MAX))?;
-        let bricks = facts(graph.nodes().iter().map(|node| (node.id.as_str(), node.brick.descriptor())));
+        let bricks = facts(&mut graph);
         let config =
             Config { scaling, tick: self.arguments.tick, cooldown: 0.3, ticks_down: 5, ..Config::default() };
         config.check()?;
