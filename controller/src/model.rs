@@ -66,7 +66,7 @@ fn partition(ids: &[String], cut: u32) -> Plan {
             last.bricks.push(id.clone());
         }
     }
-    Plan { stages }
+    Plan { stages, ..Plan::default() }
 }
 
 impl<'a> Model<'a> {
@@ -197,7 +197,7 @@ impl<'a> Model<'a> {
                 }
             }
         }
-        Ok(Plan { stages })
+        Ok(Plan { stages, ..Plan::default() })
     }
 
     fn too_slow(&self, cost: &Cost, rate: f64) -> ControllerError {

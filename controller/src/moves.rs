@@ -24,7 +24,7 @@ pub(crate) fn parted(plan: &Plan, stage: usize, parts: &[Range<usize>]) -> Plan 
     let part = |range: &Range<usize>| Stage { bricks: bricks[range.clone()].to_vec(), replicas: 1 };
     let mut stages = plan.stages.clone();
     stages.splice(stage..=stage, parts.iter().map(part));
-    Plan { stages }
+    Plan { stages, ..Plan::default() }
 }
 
 /// The division of bricks into two or three neighbouring parts whose greatest weight is the least; the fewest parts of

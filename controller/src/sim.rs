@@ -166,7 +166,7 @@ impl Simulation {
         let stage = |stage: usize| StageLoad {
             queue: if stage == 0 { 0 } else { (self.queues[stage] / self.costs.batch) as usize },
             packets: sums.passed[stage] as u64,
-            state_bytes: 0,
+            ..StageLoad::default()
         };
         let used = sums.computed.iter().sum::<f64>() / span;
         Snapshot {

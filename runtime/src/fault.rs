@@ -78,6 +78,20 @@ pub enum PlanError {
         /// Why.
         reason: String,
     },
+    /// A slot cannot go where the plan wants it.
+    #[error("layout \"{plan}\": slot {slot} of `{brick}` cannot go to replica {to}: {reason}")]
+    Slot {
+        /// The plan.
+        plan: String,
+        /// The brick.
+        brick: String,
+        /// The slot.
+        slot: u16,
+        /// Where it shall go.
+        to: u16,
+        /// Why it cannot.
+        reason: &'static str,
+    },
     /// State did not come over from one replica to another: a defect of the brick.
     #[error(
         "brick `{id}`: its state cannot move to another replica: {reason}; please report this with the capture"

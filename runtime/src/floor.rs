@@ -7,7 +7,8 @@ use crate::order::Order;
 use crate::parts::Parts;
 use crate::pin::{Core, Cores};
 use crate::route::Detour;
-use crate::split::Owners;
+use crate::run::Pauses;
+use crate::split::{Histogram, Owners};
 use crate::stats::Stats;
 use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
 use crate::unit::{Counters, Unit, add};
@@ -57,8 +58,13 @@ pub(crate) struct Floor<'scope, 'env> {
     pub surplus: usize,
     /// Packets offered and done when they were last looked at.
     pub seen: (u64, u64),
-    /// The number of a brick's replicas and which of them owns which slot, for bricks that have or had several.
-    pub owners: BTreeMap<usize, (usize, Owners)>,
+    /// Which replica of a brick owns which slot, for bricks that have or had several.
+    pub owners: BTreeMap<usize, Owners>,
+    /// Packets of each slot lately, for such bricks.
+    pub loads: BTreeMap<usize, Vec<Vec<u64>>>,
+    /// Slots that have moved, and how long packets waited for them.
+    pub moved: u64,
+    pub pauses: Histogram,
     /// Counters of bricks that are gone, by brick.
     past: Vec<Counters>,
     /// How the run ended, once it has.
@@ -92,6 +98,9 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             surplus,
             seen,
             owners: BTreeMap::new(),
+            loads: BTreeMap::new(),
+            moved: 0,
+            pauses: Histogram::default(),
             past,
             over,
         }
@@ -101,9 +110,13 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     pub fn open(&mut self, places: Vec<Place>, ends: Job<'env>, units: Vec<Unit>) -> Result<(), PlanError> {
         let present = |index| units.iter().filter(|unit| unit.index == index).count();
         let extra = self.extra(&places, present)?;
-        let mut parts = Parts { ends, waiting: Some(Order::from(0)), units };
+        let mut parts = Parts { ends, waiting: Some(Order::from(0)), units, epoch: None };
         parts.units.extend(extra);
-        self.regroup(&places, &mut parts)?;
+        for place in &places {
+            if let Some(unit) = self.shape.split(place).map(|split| split.unit) {
+                self.regroup(unit, place.replicas, &mut parts)?;
+            }
+        }
         let (input, output) = (self.pool.clone(), self.pool.0.clone());
         self.stages = self.build(places, &mut parts, input, &output)?;
         self.balance();
@@ -112,15 +125,16 @@ impl<'scope, 'env> Floor<'scope, 'env> {
 
     /// Waits for what workers have to tell, for some time at most.
     pub fn listen(&mut self, patience: Duration) {
-        if let Ok(Event::Over(fault)) = self.events.1.recv_timeout(patience) {
-            self.over.get_or_insert(fault);
+        if let Ok(event) = self.events.1.recv_timeout(patience) {
+            self.hear(event, &mut Parts::default());
         }
     }
 
     /// Puts another plan in force, at a batch boundary: nothing is lost, and order stays.
     ///
-    /// Stages whose bricks stay together only gain or lose replicas. Of the others the workers retire, each behind the
-    /// last batch that was before it, and hand their bricks on; batches that come meanwhile wait in the first queue.
+    /// Stages whose bricks stay together only gain or lose replicas; where these share a brick's work, slots move from one
+    /// to another while all go on. Of the others the workers retire, each behind the last batch that was before it, and
+    /// hand their bricks on; batches that come meanwhile wait in the first queue.
     ///
     /// # Errors
     /// If the plan does not fit or a replica cannot be made: the plan before stays in force.
@@ -128,15 +142,21 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let places = self.shape.resolve(plan, MAX_WORKERS)?;
         let units = self.extra(&places, |unit| self.present(unit))?;
         let mut parts = Parts { units, ..Parts::default() };
-        let same = |(a, b): &(&Live, &Place)| self.stays(&a.place, b);
+        self.shrink_crews(&places, &mut parts)?;
+        let same = |(a, b): &(&Live, &Place)| self.stays(a, b);
         let head = self.stages.iter().zip(&places).take_while(same).count();
         let most = self.stages.len().min(places.len()) - head;
         let tail = self.stages.iter().rev().zip(places.iter().rev()).take(most).take_while(same).count();
         let changed = places[head..places.len() - tail].to_vec();
-        self.relay(head..self.stages.len() - tail, changed, &mut parts)?;
-        for (stage, place) in places.iter().enumerate() {
-            self.resize(stage, place.replicas, &mut parts)?;
+        if self.over.is_none() {
+            self.relay(head..self.stages.len() - tail, changed, &mut parts)?;
         }
+        for (stage, place) in places.iter().enumerate() {
+            if self.over.is_none() {
+                self.resize(stage, place.replicas, &mut parts)?;
+            }
+        }
+        self.shift_as_told(plan)?;
         parts.units.into_iter().for_each(|unit| self.bury(unit));
         self.balance();
         Ok(())
@@ -155,7 +175,6 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         for stage in old.clone() {
             self.retire(stage, self.stages[stage].workers.len(), parts);
         }
-        self.regroup(&new, parts)?;
         let input = self.stages[old.start].input.clone();
         let output = self.after(old.end);
         let stages = self.build(new, parts, input, &output)?;
@@ -164,36 +183,25 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     }
 
     /// Whether a stage only gains or loses workers.
-    fn stays(&self, old: &Place, new: &Place) -> bool {
-        let shared = self.shape.split(old).is_some() || self.shape.split(new).is_some();
-        old.same_bricks(new) && (old.replicas == new.replicas || !shared)
+    fn stays(&self, old: &Live, new: &Place) -> bool {
+        old.place.same_bricks(new) && old.crew.is_some() == self.shape.split(new).is_some()
     }
 
-    /// Moves the state of bricks that stand still to as many replicas as their new stages have.
-    fn regroup(&mut self, places: &[Place], parts: &mut Parts<'env>) -> Result<(), PlanError> {
-        for place in places {
-            let replicas = if self.shape.split(place).is_some() { place.replicas } else { 1 };
-            for unit in place.units.clone() {
-                self.share(unit, replicas, parts)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Moves the state of one brick to so many replicas.
-    fn share(&mut self, unit: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
+    /// Moves the state of a brick, whose replicas stand still, to as many as there shall be.
+    fn regroup(&mut self, unit: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
         let Ok(split) = &self.shape.splits[unit] else { return Ok(()) };
-        let (before, owners) = self.owners.get(&unit).cloned().unwrap_or_else(|| (1, split.alone()));
-        if before != replicas {
-            let failed = |reason| PlanError::Move { id: self.shape.bricks[unit].0.clone(), reason };
-            let owners = split.regroup(&mut parts.replicas(unit), &owners, replicas).map_err(failed)?;
-            self.owners.insert(unit, (replicas, owners));
-        }
+        let failed = |reason| PlanError::Move { id: self.shape.bricks[unit].0.clone(), reason };
+        let owners = self.owners.remove(&unit).unwrap_or_else(|| split.alone());
+        let owners = split.regroup(&mut parts.replicas(unit), &owners, replicas).map_err(failed)?;
+        self.owners.insert(unit, owners);
         Ok(())
     }
 
     /// Gives a stage more workers or fewer.
     fn resize(&mut self, stage: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
+        if self.stages[stage].crew.is_some() {
+            return self.grow_crew(stage, replicas, parts);
+        }
         let present = self.stages[stage].workers.len();
         self.retire(stage, present.saturating_sub(replicas), parts);
         self.stages[stage].place.replicas = replicas;
@@ -207,39 +215,41 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     }
 
     /// The queue that leads to a stage; behind the last one free batches go back to the first.
-    fn after(&self, stage: usize) -> Sender<Message> {
+    pub fn after(&self, stage: usize) -> Sender<Message> {
         self.stages.get(stage).unwrap_or(&self.stages[0]).input.0.clone()
     }
 
     /// Lets workers of a stage end behind what is in its queue now, and takes over what they have.
     fn retire(&mut self, stage: usize, workers: usize, parts: &mut Parts<'env>) {
-        let live = &self.stages[stage];
-        retire_from(&live.input.0, workers);
-        if let Some(crew) = live.crew.as_ref().filter(|_| workers > 0) {
-            // First nothing more is dealt out, then every parcel is processed, then every batch finished.
-            let (own, joined) = (crew.own.clone(), crew.joined.0.clone());
-            self.await_events(stage, workers, parts);
-            own.iter().for_each(|queue| retire_from(&queue.0, 1));
-            self.await_events(stage, workers, parts);
-            retire_from(&joined, workers);
+        if workers > 0 && self.stages[stage].crew.is_some() {
+            return self.retire_crew(stage, parts);
         }
-        self.await_events(stage, workers, parts);
+        let left = self.stages[stage].workers.len() - workers;
+        retire_from(&self.stages[stage].input.0, workers);
+        while self.stages[stage].workers.len() > left {
+            let Ok(event) = self.events.1.recv() else { return };
+            self.hear(event, parts);
+        }
     }
 
-    /// Waits until so many workers of a stage are quiet or gone, and takes over what they have.
-    fn await_events(&mut self, stage: usize, mut left: usize, parts: &mut Parts<'env>) {
-        while left > 0 {
-            match self.events.1.recv() {
-                Ok(Event::Over(fault)) => _ = self.over.get_or_insert(fault),
-                Ok(Event::Quiet) => left -= 1,
-                Ok(Event::Retired(retired)) => {
-                    left -= 1;
-                    self.stages[stage].workers.retain(|worker| worker.serial != retired.serial);
-                    parts.add(*retired);
+    /// Takes in what a worker tells.
+    pub fn hear(&mut self, event: Event<'env>, parts: &mut Parts<'env>) {
+        match event {
+            Event::Over(fault) => _ = self.over.get_or_insert(fault),
+            Event::Quiet(_) => {}
+            Event::Turned(_, turned) => turned.pauses.into_iter().for_each(|pause| self.pauses.add(pause)),
+            Event::Retired(retired) => {
+                for live in &mut self.stages {
+                    live.workers.retain(|worker| worker.serial != retired.serial);
                 }
-                Err(_) => return,
+                parts.add(*retired);
             }
         }
+    }
+
+    /// What the next worker tells; nothing where there is none.
+    pub fn next_event(&self) -> Option<Event<'env>> {
+        self.events.1.recv().ok()
     }
 
     /// Makes stages of parts. The first has a queue already, and the last one leads to one.
@@ -375,15 +385,15 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     }
 
     /// Takes all stages down and gives the bricks back, one of each, with all counters.
-    pub fn close(mut self) -> (Vec<Unit>, Vec<Counters>, Option<RunFault>) {
+    pub fn close(mut self) -> Leftovers {
         self.shared.over.store(true, std::sync::atomic::Ordering::Relaxed);
         let mut parts = Parts::default();
         for stage in 0..self.stages.len() {
             self.retire(stage, self.stages[stage].workers.len(), &mut parts);
         }
+        let shared: Vec<usize> = self.owners.keys().copied().collect();
         if !matches!(self.over, Some(Some(_)))
-            && let Err(error) =
-                (0..self.shape.bricks.len()).try_for_each(|unit| self.share(unit, 1, &mut parts))
+            && let Err(error) = shared.into_iter().try_for_each(|unit| self.regroup(unit, 1, &mut parts))
         {
             self.over = Some(Some(error.into()));
         }
@@ -396,12 +406,30 @@ impl<'scope, 'env> Floor<'scope, 'env> {
                 kept.push(unit);
             }
         }
-        (kept, std::mem::take(&mut self.past), self.over.take().flatten())
+        let pauses = Pauses {
+            slots: self.moved,
+            packets: self.pauses.packets(),
+            p99: self.pauses.quantile(0.99),
+            longest: self.pauses.longest(),
+        };
+        let (counters, fault) = (std::mem::take(&mut self.past), self.over.take().flatten());
+        Leftovers { units: kept, counters, pauses, fault }
     }
 }
 
+/// What is left of a run.
+#[derive(Default)]
+pub(crate) struct Leftovers {
+    /// The bricks, one of each.
+    pub units: Vec<Unit>,
+    /// Counters of each.
+    pub counters: Vec<Counters>,
+    pub pauses: Pauses,
+    pub fault: Option<RunFault>,
+}
+
 /// Tells so many readers of a queue to retire.
-fn retire_from(queue: &Sender<Message>, readers: usize) {
+pub(crate) fn retire_from(queue: &Sender<Message>, readers: usize) {
     // The queue has room for it, and the floor holds the other end.
     (0..readers).for_each(|_| _ = queue.send(Message::Retire));
 }

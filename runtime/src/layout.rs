@@ -1,7 +1,7 @@
 //! How bricks are laid out over workers, and whether that fits a graph.
 
 use crate::split::Split;
-use crate::{Graph, MAX_WORKERS, PlanError};
+use crate::{Graph, MAX_WORKERS, PlanError, shift};
 use legonf_core::{Plan, PlanSyntax, Stage, State};
 use std::ops::Range;
 use std::str::FromStr;
@@ -117,7 +117,14 @@ impl Shape {
             next = units.end;
             self.check_replicas(plan, Place { units, source, sink, replicas: stage.replicas })
         };
-        plan.stages.iter().enumerate().map(place).collect()
+        let places: Vec<Place> = plan.stages.iter().enumerate().map(place).collect::<Result<_, _>>()?;
+        let splits: Vec<_> =
+            places.iter().filter_map(|place| Some((self.split(place)?, place.replicas))).collect();
+        shift::check(plan, |slot| {
+            let of = |split: &Split| self.bricks[split.unit].0 == slot.brick;
+            splits.iter().find(|(split, _)| of(split)).map(|(split, replicas)| (split.shards(), *replicas))
+        })?;
+        Ok(places)
     }
 
     fn check_bricks(&self, plan: &Plan) -> Result<(), PlanError> {
@@ -168,7 +175,7 @@ impl Shape {
             let all = source.into_iter().chain(ids).chain(place.sink.then_some(Plan::SINK));
             Stage { bricks: all.map(str::to_owned).collect(), replicas: place.replicas }
         };
-        Plan { stages: places.into_iter().map(stage).collect() }
+        Plan { stages: places.into_iter().map(stage).collect(), ..Plan::default() }
     }
 }
 

@@ -3,11 +3,12 @@
 use crate::RunFault;
 use crate::order::Order;
 use crate::route::Marks;
-use crate::split::{Joint, Parcel};
+use crate::split::{Arrival, Deal, Joint, Parcel, Pause};
 use crate::sync::{Receiver, Sender};
 use crate::worker::Job;
 use legonf_core::Batch;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A batch on its way, or a free one in the pool.
 #[derive(Default)]
@@ -16,6 +17,9 @@ pub(crate) struct Envelope {
     pub number: u64,
     /// Bricks that it has passed: a batch that waits for its turn while bricks move passes none twice.
     pub passed: usize,
+    /// Who owned which slots when it was read, and whether it is the first of that epoch.
+    pub epoch: u64,
+    pub turn: bool,
     /// Set where the stream ends here.
     pub ending: Option<Ending>,
     pub batch: Batch,
@@ -37,6 +41,10 @@ pub(crate) enum Message {
     Batch(Box<Envelope>),
     /// A replica's part of a batch.
     Parcel(Parcel),
+    /// Who owns which slots from an epoch on.
+    Deal(Arc<Deal>),
+    /// State of slots from the replica that had them.
+    State(Box<Arrival>),
     /// One worker of the stage hands back what it has; nothing more comes here.
     Retire,
 }
@@ -52,13 +60,25 @@ pub(crate) enum Event<'a> {
     /// The sink has all there is, or the run ends by a fault.
     Over(Option<RunFault>),
     /// A replica has done all that came before a word to retire.
-    Quiet,
+    Quiet(u64),
+    /// A replica has given and taken the slots that move at an epoch.
+    Turned(u64, Turned),
     /// A worker is gone.
     Retired(Box<Retired<'a>>),
+}
+
+/// What the moves of an epoch have cost a replica.
+#[derive(Default)]
+pub(crate) struct Turned {
+    /// Time for the export and the import of state.
+    pub spent: Duration,
+    pub pauses: Vec<Pause>,
 }
 
 /// What is left of a worker.
 pub(crate) struct Retired<'a> {
     pub serial: u64,
     pub job: Job<'a>,
+    /// The last epoch of a replica that shared a brick's work.
+    pub epoch: Option<u64>,
 }

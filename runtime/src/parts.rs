@@ -14,6 +14,8 @@ pub(crate) struct Parts<'a> {
     /// Batches that wait, and the first brick (or the sink) that they wait for is in these stages.
     pub waiting: Option<Waiting>,
     pub units: Vec<Unit>,
+    /// The last epoch of replicas that shared a brick's work.
+    pub epoch: Option<u64>,
 }
 
 impl<'a> Parts<'a> {
@@ -21,6 +23,7 @@ impl<'a> Parts<'a> {
     /// that it let pass have gone through the later ones before they retired.
     pub fn add(&mut self, retired: Retired<'a>) {
         let Job { head, units, order, tail } = retired.job;
+        self.epoch = self.epoch.max(retired.epoch);
         self.ends.head = self.ends.head.take().or(head);
         self.ends.tail = self.ends.tail.take().or(tail);
         self.waiting = self.waiting.take().or(order);
@@ -56,6 +59,11 @@ impl<'a> Parts<'a> {
         let mut units: Vec<_> = self.units.iter_mut().filter(|unit| unit.index == index).collect();
         units.sort_by_key(|unit| unit.seat);
         units
+    }
+
+    /// Replicas of a brick that have state.
+    pub fn seated(&self, index: usize) -> usize {
+        self.units.iter().filter(|unit| unit.index == index && unit.seat != usize::MAX).count()
     }
 
     fn take_unit(&mut self, index: usize) -> Option<Unit> {

@@ -1,15 +1,17 @@
 //! One replica of a stage whose brick with state is divided: it deals batches out, processes its parcels of all batches,
 //! and finishes batches whose parcels are joined.
 
-use crate::RunFault;
 use crate::message::{Ending, Envelope, Event, Message, Queue, Retired, Waiting};
 use crate::order::Order;
 use crate::route::Detour;
-use crate::split::{Deal, Joint, Parcel, Piece, Split};
+use crate::split::{Arrival, Deal, Joint, Lane, Parcel, Piece, Split, Tally, Turning};
 use crate::stats::Stats;
 use crate::sync::{Choice, Receiver, Sender, recv_first};
-use crate::unit::{guarded, panicked, pass};
+use crate::unit::{Unit, guarded, panicked, pass};
 use crate::worker::{Job, Shared};
+use crate::{PlanError, RunFault};
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -30,91 +32,215 @@ pub(crate) struct Replica<'a> {
     pub seat: usize,
     pub job: Job<'a>,
     pub split: Arc<Split>,
-    pub deal: Arc<Deal>,
+    /// Who owned which slots at the epochs that batches on their way can be of, the newest last.
+    pub deals: VecDeque<Arc<Deal>>,
+    /// The epoch of the last parcel.
+    pub epoch: u64,
+    /// Parcels in the order of the batches. A new replica does not know the first of its own before that has come.
     pub order: Order<Parcel>,
+    pub born: bool,
+    pub turning: Turning,
     pub desk: Desk,
     pub events: Sender<Event<'a>>,
     pub stats: Arc<Stats>,
+    pub tally: Arc<Tally>,
     pub shared: &'a Shared<'a>,
     pub detour: Detour,
-    /// Parcels that are being filled.
+    /// Parcels that are being filled, or came too early.
     pub outbox: Vec<Parcel>,
+    pub early: Vec<Parcel>,
 }
+
+/// Whether a replica goes on.
+type Goes = bool;
 
 impl<'a> Replica<'a> {
     /// Works until it is retired: first from the queue before the stage, then from its own, at last from that of joined
-    /// batches.
+    /// batches; or until it has no seat any more.
     pub fn run(mut self) {
         self.stats.set_thread(nix::unistd::gettid().as_raw());
         let mut open = true;
         loop {
             let input = open.then_some(&self.desk.input);
-            match recv_first(&self.desk.own, &self.desk.joined.1, input) {
-                Some(Choice::First(Message::Parcel(parcel))) => self.accept(parcel),
+            let goes = match recv_first(&self.desk.own, &self.desk.joined.1, input) {
+                Some(Choice::First(message)) => self.receive(message),
                 Some(Choice::Second(Message::Batch(envelope))) => self.finish(envelope),
                 Some(Choice::Third(Message::Batch(envelope))) => self.deal(envelope),
                 Some(Choice::Third(Message::Retire)) => {
                     open = false;
-                    self.tell(Event::Quiet);
+                    self.tell(Event::Quiet(self.serial))
                 }
-                Some(Choice::First(Message::Retire)) => self.tell(Event::Quiet),
-                _ => break,
+                _ => false,
+            };
+            if !goes {
+                break;
             }
         }
         self.stats.set_thread(0);
         self.leave();
     }
 
-    /// Lets a batch pass the bricks before the divided one, and sends every replica its parcel.
-    fn deal(&mut self, mut envelope: Box<Envelope>) {
-        self.pass(&mut envelope, 0..self.split.unit);
-        let seats = self.deal.ports.len();
-        self.outbox.append(&mut envelope.parcels);
-        self.outbox.resize_with(seats, Parcel::default);
-        let (number, lanes) = (envelope.number, self.split.shards());
-        self.outbox.iter_mut().for_each(|parcel| parcel.clear(number, lanes));
-        if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
-            let bit = self.shared.routes.as_ref().map(|_| 1 << self.split.unit);
-            let marks = &envelope.marks;
-            let chosen = |place: usize| bit.is_none_or(|bit| marks[place] & bit != 0);
-            self.split.deal(&envelope.batch, &self.deal.owners, chosen, &mut self.outbox);
+    /// Takes what comes to this replica alone.
+    fn receive(&mut self, message: Message) -> Goes {
+        match message {
+            Message::Parcel(parcel) => self.accept(parcel),
+            Message::State(arrival) => self.arrive(*arrival),
+            Message::Deal(deal) => {
+                // Batches on their way are of this epoch or the one before.
+                self.deals.drain(..self.deals.len() - 1);
+                self.deals.push_back(deal);
+                true
+            }
+            Message::Retire => self.tell(Event::Quiet(self.serial)),
+            Message::Batch(_) => true,
         }
+    }
+
+    /// Lets a batch pass the bricks before the divided one, and sends every replica its parcel.
+    fn deal(&mut self, mut envelope: Box<Envelope>) -> Goes {
+        if !self.learn(envelope.epoch) {
+            return false;
+        }
+        self.pass(&mut envelope, 0..self.split.unit);
+        let deal = self
+            .deals
+            .iter()
+            .rev()
+            .find(|deal| deal.epoch <= envelope.epoch)
+            .unwrap_or(&self.deals[0])
+            .clone();
+        let turn = envelope.turn && deal.epoch == envelope.epoch;
+        let leaving = if turn { &deal.leaving[..] } else { &[] };
+        let seats = deal.ports.len() + leaving.len();
+        self.fill(&mut envelope, &deal, turn, seats);
         let joint = envelope.joint.take().filter(|joint| joint.fits(seats));
         let joint = joint.unwrap_or_else(|| Arc::new(Joint::new(seats)));
         envelope.joint = Some(joint.clone());
         joint.expect(seats);
         self.bring(&joint, Piece::Batch(envelope));
-        for (mut parcel, port) in self.outbox.drain(..).zip(&self.deal.ports) {
+        for (mut parcel, port) in self.outbox.drain(..).zip(deal.ports.iter().chain(leaving)) {
             parcel.joint = Some(joint.clone());
             // A queue has room for the parcels of every batch, and replicas retire behind them.
             let _ = port.send(Message::Parcel(parcel));
         }
+        true
     }
 
-    fn accept(&mut self, parcel: Parcel) {
+    /// Waits until it knows who owns which slots at an epoch: word of it was sent before the first batch of it was read.
+    fn learn(&mut self, epoch: u64) -> Goes {
+        while self.deals.back().is_some_and(|deal| deal.epoch < epoch) {
+            let Ok(message) = self.desk.own.recv() else { return false };
+            if !self.receive(message) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Fills a parcel for every replica.
+    fn fill(&mut self, envelope: &mut Envelope, deal: &Deal, turn: bool, seats: usize) {
+        self.outbox.append(&mut envelope.parcels);
+        self.outbox.resize_with(seats, Parcel::default);
+        for parcel in &mut self.outbox {
+            (parcel.number, parcel.epoch, parcel.turn) = (envelope.number, deal.epoch, turn);
+            parcel.clear(self.split.lanes());
+        }
+        if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
+            let bit = self.shared.routes.as_ref().map(|_| 1 << self.split.unit);
+            let marks = &envelope.marks;
+            let chosen = |place: usize| bit.is_none_or(|bit| marks[place] & bit != 0);
+            self.split.deal(&envelope.batch, deal, chosen, &mut self.outbox, &self.tally);
+        }
+    }
+
+    fn accept(&mut self, parcel: Parcel) -> Goes {
+        if !self.born && !parcel.turn {
+            self.early.push(parcel);
+            return true;
+        }
+        if !std::mem::replace(&mut self.born, true) {
+            self.order = Order::from(parcel.number);
+            for early in self.early.drain(..) {
+                self.order.put(early.number, early);
+            }
+        }
         self.order.put(parcel.number, parcel);
-        while let Some(parcel) = self.order.take() {
+        let mut goes = true;
+        while goes && let Some(parcel) = self.order.take() {
+            goes = self.turn(&parcel);
             self.process(parcel);
         }
+        goes
     }
 
-    fn process(&mut self, mut parcel: Parcel) {
-        if !self.shared.over.load(Relaxed) {
-            parcel.fault = self.compute(&mut parcel).err().map(Box::new);
+    /// Begins the epoch of a parcel; nothing follows where this replica has no seat in it.
+    fn turn(&mut self, parcel: &Parcel) -> Goes {
+        if parcel.epoch <= self.epoch {
+            return true;
         }
-        if let Some(joint) = parcel.joint.take() {
+        self.epoch = parcel.epoch;
+        let Some(deal) = self.deals.iter().find(|deal| deal.epoch == parcel.epoch).cloned() else {
+            return true;
+        };
+        let packets = parcel.lanes.iter().map(|lane| lane.places.len() as u64).sum();
+        if let Some(unit) = unit(&mut self.job.units, self.split.unit) {
+            self.turning.begin(unit, self.seat, &deal, packets);
+        }
+        self.seat < deal.ports.len() && self.report()
+    }
+
+    fn arrive(&mut self, arrival: Arrival) -> Goes {
+        if let Some(unit) = unit(&mut self.job.units, self.split.unit) {
+            self.turning.arrive(unit, arrival);
+        }
+        while let Some(parcel) = self.turning.release() {
+            self.process(parcel);
+        }
+        self.report()
+    }
+
+    /// Tells the supervisor when slots have moved and nothing waits for them any more.
+    fn report(&mut self) -> Goes {
+        match self.turning.report() {
+            Some(turned) => self.tell(Event::Turned(self.serial, turned)),
+            None => true,
+        }
+    }
+
+    /// Processes what need not wait of a parcel, and brings it if that was all.
+    fn process(&mut self, mut parcel: Parcel) {
+        if !self.shared.over.load(Relaxed)
+            && let Err(fault) = self.compute(&mut parcel)
+        {
+            parcel.fault.get_or_insert(Box::new(fault));
+        }
+        let waits = |lane: &Lane| !lane.done && !lane.places.is_empty();
+        if self.turning.is_open() && parcel.lanes.iter().any(waits) {
+            self.turning.hold(parcel);
+        } else if let Some(joint) = parcel.joint.take() {
             self.bring(&joint, Piece::Parcel(parcel));
         }
     }
 
     fn compute(&mut self, parcel: &mut Parcel) -> Result<(), RunFault> {
-        let Some(unit) = self.job.units.iter_mut().find(|unit| unit.index == self.split.unit) else {
-            return Ok(());
-        };
-        match guarded(|| self.split.process(&mut *unit.brick, parcel)) {
-            Ok(result) => Ok(result?),
-            Err(message) => Err(panicked(&unit.id, message)),
+        let Some(unit) = unit(&mut self.job.units, self.split.unit) else { return Ok(()) };
+        if let Some(reason) = self.turning.broken.take() {
+            return Err(PlanError::Move { id: unit.id.clone(), reason }.into());
         }
+        for (at, lane) in parcel.lanes[..self.split.lanes()].iter_mut().enumerate() {
+            if lane.done || !self.turning.may_process(&self.split, at) {
+                continue;
+            }
+            lane.done = true;
+            if lane.places.is_empty() {
+                continue;
+            }
+            match guarded(|| self.split.process(&mut *unit.brick, at, lane)) {
+                Ok(result) => result?,
+                Err(message) => return Err(panicked(&unit.id, message)),
+            }
+        }
+        Ok(())
     }
 
     /// Brings a piece of a batch; a batch that is whole is for whichever replica is free.
@@ -126,7 +252,7 @@ impl<'a> Replica<'a> {
     }
 
     /// Joins the parts of a batch and lets it pass the bricks behind the divided one.
-    fn finish(&mut self, mut envelope: Box<Envelope>) {
+    fn finish(&mut self, mut envelope: Box<Envelope>) -> Goes {
         if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
             match envelope.parcels.iter_mut().find_map(|parcel| parcel.fault.take()) {
                 Some(fault) => envelope.ending = Some(Ending::Fault(*fault)),
@@ -135,8 +261,10 @@ impl<'a> Replica<'a> {
             self.stats.count(envelope.batch.len());
         }
         self.pass(&mut envelope, self.split.unit + 1..usize::MAX);
+        self.measure();
         // There is room for every batch, and the receiver outlives the workers.
         let _ = self.desk.output.send(Message::Batch(envelope));
+        true
     }
 
     fn join(&mut self, envelope: &mut Envelope) {
@@ -148,12 +276,16 @@ impl<'a> Replica<'a> {
         }
     }
 
-    fn pass(&mut self, envelope: &mut Envelope, units: std::ops::Range<usize>) {
+    fn pass(&mut self, envelope: &mut Envelope, units: Range<usize>) {
         if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
             let own = self.job.units.iter_mut().filter(|unit| units.contains(&unit.index));
             let passed = pass(own, envelope, self.shared, &self.stats, &mut self.detour);
             envelope.ending = passed.err().map(Ending::Fault);
         }
+    }
+
+    fn measure(&self) {
+        self.stats.measure(|| self.job.units.iter().map(|unit| unit.brick.state_size()).sum());
     }
 
     /// Hands back what it has. Batches that wait for those before them are given back whole, by the first replica.
@@ -165,12 +297,18 @@ impl<'a> Replica<'a> {
             }
         }
         self.job.order = (self.seat == 0).then_some(waiting);
-        let Self { serial, job, .. } = self;
-        let _ = self.events.send(Event::Retired(Box::new(Retired { serial, job })));
+        let Self { serial, job, epoch, .. } = self;
+        let _ = self.events.send(Event::Retired(Box::new(Retired { serial, job, epoch: Some(epoch) })));
     }
 
-    fn tell(&self, event: Event<'a>) {
+    fn tell(&self, event: Event<'a>) -> Goes {
         // Nobody listens where the supervisor itself has panicked.
         let _ = self.events.send(event);
+        true
     }
+}
+
+/// The divided brick.
+fn unit(units: &mut [Unit], index: usize) -> Option<&mut Unit> {
+    units.iter_mut().find(|unit| unit.index == index)
 }

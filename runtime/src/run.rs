@@ -1,6 +1,6 @@
 //! Moves batches from a source through the bricks to a sink.
 
-use crate::floor::{Floor, MAX_WORKERS};
+use crate::floor::{Floor, Leftovers, MAX_WORKERS};
 use crate::graph::{Graph, Node};
 use crate::layout::{Layout, Shape};
 use crate::pin::Cores;
@@ -47,6 +47,19 @@ pub struct BrickCounters {
     pub counters: Vec<(&'static str, u64)>,
 }
 
+/// Slots that moved from replica to replica, and what packets waited for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pauses {
+    /// Slots that moved.
+    pub slots: u64,
+    /// Packets that waited.
+    pub packets: u64,
+    /// The time that 99% of these waited at most, to an eighth.
+    pub p99: Duration,
+    /// The longest.
+    pub longest: Duration,
+}
+
 /// What a run did.
 #[derive(Debug)]
 pub struct Outcome {
@@ -56,6 +69,8 @@ pub struct Outcome {
     pub counters: Vec<BrickCounters>,
     /// Stateless bricks that panicked and were made anew.
     pub restarts: u64,
+    /// What moving slots cost.
+    pub pauses: Pauses,
     /// Whether the run was ended by [`Options::stop`].
     pub stopped: bool,
     /// Why the run ended early, if it did. What the sink took before is complete and in order.
@@ -104,13 +119,15 @@ pub fn run_under(
     let shape = Shape::of(graph);
     let plan = options.layout.plan(graph);
     let shared = Shared::new(options.stop, options.supply, graph.routes());
-    let head = Some(Head { source, next: 0, ended: false });
+    let head = Some(Head { source, next: 0, ended: false, epoch: 0 });
     let ends = Job { head, tail: Some(Tail { sink, over: false }), ..Job::default() };
     let cores = if options.pin { Cores::allowed() } else { Cores::default() };
-    let (units, past, fault) = sync::scope(|scope| {
+    let left = sync::scope(|scope| {
         let mut floor = Floor::new(scope, &shared, shape, options.queue, cores);
         match floor.shape.resolve(&plan, MAX_WORKERS) {
-            Err(error) => return (units(graph), Vec::new(), Some(error.into())),
+            Err(error) => {
+                return Leftovers { units: units(graph), fault: Some(error.into()), ..Leftovers::default() };
+            }
             Ok(places) => {
                 if let Err(error) = floor.open(places, ends, units(graph)) {
                     floor.over = Some(Some(error.into()));
@@ -120,6 +137,7 @@ pub fn run_under(
         supervise(&mut floor, control, observe);
         floor.close()
     });
+    let Leftovers { units, counters: past, pauses, fault } = left;
     graph.set_nodes(units.into_iter().map(|unit| Node { id: unit.id, brick: unit.brick }).collect());
     let stopped = options.stop.load(Ordering::Relaxed);
     let counters = graph
@@ -128,7 +146,7 @@ pub fn run_under(
         .zip(past)
         .map(|(node, counters)| BrickCounters { id: node.id.clone(), counters });
     let (packets, restarts) = (shared.done.load(Ordering::Relaxed), shared.restarts.load(Ordering::Relaxed));
-    Outcome { packets, counters: counters.collect(), restarts, stopped, fault }
+    Outcome { packets, counters: counters.collect(), restarts, pauses, stopped, fault }
 }
 
 fn units(graph: &mut Graph) -> Vec<Unit> {

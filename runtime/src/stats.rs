@@ -3,7 +3,7 @@
 use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
 use std::fs;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Counters of one worker. They have cache lines of their own, so that writing them disturbs no other worker.
@@ -13,6 +13,9 @@ pub(crate) struct Stats {
     thread: AtomicI32,
     packets: AtomicU64,
     restarts: AtomicU64,
+    /// Whether the supervisor wants to know how large the state is, and how large it was when it last did.
+    asked: AtomicBool,
+    state_bytes: AtomicU64,
 }
 
 impl Stats {
@@ -29,6 +32,20 @@ impl Stats {
     /// Counts a brick that was made anew.
     pub fn restarted(&self) {
         self.restarts.store(self.restarts.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Tells the size of the state where it was asked for: to find it out takes too long for every batch.
+    pub fn measure(&self, size: impl FnOnce() -> u64) {
+        if self.asked.load(Relaxed) {
+            self.asked.store(false, Relaxed);
+            self.state_bytes.store(size(), Relaxed);
+        }
+    }
+
+    /// The size of the state when it was last told; asks for the next.
+    pub fn state_bytes(&self) -> u64 {
+        self.asked.store(true, Relaxed);
+        self.state_bytes.load(Relaxed)
     }
 
     pub fn packets(&self) -> u64 {
@@ -79,5 +96,10 @@ mod tests {
         stats.count(4);
         stats.restarted();
         assert_eq!((stats.packets(), stats.restarts()), (7, 1));
+        stats.measure(|| 9);
+        assert_eq!(stats.state_bytes(), 0);
+        stats.measure(|| 9);
+        stats.measure(|| 11);
+        assert_eq!(stats.state_bytes(), 9);
     }
 }

@@ -1,7 +1,8 @@
 //! What the supervisor tells the controller.
 
 use crate::floor::{Floor, Live, Running};
-use legonf_core::{HostLoad, Snapshot, StageLoad, WorkerLoad};
+use legonf_core::{HostLoad, SLOTS, ShardLoad, Snapshot, StageLoad, State, WorkerLoad};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ impl Floor<'_, '_> {
             let first = workers.len();
             workers.extend(live.workers.iter_mut().map(|worker| load(worker, index, &names, seconds)));
             let packets = workers[first..].iter().map(|worker: &WorkerLoad| worker.packets).sum();
-            stages.push(StageLoad { queue: waiting(live), packets, state_bytes: 0 });
+            let state_bytes = live.workers.iter().map(|worker| worker.stats.state_bytes()).sum();
+            let shards = shards(live, &self.shape.bricks, &mut self.loads);
+            stages.push(StageLoad { queue: waiting(live), packets, state_bytes, shards });
         }
         let now = (self.shared.offered.load(Relaxed), self.shared.done.load(Relaxed));
         let (offered, done) = (now.0 - self.seen.0, now.1 - self.seen.1);
@@ -43,6 +46,23 @@ fn waiting(live: &Live) -> usize {
     let own = live.crew.iter().flat_map(|crew| &crew.own).map(|queue| queue.1.len()).max();
     let joined = live.crew.as_ref().map_or(0, |crew| crew.joined.1.len());
     if live.place.source { 0 } else { live.input.1.len() + joined + own.unwrap_or(0) }
+}
+
+/// Packets of each slot and its owner, where replicas share a brick's work. What is long ago counts less for placement.
+fn shards(
+    live: &mut Live,
+    bricks: &[(String, State)],
+    loads: &mut BTreeMap<usize, Vec<Vec<u64>>>,
+) -> Vec<ShardLoad> {
+    let Some(crew) = &mut live.crew else { return Vec::new() };
+    let (unit, count) = (crew.split.unit, crew.split.shards());
+    let lately = loads.entry(unit).or_insert_with(|| vec![vec![0; SLOTS]; count]);
+    let shard = |(shard, lately): (usize, &mut Vec<u64>)| {
+        let (packets, owners) = (crew.packets(shard), crew.deal.owners[shard].to_vec());
+        lately.iter_mut().zip(&packets).for_each(|(lately, now)| *lately = *lately / 2 + now);
+        ShardLoad { brick: bricks[unit].0.clone(), shard, packets, owners }
+    };
+    lately.iter_mut().enumerate().map(shard).collect()
 }
 
 fn load(worker: &mut Running, stage: usize, bricks: &str, seconds: f64) -> WorkerLoad {

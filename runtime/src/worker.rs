@@ -9,13 +9,16 @@ use crate::unit::{Unit, guarded, panicked, pass};
 use crate::{RunFault, Supply};
 use legonf_core::{Brick, Plan, Progress, Sink, Source, State};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// The source, and the number of its next batch.
 pub(crate) struct Head<'a> {
     pub source: &'a mut dyn Source,
     pub next: u64,
     pub ended: bool,
+    /// The epoch of the last batch.
+    pub epoch: u64,
 }
 
 /// The sink.
@@ -48,6 +51,8 @@ pub(crate) struct Shared<'a> {
     pub done: AtomicU64,
     /// Bricks that were made anew.
     pub restarts: AtomicU64,
+    /// The epoch of the next batch that is read: who owns which slots is known to all who deal batches out.
+    pub epoch: AtomicU64,
     read_bytes: AtomicU64,
     total_bytes: AtomicU64,
 }
@@ -56,8 +61,8 @@ impl<'a> Shared<'a> {
     pub fn new(stop: &'a AtomicBool, supply: Option<Supply<'a>>, routes: Option<Routes>) -> Self {
         let zero = AtomicU64::default;
         let (over, total_bytes) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
-        let (offered, done, restarts) = (zero(), zero(), zero());
-        Self { stop, over, supply, routes, offered, done, restarts, read_bytes: zero(), total_bytes }
+        let (offered, done, restarts, epoch) = (zero(), zero(), zero(), zero());
+        Self { stop, over, supply, routes, offered, done, restarts, epoch, read_bytes: zero(), total_bytes }
     }
 
     fn publish(&self, progress: Progress) {
@@ -99,7 +104,11 @@ impl Worker<'_> {
         }
         self.stats.set_thread(0);
         // Nobody listens where the supervisor itself has panicked.
-        let _ = self.events.send(Event::Retired(Box::new(Retired { serial: self.serial, job: self.job })));
+        let _ = self.events.send(Event::Retired(Box::new(Retired {
+            serial: self.serial,
+            job: self.job,
+            epoch: None,
+        })));
     }
 
     fn accept(&mut self, mut envelope: Box<Envelope>) {
@@ -119,6 +128,8 @@ impl Worker<'_> {
         envelope.batch.clear();
         (envelope.number, envelope.passed, envelope.ending) = (head.next, 0, None);
         head.next += 1;
+        envelope.epoch = self.shared.epoch.load(Acquire);
+        envelope.turn = std::mem::replace(&mut head.epoch, envelope.epoch) != envelope.epoch;
         if !self.shared.stop.load(Relaxed) && !self.shared.over.load(Relaxed) {
             envelope.ending = match guarded(|| head.source.fill(&mut envelope.batch)) {
                 Ok(Ok(())) => None,
@@ -151,6 +162,7 @@ impl Worker<'_> {
         if self.job.tail.is_some() {
             self.deliver(&mut envelope);
         }
+        self.stats.measure(|| self.job.units.iter().map(|unit| unit.brick.state_size()).sum());
         // A queue has room for every batch that there is, so this never waits; and the receiver outlives the workers.
         let _ = self.output.send(Message::Batch(envelope));
     }

@@ -10,6 +10,7 @@ use legonf_core::{
 };
 use legonf_extract::{Config, FeatureQuantization, Limits};
 use legonf_runtime::{Control, Graph, GraphSpec, Outcome};
+use std::sync::atomic::Ordering;
 
 /// Stateless: a number that every bit of every feature changes.
 struct Digest;
@@ -36,6 +37,8 @@ struct Timed(Traffic);
 impl Source for Timed {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
         let len = 1 + self.0.next as usize % 256;
+        let over = self.0.until.as_ref().is_some_and(|until| until.load(Ordering::Relaxed));
+        self.0.end = if over { self.0.next } else { self.0.end };
         let end = self.0.end.min(self.0.next + len as u64);
         let timed = |seq: u64| Headers {
             wire_len: 60 + (seq.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as u32,
@@ -69,21 +72,14 @@ fn maker(schema: &str) -> impl Fn(&str) -> Result<Box<dyn Brick>, String> {
 fn run(
     schema: &str,
     layout: &str,
-    packets: u64,
+    traffic: Traffic,
     control: Option<&mut dyn Control>,
 ) -> (Outcome, Vec<(u64, u64)>) {
     let make = maker(schema);
     let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores]));
     let spec = GraphSpec::from_toml(SPEC).unwrap();
     let mut graph = Graph::assemble(&spec, given, wanted, |brick| make(&brick.id)).unwrap();
-    go_from(
-        &make,
-        &layout.parse().unwrap(),
-        &mut graph,
-        Timed(Traffic::to(packets)),
-        Collect::default(),
-        control,
-    )
+    go_from(&make, &layout.parse().unwrap(), &mut graph, Timed(traffic), Collect::default(), control)
 }
 
 const LAYOUTS: [&str; 4] = [
@@ -96,10 +92,10 @@ const LAYOUTS: [&str; 4] = [
 #[test]
 fn replicas_of_the_extractor_give_the_features_of_one() {
     for schema in ["kitsune-115", "kitsune-115-clean"] {
-        let (whole, expected) = run(schema, "fused", 30_000, None);
+        let (whole, expected) = run(schema, "fused", Traffic::to(30_000), None);
         assert!(whole.fault.is_none());
         for layout in LAYOUTS {
-            let (outcome, rows) = run(schema, layout, 30_000, None);
+            let (outcome, rows) = run(schema, layout, Traffic::to(30_000), None);
             assert!(outcome.fault.is_none() && rows == expected, "{schema} {layout} {:?}", outcome.fault);
         }
     }
@@ -108,16 +104,19 @@ fn replicas_of_the_extractor_give_the_features_of_one() {
 #[test]
 fn replicas_come_and_go_while_packets_flow() {
     let plans = || LAYOUTS.iter().chain(&["source | extractor x4 | digest sink"]).cycle();
-    let mut script = Script::of(plans().take(30).map(|plan| plan.parse().unwrap()));
-    let (outcome, rows) = run("kitsune-115", LAYOUTS[3], 400_000, Some(&mut script));
+    let mut script = Script::of(plans().take(60).map(|plan| plan.parse().unwrap()));
+    let traffic = Traffic { until: Some(script.done.clone()), ..Traffic::to(u64::MAX) };
+    let (outcome, rows) = run("kitsune-115", LAYOUTS[3], traffic, Some(&mut script));
     assert!(outcome.fault.is_none() && script.refused.is_empty(), "{:?} {:?}", outcome.fault, script.refused);
-    assert_eq!(script.applied, 30);
-    assert!(rows == run("kitsune-115", "fused", 400_000, None).1);
+    assert_eq!(script.applied, 60);
+    assert!(outcome.pauses.slots > 1000 && outcome.pauses.packets > 0, "{:?}", outcome.pauses);
+    assert!(rows == run("kitsune-115", "fused", Traffic::to(outcome.packets), None).1);
+    println!("{} packets, {:?}", outcome.packets, outcome.pauses);
 }
 
 #[test]
 fn what_is_coupled_is_refused_in_one_line() {
-    let (outcome, rows) = run("kitsune-py-100", LAYOUTS[0], 10, None);
+    let (outcome, rows) = run("kitsune-py-100", LAYOUTS[0], Traffic::to(10), None);
     let message = outcome.fault.unwrap().to_string();
     let expected =
         "`extractor` keeps state that cannot be divided among replicas: streams of kitsune-py-100 (HH)";

@@ -26,7 +26,7 @@ fn plan(cuts: u8, replicas: [usize; 5]) -> Plan {
     for (stage, count) in stages.iter_mut().filter(stateless).zip(replicas) {
         stage.replicas = count;
     }
-    Plan { stages }
+    Plan { stages, ..Plan::default() }
 }
 
 fn plans() -> impl Strategy<Value = Plan> {

@@ -5,8 +5,11 @@ mod common;
 
 use common::Script;
 use common::streams::{Traffic, expected, go, graph, make};
-use legonf_core::{Brick, Plan};
+use legonf_core::{Brick, Plan, SlotMove, Snapshot};
+use legonf_runtime::{Control, PlanError};
 use proptest::prelude::*;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 const LAYOUTS: [&str; 6] = [
     "source stamp | streams x2 | blend | smooth sink",
@@ -33,7 +36,7 @@ fn the_work_is_shared() {
     let mut script = Script::of([]);
     let layout = "source stamp | streams x3 | blend smooth sink";
     go(&make, layout, &mut graph(make), Traffic::to(100_000), Some(&mut script));
-    let workers = |s: &legonf_core::Snapshot| s.of_stage(1).map(|worker| worker.packets).collect::<Vec<_>>();
+    let workers = |s: &Snapshot| s.of_stage(1).map(|worker| worker.packets).collect::<Vec<_>>();
     let busy = script.snapshots.iter().map(workers).filter(|packets| packets.iter().all(|n| *n > 0)).count();
     assert!(busy > 0, "no snapshot in which all three worked");
 }
@@ -73,6 +76,83 @@ fn what_cannot_be_shared_is_refused_in_one_line() {
     let nobody = |_: &str| Err("nobody makes one".to_owned()) as Result<Box<dyn Brick>, String>;
     let (outcome, _) = go(&nobody, LAYOUTS[0], &mut graph(make), Traffic::to(10), None);
     assert!(outcome.fault.unwrap().to_string().contains("nobody makes one"));
+}
+
+#[test]
+fn slots_go_where_a_plan_wants_them() {
+    let text = "source stamp | streams x3 | blend smooth sink";
+    let to = |slot: u16, shard: usize, to: u16| SlotMove { brick: "streams".into(), shard, slot, to };
+    let plan = |moves: Vec<SlotMove>| Plan { moves, ..text.parse().unwrap() };
+    let all =
+        |owner: u16| (0..4096).flat_map(move |slot| [to(slot, 0, owner), to(slot, 1, (owner + slot) % 3)]);
+    let mut script = Script::of((0..12).map(|round| plan(all(round % 3).collect())));
+    let traffic = Traffic { until: Some(script.done.clone()), ..Traffic::to(u64::MAX) };
+    let (outcome, rows) = go(&make, text, &mut graph(make), traffic, Some(&mut script));
+    assert!(outcome.fault.is_none() && script.refused.is_empty(), "{:?} {:?}", outcome.fault, script.refused);
+    assert!(outcome.pauses.slots > 8 * 4096 && rows == expected(outcome.packets), "{:?}", outcome.pauses);
+    let shards = |snapshot: &Snapshot| snapshot.stages[1].shards.clone();
+    let alone = |owner: u16| move |s: &Snapshot| shards(s)[0].owners.iter().all(|at| *at == owner);
+    assert!((0..3).all(|owner| script.snapshots.iter().any(alone(owner))));
+    let counted = |s: &&Snapshot| shards(s)[0].packets.iter().sum::<u64>() > 0 && s.stages[1].state_bytes > 0;
+    assert!(script.snapshots.iter().filter(counted).count() > 5);
+}
+
+#[test]
+fn slots_that_cannot_go_are_named() {
+    let text = "source stamp | streams x2 | blend smooth sink";
+    let plan = |brick: &str, shard: usize, slot: u16, to: u16| Plan {
+        moves: vec![SlotMove { brick: brick.into(), shard, slot, to }],
+        ..text.parse().unwrap()
+    };
+    let bad = [
+        plan("streams", 2, 0, 0),
+        plan("streams", 0, 4096, 0),
+        plan("streams", 0, 0, 2),
+        plan("blend", 0, 0, 0),
+    ];
+    let words = ["no such shard", "no such slot", "no such replica", "has no replicas that share"];
+    let mut script = Script::of(bad);
+    let traffic = Traffic { until: Some(script.done.clone()), ..Traffic::to(u64::MAX) };
+    let (outcome, rows) = go(&make, text, &mut graph(make), traffic, Some(&mut script));
+    assert!(outcome.fault.is_none() && rows == expected(outcome.packets));
+    for (refused, words) in script.refused.iter().zip(words) {
+        assert!(refused.contains(words) && !refused.contains('\n'), "{refused}");
+    }
+    assert_eq!((script.applied, script.refused.len()), (0, 4));
+}
+
+#[test]
+fn the_relief_that_a_snapshot_proposes_evens_the_load_out() {
+    /// Puts all slots at one replica, then does what the snapshots propose.
+    struct Relief(Script);
+    impl Control for Relief {
+        fn period(&self) -> Duration {
+            Duration::from_millis(2)
+        }
+        fn tick(&mut self, snapshot: &mut Snapshot) -> Option<Plan> {
+            self.0.tick(snapshot);
+            let moves = match self.0.snapshots.len() {
+                1 => (0..4096)
+                    .map(|slot| SlotMove { brick: "streams".into(), shard: 0, slot, to: 1 })
+                    .collect(),
+                _ => snapshot.stages[1].shards[0].relief(2),
+            };
+            self.0.done.store(self.0.snapshots.len() >= 40, Ordering::Relaxed);
+            Some(Plan { moves, ..snapshot.plan.clone() })
+        }
+        fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {
+            self.0.applied(plan, took, result);
+        }
+    }
+    let mut relief = Relief(Script::of([]));
+    let traffic = Traffic { until: Some(relief.0.done.clone()), ..Traffic::to(u64::MAX) };
+    let text = "source stamp | streams x2 | blend smooth sink";
+    let (outcome, rows) = go(&make, text, &mut graph(make), traffic, Some(&mut relief));
+    assert!(outcome.fault.is_none() && relief.0.refused.is_empty() && rows == expected(outcome.packets));
+    let shares = |s: &Snapshot| s.stages[1].shards[0].by_replica(2);
+    assert!(relief.0.snapshots.iter().any(|s| shares(s)[0] == 0 && shares(s)[1] > 100));
+    let [one, other] = shares(relief.0.snapshots.last().unwrap())[..] else { panic!("two replicas") };
+    assert!(one.min(other) * 3 > one.max(other), "{one} {other}");
 }
 
 fn plans() -> impl Strategy<Value = Plan> {

@@ -15,6 +15,20 @@ pub struct Stage {
     pub replicas: usize,
 }
 
+/// A slot of a brick's state that goes to another replica.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlotMove {
+    /// Identifier of the brick.
+    pub brick: String,
+    /// The shard of its work, from 0, as in [`StageLoad::shards`](crate::StageLoad).
+    pub shard: usize,
+    /// The slot.
+    pub slot: u16,
+    /// The replica that gets it, from 0.
+    pub to: u16,
+}
+
 const fn one() -> usize {
     1
 }
@@ -28,6 +42,10 @@ const fn one() -> usize {
 pub struct Plan {
     /// The stages.
     pub stages: Vec<Stage>,
+    /// Slots that go to other replicas, once the stages are in force. Without them slots move only where replicas come
+    /// or go. Not part of the text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<SlotMove>,
 }
 
 impl Plan {
@@ -38,13 +56,13 @@ impl Plan {
 
     /// All bricks in one worker, with the source and the sink: run to completion.
     pub fn fused<'a>(bricks: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { stages: vec![Stage { bricks: Self::with_ends(bricks), replicas: 1 }] }
+        Self { stages: vec![Stage { bricks: Self::with_ends(bricks), replicas: 1 }], moves: Vec::new() }
     }
 
     /// A worker for each brick, for the source and for the sink.
     pub fn pipeline<'a>(bricks: impl IntoIterator<Item = &'a str>) -> Self {
         let stage = |id| Stage { bricks: vec![id], replicas: 1 };
-        Self { stages: Self::with_ends(bricks).into_iter().map(stage).collect() }
+        Self { stages: Self::with_ends(bricks).into_iter().map(stage).collect(), moves: Vec::new() }
     }
 
     /// Workers of all stages.
@@ -88,7 +106,7 @@ impl FromStr for Plan {
 
     fn from_str(text: &str) -> Result<Self, PlanSyntax> {
         let stages = text.split('|').map(stage).collect::<Result<_, _>>()?;
-        Ok(Self { stages })
+        Ok(Self { stages, moves: Vec::new() })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the controller sees of a running graph, once a tick.
 
-use crate::Plan;
+use crate::{Plan, SlotMove, balanced};
 use serde::{Deserialize, Serialize};
 
 /// What one worker did since the snapshot before.
@@ -27,8 +27,50 @@ pub struct StageLoad {
     pub queue: usize,
     /// Packets through all of its workers since the snapshot before.
     pub packets: u64,
-    /// Bytes that its bricks keep from packet to packet, where they say so.
+    /// Bytes that its bricks keep from packet to packet, where they say so; as of the snapshot before.
     pub state_bytes: u64,
+    /// How the replicas share the work of a brick with state, where they do, for each shard of it.
+    #[serde(skip)]
+    pub shards: Vec<ShardLoad>,
+}
+
+/// How replicas share one shard of a brick's work.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ShardLoad {
+    /// Identifier of the brick.
+    pub brick: String,
+    /// The shard, from 0.
+    pub shard: usize,
+    /// Packets of each slot since the snapshot before.
+    pub packets: Vec<u64>,
+    /// The replica that owns each slot, from 0.
+    pub owners: Vec<u16>,
+}
+
+impl ShardLoad {
+    /// Packets of each of so many replicas.
+    pub fn by_replica(&self, replicas: usize) -> Vec<u64> {
+        let mut sums = vec![0; replicas];
+        for (owner, packets) in self.owners.iter().zip(&self.packets) {
+            if let Some(sum) = sums.get_mut(usize::from(*owner)) {
+                *sum += packets;
+            }
+        }
+        sums
+    }
+
+    /// Moves of hot slots that even the load out among so many replicas.
+    pub fn relief(&self, replicas: usize) -> Vec<SlotMove> {
+        let next = balanced(&self.owners, &self.packets, replicas.max(1));
+        let to = |slot: usize| SlotMove {
+            brick: self.brick.clone(),
+            shard: self.shard,
+            slot: slot as u16,
+            to: next[slot],
+        };
+        let hot = |slot: &usize| next[*slot] != self.owners[*slot] && self.packets[*slot] > 0;
+        (0..next.len()).filter(hot).map(to).collect()
+    }
 }
 
 /// What the machine has left.
@@ -78,5 +120,21 @@ impl Snapshot {
     /// Busy part of the busiest worker of a stage, with the time it wanted to be.
     pub fn load(&self, stage: usize) -> f64 {
         self.of_stage(stage).map(|worker| worker.busy + worker.starved).fold(0.0, f64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hot_slots_are_moved_from_the_replica_that_has_most_of_them() {
+        let packets = vec![50, 30, 20, 0, 100, 1];
+        let load = ShardLoad { brick: "b".into(), shard: 1, packets, owners: vec![0, 0, 0, 0, 0, 1] };
+        assert_eq!(load.by_replica(2), [200, 1]);
+        let moves = load.relief(2);
+        let moved: u64 = moves.iter().map(|m| load.packets[usize::from(m.slot)]).sum();
+        assert!((80..=100).contains(&moved) && moves.iter().all(|m| m.to == 1 && m.shard == 1), "{moves:?}");
+        assert!(ShardLoad { owners: vec![0, 1], packets: vec![5, 5], ..load }.relief(2).is_empty());
     }
 }

@@ -1,23 +1,13 @@
 //! By which keys a brick's packets are dealt out, and which cells of an answer come from where.
 
-use super::{Lane, Parcel};
-use crate::message::Message;
+use super::{Deal, Lane, Owners, Parcel, Slots, Tally};
 use crate::route::gather;
-use crate::sync::Sender;
 use legonf_core::{
-    Batch, Brick, Column, Columns, Division, Headers, PacketKind, PacketKinds, Rows, SLOTS, WestEast,
+    Batch, Brick, BrickError, Column, Columns, Division, Headers, PacketKind, PacketKinds, Rows, SLOTS,
+    WestEast,
 };
 use legonf_splitter::{GroupSet, MAX_ROUTES, Plan, Projector, Route, Served, Shard as Groups};
 use std::ops::Range;
-
-/// The replica that owns each slot, for each shard.
-pub(crate) type Owners = Vec<Box<[u16]>>;
-
-/// Who takes part: the owners of the slots, and the queue of each replica.
-pub(crate) struct Deal {
-    pub owners: Owners,
-    pub ports: Vec<Sender<Message>>,
-}
 
 /// Cells of a part's row, and the first of the whole row's that they are.
 type Span = (Range<usize>, usize);
@@ -89,40 +79,41 @@ impl Split {
         spans.map(|(cells, _)| cells.len()).sum()
     }
 
+    /// Lanes of a parcel.
+    pub fn lanes(&self) -> usize {
+        2 * self.shards.len()
+    }
+
     /// Deals packets of a batch out to parcels, one for each replica: those that are `chosen`.
     pub fn deal(
         &self,
         batch: &Batch,
-        owners: &Owners,
+        deal: &Deal,
         chosen: impl Fn(usize) -> bool,
         parcels: &mut [Parcel],
+        tally: &Tally,
     ) {
-        for (at, (shard, owners)) in self.shards.iter().zip(owners).enumerate() {
+        for (at, (shard, owners)) in self.shards.iter().zip(&deal.owners).enumerate() {
+            let moving = deal.moving(at);
             for (place, headers) in batch.headers.iter().enumerate().filter(|(place, _)| chosen(*place)) {
-                shard.deal(headers, owners, &mut |replica, routes| {
-                    let lane = &mut parcels[replica].lanes[at];
-                    lane.places.push(place);
-                    lane.routes.push(routes);
+                shard.deal(headers, owners, &mut |slot| tally.count(at, slot), &mut |replica, routes| {
+                    let parcel = &mut parcels[replica];
+                    let late = moving.is_some_and(|slots| shard.waits(headers, routes, at, slots, parcel));
+                    parcel.lanes[if late { self.shards.len() + at } else { at }].push(place, routes);
                 });
             }
         }
-        for lane in parcels.iter_mut().flat_map(|parcel| &mut parcel.lanes[..self.shards.len()]) {
+        for lane in parcels.iter_mut().flat_map(|parcel| &mut parcel.lanes[..self.lanes()]) {
             gather(batch, &lane.places, self.reads, &mut lane.batch);
         }
     }
 
-    /// Lets a replica process its parcel of a batch.
-    pub fn process(&self, brick: &mut dyn Brick, parcel: &mut Parcel) -> Result<(), legonf_core::BrickError> {
+    /// Lets a replica process packets of one lane.
+    pub fn process(&self, brick: &mut dyn Brick, lane: usize, packets: &mut Lane) -> Result<(), BrickError> {
         let kind = brick.descriptor().kind;
-        let missing =
-            || legonf_core::BrickError { brick: kind, reason: "it has no west-east interface".into() };
+        let missing = || BrickError { brick: kind, reason: "it has no west-east interface".into() };
         let west_east = brick.west_east().ok_or_else(missing)?;
-        for (part, lane) in parcel.lanes[..self.shards.len()].iter_mut().enumerate() {
-            if !lane.places.is_empty() {
-                west_east.process_part(part, &mut lane.batch)?;
-            }
-        }
-        Ok(())
+        west_east.process_part(lane % self.shards.len(), &mut packets.batch)
     }
 
     /// Puts the cells of parcels in their places.
@@ -133,7 +124,7 @@ impl Split {
             whole.reset(len, self.width);
         }
         for parcel in parcels {
-            for (shard, lane) in self.shards.iter().zip(&mut parcel.lanes) {
+            for (shard, lane) in self.shards.iter().cycle().zip(&mut parcel.lanes[..self.lanes()]) {
                 shard.join(lane, self.fills, whole);
             }
         }
@@ -143,24 +134,61 @@ impl Split {
 impl Shard {
     /// Finds the replicas that own a packet's slots, and the routes by which it comes to each.
     #[inline]
-    fn deal(&self, headers: &Headers, owners: &[u16], to: &mut impl FnMut(usize, u8)) {
+    fn deal(
+        &self,
+        headers: &Headers,
+        owners: &[u16],
+        count: &mut impl FnMut(usize),
+        to: &mut impl FnMut(usize, u8),
+    ) {
         let ways = self.taken[PacketKind::of(headers) as usize];
-        let owner = |way: usize| usize::from(owners[self.ways[way].projector.slot(headers)]);
         if ways.is_power_of_two() {
-            return to(owner(ways.trailing_zeros() as usize), ways);
+            let slot = self.slot(headers, ways.trailing_zeros() as usize);
+            count(slot);
+            return to(owners[slot].into(), ways);
         }
+        let owner = |way: usize| owners[self.slot(headers, way)];
         let mut left = ways;
         while left != 0 {
-            let replica = owner(left.trailing_zeros() as usize);
+            let first = left.trailing_zeros() as usize;
+            let replica = owner(first);
             let taken = |way: &usize| left & 1 << way != 0 && owner(*way) == replica;
             let routes = (0..self.ways.len()).filter(taken).fold(0, |routes, way| routes | 1 << way);
-            to(replica, routes);
+            count(self.slot(headers, first));
+            to(replica.into(), routes);
             left &= !routes;
         }
     }
 
+    fn slot(&self, headers: &Headers, way: usize) -> usize {
+        self.ways[way].projector.slot(headers)
+    }
+
+    /// Whether a packet must wait for state that is on the move. Where it is in a slot that moves and in another one that
+    /// does not, all packets behind it wait, too: they might be of that slot.
+    #[inline(never)]
+    fn waits(
+        &self,
+        headers: &Headers,
+        routes: u8,
+        shard: usize,
+        moving: &Slots,
+        parcel: &mut Parcel,
+    ) -> bool {
+        let taken = (0..self.ways.len()).filter(|way| routes & 1 << way != 0);
+        let (mut some, mut all) = (false, true);
+        for slot in taken.map(|way| self.slot(headers, way)) {
+            let moves = moving.holds(slot);
+            (some, all) = (some || moves, all && moves);
+        }
+        if some && !all {
+            parcel.stalls |= 1 << shard;
+        }
+        some || parcel.stalls & 1 << shard != 0
+    }
+
     fn join(&self, lane: &mut Lane, fills: Column, whole: &mut Rows) {
-        let Lane { batch, places, routes } = lane;
+        let Lane { batch, places, routes, .. } = lane;
         for (at, (place, routes)) in places.iter().zip(routes).enumerate() {
             let kind = PacketKind::of(&batch.headers[at]) as usize;
             let ways = self.ways.iter().enumerate().filter(|(way, _)| *routes & 1 << way != 0);

@@ -3,11 +3,19 @@
 //! A packet goes to the replica that owns its slot, of every shard of the exact split plan. The replicas' parcels of a
 //! batch meet again in its joint.
 
+mod deal;
 mod division;
 mod joint;
 mod parcel;
+mod pause;
 mod regroup;
+mod tally;
+mod turn;
 
-pub(crate) use division::{Deal, Owners, Split};
+pub(crate) use deal::{Arrival, Deal, Owners, Shift, Slots, shifts};
+pub(crate) use division::{Split, west_east};
 pub(crate) use joint::{Joint, Piece};
 pub(crate) use parcel::{Lane, Parcel};
+pub(crate) use pause::{Histogram, Pause};
+pub(crate) use tally::Tally;
+pub(crate) use turn::Turning;

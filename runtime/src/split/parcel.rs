@@ -12,6 +12,8 @@ pub(crate) struct Lane {
     pub places: Vec<usize>,
     /// For each packet the routes by which it came, a bit each: the replica owns the groups that these serve.
     pub routes: Vec<u8>,
+    /// Whether the replica is done with it.
+    pub done: bool,
 }
 
 /// What one replica takes of a batch.
@@ -19,8 +21,13 @@ pub(crate) struct Lane {
 pub(crate) struct Parcel {
     /// The batch's place in the order of arrival.
     pub number: u64,
-    /// Packets of each shard.
+    /// Since when the owners are these, and whether the batch is the first of that epoch.
+    pub epoch: u64,
+    pub turn: bool,
+    /// Packets of each shard, and behind them those of each shard whose slots are on the move.
     pub lanes: Vec<Lane>,
+    /// Shards, a bit each, from here on in the order of arrival: a packet came that is in two slots, one on the move.
+    pub stalls: u64,
     /// Where the replica brings it when it is done.
     pub joint: Option<Arc<Joint>>,
     pub fault: Option<Box<RunFault>>,
@@ -28,12 +35,20 @@ pub(crate) struct Parcel {
 
 impl Parcel {
     /// Forgets the packets and keeps the memory.
-    pub fn clear(&mut self, number: u64, lanes: usize) {
-        self.number = number;
+    pub fn clear(&mut self, lanes: usize) {
+        self.stalls = 0;
         self.lanes.resize_with(self.lanes.len().max(lanes), Lane::default);
         for lane in &mut self.lanes {
             lane.places.clear();
             lane.routes.clear();
+            lane.done = false;
         }
+    }
+}
+
+impl Lane {
+    pub fn push(&mut self, place: usize, routes: u8) {
+        self.places.push(place);
+        self.routes.push(routes);
     }
 }

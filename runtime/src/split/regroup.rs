@@ -1,10 +1,9 @@
 //! State on its way between replicas that stand still.
 
 use super::division::west_east;
-use super::{Owners, Split};
+use super::{Owners, Split, shifts};
 use crate::unit::Unit;
-use legonf_core::{BrickError, SLOTS, WestEast};
-use std::collections::BTreeMap;
+use legonf_core::{BrickError, SLOTS, WestEast, balanced};
 
 /// Slots whose state moves at a time: so many bytes there are beside the state itself.
 const AT_ONCE: usize = 64;
@@ -16,16 +15,10 @@ impl Split {
             self.prepare(&mut *unit.brick)?;
             unit.seat = seat;
         }
-        let next: Owners = owners.iter().map(|owners| even(owners, seats)).collect();
-        for (shard, (owners, next)) in owners.iter().zip(&next).enumerate() {
-            let mut between: BTreeMap<(u16, u16), Vec<u16>> = BTreeMap::new();
-            for slot in (0..SLOTS).filter(|slot| owners[*slot] != next[*slot]) {
-                between.entry((owners[slot], next[slot])).or_default().push(slot as u16);
-            }
-            for ((from, to), slots) in &between {
-                for slots in slots.chunks(AT_ONCE) {
-                    transfer(units, (*from, *to), shard, slots)?;
-                }
+        let next: Owners = owners.iter().map(|owners| balanced(owners, &[0; SLOTS], seats).into()).collect();
+        for shift in shifts(owners, &next) {
+            for slots in shift.slots.chunks(AT_ONCE) {
+                transfer(units, (shift.from, shift.to), shift.shard, slots)?;
             }
         }
         Ok(next)
@@ -48,21 +41,4 @@ fn transfer(
 fn seat<'a>(units: &'a mut [&mut Unit], seat: u16) -> Result<&'a mut dyn WestEast, String> {
     let unit = units.get_mut(usize::from(seat)).ok_or("a replica is missing")?;
     west_east(&mut *unit.brick)
-}
-
-/// Owners among so many replicas, each of as many slots, of which as few as possible change hands.
-pub(crate) fn even(owners: &[u16], replicas: usize) -> Box<[u16]> {
-    let mut held = vec![0_usize; replicas];
-    let most = |replica: usize| SLOTS / replicas + usize::from(replica < SLOTS % replicas);
-    let mut next: Vec<Option<u16>> = Vec::with_capacity(SLOTS);
-    for owner in owners {
-        let replica = usize::from(*owner);
-        let stays = replica < replicas && held[replica] < most(replica);
-        next.push(stays.then_some(*owner));
-        if stays {
-            held[replica] += 1;
-        }
-    }
-    let mut free = (0..replicas).flat_map(|replica| vec![replica as u16; most(replica) - held[replica]]);
-    next.into_iter().map(|owner| owner.or_else(|| free.next()).unwrap_or(0)).collect()
 }

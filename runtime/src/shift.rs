@@ -1,0 +1,205 @@
+//! Slots on the move between replicas that go on working.
+
+use crate::PlanError;
+use crate::floor::Floor;
+use crate::layout::Place;
+use crate::message::{Event, Message};
+use crate::parts::Parts;
+use crate::split::{Deal, Owners, Shift, shifts};
+use crate::sync::bounded;
+use legonf_core::{Plan, SLOTS, SlotMove, balanced};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::time::Duration;
+
+/// Slots that move at the first epoch of a change, and at most. The model's runs are short.
+const FEWEST: usize = if cfg!(feature = "model") { MOST } else { 8 };
+const MOST: usize = if cfg!(feature = "model") { 2 * SLOTS } else { 1024 };
+/// Time that a replica shall work for one epoch, at least and at most: meanwhile its packets wait.
+const SHORT: Duration = Duration::from_micros(200);
+const LONG: Duration = Duration::from_micros(800);
+
+impl<'env> Floor<'_, 'env> {
+    /// Takes replicas out of stages that share a brick's work, where a plan has fewer of that brick: their slots go to
+    /// the others first.
+    pub fn shrink_crews(&mut self, places: &[Place], parts: &mut Parts<'env>) -> Result<(), PlanError> {
+        for stage in 0..self.stages.len() {
+            let Some(crew) = &self.stages[stage].crew else { continue };
+            let (unit, present) = (crew.split.unit, crew.own.len());
+            let place = places.iter().find(|place| place.units.contains(&unit));
+            let wanted = place.map_or(1, |place| place.replicas);
+            if wanted < present {
+                self.spread(stage, wanted, parts)?;
+                self.dismiss(stage, wanted, parts);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a stage more replicas, and slots to them.
+    pub fn grow_crew(
+        &mut self,
+        stage: usize,
+        replicas: usize,
+        parts: &mut Parts<'env>,
+    ) -> Result<(), PlanError> {
+        let output = self.after(stage + 1);
+        let room = self.room();
+        for seat in self.stages[stage].workers.len()..replicas {
+            let mut live = self.stages.remove(stage);
+            if let Some(crew) = &mut live.crew {
+                crew.own.push(bounded(room));
+            }
+            let seated = self.seat(&mut live, seat, None, parts, &output);
+            self.stages.insert(stage, live);
+            seated?;
+        }
+        let grown = replicas > std::mem::replace(&mut self.stages[stage].place.replicas, replicas);
+        if grown { self.spread(stage, replicas, parts) } else { Ok(()) }
+    }
+
+    /// Lets slots go where a plan wants them.
+    pub fn shift_as_told(&mut self, plan: &Plan) -> Result<(), PlanError> {
+        for stage in 0..self.stages.len() {
+            let Some(crew) = &self.stages[stage].crew else { continue };
+            let brick = &self.shape.bricks[crew.split.unit].0;
+            let mut owners = crew.deal.owners.clone();
+            for slot in plan.moves.iter().filter(|slot| slot.brick == *brick) {
+                owners[slot.shard][usize::from(slot.slot)] = slot.to;
+            }
+            self.shift(stage, &owners, &mut Parts::default())?;
+        }
+        Ok(())
+    }
+
+    /// Evens slots out among the first so many replicas of a stage, by the packets that they got lately.
+    fn spread(&mut self, stage: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
+        let Some(crew) = &self.stages[stage].crew else { return Ok(()) };
+        let none = vec![vec![0; SLOTS]; crew.split.shards()];
+        let loads = self.loads.get(&crew.split.unit).unwrap_or(&none);
+        let owners = crew.deal.owners.iter().zip(loads);
+        let owners = owners.map(|(owners, loads)| balanced(owners, loads, replicas).into()).collect();
+        self.shift(stage, &owners, parts)
+    }
+
+    /// Moves slots until these owners hold: some at each epoch, so that no packet waits for long.
+    fn shift(&mut self, stage: usize, owners: &Owners, parts: &mut Parts<'env>) -> Result<(), PlanError> {
+        let Some(crew) = &self.stages[stage].crew else { return Ok(()) };
+        let (mut left, mut most) = (shifts(&crew.deal.owners, owners), FEWEST);
+        while !left.is_empty() && self.over.is_none() {
+            let some = take(&mut left, most);
+            self.moved += some.iter().map(|shift| shift.slots.len() as u64).sum::<u64>();
+            let spent = self.turn(stage, some, self.stages[stage].workers.len(), parts);
+            match spent {
+                _ if spent > LONG => most = (most / 2).max(1),
+                _ if spent < SHORT => most = (most * 2).min(MOST),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets replicas behind the first so many, which have no slot any more, leave at the next epoch.
+    fn dismiss(&mut self, stage: usize, replicas: usize, parts: &mut Parts<'env>) {
+        if self.over.is_some() {
+            return;
+        }
+        let before = parts.units.len();
+        self.turn(stage, Vec::new(), replicas, parts);
+        // What they have left is no state any more.
+        parts.units[before..].iter_mut().for_each(|unit| unit.seat = usize::MAX);
+        if self.over.is_none() {
+            let live = &mut self.stages[stage];
+            live.place.replicas = replicas;
+            live.crew.iter_mut().for_each(|crew| crew.truncate(replicas));
+        }
+    }
+
+    /// Begins an epoch, at which some slots move and the first so many replicas of a stage stay, and waits until all have
+    /// done their part, or the run is over. Returns the time that the slowest has spent on it.
+    fn turn(
+        &mut self,
+        stage: usize,
+        shifts: Vec<Shift>,
+        replicas: usize,
+        parts: &mut Parts<'env>,
+    ) -> Duration {
+        let epoch = self.shared.epoch.load(Relaxed) + 1;
+        let mut waiting = Vec::new();
+        let mut shifts = Some(shifts);
+        for (at, live) in self.stages.iter_mut().enumerate() {
+            let Some(crew) = &mut live.crew else { continue };
+            let stay = if at == stage { replicas } else { crew.own.len() };
+            let shifts = shifts.take_if(|_| at == stage).unwrap_or_default();
+            let mut ports: Vec<_> = crew.own.iter().map(|queue| queue.0.clone()).collect();
+            let leaving = ports.split_off(stay);
+            let mut deal = Deal::new(epoch, crew.deal.owners.clone(), ports, shifts);
+            deal.leaving = leaving;
+            let deal = Arc::new(deal);
+            // A queue has room for it, and this floor holds the other end.
+            crew.own.iter().for_each(|queue| _ = queue.0.send(Message::Deal(deal.clone())));
+            crew.next = Some(deal);
+            waiting.extend(live.workers.iter().map(|worker| worker.serial));
+        }
+        self.shared.epoch.store(epoch, Release);
+        let spent = self.await_turn(waiting, parts);
+        if self.over.is_none() {
+            self.stages.iter_mut().filter_map(|live| live.crew.as_mut()).for_each(|crew| {
+                crew.deal = crew.next.take().unwrap_or_else(|| crew.deal.clone());
+            });
+        }
+        spent
+    }
+
+    fn await_turn(&mut self, mut waiting: Vec<u64>, parts: &mut Parts<'env>) -> Duration {
+        let mut spent = Duration::ZERO;
+        while !waiting.is_empty() && self.over.is_none() {
+            let Some(event) = self.next_event() else { break };
+            match &event {
+                Event::Turned(serial, turned) => {
+                    spent = spent.max(turned.spent);
+                    waiting.retain(|one| one != serial);
+                }
+                Event::Retired(retired) => waiting.retain(|one| *one != retired.serial),
+                _ => {}
+            }
+            self.hear(event, parts);
+        }
+        spent
+    }
+}
+
+/// Takes at most so many slots out of what is left to move.
+fn take(left: &mut Vec<Shift>, most: usize) -> Vec<Shift> {
+    let (mut some, mut room) = (Vec::new(), most);
+    while room > 0
+        && let Some(mut last) = left.pop()
+    {
+        let rest = last.slots.split_off(last.slots.len().min(room));
+        room -= last.slots.len();
+        if !rest.is_empty() {
+            left.push(Shift { slots: rest, ..last.clone() });
+        }
+        some.push(last);
+    }
+    some
+}
+
+/// Checks that slots can go where a plan wants them.
+pub(crate) fn check(
+    plan: &Plan,
+    shards_of: impl Fn(&SlotMove) -> Option<(usize, usize)>,
+) -> Result<(), PlanError> {
+    for slot in &plan.moves {
+        let reason = match shards_of(slot) {
+            None => "the brick has no replicas that share its work",
+            Some((shards, _)) if slot.shard >= shards => "there is no such shard",
+            Some(_) if usize::from(slot.slot) >= SLOTS => "there is no such slot",
+            Some((_, replicas)) if usize::from(slot.to) >= replicas => "there is no such replica",
+            Some(_) => continue,
+        };
+        let (brick, slot, to) = (slot.brick.clone(), slot.slot, slot.to);
+        return Err(PlanError::Slot { plan: plan.to_string(), brick, slot, to, reason });
+    }
+    Ok(())
+}
