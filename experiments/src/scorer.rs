@@ -1,6 +1,6 @@
 //! Scores of feature rows, a batch at a time.
 
-use legonf_core::{BATCH, Rows};
+use legonf_core::{BATCH, Rows, Tiles};
 use legonf_models::kitnet::{KitNet, Scratch};
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ pub struct Scorer {
     network: Arc<KitNet>,
     rows: Rows,
     filled: usize,
-    mapped: Rows,
-    errors: Rows,
+    mapped: Tiles,
+    errors: Tiles,
     scratch: Scratch,
     scores: Vec<f64>,
 }
@@ -20,7 +20,7 @@ impl Scorer {
     pub fn new(network: Arc<KitNet>) -> Self {
         let mut rows = Rows::default();
         rows.reset(BATCH, network.features());
-        let (mapped, errors, scratch) = (Rows::default(), Rows::default(), Scratch::default());
+        let (mapped, errors, scratch) = (Tiles::default(), Tiles::default(), Scratch::default());
         Self { network, rows, filled: 0, mapped, errors, scratch, scores: Vec::new() }
     }
 

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use legonf_core::Rows;
+use legonf_core::{Rows, Tiles};
 use legonf_models::kitnet::{KitNet, Precision, Scratch, TrainConfig, Trainer, logistic, sigmoid};
 use ndarray::Array2;
 use ndarray_npy::NpzReader;
@@ -29,7 +29,7 @@ fn execution(c: &mut Criterion) {
     let mut group = c.benchmark_group("execution");
     for (precision, size) in [Precision::F64, Precision::F32].into_iter().flat_map(|p| SIZES.map(|s| (p, s)))
     {
-        let (mut mapped, mut errors, mut scores) = (Rows::default(), Rows::default(), Vec::new());
+        let (mut mapped, mut errors, mut scores) = (Tiles::default(), Tiles::default(), Vec::new());
         let mut scratch = Scratch::default();
         let rows = features.rows().into_iter().skip(2000).take(size);
         model.gather(&Rows::of(rows.map(|row| row.to_slice().unwrap())), &mut mapped);

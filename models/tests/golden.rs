@@ -4,14 +4,14 @@
 mod common;
 
 use common::{Golden, shared, synth_mini};
-use legonf_core::Rows;
+use legonf_core::{Rows, Tiles};
 use legonf_models::kitnet::{KitNet, Phase, Precision, Scratch, Trainer};
 
 const TOLERANCE: f64 = 1e-9;
 
 /// Scores of all rows in batches of 256.
 fn scores(precision: Precision, model: &KitNet, golden: &Golden) -> Vec<f64> {
-    let (mut mapped, mut errors, mut batch) = (Rows::default(), Rows::default(), Vec::new());
+    let (mut mapped, mut errors, mut batch) = (Tiles::default(), Tiles::default(), Vec::new());
     let (mut scratch, mut scores) = (Scratch::default(), Vec::new());
     for rows in golden.features.axis_chunks_iter(ndarray::Axis(0), 256) {
         let rows = Rows::of(rows.rows().into_iter().map(|row| row.to_slice().unwrap()));

@@ -1,6 +1,6 @@
 //! The unit of work: up to [`BATCH`] packets and what is known of them so far.
 
-use crate::{Headers, Packets, Verdict};
+use crate::{Headers, Packets, Tiles, Verdict};
 
 /// The largest number of items in a batch.
 pub const BATCH: usize = 256;
@@ -136,9 +136,9 @@ pub struct Batch {
     /// Feature vectors, in the order of the schema.
     pub features: Rows,
     /// Features gathered into the order in which the network takes them.
-    pub mapped: Rows,
+    pub mapped: Tiles,
     /// Reconstruction errors (RMSE) of the autoencoders of an ensemble.
-    pub errors: Rows,
+    pub errors: Tiles,
     /// Anomaly scores.
     pub scores: Vec<f64>,
     /// Verdicts.

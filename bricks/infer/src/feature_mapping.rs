@@ -62,11 +62,11 @@ mod tests {
     #[test]
     fn features_come_in_the_order_of_the_map() {
         let mut brick = FeatureMapping::new(FeatureMappingConfig {}, model());
-        let mut batch = batch(3);
+        let mut batch = batch(21);
         brick.process(&mut batch).unwrap();
         let order = model().feature_map().concat();
-        for (features, mapped) in batch.features.iter().zip(batch.mapped.iter()) {
-            assert_eq!(mapped, order.iter().map(|c| features[*c]).collect::<Vec<_>>());
+        for (index, features) in batch.features.iter().enumerate() {
+            assert!(batch.mapped.row(index).eq(order.iter().map(|c| features[*c])), "row {index}");
         }
     }
 

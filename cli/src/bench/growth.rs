@@ -8,7 +8,7 @@ use crate::folder::Folder;
 use crate::interrupt;
 use crate::progress::Bar;
 use clap::Args;
-use legonf_core::{BATCH, Rows};
+use legonf_core::{BATCH, Rows, Tiles};
 use legonf_datasets::generate;
 use legonf_extract::{Arithmetic, Limits};
 use legonf_io::sink::SeriesPlot;
@@ -196,18 +196,18 @@ fn network(features: usize) -> Result<KitNet, Failure> {
     Ok(trainer.finish()?)
 }
 
-fn mapped(network: &KitNet, rows: std::ops::Range<usize>) -> Rows {
+fn mapped(network: &KitNet, rows: std::ops::Range<usize>) -> Tiles {
     let rows: Vec<_> = rows.map(|number| row(number, network.features())).collect();
-    let mut mapped = Rows::default();
+    let mut mapped = Tiles::default();
     network.gather(&Rows::of(rows.iter().map(Vec::as_slice)), &mut mapped);
     mapped
 }
 
 /// Rows a second of one core, in batches of `size`: the median of [`RUNS`].
 fn rows_per_second(network: &KitNet, precision: Precision, size: usize) -> f64 {
-    let batches: Vec<Rows> =
+    let batches: Vec<Tiles> =
         (0..ROWS).step_by(size).map(|start| mapped(network, start..start + size)).collect();
-    let (mut scratch, mut errors, mut scores) = (Scratch::default(), Rows::default(), Vec::new());
+    let (mut scratch, mut errors, mut scores) = (Scratch::default(), Tiles::default(), Vec::new());
     let mut rates = [0.0; RUNS].map(|_: f64| {
         let start = processor_time();
         for batch in batches.iter().cycle().take(batches.len() * REPEATS) {

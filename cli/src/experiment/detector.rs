@@ -2,7 +2,7 @@
 
 use super::load::Traffic;
 use crate::failure::Failure;
-use legonf_core::Rows;
+use legonf_core::{Rows, Tiles};
 use legonf_decide::calibrate::{BenignScores, Calibration, Method};
 use legonf_models::kitnet::{KitNet, Scratch, TrainConfig, Trainer};
 
@@ -10,9 +10,9 @@ use legonf_models::kitnet::{KitNet, Scratch, TrainConfig, Trainer};
 pub struct Detector {
     network: KitNet,
     calibration: Calibration,
-    mapped: Rows,
+    mapped: Tiles,
     scratch: Scratch,
-    errors: Rows,
+    errors: Tiles,
     scores: Vec<f64>,
 }
 
@@ -66,7 +66,7 @@ impl Detector {
         }
         let method = Method::Quantile { false_positive_rate: 0.001, confidence: 0.95 };
         let calibration = scores.calibrate(method)?;
-        let (mapped, errors) = (Rows::default(), Rows::default());
+        let (mapped, errors) = (Tiles::default(), Tiles::default());
         Ok(Self { network, calibration, mapped, errors, scratch: Scratch::default(), scores: Vec::new() })
     }
 

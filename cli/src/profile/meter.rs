@@ -62,8 +62,8 @@ fn bytes(batch: &Batch, columns: Columns) -> u64 {
         }
         Column::Headers => batch.headers.len() * size_of::<Headers>(),
         Column::Features => cells(batch.features.as_slice().len()),
-        Column::Mapped => cells(batch.mapped.as_slice().len()),
-        Column::Errors => cells(batch.errors.as_slice().len()),
+        Column::Mapped => cells(batch.mapped.len() * batch.mapped.width()),
+        Column::Errors => cells(batch.errors.len() * batch.errors.width()),
         Column::Scores => cells(batch.scores.len()),
         Column::Verdicts => batch.verdicts.len() * size_of::<Verdict>(),
     };

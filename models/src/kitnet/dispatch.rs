@@ -8,6 +8,7 @@ use super::kernel::{Buffers, Network, Phases, Place};
 use super::learner::{self, Learner};
 use super::normal::Normal;
 use super::tile;
+use legonf_core::LANES;
 use multiversion::multiversion;
 
 /// The phases on the widest vectors of this processor.
@@ -26,8 +27,8 @@ macro_rules! phases {
             "x86_64+avx2+fma",
             "aarch64+neon"
         ))]
-        fn $load(rows: &[f64], width: usize, normal: &Normal, x: &mut [[$real; $rows]]) {
-            tile::load(rows, width, normal, x);
+        fn $load(columns: &[[f64; LANES]], normal: &Normal, x: &mut [[$real; $rows]]) {
+            tile::load(columns, normal, x);
         }
 
         #[multiversion(targets(
@@ -35,8 +36,8 @@ macro_rules! phases {
             "x86_64+avx2+fma",
             "aarch64+neon"
         ))]
-        fn $store(normal: &Normal, x: &mut [[$real; $rows]], rows: &mut [f64]) {
-            tile::store(normal, x, rows);
+        fn $store(normal: &Normal, x: &mut [[$real; $rows]], errors: &mut [[f64; LANES]]) {
+            tile::store(normal, x, errors);
         }
 
         #[multiversion(targets(
@@ -69,20 +70,20 @@ macro_rules! phases {
         ))]
         fn $row(
             network: &Network<$real>,
-            row: &[f64],
+            row: (&[[f64; LANES]], usize),
             buffers: &mut Buffers<$real>,
-            errors: &mut [f64],
+            errors: &mut [[f64; LANES]],
         ) -> f64 {
             network.score_row(row, buffers, errors)
         }
 
         impl Phases<$real, $rows> for Widest {
-            fn load(rows: &[f64], width: usize, normal: &Normal, x: &mut [[$real; $rows]]) {
-                $load(rows, width, normal, x);
+            fn load(columns: &[[f64; LANES]], normal: &Normal, x: &mut [[$real; $rows]]) {
+                $load(columns, normal, x);
             }
 
-            fn store(normal: &Normal, x: &mut [[$real; $rows]], rows: &mut [f64]) {
-                $store(normal, x, rows);
+            fn store(normal: &Normal, x: &mut [[$real; $rows]], errors: &mut [[f64; LANES]]) {
+                $store(normal, x, errors);
             }
 
             fn forward(layer: &tile::Layer<$real>, x: &[[$real; $rows]], out: &mut [[$real; $rows]]) {
@@ -100,9 +101,9 @@ macro_rules! phases {
 
             fn row(
                 network: &Network<$real>,
-                row: &[f64],
+                row: (&[[f64; LANES]], usize),
                 buffers: &mut Buffers<$real>,
-                errors: &mut [f64],
+                errors: &mut [[f64; LANES]],
             ) -> f64 {
                 $row(network, row, buffers, errors)
             }

@@ -85,7 +85,7 @@ fn largest(values: &[f64], top: usize) -> impl Iterator<Item = usize> {
 mod tests {
     use super::super::model::tests::small;
     use super::*;
-    use legonf_core::{Feature, Rows, Unit};
+    use legonf_core::{Feature, Rows, Tiles, Unit};
 
     fn schema(len: usize) -> Arc<Schema> {
         let feature = |i| Feature {
@@ -102,11 +102,11 @@ mod tests {
     fn errors_have_the_bits_of_the_kernel() {
         let (model, rows) = small();
         let explainer = Explainer::new(Arc::new(model.clone()), schema(17)).unwrap();
-        let (mut mapped, mut errors, mut scores) = (Rows::default(), Rows::default(), Vec::new());
+        let (mut mapped, mut errors, mut scores) = (Tiles::default(), Tiles::default(), Vec::new());
         for row in &rows {
             model.gather(&Rows::of([row.as_slice()]), &mut mapped);
             model.score_rows(&mapped, &mut super::super::Scratch::default(), &mut errors, &mut scores);
-            assert_eq!(explainer.errors(row), errors.row(0));
+            assert_eq!(explainer.errors(row), errors.row(0).collect::<Vec<_>>());
         }
     }
 

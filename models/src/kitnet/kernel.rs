@@ -4,6 +4,7 @@ use super::groups::GROUP;
 use super::normal::Normal;
 use super::real::Real;
 use super::{Autoencoder, row, tile};
+use legonf_core::{LANES, Tiles};
 
 /// Autoencoders side by side, or the output alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,15 +19,20 @@ struct Stage<T> {
 /// The phases of a tile of `W` rows, compiled for some instruction set.
 pub(crate) trait Phases<T, const W: usize> {
     /// [`tile::load`]
-    fn load(rows: &[f64], width: usize, normal: &Normal, x: &mut [[T; W]]);
+    fn load(columns: &[[f64; LANES]], normal: &Normal, x: &mut [[T; W]]);
     /// [`tile::store`]
-    fn store(normal: &Normal, x: &mut [[T; W]], rows: &mut [f64]);
+    fn store(normal: &Normal, x: &mut [[T; W]], errors: &mut [[f64; LANES]]);
     /// [`tile::Layer::forward`]
     fn forward(layer: &tile::Layer<T>, x: &[[T; W]], out: &mut [[T; W]]);
     /// [`tile::errors`]
     fn errors(places: &[Place<T>], x: &[[T; W]], z: &[[T; W]], errors: &mut [[T; W]]);
     /// [`Network::score_row`]
-    fn row(network: &Network<T>, row: &[f64], buffers: &mut Buffers<T>, errors: &mut [f64]) -> f64;
+    fn row(
+        network: &Network<T>,
+        row: (&[[f64; LANES]], usize),
+        buffers: &mut Buffers<T>,
+        errors: &mut [[f64; LANES]],
+    ) -> f64;
 }
 
 /// Where an autoencoder's inputs lie, and what makes a sum over them a mean.
@@ -110,40 +116,41 @@ impl<T: Real> Network<T> {
         }
     }
 
-    /// Scores rows of mapped features: fills `errors`, row after row, and `scores`. `buffers` fit the network; `errors` holds a
-    /// value of each autoencoder for each of `scores`.
+    /// Scores rows of mapped features: fills `errors` and `scores`. `buffers` fit the network, and `errors` has a column for
+    /// each autoencoder and as many rows as `scores`.
     pub(crate) fn score<P: Phases<T, W>, const W: usize>(
         &self,
-        mapped: &[f64],
+        mapped: &Tiles,
         buffers: &mut Buffers<T>,
-        errors: &mut [f64],
+        errors: &mut Tiles,
         scores: &mut [f64],
     ) {
         let (width, count) = (self.ensemble.visible, self.ensemble.autoencoders.len());
-        let rows = mapped.chunks(W * width);
-        for ((rows, errors), scores) in rows.zip(errors.chunks_mut(W * count)).zip(scores.chunks_mut(W)) {
+        let tiles = mapped.columns().chunks(W / LANES * width);
+        for ((columns, errors), scores) in
+            tiles.zip(errors.columns_mut().chunks_mut(W / LANES * count)).zip(scores.chunks_mut(W))
+        {
             if scores.len() > FEW {
-                self.score_tile::<P, W>(rows, buffers, errors, scores);
+                self.score_tile::<P, W>(columns, buffers, errors, scores);
                 continue;
             }
-            let rows = rows.chunks_exact(width).zip(errors.chunks_exact_mut(count));
-            for ((row, errors), score) in rows.zip(scores) {
-                *score = P::row(self, row, buffers, errors);
+            for (lane, score) in scores.iter_mut().enumerate() {
+                *score = P::row(self, (columns, lane), buffers, errors);
             }
         }
     }
 
     fn score_tile<P: Phases<T, W>, const W: usize>(
         &self,
-        rows: &[f64],
+        columns: &[[f64; LANES]],
         buffers: &mut Buffers<T>,
-        errors: &mut [f64],
+        errors: &mut [[f64; LANES]],
         scores: &mut [f64],
     ) {
         let count = self.ensemble.autoencoders.len();
         let [x, y, z, e] = buffers.parts().map(|part| part.as_chunks_mut::<W>().0);
         let e = &mut e[..count];
-        P::load(rows, self.ensemble.visible, &self.normal, x);
+        P::load(columns, &self.normal, x);
         self.ensemble.execute_tile::<P, W>(x, y, z, e);
         P::store(&self.output_normal, e, errors);
         let mut rmse = [[T::default(); W]];
@@ -153,18 +160,24 @@ impl<T: Real> Network<T> {
         }
     }
 
-    /// Scores one row, units in the lanes.
+    /// Scores the row in one lane of a tile, units in the lanes.
     #[inline(always)]
-    pub(crate) fn score_row(&self, row: &[f64], buffers: &mut Buffers<T>, errors: &mut [f64]) -> f64 {
+    pub(crate) fn score_row(
+        &self,
+        (columns, lane): (&[[f64; LANES]], usize),
+        buffers: &mut Buffers<T>,
+        errors: &mut [[f64; LANES]],
+    ) -> f64 {
         let [x, y, z, e] = buffers.parts();
-        for (column, (x, cell)) in self.normal.columns().iter().zip(x.iter_mut().zip(row)) {
-            *x = column.apply(*cell);
+        for (column, (x, cells)) in self.normal.columns().iter().zip(x.iter_mut().zip(columns)) {
+            *x = column.apply(cells[lane % LANES]);
         }
         let e = &mut e[..errors.len()];
         self.ensemble.execute_row(x, y, z, e);
-        for (column, (e, error)) in self.output_normal.columns().iter().zip(e.iter_mut().zip(errors)) {
-            *error = e.widen();
-            *e = column.apply(*error);
+        for (column, (e, errors)) in self.output_normal.columns().iter().zip(e.iter_mut().zip(errors)) {
+            let wide = e.widen();
+            errors[lane % LANES] = wide;
+            *e = column.apply(wide);
         }
         let mut rmse = [T::default()];
         self.output.execute_row(e, y, z, &mut rmse);

@@ -11,6 +11,7 @@ mod config;
 mod correlation;
 mod dispatch;
 mod explain;
+mod gather;
 mod groups;
 mod kernel;
 mod learner;

@@ -1,9 +1,10 @@
 //! A trained KitNET, ready to run.
 
 use super::dispatch::Widest;
+use super::gather::gather;
 use super::kernel::{Network, Scratch};
 use super::{Autoencoder, Defect, MAX_FEATURES, Precision};
-use legonf_core::Rows;
+use legonf_core::{Rows, Tiles};
 
 /// A trained KitNET: an ensemble of autoencoders, each over some of the features, and an output
 /// autoencoder over their errors (Kitsune §IV-D). Immutable, shared by all workers.
@@ -76,31 +77,21 @@ impl KitNet {
     ///
     /// # Panics
     /// If the rows are narrower than [`features`](Self::features).
-    pub fn gather(&self, features: &Rows, mapped: &mut Rows) {
-        /// Rows that are gathered together, so that a column's number is read once for all of them.
-        const TOGETHER: usize = 4;
-        let (width, mapped_width) = (features.width(), self.mapped_width());
-        mapped.reset(features.len(), mapped_width);
-        if features.is_empty() {
-            return;
-        }
-        let outs = mapped.as_mut_slice().chunks_mut(TOGETHER * mapped_width);
-        for (rows, outs) in features.as_slice().chunks(TOGETHER * width).zip(outs) {
-            match rows.len() / width {
-                TOGETHER => gather_rows::<TOGETHER>(&self.columns, rows, outs),
-                _ => rows
-                    .chunks_exact(width)
-                    .zip(outs.chunks_exact_mut(mapped_width))
-                    .for_each(|(row, out)| gather_rows::<1>(&self.columns, row, out)),
-            }
-        }
+    pub fn gather(&self, features: &Rows, mapped: &mut Tiles) {
+        gather(&self.columns, features, mapped);
     }
 
     /// Scores rows of mapped features in `f64`: [`score_rows_in`](Self::score_rows_in).
     ///
     /// # Panics
     /// If `mapped` holds rows of another width than [`mapped_width`](Self::mapped_width).
-    pub fn score_rows(&self, mapped: &Rows, scratch: &mut Scratch, errors: &mut Rows, scores: &mut Vec<f64>) {
+    pub fn score_rows(
+        &self,
+        mapped: &Tiles,
+        scratch: &mut Scratch,
+        errors: &mut Tiles,
+        scores: &mut Vec<f64>,
+    ) {
         self.score_rows_in(Precision::F64, mapped, scratch, errors, scores);
     }
 
@@ -112,16 +103,15 @@ impl KitNet {
     pub fn score_rows_in(
         &self,
         precision: Precision,
-        mapped: &Rows,
+        mapped: &Tiles,
         scratch: &mut Scratch,
-        errors: &mut Rows,
+        errors: &mut Tiles,
         scores: &mut Vec<f64>,
     ) {
         let rows = mapped.len();
         assert!(rows == 0 || mapped.width() == self.mapped_width(), "rows are mapped for this model");
         errors.reset(rows, self.ensemble.len());
         scores.resize(rows, 0.0);
-        let (mapped, errors) = (mapped.as_slice(), errors.as_mut_slice());
         match precision {
             Precision::F64 => {
                 scratch.double.fit(&self.double);
@@ -139,21 +129,10 @@ impl KitNet {
     /// # Panics
     /// If `features` is shorter than [`features`](Self::features).
     pub fn score(&self, features: &[f64]) -> f64 {
-        let (mut mapped, mut errors, mut scores) = (Rows::default(), Rows::default(), Vec::new());
+        let (mut mapped, mut errors, mut scores) = (Tiles::default(), Tiles::default(), Vec::new());
         self.gather(&Rows::of([features]), &mut mapped);
         self.score_rows(&mapped, &mut Scratch::default(), &mut errors, &mut scores);
         scores[0]
-    }
-}
-
-/// Gathers `N` rows, which lie one after the other in `rows` and in `outs`.
-fn gather_rows<const N: usize>(columns: &[usize], rows: &[f64], outs: &mut [f64]) {
-    let (width, mapped_width) = (rows.len() / N, columns.len());
-    let rows: [&[f64]; N] = std::array::from_fn(|row| &rows[row * width..][..width]);
-    for (at, column) in columns.iter().enumerate() {
-        for (row, cells) in rows.iter().enumerate() {
-            outs[row * mapped_width + at] = cells[*column];
-        }
     }
 }
 
@@ -197,6 +176,7 @@ pub(crate) mod tests {
     use super::super::real::Real;
     use super::super::{TrainConfig, Trainer, tile};
     use super::*;
+    use legonf_core::LANES;
 
     /// A small model trained on made-up rows, and some rows to run it on.
     pub(crate) fn small() -> (KitNet, Vec<Vec<f64>>) {
@@ -215,19 +195,24 @@ pub(crate) mod tests {
         (trainer.finish().unwrap(), (151..400).map(row).collect())
     }
 
-    fn mapped(model: &KitNet, rows: &[Vec<f64>]) -> Rows {
-        let mut mapped = Rows::default();
+    fn mapped(model: &KitNet, rows: &[Vec<f64>]) -> Tiles {
+        let mut mapped = Tiles::default();
         model.gather(&Rows::of(rows.iter().map(Vec::as_slice)), &mut mapped);
         mapped
     }
 
+    /// All cells, row after row.
+    fn cells(tiles: &Tiles) -> Vec<f64> {
+        (0..tiles.len()).flat_map(|row| tiles.row(row)).collect()
+    }
+
     /// Errors and scores of rows in batches of `size`.
     fn scored(precision: Precision, model: &KitNet, rows: &[Vec<f64>], size: usize) -> (Vec<f64>, Vec<f64>) {
-        let (mut scratch, mut errors, mut scores) = (Scratch::default(), Rows::default(), Vec::new());
+        let (mut scratch, mut errors, mut scores) = (Scratch::default(), Tiles::default(), Vec::new());
         let mut all = (Vec::new(), Vec::new());
         for rows in rows.chunks(size) {
             model.score_rows_in(precision, &mapped(model, rows), &mut scratch, &mut errors, &mut scores);
-            all.0.extend_from_slice(errors.as_slice());
+            all.0.extend(cells(&errors));
             all.1.extend_from_slice(&scores);
         }
         all
@@ -248,12 +233,12 @@ pub(crate) mod tests {
     struct Portable;
 
     impl<T: Real, const W: usize> Phases<T, W> for Portable {
-        fn load(rows: &[f64], width: usize, normal: &Normal, x: &mut [[T; W]]) {
-            tile::load(rows, width, normal, x);
+        fn load(columns: &[[f64; LANES]], normal: &Normal, x: &mut [[T; W]]) {
+            tile::load(columns, normal, x);
         }
 
-        fn store(normal: &Normal, x: &mut [[T; W]], rows: &mut [f64]) {
-            tile::store(normal, x, rows);
+        fn store(normal: &Normal, x: &mut [[T; W]], errors: &mut [[f64; LANES]]) {
+            tile::store(normal, x, errors);
         }
 
         fn forward(layer: &tile::Layer<T>, x: &[[T; W]], out: &mut [[T; W]]) {
@@ -264,7 +249,12 @@ pub(crate) mod tests {
             tile::errors(places, x, z, errors);
         }
 
-        fn row(network: &Network<T>, row: &[f64], buffers: &mut Buffers<T>, errors: &mut [f64]) -> f64 {
+        fn row(
+            network: &Network<T>,
+            row: (&[[f64; LANES]], usize),
+            buffers: &mut Buffers<T>,
+            errors: &mut [[f64; LANES]],
+        ) -> f64 {
             network.score_row(row, buffers, errors)
         }
     }
@@ -273,17 +263,15 @@ pub(crate) mod tests {
     fn every_variant_scores_the_same_bits() {
         let (model, rows) = small();
         let mapped = mapped(&model, &rows);
-        let (mut scratch, mut errors) = (Scratch::default(), Rows::default());
+        let (mut scratch, mut errors) = (Scratch::default(), Tiles::default());
         errors.reset(rows.len(), model.ensemble.len());
         let mut scores = vec![0.0; rows.len()];
         scratch.double.fit(&model.double);
-        let (cells, buffers) = (errors.as_mut_slice(), &mut scratch.double);
-        model.double.score::<Portable, 16>(mapped.as_slice(), buffers, cells, &mut scores);
-        assert_eq!((errors.as_slice().to_vec(), scores.clone()), scored(Precision::F64, &model, &rows, 249));
+        model.double.score::<Portable, 16>(&mapped, &mut scratch.double, &mut errors, &mut scores);
+        assert_eq!((cells(&errors), scores.clone()), scored(Precision::F64, &model, &rows, 249));
         scratch.single.fit(&model.single);
-        let (cells, buffers) = (errors.as_mut_slice(), &mut scratch.single);
-        model.single.score::<Portable, 8>(mapped.as_slice(), buffers, cells, &mut scores);
-        assert_eq!((errors.as_slice().to_vec(), scores), scored(Precision::F32, &model, &rows, 249));
+        model.single.score::<Portable, 8>(&mapped, &mut scratch.single, &mut errors, &mut scores);
+        assert_eq!((cells(&errors), scores), scored(Precision::F32, &model, &rows, 249));
     }
 
     #[test]
@@ -307,7 +295,7 @@ pub(crate) mod tests {
         let expected: Vec<f64> = rows.iter().map(|row| model.score(row)).collect();
         rows[3][2] = f64::NAN;
         rows[5].fill(f64::INFINITY);
-        let (mut scratch, mut errors, mut scores) = (Scratch::default(), Rows::default(), Vec::new());
+        let (mut scratch, mut errors, mut scores) = (Scratch::default(), Tiles::default(), Vec::new());
         model.score_rows(&mapped(&model, &rows), &mut scratch, &mut errors, &mut scores);
         for (i, (score, expected)) in scores.iter().zip(&expected).enumerate() {
             assert!(if i == 3 || i == 5 { score.is_nan() } else { score == expected }, "row {i}: {score}");

@@ -3,9 +3,6 @@
 use super::Autoencoder;
 use super::real::Real;
 
-/// Columns that a [`Normal`] gives together.
-pub(crate) const COLUMNS: usize = 4;
-
 /// Normalises columns of numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Normal {
@@ -36,18 +33,6 @@ impl Normal {
     #[inline(always)]
     pub(crate) fn columns(&self) -> &[Column] {
         &self.columns
-    }
-
-    /// Whole groups of columns, from the first on.
-    #[inline(always)]
-    pub(crate) fn groups(&self) -> &[[Column; COLUMNS]] {
-        self.columns.as_chunks().0
-    }
-
-    /// The last [`COLUMNS`] columns, where there are so many.
-    #[inline(always)]
-    pub(crate) fn last_group(&self) -> Option<&[Column; COLUMNS]> {
-        self.columns.last_chunk()
     }
 }
 

@@ -6,9 +6,12 @@
 use super::Autoencoder;
 use super::groups::fma;
 use super::kernel;
-use super::normal::{COLUMNS, Column, Normal};
+use super::normal::Normal;
 use super::real::{Real, one_by_one};
+use legonf_core::LANES;
 
+/// Tiles of a matrix that are computed together, at most.
+const PARTS: usize = kernel::WIDEST / LANES;
 /// The most output units that are computed together, their sums in registers.
 const WIDEST: usize = 6;
 
@@ -153,78 +156,37 @@ pub(crate) fn logistic<T: Real>(values: &mut [T]) {
     }
 }
 
-/// Writes the columns of a tile as `rows`, and normalises them in place.
+/// Normalises the columns of the tiles that `W` rows are; where there are fewer, the first stands for the others.
 #[inline(always)]
-pub(crate) fn store<T: Real, const W: usize>(normal: &Normal, x: &mut [[T; W]], rows: &mut [f64]) {
-    let width = x.len();
+pub(crate) fn load<T: Real, const W: usize>(columns: &[[f64; LANES]], normal: &Normal, x: &mut [[T; W]]) {
+    let width = normal.columns().len();
+    let first = |part: usize| if columns.len() > part * width { part * width } else { 0 };
+    let firsts: [usize; PARTS] = std::array::from_fn(first);
     for (c, (column, x)) in normal.columns().iter().zip(x).enumerate() {
-        let mut wide = [0.0; W];
-        for lane in 0..W {
-            wide[lane] = x[lane].widen();
-            x[lane] = column.apply(wide[lane]);
-        }
-        for (lane, row) in rows.chunks_exact_mut(width).enumerate().take(W) {
-            row[c] = wide[lane];
+        one_by_one();
+        for (part, x) in x.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            *x = columns[firsts[part] + c].map(|cell| column.apply(cell));
         }
     }
 }
 
-/// Rows that are read together, of which the lanes of a tile are a multiple.
-const TOGETHER: usize = 8;
-
-/// Reads `rows` of `width` columns into lanes and normalises them; lanes past the last row repeat it.
+/// Writes the columns of `W` rows to the tiles that they are, as far as there are such, and normalises them in place.
 #[inline(always)]
-pub(crate) fn load<T: Real, const W: usize>(rows: &[f64], width: usize, normal: &Normal, x: &mut [[T; W]]) {
-    let last = rows.len() / width - 1;
-    for part in 0..W / TOGETHER {
-        let row = |i: usize| &rows[(part * TOGETHER + i).min(last) * width..][..width];
-        let rows = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
-        load_rows(rows, part, normal, &mut x[..width]);
-    }
-}
-
-/// Reads these rows into the lanes of part `part`: blocks of rows and columns are transposed, of which the last reaches
-/// back so that it is whole.
-#[inline(always)]
-fn load_rows<T: Real, const W: usize>(
-    rows: [&[f64]; TOGETHER],
-    part: usize,
+pub(crate) fn store<T: Real, const W: usize>(
     normal: &Normal,
     x: &mut [[T; W]],
+    columns: &mut [[f64; LANES]],
 ) {
-    let [a, b, c, d, e, f, g, h] = rows.map(|row| row.as_chunks::<COLUMNS>().0);
-    let first = a.iter().zip(b).zip(c).zip(d);
-    let blocks = first.zip(e.iter().zip(f).zip(g).zip(h)).zip(normal.groups()).zip(x.as_chunks_mut().0);
-    for ((((((a, b), c), d), (((e, f), g), h)), columns), x) in blocks {
-        one_by_one();
-        load_block([a, b, c, d, e, f, g, h], part, columns, x);
-    }
     let width = x.len();
-    if width.is_multiple_of(COLUMNS) {
-        return;
-    }
-    if let (Some(columns), Some(x)) = (normal.last_group(), x.last_chunk_mut()) {
-        let last = rows.map(|row| row.last_chunk().unwrap_or(&[0.0; COLUMNS]));
-        return load_block(last, part, columns, x);
-    }
-    for (i, (column, x)) in normal.columns().iter().zip(x).enumerate() {
-        for (x, row) in x[part * TOGETHER..].iter_mut().zip(rows) {
-            *x = column.apply(row[i]);
+    for (c, (column, x)) in normal.columns().iter().zip(x).enumerate() {
+        one_by_one();
+        for (part, x) in x.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            let wide = x.map(T::widen);
+            if let Some(cells) = columns.get_mut(part * width + c) {
+                *cells = wide;
+            }
+            *x = wide.map(|cell| column.apply(cell));
         }
-    }
-}
-
-/// Normalises a block and stores its columns as lanes.
-#[inline(always)]
-fn load_block<T: Real, const W: usize>(
-    rows: [&[f64; COLUMNS]; TOGETHER],
-    part: usize,
-    columns: &[Column; COLUMNS],
-    x: &mut [[T; W]; COLUMNS],
-) {
-    for (j, x) in x.iter_mut().enumerate() {
-        let cell = |i: usize| columns[j].apply(rows[i][j]);
-        x.as_chunks_mut().0[part] = [cell(0), cell(1), cell(2), cell(3), cell(4), cell(5), cell(6), cell(7)];
     }
 }
 

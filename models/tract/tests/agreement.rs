@@ -1,7 +1,7 @@
 //! tract against the fused kernel, on every golden packet, within declared tolerances.
 #![allow(clippy::unwrap_used)]
 
-use legonf_core::{BATCH, Feature, Rows, Schema, Unit};
+use legonf_core::{BATCH, Feature, Rows, Schema, Tiles, Unit};
 use legonf_models::kitnet::{KitNet, Scratch, TrainConfig};
 use legonf_models::{Bundle, Engine, Foreign, Model, Provenance};
 use legonf_tract::TractEngine;
@@ -43,10 +43,11 @@ fn bundle(model: Model) -> Bundle {
 }
 
 /// Native scores and errors of a batch.
-fn native(network: &KitNet, rows: &Rows) -> (Vec<f64>, Rows) {
-    let (mut mapped, mut errors, mut scores) = (Rows::default(), Rows::default(), Vec::new());
+fn native(network: &KitNet, rows: &Rows) -> (Vec<f64>, Vec<f64>) {
+    let (mut mapped, mut errors, mut scores) = (Tiles::default(), Tiles::default(), Vec::new());
     network.gather(rows, &mut mapped);
     network.score_rows(&mapped, &mut Scratch::default(), &mut errors, &mut scores);
+    let errors = (0..errors.len()).flat_map(|row| errors.row(row)).collect();
     (scores, errors)
 }
 
@@ -77,7 +78,7 @@ fn check_exported(name: &str, npz: &Path, json: &Path) {
         engine.score_with_errors(&rows, &mut scores, &mut errors).unwrap();
         let (native_scores, native_errors) = native(&network, &rows);
         let of_scores = largest_difference(&scores, &native_scores);
-        let of_errors = largest_difference(errors.as_slice(), native_errors.as_slice());
+        let of_errors = largest_difference(errors.as_slice(), &native_errors);
         largest = largest.max(of_scores).max(of_errors);
         packets += rows.len();
     }

@@ -34,7 +34,6 @@ pub(crate) struct Split {
     pub unit: usize,
     shards: Vec<Shard>,
     reads: Columns,
-    fills: Column,
     width: usize,
 }
 
@@ -46,11 +45,11 @@ impl Split {
         if !Columns::of(&[Column::Headers]).without(reads).is_empty() {
             return Err("it does not read headers, by which packets are dealt out".into());
         }
-        if !matches!(division.fills, Column::Features | Column::Mapped | Column::Errors) {
-            return Err(format!("it fills {}, which have no cells", division.fills.label()));
+        if division.fills != Column::Features {
+            return Err(format!("it fills {}, which do not lie in rows", division.fills.label()));
         }
         let shards = shards(&division)?;
-        let split = Self { unit, shards, reads, fills: division.fills, width: division.cells.len() };
+        let split = Self { unit, shards, reads, width: division.cells.len() };
         match PacketKind::ALL.into_iter().find(|kind| split.cells(*kind) != split.width) {
             Some(kind) => Err(format!("{} packets have cells of no group", kind.label())),
             None => Ok(split),
@@ -119,13 +118,13 @@ impl Split {
     /// Puts the cells of parcels in their places.
     pub fn join(&self, parcels: &mut [Parcel], batch: &mut Batch) {
         let len = batch.len();
-        let whole = rows(batch, self.fills);
+        let whole = &mut batch.features;
         if whole.width() != self.width || whole.len() != len {
             whole.reset(len, self.width);
         }
         for parcel in parcels {
             for (shard, lane) in self.shards.iter().cycle().zip(&mut parcel.lanes[..self.lanes()]) {
-                shard.join(lane, self.fills, whole);
+                shard.join(lane, whole);
             }
         }
     }
@@ -187,12 +186,12 @@ impl Shard {
         some || parcel.stalls & 1 << shard != 0
     }
 
-    fn join(&self, lane: &mut Lane, fills: Column, whole: &mut Rows) {
+    fn join(&self, lane: &mut Lane, whole: &mut Rows) {
         let Lane { batch, places, routes, .. } = lane;
         for (at, (place, routes)) in places.iter().zip(routes).enumerate() {
             let kind = PacketKind::of(&batch.headers[at]) as usize;
             let ways = self.ways.iter().enumerate().filter(|(way, _)| *routes & 1 << way != 0);
-            let (row, part) = (whole.row_mut(*place), rows(batch, fills).row(at));
+            let (row, part) = (whole.row_mut(*place), batch.features.row(at));
             for (from, to) in ways.flat_map(|(_, way)| &way.spans[kind]) {
                 row[*to..][..from.len()].copy_from_slice(&part[from.clone()]);
             }
@@ -203,14 +202,6 @@ impl Shard {
 /// The interface of a brick that was divided.
 pub(crate) fn west_east(brick: &mut dyn Brick) -> Result<&mut dyn WestEast, String> {
     brick.west_east().ok_or_else(|| "it has no west-east interface".into())
-}
-
-fn rows(batch: &mut Batch, column: Column) -> &mut Rows {
-    match column {
-        Column::Mapped => &mut batch.mapped,
-        Column::Errors => &mut batch.errors,
-        _ => &mut batch.features,
-    }
 }
 
 /// The shards of the exact plan.

@@ -120,7 +120,7 @@ impl Brick for Sum {
         for (index, row) in batch.features.iter().enumerate() {
             assert_ne!(Some(batch.headers[index].seq), self.panics_at, "bad packet");
             self.total = self.total * 0.9 + row[0];
-            batch.mapped.row_mut(index)[0] = self.total;
+            batch.mapped.row_mut(index).for_each(|cell| *cell = self.total);
         }
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Brick for Score {
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         batch.scores.clear();
-        batch.scores.extend(batch.mapped.iter().map(|row| row[0].sin()));
+        batch.scores.extend((0..batch.mapped.len()).flat_map(|row| batch.mapped.row(row)).map(f64::sin));
         Ok(())
     }
 }

@@ -196,8 +196,8 @@ impl Brick for Stamp {
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         batch.errors.reset(batch.headers.len(), 1);
-        for (headers, row) in batch.headers.iter().zip(batch.errors.iter_mut()) {
-            row[0] = headers.seq as f64;
+        for (at, headers) in batch.headers.iter().enumerate() {
+            batch.errors.row_mut(at).for_each(|cell| *cell = headers.seq as f64);
         }
         Ok(())
     }
@@ -214,10 +214,10 @@ impl Brick for Blend {
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         batch.scores.clear();
-        let rows = batch.features.iter().zip(batch.errors.iter());
-        batch.scores.extend(
-            rows.map(|(row, stamp)| row[0].sin() + row[1].cos() * 3.0 + row[2].sin() * 7.0 + stamp[0]),
-        );
+        batch.scores.extend(batch.features.iter().enumerate().map(|(at, row)| {
+            let stamp: f64 = batch.errors.row(at).sum();
+            row[0].sin() + row[1].cos() * 3.0 + row[2].sin() * 7.0 + stamp
+        }));
         Ok(())
     }
 }

@@ -1,0 +1,68 @@
+//! Features gathered into the order in which the ensemble reads them, rows side by side.
+
+use legonf_core::{LANES, Rows, Tiles};
+
+/// Rows of a batch that are written one by one; more of them are as fast as a whole tile.
+const FEW: usize = 2;
+
+/// Fills `mapped` with the features `columns` of every row.
+pub(crate) fn gather(columns: &[usize], features: &Rows, mapped: &mut Tiles) {
+    mapped.reset(features.len(), columns.len());
+    if columns.is_empty() || features.is_empty() {
+        return;
+    }
+    let width = features.width();
+    let tiles = mapped.columns_mut().chunks_exact_mut(columns.len());
+    for (rows, tile) in features.as_slice().chunks(LANES * width).zip(tiles) {
+        let count = rows.len() / width;
+        if count > FEW {
+            gather_tile(
+                columns,
+                std::array::from_fn(|lane| &rows[lane.min(count - 1) * width..][..width]),
+                tile,
+            );
+        } else {
+            rows.chunks_exact(width).enumerate().for_each(|(lane, row)| gather_row(columns, row, lane, tile));
+        }
+    }
+}
+
+/// Gathers as many rows as a tile has; all are equally wide.
+fn gather_tile(columns: &[usize], rows: [&[f64]; LANES], tile: &mut [[f64; LANES]]) {
+    let width = rows[0].len();
+    let rows = rows.map(|row| &row[..width]);
+    for (cells, column) in tile.iter_mut().zip(columns) {
+        *cells = rows.map(|row| row[*column]);
+    }
+}
+
+fn gather_row(columns: &[usize], row: &[f64], lane: usize, tile: &mut [[f64; LANES]]) {
+    for (cells, column) in tile.iter_mut().zip(columns) {
+        cells[lane] = row[*column];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_every_tile_is_gathered() {
+        let rows: Vec<[f64; 5]> =
+            (0..19).map(|r| std::array::from_fn(|c| f64::from(r * 10) + c as f64)).collect();
+        let mut mapped = Tiles::default();
+        for columns in [vec![4, 0, 2, 1, 3], vec![3, 1], vec![]] {
+            for count in 0..=rows.len() {
+                gather(&columns, &Rows::of(rows[..count].iter().map(|row| &row[..])), &mut mapped);
+                let expected: Vec<Vec<f64>> =
+                    rows[..count].iter().map(|row| columns.iter().map(|c| row[*c]).collect()).collect();
+                let found: Vec<Vec<f64>> = (0..mapped.len()).map(|row| mapped.row(row).collect()).collect();
+                assert_eq!(
+                    found,
+                    if columns.is_empty() { vec![] } else { expected },
+                    "{count} rows of {columns:?}"
+                );
+            }
+        }
+    }
+}
