@@ -5,7 +5,6 @@
 //! exponential function. E and O are interpolated at Chebyshev nodes.
 
 use super::sigmoid::{LIMIT, LN_2_HIGH, LN_2_LOW, LOG2_E, ROUND};
-use std::f32::consts;
 
 /// Relative error of the quotient 2⁻⁵⁸. The factor 0.75 keeps E ± rO below 1, where they are rounded more finely.
 const EVEN: [f64; 3] = [0.75, 0.75 * 0.111_108_100_715_222_22, 0.75 * 0.000_991_762_490_269_420_3];
@@ -27,26 +26,29 @@ pub fn logistic_f64(x: f64) -> f64 {
     plus / scale.mul_add(minus, plus)
 }
 
-/// E for O = 1: relative error of the quotient 2⁻³⁰.
-const EVEN_F32: [f32; 3] = [2.0, 0.166_666_13, -0.002_765_900_7];
+/// In single precision the argument is to base 2: what weights and biases are multiplied by, −log₂e, before they are rounded.
+pub const FACTOR_F32: f64 = -std::f64::consts::LOG2_E;
+/// Relative error of the quotient 2⁻³².
+const EVEN_F32: [f32; 2] = [0.718_076_05, 0.034_492_757];
+const ODD_F32: [f32; 2] = [0.248_866_2, 0.001_990_246];
 /// Arguments beyond ± this are taken as ± this: the power of two stays a normal number.
-const LIMIT_F32: f32 = 87.0;
+const LIMIT_F32: f32 = 125.0;
 /// Adding this rounds to an integer and leaves that integer plus the exponent bias in the lowest bits.
 const ROUND_F32: f32 = 12_582_912.0 + 127.0;
 
-/// σ(x): the error is at most 9e-8 absolutely, and 3e-7 of the value. Arguments beyond ±87 count as ±87; NaN gives NaN.
+/// 1 / (1 + 2ᵗ), which is σ(x) for t = [`FACTOR_F32`] · x; r = t − n is exact. The error is at most 9e-8 absolutely, and 3e-7 of
+/// the value. Arguments beyond ±125 count as ±125; NaN gives NaN.
 #[inline(always)]
-pub fn logistic_f32(x: f32) -> f32 {
-    let x = if x > LIMIT_F32 { LIMIT_F32 } else { x };
-    let x = if x < -LIMIT_F32 { -LIMIT_F32 } else { x };
-    let shifted = x.mul_add(-consts::LOG2_E, ROUND_F32);
-    let n = shifted - ROUND_F32;
-    let r = n.mul_add(consts::LN_2, x);
+pub fn logistic_f32(t: f32) -> f32 {
+    let t = if t > LIMIT_F32 { LIMIT_F32 } else { t };
+    let t = if t < -LIMIT_F32 { -LIMIT_F32 } else { t };
+    let shifted = t + ROUND_F32;
+    let r = t - (shifted - ROUND_F32);
     let s = r * r;
-    let even = s.mul_add(s.mul_add(EVEN_F32[2], EVEN_F32[1]), EVEN_F32[0]);
-    let (plus, minus) = (even + r, even - r);
-    let scale = f32::from_bits(shifted.to_bits() << 23);
-    plus / scale.mul_add(minus, plus)
+    let (even, odd) = (s.mul_add(EVEN_F32[1], EVEN_F32[0]), s.mul_add(ODD_F32[1], ODD_F32[0]));
+    let (plus, minus) = (r.mul_add(odd, even), (-r).mul_add(odd, even));
+    let power = f32::from_bits(shifted.to_bits() << 23);
+    minus / power.mul_add(plus, minus)
 }
 
 #[cfg(test)]
@@ -74,11 +76,11 @@ mod tests {
 
     #[test]
     fn errors_in_single_precision_are_within_the_stated_bounds() {
-        for i in -860_000..=860_000_i32 {
-            for x in [i as f32 * 1e-4, i as f32 * 1e-6] {
-                let (value, expected) = (f64::from(logistic_f32(x)), expected(x.into()));
+        for i in -1_250_000..=1_250_000_i32 {
+            for t in [i as f32 * 1e-4, i as f32 * 1e-6] {
+                let (value, expected) = (f64::from(logistic_f32(t)), expected(f64::from(t) / FACTOR_F32));
                 let error = (value - expected).abs();
-                assert!(error <= 9e-8 && error <= 3e-7 * expected, "{x}: {value:e}, expected {expected:e}");
+                assert!(error <= 9e-8 && error <= 3e-7 * expected, "{t}: {value:e}, expected {expected:e}");
             }
         }
     }
@@ -88,8 +90,8 @@ mod tests {
         for x in [709.0, 1e300, f64::INFINITY] {
             assert_eq!(logistic_f64(x), 1.0);
             assert!(logistic_f64(-x) < 1e-300);
-            assert_eq!(logistic_f32(x as f32), 1.0);
-            assert!(logistic_f32(-x as f32) < 1e-37);
+            assert_eq!(logistic_f32(-x as f32), 1.0);
+            assert!(logistic_f32(x as f32) < 1e-37);
         }
         assert!(logistic_f64(f64::NAN).is_nan() && logistic_f32(f32::NAN).is_nan());
         assert_eq!((logistic_f64(0.0), logistic_f32(0.0)), (0.5, 0.5));

@@ -1,6 +1,6 @@
 //! The numbers that a network is executed in.
 
-use super::logistic::{logistic_f32, logistic_f64};
+use super::logistic::{FACTOR_F32, logistic_f32, logistic_f64};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, Div, Mul, Sub};
@@ -73,12 +73,15 @@ pub(crate) trait Real:
     const SCALE: Self;
 
     fn of(value: f64) -> Self;
+    /// A weight or a bias, for sums whose [`logistic`](Self::logistic) is taken.
+    fn weight(value: f64) -> Self;
     /// a / b, where `inverse` is 1 / b.
     fn quotient(a: f64, b: f64, inverse: f64) -> Self;
     fn widen(self) -> f64;
     /// `self` · a + b, rounded once.
     fn fma(self, a: Self, b: Self) -> Self;
     fn root(self) -> Self;
+    /// The logistic function of a sum over [`weight`](Self::weight)s.
     fn logistic(self) -> Self;
 }
 
@@ -89,6 +92,11 @@ impl Real for f64 {
 
     #[inline(always)]
     fn of(value: f64) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn weight(value: f64) -> Self {
         value
     }
 
@@ -134,6 +142,11 @@ impl Real for f32 {
     #[inline(always)]
     fn of(value: f64) -> Self {
         value as Self
+    }
+
+    #[inline(always)]
+    fn weight(value: f64) -> Self {
+        (value * FACTOR_F32) as Self
     }
 
     #[inline(always)]

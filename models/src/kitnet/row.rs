@@ -57,7 +57,7 @@ impl<T: Real> Layer<T> {
         let start = self.weights.len();
         self.weights.resize(start + values.len().div_ceil(GROUP), [T::default(); GROUP]);
         for (to, value) in self.weights[start..].as_flattened_mut().iter_mut().zip(values) {
-            *to = T::of(value);
+            *to = T::weight(value);
         }
     }
 

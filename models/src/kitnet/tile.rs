@@ -108,9 +108,9 @@ struct Panels<T, const J: usize> {
 impl<T: Real, const J: usize> Panels<T, J> {
     fn push(&mut self, place: Place, bias: &[f64], weight: impl Fn(usize, usize) -> f64) {
         self.places.push(place);
-        self.weights.push(std::array::from_fn(|j| T::of(bias[j])));
+        self.weights.push(std::array::from_fn(|j| T::weight(bias[j])));
         for input in 0..place.inputs.1 {
-            self.weights.push(std::array::from_fn(|j| T::of(weight(input, j))));
+            self.weights.push(std::array::from_fn(|j| T::weight(weight(input, j))));
         }
     }
 
@@ -198,35 +198,41 @@ pub(crate) fn errors<T: Real, const W: usize>(
     z: &[[T; W]],
     errors: &mut [[T; W]],
 ) {
-    for (place, error) in places.iter().zip(errors) {
+    let mut largest = [T::default(); W];
+    for (place, error) in places.iter().zip(errors.iter_mut()) {
         let range = place.start..place.start + place.len;
-        *error = rmse(&x[range.clone()], &z[range], place.mean_factor);
+        *error = roots(&squares(&x[range.clone()], &z[range], T::ONE), place.mean_factor);
+        for lane in 0..W {
+            largest[lane] = if error[lane] > largest[lane] { error[lane] } else { largest[lane] };
+        }
+    }
+    if T::SCALE != T::ONE && largest.iter().any(|error| *error >= T::INFINITY) {
+        for (place, error) in places.iter().zip(errors) {
+            let range = place.start..place.start + place.len;
+            rescale(error, &x[range.clone()], &z[range], place.mean_factor);
+        }
     }
 }
 
 /// The RMSE between normalised inputs and their reconstruction in every lane.
 #[inline(always)]
 pub(crate) fn rmse<T: Real, const W: usize>(x: &[[T; W]], z: &[[T; W]], mean_factor: T) -> [T; W] {
-    let sums = squares(x, z, T::ONE);
-    if T::SCALE == T::ONE || all_finite(&sums) {
-        return roots(&sums, mean_factor);
-    }
-    let (mut errors, scaled) = (roots(&sums, mean_factor), roots(&squares(x, z, T::SCALE), mean_factor));
-    for lane in 0..W {
-        if sums[lane] >= T::INFINITY {
-            errors[lane] = scaled[lane] / T::SCALE;
-        }
+    let mut errors = roots(&squares(x, z, T::ONE), mean_factor);
+    if T::SCALE != T::ONE && errors.iter().any(|error| *error >= T::INFINITY) {
+        rescale(&mut errors, x, z, mean_factor);
     }
     errors
 }
 
-#[inline(always)]
-fn all_finite<T: Real, const W: usize>(values: &[T; W]) -> bool {
-    let mut infinite = false;
-    for value in values {
-        infinite |= *value >= T::INFINITY;
+/// Computes anew, from scaled deviations, what squares beyond all bounds have made infinite.
+#[cold]
+fn rescale<T: Real, const W: usize>(errors: &mut [T; W], x: &[[T; W]], z: &[[T; W]], mean_factor: T) {
+    let scaled = roots(&squares(x, z, T::SCALE), mean_factor);
+    for lane in 0..W {
+        if errors[lane] >= T::INFINITY {
+            errors[lane] = scaled[lane] / T::SCALE;
+        }
     }
-    !infinite
 }
 
 /// √(sum · factor) in every lane.
