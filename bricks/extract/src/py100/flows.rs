@@ -2,10 +2,11 @@
 
 use super::linked::Route;
 use super::tuple::Tuple;
+use crate::prefetch::prefetch;
 
 /// Number of packets' streams that are remembered.
 const KEPT: usize = 1 << KEPT_BITS;
-const KEPT_BITS: u32 = 11;
+const KEPT_BITS: u32 = 13;
 
 /// The streams of a packet, one set per table.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +18,23 @@ pub(super) struct Flow {
 }
 
 /// What identifies a packet's streams, in words.
-type Words = [u64; 7];
+pub(super) type Words = [u64; 7];
+
+/// Where the flow of a packet is remembered, if it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    words: Words,
+    at: usize,
+}
+
+impl Place {
+    /// That of a packet.
+    #[inline(always)]
+    pub(super) fn of(tuple: &Tuple) -> Self {
+        let words = tuple.words();
+        Self { words, at: hash(&words) }
+    }
+}
 
 /// A memory of as many flows as there are places; a new one takes that of another with the same hash.
 #[derive(Clone, Debug)]
@@ -37,15 +54,26 @@ impl Flows {
         self.places.fill(None);
     }
 
+    /// Asks for a place.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, place: &Place) {
+        prefetch(&self.places[place.at]);
+    }
+
+    /// The flow at a place, if it is remembered.
+    #[inline(always)]
+    pub(super) fn peek(&self, place: &Place) -> Option<&Flow> {
+        self.places[place.at].as_ref().filter(|(known, _)| *known == place.words).map(|(_, flow)| flow)
+    }
+
     /// The flow of a packet, from `find` if it is not remembered.
-    #[inline]
-    pub(super) fn get(&mut self, tuple: &Tuple, find: impl FnOnce() -> Flow) -> &mut Flow {
-        let words = tuple.words();
-        let place = &mut self.places[hash(&words)];
-        if !matches!(place, Some((known, _)) if *known == words) {
-            *place = Some((words, find()));
+    #[inline(always)]
+    pub(super) fn get(&mut self, place: &Place, find: impl FnOnce() -> Flow) -> &mut Flow {
+        let kept = &mut self.places[place.at];
+        if !matches!(kept, Some((known, _)) if *known == place.words) {
+            *kept = Some((place.words, find()));
         }
-        match place {
+        match kept {
             Some((_, flow)) => flow,
             None => unreachable!("the place was filled above"),
         }
@@ -77,13 +105,16 @@ mod tests {
             let end = Address::Ip(std::net::Ipv4Addr::from_bits(i).into());
             Tuple { ends: [end, Address::None], ..Tuple::default() }
         };
+        let place = |i| Place::of(&tuple(i));
         let mut flows = Flows::new();
-        assert_eq!(flows.get(&tuple(1), || flow(1)).identity, 1);
-        assert_eq!(flows.get(&tuple(1), || flow(2)).identity, 1);
+        assert_eq!(flows.get(&place(1), || flow(1)).identity, 1);
+        assert_eq!(flows.get(&place(1), || flow(2)).identity, 1);
         for i in 2..50_000 {
-            assert_eq!(flows.get(&tuple(i), || flow(i)).identity, i);
+            assert_eq!(flows.get(&place(i), || flow(i)).identity, i);
         }
+        assert_eq!(flows.peek(&place(49_999)).map(|flow| flow.identity), Some(49_999));
         flows.clear();
-        assert_eq!(flows.get(&tuple(49_999), || flow(3)).identity, 3);
+        assert!(flows.peek(&place(49_999)).is_none());
+        assert_eq!(flows.get(&place(49_999), || flow(3)).identity, 3);
     }
 }

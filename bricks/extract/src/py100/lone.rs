@@ -4,6 +4,7 @@ use super::arithmetic::Calculator;
 use super::names::Names;
 use super::sums::{Sums, all_but_lowest, retain};
 use crate::damp::RATES;
+use crate::prefetch::prefetch;
 
 /// A stream and the time of its last packet.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,7 @@ impl Lone {
     }
 
     /// Makes room for one more stream. `true` if streams were evicted, so that all were renumbered.
-    #[inline]
+    #[inline(always)]
     pub(super) fn make_room(&mut self) -> bool {
         let full = self.streams.len() >= self.most;
         if full {
@@ -65,7 +66,7 @@ impl Lone {
     }
 
     /// Adds a packet and writes weight, mean and variance of its stream at every rate.
-    #[inline]
+    #[inline(always)]
     pub(super) fn packet(
         &mut self,
         id: u32,
@@ -74,7 +75,8 @@ impl Lone {
         calculator: &mut Calculator,
         out: &mut [f64],
     ) {
-        let Stream { time, sums } = &mut self.streams[id as usize];
+        let Stream { time, sums: kept } = &mut self.streams[id as usize];
+        let mut sums = kept.wide();
         let (value, square) = match value {
             Value::Length(value, square) => (value, square),
             Value::Interval => {
@@ -84,10 +86,17 @@ impl Lone {
         };
         sums.advance(time, now, calculator);
         sums.insert(value, square);
+        *kept = sums.sums();
         let moments = sums.moments(calculator);
-        for (lane, out) in out.chunks_exact_mut(3).take(RATES).enumerate() {
-            out.copy_from_slice(&[sums.weight[lane], moments.mean[lane], moments.var[lane]]);
+        for (lane, out) in out.as_chunks_mut::<3>().0.iter_mut().take(RATES).enumerate() {
+            *out = [sums.weight[lane], moments.mean[lane], moments.var[lane]];
         }
+    }
+
+    /// Asks for a stream, if there is one of that number.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, id: u32) {
+        self.streams.get(id as usize).map(prefetch);
     }
 
     /// Streams evicted so far.

@@ -46,10 +46,11 @@ mod tests;
 
 use crate::{Arithmetic, Extractor, Limits};
 use arithmetic::Calculator;
-use flows::{Flow, Flows};
+use flows::{Flow, Flows, Place};
 use legonf_core::{Headers, Rows, Schema};
-use linked::{Bounds, Linked, Route};
+use linked::{Bounds, Linked, NEAR, PATIENCE, Route};
 use lone::{Lone, Value};
+use multiversion::multiversion;
 pub(crate) use schema::schema;
 use schema::{HH, JITTER, MI, SOCKETS, WIDTH};
 use text::Keys;
@@ -59,6 +60,9 @@ use tuple::Tuple;
 const SLOTS: usize = crate::hash::SLOTS;
 /// Packets that a table may keep in its log.
 const EVENTS: usize = 1 << 20;
+
+/// How many packets ahead their flows are looked up.
+const AHEAD: usize = 8;
 
 /// The bounds of every table.
 #[derive(Clone, Copy, Debug)]
@@ -75,11 +79,13 @@ impl AllBounds {
         let sources = total(limits.sources_per_slot);
         let channels = total(limits.channels_per_slot);
         let sockets = total(limits.sockets_per_slot);
+        let bounds =
+            |streams, links| Bounds { streams, links, events: EVENTS, near: NEAR, patience: PATIENCE };
         Self {
             identities: sources,
             channels,
-            hosts: Bounds { streams: sources, links: channels, events: EVENTS },
-            sockets: Bounds { streams: sockets, links: sockets, events: EVENTS },
+            hosts: bounds(sources, channels),
+            sockets: bounds(sockets, sockets),
         }
     }
 }
@@ -95,7 +101,7 @@ struct Tables {
 
 impl Tables {
     /// Makes room for a packet in every table. `true` if any was renumbered.
-    #[inline]
+    #[inline(always)]
     fn make_room(&mut self, calculator: &mut Calculator) -> bool {
         self.identities.make_room()
             | self.channels.make_room()
@@ -103,18 +109,34 @@ impl Tables {
             | self.sockets.make_room(calculator)
     }
 
+    /// Asks for the streams of a flow.
+    #[inline(always)]
+    fn prefetch(&self, flow: &Flow) {
+        self.identities.prefetch(flow.identity);
+        self.hosts.prefetch(flow.hosts);
+        self.channels.prefetch(flow.channel);
+        self.sockets.prefetch(flow.sockets);
+    }
+
+    /// Asks for what the streams of a flow name.
+    #[inline(always)]
+    fn prefetch_states(&self, flow: &Flow) {
+        self.hosts.prefetch_states(flow.hosts);
+        self.sockets.prefetch_states(flow.sockets);
+    }
+
     /// The streams of a packet, new ones made at `now`.
     fn find(&mut self, tuple: &Tuple, now: f64) -> Flow {
         let keys = Keys::of(tuple);
-        let route = |table: &mut Linked, keys: &[text::Text; 2]| Route {
-            ends: keys.map(|key| table.stream(key.as_bytes(), now)),
+        let route = |table: &mut Linked, keys: &[&[u8]; 2]| Route {
+            ends: keys.map(|key| table.stream(key, now)),
             link: Route::UNKNOWN,
         };
         Flow {
-            identity: self.identities.stream(keys.identity.as_bytes(), now),
-            channel: self.channels.stream(keys.channel.as_bytes(), now),
-            hosts: route(&mut self.hosts, &keys.hosts),
-            sockets: route(&mut self.sockets, &keys.sockets),
+            identity: self.identities.stream(keys.identity(), now),
+            channel: self.channels.stream(keys.channel(), now),
+            hosts: route(&mut self.hosts, &keys.hosts()),
+            sockets: route(&mut self.sockets, &keys.sockets()),
         }
     }
 }
@@ -151,15 +173,14 @@ impl Py100 {
         }
     }
 
-    #[inline]
-    fn packet(&mut self, headers: &Headers, row: &mut [f64]) {
+    #[inline(always)]
+    fn packet(&mut self, headers: &Headers, place: &Place, row: &mut [f64; WIDTH]) {
         let Self { tables, flows, calculator, .. } = self;
         if tables.make_room(calculator) {
             flows.clear();
         }
         let now = headers.timestamp.as_secs_f64();
-        let tuple = Tuple::of(headers);
-        let flow = flows.get(&tuple, || tables.find(&tuple, now));
+        let flow = flows.get(place, || tables.find(&Tuple::of(headers), now));
         let length = f64::from(headers.wire_len);
         let value = (length, calculator.square(length));
         let (identity, row) = row.split_at_mut(HH - MI);
@@ -170,6 +191,26 @@ impl Py100 {
         tables.channels.packet(flow.channel, Value::Interval, now, calculator, channel);
         flow.sockets.link = tables.sockets.packet(flow.sockets, value, now, calculator, sockets);
     }
+
+    /// Asks for what the packets behind packet `at` need, in the order in which one thing names the next.
+    #[inline(always)]
+    fn look_ahead(&self, headers: &[Headers], at: usize, places: &mut [Place; AHEAD]) {
+        if let Some(headers) = headers.get(at + AHEAD - 1) {
+            let place = Place::of(&Tuple::of(headers));
+            self.flows.prefetch(&place);
+            places[(at + AHEAD - 1) % AHEAD] = place;
+        }
+        let flow = |ahead: usize| {
+            let known = at + ahead < headers.len();
+            self.flows.peek(&places[(at + ahead) % AHEAD]).filter(|_| known)
+        };
+        if let Some(flow) = flow(AHEAD / 2) {
+            self.tables.prefetch(flow);
+        }
+        if let Some(flow) = flow(AHEAD / 4) {
+            self.tables.prefetch_states(flow);
+        }
+    }
 }
 
 impl Extractor for Py100 {
@@ -179,9 +220,7 @@ impl Extractor for Py100 {
 
     fn extract(&mut self, headers: &[Headers], rows: &mut Rows) {
         rows.reset(headers.len(), WIDTH);
-        for (headers, row) in headers.iter().zip(rows.iter_mut()) {
-            self.packet(headers, row);
-        }
+        extract_all(self, headers, rows.as_mut_slice());
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
@@ -210,5 +249,18 @@ impl Extractor for Py100 {
             + Linked::max_bytes(self.bounds.sockets)
             + self.flows.bytes()
             + self.calculator.bytes()
+    }
+}
+
+/// Writes the rows of all packets.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
+fn extract_all(extractor: &mut Py100, headers: &[Headers], rows: &mut [f64]) {
+    let mut places = [Place::default(); AHEAD];
+    for (place, headers) in places.iter_mut().zip(headers).take(AHEAD - 1) {
+        *place = Place::of(&Tuple::of(headers));
+    }
+    for (at, row) in rows.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate().take(headers.len()) {
+        extractor.look_ahead(headers, at, &mut places);
+        extractor.packet(&headers[at], &places[at % AHEAD], row);
     }
 }

@@ -150,12 +150,12 @@ impl Oracle {
         let [identities, hosts, channels, sockets] = &mut self.0;
         let mut row = Vec::with_capacity(100);
         let single = |table: &mut Table, key: &[u8], v| table.single(key, v, t);
-        identities.iter_mut().for_each(|l| row.extend(single(l, keys.identity.as_bytes(), Some(v))));
-        let [from, to] = &keys.hosts;
-        hosts.iter_mut().for_each(|l| row.extend(l.pair(from.as_bytes(), to.as_bytes(), v, t)));
-        channels.iter_mut().for_each(|l| row.extend(single(l, keys.channel.as_bytes(), None)));
-        let [from, to] = &keys.sockets;
-        sockets.iter_mut().for_each(|l| row.extend(l.pair(from.as_bytes(), to.as_bytes(), v, t)));
+        identities.iter_mut().for_each(|l| row.extend(single(l, keys.identity(), Some(v))));
+        let [from, to] = keys.hosts();
+        hosts.iter_mut().for_each(|l| row.extend(l.pair(from, to, v, t)));
+        channels.iter_mut().for_each(|l| row.extend(single(l, keys.channel(), None)));
+        let [from, to] = keys.sockets();
+        sockets.iter_mut().for_each(|l| row.extend(l.pair(from, to, v, t)));
         row
     }
 }

@@ -1,20 +1,54 @@
 //! Damped sums of one stream (kitsune-py-100.md §3).
 
-use super::arithmetic::{Calculator, Lanes};
+use super::arithmetic::{Calculator, LANES, Lanes, Rates, narrow, widen};
 use crate::damp::{RATES, SLOWEST, expiry};
 
-/// Weight, linear and squared sum at each rate.
+/// Weight, linear and squared sum at each rate, as they are kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sums {
-    pub(super) linear: Lanes,
-    pub(super) squared: Lanes,
-    pub(super) weight: Lanes,
+    pub(super) linear: Rates,
+    pub(super) squared: Rates,
+    pub(super) weight: Rates,
 }
 
 impl Sums {
     /// Those of a stream that has not sent.
     pub(super) const EMPTY: Self =
         Self { linear: [0.0; RATES], squared: [0.0; RATES], weight: [1e-20; RATES] };
+
+    /// As they are computed with.
+    #[inline(always)]
+    pub(super) fn wide(&self) -> Wide {
+        let Self { linear, squared, weight } = *self;
+        Wide { linear: widen(linear), squared: widen(squared), weight: widen(weight) }
+    }
+
+    /// Rank by damped weight at any one moment; `time` is the moment of the sums.
+    pub(super) fn rank(&self, time: f64) -> i64 {
+        let weight = self.weight[SLOWEST];
+        if weight >= 1.0 {
+            return expiry(time, weight);
+        }
+        let inverse = (1.0 / weight).min(f64::MAX);
+        expiry(time, 1.0).saturating_mul(2).saturating_sub(expiry(time, inverse))
+    }
+}
+
+/// Sums in lanes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wide {
+    pub(super) linear: Lanes,
+    pub(super) squared: Lanes,
+    pub(super) weight: Lanes,
+}
+
+impl Wide {
+    /// As they are kept.
+    #[inline(always)]
+    pub(super) fn sums(&self) -> Sums {
+        let Self { linear, squared, weight } = *self;
+        Sums { linear: narrow(linear), squared: narrow(squared), weight: narrow(weight) }
+    }
 
     /// Damps by the factors of one gap.
     #[inline(always)]
@@ -31,7 +65,7 @@ impl Sums {
     pub(super) fn advance(&mut self, time: &mut f64, now: f64, calculator: &mut Calculator) {
         let gap = now - *time;
         if gap > 0.0 {
-            self.damp(calculator.factors(gap));
+            self.damp(&calculator.factors(gap));
             *time = now;
         }
     }
@@ -39,7 +73,7 @@ impl Sums {
     /// Adds a value, whose square is given.
     #[inline(always)]
     pub(super) fn insert(&mut self, value: f64, square: f64) {
-        for lane in 0..RATES {
+        for lane in 0..LANES {
             self.linear[lane] += value;
             self.squared[lane] += square;
             self.weight[lane] += 1.0;
@@ -49,26 +83,16 @@ impl Sums {
     /// Means, their squares, and variances.
     #[inline(always)]
     pub(super) fn moments(&self, calculator: &Calculator) -> Moments {
-        let mut mean = [0.0; RATES];
+        let mut mean = [0.0; LANES];
         for (lane, mean) in mean.iter_mut().enumerate() {
             *mean = self.linear[lane] / self.weight[lane];
         }
         let mean_squared = calculator.squares(&mean);
-        let mut var = [0.0; RATES];
+        let mut var = [0.0; LANES];
         for (lane, var) in var.iter_mut().enumerate() {
             *var = (self.squared[lane] / self.weight[lane] - mean_squared[lane]).abs();
         }
         Moments { mean, mean_squared, var }
-    }
-
-    /// Rank by damped weight at any one moment; `time` is the moment of the sums.
-    pub(super) fn rank(&self, time: f64) -> i64 {
-        let weight = self.weight[SLOWEST];
-        if weight >= 1.0 {
-            return expiry(time, weight);
-        }
-        let inverse = (1.0 / weight).min(f64::MAX);
-        expiry(time, 1.0).saturating_mul(2).saturating_sub(expiry(time, inverse))
     }
 }
 
@@ -105,10 +129,10 @@ mod tests {
 
     #[test]
     fn the_first_value_is_the_mean() {
-        let mut sums = Sums::EMPTY;
+        let mut sums = Sums::EMPTY.wide();
         sums.insert(60.0, 3600.0);
         let moments = sums.moments(&Calculator::new(Arithmetic::Reference));
-        assert_eq!((sums.weight, moments.mean, moments.var), ([1.0; RATES], [60.0; RATES], [0.0; RATES]));
+        assert_eq!((sums.weight, moments.mean, moments.var), ([1.0; LANES], [60.0; LANES], [0.0; LANES]));
     }
 
     #[test]

@@ -77,6 +77,19 @@ proptest! {
     }
 
     #[test]
+    fn how_a_stream_hears_of_its_peers_changes_nothing(
+        sketches in proptest::collection::vec(sketch(), 1..400),
+        near in prop::array::uniform2(0..25_u32),
+        patience in 0..60_u32,
+        events in prop_oneof![Just(EVENTS), 30..200_usize],
+    ) {
+        let mut bounds = AllBounds::new(&limits());
+        bounds.hosts = Bounds { near: near[0], patience, events, ..bounds.hosts };
+        bounds.sockets = Bounds { near: near[1], patience, events, ..bounds.sockets };
+        check(&mut Py100::bounded(Arithmetic::Reference, bounds, 1), &packets(&sketches));
+    }
+
+    #[test]
     fn a_short_log_changes_nothing(sketches in proptest::collection::vec(sketch(), 1..400), events in 3..40_usize) {
         let mut bounds = AllBounds::new(&limits());
         bounds.hosts.events = events;
@@ -93,7 +106,7 @@ proptest! {
         links in 2..20_usize,
         events in 1..40_usize,
     ) {
-        let bound = Bounds { streams, links, events };
+        let bound = Bounds { streams, links, events, near: 8, patience: 9 };
         let bounds = AllBounds { identities: streams, channels: links, hosts: bound, sockets: bound };
         let mut extractor = Py100::bounded(Arithmetic::Reference, bounds, 1);
         let mut rows = Rows::default();

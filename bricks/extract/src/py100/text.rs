@@ -7,25 +7,19 @@ use super::tuple::{Address, Protocol, Tuple};
 use legonf_core::Mac;
 use std::io::Write;
 use std::net::IpAddr;
+use std::ops::Range;
 
-/// Room for the longest key: an Ethernet address and an IPv6 address, or two of the latter.
-const ROOM: usize = 96;
+/// Room for all keys of a packet: two Ethernet addresses and four IPv6 addresses, and ports.
+const ROOM: usize = 256;
 
-/// A key being put together.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Text {
+/// Keys being put together, one behind the other.
+#[derive(Clone, Debug)]
+struct Text {
     bytes: [u8; ROOM],
     len: usize,
 }
 
 impl Text {
-    const EMPTY: Self = Self { bytes: [0; ROOM], len: 0 };
-
-    /// The key so far.
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-
     fn push(&mut self, part: &[u8]) {
         let end = (self.len + part.len()).min(ROOM);
         self.bytes[self.len..end].copy_from_slice(&part[..end - self.len]);
@@ -79,63 +73,85 @@ impl Text {
         }
     }
 
-    fn address(mut self, address: Address) -> Self {
+    /// Spells an address and returns where.
+    fn address(&mut self, address: Address) -> Range<usize> {
+        let start = self.len;
         match address {
             Address::None => {}
             Address::Mac(mac) => self.mac(mac),
             Address::Ip(ip) => self.ip(ip),
         }
-        self
+        start..self.len
     }
 
-    fn port(mut self, port: Option<u16>) -> Self {
-        if let Some(port) = port {
-            self.decimal(port);
+    /// Spells an end with its protocol and returns where.
+    fn endpoint(
+        &mut self,
+        address: Range<usize>,
+        protocol: Protocol,
+        port: fn((u16, u16)) -> u16,
+    ) -> Range<usize> {
+        let start = self.len;
+        self.bytes.copy_within(address.clone(), start);
+        self.len += address.len();
+        match protocol {
+            Protocol::None => {}
+            Protocol::Arp => self.push(b"arp"),
+            Protocol::Icmp => self.push(b"icmp"),
+            Protocol::Ports { tcp, udp } => {
+                [tcp, udp].into_iter().flatten().for_each(|p| self.decimal(port(p)))
+            }
         }
-        self
-    }
-
-    fn word(mut self, word: &str) -> Self {
-        self.push(word.as_bytes());
-        self
-    }
-}
-
-/// The key of an end with its protocol.
-fn endpoint(address: Address, protocol: Protocol, port: fn((u16, u16)) -> u16) -> Text {
-    let text = Text::EMPTY.address(address);
-    match protocol {
-        Protocol::None => text,
-        Protocol::Arp => text.word("arp"),
-        Protocol::Icmp => text.word("icmp"),
-        Protocol::Ports { tcp, udp } => text.port(tcp.map(port)).port(udp.map(port)),
+        start..self.len
     }
 }
 
 /// The keys of a packet's streams (kitsune-py-100.md §2).
-#[derive(Clone, Copy, Debug)]
+///
+/// Most of them are parts of one text: source MAC, source and destination address.
+#[derive(Clone, Debug)]
 pub(super) struct Keys {
-    /// MI: source MAC and address.
-    pub(super) identity: Text,
-    /// HH: source and destination address.
-    pub(super) hosts: [Text; 2],
-    /// HH_jit: source with destination address.
-    pub(super) channel: Text,
-    /// HpHp: addresses with ports; for ARP the MACs.
-    pub(super) sockets: [Text; 2],
+    text: Text,
+    source: Range<usize>,
+    destination: Range<usize>,
+    sockets: [Range<usize>; 2],
 }
 
 impl Keys {
     /// The keys of a packet.
     pub(super) fn of(tuple: &Tuple) -> Self {
         let Tuple { macs: [src_mac, dst_mac], ends: [src, dst], protocol } = *tuple;
-        let hosts = [src, dst].map(|end| Text::EMPTY.address(end));
+        let mut text = Text { bytes: [0; ROOM], len: 0 };
+        let mac = text.address(src_mac);
+        let [source, destination] = [src, dst].map(|end| text.address(end));
         let sockets = match protocol {
-            Protocol::Arp => [src_mac, dst_mac].map(|mac| Text::EMPTY.address(mac)),
-            _ => [endpoint(src, protocol, |ports| ports.0), endpoint(dst, protocol, |ports| ports.1)],
+            Protocol::Arp => [mac, text.address(dst_mac)],
+            _ => [
+                text.endpoint(source.clone(), protocol, |ports| ports.0),
+                text.endpoint(destination.clone(), protocol, |ports| ports.1),
+            ],
         };
-        let identity = Text::EMPTY.address(src_mac).address(src);
-        Self { identity, hosts, channel: hosts[0].address(dst), sockets }
+        Self { text, source, destination, sockets }
+    }
+
+    /// MI: source MAC and address.
+    pub(super) fn identity(&self) -> &[u8] {
+        &self.text.bytes[..self.source.end]
+    }
+
+    /// HH: source and destination address.
+    pub(super) fn hosts(&self) -> [&[u8]; 2] {
+        [&self.text.bytes[self.source.clone()], &self.text.bytes[self.destination.clone()]]
+    }
+
+    /// HH_jit: source with destination address.
+    pub(super) fn channel(&self) -> &[u8] {
+        &self.text.bytes[self.source.start..self.destination.end]
+    }
+
+    /// HpHp: addresses with ports; for ARP the MACs.
+    pub(super) fn sockets(&self) -> [&[u8]; 2] {
+        self.sockets.clone().map(|range| &self.text.bytes[range])
     }
 }
 
@@ -147,8 +163,8 @@ mod tests {
         Address::Ip(text.parse().unwrap())
     }
 
-    fn shown(texts: &[Text]) -> Vec<&str> {
-        texts.iter().map(|t| std::str::from_utf8(t.as_bytes()).unwrap()).collect()
+    fn shown<const N: usize>(keys: [&[u8]; N]) -> [&str; N] {
+        keys.map(|key| std::str::from_utf8(key).unwrap())
     }
 
     #[test]
@@ -158,32 +174,36 @@ mod tests {
         let protocol = Protocol::Ports { tcp: Some((443, 65535)), udp: Some((40010, 0)) };
         let keys = Keys::of(&Tuple { macs, ends, protocol });
         assert_eq!(
-            shown(&[keys.identity, keys.channel]),
+            shown([keys.identity(), keys.channel()]),
             ["00:1a:ff:80:00:09192.168.4.1", "192.168.4.110.0.0.255"]
         );
-        assert_eq!(shown(&keys.hosts), ["192.168.4.1", "10.0.0.255"]);
-        assert_eq!(shown(&keys.sockets), ["192.168.4.144340010", "10.0.0.255655350"]);
+        assert_eq!(shown(keys.hosts()), ["192.168.4.1", "10.0.0.255"]);
+        assert_eq!(shown(keys.sockets()), ["192.168.4.144340010", "10.0.0.255655350"]);
         let arp = Keys::of(&Tuple { macs, ends, protocol: Protocol::Arp });
-        assert_eq!(shown(&arp.sockets), ["00:1a:ff:80:00:09", "ff:ff:ff:ff:ff:ff"]);
+        assert_eq!(shown(arp.sockets()), ["00:1a:ff:80:00:09", "ff:ff:ff:ff:ff:ff"]);
         let icmp = Keys::of(&Tuple { macs, ends, protocol: Protocol::Icmp });
-        assert_eq!(shown(&icmp.sockets), ["192.168.4.1icmp", "10.0.0.255icmp"]);
+        assert_eq!(shown(icmp.sockets()), ["192.168.4.1icmp", "10.0.0.255icmp"]);
     }
 
     #[test]
-    fn the_longest_key_fits() {
+    fn the_longest_keys_fit() {
         let longest = ip("1111:2222:3333:4444:5555:6666:7777:8888");
-        let keys = Keys::of(&Tuple { ends: [longest; 2], ..Tuple::default() });
-        assert_eq!(keys.channel.as_bytes().len(), 78);
+        let macs = [Address::Mac(Mac([0xff; 6])); 2];
+        let protocol = Protocol::Ports { tcp: Some((65535, 65535)), udp: Some((65535, 65535)) };
+        let keys = Keys::of(&Tuple { macs, ends: [longest; 2], protocol });
+        assert_eq!((keys.identity().len(), keys.channel().len()), (17 + 39, 78));
+        assert_eq!(keys.sockets().map(<[u8]>::len), [39 + 10; 2]);
+        assert!(keys.sockets()[1].ends_with(b":88886553565535"));
         let keys = Keys::of(&Tuple { ends: [ip("fe80::1"), ip("::ffff:1.2.3.4")], ..Tuple::default() });
-        assert_eq!(shown(&keys.hosts), ["fe80::1", "::ffff:1.2.3.4"]);
+        assert_eq!(shown(keys.hosts()), ["fe80::1", "::ffff:1.2.3.4"]);
     }
 
     #[test]
     fn concatenation_collides_as_it_must() {
         let with = |address, port| {
             let protocol = Protocol::Ports { tcp: Some((port, 0)), udp: None };
-            Keys::of(&Tuple { ends: [ip(address); 2], protocol, ..Tuple::default() }).sockets[0]
+            Keys::of(&Tuple { ends: [ip(address); 2], protocol, ..Tuple::default() })
         };
-        assert_eq!(with("192.168.4.1", 23).as_bytes(), with("192.168.4.12", 3).as_bytes());
+        assert_eq!(with("192.168.4.1", 23).sockets()[0], with("192.168.4.12", 3).sockets()[0]);
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct Tuple {
 
 impl Tuple {
     /// The identities of a packet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(headers: &Headers) -> Self {
         let macs = headers.link.map_or([Address::None; 2], |link| [link.src, link.dst].map(Address::Mac));
         let layers = [Some(&headers.outer), headers.inner.as_ref().map(|inner| &inner.layer)];
@@ -71,7 +71,7 @@ impl Tuple {
     }
 
     /// The identities in words: equal words, equal identities.
-    #[inline]
+    #[inline(always)]
     pub(super) fn words(&self) -> [u64; 7] {
         let [m, n] = self.macs.map(words);
         let [a, b] = self.ends.map(words);
@@ -89,7 +89,7 @@ impl Tuple {
 }
 
 /// Kind, high and low word of an address.
-#[inline]
+#[inline(always)]
 fn words(address: Address) -> (u64, u64, u64) {
     match address {
         Address::None => (0, 0, 0),
@@ -100,7 +100,7 @@ fn words(address: Address) -> (u64, u64, u64) {
 }
 
 /// The addresses of the first IPv4 header at any depth; without one, of the first IPv6 header.
-#[inline]
+#[inline(always)]
 fn ip_ends(layers: [Option<&Layer>; 2]) -> [Address; 2] {
     let first = |network| layers.into_iter().flatten().find(|l| l.network == network && l.src.is_some());
     first(Network::Ipv4).or_else(|| first(Network::Ipv6)).map_or([Address::None; 2], addresses)

@@ -3,7 +3,7 @@
 use super::log;
 use super::stream::NONE;
 use crate::damp::RATES;
-use crate::py100::arithmetic::Lanes;
+use crate::py100::arithmetic::Rates;
 
 /// Two streams of which one has sent to the other.
 #[derive(Clone, Copy, Debug)]
@@ -14,8 +14,8 @@ pub(super) struct Link {
     pub(super) made: u32,
     /// The last event that was sent over it.
     pub(super) touched: u32,
-    /// How many events of each end have reached its state.
-    pub(super) seen: [u32; 2],
+    /// The last event that its state knows of.
+    pub(super) seen: u32,
     /// For each end, that stream's link before this one.
     pub(super) older: [u32; 2],
     /// For each end, the next link in the list that keeps account of what this end has yet to hear.
@@ -35,7 +35,7 @@ impl Link {
             ends,
             made,
             touched: made,
-            seen: [0; 2],
+            seen: made.saturating_sub(1),
             older: [NONE; 2],
             next: [NONE; 2],
             state: NONE,
@@ -74,10 +74,10 @@ impl Link {
 pub(super) struct State {
     pub(super) time: f64,
     /// Sum of residual products.
-    pub(super) products: Lanes,
-    pub(super) weight: Lanes,
+    pub(super) products: Rates,
+    pub(super) weight: Rates,
     /// Last residual of each end.
-    pub(super) residuals: [Lanes; 2],
+    pub(super) residuals: [Rates; 2],
 }
 
 impl State {
@@ -157,7 +157,7 @@ impl Index {
 pub(super) fn reset(link: &mut Link) {
     link.made = log::NONE;
     link.touched = log::NONE;
-    link.seen = [0; 2];
+    link.seen = log::NONE;
     link.older = [NONE; 2];
     link.next = [NONE; 2];
 }

@@ -11,22 +11,28 @@
 //! - A link's covariance is 0 as long as either end has had only residuals of 0 (a first packet's is), so links
 //!   that are not answered, or once, are never worked out.
 //! - Which peers have sent since a stream did is kept in two lists per stream that move links at their ends'
-//!   first packet after one another, so that no packet looks at peers to whom nothing is new.
+//!   first packet after one another, so that no packet looks at peers to whom nothing is new. Among the first
+//!   streams of a table, as long as they are linked with each other only, a row of bits says so instead.
 //!
 //! Hence a packet costs as much as its peers that go on sending, not as all whom it ever addressed.
 
 mod link;
 mod log;
+mod near;
 mod replay;
 mod stream;
 mod sweep;
 
-use super::arithmetic::{Calculator, Lanes};
+use super::arithmetic::{Calculator, LANES, Lanes, RUN, Run, narrow, widen};
 use super::names::Names;
+use super::sums::Moments;
 use crate::damp::RATES;
+use crate::prefetch::prefetch;
 use link::{Index, Link};
 use log::{Event, Log};
-use stream::{NONE, State, Stream};
+pub(super) use near::{NEAR, PATIENCE};
+use near::{Near, SPAN};
+use stream::{Last, NONE, State, Stream};
 
 /// The most that a table keeps.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +43,10 @@ pub(super) struct Bounds {
     pub(super) links: usize,
     /// Logged packets.
     pub(super) events: usize,
+    /// Streams that look for themselves what concerns them, at most [`NEAR`].
+    pub(super) near: u32,
+    /// Events that such a stream may look at in vain, [`PATIENCE`] but in tests.
+    pub(super) patience: u32,
 }
 
 /// A packet of a table: who sends to whom, and over which link if that is known.
@@ -53,6 +63,14 @@ impl Route {
     pub(super) const UNKNOWN: u32 = NONE;
 }
 
+/// What a stream's packet shows of the stream itself.
+struct Own {
+    weight: Lanes,
+    moments: Moments,
+    var_squared: Lanes,
+    deviation: Lanes,
+}
+
 /// A table of linked streams, each by the text of its key.
 #[derive(Clone, Debug)]
 pub(super) struct Linked {
@@ -63,8 +81,14 @@ pub(super) struct Linked {
     link_states: Vec<link::State>,
     index: Index,
     log: Log,
+    near: Near,
     /// Events to be redone.
     pending: Vec<u32>,
+    /// Events that concern a stream.
+    events: Box<[u32; SPAN]>,
+    /// Gaps between them, and the factors of these.
+    gaps: [f64; RUN],
+    run: Run,
     bounds: Bounds,
     evicted_streams: u64,
     evicted_links: u64,
@@ -81,7 +105,11 @@ impl Linked {
             link_states: Vec::new(),
             index: Index::new(),
             log: Log::new(),
+            near: Near::new(bounds.near),
             pending: Vec::new(),
+            events: Box::new([0; SPAN]),
+            gaps: [0.0; RUN],
+            run: Run::EMPTY,
             bounds,
             evicted_streams: 0,
             evicted_links: 0,
@@ -89,11 +117,11 @@ impl Linked {
     }
 
     /// Makes room for one more packet. `true` if anything was evicted or renumbered.
-    #[inline]
+    #[inline(always)]
     pub(super) fn make_room(&mut self, calculator: &mut Calculator) -> bool {
         let full = self.streams.len() + 2 > self.bounds.streams
             || self.links.len() >= self.bounds.links
-            || self.log.len() >= self.bounds.events;
+            || self.log.len() as usize >= self.bounds.events;
         if full {
             self.sweep(calculator);
         }
@@ -104,14 +132,14 @@ impl Linked {
     pub(super) fn stream(&mut self, key: &[u8], now: f64) -> u32 {
         let id = self.names.intern(key);
         if id as usize == self.streams.len() {
-            self.streams.push(Stream::new(now));
+            self.streams.push(Stream { far: !self.near.covers(id), ..Stream::new(now) });
         }
         id
     }
 
     /// Adds a packet of `value`, whose square is given, and writes its seven statistics at every rate. Returns the
     /// link.
-    #[inline]
+    #[inline(always)]
     pub(super) fn packet(
         &mut self,
         route: Route,
@@ -122,40 +150,45 @@ impl Linked {
     ) -> u32 {
         let [source, _] = route.ends;
         self.catch_up(source, calculator);
-        let event = self.insert(source, value, now, calculator);
+        let (event, own) = self.insert(source, value, now, calculator);
         self.announce(source);
-        let link = self.link(route, event);
+        let link = self.link(route, event, calculator);
         let other = self.links[link as usize].other(source);
         self.log.set_peer(event, other);
         self.links[link as usize].touched = event;
         let covariance = self.covariance(link, calculator);
-        self.write(source, other, &covariance, out);
+        self.write(&own, other, &covariance, out);
         link
     }
 
     /// Adds a value to the sums of a stream that is up to date, and logs it.
     #[inline(always)]
-    fn insert(&mut self, id: u32, value: (f64, f64), now: f64, calculator: &mut Calculator) -> u32 {
+    fn insert(&mut self, id: u32, value: (f64, f64), now: f64, calculator: &mut Calculator) -> (u32, Own) {
         let stream = &mut self.streams[id as usize];
         let state = &mut self.states[stream.state as usize];
-        state.sums.advance(&mut stream.time, now, calculator);
-        state.sums.insert(value.0, value.1);
-        state.moments = state.sums.moments(calculator);
-        state.var_squared = calculator.squares(&state.moments.var);
-        let mut residual = [0.0; RATES];
-        for (residual, mean) in residual.iter_mut().zip(&state.moments.mean) {
-            *residual = value.0 - mean;
+        let mut sums = state.sums.wide();
+        sums.advance(&mut stream.time, now, calculator);
+        sums.insert(value.0, value.1);
+        let moments = sums.moments(calculator);
+        let var_squared = calculator.squares(&moments.var);
+        let [mut deviation, mut residual] = [[0.0; LANES]; 2];
+        for lane in 0..LANES {
+            deviation[lane] = moments.var[lane].sqrt();
+            residual[lane] = value.0 - moments.mean[lane];
         }
-        stream.lively |= residual != [0.0; RATES];
-        stream.head = self.log.push(Event { time: now, before: stream.head, peer: NONE }, residual);
-        stream.sent += 1;
-        stream.head
+        let mean_squared = narrow(moments.mean_squared);
+        let last = Last { mean_squared, var_squared: narrow(var_squared), deviation: narrow(deviation) };
+        *state = State { sums: sums.sums(), last };
+        stream.lively |= residual != [0.0; LANES];
+        stream.head = self.log.push(Event { time: now, sender: id, before: stream.head }, narrow(residual));
+        stream.heard = stream.head;
+        (stream.head, Own { weight: sums.weight, moments, var_squared, deviation })
     }
 
     /// The link of a packet, made by `event` if there is none. A stream that sends to itself uses its first link,
     /// whatever that link's other end.
     #[inline(always)]
-    fn link(&mut self, route: Route, event: u32) -> u32 {
+    fn link(&mut self, route: Route, event: u32, calculator: &mut Calculator) -> u32 {
         let Route { ends: [a, b], link } = route;
         if link != NONE {
             return link;
@@ -165,24 +198,40 @@ impl Linked {
             oldest if a == b => Some(oldest),
             _ => self.index.find([a, b], &self.links),
         };
-        known.unwrap_or_else(|| self.make_link([a, b], event))
+        known.unwrap_or_else(|| self.make_link([a, b], event, calculator))
     }
 
-    fn make_link(&mut self, [a, b]: [u32; 2], event: u32) -> u32 {
+    fn make_link(&mut self, [a, b]: [u32; 2], event: u32, calculator: &mut Calculator) -> u32 {
+        if a != b {
+            self.meet([a, b], event, calculator);
+        }
         let id = self.links.len() as u32;
-        let mut link = Link::new([a, b], event);
-        link.seen = [self.streams[a as usize].sent - 1, self.streams[b as usize].sent];
-        self.links.push(link);
+        self.links.push(Link::new([a, b], event));
         self.join(id);
         self.index.add_last(&self.links);
         if a != b {
             // The source knows all that the destination has sent; the destination has yet to hear this packet.
-            self.listen(id, 0);
-            if self.streams[b as usize].state != NONE {
+            let [source, destination] = [a, b].map(|end| &self.streams[end as usize]);
+            let late = destination.far && destination.state != NONE;
+            if source.far {
+                self.listen(id, 0);
+            }
+            if late {
                 self.fall_behind(id, 1);
             }
         }
         id
+    }
+
+    /// Prepares two streams for being linked by `event`: no event before it is one of the new peer's.
+    fn meet(&mut self, [a, b]: [u32; 2], event: u32, calculator: &mut Calculator) {
+        if self.near.covers(a.max(b)) {
+            self.hear(b, event - 1, calculator);
+            self.near.join([a, b]);
+        } else {
+            self.leave(a);
+            self.leave(b);
+        }
     }
 
     /// Appends a link to the lists of its ends.
@@ -203,33 +252,57 @@ impl Linked {
     /// The covariance over a link at every rate.
     #[inline(always)]
     fn covariance(&mut self, id: u32, calculator: &mut Calculator) -> Lanes {
-        let mut covariance = [0.0; RATES];
+        let mut covariance = [0.0; LANES];
         if self.is_quiet(id) {
             return covariance;
         }
-        self.redo(id, calculator);
+        self.redo(id, usize::MAX, calculator);
         let state = &self.link_states[self.links[id as usize].state as usize];
+        let (products, weight) = (widen(state.products), widen(state.weight));
         for (lane, covariance) in covariance.iter_mut().enumerate() {
-            *covariance = state.products[lane] / state.weight[lane];
+            *covariance = products[lane] / weight[lane];
         }
         covariance
     }
 
     /// Writes weight, mean, var, radius, magnitude, cov and pcc at every rate.
     #[inline(always)]
-    fn write(&self, source: u32, other: u32, covariance: &Lanes, out: &mut [f64]) {
-        let state =
-            |id: u32| self.states.get(self.streams[id as usize].state as usize).unwrap_or(&State::EMPTY);
-        let (own, peer) = (state(source), state(other));
-        for (lane, out) in out.chunks_exact_mut(7).take(RATES).enumerate() {
-            let radius = (own.var_squared[lane] + peer.var_squared[lane]).sqrt();
-            let magnitude = (own.moments.mean_squared[lane] + peer.moments.mean_squared[lane]).sqrt();
-            let deviations = own.moments.var[lane].sqrt() * peer.moments.var[lane].sqrt();
-            let cov = covariance[lane];
-            let pcc = if deviations != 0.0 { cov / deviations } else { 0.0 };
-            let first = [own.sums.weight[lane], own.moments.mean[lane], own.moments.var[lane]];
-            out[..3].copy_from_slice(&first);
-            out[3..].copy_from_slice(&[radius, magnitude, cov, pcc]);
+    fn write(&self, own: &Own, other: u32, covariance: &Lanes, out: &mut [f64]) {
+        let peer = self.states.get(self.streams[other as usize].state as usize).unwrap_or(&State::EMPTY);
+        let Last { mean_squared, var_squared, deviation } = peer.last;
+        let [mean_squared, var_squared, deviation] = [mean_squared, var_squared, deviation].map(widen);
+        let [mut radius, mut magnitude, mut correlation] = [[0.0; LANES]; 3];
+        for lane in 0..LANES {
+            radius[lane] = (own.var_squared[lane] + var_squared[lane]).sqrt();
+            magnitude[lane] = (own.moments.mean_squared[lane] + mean_squared[lane]).sqrt();
+            let deviations = own.deviation[lane] * deviation[lane];
+            let quotient = covariance[lane] / deviations;
+            correlation[lane] = if deviations != 0.0 { quotient } else { 0.0 };
+        }
+        let (weight, Moments { mean, var, .. }) = (&own.weight, &own.moments);
+        for (lane, out) in out.as_chunks_mut::<7>().0.iter_mut().take(RATES).enumerate() {
+            let [w, m, v] = [weight[lane], mean[lane], var[lane]];
+            *out = [w, m, v, radius[lane], magnitude[lane], covariance[lane], correlation[lane]];
+        }
+    }
+
+    /// Asks for what a packet on this route needs first.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, route: Route) {
+        for end in route.ends {
+            self.streams.get(end as usize).map(prefetch);
+        }
+        self.links.get(route.link as usize).map(prefetch);
+    }
+
+    /// Asks for what the streams and the link of a route name.
+    #[inline(always)]
+    pub(super) fn prefetch_states(&self, route: Route) {
+        for stream in route.ends.iter().filter_map(|&end| self.streams.get(end as usize)) {
+            self.states.get(stream.state as usize).map(prefetch);
+        }
+        if let Some(link) = self.links.get(route.link as usize) {
+            self.link_states.get(link.state as usize).map(prefetch);
         }
     }
 
@@ -247,6 +320,7 @@ impl Linked {
             + self.link_states.capacity() * size_of::<link::State>()
             + self.index.bytes()
             + self.log.bytes()
+            + self.near.bytes()
             + self.pending.capacity() * size_of::<u32>()
     }
 
@@ -256,6 +330,7 @@ impl Linked {
         let per_link = size_of::<Link>() + size_of::<link::State>() + 2 * size_of::<u32>();
         let links = 2 * bounds.links.next_power_of_two() * per_link;
         let pending = 2 * bounds.events.next_power_of_two() * size_of::<u32>();
-        Names::max_bytes(bounds.streams) + streams + links + Log::max_bytes(bounds.events) + pending
+        let log = Log::max_bytes(bounds.events) + Near::max_bytes();
+        Names::max_bytes(bounds.streams) + streams + links + log + pending
     }
 }

@@ -3,9 +3,15 @@
 use super::Linked;
 use super::link::{self, Link};
 use super::log::Log;
+use super::near::SPAN;
 use super::stream::{NONE, State, Stream};
 use crate::damp::RATES;
-use crate::py100::arithmetic::{Calculator, Lanes};
+use crate::py100::arithmetic::{Calculator, LANES, RUN, Run, narrow, widen};
+
+/// Looking at so many events costs as much as being told of one by lists.
+const LOOKS: u32 = 16;
+/// The factors of so few gaps of a link are likely to be known.
+const FEW: usize = 4;
 
 impl Linked {
     /// Does to a stream what its peers' packets since its own last one do to it.
@@ -14,9 +20,64 @@ impl Linked {
         let stream = &self.streams[id as usize];
         if stream.state == NONE {
             self.wake(id);
+            return;
+        }
+        if !stream.far && self.log.len() - stream.heard > self.bounds.patience {
+            self.leave(id);
+        }
+        let stream = &self.streams[id as usize];
+        if !stream.far {
+            self.hear(id, self.log.len(), calculator);
         } else if stream.behind != NONE {
             self.gather(id, usize::MAX);
             self.damp(id, calculator);
+        }
+    }
+
+    /// Does to a stream that has sent and is not far what its peers' packets up to event `last` do to it.
+    #[inline(always)]
+    pub(super) fn hear(&mut self, id: u32, last: u32, calculator: &mut Calculator) {
+        let stream = &mut self.streams[id as usize];
+        if stream.far || stream.state == NONE {
+            return;
+        }
+        let kept = &mut self.states[stream.state as usize].sums;
+        let mut sums = kept.wide();
+        let (mut concerned, first) = (0, stream.heard);
+        while stream.heard < last {
+            let end = last.min(stream.heard + SPAN as u32);
+            let many = self.near.gather(id, &self.log, stream.heard, end, &mut self.events);
+            for &event in &self.events[..many] {
+                sums.advance(&mut stream.time, self.log.time(event), calculator);
+            }
+            stream.heard = end;
+            concerned += many as u32;
+        }
+        *kept = sums.sums();
+        stream.looked = (stream.looked + (last - first)).saturating_sub(LOOKS * (concerned + 1));
+        if stream.looked > self.bounds.patience {
+            self.leave(id);
+        }
+    }
+
+    /// Lets a stream be told of its peers' packets by lists from now on.
+    pub(super) fn leave(&mut self, id: u32) {
+        let stream = &mut self.streams[id as usize];
+        if std::mem::replace(&mut stream.far, true) || stream.state == NONE {
+            return;
+        }
+        let (heard, mut next) = (stream.heard, stream.newest);
+        while next != NONE {
+            let link = &self.links[next as usize];
+            let side = link.side(id);
+            let (older, other) = (link.older[side], link.other(id));
+            let late = self.streams[other as usize].head > heard.max(link.before());
+            match link.is_loop() {
+                true => {}
+                false if late => self.fall_behind(next, side),
+                false => self.listen(next, side),
+            }
+            next = older;
         }
     }
 
@@ -26,6 +87,9 @@ impl Linked {
         self.states.push(State::EMPTY);
         self.streams[id as usize].state = state;
         self.streams[id as usize].time = self.time_of_silent(id);
+        if !self.streams[id as usize].far {
+            return;
+        }
         let mut next = self.streams[id as usize].newest;
         while next != NONE {
             let link = &self.links[next as usize];
@@ -84,7 +148,7 @@ impl Linked {
     /// are more than `most`; then nothing is collected, and some are lost.
     pub(super) fn gather(&mut self, id: u32, most: usize) -> bool {
         self.pending.clear();
-        let Stream { head, behind, .. } = self.streams[id as usize];
+        let Stream { heard, behind, .. } = self.streams[id as usize];
         self.streams[id as usize].behind = NONE;
         let (mut next, mut chains) = (behind, 0);
         while next != NONE {
@@ -93,7 +157,7 @@ impl Linked {
             let following = link.next[side];
             let peer = &self.streams[link.ends[1 - side] as usize];
             let room = most.saturating_sub(self.pending.len()).saturating_add(1);
-            self.pending.extend(self.log.chain(peer.head, head.max(link.before())).take(room));
+            self.pending.extend(self.log.chain(peer.head, heard.max(link.before())).take(room));
             if self.pending.len() > most {
                 self.pending.clear();
                 return false;
@@ -114,10 +178,12 @@ impl Linked {
     #[inline(always)]
     pub(super) fn damp(&mut self, id: u32, calculator: &mut Calculator) {
         let stream = &mut self.streams[id as usize];
-        let sums = &mut self.states[stream.state as usize].sums;
+        let kept = &mut self.states[stream.state as usize].sums;
+        let mut sums = kept.wide();
         for &event in &self.pending {
-            sums.advance(&mut stream.time, self.log.event(event).time, calculator);
+            sums.advance(&mut stream.time, self.log.time(event), calculator);
         }
+        *kept = sums.sums();
     }
 
     /// Whether the residual products over a link surely are all zero.
@@ -126,74 +192,74 @@ impl Linked {
         let link = &self.links[id as usize];
         let quiet = |side: usize| {
             let stream = &self.streams[link.ends[side] as usize];
-            link.silent[side] && (!stream.lively || stream.sent == link.seen[side])
+            link.silent[side] && (!stream.lively || stream.head <= link.seen)
         };
         link.is_loop() || (link.uncorrelated && (quiet(0) || quiet(1)))
     }
 
-    /// How many events have yet to reach a link.
-    pub(super) fn unseen(&self, id: u32) -> usize {
-        let link = &self.links[id as usize];
-        if link.is_loop() {
-            return 0;
-        }
-        (0..2).map(|side| (self.streams[link.ends[side] as usize].sent - link.seen[side]) as usize).sum()
-    }
-
-    /// Brings a link up to date.
-    pub(super) fn redo(&mut self, id: u32, calculator: &mut Calculator) {
+    /// Brings a link up to date. `false` if it has more than `most` events to see; then nothing is done.
+    #[inline(always)]
+    pub(super) fn redo(&mut self, id: u32, most: usize, calculator: &mut Calculator) -> bool {
         let link = &mut self.links[id as usize];
+        let heads = link.ends.map(|end| self.streams[end as usize].head);
+        if !self.log.merge(heads, link.seen, most, &mut self.pending) {
+            return false;
+        }
         if link.state == NONE {
             link.state = self.link_states.len() as u32;
-            self.link_states.push(link::State::new(self.log.event(link.made).time));
+            self.link_states.push(link::State::new(self.log.time(link.made)));
         }
-        let streams = link.ends.map(|end| self.streams[end as usize]);
-        merge(&self.log, link, &streams, &mut self.pending);
         let state = &mut self.link_states[link.state as usize];
-        for &event in self.pending.iter().rev() {
-            update(state, link, &self.log, event, calculator);
+        for events in self.pending.rchunks(RUN) {
+            gaps(state, &self.log, events, &mut self.gaps);
+            if events.len() <= FEW {
+                calculator.short_run(&self.gaps, events.len(), &mut self.run);
+            } else {
+                calculator.run(&self.gaps, events.len(), &mut self.run);
+            }
+            update(state, link, &self.log, events, &self.run);
         }
-        link.seen = streams.map(|stream| stream.sent);
+        link.seen = self.log.len();
         link.silent = state.residuals.map(|residual| residual == [0.0; RATES]);
         link.uncorrelated = state.products == [0.0; RATES];
+        true
     }
 }
 
-/// Collects the events that a link has yet to see, last first, each with its side in the lowest bit.
-fn merge(log: &Log, link: &Link, streams: &[Stream; 2], pending: &mut Vec<u32>) {
-    pending.clear();
-    let mut heads = [streams[0].head, streams[1].head];
-    let mut left = [streams[0].sent - link.seen[0], streams[1].sent - link.seen[1]];
-    while left != [0; 2] {
-        let side = usize::from(left[0] == 0 || (left[1] != 0 && heads[1] > heads[0]));
-        pending.push(heads[side] << 1 | side as u32);
-        heads[side] = log.event(heads[side]).before;
-        left[side] -= 1;
-    }
-}
-
-/// Does to a link what an event, with its side in the lowest bit, does: twice if it was sent over this link, but
-/// once if it made the link.
+/// Moves a link's time over events, last first, and writes the gaps between them, in order.
 #[inline(always)]
-fn update(state: &mut link::State, link: &Link, log: &Log, event: u32, calculator: &mut Calculator) {
-    let (id, side) = (event >> 1, (event & 1) as usize);
-    let event = log.event(id);
-    let gap = event.time - state.time;
-    if gap > 0.0 {
-        let factors = calculator.factors(gap);
-        for (lane, factor) in factors.iter().enumerate() {
-            state.products[lane] *= factor;
-            state.weight[lane] *= factor;
-        }
-        state.time = event.time;
+fn gaps(state: &mut link::State, log: &Log, events: &[u32], gaps: &mut [f64; RUN]) {
+    let mut clock = state.time;
+    for (event, gap) in events.iter().rev().zip(gaps.iter_mut()) {
+        let time = log.time(event >> 1);
+        let later = if time > clock { time } else { clock };
+        *gap = later - clock;
+        clock = later;
     }
-    let residual: &Lanes = log.residual(id);
-    let direct = event.peer == link.ends[1 - side] && id != link.made;
-    for _ in 0..=usize::from(direct) {
-        for (lane, residual) in residual.iter().enumerate() {
-            state.products[lane] += residual * state.residuals[1 - side][lane];
-            state.weight[lane] += 1.0;
+    state.time = clock;
+}
+
+/// Does to a link what events, last first and each with its side in the lowest bit, do: twice if one was sent over
+/// this link, but once if it made the link.
+#[inline(always)]
+fn update(state: &mut link::State, link: &Link, log: &Log, events: &[u32], run: &Run) {
+    let (mut products, mut weight) = (widen(state.products), widen(state.weight));
+    for (at, event) in events.iter().rev().enumerate() {
+        let (id, side) = (event >> 1, (event & 1) as usize);
+        let (factors, kept) = (run.get(at), *log.residual(id));
+        let (residual, other) = (widen(kept), widen(state.residuals[1 - side]));
+        state.residuals[side] = kept;
+        let direct = log.peer(id) == link.ends[1 - side] && id != link.made;
+        for lane in 0..LANES {
+            products[lane] = products[lane] * factors[lane] + residual[lane] * other[lane];
+            weight[lane] = weight[lane] * factors[lane] + 1.0;
+        }
+        if direct {
+            for lane in 0..LANES {
+                products[lane] += residual[lane] * other[lane];
+                weight[lane] += 1.0;
+            }
         }
     }
-    state.residuals[side] = *residual;
+    (state.products, state.weight) = (narrow(products), narrow(weight));
 }

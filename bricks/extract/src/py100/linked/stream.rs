@@ -1,8 +1,9 @@
 //! A stream with links to others.
 
 use super::log;
-use crate::py100::arithmetic::Lanes;
-use crate::py100::sums::{Moments, Sums};
+use crate::damp::RATES;
+use crate::py100::arithmetic::Rates;
+use crate::py100::sums::Sums;
 
 /// No link, or no state.
 pub(super) const NONE: u32 = u32::MAX;
@@ -16,10 +17,14 @@ pub(super) struct Stream {
     pub(super) state: u32,
     /// Its last event in the log.
     pub(super) head: u32,
-    /// Its number of events in the log.
-    pub(super) sent: u32,
+    /// The last event that its sums know of.
+    pub(super) heard: u32,
     /// Whether any residual of it ever was not zero.
     pub(super) lively: bool,
+    /// Whether it is told of its peers' packets by the lists below, rather than by [`Near`](super::near::Near).
+    pub(super) far: bool,
+    /// Events that it looked at lately without being concerned.
+    pub(super) looked: u32,
     /// Its first link.
     pub(super) oldest: u32,
     /// Its last link; the others follow by [`Link::older`](super::link::Link::older).
@@ -37,8 +42,10 @@ impl Stream {
             time,
             state: NONE,
             head: log::NONE,
-            sent: 0,
+            heard: log::NONE,
             lively: false,
+            far: false,
+            looked: 0,
             oldest: NONE,
             newest: NONE,
             behind: NONE,
@@ -51,17 +58,26 @@ impl Stream {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct State {
     pub(super) sums: Sums,
-    /// As of the stream's last packet.
-    pub(super) moments: Moments,
+    /// What its peers read, as of the stream's last packet.
+    pub(super) last: Last,
+}
+
+/// What is read of the other end of a link.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    /// Squares of the means.
+    pub(super) mean_squared: Rates,
     /// Squares of the variances.
-    pub(super) var_squared: Lanes,
+    pub(super) var_squared: Rates,
+    /// Roots of the variances.
+    pub(super) deviation: Rates,
 }
 
 impl State {
     /// Before the first packet.
     pub(super) const EMPTY: Self = {
-        let zero = [0.0; crate::damp::RATES];
-        let moments = Moments { mean: zero, mean_squared: zero, var: zero };
-        Self { sums: Sums::EMPTY, moments, var_squared: zero }
+        let zero = [0.0; RATES];
+        let last = Last { mean_squared: zero, var_squared: zero, deviation: zero };
+        Self { sums: Sums::EMPTY, last }
     };
 }

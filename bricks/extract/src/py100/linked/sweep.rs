@@ -62,8 +62,9 @@ impl Linked {
         let mut order: Vec<u32> =
             (0..self.streams.len() as u32).filter(|&id| keep.streams[id as usize]).collect();
         order.sort_by_key(|&id| (std::cmp::Reverse(self.streams[id as usize].head), id));
-        let mut left = REDONE * self.log.len();
+        let mut left = REDONE * self.log.len() as usize;
         for id in order {
+            self.leave(id);
             if self.streams[id as usize].state == NONE {
                 self.streams[id as usize].time = self.time_of_silent(id);
             } else if self.gather(id, left) {
@@ -79,15 +80,17 @@ impl Linked {
         let mut order: Vec<u32> =
             (0..self.links.len() as u32).filter(|&id| keep.links[id as usize]).collect();
         order.sort_by_key(|&id| (std::cmp::Reverse(self.links[id as usize].touched), id));
-        let mut left = REDONE * self.log.len();
+        let mut left = REDONE * self.log.len() as usize;
         for id in order {
-            match left.checked_sub(self.unseen(id)) {
-                Some(rest) if self.links[id as usize].is_loop() => left = rest,
-                Some(rest) => {
-                    left = rest;
-                    self.redo(id, calculator);
-                }
-                None => keep.links[id as usize] = false,
+            if self.links[id as usize].is_loop() {
+                continue;
+            }
+            if self.redo(id, left, calculator) {
+                left -= self.pending.len();
+            } else {
+                // To find that there are too many is work, too.
+                left -= self.pending.len() / 8;
+                keep.links[id as usize] = false;
             }
         }
     }
@@ -121,20 +124,37 @@ impl Linked {
 
     /// Makes the lists of all streams anew: everyone has heard everything.
     fn relist(&mut self) {
-        for stream in &mut self.streams {
-            *stream =
-                Stream { time: stream.time, state: stream.state, lively: stream.lively, ..Stream::new(0.0) };
+        for (id, stream) in (0..).zip(&mut self.streams) {
+            let Stream { time, state, lively, .. } = *stream;
+            *stream = Stream { time, state, lively, far: !self.near.covers(id), ..Stream::new(0.0) };
             debug_assert_eq!(stream.head, log::NONE);
         }
+        self.near.clear();
         for id in 0..self.links.len() as u32 {
             reset(&mut self.links[id as usize]);
             self.join(id);
+            self.rejoin(self.links[id as usize].ends);
+        }
+        for id in 0..self.links.len() as u32 {
             let link = self.links[id as usize];
             for side in (0..2).filter(|_| !link.is_loop()) {
-                if self.streams[link.ends[side] as usize].state != NONE {
+                let stream = &self.streams[link.ends[side] as usize];
+                if stream.far && stream.state != NONE {
                     self.listen(id, side);
                 }
             }
+        }
+    }
+
+    /// Notes that two streams are linked, before anyone is told by lists.
+    fn rejoin(&mut self, ends: [u32; 2]) {
+        if ends[0] == ends[1] {
+            return;
+        }
+        if self.near.covers(ends[0].max(ends[1])) {
+            self.near.join(ends);
+        } else {
+            ends.iter().for_each(|&end| self.streams[end as usize].far = true);
         }
     }
 }
