@@ -60,6 +60,7 @@ impl Packets {
     ///
     /// # Panics
     /// If the arena of one batch would exceed 4 GiB.
+    #[inline]
     pub fn push(&mut self, seq: u64, timestamp: Timestamp, wire_len: u32, link: LinkType, bytes: &[u8]) {
         let offset = u32::try_from(self.arena.len()).expect("a batch holds less than 4 GiB");
         let len = u32::try_from(bytes.len()).expect("a packet is shorter than 4 GiB");
@@ -68,6 +69,7 @@ impl Packets {
     }
 
     /// Number of packets.
+    #[inline]
     pub fn len(&self) -> usize {
         self.records.len()
     }

@@ -33,6 +33,7 @@ mod link;
 mod network;
 mod packet;
 mod packet_batching;
+mod plain;
 mod ppp;
 mod tag;
 mod transport;

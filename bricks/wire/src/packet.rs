@@ -1,6 +1,6 @@
 //! The path of one packet through the layers.
 
-use crate::{link, network, transport, tunnel};
+use crate::{link, network, plain, transport, tunnel};
 use legonf_core::{Headers, Malformed, PacketRecord};
 
 /// Parses the headers of one captured packet. Never panics, whatever the bytes.
@@ -17,9 +17,25 @@ pub fn parse(record: &PacketRecord, bytes: &[u8]) -> Headers {
 /// Parses into `headers`, which are the default ones: writing them in place spares two copies a packet.
 #[inline(always)]
 pub(crate) fn fill(record: &PacketRecord, bytes: &[u8], headers: &mut Headers) {
+    if plain::read(record, bytes, headers) {
+        fill_record(record, headers);
+    } else {
+        fill_any(record, bytes, headers);
+    }
+}
+
+/// What the record says.
+#[inline(always)]
+pub(crate) fn fill_record(record: &PacketRecord, headers: &mut Headers) {
     headers.seq = record.seq;
     headers.timestamp = record.timestamp;
     headers.wire_len = record.wire_len;
+}
+
+/// [`fill`] of any packet. Out of line, so that the loop over packets stays small.
+#[inline(never)]
+pub(crate) fn fill_any(record: &PacketRecord, bytes: &[u8], headers: &mut Headers) {
+    fill_record(record, headers);
     headers.malformed = layers(record, bytes, headers).err();
 }
 

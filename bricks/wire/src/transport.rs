@@ -14,7 +14,7 @@ pub(crate) const GRE: u8 = 47;
 pub(crate) const AUTHENTICATION: u8 = 51;
 pub(crate) const ICMPV6: u8 = 58;
 
-const TCP_HEADER: usize = 20;
+pub(crate) const TCP_HEADER: usize = 20;
 pub(crate) const UDP_HEADER: usize = 8;
 
 /// Reads the transport header into `layer`. A header that is cut off behind its ports has ports all the same.

@@ -5,7 +5,7 @@ use crate::network::{self, Payload, Upper};
 use crate::{ethernet, ethertype, icmp, ppp, tag, transport};
 use legonf_core::{Encapsulation, Inner, Layer, Link, Malformed, Transport};
 
-const VXLAN_PORT: u16 = 4789;
+pub(crate) const VXLAN_PORT: u16 = 4789;
 const VXLAN_HEADER: usize = 8;
 
 /// Reads what the transport layer `upper` carries, if that is a tunnel or an ICMP error. The tunnel's

@@ -51,6 +51,12 @@ impl Input {
         Ok(&self.buffer[self.start..self.end])
     }
 
+    /// The bytes at the window's start that are in memory already, however few.
+    #[inline(always)]
+    pub(crate) fn ready(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
     /// Like [`window`](Self::window), but where a fault follows fewer bytes these are given, and the fault later.
     pub(crate) fn head(&mut self, len: usize) -> Result<&[u8], SourceErrorKind> {
         if let Err(fault) = self.window(len) {
@@ -63,7 +69,7 @@ impl Input {
     }
 
     /// Moves the window past `len` bytes of it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn consume(&mut self, len: usize) {
         self.start = (self.start + len).min(self.end);
     }

@@ -77,6 +77,38 @@ fn lengths(major: u16, minor: u16) -> Result<Lengths, SourceErrorKind> {
 impl Decode for Pcap {
     #[inline]
     fn decode(&mut self, input: &mut Input, seq: u64, batch: &mut Batch) -> Result<bool, SourceErrorKind> {
+        if let Some((header, bytes)) = self.usual(input.ready()) {
+            batch.packets.push(
+                seq,
+                self.timestamp(header),
+                Order::Little.u32(&header[12..]),
+                self.link,
+                bytes,
+            );
+            let record = RECORD_HEADER + bytes.len();
+            input.consume(record);
+            return Ok(true);
+        }
+        self.any(input, seq, batch)
+    }
+}
+
+impl Pcap {
+    /// The record at the start of `bytes` where it is whole and as records of little-endian machines are; `None` for
+    /// any other.
+    #[inline(always)]
+    fn usual<'a>(&self, bytes: &'a [u8]) -> Option<(&'a [u8; RECORD_HEADER], &'a [u8])> {
+        let (header, rest) = bytes.split_first_chunk::<RECORD_HEADER>()?;
+        let captured = Order::Little.u32(&header[8..]);
+        let is_usual = (self.order == Order::Little)
+            & (self.lengths == Lengths::CapturedFirst)
+            & (captured <= MAX_CAPTURED);
+        let bytes = rest.get(..captured as usize)?;
+        is_usual.then_some((header, bytes))
+    }
+
+    /// Takes the record at the window.
+    fn any(&mut self, input: &mut Input, seq: u64, batch: &mut Batch) -> Result<bool, SourceErrorKind> {
         let offset = input.offset();
         let window = input.window(RECORD_HEADER)?;
         let Some(header) = window.first_chunk::<RECORD_HEADER>() else {

@@ -39,6 +39,8 @@ pub(super) struct Clock {
     resolution: Resolution,
     /// Nanoseconds to be added.
     offset: i128,
+    /// Nanoseconds in a tick, if that is all there is to it; else 0.
+    scale: u64,
 }
 
 /// Length of a tick.
@@ -55,7 +57,7 @@ enum Resolution {
 impl Clock {
     /// Reads if_tsresol and if_tsoffset among the options of an interface.
     fn parse(order: Order, mut options: &[u8]) -> Result<Self, &'static str> {
-        let mut clock = Self { resolution: Resolution::of(6), offset: 0 };
+        let mut clock = Self { resolution: Resolution::of(6), offset: 0, scale: 0 };
         while let Some((head, rest)) = options.split_first_chunk::<4>() {
             let (code, len) = (order.u16(head), usize::from(order.u16(&head[2..])));
             let padded = len.next_multiple_of(4);
@@ -70,7 +72,18 @@ impl Clock {
             }
             options = &rest[padded..];
         }
+        clock.scale = match clock.resolution {
+            Resolution::Nanos(factor) if clock.offset == 0 => factor as u64,
+            _ => 0,
+        };
         Ok(clock)
+    }
+
+    /// [`timestamp`](Self::timestamp) of a clock and a time as they mostly are, or `None`.
+    #[inline(always)]
+    pub(super) fn usual_timestamp(&self, ticks: u64) -> Option<Timestamp> {
+        let nanos = ticks.checked_mul(self.scale)?;
+        (self.scale != 0).then_some(Timestamp::from_nanos(i64::try_from(nanos).ok()?))
     }
 
     /// The time that lies `ticks` after the epoch, rounded down to nanoseconds.
@@ -111,7 +124,14 @@ mod tests {
         let mut options = vec![9, 0, 1, 0, resolution, 0, 0, 0, 14, 0, 8, 0];
         options.extend(offset.to_le_bytes());
         options.extend([0; 4]);
-        Clock::parse(Order::Little, &options).unwrap().timestamp(ticks).as_nanos()
+        let clock = Clock::parse(Order::Little, &options).unwrap();
+        let time = clock.timestamp(ticks);
+        assert!(clock.usual_timestamp(ticks).is_none_or(|usual| usual == time));
+        assert_eq!(
+            clock.usual_timestamp(ticks).is_some(),
+            resolution < 10 && offset == 0 && time.as_nanos() < i64::MAX
+        );
+        time.as_nanos()
     }
 
     #[test]

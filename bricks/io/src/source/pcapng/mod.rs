@@ -47,6 +47,19 @@ pub(crate) struct Pcapng {
 impl Decode for Pcapng {
     #[inline]
     fn decode(&mut self, input: &mut Input, seq: u64, batch: &mut Batch) -> Result<bool, SourceErrorKind> {
+        if let Some((len, packet)) = packet::usual(self.order, &self.interfaces, input.ready()) {
+            batch.packets.push(seq, packet.timestamp, packet.original, packet.link, packet.bytes);
+            self.last = packet.timestamp;
+            input.consume(len);
+            return Ok(true);
+        }
+        self.any(input, seq, batch)
+    }
+}
+
+impl Pcapng {
+    /// Passes over blocks to the next packet and takes it.
+    fn any(&mut self, input: &mut Input, seq: u64, batch: &mut Batch) -> Result<bool, SourceErrorKind> {
         loop {
             let offset = input.offset();
             let window = input.window(HEAD + TAIL)?;
@@ -64,9 +77,7 @@ impl Decode for Pcapng {
             }
         }
     }
-}
 
-impl Pcapng {
     /// Takes the packet block at the window.
     #[inline]
     fn packet(
