@@ -5,40 +5,57 @@ use legonf_core::{LANES, Rows, Tiles};
 /// Rows of a batch that are written one by one; more of them are as fast as a whole tile.
 const FEW: usize = 2;
 
-/// Fills `mapped` with the features `columns` of every row.
-pub(crate) fn gather(columns: &[usize], features: &Rows, mapped: &mut Tiles) {
-    mapped.reset(features.len(), columns.len());
-    if columns.is_empty() || features.is_empty() {
-        return;
+/// Where features go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Gather {
+    /// A feature and its place among the mapped ones, in the order of features: processors foresee reading in order.
+    moves: Vec<(usize, usize)>,
+}
+
+impl Gather {
+    /// Mapped column i is feature `columns[i]`.
+    pub(crate) fn new(columns: &[usize]) -> Self {
+        let mut moves: Vec<_> = columns.iter().enumerate().map(|(place, column)| (*column, place)).collect();
+        moves.sort_unstable();
+        Self { moves }
     }
-    let width = features.width();
-    let tiles = mapped.columns_mut().chunks_exact_mut(columns.len());
-    for (rows, tile) in features.as_slice().chunks(LANES * width).zip(tiles) {
-        let count = rows.len() / width;
-        if count > FEW {
-            gather_tile(
-                columns,
-                std::array::from_fn(|lane| &rows[lane.min(count - 1) * width..][..width]),
-                tile,
-            );
-        } else {
-            rows.chunks_exact(width).enumerate().for_each(|(lane, row)| gather_row(columns, row, lane, tile));
+
+    /// Number of mapped features.
+    pub(crate) fn width(&self) -> usize {
+        self.moves.len()
+    }
+
+    /// Fills `mapped` with the features of every row.
+    pub(crate) fn run(&self, features: &Rows, mapped: &mut Tiles) {
+        mapped.reset(features.len(), self.width());
+        if self.moves.is_empty() || features.is_empty() {
+            return;
+        }
+        let width = features.width();
+        let tiles = mapped.columns_mut().chunks_exact_mut(self.width());
+        for (rows, tile) in features.as_slice().chunks(LANES * width).zip(tiles) {
+            let count = rows.len() / width;
+            if count > FEW {
+                self.tile(std::array::from_fn(|lane| &rows[lane.min(count - 1) * width..][..width]), tile);
+            } else {
+                rows.chunks_exact(width).enumerate().for_each(|(lane, row)| self.row(row, lane, tile));
+            }
         }
     }
-}
 
-/// Gathers as many rows as a tile has; all are equally wide.
-fn gather_tile(columns: &[usize], rows: [&[f64]; LANES], tile: &mut [[f64; LANES]]) {
-    let width = rows[0].len();
-    let rows = rows.map(|row| &row[..width]);
-    for (cells, column) in tile.iter_mut().zip(columns) {
-        *cells = rows.map(|row| row[*column]);
+    /// Gathers as many rows as a tile has; all are equally wide.
+    fn tile(&self, rows: [&[f64]; LANES], tile: &mut [[f64; LANES]]) {
+        let width = rows[0].len();
+        let rows = rows.map(|row| &row[..width]);
+        for (feature, place) in &self.moves {
+            tile[*place] = rows.map(|row| row[*feature]);
+        }
     }
-}
 
-fn gather_row(columns: &[usize], row: &[f64], lane: usize, tile: &mut [[f64; LANES]]) {
-    for (cells, column) in tile.iter_mut().zip(columns) {
-        cells[lane] = row[*column];
+    fn row(&self, row: &[f64], lane: usize, tile: &mut [[f64; LANES]]) {
+        for (feature, place) in &self.moves {
+            tile[*place][lane] = row[*feature];
+        }
     }
 }
 
@@ -53,7 +70,7 @@ mod tests {
         let mut mapped = Tiles::default();
         for columns in [vec![4, 0, 2, 1, 3], vec![3, 1], vec![]] {
             for count in 0..=rows.len() {
-                gather(&columns, &Rows::of(rows[..count].iter().map(|row| &row[..])), &mut mapped);
+                Gather::new(&columns).run(&Rows::of(rows[..count].iter().map(|row| &row[..])), &mut mapped);
                 let expected: Vec<Vec<f64>> =
                     rows[..count].iter().map(|row| columns.iter().map(|c| row[*c]).collect()).collect();
                 let found: Vec<Vec<f64>> = (0..mapped.len()).map(|row| mapped.row(row).collect()).collect();

@@ -1,7 +1,7 @@
 //! A trained KitNET, ready to run.
 
 use super::dispatch::Widest;
-use super::gather::gather;
+use super::gather::Gather;
 use super::kernel::{Network, Scratch};
 use super::{Autoencoder, Defect, MAX_FEATURES, Precision};
 use legonf_core::{Rows, Tiles};
@@ -14,8 +14,7 @@ pub struct KitNet {
     map: Vec<Vec<usize>>,
     ensemble: Vec<Autoencoder>,
     output: Autoencoder,
-    /// The map flattened: the feature that goes to each mapped column.
-    columns: Vec<usize>,
+    gather: Gather,
     double: Network<f64>,
     single: Network<f32>,
 }
@@ -43,9 +42,9 @@ impl KitNet {
             autoencoder.validate().map_err(|d| d.within(&format!("ensemble[{i}]")))?;
         }
         output.validate().map_err(|d| d.within("output"))?;
-        let columns = map.concat();
+        let gather = Gather::new(&map.concat());
         let (double, single) = (Network::new(&ensemble, &output), Network::new(&ensemble, &output));
-        Ok(Self { features, map, ensemble, output, columns, double, single })
+        Ok(Self { features, map, ensemble, output, gather, double, single })
     }
 
     /// Number of features of a row.
@@ -55,7 +54,7 @@ impl KitNet {
 
     /// Number of mapped features: what the autoencoders of the ensemble read in all.
     pub fn mapped_width(&self) -> usize {
-        self.columns.len()
+        self.gather.width()
     }
 
     /// For each autoencoder of the ensemble, the features that it reads.
@@ -78,7 +77,7 @@ impl KitNet {
     /// # Panics
     /// If the rows are narrower than [`features`](Self::features).
     pub fn gather(&self, features: &Rows, mapped: &mut Tiles) {
-        gather(&self.columns, features, mapped);
+        self.gather.run(features, mapped);
     }
 
     /// Scores rows of mapped features in `f64`: [`score_rows_in`](Self::score_rows_in).
