@@ -1,6 +1,8 @@
 //! `legonf bench`: how fast the bricks are on this machine, and how near to what it can do.
 
+mod graph;
 mod growth;
+pub mod hop;
 mod instructions;
 mod machine;
 pub mod stopwatch;
@@ -32,6 +34,10 @@ pub enum Command {
     Kitsune(Arguments),
     #[command(about = "What a packet costs as streams, batches and features grow, with plots")]
     Growth(growth::Arguments),
+    #[command(
+        about = "The price of being bricks: beside plain functions, for each hop, beyond a replica for each core"
+    )]
+    Graph(graph::Arguments),
 }
 
 /// Arguments of `legonf bench kitsune`.
@@ -105,6 +111,7 @@ struct Run {
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     match command {
         Command::Growth(arguments) => growth::run(arguments, style),
+        Command::Graph(arguments) => graph::run(arguments, style),
         Command::Kitsune(arguments) => {
             let report = arguments.measure(style)?;
             if style.json { print_json(&report) } else { print(&table(&report)) }

@@ -3,8 +3,8 @@
 mod bars;
 mod detector;
 mod elasticity;
-mod figure4;
-mod lap;
+pub mod figure4;
+pub mod lap;
 pub mod load;
 mod offer;
 mod table2;

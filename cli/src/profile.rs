@@ -1,8 +1,8 @@
 //! `legonf profile`: what each brick of a graph costs.
 
-mod hop;
 mod meter;
 
+use crate::bench::hop;
 use crate::bench::stopwatch::{self, Stopwatch};
 use crate::failure::{Failure, print, print_json};
 use crate::network::Network;
@@ -12,7 +12,7 @@ use crate::run::graph_file;
 use crate::{Style, agent, graph, input, interrupt};
 use clap::Args;
 use legonf_controller::{Cost, Costs, State};
-use legonf_core::{Batch, Brick, Fault, Plan, Sink, Source};
+use legonf_core::{BATCH, Brick, Fault, Plan, Sink};
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_io::sink::OutputFile;
@@ -83,7 +83,7 @@ impl Arguments {
             ns.sort_by(f64::total_cmp);
             brick.ns = ns[ns.len() / 2];
         }
-        costs.hop_ns = hop::nanoseconds()?;
+        costs.hop_ns = hop::nanoseconds(BATCH)?;
         Ok(costs)
     }
 

@@ -225,3 +225,16 @@ fn figure_4_loses_nothing_and_changes_no_score() {
     assert!(fs::read_to_string(folder.path().join("out/throughput.svg")).unwrap().contains("generic engine"));
     assert!(fail(["experiment", "lego-figure4", "--seconds", "0.1"]).contains("ten ticks"));
 }
+
+#[test]
+fn bricks_and_plain_functions_give_the_same_scores() {
+    let report = json(&succeed(["bench", "graph", "--packets", "20000", "--rounds", "1", "--json"]));
+    assert_eq!(report["identical"], true);
+    assert!(report["bricks_percent"].is_number() && report["sampling_percent"].is_number());
+    let sizes: Vec<_> =
+        report["hops"].as_array().unwrap().iter().map(|hop| hop["packets"].as_u64().unwrap()).collect();
+    assert_eq!(sizes, [1, 32, 256]);
+    let crowds = report["crowds"].as_array().unwrap();
+    assert!(crowds.iter().all(|crowd| crowd["pps"].as_f64() > Some(0.0)));
+    assert!(crowds.last().unwrap()["replicas"].as_u64() > report["cores"].as_u64());
+}
