@@ -131,7 +131,8 @@ impl Arguments {
         bricks.push(sink);
         let capture = crate::scoring::file_name(&self.capture);
         let batch = packets / seen.batches.max(1) as f64;
-        Costs { graph: name.into(), capture, packets: seen.packets, batch, hop_ns: 0.0, bricks }
+        let unknown = Costs::unknown(name, BATCH, []);
+        Costs { capture, packets: seen.packets, batch, bricks, ..unknown }
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// worker does, finds the bottleneck by itself, and changes the layout while packets flow. --workers is the layout to begin
 /// with. What was decided, with the figures behind it, is in --events.
 ///
-/// The policy (TOML) says when: `high`, `low`, `ticks_up`, `ticks_down`, `cooldown`, `max_workers`, `cores`, `fuse`,
+/// The policy (TOML) says when: `high`, `low`, `imbalance`, `ticks_up`, `ticks_down`, `cooldown`, `max_workers`, `cores`, `fuse`,
 /// `trial`, `refresh`, `scaling` (brick, graph or fixed), and in `[sla]` `rate` (packets/s) and `latency_ms`. Each brick gets its part
 /// of the latency as its deadline, in proportion to its cost. Ticks in which a promise or a deadline is not kept are counted
 /// (`end` in the event log, `controller` in --json); one that the costs say cannot be kept is refused at once.

@@ -29,6 +29,8 @@ pub struct Config {
     pub high: f64,
     /// A replica goes, or neighbours are fused, where the workers that are left would stay below this part. Default 0.5.
     pub low: f64,
+    /// Hot slots move where a replica gets more than this multiple of an even share of the packets. Default 1.25.
+    pub imbalance: f64,
     /// Ticks for which a stage must be overloaded in a row. Default 2.
     pub ticks_up: u32,
     /// Ticks for which a replica must be superfluous in a row. Default 20.
@@ -66,6 +68,7 @@ impl Default for Config {
             tick: 0.1,
             high: 0.85,
             low: 0.5,
+            imbalance: 1.25,
             ticks_up: 2,
             ticks_down: 20,
             cooldown: 1.0,
@@ -113,6 +116,8 @@ impl Config {
         demand(self.tick.is_finite() && self.tick >= 0.001, "tick", self.tick, "seconds, 0.001 at least")?;
         demand(part(self.high), "high", self.high, "a part of the time, above 0 and at most 1")?;
         demand(part(self.low) && self.low < self.high, "low", self.low, "a part of the time, below high")?;
+        let multiple = self.imbalance.is_finite() && self.imbalance > 1.0;
+        demand(multiple, "imbalance", self.imbalance, "a multiple of an even share, above 1")?;
         demand(self.ticks_up > 0, "ticks_up", self.ticks_up, "1 at least")?;
         demand(self.trial > 0, "trial", self.trial, "1 at least")?;
         let every = self.arrange_every.is_finite() && self.arrange_every >= 0.0;
@@ -156,6 +161,7 @@ mod tests {
             ("tick = 0.0", "tick = 0: expected seconds"),
             ("\n\nscaling = \"all\"", "line 3: unknown variant `all`"),
             ("cooldown = -1", "cooldown = -1: expected"),
+            ("imbalance = 1.0", "imbalance = 1: expected a multiple"),
             ("refresh = 1.5", "refresh = 1.5: expected a part"),
             ("[sla]\nrate = -5.0", "rate = -5: expected"),
         ] {

@@ -51,9 +51,17 @@ pub struct Costs {
     pub batch: f64,
     /// Nanoseconds of processor time a batch for handing it from one worker to the next.
     pub hop_ns: f64,
+    /// Nanoseconds of processor time a packet for dealing it out to replicas of a brick with state and joining their answers.
+    #[serde(default = "split")]
+    pub split_ns: f64,
     /// Bricks in the order of the graph, with its ends.
     #[serde(rename = "brick")]
     pub bricks: Vec<Cost>,
+}
+
+/// What splitting is taken to cost where it was not measured.
+pub(crate) const fn split() -> f64 {
+    200.0
 }
 
 impl Costs {
@@ -80,6 +88,7 @@ impl Costs {
         let size = |value: f64| value.is_finite() && value >= 0.0;
         demand((1.0..=65_536.0).contains(&self.batch), "batch", self.batch, "packets, from 1 to 65536")?;
         demand(size(self.hop_ns), "hop_ns", self.hop_ns, "nanoseconds, not negative")?;
+        demand(size(self.split_ns), "split_ns", self.split_ns, "nanoseconds, not negative")?;
         demand(!self.bricks.is_empty(), "brick", "[]", "a [[brick]] at least")?;
         for brick in &self.bricks {
             demand(size(brick.ns), "ns", brick.ns, "nanoseconds, not negative")?;
@@ -138,6 +147,7 @@ pub(crate) mod tests {
             ("batch = 256.0", "batch = 0.0", "batch = 0: expected packets"),
             ("ns = 500.0", "ns = -1.0", "ns = -1: expected nanoseconds"),
             ("ns = 500.0", "ns = inf", "ns = inf: expected nanoseconds"),
+            ("split_ns = 0.0", "split_ns = nan", "split_ns = NaN: expected nanoseconds"),
             ("hop_ns", "hops", "unknown field `hops`"),
         ] {
             let error = Costs::from_toml(&good.replace(from, to)).unwrap_err().to_string();

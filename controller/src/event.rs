@@ -16,6 +16,8 @@ pub enum Action {
     Fuse,
     /// Divides a stage among two workers.
     Unfuse,
+    /// Moves hot slots between the replicas of a stage.
+    Rebalance,
     /// Tries layouts where no core is free, and takes the best.
     Arrange,
     /// Gives a stage a worker in place of one that is stuck.
@@ -36,6 +38,9 @@ pub struct Figures {
     /// Nanoseconds of processor time a packet that its bricks cost, as far as is known by now.
     #[serde(default)]
     pub ns: f64,
+    /// Packets of the replica that gets most, as a multiple of an even share; 0 where nothing is shared out by slots.
+    #[serde(default)]
+    pub imbalance: f64,
     /// Workers of the stage.
     pub replicas: usize,
     /// Ticks in a row for which this was so.
@@ -207,6 +212,7 @@ impl Action {
             Self::Merge => "merge",
             Self::Fuse => "fuse",
             Self::Unfuse => "unfuse",
+            Self::Rebalance => "rebalance",
             Self::Arrange => "arrange",
             Self::Replace => "replace",
             Self::Refuse => "refuse",
@@ -221,8 +227,16 @@ mod tests {
     #[test]
     fn events_are_read_as_they_are_written() {
         let plan: Plan = "source a | b x2 sink".parse().unwrap_or_default();
-        let figures =
-            Figures { load: 0.99, queue: 7, rate: 1e6, ns: 450.0, replicas: 1, ticks: 2, free_cores: 1.25 };
+        let figures = Figures {
+            load: 0.99,
+            queue: 7,
+            rate: 1e6,
+            ns: 450.0,
+            imbalance: 1.5,
+            replicas: 1,
+            ticks: 2,
+            free_cores: 1.25,
+        };
         let bricks = vec!["b".to_owned()];
         let decision = Decision {
             action: Action::Replicate,

@@ -151,6 +151,7 @@ impl<'a> Model<'a> {
             ns += cost.ns;
             split |= stage.replicas > 1 && cost.state != State::Stateless;
         }
+        ns += if split { self.costs.split_ns } else { 0.0 };
         let (bricks, replicas) = (stage.bricks.clone(), stage.replicas);
         Ok(StageForecast { bricks, replicas, ns: ns.max(1e-3), load: 0.0, split })
     }

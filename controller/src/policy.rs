@@ -3,6 +3,7 @@
 mod arrange;
 mod detect;
 mod grow;
+mod rebalance;
 mod shrink;
 
 use crate::{Action, Config, Costs, Decision, Figures, Scaling, State};
@@ -26,11 +27,14 @@ pub struct Policy {
     overloaded: BTreeMap<String, u32>,
     idle: BTreeMap<String, u32>,
     silent: BTreeMap<String, u32>,
+    uneven: BTreeMap<String, u32>,
     /// Until when bricks are left alone.
     resting: BTreeMap<String, f64>,
     settle: u32,
     replaced: BTreeSet<String>,
     queues: Vec<usize>,
+    /// Packets of each slot in the last ticks, by brick and shard.
+    slots: BTreeMap<(String, usize), Vec<u64>>,
     /// Ticks in a row in which the workers wanted all cores.
     saturated: u32,
     /// Packets a second that the layout in force has carried in the last ticks.
@@ -44,7 +48,7 @@ impl Policy {
     /// A policy for bricks, in the order of the graph with its ends. What they cost decides how stages are divided, and is
     /// learnt as the graph runs.
     pub fn new(config: Config, facts: Vec<Facts>, costs: Option<Costs>) -> Self {
-        let (overloaded, idle, silent, resting, replaced) = Default::default();
+        let (overloaded, idle, silent, uneven, resting, replaced, slots) = Default::default();
         let costs = costs.unwrap_or_else(|| Costs::unknown("", BATCH, facts.clone()));
         let facts = facts.into_iter().collect();
         let (settle, queues, saturated, trial, arranged) = (config.settle, Vec::new(), 0, None, None);
@@ -55,10 +59,12 @@ impl Policy {
             overloaded,
             idle,
             silent,
+            uneven,
             resting,
             settle,
             replaced,
             queues,
+            slots,
             saturated,
             yields: Vec::new(),
             trial,
@@ -88,7 +94,9 @@ impl Policy {
         self.note_yield(snapshot);
         let decision = self.replace(snapshot).or_else(|| match self.trial.take() {
             Some(trial) => self.go_on(trial, snapshot),
-            None => self.grow(snapshot).or_else(|| self.shrink(snapshot)),
+            None => {
+                self.rebalance(snapshot).or_else(|| self.grow(snapshot)).or_else(|| self.shrink(snapshot))
+            }
         })?;
         self.remember(&decision, snapshot.at);
         Some(decision)
@@ -140,6 +148,7 @@ impl Policy {
             self.overloaded.clear();
             self.idle.clear();
             self.silent.clear();
+            self.uneven.clear();
             self.saturated = 0;
             self.yields.clear();
             self.queues.clear();
@@ -166,6 +175,7 @@ impl Policy {
             rate: load.packets as f64 / snapshot.span.max(1e-9),
             ns: self.costs.sum(&place.bricks),
             replicas: place.replicas,
+            imbalance: self.imbalance(snapshot, stage),
             ticks,
             free_cores: self.free_cores(snapshot),
         };

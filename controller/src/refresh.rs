@@ -1,5 +1,6 @@
 //! Costs as they are now: what the workers' processor time says of those that were profiled.
 
+use crate::costs::split;
 use crate::{Cost, Costs, State};
 use legonf_core::Snapshot;
 
@@ -12,7 +13,14 @@ impl Costs {
     pub fn unknown(graph: &str, batch: usize, bricks: impl IntoIterator<Item = (String, State)>) -> Self {
         let cost = |(id, state)| Cost { id, state, ..Cost::default() };
         let bricks = bricks.into_iter().map(cost).collect();
-        Self { graph: graph.to_owned(), hop_ns: HOP, batch: batch.max(1) as f64, bricks, ..Self::default() }
+        Self {
+            graph: graph.to_owned(),
+            hop_ns: HOP,
+            split_ns: split(),
+            batch: batch.max(1) as f64,
+            bricks,
+            ..Self::default()
+        }
     }
 
     /// The costs after another snapshot, which counts as `weight` (from 0 to 1) of what is known.
@@ -28,7 +36,8 @@ impl Costs {
             if load.packets as f64 >= self.batch {
                 let hops = f64::from(u8::from(index > 0) + u8::from(index < last)) / 2.0;
                 let spent = snapshot.of_stage(index).map(|worker| worker.busy).sum::<f64>() * snapshot.span;
-                let ns = spent * 1e9 / load.packets as f64 - hops * self.hop_ns / self.batch;
+                let split = if load.shards.is_empty() { 0.0 } else { self.split_ns };
+                let ns = spent * 1e9 / load.packets as f64 - hops * self.hop_ns / self.batch - split;
                 costs.learn(&stage.bricks, ns.max(0.0), weight);
                 costs.note_state(&stage.bricks, load.state_bytes);
             }

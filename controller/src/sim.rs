@@ -1,8 +1,8 @@
 //! A running graph in virtual time, to see what a policy makes of it.
 
-use crate::{ControllerError, Costs, Decision, Policy};
-use legonf_core::{HostLoad, Plan, Snapshot, StageLoad, WorkerLoad};
-use std::collections::BTreeSet;
+use crate::{ControllerError, Costs, Decision, Policy, State};
+use legonf_core::{HostLoad, Plan, SLOTS, ShardLoad, SlotMove, Snapshot, StageLoad, WorkerLoad, balanced};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Steps of virtual time between two snapshots.
 const STEPS: u32 = 100;
@@ -37,6 +37,11 @@ pub struct Simulation {
     serial: u64,
     names: Vec<Vec<u64>>,
     stuck: BTreeSet<u64>,
+    /// Part of the packets of each slot, and for each brick with state that has replicas the owner of each.
+    weights: Vec<f64>,
+    owners: BTreeMap<String, Vec<u16>>,
+    /// The greatest part of a stage's packets that one of its workers gets.
+    most: Vec<f64>,
     at: f64,
 }
 
@@ -60,9 +65,23 @@ impl Simulation {
             costs.of(id)?;
         }
         let (queues, names) = (vec![0.0; plan.stages.len()], Vec::new());
-        let mut this = Self { costs, cores, plan, queues, serial: 0, names, stuck: BTreeSet::new(), at: 0.0 };
+        let weights = vec![1.0 / SLOTS as f64; SLOTS];
+        let (stuck, owners, most) = Default::default();
+        let mut this =
+            Self { costs, cores, plan, queues, serial: 0, names, stuck, weights, owners, most, at: 0.0 };
         this.name();
+        this.place(&[]);
         Ok(this)
+    }
+
+    /// Gives some slots that one replica of a brick owns this part of all packets together, in equal shares; the others share
+    /// the rest.
+    pub fn heat(&mut self, brick: &str, replica: u16, slots: usize, part: f64) {
+        let owners = self.owners.get(brick);
+        let owned = |slot: &usize| owners.is_none_or(|owners| owners[*slot] == replica);
+        let hot: Vec<usize> = (0..SLOTS).filter(owned).take(slots).collect();
+        self.weights.fill((1.0 - part) / (SLOTS - hot.len()).max(1) as f64);
+        hot.iter().for_each(|slot| self.weights[*slot] = part / hot.len() as f64);
     }
 
     /// Lets a worker of a stage do nothing from now on.
@@ -84,6 +103,8 @@ impl Simulation {
 
     fn tick(&mut self, policy: &mut Policy, tick: f64, rate: &impl Fn(f64) -> f64) -> Step {
         let stages = self.plan.stages.len();
+        let most = |stage| self.shares(stage).into_iter().fold(0.0, f64::max);
+        self.most = (0..stages).map(most).collect();
         let zero = vec![0.0; stages];
         let mut sums = Sums { passed: zero.clone(), computed: zero.clone(), wanted: zero, ..Sums::default() };
         let dt = tick / f64::from(STEPS);
@@ -104,11 +125,58 @@ impl Simulation {
     fn ns(&self, stage: usize) -> f64 {
         let hops = u8::from(stage > 0) + u8::from(stage + 1 < self.plan.stages.len());
         let hops = f64::from(hops) / 2.0 * self.costs.hop_ns / self.costs.batch;
-        (self.costs.sum(&self.plan.stages[stage].bricks) + hops).max(1e-3)
+        let split = if self.divided(stage).is_some() { self.costs.split_ns } else { 0.0 };
+        (self.costs.sum(&self.plan.stages[stage].bricks) + hops + split).max(1e-3)
     }
 
     fn healthy(&self, stage: usize) -> f64 {
         self.names[stage].iter().filter(|serial| !self.stuck.contains(serial)).count() as f64
+    }
+
+    /// The brick of a stage whose work its replicas share by slots.
+    fn divided(&self, stage: usize) -> Option<&String> {
+        self.plan.stages[stage].bricks.iter().find(|id| self.owners.contains_key(*id))
+    }
+
+    /// The part of the packets of a stage that each of its workers gets.
+    fn shares(&self, stage: usize) -> Vec<f64> {
+        let names = &self.names[stage];
+        let Some(owners) = self.divided(stage).and_then(|id| self.owners.get(id)) else {
+            let part =
+                |serial| if self.stuck.contains(serial) { 0.0 } else { 1.0 / self.healthy(stage).max(1.0) };
+            return names.iter().map(part).collect();
+        };
+        let mut shares = vec![0.0; names.len()];
+        for (owner, weight) in owners.iter().zip(&self.weights) {
+            shares[usize::from(*owner)] += weight;
+        }
+        shares
+    }
+
+    /// Packets that a stage can take in `dt` seconds: as many as let its busiest worker compute all the time.
+    fn able(&self, stage: usize, dt: f64) -> f64 {
+        let most = self.most[stage];
+        let stuck = most == 0.0 || self.healthy(stage) == 0.0;
+        if stuck { 0.0 } else { dt / self.ns(stage) * 1e9 / most }
+    }
+
+    /// Places slots where a brick's replicas have come or gone, and moves those that shall.
+    fn place(&mut self, moves: &[SlotMove]) {
+        for stage in &self.plan.stages {
+            let stateful = |id: &&String| self.costs.of(id).is_ok_and(|cost| cost.state == State::Stateful);
+            let Some(id) = stage.bricks.iter().find(stateful) else { continue };
+            if stage.replicas == 1 {
+                self.owners.remove(id);
+                continue;
+            }
+            let owners = self.owners.entry(id.clone()).or_insert_with(|| vec![0; SLOTS]);
+            let count = owners.iter().max().map_or(1, |most| usize::from(*most) + 1);
+            if count != stage.replicas {
+                let loads: Vec<u64> = self.weights.iter().map(|weight| (weight * 1e9) as u64).collect();
+                *owners = balanced(owners, &loads, stage.replicas);
+            }
+            moves.iter().filter(|m| m.brick == *id).for_each(|m| owners[usize::from(m.slot)] = m.to);
+        }
     }
 
     fn credits(&self) -> usize {
@@ -127,7 +195,7 @@ impl Simulation {
         sums.offered += arrived;
         self.queues[0] += arrived;
         let wants = |this: &Self, stage: usize| {
-            let able = this.healthy(stage) * dt / this.ns(stage) * 1e9;
+            let able = this.able(stage, dt);
             let there = if stage == 0 { this.queues[0].min(room.max(0.0)) } else { this.queues[stage] };
             able.min(there)
         };
@@ -154,9 +222,7 @@ impl Simulation {
     fn snapshot(&self, span: f64, sums: &Sums) -> Snapshot {
         let mut workers = Vec::new();
         for (stage, names) in self.names.iter().enumerate() {
-            let healthy = self.healthy(stage).max(1.0);
-            for serial in names {
-                let part = if self.stuck.contains(serial) { 0.0 } else { 1.0 / healthy };
+            for (serial, part) in names.iter().zip(self.shares(stage)) {
                 let busy = sums.computed[stage] / span * part;
                 let starved = (sums.wanted[stage] - sums.computed[stage]) / span * part;
                 let (name, packets) = (format!("{stage}#{serial}"), (sums.passed[stage] * part) as u64);
@@ -166,6 +232,7 @@ impl Simulation {
         let stage = |stage: usize| StageLoad {
             queue: if stage == 0 { 0 } else { (self.queues[stage] / self.costs.batch) as usize },
             packets: sums.passed[stage] as u64,
+            shards: self.shards(stage, sums.passed[stage]),
             ..StageLoad::default()
         };
         let used = sums.computed.iter().sum::<f64>() / span;
@@ -184,15 +251,23 @@ impl Simulation {
         }
     }
 
+    fn shards(&self, stage: usize, passed: f64) -> Vec<ShardLoad> {
+        let Some(id) = self.divided(stage) else { return Vec::new() };
+        let packets = self.weights.iter().map(|weight| (weight * passed) as u64).collect();
+        vec![ShardLoad { brick: id.clone(), shard: 0, packets, owners: self.owners[id].clone() }]
+    }
+
     /// Puts a plan in force; what waits stays before the brick that it waits for.
-    fn change(&mut self, plan: Plan) {
+    fn change(&mut self, mut plan: Plan) {
         let mut queues = vec![0.0; plan.stages.len()];
         for (old, packets) in self.plan.stages.iter().zip(&self.queues) {
             let stage = old.bricks.first().and_then(|id| plan.stage_of(id)).unwrap_or(0);
             queues[stage] += packets;
         }
+        let moves = std::mem::take(&mut plan.moves);
         (self.plan, self.queues) = (plan, queues);
         self.name();
+        self.place(&moves);
     }
 
     /// Gives workers numbers: those of stages that stay keep theirs.

@@ -145,17 +145,24 @@ fn too_few_cores_are_not_overcommitted() {
 fn where_no_core_is_free_the_layout_comes_near_the_best() {
     // Kitsune's costs with both engines in both precisions, on two to four cores, and what the policy knows of them.
     let kinds = [(420.0, 8000.0), (420.0, 430.0), (420.0, 200.0), (900.0, 300.0)];
-    for ((extractor, network), cores, known) in
-        kinds.iter().flat_map(|kind| [(*kind, 2.0, false), (*kind, 2.0, true), (*kind, 4.0, false)])
-    {
-        let costs = Costs { hop_ns: 20_000.0, ..costs(extractor, network) };
+    let cases = |kind| {
+        [
+            (kind, 2.0, false, false),
+            (kind, 2.0, true, false),
+            (kind, 4.0, false, false),
+            (kind, 2.0, true, true),
+        ]
+    };
+    for ((extractor, network), cores, known, splitter) in kinds.into_iter().flat_map(cases) {
+        let costs = Costs { hop_ns: 20_000.0, split_ns: 250.0, ..costs(extractor, network) };
         let config = Config { max_workers: 12, ..Config::default() };
         let scene = Scene { costs: costs.clone(), cores, config, ..Scene::default() };
         let mut policy =
-            Policy::new(scene.config.clone(), facts(&costs, false), known.then(|| costs.clone()));
+            Policy::new(scene.config.clone(), facts(&costs, splitter), known.then(|| costs.clone()));
         let steps = scene.simulation().run(&mut policy, 20.0, 0.1, |_| 20e6);
         let may = |stage: &Stage| {
-            stage.bricks.iter().all(|id| ["batching", "network", "decision"].contains(&id.as_str()))
+            let whole = |id: &str| ["source", "sink"].contains(&id) || (id == "extractor" && !splitter);
+            !stage.bricks.iter().any(|id| whole(id))
         };
         let fixed = |plan: &Plan| {
             let mut simulation = Simulation::new(costs.clone(), plan.clone(), cores).unwrap();
@@ -208,6 +215,74 @@ fn cores_that_others_take_are_not_fought_for() {
         let decided = (1..5).find_map(|tick| policy.decide(&snapshot(f64::from(tick) * 0.1, busy))).unwrap();
         assert_eq!(decided.action, action, "{}", decided.reason);
     }
+}
+
+/// Two extractors that share 800,000 packets/s evenly, until some slots of the first get a part of all packets.
+fn heated(slots: usize, part: f64) -> (Vec<Step>, Vec<Step>) {
+    let plan = "source batching | extractor x2 | network decision sink";
+    let config = Config { fuse: false, max_workers: 4, ..Config::default() };
+    let scene = Scene { costs: costs(2000.0, 300.0), plan, config, splitter: true, ..Scene::default() };
+    let (mut simulation, mut policy) = (scene.simulation(), scene.policy());
+    let before = simulation.run(&mut policy, 3.0, 0.1, |_| 800e3);
+    simulation.heat("extractor", 0, slots, part);
+    (before, simulation.run(&mut policy, 20.0, 0.1, |_| 800e3))
+}
+
+#[test]
+fn hot_slots_move_to_the_other_replica_once() {
+    let (before, after) = heated(6, 0.6);
+    assert!(decisions(&before).is_empty(), "{:?}", decisions(&before));
+    let slow = after.iter().map(|step| step.done).fold(f64::INFINITY, f64::min);
+    assert!(slow < 700e3, "the hot slots held nothing up: {slow}");
+    assert_eq!(count(&after, Action::Rebalance), 1, "{:?}", decisions(&after));
+    let made = after.iter().find_map(|step| step.decision.as_ref()).unwrap();
+    assert!(made.figures.imbalance > 1.25 && made.reason.contains("hot slots move"), "{}", made.reason);
+    let moves = &made.plan.as_ref().unwrap().moves;
+    assert!(!moves.is_empty() && moves.iter().all(|m| m.brick == "extractor" && m.to == 1), "{moves:?}");
+    assert!((after.last().unwrap().done - 800e3).abs() < 8e3, "{}", after.last().unwrap().done);
+    assert!(after[0].at < 3.2 && after.iter().find(|step| step.decision.is_some()).unwrap().at < 3.6);
+}
+
+#[test]
+fn a_slot_that_is_too_much_alone_is_named_and_stays() {
+    let (_, after) = heated(1, 0.8);
+    // What else that replica has may go.
+    assert!(count(&after, Action::Rebalance) <= 1, "{:?}", decisions(&after));
+    let refused = after.iter().filter_map(|step| step.decision.as_ref()).filter(|d| d.plan.is_none());
+    let refused: Vec<_> = refused.collect();
+    assert!(refused.iter().all(|d| d.action == Action::Refuse && d.reason.contains("few slots have most")));
+    // Once in each cooldown.
+    assert!((2..=25).contains(&refused.len()), "{}", refused.len());
+}
+
+#[test]
+fn slots_that_are_hot_in_turn_do_not_go_to_and_fro() {
+    let plan = "source batching | extractor x2 | network decision sink";
+    let config = Config { fuse: false, max_workers: 4, ..Config::default() };
+    let scene = Scene { costs: costs(2000.0, 300.0), plan, config, splitter: true, ..Scene::default() };
+    let (mut simulation, mut policy) = (scene.simulation(), scene.policy());
+    let mut steps = Vec::new();
+    for turn in 0..100_u16 {
+        simulation.heat("extractor", turn % 2, 6, 0.3);
+        steps.extend(simulation.run(&mut policy, 0.2, 0.1, |_| 700e3));
+    }
+    assert!(count(&steps, Action::Rebalance) <= 4, "{:?}", decisions(&steps));
+}
+
+#[test]
+fn an_extractor_that_is_the_bottleneck_is_replicated_and_merged_again() {
+    let scene = Scene { costs: costs(2000.0, 300.0), splitter: true, ..Scene::default() };
+    let steps = scene.run(60.0, |t| if t < 30.0 { 1400e3 } else { 100e3 });
+    let busy = steps.iter().find(|step| step.at > 29.0).unwrap();
+    assert_eq!(busy.plan.to_string(), "source | batching | extractor x3 | network | decision | sink");
+    assert!((busy.done - 1400e3).abs() < 14e3, "{}", busy.done);
+    assert_eq!(steps.last().unwrap().plan.to_string(), PIPELINE);
+    assert_eq!(
+        (count(&steps, Action::Replicate), count(&steps, Action::Merge)),
+        (2, 2),
+        "{:?}",
+        decisions(&steps)
+    );
 }
 
 #[test]

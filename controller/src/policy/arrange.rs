@@ -5,8 +5,8 @@ use super::detect::wanted;
 use crate::{Action, Decision, Forecast, Model, Scaling};
 use legonf_core::{Plan, Snapshot};
 
-/// Layouts that are tried.
-const TRIED: usize = 3;
+/// Layouts that are tried of those that split the traffic of a brick with state, and of those that do not.
+const TRIED: usize = 2;
 /// Part by which the cost model must expect more of a layout for any to be tried.
 const GAIN: f64 = 0.005;
 /// Part of the whole by which a brick's cost must have changed for layouts to be compared anew.
@@ -39,7 +39,10 @@ impl Policy {
             "the bottleneck, and no core is free: layouts with fewer hops are tried, of which up to {:.0} packets/s are expected",
             best.capacity
         );
-        found.truncate(TRIED);
+        // What splitting costs depends on the traffic: the best without it are tried too.
+        let (split, whole): (Vec<_>, Vec<_>) = found.into_iter().partition(is_split);
+        let mut found: Vec<_> = split.into_iter().take(TRIED).chain(whole.into_iter().take(TRIED)).collect();
+        found.sort_by(|a, b| b.capacity.total_cmp(&a.capacity));
         let mut waiting: Vec<_> = found.into_iter().rev().map(|forecast| forecast.plan).collect();
         let heaviest = |a: &usize, b: &usize| self.burden(snapshot, *a).total_cmp(&self.burden(snapshot, *b));
         let stage = overloaded.or_else(|| (0..snapshot.stages.len()).max_by(heaviest))?;
@@ -95,6 +98,10 @@ impl Policy {
             snapshot.at < at + self.config.arrange_every || self.costs.drift(costs) < DRIFT
         })
     }
+}
+
+fn is_split(forecast: &Forecast) -> bool {
+    forecast.stages.iter().any(|stage| stage.split)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

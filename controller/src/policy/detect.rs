@@ -23,6 +23,11 @@ impl Policy {
             (worker.name.clone(), worker.packets == 0 && waiting)
         });
         tally(&mut self.silent, silent.collect());
+        self.note_slots(snapshot);
+        let uneven =
+            (0..snapshot.stages.len()).map(|stage| (key(snapshot, stage), self.is_uneven(snapshot, stage)));
+        let uneven = uneven.collect();
+        tally(&mut self.uneven, uneven);
         tally(&mut self.overloaded, over);
         tally(&mut self.idle, idle);
         let demand: f64 = snapshot.workers.iter().map(wanted).sum();
