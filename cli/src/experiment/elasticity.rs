@@ -7,7 +7,7 @@ use crate::agent::{Agent, facts};
 use crate::failure::{Failure, print, print_json};
 use crate::folder::Folder;
 use crate::network::Network;
-use crate::replay::{EngineKind, Execution, assemble, built_in};
+use crate::replay::{Execution, assemble, built_in};
 use crate::supply::Maker;
 use crate::{Style, interrupt};
 use clap::Args;
@@ -17,37 +17,43 @@ use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_io::sink::SeriesPlot;
-use legonf_runtime::{Control, GraphSpec, Layout, Options, Outcome, PlanError, run_under};
+use legonf_runtime::{Control, GraphSpec, Layout, Options, Outcome, Pauses, PlanError, run_under};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Steps of the load, in parts of what one worker for the network carries.
-const STEPS: [f64; 7] = [0.4, 0.8, 1.2, 1.6, 1.2, 0.8, 0.4];
+/// Steps of the load, in parts of what one worker carries.
+const STEPS: [f64; 6] = [0.4, 0.8, 1.3, 1.3, 0.8, 0.4];
 
-/// Offers a load that rises, holds and falls in steps (StatelessNF, Figure 4.8) to Kitsune with the generic network engine under
-/// the controller. What finds no room is lost, and counted; scores are compared with those of one worker.
+/// Offers a load that rises, holds and falls in steps (StatelessNF, Figure 4.8) to Kitsune under the controller, which begins with
+/// one worker for all bricks between source and sink. Its replicas share the extractor's state: slots move while packets flow.
+/// What finds no room is lost, and counted; scores are compared with those of one worker.
 #[derive(Args)]
 pub struct Arguments {
-    /// Seconds of each of seven steps.
+    /// Seconds of each of six steps.
     #[arg(long, default_value_t = 4.0, value_name = "S", value_parser = crate::plan::positive)]
     seconds: f64,
-    /// Packets a second that stand for 1: the steps are 0.4, 0.8, 1.2, 1.6, 1.2, 0.8, 0.4 of them. Without it what one worker
-    /// for the network carries, as measured first.
+    /// Packets a second that stand for 1: the steps are 0.4, 0.8, 1.3, 1.3, 0.8 and 0.4 of them. Without it what one worker
+    /// carries, as measured first.
     #[arg(long, value_name = "PPS", value_parser = crate::plan::positive)]
     unit: Option<f64>,
     /// Packets that may wait before the source.
     #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
     ring: u64,
     /// Seconds between two looks of the controller.
-    #[arg(long, default_value_t = 0.1, value_name = "S", value_parser = crate::plan::positive)]
+    #[arg(long, default_value_t = 0.05, value_name = "S", value_parser = crate::plan::positive)]
     tick: f64,
+    #[command(flatten)]
+    execution: Execution,
     /// A folder for report.json, events.json, throughput.svg, workers.svg and latency.svg.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
+
+/// Packets by which the unit is measured.
+const UNIT_PACKETS: f64 = 200_000.0;
 
 /// One tick.
 #[derive(Clone, Serialize)]
@@ -74,6 +80,11 @@ struct Report {
     latency_ms_p50: f64,
     latency_ms_p99: f64,
     latency_ms_max: f64,
+    /// Slots that moved, packets that waited for one, and milliseconds that 99% of these waited at most, and the longest.
+    moved_slots: u64,
+    paused_packets: u64,
+    pause_ms_p99: f64,
+    pause_ms_max: f64,
     /// Milliseconds until a plan is in force.
     plan_change_ms_p99: f64,
     actions: usize,
@@ -143,6 +154,12 @@ struct Case {
 }
 
 impl Case {
+    /// One worker for all bricks between source and sink.
+    fn layout(&self) -> Result<Layout, Failure> {
+        let ids: Vec<_> = self.spec.sequence()?.iter().map(|brick| brick.id.as_str()).collect();
+        format!("source | {} | sink", ids.join(" ")).parse().map_err(Failure::fault)
+    }
+
     fn run(
         &self,
         control: Option<&mut dyn Control>,
@@ -164,7 +181,7 @@ impl Case {
 
     /// Packets a second of one worker.
     fn unit(&self, track: &Arc<Track>) -> Result<f64, Failure> {
-        let load = Load { seconds: 1.0, rates: vec![40_000.0] };
+        let load = Load { seconds: 1.0, rates: vec![UNIT_PACKETS] };
         let start = Instant::now();
         let mut sink = Checksum::default();
         let outcome = self.run(None, &Layout::Fused, &mut Offer::at_once(load, track.clone()), &mut sink)?;
@@ -184,8 +201,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let config = generate::Config { packets: 200_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
     let network = learn(&track, Arithmetic::Reference)?;
-    let execution = Execution { engine: Some(EngineKind::Onnx), precision: None };
-    let spec = built_in(&network, Content::Packets, execution, None)?;
+    let spec = built_in(&network, Content::Packets, arguments.execution, None)?;
     let case = Case { network, spec };
     let unit = arguments.unit.map_or_else(|| case.unit(&track), Ok)?;
     let load = Load { seconds: arguments.seconds, rates: STEPS.map(|step| step * unit).into() };
@@ -213,7 +229,8 @@ impl Arguments {
         let mut sink = Late { checksum: Checksum::default(), start, longest, all: all.clone() };
         let mut source = Offer::timed(load.clone(), track.clone(), start, self.ring);
         let lost = source.lost();
-        let outcome = case.run(Some(&mut watch), &Layout::Pipeline, &mut source, &mut sink)?;
+        let outcome = case.run(Some(&mut watch), &case.layout()?, &mut source, &mut sink)?;
+        let Pauses { slots: moved_slots, packets: paused_packets, p99, longest } = outcome.pauses;
         let events = watch.agent.finish(outcome.packets)?.to_vec();
         let lost = lost.load(Ordering::Relaxed);
         let mut alone = Checksum::default();
@@ -221,6 +238,9 @@ impl Arguments {
             case.run(None, &Layout::Fused, &mut Offer::at_once(load.clone(), track.clone()), &mut alone)?;
         }
         let identical = lost == 0 && alone.value() == sink.checksum.value();
+        if lost == 0 && !identical {
+            return Err(Failure::fault("the scores differ from those of one worker; please report this"));
+        }
         let late = sorted(all.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let report = Report {
             unit,
@@ -232,6 +252,10 @@ impl Arguments {
             latency_ms_p50: quantile(&late, 0.5),
             latency_ms_p99: quantile(&late, 0.99),
             latency_ms_max: quantile(&late, 1.0),
+            moved_slots,
+            paused_packets,
+            pause_ms_p99: p99.as_secs_f64() * 1e3,
+            pause_ms_max: longest.as_secs_f64() * 1e3,
             plan_change_ms_p99: quantile(&sorted(changes(&events).map(|(_, took)| took).collect()), 0.99),
             actions: changes(&events).count(),
             most_workers: watch.samples.iter().map(|sample| sample.workers).max().unwrap_or(0),
@@ -303,9 +327,10 @@ fn text(report: &Report, events: &[Event]) -> String {
         + &format!(
             "load        {} packets in steps of up to {:.0} packets/s; {} lost, scores {}\n\
              latency     {:.2} ms, {:.2} ms for 99 of 100 batches, {:.2} ms at most\n\
+             pauses      {} slots moved, for which {} packets waited: {:.2} ms for 99 of 100, {:.2} ms at most\n\
              controller  {} plans in force, each within {:.2} ms, up to {} workers; from a step up to its answer: {reaction}\n",
             report.packets,
-            report.unit * 1.6,
+            report.unit * STEPS.into_iter().fold(0.0, f64::max),
             report.lost,
             if report.identical {
                 "identical to those of one worker"
@@ -315,6 +340,10 @@ fn text(report: &Report, events: &[Event]) -> String {
             report.latency_ms_p50,
             report.latency_ms_p99,
             report.latency_ms_max,
+            report.moved_slots,
+            report.paused_packets,
+            report.pause_ms_p99,
+            report.pause_ms_max,
             report.actions,
             report.plan_change_ms_p99,
             report.most_workers
