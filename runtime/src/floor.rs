@@ -1,6 +1,7 @@
 //! The supervisor's side: stages and their workers, put up, changed while they run, and taken down.
 
 use crate::crew::Crew;
+use crate::keep::Keeper;
 use crate::layout::{Place, Shape};
 use crate::message::{Envelope, Event, Message, Queue};
 use crate::order::Order;
@@ -14,7 +15,7 @@ use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
 use crate::unit::{Counters, Unit, add};
 use crate::worker::{Job, Shared, Worker};
 use crate::{PlanError, RunFault};
-use legonf_core::{Brick, Plan};
+use legonf_core::{Brick, BrickError, Plan};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -117,6 +118,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
                 self.regroup(unit, place.replicas, &mut parts)?;
             }
         }
+        parts.units.iter_mut().try_for_each(|unit| self.keep(unit))?;
         let (input, output) = (self.pool.clone(), self.pool.0.clone());
         self.stages = self.build(places, &mut parts, input, &output)?;
         self.balance();
@@ -190,7 +192,8 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     /// Moves the state of a brick, whose replicas stand still, to as many as there shall be.
     fn regroup(&mut self, unit: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
         let Ok(split) = &self.shape.splits[unit] else { return Ok(()) };
-        let failed = |reason| PlanError::Move { id: self.shape.bricks[unit].0.clone(), reason };
+        let id = || self.shape.bricks[unit].0.clone();
+        let failed = |error: BrickError| PlanError::Move { id: id(), reason: error.reason };
         let owners = self.owners.remove(&unit).unwrap_or_else(|| split.alone());
         let owners = split.regroup(&mut parts.replicas(unit), &owners, replicas).map_err(failed)?;
         self.owners.insert(unit, owners);
@@ -337,7 +340,20 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let refused = |reason| PlanError::Replica { id: id.clone(), reason };
         let supply = self.shared.supply.ok_or_else(|| refused("nothing was given that makes one".into()))?;
         let brick: Box<dyn Brick> = supply(&id).map_err(refused)?;
-        Ok(Unit { index, seat: usize::MAX, id, brick, past: Vec::new() })
+        let mut unit = Unit { index, seat: usize::MAX, id, brick, past: Vec::new(), keeper: None };
+        self.keep(&mut unit)?;
+        Ok(unit)
+    }
+
+    /// Has a brick's state kept from now on, if that is wanted and possible.
+    fn keep(&self, unit: &mut Unit) -> Result<(), PlanError> {
+        if let (Some(least), Ok(split)) = (self.shared.checkpoint, &self.shape.splits[unit.index]) {
+            let failed = |error: BrickError| PlanError::Move { id: unit.id.clone(), reason: error.reason };
+            split.prepare(&mut *unit.brick).map_err(failed)?;
+            let keeper = Keeper::new(split.clone(), least, &mut *unit.brick).map_err(failed)?;
+            unit.keeper = Some(Box::new(keeper));
+        }
+        Ok(())
     }
 
     fn bury(&mut self, unit: Unit) {

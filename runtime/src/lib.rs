@@ -15,6 +15,7 @@ mod error;
 mod fault;
 mod floor;
 mod graph;
+mod keep;
 mod layout;
 mod message;
 mod order;

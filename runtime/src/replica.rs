@@ -7,7 +7,7 @@ use crate::route::Detour;
 use crate::split::{Arrival, Deal, Joint, Lane, Parcel, Piece, Split, Tally, Turning};
 use crate::stats::Stats;
 use crate::sync::{Choice, Receiver, Sender, recv_first};
-use crate::unit::{Unit, guarded, panicked, pass};
+use crate::unit::{Unit, attempt, pass};
 use crate::worker::{Job, Shared};
 use crate::{PlanError, RunFault};
 use std::collections::VecDeque;
@@ -235,10 +235,8 @@ impl<'a> Replica<'a> {
             if lane.places.is_empty() {
                 continue;
             }
-            match guarded(|| self.split.process(&mut *unit.brick, at, lane)) {
-                Ok(result) => result?,
-                Err(message) => return Err(panicked(&unit.id, message)),
-            }
+            let part = at % self.split.shards();
+            attempt(unit, self.shared, &self.stats, &mut |unit| unit.process_part(part, &mut lane.batch))?;
         }
         Ok(())
     }

@@ -25,16 +25,21 @@ pub struct Options<'a> {
     pub queue: usize,
     /// Set from outside to end the run: packets already read are still processed and written.
     pub stop: &'a AtomicBool,
-    /// Makes replicas, and stateless bricks anew that panicked. Without it there are no replicas, and a panic ends the run.
+    /// Makes replicas, and bricks anew that panicked. Without it there are no replicas, and a panic ends the run.
     pub supply: Option<Supply<'a>>,
     /// Whether each worker is bound to a core.
     pub pin: bool,
+    /// Keeps checkpoints of bricks with state that can be divided, so that one that panics is made anew with the state it
+    /// had, and the run goes on: a checkpoint of the slots that have changed whenever so many bytes of packets, and as
+    /// many as the checkpoint has, were processed. That takes the memory of the state twice again, and a copy of every
+    /// packet's headers. Without it such a panic ends the run.
+    pub checkpoint: Option<usize>,
 }
 
 impl<'a> Options<'a> {
     /// A layout with queues of eight batches.
     pub fn new(layout: &'a Layout, stop: &'a AtomicBool) -> Self {
-        Self { layout, queue: 8, stop, supply: None, pin: false }
+        Self { layout, queue: 8, stop, supply: None, pin: false, checkpoint: None }
     }
 }
 
@@ -67,7 +72,7 @@ pub struct Outcome {
     pub packets: u64,
     /// Counters of every brick, in order.
     pub counters: Vec<BrickCounters>,
-    /// Stateless bricks that panicked and were made anew.
+    /// Bricks that panicked and were made anew.
     pub restarts: u64,
     /// What moving slots cost.
     pub pauses: Pauses,
@@ -118,7 +123,7 @@ pub fn run_under(
 ) -> Outcome {
     let shape = Shape::of(graph);
     let plan = options.layout.plan(graph);
-    let shared = Shared::new(options.stop, options.supply, graph.routes());
+    let shared = Shared::new(&options, graph.routes());
     let head = Some(Head { source, next: 0, ended: false, epoch: 0 });
     let ends = Job { head, tail: Some(Tail { sink, over: false }), ..Job::default() };
     let cores = if options.pin { Cores::allowed() } else { Cores::default() };
@@ -156,6 +161,7 @@ fn units(graph: &mut Graph) -> Vec<Unit> {
         id: node.id,
         brick: node.brick,
         past: Vec::new(),
+        keeper: None,
     };
     graph.take_nodes().into_iter().enumerate().map(unit).collect()
 }

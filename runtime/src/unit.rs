@@ -1,11 +1,12 @@
 //! A brick in its place, and batches through it.
 
 use crate::RunFault;
+use crate::keep::Keeper;
 use crate::message::Envelope;
 use crate::route::Detour;
 use crate::stats::Stats;
 use crate::worker::Shared;
-use legonf_core::{Brick, BrickError};
+use legonf_core::{Batch, Brick, BrickError, WestEast};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -20,6 +21,53 @@ pub(crate) struct Unit {
     pub id: String,
     pub brick: Box<dyn Brick>,
     pub past: Counters,
+    /// Makes it possible that another brick with state takes its place.
+    pub keeper: Option<Box<Keeper>>,
+}
+
+impl Unit {
+    /// Lets the brick process packets of one part of its work.
+    pub fn process_part(&mut self, part: usize, batch: &mut Batch) -> Result<(), BrickError> {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.begin(Some(part), batch);
+        }
+        west_east(&mut *self.brick)?.process_part(part, batch)?;
+        self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.end(&mut *self.brick))
+    }
+
+    /// Takes state of some slots out of the brick.
+    pub fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
+        let state = west_east(&mut *self.brick)?.export(part, slots)?;
+        self.keeper.iter_mut().for_each(|keeper| keeper.gave(part, slots));
+        Ok(state)
+    }
+
+    /// Puts state of some slots, which were taken out before, into the brick.
+    pub fn import(&mut self, part: usize, state: &[u8]) -> Result<(), BrickError> {
+        west_east(&mut *self.brick)?.import(part, state)?;
+        self.keeper.iter_mut().for_each(|keeper| keeper.took(part, state));
+        Ok(())
+    }
+
+    /// Puts another brick in the place of one that panicked, as it was before the batch at which that happened.
+    fn renew(&mut self, mut fresh: Box<dyn Brick>) -> Result<(), BrickError> {
+        match &mut self.keeper {
+            Some(keeper) => {
+                keeper.restore(&mut *fresh)?;
+                add(&mut self.past, &keeper.counters);
+            }
+            None => add(&mut self.past, &self.brick.counters()),
+        }
+        self.brick = fresh;
+        Ok(())
+    }
+}
+
+/// The west-east interface of a brick that was found to have one.
+pub(crate) fn west_east(brick: &mut dyn Brick) -> Result<&mut dyn WestEast, BrickError> {
+    let kind = brick.descriptor().kind;
+    let missing = || BrickError { brick: kind, reason: "it has no west-east interface any more".into() };
+    brick.west_east().ok_or_else(missing)
 }
 
 /// Lets a batch pass bricks that it has not passed yet.
@@ -34,35 +82,41 @@ pub(crate) fn pass<'a>(
     for unit in units.filter(|unit| unit.index >= passed) {
         envelope.passed = unit.index + 1;
         let Envelope { batch, marks, .. } = envelope;
-        run_unit(unit, shared, stats, &mut |brick, index| match &shared.routes {
-            Some(routes) => routes.run(index, brick, batch, marks, detour),
-            None => brick.process(batch),
+        attempt(unit, shared, stats, &mut |unit| {
+            let Unit { index, brick, keeper, .. } = unit;
+            let mut run = |brick: &mut dyn Brick| match &shared.routes {
+                Some(routes) => routes.run(*index, brick, batch, marks, detour),
+                None => brick.process(batch),
+            };
+            match keeper {
+                Some(keeper) => run(&mut keeper.watch(&mut **brick)),
+                None => run(&mut **brick),
+            }
         })?;
     }
     Ok(())
 }
 
-/// Lets a brick, of which the number is given, process a batch.
-type Process<'a> = &'a mut dyn FnMut(&mut dyn Brick, usize) -> Result<(), BrickError>;
-
-/// Runs a brick. A stateless one that panics is made anew and tried once more on the same batch: it reads what it has
-/// not written, so its answer is the one it would have given.
-fn run_unit(
+/// Lets a brick do its work. One that panics is made anew and tried once more on the same batch: it reads what it has not
+/// written, so its answer is the one it would have given. One with state has what it had before, if that was kept.
+pub(crate) fn attempt(
     unit: &mut Unit,
     shared: &Shared<'_>,
     stats: &Stats,
-    process: Process<'_>,
+    work: &mut dyn FnMut(&mut Unit) -> Result<(), BrickError>,
 ) -> Result<(), RunFault> {
-    let message = match guarded(|| process(&mut *unit.brick, unit.index)) {
+    let message = match guarded(|| work(unit)) {
         Ok(result) => return Ok(result?),
         Err(message) => message,
     };
     let Some(fresh) = shared.fresh(unit) else { return Err(panicked(&unit.id, message)) };
+    match guarded(|| unit.renew(fresh)) {
+        Ok(renewed) => renewed?,
+        Err(message) => return Err(panicked(&unit.id, message)),
+    }
     stats.restarted();
     shared.restarts.fetch_add(1, Relaxed);
-    add(&mut unit.past, &unit.brick.counters());
-    unit.brick = fresh;
-    match guarded(|| process(&mut *unit.brick, unit.index)) {
+    match guarded(|| work(unit)) {
         Ok(result) => Ok(result?),
         Err(message) => Err(panicked(&unit.id, message)),
     }

@@ -6,7 +6,7 @@ use crate::route::{Detour, Routes};
 use crate::stats::Stats;
 use crate::sync::{Receiver, Sender};
 use crate::unit::{Unit, guarded, panicked, pass};
-use crate::{RunFault, Supply};
+use crate::{Options, RunFault, Supply};
 use legonf_core::{Brick, Plan, Progress, Sink, Source, State};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -44,6 +44,8 @@ pub(crate) struct Shared<'a> {
     /// Set at the end: what is still on its way is of no use.
     pub over: AtomicBool,
     pub supply: Option<Supply<'a>>,
+    /// How many bytes of packets bricks with state process between two checkpoints, at least; none where there are none.
+    pub checkpoint: Option<usize>,
     /// Where packets go, if not all go everywhere.
     pub routes: Option<Routes>,
     /// Packets that the source gave, and that the sink took.
@@ -58,11 +60,24 @@ pub(crate) struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    pub fn new(stop: &'a AtomicBool, supply: Option<Supply<'a>>, routes: Option<Routes>) -> Self {
+    pub fn new(options: &Options<'a>, routes: Option<Routes>) -> Self {
+        let Options { stop, supply, checkpoint, .. } = *options;
         let zero = AtomicU64::default;
         let (over, total_bytes) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
         let (offered, done, restarts, epoch) = (zero(), zero(), zero(), zero());
-        Self { stop, over, supply, routes, offered, done, restarts, epoch, read_bytes: zero(), total_bytes }
+        Self {
+            stop,
+            over,
+            supply,
+            checkpoint,
+            routes,
+            offered,
+            done,
+            restarts,
+            epoch,
+            read_bytes: zero(),
+            total_bytes,
+        }
     }
 
     fn publish(&self, progress: Progress) {
@@ -77,8 +92,8 @@ impl<'a> Shared<'a> {
     }
 
     pub fn fresh(&self, unit: &Unit) -> Option<Box<dyn Brick>> {
-        let stateless = unit.brick.descriptor().state == State::Stateless;
-        self.supply.filter(|_| stateless)?(&unit.id).ok()
+        let replaceable = unit.keeper.is_some() || unit.brick.descriptor().state == State::Stateless;
+        self.supply.filter(|_| replaceable)?(&unit.id).ok()
     }
 }
 

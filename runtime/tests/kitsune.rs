@@ -79,7 +79,7 @@ fn run(
     let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores]));
     let spec = GraphSpec::from_toml(SPEC).unwrap();
     let mut graph = Graph::assemble(&spec, given, wanted, |brick| make(&brick.id)).unwrap();
-    go_from(&make, &layout.parse().unwrap(), &mut graph, Timed(traffic), Collect::default(), control)
+    go_from(&make, &layout.parse().unwrap(), &mut graph, Timed(traffic), Collect::default(), control, None)
 }
 
 const LAYOUTS: [&str; 4] = [

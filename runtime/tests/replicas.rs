@@ -4,11 +4,12 @@
 mod common;
 
 use common::Script;
-use common::streams::{Traffic, expected, go, graph, make};
+use common::streams::{Streams, Traffic, expected, go, go_kept, graph, make};
 use legonf_core::{Brick, Plan, SlotMove, Snapshot};
 use legonf_runtime::{Control, PlanError};
 use proptest::prelude::*;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const LAYOUTS: [&str; 6] = [
@@ -150,9 +151,9 @@ fn the_relief_that_a_snapshot_proposes_evens_the_load_out() {
     let (outcome, rows) = go(&make, text, &mut graph(make), traffic, Some(&mut relief));
     assert!(outcome.fault.is_none() && relief.0.refused.is_empty() && rows == expected(outcome.packets));
     let shares = |s: &Snapshot| s.stages[1].shards[0].by_replica(2);
-    assert!(relief.0.snapshots.iter().any(|s| shares(s)[0] == 0 && shares(s)[1] > 100));
-    let [one, other] = shares(relief.0.snapshots.last().unwrap())[..] else { panic!("two replicas") };
-    assert!(one.min(other) * 3 > one.max(other), "{one} {other}");
+    assert!(relief.0.snapshots.iter().any(|s| shares(s)[0] == 0 && shares(s)[1] > 0));
+    let even = |s: &Snapshot| shares(s)[0].min(shares(s)[1]) * 3 > shares(s)[0].max(shares(s)[1]);
+    assert!(relief.0.snapshots.iter().skip_while(|s| shares(s)[0] > 0).any(even));
 }
 
 fn plans() -> impl Strategy<Value = Plan> {
@@ -188,5 +189,63 @@ proptest! {
         prop_assert_eq!(&script.refused, &Vec::<String>::new());
         prop_assert_eq!(outcome.packets, packets);
         prop_assert!(rows == expected(packets), "results differ");
+    }
+}
+
+/// Makes streams that panic at some packets, once each: a bit is set in `raised` for each that has.
+fn panicking(
+    panics: &[u64],
+    raised: &Arc<AtomicU64>,
+) -> impl Fn(&str) -> Result<Box<dyn Brick>, String> + Sync + use<> {
+    let (panics, raised) = (Arc::new(panics.to_vec()), raised.clone());
+    move |id: &str| match id {
+        "streams" => {
+            let (panics, raised) = (panics.clone(), raised.clone());
+            Ok(Box::new(Streams::panicking(panics, raised)) as Box<dyn Brick>)
+        }
+        other => make(other),
+    }
+}
+
+#[test]
+fn a_brick_with_state_that_panics_goes_on_from_its_checkpoint() {
+    for checkpoint in [1, 20_000, 10_000_000] {
+        for layout in LAYOUTS {
+            let make = panicking(&[0, 3, 500, 600, 7777, 19_999], &Arc::default());
+            let source = Traffic::to(20_000);
+            let (outcome, rows) = go_kept(&make, layout, &mut graph(&make), source, None, Some(checkpoint));
+            assert!(outcome.fault.is_none(), "{layout} {checkpoint}: {:?}", outcome.fault);
+            assert_eq!(outcome.restarts, 6, "{layout}");
+            assert!(rows == expected(20_000), "{layout} {checkpoint}: results differ");
+        }
+    }
+}
+
+#[test]
+fn without_checkpoints_it_ends_the_run_behind_whole_results() {
+    for layout in LAYOUTS {
+        let make = panicking(&[5000], &Arc::default());
+        let (outcome, rows) = go(&make, layout, &mut graph(&make), Traffic::to(20_000), None);
+        let message = outcome.fault.unwrap().to_string();
+        assert!(message.starts_with("brick `streams` panicked (bad packet)"), "{message}");
+        assert!(rows.len() <= 5000 && rows == expected(20_000)[..rows.len()], "{layout}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn panics_while_slots_move_change_nothing(
+        then in prop::collection::vec(plans(), 1..20), panics in prop::collection::vec((0_u64..500).prop_map(|at| at * 40), 1..40), checkpoint in 1_usize..200_000,
+    ) {
+        let raised = Arc::default();
+        let make = panicking(&panics, &raised);
+        let mut script = Script::of(then);
+        let (outcome, rows) =
+            go_kept(&make, LAYOUTS[0], &mut graph(&make), Traffic::to(20_000), Some(&mut script), Some(checkpoint));
+        prop_assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+        prop_assert_eq!(outcome.restarts, u64::from(raised.load(Ordering::Relaxed).count_ones()));
+        prop_assert!(outcome.restarts > 0 && rows == expected(20_000), "results differ");
     }
 }

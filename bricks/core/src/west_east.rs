@@ -44,6 +44,12 @@ pub trait WestEast {
     /// If there is no such part or slot.
     fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError>;
 
+    /// What [`export`](Self::export) would give, without taking it out: a checkpoint.
+    ///
+    /// # Errors
+    /// As there.
+    fn copy(&self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError>;
+
     /// Takes in what [`export`](Self::export) took out of another replica.
     ///
     /// # Errors

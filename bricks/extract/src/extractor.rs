@@ -36,6 +36,14 @@ pub trait Extractor: Send {
         Err(StateError::Undivided(self.schema().name.clone()))
     }
 
+    /// What [`export`](Self::export) would give, without taking it out: a checkpoint.
+    ///
+    /// # Errors
+    /// As there.
+    fn copy(&self, _shard: Shard, _slots: &[u16]) -> Result<Vec<u8>, StateError> {
+        Err(StateError::Undivided(self.schema().name.clone()))
+    }
+
     /// Takes in what [`export`](Self::export) took out elsewhere.
     ///
     /// # Errors

@@ -138,13 +138,12 @@ impl WestEast for FeatureQuantization {
 
     fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
         let shards = self.parts.get(part).ok_or_else(|| fault(StateError::NoPart(part)))?;
-        let mut out = Vec::new();
-        for shard in shards {
-            let state = self.extractor.export(*shard, slots).map_err(fault)?;
-            out.extend((state.len() as u32).to_le_bytes());
-            out.extend(state);
-        }
-        Ok(out)
+        together(shards.iter().map(|shard| self.extractor.export(*shard, slots)))
+    }
+
+    fn copy(&self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
+        let shards = self.parts.get(part).ok_or_else(|| fault(StateError::NoPart(part)))?;
+        together(shards.iter().map(|shard| self.extractor.copy(*shard, slots)))
     }
 
     fn import(&mut self, _: usize, mut state: &[u8]) -> Result<(), BrickError> {
@@ -157,6 +156,16 @@ impl WestEast for FeatureQuantization {
         }
         if state.is_empty() { Ok(()) } else { Err(damaged()) }
     }
+}
+
+fn together(states: impl Iterator<Item = Result<Vec<u8>, StateError>>) -> Result<Vec<u8>, BrickError> {
+    let mut out = Vec::new();
+    for state in states {
+        let state = state.map_err(fault)?;
+        out.extend((state.len() as u32).to_le_bytes());
+        out.extend(state);
+    }
+    Ok(out)
 }
 
 fn fault(error: StateError) -> BrickError {
@@ -208,7 +217,13 @@ mod tests {
                 assert_eq!(whole, [left, right].concat());
             }
             let (from, to) = if round % 2 == 0 { (&mut one, &mut other) } else { (&mut other, &mut one) };
-            (0..2).for_each(|part| to.import(part, &from.export(part, &all).unwrap()).unwrap());
+            for part in 0..2 {
+                let copy = from.copy(part, &all).unwrap();
+                let state = from.export(part, &all).unwrap();
+                assert_eq!(copy, state);
+                assert_ne!(from.copy(part, &all).unwrap(), state);
+                to.import(part, &state).unwrap();
+            }
         }
     }
 

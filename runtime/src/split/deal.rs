@@ -11,6 +11,25 @@ pub(crate) type Owners = Vec<Box<[u16]>>;
 pub(crate) struct Slots([u64; SLOTS / 64]);
 
 impl Slots {
+    /// Slots that there are.
+    pub const COUNT: usize = SLOTS;
+
+    pub fn none() -> Self {
+        Self([0; SLOTS / 64])
+    }
+
+    pub fn all() -> Self {
+        Self([u64::MAX; SLOTS / 64])
+    }
+
+    pub fn insert(&mut self, slot: usize) {
+        self.0[slot / 64] |= 1 << (slot % 64);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..SLOTS).filter(|slot| self.holds(*slot))
+    }
+
     pub fn holds(&self, slot: usize) -> bool {
         self.0[slot / 64] & 1 << (slot % 64) != 0
     }
@@ -47,11 +66,11 @@ impl Deal {
     /// `owners` are those before the slots of `shifts` move.
     pub fn new(epoch: u64, mut owners: Owners, ports: Vec<Sender<Message>>, shifts: Vec<Shift>) -> Self {
         let none = if shifts.is_empty() { 0 } else { owners.len() };
-        let mut moving: Vec<_> = (0..none).map(|_| Slots([0; SLOTS / 64])).collect();
+        let mut moving: Vec<_> = (0..none).map(|_| Slots::none()).collect();
         for shift in &shifts {
             for slot in shift.slots.iter().map(|slot| usize::from(*slot)) {
                 owners[shift.shard][slot] = shift.to;
-                moving[shift.shard].0[slot / 64] |= 1 << (slot % 64);
+                moving[shift.shard].insert(slot);
             }
         }
         Self { epoch, owners, ports, leaving: Vec::new(), shifts, moving }

@@ -2,9 +2,9 @@
 
 use super::{Deal, Lane, Owners, Parcel, Slots, Tally};
 use crate::route::gather;
+use crate::unit::west_east;
 use legonf_core::{
     Batch, Brick, BrickError, Column, Columns, Division, Headers, PacketKind, PacketKinds, Rows, SLOTS,
-    WestEast,
 };
 use legonf_splitter::{GroupSet, MAX_ROUTES, Plan, Projector, Route, Served, Shard as Groups};
 use std::ops::Range;
@@ -62,9 +62,9 @@ impl Split {
     }
 
     /// Prepares a brick for parcels.
-    pub fn prepare(&self, brick: &mut dyn Brick) -> Result<(), String> {
+    pub fn prepare(&self, brick: &mut dyn Brick) -> Result<(), BrickError> {
         let parts: Vec<_> = self.shards.iter().map(|shard| shard.groups.clone()).collect();
-        west_east(brick)?.divide(&parts).map_err(|error| error.to_string())
+        west_east(brick)?.divide(&parts)
     }
 
     /// All slots at the first replica.
@@ -107,12 +107,22 @@ impl Split {
         }
     }
 
-    /// Lets a replica process packets of one lane.
-    pub fn process(&self, brick: &mut dyn Brick, lane: usize, packets: &mut Lane) -> Result<(), BrickError> {
-        let kind = brick.descriptor().kind;
-        let missing = || BrickError { brick: kind, reason: "it has no west-east interface".into() };
-        let west_east = brick.west_east().ok_or_else(missing)?;
-        west_east.process_part(lane % self.shards.len(), &mut packets.batch)
+    /// The columns that packets need.
+    pub fn reads(&self) -> Columns {
+        self.reads
+    }
+
+    /// Adds the slots of packets to those of each shard, or of one: also those in which they may leave traces.
+    pub fn mark(&self, part: Option<usize>, packets: &[Headers], slots: &mut [Slots]) {
+        for (at, shard) in
+            self.shards.iter().enumerate().filter(|(at, _)| part.is_none_or(|part| part == *at))
+        {
+            for (headers, way) in
+                packets.iter().flat_map(|headers| shard.ways.iter().map(move |way| (headers, way)))
+            {
+                slots[at].insert(way.projector.slot(headers));
+            }
+        }
     }
 
     /// Puts the cells of parcels in their places.
@@ -197,11 +207,6 @@ impl Shard {
             }
         }
     }
-}
-
-/// The interface of a brick that was divided.
-pub(crate) fn west_east(brick: &mut dyn Brick) -> Result<&mut dyn WestEast, String> {
-    brick.west_east().ok_or_else(|| "it has no west-east interface".into())
 }
 
 /// The shards of the exact plan.

@@ -13,7 +13,7 @@ mod tally;
 mod turn;
 
 pub(crate) use deal::{Arrival, Deal, Owners, Shift, Slots, shifts};
-pub(crate) use division::{Split, west_east};
+pub(crate) use division::Split;
 pub(crate) use joint::{Joint, Piece};
 pub(crate) use parcel::{Lane, Parcel};
 pub(crate) use pause::{Histogram, Pause};

@@ -1,8 +1,9 @@
 //! A replica at the beginning of an epoch: slots that it gives and gets, and packets that wait for them.
 
-use super::{Arrival, Deal, Parcel, Pause, Split, west_east};
+use super::{Arrival, Deal, Parcel, Pause, Split};
 use crate::message::{Message, Turned};
 use crate::unit::{Unit, guarded};
+use legonf_core::BrickError;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -30,7 +31,7 @@ impl Turning {
     pub fn begin(&mut self, unit: &mut Unit, seat: usize, deal: &Deal, behind: u64) {
         let start = Instant::now();
         for shift in deal.shifts.iter().filter(|shift| usize::from(shift.from) == seat) {
-            let state = attempt(|| export(unit, shift.shard, &shift.slots));
+            let state = attempt(|| unit.export(shift.shard, &shift.slots));
             let arrival = Arrival { shard: shift.shard, slots: shift.slots.clone(), state };
             // A queue has room for it, and the replica is there as long as slots move to it.
             let _ = deal.ports[usize::from(shift.to)].send(Message::State(Box::new(arrival)));
@@ -57,7 +58,7 @@ impl Turning {
 
     fn take_in(&mut self, unit: &mut Unit, arrival: Arrival) {
         let start = Instant::now();
-        let taken = attempt(|| import(unit, &arrival));
+        let taken = import(unit, &arrival);
         self.broken = self.broken.take().or(taken.err());
         self.awaited -= 1;
         self.cost.spent += start.elapsed();
@@ -103,17 +104,16 @@ impl Turning {
     }
 }
 
-fn attempt<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    guarded(work).unwrap_or_else(|message| Err(format!("it panicked ({message})")))
-}
-
-fn export(unit: &mut Unit, shard: usize, slots: &[u16]) -> Result<Vec<u8>, String> {
-    west_east(&mut *unit.brick)?.export(shard, slots).map_err(|error| error.to_string())
+fn attempt<T>(work: impl FnOnce() -> Result<T, BrickError>) -> Result<T, String> {
+    match guarded(work) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(message) => Err(format!("it panicked ({message})")),
+    }
 }
 
 fn import(unit: &mut Unit, arrival: &Arrival) -> Result<(), String> {
     let state = arrival.state.as_ref().map_err(Clone::clone)?;
     // A packet that came for one group may have left traces of others in slots that this replica did not own.
-    export(unit, arrival.shard, &arrival.slots)?;
-    west_east(&mut *unit.brick)?.import(arrival.shard, state).map_err(|error| error.to_string())
+    attempt(|| unit.export(arrival.shard, &arrival.slots))?;
+    attempt(|| unit.import(arrival.shard, state))
 }

@@ -272,10 +272,10 @@ pub fn go_with(
     sink: Collect,
     control: Option<&mut dyn Control>,
 ) -> (Outcome, Vec<(u64, u64)>) {
-    go_from(supply, layout, graph, source, sink, control)
+    go_from(supply, layout, graph, source, sink, control, None)
 }
 
-/// [`go_with`] from any source.
+/// [`go_with`] from any source, and with checkpoints.
 pub fn go_from(
     supply: Supply<'_>,
     layout: &Layout,
@@ -283,9 +283,10 @@ pub fn go_from(
     mut source: impl Source,
     mut sink: Collect,
     control: Option<&mut dyn Control>,
+    checkpoint: Option<usize>,
 ) -> (Outcome, Vec<(u64, u64)>) {
     let stop = AtomicBool::new(false);
-    let options = Options { queue: 2, supply: Some(supply), ..Options::new(layout, &stop) };
+    let options = Options { queue: 2, supply: Some(supply), checkpoint, ..Options::new(layout, &stop) };
     let outcome = run_under(control, graph, &mut source, &mut sink, options, &mut |_, _| {});
     (outcome, sink.rows)
 }

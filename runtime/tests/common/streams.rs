@@ -89,6 +89,11 @@ impl Default for Streams {
 }
 
 impl Streams {
+    /// Panics at each of some packets, once in all of those that share `raised`.
+    pub fn panicking(panics: Arc<Vec<u64>>, raised: Arc<AtomicU64>) -> Self {
+        Self { panics, raised, ..Self::default() }
+    }
+
     fn hash(&self, group: usize, headers: &Headers) -> u64 {
         let arp = PacketKind::of(headers) == PacketKind::Arp;
         self.projectors[[0, 1, if arp { 2 } else { 1 }][group]].hash(headers)
@@ -174,6 +179,17 @@ impl WestEast for Streams {
         Ok(out)
     }
 
+    fn copy(&self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
+        let mut out = Vec::new();
+        for group in self.part(part)?.iter().copied() {
+            let kept = |(hash, _): &(&u64, &f64)| slots.contains(&(slot(**hash) as u16));
+            for (hash, value) in self.tables[group].iter().filter(kept) {
+                out.extend([group as u64, *hash, value.to_bits()].iter().flat_map(|word| word.to_le_bytes()));
+            }
+        }
+        Ok(out)
+    }
+
     fn import(&mut self, _: usize, state: &[u8]) -> Result<(), BrickError> {
         let words: Vec<u64> = state.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
         for entry in words.as_chunks::<3>().0 {
@@ -251,8 +267,20 @@ pub fn go(
     source: Traffic,
     control: Option<&mut dyn Control>,
 ) -> (Outcome, Vec<(u64, u64)>) {
+    go_kept(supply, layout, graph, source, control, None)
+}
+
+/// [`go`] with checkpoints.
+pub fn go_kept(
+    supply: Supply<'_>,
+    layout: &str,
+    graph: &mut Graph,
+    source: Traffic,
+    control: Option<&mut dyn Control>,
+    checkpoint: Option<usize>,
+) -> (Outcome, Vec<(u64, u64)>) {
     let layout: Layout = layout.parse().unwrap();
-    go_from(supply, &layout, graph, source, Collect::default(), control)
+    go_from(supply, &layout, graph, source, Collect::default(), control, checkpoint)
 }
 
 /// What a single worker gives.

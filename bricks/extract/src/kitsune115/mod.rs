@@ -203,6 +203,20 @@ impl Extractor for Kitsune115 {
     }
 
     fn export(&mut self, shard: Shard, slots: &[u16]) -> Result<Vec<u8>, StateError> {
+        let state = self.copy(shard, slots)?;
+        let Tables { identities, sources, links, sockets } = &mut self.tables;
+        match shard {
+            Shard::Sources => {
+                identities.remove(slots);
+                sources.remove(slots);
+            }
+            Shard::Channels => links.remove(slots),
+            Shard::Sockets => sockets.remove(slots),
+        }
+        Ok(state)
+    }
+
+    fn copy(&self, shard: Shard, slots: &[u16]) -> Result<Vec<u8>, StateError> {
         if !self.shards.has(shard) {
             return Err(StateError::NoShard(shard));
         }
@@ -215,11 +229,11 @@ impl Extractor for Kitsune115 {
         let mut out = state::begin(&self.origin, shard);
         match shard {
             Shard::Sources => {
-                self.tables.identities.export(&slots, &mut out);
-                self.tables.sources.export(&slots, &mut out);
+                self.tables.identities.copy(&slots, &mut out);
+                self.tables.sources.copy(&slots, &mut out);
             }
-            Shard::Channels => self.tables.links.export(&slots, &mut out),
-            Shard::Sockets => self.tables.sockets.export(&slots, &mut out),
+            Shard::Channels => self.tables.links.copy(&slots, &mut out),
+            Shard::Sockets => self.tables.sockets.copy(&slots, &mut out),
         }
         Ok(state::end(out))
     }

@@ -221,17 +221,25 @@ impl Ranks {
         self.slots[slot].len() == 0
     }
 
-    /// Empties a slot.
-    pub(super) fn take<R: Record>(&mut self, slot: usize, slab: &Slab<R>) -> Members {
-        let slot = &mut self.slots[slot];
+    /// The records of a slot.
+    pub(super) fn members<R: Record>(&self, slot: usize, slab: &Slab<R>) -> Members {
+        let slot = &self.slots[slot];
         let mut members = Members { born: slot.born, newest: slot.newest, ..Members::default() };
-        while slot.queued > 0 {
-            members.queue.push(slot.head);
-            slot.dequeue(slab);
+        let mut next = slot.head;
+        for _ in 0..slot.queued {
+            members.queue.push(next);
+            next = slab[next].place().next;
         }
-        members.heap = slot.heap.drain().map(|Reverse(rank)| rank.record).collect();
+        members.heap = slot.heap.iter().map(|Reverse(rank)| rank.record).collect();
         members.heap.sort_unstable_by_key(|record| slab[*record].place().born);
         members
+    }
+
+    /// Empties a slot.
+    pub(super) fn clear(&mut self, slot: usize) {
+        let slot = &mut self.slots[slot];
+        slot.queued = 0;
+        slot.heap.clear();
     }
 
     /// Fills an empty slot.

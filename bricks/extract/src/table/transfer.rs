@@ -17,33 +17,43 @@ pub(crate) struct SlotState<R> {
 }
 
 impl<R: Record> Table<R> {
-    /// Takes all records of these slots out of the table and appends them to `out`.
-    pub(crate) fn export(&mut self, slots: &[u16], out: &mut Vec<u8>) {
+    /// Appends all records of these slots to `out`.
+    pub(crate) fn copy(&self, slots: &[u16], out: &mut Vec<u8>) {
         out.extend(self.ranks.per_slot().to_le_bytes());
         out.extend((slots.len() as u32).to_le_bytes());
         for slot in slots {
-            let members = self.ranks.take(usize::from(*slot), &self.slab);
+            let members = self.ranks.members(usize::from(*slot), &self.slab);
             out.extend(slot.to_le_bytes());
             out.extend(members.born.to_le_bytes());
             out.extend(members.newest.to_le_bytes());
             for numbers in [&members.queue, &members.heap] {
                 out.extend((numbers.len() as u32).to_le_bytes());
-                numbers.iter().for_each(|number| self.release(*number, out));
+                for record in numbers.iter().map(|number| &self.slab[*number]) {
+                    out.extend(record.place().born.to_le_bytes());
+                    record.write(out);
+                }
             }
         }
     }
 
-    /// Writes a record and frees its memory.
-    fn release(&mut self, number: u32, out: &mut Vec<u8>) {
+    /// Removes all records of these slots.
+    pub(crate) fn remove(&mut self, slots: &[u16]) {
+        for slot in slots.iter().map(|slot| usize::from(*slot)) {
+            let members = self.ranks.members(slot, &self.slab);
+            members.queue.into_iter().chain(members.heap).for_each(|number| self.release(number));
+            self.ranks.clear(slot);
+        }
+    }
+
+    /// Frees the memory of a record.
+    fn release(&mut self, number: u32) {
         let record = &mut self.slab[number];
-        out.extend(record.place().born.to_le_bytes());
-        record.write(out);
         self.index.remove(R::hash(record.key(), &self.hasher), number);
         record.place_mut().next = self.free;
         self.free = number;
     }
 
-    /// Reads what [`export`](Self::export) wrote, and checks that it fits.
+    /// Reads what [`copy`](Self::copy) wrote, and checks that it fits.
     pub(crate) fn read(&self, reader: &mut Reader<'_>) -> Result<Vec<SlotState<R>>, StateError> {
         if reader.u32()? != self.ranks.per_slot() {
             return Err(StateError::Differs("limit"));

@@ -1,0 +1,197 @@
+//! Checkpoints of a brick with state, and what it has done since: so that another one can take its place after a panic.
+
+use crate::route::gather;
+use crate::split::{Slots, Split};
+use crate::unit::{Counters, west_east};
+use legonf_core::{Batch, Brick, BrickError, Descriptor, Headers};
+use std::sync::Arc;
+
+/// What a brick did.
+enum Entry {
+    /// Packets that it processed, of all shards or one: those at this place.
+    Packets { part: Option<usize>, at: usize },
+    /// Slots whose state it gave away.
+    Gave { part: usize, slots: Vec<u16> },
+    /// State that it got.
+    Took { part: usize, state: Vec<u8> },
+}
+
+/// The last checkpoint of a brick, slot by slot, and a log of what it did since.
+///
+/// When the log has grown to the size of the checkpoint, but to a given size at least, the slots that have changed are
+/// saved, and the log begins anew. So both together take at most three times the state, and what they cost for a packet
+/// does not depend on how much state there is.
+pub(crate) struct Keeper {
+    split: Arc<Split>,
+    least: usize,
+    /// State of each slot of each shard.
+    saved: Vec<Vec<Vec<u8>>>,
+    saved_bytes: usize,
+    /// Counters of the brick at the checkpoint.
+    pub counters: Counters,
+    log: Vec<Entry>,
+    log_bytes: usize,
+    /// Whether the brick is at the last entry.
+    open: bool,
+    /// The packets of the log, so many, and memory for others.
+    packets: Vec<Batch>,
+    used: usize,
+    places: Vec<usize>,
+}
+
+impl Keeper {
+    /// A keeper of a brick that was prepared for the parts of `split`, with a first checkpoint.
+    ///
+    /// # Errors
+    /// If the brick cannot copy its state.
+    pub fn new(split: Arc<Split>, least: usize, brick: &mut dyn Brick) -> Result<Self, BrickError> {
+        let shards = split.shards();
+        let saved = (0..shards).map(|_| vec![Vec::new(); Slots::COUNT]).collect();
+        let (log, packets, places) = Default::default();
+        let counters = Vec::new();
+        let (saved_bytes, log_bytes, open, used) = (0, 0, false, 0);
+        let mut keeper =
+            Self { split, least, saved, saved_bytes, counters, log, log_bytes, open, packets, used, places };
+        let all: Vec<Slots> = (0..shards).map(|_| Slots::all()).collect();
+        keeper.save(brick, &all)?;
+        Ok(keeper)
+    }
+
+    /// The brick, with a record of what it does.
+    pub fn watch<'a>(&'a mut self, brick: &'a mut dyn Brick) -> impl Brick + 'a {
+        Recorder { brick, keeper: self }
+    }
+
+    /// Brings a new brick to where the one before was behind the last batch that it finished.
+    ///
+    /// # Errors
+    /// If the new one takes the state not in, or fails where the one before did not.
+    pub fn restore(&mut self, fresh: &mut dyn Brick) -> Result<(), BrickError> {
+        if std::mem::take(&mut self.open) {
+            self.log.pop();
+            self.used -= 1;
+            self.log_bytes -= size(&self.packets[self.used]);
+        }
+        self.split.prepare(fresh)?;
+        for (part, slots) in self.saved.iter().enumerate() {
+            for state in slots.iter().filter(|state| !state.is_empty()) {
+                west_east(fresh)?.import(part, state)?;
+            }
+        }
+        let mut batch = Batch::default();
+        for entry in &self.log {
+            match entry {
+                Entry::Packets { part, at } => {
+                    copy_reads(&self.packets[*at], &mut batch, &self.split, &mut self.places);
+                    redo(*part, fresh, &mut batch)?;
+                }
+                Entry::Gave { part, slots } => drop(west_east(fresh)?.export(*part, slots)?),
+                Entry::Took { part, state } => west_east(fresh)?.import(*part, state)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes packets that the brick is about to process.
+    pub fn begin(&mut self, part: Option<usize>, batch: &Batch) {
+        let at = self.used;
+        self.packets.resize_with(self.packets.len().max(at + 1), Batch::default);
+        copy_reads(batch, &mut self.packets[at], &self.split, &mut self.places);
+        self.log_bytes += size(&self.packets[at]);
+        self.log.push(Entry::Packets { part, at });
+        (self.used, self.open) = (at + 1, true);
+    }
+
+    /// Notes that the brick has processed them; saves its state if it is time.
+    pub fn end(&mut self, brick: &mut dyn Brick) -> Result<(), BrickError> {
+        self.open = false;
+        if self.log_bytes < self.least.max(self.saved_bytes) {
+            return Ok(());
+        }
+        let changed = self.changed();
+        self.save(brick, &changed)
+    }
+
+    /// Notes slots whose state the brick has given away.
+    pub fn gave(&mut self, part: usize, slots: &[u16]) {
+        self.log.push(Entry::Gave { part, slots: slots.to_vec() });
+    }
+
+    /// Notes state that the brick has got, in place of such that it has given away.
+    pub fn took(&mut self, part: usize, state: &[u8]) {
+        self.log_bytes += state.len();
+        self.log.push(Entry::Took { part, state: state.to_vec() });
+    }
+
+    /// Slots that may have changed since the checkpoint.
+    fn changed(&self) -> Vec<Slots> {
+        let mut changed: Vec<Slots> = self.saved.iter().map(|_| Slots::none()).collect();
+        for entry in &self.log {
+            match entry {
+                Entry::Packets { part, at } => {
+                    self.split.mark(*part, &self.packets[*at].headers, &mut changed)
+                }
+                Entry::Gave { part, slots } => {
+                    slots.iter().for_each(|slot| changed[*part].insert((*slot).into()))
+                }
+                // Before state comes, the slots that it is of are given away.
+                Entry::Took { .. } => {}
+            }
+        }
+        changed
+    }
+
+    fn save(&mut self, brick: &mut dyn Brick, changed: &[Slots]) -> Result<(), BrickError> {
+        self.counters = brick.counters();
+        for (part, slots) in changed.iter().enumerate() {
+            for slot in slots.iter() {
+                let state = west_east(brick)?.copy(part, &[slot as u16])?;
+                self.saved_bytes += state.len();
+                self.saved_bytes -= std::mem::replace(&mut self.saved[part][slot], state).len();
+            }
+        }
+        self.log.clear();
+        (self.used, self.log_bytes) = (0, 0);
+        Ok(())
+    }
+}
+
+/// Lets a brick process packets again.
+fn redo(part: Option<usize>, brick: &mut dyn Brick, batch: &mut Batch) -> Result<(), BrickError> {
+    match part {
+        Some(part) => west_east(brick)?.process_part(part, batch),
+        None => brick.process(batch),
+    }
+}
+
+fn copy_reads(from: &Batch, to: &mut Batch, split: &Split, places: &mut Vec<usize>) {
+    places.clear();
+    places.extend(0..from.len());
+    gather(from, places, split.reads(), to);
+}
+
+/// Bytes of packets in a log.
+fn size(batch: &Batch) -> usize {
+    let Batch { headers, features, mapped, errors, .. } = batch;
+    let cells =
+        features.len() * features.width() + mapped.len() * mapped.width() + errors.len() * errors.width();
+    headers.len() * size_of::<Headers>() + cells * size_of::<f64>()
+}
+
+/// A brick whose keeper looks on.
+struct Recorder<'a> {
+    brick: &'a mut dyn Brick,
+    keeper: &'a mut Keeper,
+}
+
+impl Brick for Recorder<'_> {
+    fn descriptor(&self) -> Descriptor {
+        self.brick.descriptor()
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        self.keeper.begin(None, batch);
+        self.brick.process(batch)?;
+        self.keeper.end(self.brick)
+    }
+}
