@@ -1,0 +1,264 @@
+//! Kitsune under load while its layout changes at random, slots move and bricks panic: the scores of a single instance.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use common::{Collect, Script, go_from};
+use legonf_core::{
+    Batch, Brick, BrickError, Column, Columns, Descriptor, Division, Fault, Headers, Plan, Progress, Rows,
+    SlotMove, Source, Stage, WestEast,
+};
+use legonf_datasets::generate::{Attack, Config as Traffic, Generator};
+use legonf_decide::SampleResultQuantization;
+use legonf_extract::{Config as Extraction, FeatureQuantization, Limits};
+use legonf_infer::{Autoencoder, AutoencoderConfig, FeatureMapping, FeatureMappingConfig};
+use legonf_models::kitnet::{KitNet, TrainConfig, Trainer};
+use legonf_runtime::{Control, Graph, GraphSpec, Layout, Outcome};
+use legonf_wire::PacketBatching;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+
+/// Traffic of many hosts with a scan in it, up to a number of packets or until a flag is set.
+struct Load {
+    generator: Generator,
+    left: u64,
+    until: Option<Arc<AtomicBool>>,
+}
+
+impl Load {
+    fn of(packets: u64, until: Option<Arc<AtomicBool>>) -> Self {
+        let scan = Some(Attack { start: 2.0, rate: 400.0 });
+        let config = Traffic { packets: u64::MAX, hosts: 300, flows: 4000, scan, ..Traffic::default() };
+        Self { generator: Generator::new(config).unwrap(), left: packets, until }
+    }
+}
+
+impl Source for Load {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        let over = self.until.as_ref().is_some_and(|until| until.load(Ordering::Relaxed));
+        if !over && self.left > 0 {
+            self.generator.fill(batch)?;
+            self.left -= batch.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
+}
+
+/// Packets of which each makes one brick panic, once.
+#[derive(Default)]
+struct Mines {
+    period: u64,
+    raised: Mutex<HashSet<u64>>,
+}
+
+impl Mines {
+    /// Panics behind the work on a batch, so that the brick has gone on from where it should be.
+    fn step(&self, phase: u64, headers: &[Headers]) {
+        let on = |seq: &u64| self.period > 0 && (seq + 1000 * phase).is_multiple_of(self.period);
+        for seq in headers.iter().map(|headers| headers.seq).filter(on) {
+            assert!(!self.raised.lock().unwrap_or_else(|e| e.into_inner()).insert(seq), "a mine");
+        }
+    }
+}
+
+/// A brick among mines.
+struct Mined {
+    inner: Box<dyn Brick>,
+    mines: Arc<Mines>,
+    phase: u64,
+}
+
+impl Brick for Mined {
+    fn descriptor(&self) -> Descriptor {
+        self.inner.descriptor()
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        self.inner.process(batch)?;
+        self.mines.step(self.phase, &batch.headers);
+        Ok(())
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.inner.counters()
+    }
+}
+
+/// The extractor among mines.
+struct MinedExtractor {
+    inner: FeatureQuantization,
+    mines: Arc<Mines>,
+}
+
+impl Brick for MinedExtractor {
+    fn descriptor(&self) -> Descriptor {
+        self.inner.descriptor()
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        self.inner.process(batch)?;
+        self.mines.step(2, &batch.headers);
+        Ok(())
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.inner.counters()
+    }
+
+    fn west_east(&mut self) -> Option<&mut dyn WestEast> {
+        Some(self)
+    }
+}
+
+impl WestEast for MinedExtractor {
+    fn division(&self) -> Division {
+        self.inner.division()
+    }
+
+    fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError> {
+        self.inner.divide(parts)
+    }
+
+    fn process_part(&mut self, part: usize, batch: &mut Batch) -> Result<(), BrickError> {
+        self.inner.process_part(part, batch)?;
+        self.mines.step(2, &batch.headers);
+        Ok(())
+    }
+
+    fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
+        self.inner.export(part, slots)
+    }
+
+    fn copy(&self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
+        self.inner.copy(part, slots)
+    }
+
+    fn import(&mut self, part: usize, state: &[u8]) -> Result<(), BrickError> {
+        self.inner.import(part, state)
+    }
+}
+
+/// Slots that overflow now and then.
+fn extractor() -> FeatureQuantization {
+    let limits =
+        Limits { sources_per_slot: 2, channels_per_slot: 2, sockets_per_slot: 3, ..Limits::default() };
+    FeatureQuantization::new(&Extraction { limits, ..Extraction::default() }).unwrap()
+}
+
+/// A network that was trained on the first packets.
+static MODEL: LazyLock<Arc<KitNet>> = LazyLock::new(|| {
+    let config =
+        TrainConfig { feature_mapping_packets: 500, training_packets: 1500, ..TrainConfig::default() };
+    let (mut trainer, mut load) = (Trainer::new(config).unwrap(), Load::of(2560, None));
+    let (mut batching, mut extractor) = (PacketBatching::default(), extractor());
+    for _ in 0..9 {
+        let mut batch = Batch::default();
+        load.fill(&mut batch).unwrap();
+        batching.process(&mut batch).unwrap();
+        extractor.process(&mut batch).unwrap();
+        Rows::iter(&batch.features).for_each(|row| _ = trainer.train(row));
+    }
+    Arc::new(trainer.finish().unwrap())
+});
+
+const BRICKS: [&str; 5] = ["batching", "extractor", "mapping", "autoencoder", "decision"];
+
+fn make(id: &str, mines: &Arc<Mines>) -> Result<Box<dyn Brick>, String> {
+    let inner: Box<dyn Brick> = match id {
+        "batching" => Box::<PacketBatching>::default(),
+        "extractor" => return Ok(Box::new(MinedExtractor { inner: extractor(), mines: mines.clone() })),
+        "mapping" => Box::new(FeatureMapping::new(FeatureMappingConfig {}, MODEL.clone())),
+        "autoencoder" => Box::new(Autoencoder::new(AutoencoderConfig::default(), MODEL.clone())),
+        _ => Box::new(SampleResultQuantization::new(legonf_decide::Config { threshold: 1.0 }).unwrap()),
+    };
+    let phase = BRICKS.iter().position(|brick| *brick == id).unwrap_or(0) as u64;
+    Ok(Box::new(Mined { inner, mines: mines.clone(), phase: if phase == 1 { 0 } else { phase + 2 } }))
+}
+
+fn run(
+    layout: &Layout,
+    load: Load,
+    mines: Mines,
+    control: Option<&mut dyn Control>,
+) -> (Outcome, Vec<(u64, u64)>) {
+    let mines = Arc::new(mines);
+    let bricks: Vec<String> = BRICKS
+        .iter()
+        .enumerate()
+        .map(|(at, id)| {
+            let next = BRICKS.get(at + 1).map_or(String::new(), |next| format!("next = \"{next}\"\n"));
+            format!("[[brick]]\nid = \"{id}\"\nkind = \"k\"\n{next}")
+        })
+        .collect();
+    let spec = GraphSpec::from_toml(&format!("name = \"kitsune\"\n{}", bricks.concat())).unwrap();
+    let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Scores, Column::Verdicts]));
+    let supply = |id: &str| make(id, &mines);
+    let mut graph = Graph::assemble(&spec, given, wanted, |brick| supply(&brick.id)).unwrap();
+    go_from(&supply, layout, &mut graph, load, Collect::default(), control, Some(1 << 20))
+}
+
+/// Random plans: every cut into stages, replicas of every stage between the ends, and some slots that move.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end
+    }
+
+    fn plan(&mut self) -> Plan {
+        let mut stages = vec![Stage { bricks: vec![Plan::SOURCE.into()], replicas: 1 }];
+        for id in BRICKS.into_iter().chain([Plan::SINK]) {
+            if self.below(2) == 0 {
+                stages.push(Stage { bricks: Vec::new(), replicas: 1 });
+            }
+            stages.last_mut().unwrap().bricks.push(id.into());
+        }
+        let last = stages.len() - 1;
+        for stage in stages.iter_mut().take(last).skip(1) {
+            stage.replicas = 1 + self.below(4);
+        }
+        let shared =
+            stages.iter().find(|stage| stage.bricks.iter().any(|id| id == "extractor")).unwrap().replicas;
+        let slots = if shared > 1 { self.below(3) * 40 } else { 0 };
+        let slot = |_| SlotMove {
+            brick: "extractor".into(),
+            shard: self.below(2),
+            slot: self.below(4096) as u16,
+            to: self.below(shared) as u16,
+        };
+        let moves = (0..slots).map(slot).collect();
+        Plan { stages, moves }
+    }
+}
+
+fn soak(plans: usize, period: u64) {
+    let mut random = Random(period);
+    let mut script = Script::of((0..plans).map(|_| random.plan()));
+    let mines = Mines { period, ..Mines::default() };
+    let load = Load::of(u64::MAX, Some(script.done.clone()));
+    let (outcome, rows) = run(&Layout::Pipeline, load, mines, Some(&mut script));
+    assert!(outcome.fault.is_none() && script.refused.is_empty(), "{:?} {:?}", outcome.fault, script.refused);
+    assert_eq!(script.applied, plans);
+    let (single, expected) = run(&Layout::Fused, Load::of(outcome.packets, None), Mines::default(), None);
+    println!("{} packets, {} restarts, {:?}", outcome.packets, outcome.restarts, outcome.pauses);
+    assert!(outcome.restarts > 0 && outcome.pauses.slots > 0);
+    assert!(rows == expected, "scores differ");
+    assert_eq!(outcome.counters, single.counters);
+}
+
+#[test]
+fn layouts_slots_and_panics_change_no_score() {
+    soak(12, 20_011);
+}
+
+#[test]
+#[ignore = "long: half an hour"]
+fn thousands_of_layouts_slots_and_panics_change_no_score() {
+    soak(10_000, 50_021);
+}
