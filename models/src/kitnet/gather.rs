@@ -34,21 +34,23 @@ impl Gather {
         let width = features.width();
         let tiles = mapped.columns_mut().chunks_exact_mut(self.width());
         for (rows, tile) in features.as_slice().chunks(LANES * width).zip(tiles) {
-            let count = rows.len() / width;
-            if count > FEW {
-                self.tile(std::array::from_fn(|lane| &rows[lane.min(count - 1) * width..][..width]), tile);
+            if rows.len() > FEW * width {
+                self.tile(rows, width, tile);
             } else {
                 rows.chunks_exact(width).enumerate().for_each(|(lane, row)| self.row(row, lane, tile));
             }
         }
     }
 
-    /// Gathers as many rows as a tile has; all are equally wide.
-    fn tile(&self, rows: [&[f64]; LANES], tile: &mut [[f64; LANES]]) {
-        let width = rows[0].len();
-        let rows = rows.map(|row| &row[..width]);
-        for (feature, place) in &self.moves {
-            tile[*place] = rows.map(|row| row[*feature]);
+    /// Gathers up to as many rows as a tile has; where there are fewer, the last stands for the others. Cells are named one by
+    /// one, so that they meet in vectors: an array that is mapped goes through memory cell by cell.
+    fn tile(&self, rows: &[f64], width: usize, tile: &mut [[f64; LANES]]) {
+        let last = rows.len() / width - 1;
+        let row = |lane: usize| &rows[lane.min(last) * width..][..width];
+        let (a, b, c, d, e, f, g, h) = (row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7));
+        for (i, place) in &self.moves {
+            let i = *i;
+            tile[*place] = [a[i], b[i], c[i], d[i], e[i], f[i], g[i], h[i]];
         }
     }
 
