@@ -5,15 +5,17 @@ mod growth;
 pub mod hop;
 mod instructions;
 mod machine;
+mod report;
 pub mod stopwatch;
+mod work;
 
 use crate::clock::process_time;
 use crate::failure::{Failure, print, print_json};
 use crate::input;
 use crate::network::Network;
+use crate::profile::meter::Meter;
 use crate::progress::Bar;
-use crate::replay::{self, EngineKind, Execution};
-use crate::summary::tables::fields;
+use crate::replay::{self, Execution};
 use crate::{Style, interrupt};
 use clap::{Args, Subcommand};
 use legonf_core::{Batch, Fault, Progress, Sink};
@@ -21,7 +23,7 @@ use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_runtime::{Layout, Options};
 use machine::Machine;
-use serde::Serialize;
+use report::{Report, Run, Traffic, columns, median, report, table};
 use std::path::PathBuf;
 use std::time::Instant;
 use stopwatch::Stopwatch;
@@ -31,6 +33,9 @@ use stopwatch::Stopwatch;
 pub enum Command {
     /// Kitsune, file to score, in one thread: packets a second end to end and of each brick, beside the floating-point
     /// rate and memory bandwidth that the same run measured.
+    ///
+    /// Bytes and floating-point operations of a packet are computed from what each stage reads and writes, and set beside
+    /// what the core can do (the roofline): 100% is a stage that nothing but its arithmetic, or memory, or cache holds up.
     Kitsune(Arguments),
     #[command(about = "What a packet costs as streams, batches and features grow, with plots")]
     Growth(growth::Arguments),
@@ -64,50 +69,6 @@ pub struct Arguments {
     instructions: bool,
 }
 
-/// What was measured; rates are medians over the runs, in packets a second of processor time of one core.
-#[derive(Serialize)]
-struct Report {
-    capture: String,
-    packets: u64,
-    runs: u32,
-    /// Reading records from the page cache and parsing their headers.
-    parse_pps: f64,
-    features_pps: f64,
-    /// Feature mapping and network.
-    network_pps: f64,
-    end_to_end_pps: f64,
-    model_load_to_first_score_ms: f64,
-    bricks: Vec<BrickReport>,
-    capture_bytes_per_packet: f64,
-    instructions_per_packet: Option<f64>,
-    machine: Machine,
-    network: Option<Roofline>,
-}
-
-#[derive(Serialize)]
-struct BrickReport {
-    id: String,
-    pps: f64,
-    ns_per_packet: f64,
-    share: f64,
-}
-
-/// The network against the core's floating-point rate in its precision.
-#[derive(Serialize)]
-struct Roofline {
-    precision: String,
-    flops_per_packet: f64,
-    sigmoids_per_packet: u64,
-    gflops: f64,
-    percent_of_peak: f64,
-}
-
-/// Nanoseconds of processor time of one run: each stage's, and the whole.
-struct Run {
-    stages: Vec<f64>,
-    total: f64,
-}
-
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     match command {
         Command::Growth(arguments) => growth::run(arguments, style),
@@ -125,11 +86,13 @@ impl Arguments {
         let model = Network::load(&self.model)?;
         let bar = Bar::new("bench", None, style.quiet);
         let (mut ids, mut runs, mut packets, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
-        // The run before the first that counts brings the capture into the page cache.
+        let meter = Meter::default();
+        // The run before the first that counts brings the capture into the page cache, and counts bytes.
         for number in 0..=self.runs {
             let watch = Stopwatch::default();
             let mut seen = Seen::default();
-            let run = self.once(&model, &watch, &mut seen, &bar)?;
+            let counted = (number == 0).then_some(&meter);
+            let run = self.once(&model, &watch, counted, &mut seen, &bar)?;
             (packets, bytes) = (seen.packets, seen.progress.read_bytes);
             ids = watch.ids();
             if number > 0 {
@@ -146,16 +109,28 @@ impl Arguments {
         let instructions =
             if self.instructions { Some(instructions::per_packet(self, packets)?) } else { None };
         let machine = Machine::measure();
-        Ok(report(self, &model, first_score, &ids, &runs, (packets, bytes), instructions, machine))
+        let traffic = Traffic { packets, capture: bytes, columns: columns(&meter) };
+        Ok(report(self, &model, first_score, &ids, &runs, &traffic, instructions, machine))
     }
 
     /// One pass from the file to the scores.
-    fn once(&self, model: &Network, watch: &Stopwatch, seen: &mut Seen, bar: &Bar) -> Result<Run, Failure> {
+    fn once(
+        &self,
+        model: &Network,
+        watch: &Stopwatch,
+        meter: Option<&Meter>,
+        seen: &mut Seen,
+        bar: &Bar,
+    ) -> Result<Run, Failure> {
         let spec = replay::built_in(model, Content::Packets, self.execution, self.arithmetic)?;
         let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);
         let mut graph =
             replay::assemble_with(&spec, Content::Packets, model, Some(f64::MAX), |id, brick| {
-                watch.watch(id, brick)
+                let brick = watch.watch(id, brick);
+                match meter {
+                    Some(meter) => meter.watch(brick),
+                    None => brick,
+                }
             })?;
         let options = Options::new(&Layout::Fused, interrupt::install());
         let start = process_time();
@@ -208,121 +183,4 @@ impl Sink for Seen {
     fn finish(&mut self) -> Result<(), Fault> {
         Ok(())
     }
-}
-
-#[allow(clippy::too_many_arguments)]
-fn report(
-    arguments: &Arguments,
-    model: &Network,
-    first_score: f64,
-    ids: &[String],
-    runs: &[Run],
-    (packets, bytes): (u64, u64),
-    instructions_per_packet: Option<f64>,
-    machine: Machine,
-) -> Report {
-    let stage = |i: usize| median(runs.iter().map(|run| run.stages[i]));
-    let total = median(runs.iter().map(|run| run.total));
-    let pps = |nanoseconds: f64| packets as f64 / nanoseconds.max(1.0) * 1e9;
-    let of = |names: &[&str]| {
-        let chosen = ids.iter().enumerate().filter(|(_, id)| names.contains(&id.as_str()));
-        pps(chosen.map(|(i, _)| stage(i)).sum())
-    };
-    let brick = |(i, id): (usize, &String)| BrickReport {
-        id: id.clone(),
-        pps: pps(stage(i)),
-        ns_per_packet: stage(i) / packets as f64,
-        share: stage(i) / total,
-    };
-    let network_pps = of(&["mapping", "autoencoder", "network"]);
-    let network =
-        model.kitnet().filter(|_| arguments.execution.engine != Some(EngineKind::Onnx)).map(|kitnet| {
-            let layers = kitnet.ensemble().iter().chain([kitnet.output()]);
-            let (flops, sigmoids) = layers.fold((0.0, 0), |(flops, sigmoids), layer| {
-                let (visible, hidden) = (layer.visible(), layer.hidden());
-                (flops + 4.0 * (visible * hidden) as f64, sigmoids + (visible + hidden) as u64)
-            });
-            let gflops = flops * of(&["autoencoder"]) / 1e9;
-            let precision = arguments.execution.precision.unwrap_or_default();
-            let percent_of_peak = gflops / machine.peak_gflops(precision) * 100.0;
-            let precision = precision.to_string();
-            Roofline {
-                precision,
-                flops_per_packet: flops,
-                sigmoids_per_packet: sigmoids,
-                gflops,
-                percent_of_peak,
-            }
-        });
-    Report {
-        capture: arguments.capture.display().to_string(),
-        packets,
-        runs: arguments.runs,
-        parse_pps: of(&[stopwatch::SOURCE, "batching"]),
-        features_pps: of(&["extractor"]),
-        network_pps,
-        end_to_end_pps: pps(total),
-        model_load_to_first_score_ms: first_score,
-        bricks: ids.iter().enumerate().map(brick).collect(),
-        capture_bytes_per_packet: bytes as f64 / packets as f64,
-        instructions_per_packet,
-        machine,
-        network,
-    }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn table(report: &Report) -> String {
-    let rate = |pps: f64| format!("{:.3} M packets/s", pps / 1e6);
-    let mut rows = vec![
-        (
-            "capture",
-            format!("{} ({} packets, median of {} runs)", report.capture, report.packets, report.runs),
-        ),
-        ("end to end", rate(report.end_to_end_pps)),
-        ("parse", format!("{}, reading included", rate(report.parse_pps))),
-        ("features", rate(report.features_pps)),
-        ("network", format!("{}, feature mapping included", rate(report.network_pps))),
-    ];
-    for brick in &report.bricks {
-        let value = format!(
-            "{:8.1} ns a packet, {:4.1}% of the whole, {}",
-            brick.ns_per_packet,
-            brick.share * 100.0,
-            rate(brick.pps)
-        );
-        rows.push((&brick.id, value));
-    }
-    rows.push((
-        "first score",
-        format!("{:.2} ms after opening the model", report.model_load_to_first_score_ms),
-    ));
-    if let Some(instructions) = report.instructions_per_packet {
-        rows.push(("instructions", format!("{instructions:.0} a packet")));
-    }
-    let machine = &report.machine;
-    rows.push((
-        "core",
-        format!(
-            "{:.1} GFLOP/s in f64, {:.1} in f32, {:.1} GB/s from memory, measured in this run",
-            machine.peak_f64_gflops, machine.peak_f32_gflops, machine.memory_gb_per_s
-        ),
-    ));
-    if let Some(network) = &report.network {
-        let value = format!(
-            "{:.0} FLOP and {} sigmoids a packet: {:.2} GFLOP/s, {:.1}% of the core's {} peak",
-            network.flops_per_packet,
-            network.sigmoids_per_packet,
-            network.gflops,
-            network.percent_of_peak,
-            network.precision
-        );
-        rows.push(("roofline", value));
-    }
-    fields(&rows)
 }

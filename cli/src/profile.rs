@@ -1,6 +1,6 @@
 //! `legonf profile`: what each brick of a graph costs.
 
-mod meter;
+pub mod meter;
 
 use crate::bench::hop;
 use crate::bench::stopwatch::{self, Stopwatch};
@@ -114,7 +114,8 @@ impl Arguments {
         let packets = seen.packets.max(1) as f64;
         let states = agent::states(graph);
         let spent = watch.ids().into_iter().zip(watch.nanoseconds().0);
-        let added = [seen.source_bytes].into_iter().chain(meter.bytes());
+        let filled = meter.bytes().into_iter().map(|(_, filled)| filled);
+        let added = [seen.source_bytes].into_iter().chain(filled);
         let mut bricks: Vec<_> = spent
             .zip(added)
             .map(|((id, ns), bytes)| {

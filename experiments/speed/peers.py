@@ -112,12 +112,23 @@ def measure(program, name, capture, folder):
         "capture": name,
         "packets": runs[0]["packets"],
         "legonf": {**middle, "autoencoder_pps": {"f64": kernel[0], "f32": kernel[1]}},
+        "roofline": {"f64": stages(runs), "f32": [stage for stage in stages(single) if stage["id"] == "autoencoder"]},
         "onnxruntime": [
             {"precision": kind, "batch": batch, "rows_per_second": statistics.median(found)}
             for (kind, batch), found in rates.items()
         ],
         "machine": runs[-1]["machine"],
     }
+
+
+def stages(runs):
+    """What each stage takes of the core: the medians of the runs."""
+    def stage(index, brick):
+        numbers = (key for key, value in brick.items() if isinstance(value, float))
+        middle = {key: statistics.median(run["bricks"][index][key] for run in runs) for key in numbers}
+        return {**brick, **middle}
+
+    return [stage(*item) for item in enumerate(runs[-1]["bricks"])]
 
 
 def processor():
@@ -161,6 +172,23 @@ def table(results):
             peers = [p["rows_per_second"] for p in result["onnxruntime"] if p["precision"] == kind]
             cells = " | ".join(rate(peer) for peer in peers)
             lines.append(f"| {result['capture']} | {kind} | {rate(own)} | {cells} | {own / max(peers):.1f} × |")
+    lines += [
+        "",
+        "What a packet takes of the core, and the part of the roofline that each stage reaches: of the longest of what its",
+        "arithmetic, its bytes of memory and its bytes of cache take at the rates that the same run measured.",
+        "",
+        "| capture | stage | ns | bytes of memory | of cache | FLOP | least ns, by | reached |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        for kind, found in result["roofline"].items():
+            for s in found:
+                flops = "unknown" if s["flops_per_packet"] is None else f"{s['flops_per_packet']:,.0f}"
+                lines.append(
+                    f"| {result['capture']} | {s['id']}, {kind} | {s['ns_per_packet']:.1f} | {s['memory_bytes_per_packet']:,.0f} "
+                    f"| {s['cache_bytes_per_packet']:,.0f} | {flops} | {s['bound_ns']:.1f}, {s['bound_by']} "
+                    f"| {s['percent_of_roofline']:.0f}% |"
+                )
     lines += [
         "",
         "Recorded elsewhere (a core of another machine, which was loaded), for the order of magnitude:",

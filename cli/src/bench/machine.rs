@@ -15,6 +15,8 @@ pub struct Machine {
     pub peak_f32_gflops: f64,
     /// Sequential reading of an array larger than the caches, 10⁹ bytes a second.
     pub memory_gb_per_s: f64,
+    /// The same of an array that fits the caches next to the core.
+    pub cache_gb_per_s: f64,
 }
 
 /// Independent chains of multiply-adds, enough to hide the latency of two units.
@@ -23,6 +25,9 @@ const CHAINS: usize = 12;
 const STEPS: usize = 1 << 18;
 /// Numbers in the array that is read: 256 MiB.
 const WORDS: usize = 1 << 25;
+/// Numbers in the array that is read from the caches: 256 KiB, about a column of features of a batch; and how often.
+const CACHED: usize = 1 << 15;
+const PASSES: usize = 64;
 /// Runs of each measurement, of which the fastest counts.
 const RUNS: usize = 9;
 
@@ -41,11 +46,17 @@ impl Machine {
         let single = fastest(|| black_box(chains_f32(black_box(0.999))));
         let words = vec![1_u64; WORDS];
         let read = fastest(|| black_box(sum(black_box(&words))));
+        let cached = fastest(|| {
+            (0..PASSES).for_each(|_| {
+                black_box(sum(black_box(&words[..CACHED])));
+            });
+        });
         let operations = |lanes: usize| (2 * CHAINS * lanes * STEPS) as f64;
         Self {
             peak_f64_gflops: operations(F64_LANES) / double,
             peak_f32_gflops: operations(F32_LANES) / single,
             memory_gb_per_s: (WORDS * size_of::<u64>()) as f64 / read,
+            cache_gb_per_s: (PASSES * CACHED * size_of::<u64>()) as f64 / cached,
         }
     }
 }
@@ -102,7 +113,12 @@ mod tests {
     #[test]
     fn rates_are_positive_numbers() {
         let machine = Machine::measure();
-        let rates = [machine.peak_f64_gflops, machine.peak_f32_gflops, machine.memory_gb_per_s];
+        let rates = [
+            machine.peak_f64_gflops,
+            machine.peak_f32_gflops,
+            machine.memory_gb_per_s,
+            machine.cache_gb_per_s,
+        ];
         assert!(rates.iter().all(|rate| rate.is_finite() && *rate > 0.0), "{rates:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! How many bytes bricks add to batches.
+//! How many bytes bricks read from batches and add to them.
 
 use super::{Fault, Sink};
 use crate::clock::processor_time;
@@ -7,29 +7,38 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Counts the bytes of the columns that each brick fills.
+/// Counts the bytes of the columns that each brick reads and fills.
 #[derive(Default)]
 pub struct Meter {
-    counts: Mutex<Vec<Arc<AtomicU64>>>,
+    counts: Mutex<Vec<Arc<Count>>>,
+}
+
+/// Bytes of a brick's columns so far.
+#[derive(Default)]
+struct Count {
+    read: AtomicU64,
+    filled: AtomicU64,
 }
 
 struct Metered {
     inner: Box<dyn Brick>,
-    bytes: Arc<AtomicU64>,
+    count: Arc<Count>,
 }
 
 impl Meter {
     /// `brick`, counted.
     pub fn watch(&self, inner: Box<dyn Brick>) -> Box<dyn Brick> {
-        let bytes = Arc::<AtomicU64>::default();
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).push(bytes.clone());
-        Box::new(Metered { inner, bytes })
+        let count = Arc::<Count>::default();
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).push(count.clone());
+        Box::new(Metered { inner, count })
     }
 
-    /// Bytes of each brick, in the order in which they were given.
-    pub fn bytes(&self) -> Vec<u64> {
+    /// Bytes that each brick read and that it filled, in the order in which they were given.
+    pub fn bytes(&self) -> Vec<(u64, u64)> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+        let load =
+            |count: &Arc<Count>| (count.read.load(Ordering::Relaxed), count.filled.load(Ordering::Relaxed));
+        counts.iter().map(load).collect()
     }
 }
 
@@ -40,7 +49,9 @@ impl Brick for Metered {
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         self.inner.process(batch)?;
-        self.bytes.fetch_add(bytes(batch, self.inner.descriptor().writes), Ordering::Relaxed);
+        let descriptor = self.inner.descriptor();
+        self.count.read.fetch_add(bytes(batch, descriptor.reads), Ordering::Relaxed);
+        self.count.filled.fetch_add(bytes(batch, descriptor.writes), Ordering::Relaxed);
         Ok(())
     }
 

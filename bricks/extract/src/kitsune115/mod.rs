@@ -59,6 +59,14 @@ use run::Run;
 pub(crate) use schema::schema;
 use source::Source;
 
+/// Bytes of the records and index lines of a packet's streams, once they have grown: a source, a link and a channel.
+pub const PACKET_STATE_BYTES: usize = size_of::<Source>() + size_of::<Link>() + size_of::<Channel>() + 3 * 64;
+
+/// Floating-point operations of a packet's features by their definition, for each of five rates; a power, a root and a
+/// division count one. MI, H and HH_jit: decay 4, insertion 4, three statistics 4; HH and HpHp: both directions' decay 8,
+/// insertion 4, statistics 9, sum of residual products 5, radius and magnitude 8, covariance and coefficient 3.
+pub const PACKET_OPERATIONS: u64 = 5 * (3 * 12 + 2 * 37);
+
 /// Which definition of the features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variant {
