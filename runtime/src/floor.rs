@@ -57,8 +57,8 @@ pub(crate) struct Floor<'scope, 'env> {
     /// Batches that there are, and those of them that the plan in force does not need.
     pub credits: usize,
     pub surplus: usize,
-    /// Packets offered and done when they were last looked at.
-    pub seen: (u64, u64),
+    /// Packets offered, done and dropped when they were last looked at.
+    pub seen: [u64; 3],
     /// Which replica of a brick owns which slot, for bricks that have or had several.
     pub owners: BTreeMap<usize, Owners>,
     /// Packets of each slot lately, for such bricks.
@@ -84,7 +84,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let (depth, stages) = (depth.max(1), Vec::new());
         let pool = bounded(room(depth, shape.bricks.len()));
         let events = unbounded();
-        let (serial, credits, surplus, seen, over) = (0, 0, 0, (0, 0), None);
+        let (serial, credits, surplus, seen, over) = (0, 0, 0, [0; 3], None);
         Self {
             scope,
             shared,

@@ -1,6 +1,7 @@
 //! What the supervisor tells the controller.
 
 use crate::floor::{Floor, Live, Running};
+use crate::worker::Shared;
 use legonf_core::{HostLoad, SLOTS, ShardLoad, Snapshot, StageLoad, State, WorkerLoad};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,8 +22,9 @@ impl Floor<'_, '_> {
             let shards = shards(live, &self.shape.bricks, &mut self.loads);
             stages.push(StageLoad { queue: waiting(live), packets, state_bytes, shards });
         }
-        let now = (self.shared.offered.load(Relaxed), self.shared.done.load(Relaxed));
-        let (offered, done) = (now.0 - self.seen.0, now.1 - self.seen.1);
+        let Shared { offered, done, dropped, .. } = self.shared;
+        let now = [offered, done, dropped].map(|count| count.load(Relaxed));
+        let [offered, done, dropped] = std::array::from_fn(|at| now[at] - self.seen[at]);
         self.seen = now;
         Snapshot {
             at: at.as_secs_f64(),
@@ -32,7 +34,7 @@ impl Floor<'_, '_> {
             stages,
             offered,
             done,
-            dropped: 0,
+            dropped,
             in_flight,
             credits: self.credits - self.surplus,
             host: HostLoad::default(),

@@ -55,6 +55,8 @@ pub(crate) struct Shared<'a> {
     pub restarts: AtomicU64,
     /// The epoch of the next batch that is read: who owns which slots is known to all who deal batches out.
     pub epoch: AtomicU64,
+    /// Packets that were lost before the source.
+    pub dropped: AtomicU64,
     read_bytes: AtomicU64,
     total_bytes: AtomicU64,
 }
@@ -64,7 +66,7 @@ impl<'a> Shared<'a> {
         let Options { stop, supply, checkpoint, .. } = *options;
         let zero = AtomicU64::default;
         let (over, total_bytes) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
-        let (offered, done, restarts, epoch) = (zero(), zero(), zero(), zero());
+        let (offered, done, restarts, epoch, dropped) = (zero(), zero(), zero(), zero(), zero());
         Self {
             stop,
             over,
@@ -75,6 +77,7 @@ impl<'a> Shared<'a> {
             done,
             restarts,
             epoch,
+            dropped,
             read_bytes: zero(),
             total_bytes,
         }
@@ -152,6 +155,7 @@ impl Worker<'_> {
                 Err(message) => Some(Ending::Fault(panicked(Plan::SOURCE, message))),
             };
             self.shared.publish(head.source.progress());
+            self.shared.dropped.store(head.source.dropped(), Relaxed);
         }
         if envelope.ending.is_none() && envelope.batch.is_empty() {
             envelope.ending = Some(Ending::Input);

@@ -124,6 +124,8 @@ fn plans_are_put_into_force_while_packets_flow() {
     let last = script.snapshots.last().unwrap();
     assert_eq!((last.plan.clone(), last.workers.len()), (plan(0, [1; 5]), 1));
     assert_eq!((last.credits, last.stages.len()), (1, 1));
+    let dropped: u64 = script.snapshots.iter().map(|snapshot| snapshot.dropped).sum();
+    assert!(dropped > 0 && dropped <= packets / 10, "{dropped}");
     assert!(script.snapshots.iter().any(|s| s.done > 0 && s.workers.iter().any(|w| w.busy > 0.0)));
 }
 

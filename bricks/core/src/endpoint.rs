@@ -41,6 +41,11 @@ pub trait Source: Send {
 
     /// How far the input has been read.
     fn progress(&self) -> Progress;
+
+    /// Packets that were lost so far before they could be read, for want of capacity.
+    fn dropped(&self) -> u64 {
+        0
+    }
 }
 
 /// Where results go.

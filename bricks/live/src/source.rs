@@ -225,6 +225,10 @@ impl Source for LiveSource {
     fn progress(&self) -> Progress {
         Progress { read_bytes: self.intake.bytes, total_bytes: None }
     }
+
+    fn dropped(&self) -> u64 {
+        self.counters.losses.total()
+    }
 }
 
 fn lost(interface: &str, error: &pcap::Error) -> LiveError {

@@ -117,4 +117,8 @@ impl Source for Watched<Box<dyn Source>> {
     fn progress(&self) -> Progress {
         self.inner.progress()
     }
+
+    fn dropped(&self) -> u64 {
+        self.inner.dropped()
+    }
 }

@@ -42,6 +42,10 @@ impl Source for Count {
     fn progress(&self) -> Progress {
         Progress { read_bytes: self.next, total_bytes: Some(self.end) }
     }
+
+    fn dropped(&self) -> u64 {
+        self.next / 10
+    }
 }
 
 const fn descriptor(kind: &'static str, reads: Column, writes: Column, state: State) -> Descriptor {
