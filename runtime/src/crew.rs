@@ -1,7 +1,7 @@
 //! The replicas of a stage whose brick with state is divided, as the supervisor sees them.
 
 use crate::PlanError;
-use crate::floor::{Floor, Live, Running, retire_from};
+use crate::floor::{Floor, Live, MAX_WORKERS, Running, retire_from};
 use crate::layout::Place;
 use crate::message::{Event, Message, Queue};
 use crate::order::Order;
@@ -13,6 +13,9 @@ use crate::sync::{Sender, bounded};
 use legonf_core::{BrickError, SLOTS};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// State that may be on its way to one replica at a time, in pieces: one of each shard from each of the others.
+pub(crate) const ARRIVALS: usize = 2 * MAX_WORKERS;
 
 /// What the replicas of a stage share.
 pub(crate) struct Crew {
@@ -61,7 +64,7 @@ impl<'env> Floor<'_, 'env> {
         let split = self.shape.split(&place).expect("the caller found the stage to be divided").clone();
         place.replicas = parts.seated(split.unit);
         let owners = self.owners.entry(split.unit).or_insert_with(|| split.alone()).clone();
-        let own: Vec<Queue> = (0..place.replicas).map(|_| bounded(self.room())).collect();
+        let own: Vec<Queue> = (0..place.replicas).map(|_| bounded(self.room() + ARRIVALS)).collect();
         let ports = own.iter().map(|queue| queue.0.clone()).collect();
         let epoch = self.shared.epoch.load(Relaxed);
         let none = vec![vec![0; SLOTS]; split.shards()];

@@ -1,6 +1,7 @@
 //! Slots on the move between replicas that go on working.
 
 use crate::PlanError;
+use crate::crew::ARRIVALS;
 use crate::floor::Floor;
 use crate::layout::Place;
 use crate::message::{Event, Message};
@@ -44,7 +45,7 @@ impl<'env> Floor<'_, 'env> {
         parts: &mut Parts<'env>,
     ) -> Result<(), PlanError> {
         let output = self.after(stage + 1);
-        let room = self.room();
+        let room = self.room() + ARRIVALS;
         for seat in self.stages[stage].workers.len()..replicas {
             let mut live = self.stages.remove(stage);
             if let Some(crew) = &mut live.crew {
