@@ -252,7 +252,9 @@ impl Random {
             slot: self.below(4096) as u16,
             to: self.below(shared) as u16,
         };
-        let moves = (0..slots).map(slot).collect();
+        let mut moves: Vec<_> = (0..slots).map(slot).collect();
+        moves.sort_by_key(|to| (to.shard, to.slot));
+        moves.dedup_by_key(|to| (to.shard, to.slot));
         Plan { stages, moves }
     }
 }
