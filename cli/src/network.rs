@@ -8,12 +8,14 @@ use legonf_models::kitnet::{Explainer, KitNet};
 use legonf_models::{Bundle, Calibration, Engine, EngineError, Model};
 use legonf_tract::TractEngine;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A model read from its file.
 pub struct Network {
     bundle: Bundle,
     arithmetic: Arithmetic,
+    /// The generic engine, once one has been made: others have its weights.
+    generic: OnceLock<TractEngine>,
 }
 
 impl Network {
@@ -22,12 +24,12 @@ impl Network {
         let bundle = Bundle::load(path)?;
         let named = |e: ExtractError| Failure::fault(format!("{}: legonf.arithmetic: {e}", path.display()));
         let arithmetic = bundle.arithmetic.parse().map_err(named)?;
-        Ok(Self { bundle, arithmetic })
+        Ok(Self::of(bundle, arithmetic))
     }
 
     /// A model that was made here.
     pub fn of(bundle: Bundle, arithmetic: Arithmetic) -> Self {
-        Self { bundle, arithmetic }
+        Self { bundle, arithmetic, generic: OnceLock::new() }
     }
 
     /// Schema of the features that it takes.
@@ -75,10 +77,13 @@ impl Network {
         Bundle { calibration: Some(calibration), ..self.bundle }
     }
 
-    /// Makes a generic engine for the network.
+    /// Makes a generic engine for the network. All of them share one plan, and so the weights.
     pub fn engine(&self) -> Result<Box<dyn Engine>, EngineError> {
+        if let Some(engine) = self.generic.get() {
+            return Ok(Box::new(engine.clone()));
+        }
         let engine = TractEngine::from_bundle(&self.bundle, BATCH).map_err(|e| EngineError(e.to_string()))?;
-        Ok(Box::new(engine))
+        Ok(Box::new(self.generic.get_or_init(|| engine).clone()))
     }
 
     /// What the bricks of a graph take from the model.

@@ -28,7 +28,7 @@ pub enum LoadError {
     },
 }
 
-/// Runs an ONNX network by tract. Each batch allocates within tract.
+/// Runs an ONNX network by tract. Each batch allocates within tract. Clones share the plan with its weights.
 #[derive(Clone, Debug)]
 pub struct TractEngine {
     plan: Arc<TypedRunnableModel>,
