@@ -175,7 +175,7 @@ def table(results):
     lines += [
         "",
         "What a packet takes of the core, and the part of the roofline that each stage reaches: of the longest of what its",
-        "arithmetic, its bytes of memory and its bytes of cache take at the rates that the same run measured.",
+        "arithmetic, its divisions and roots, its bytes of memory and its bytes of cache take at the rates that the same run measured.",
         "",
         "| capture | stage | ns | bytes of memory | of cache | FLOP | least ns, by | reached |",
         "|---|---|---|---|---|---|---|---|",

@@ -28,7 +28,7 @@ pub use extractor::{
     Arithmetic, ExtractError, Extractor, Limits, SCHEMAS, build, build_shards, schema_by_name,
 };
 pub use groups::{shards_of, state_groups};
-pub use kitsune115::{PACKET_OPERATIONS, PACKET_STATE_BYTES};
+pub use kitsune115::{PACKET_DIVISIONS, PACKET_OPERATIONS, PACKET_ROOTS, PACKET_STATE_BYTES};
 pub use quantization::{Config, FeatureQuantization};
 pub use shard::{Shard, Slots};
 pub use state::StateError;

@@ -1,4 +1,4 @@
-//! What one core of this machine can do: multiply-adds from registers, and bytes read from memory.
+//! What one core of this machine can do: multiply-adds and divisions from registers, and bytes read from memory.
 
 use legonf_models::kitnet::Precision;
 use multiversion::multiversion;
@@ -13,6 +13,12 @@ pub struct Machine {
     pub peak_f64_gflops: f64,
     /// The same in f32.
     pub peak_f32_gflops: f64,
+    /// Nanoseconds that a division in f64 takes, in full vectors.
+    pub division_f64_ns: f64,
+    /// The same in f32.
+    pub division_f32_ns: f64,
+    /// Nanoseconds that a square root in f64 takes, in full vectors.
+    pub root_f64_ns: f64,
     /// Sequential reading of an array larger than the caches, 10⁹ bytes a second.
     pub memory_gb_per_s: f64,
     /// The same of an array that fits the caches next to the core.
@@ -23,6 +29,8 @@ pub struct Machine {
 const CHAINS: usize = 12;
 /// Multiply-adds of each chain in a run.
 const STEPS: usize = 1 << 18;
+/// Divisions or roots of each chain in a run.
+const SLOW_STEPS: usize = 1 << 15;
 /// Numbers in the array that is read: 256 MiB.
 const WORDS: usize = 1 << 25;
 /// Numbers in the array that is read from the caches: 256 KiB, about a column of features of a batch; and how often.
@@ -40,10 +48,21 @@ impl Machine {
         }
     }
 
+    /// Nanoseconds of a division in this precision.
+    pub fn division_ns(&self, precision: Precision) -> f64 {
+        match precision {
+            Precision::F64 => self.division_f64_ns,
+            Precision::F32 => self.division_f32_ns,
+        }
+    }
+
     /// Measures for about half a second.
     pub fn measure() -> Self {
         let double = fastest(|| black_box(chains_f64(black_box(0.999_999))));
         let single = fastest(|| black_box(chains_f32(black_box(0.999))));
+        let divisions = fastest(|| black_box(divisions_f64(black_box(1.000_001))));
+        let single_divisions = fastest(|| black_box(divisions_f32(black_box(1.001))));
+        let roots = fastest(|| black_box(roots_f64(black_box(1.5))));
         let words = vec![1_u64; WORDS];
         let read = fastest(|| black_box(sum(black_box(&words))));
         let cached = fastest(|| {
@@ -52,9 +71,13 @@ impl Machine {
             });
         });
         let operations = |lanes: usize| (2 * CHAINS * lanes * STEPS) as f64;
+        let slow = |lanes: usize| (CHAINS * lanes * SLOW_STEPS) as f64;
         Self {
             peak_f64_gflops: operations(F64_LANES) / double,
             peak_f32_gflops: operations(F32_LANES) / single,
+            division_f64_ns: divisions / slow(F64_LANES),
+            division_f32_ns: single_divisions / slow(F32_LANES),
+            root_f64_ns: roots / slow(F64_LANES),
             memory_gb_per_s: (WORDS * size_of::<u64>()) as f64 / read,
             cache_gb_per_s: (PASSES * CACHED * size_of::<u64>()) as f64 / cached,
         }
@@ -74,26 +97,30 @@ fn fastest<T>(mut work: impl FnMut() -> T) -> f64 {
 const F64_LANES: usize = 4;
 const F32_LANES: usize = 8;
 
-/// Defines a function that runs [`CHAINS`] chains of multiply-adds over `$lanes` numbers each.
+/// Defines a function that runs [`CHAINS`] chains of an operation over `$lanes` numbers each.
 macro_rules! chains {
-    ($name:ident, $float:ty, $lanes:expr) => {
+    ($name:ident, $float:ty, $lanes:expr, $steps:expr, |$x:ident, $y:ident| $operation:expr) => {
         #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
         fn $name(factor: $float) -> [[$float; $lanes]; CHAINS] {
-            let mut sums: [[$float; $lanes]; CHAINS] = [[1.0; $lanes]; CHAINS];
-            for _ in 0..STEPS {
-                for sum in &mut sums {
-                    for lane in sum {
-                        *lane = lane.mul_add(factor, 1e-6);
+            let mut numbers: [[$float; $lanes]; CHAINS] = [[factor; $lanes]; CHAINS];
+            for _ in 0..$steps {
+                for number in &mut numbers {
+                    for lane in number {
+                        let ($x, $y) = (*lane, factor);
+                        *lane = $operation;
                     }
                 }
             }
-            sums
+            numbers
         }
     };
 }
 
-chains!(chains_f64, f64, F64_LANES);
-chains!(chains_f32, f32, F32_LANES);
+chains!(chains_f64, f64, F64_LANES, STEPS, |x, factor| x.mul_add(factor, 1e-6));
+chains!(chains_f32, f32, F32_LANES, STEPS, |x, factor| x.mul_add(factor, 1e-6));
+chains!(divisions_f64, f64, F64_LANES, SLOW_STEPS, |x, divisor| x / divisor);
+chains!(divisions_f32, f32, F32_LANES, SLOW_STEPS, |x, divisor| x / divisor);
+chains!(roots_f64, f64, F64_LANES, SLOW_STEPS, |x, _factor| x.sqrt());
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2", "x86_64+avx2"))]
 fn sum(words: &[u64]) -> u64 {
@@ -116,6 +143,9 @@ mod tests {
         let rates = [
             machine.peak_f64_gflops,
             machine.peak_f32_gflops,
+            machine.division_f64_ns,
+            machine.division_f32_ns,
+            machine.root_f64_ns,
             machine.memory_gb_per_s,
             machine.cache_gb_per_s,
         ];

@@ -9,6 +9,8 @@ use super::{Autoencoder, KitNet, Precision};
 pub struct Effort {
     /// Floating-point operations, a fused multiply-add counting two; comparisons and conversions count nothing.
     pub operations: u64,
+    /// Those of them that are divisions: one for each logistic function.
+    pub divisions: u64,
     /// Bytes of weights and biases, which are read once for all rows of a tile.
     pub weight_bytes: f64,
 }
@@ -20,14 +22,15 @@ impl KitNet {
             Precision::F64 => (OPERATIONS_F64, 6, size_of::<f64>(), ROWS_F64),
             Precision::F32 => (OPERATIONS_F32, 2, size_of::<f32>(), ROWS_F32),
         };
-        let (mut operations, mut weights) = (0, 0);
+        let (mut operations, mut divisions, mut weights) = (0, 0, 0);
         for a in self.ensemble().iter().chain([self.output()]) {
             let (visible, hidden) = (a.visible() as u64, a.hidden() as u64);
             operations +=
                 4 * visible * hidden + (visible + hidden) * logistic + visible * normalisation + errors(a);
+            divisions += visible + hidden;
             weights += 2 * visible * hidden + visible + hidden;
         }
-        Effort { operations, weight_bytes: weights as f64 * size as f64 / rows as f64 }
+        Effort { operations, divisions, weight_bytes: weights as f64 * size as f64 / rows as f64 }
     }
 }
 

@@ -66,6 +66,10 @@ pub const PACKET_STATE_BYTES: usize = size_of::<Source>() + size_of::<Link>() + 
 /// division count one. MI, H and HH_jit: decay 4, insertion 4, three statistics 4; HH and HpHp: both directions' decay 8,
 /// insertion 4, statistics 9, sum of residual products 5, radius and magnitude 8, covariance and coefficient 3.
 pub const PACKET_OPERATIONS: u64 = 5 * (3 * 12 + 2 * 37);
+/// Divisions among them: two moments of each stream, of both directions in HH and HpHp; covariance and coefficient.
+pub const PACKET_DIVISIONS: u64 = 5 * (3 * 2 + 2 * 6);
+/// Roots among them: standard deviations of both directions, radius and magnitude of HH and HpHp.
+pub const PACKET_ROOTS: u64 = 5 * 2 * 4;
 
 /// Which definition of the features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
