@@ -19,19 +19,19 @@
 mod link;
 mod log;
 mod near;
+mod read;
 mod replay;
 mod stream;
 mod sweep;
 
-use super::arithmetic::{Calculator, LANES, Lanes, RUN, Run, narrow, widen};
+use super::arithmetic::{Calculator, LANES, RUN, Run, narrow};
 use super::names::Names;
-use super::sums::Moments;
-use crate::damp::RATES;
 use crate::prefetch::prefetch;
 use link::{Index, Link};
 use log::{Event, Log};
 pub(super) use near::{NEAR, PATIENCE};
 use near::{Near, SPAN};
+use read::Own;
 use stream::{Last, NONE, State, Stream};
 
 /// The most that a table keeps.
@@ -61,14 +61,6 @@ pub(super) struct Route {
 impl Route {
     /// Stands for a link that is yet to be found or made.
     pub(super) const UNKNOWN: u32 = NONE;
-}
-
-/// What a stream's packet shows of the stream itself.
-struct Own {
-    weight: Lanes,
-    moments: Moments,
-    var_squared: Lanes,
-    deviation: Lanes,
 }
 
 /// A table of linked streams, each by the text of its key.
@@ -246,43 +238,6 @@ impl Linked {
             if stream.oldest == NONE {
                 stream.oldest = id;
             }
-        }
-    }
-
-    /// The covariance over a link at every rate.
-    #[inline(always)]
-    fn covariance(&mut self, id: u32, calculator: &mut Calculator) -> Lanes {
-        let mut covariance = [0.0; LANES];
-        if self.is_quiet(id) {
-            return covariance;
-        }
-        self.redo(id, usize::MAX, calculator);
-        let state = &self.link_states[self.links[id as usize].state as usize];
-        let (products, weight) = (widen(state.products), widen(state.weight));
-        for (lane, covariance) in covariance.iter_mut().enumerate() {
-            *covariance = products[lane] / weight[lane];
-        }
-        covariance
-    }
-
-    /// Writes weight, mean, var, radius, magnitude, cov and pcc at every rate.
-    #[inline(always)]
-    fn write(&self, own: &Own, other: u32, covariance: &Lanes, out: &mut [f64]) {
-        let peer = self.states.get(self.streams[other as usize].state as usize).unwrap_or(&State::EMPTY);
-        let Last { mean_squared, var_squared, deviation } = peer.last;
-        let [mean_squared, var_squared, deviation] = [mean_squared, var_squared, deviation].map(widen);
-        let [mut radius, mut magnitude, mut correlation] = [[0.0; LANES]; 3];
-        for lane in 0..LANES {
-            radius[lane] = (own.var_squared[lane] + var_squared[lane]).sqrt();
-            magnitude[lane] = (own.moments.mean_squared[lane] + mean_squared[lane]).sqrt();
-            let deviations = own.deviation[lane] * deviation[lane];
-            let quotient = covariance[lane] / deviations;
-            correlation[lane] = if deviations != 0.0 { quotient } else { 0.0 };
-        }
-        let (weight, Moments { mean, var, .. }) = (&own.weight, &own.moments);
-        for (lane, out) in out.as_chunks_mut::<7>().0.iter_mut().take(RATES).enumerate() {
-            let [w, m, v] = [weight[lane], mean[lane], var[lane]];
-            *out = [w, m, v, radius[lane], magnitude[lane], covariance[lane], correlation[lane]];
         }
     }
 
