@@ -76,7 +76,9 @@ fn expected_streams(packets: u64) -> Vec<(u64, u64)> {
     (0..packets).zip(&batch.scores).map(|(seq, score)| (seq, score.to_bits())).collect()
 }
 
-fn run_streams(layout: &str, plans: &[&str], expected: &[(u64, u64)]) -> usize {
+/// Runs 40 packets in a layout that changes; gives the plans that were put into force, and the packets that waited for
+/// slots on the move.
+fn run_streams(layout: &str, plans: &[&str], expected: &[(u64, u64)]) -> (u64, u64) {
     let mut script = Script::of(plans.iter().map(|plan| plan.parse::<Plan>().unwrap()));
     script.period = Duration::ZERO;
     let source = streams::Traffic { batch: 4, ..streams::Traffic::to(40) };
@@ -84,7 +86,7 @@ fn run_streams(layout: &str, plans: &[&str], expected: &[(u64, u64)]) -> usize {
     let (outcome, rows) = streams::go(&streams::make, layout, &mut graph, source, Some(&mut script));
     assert!(outcome.fault.is_none() && script.refused.is_empty(), "{:?} {:?}", outcome.fault, script.refused);
     assert_eq!(rows, expected);
-    script.applied
+    (script.applied as u64, outcome.pauses.packets)
 }
 
 const SHARED: &str = "source | stamp streams x3 | blend smooth sink";
@@ -102,14 +104,19 @@ fn the_parts_of_every_batch_are_joined_in_any_schedule() {
 #[test]
 fn replicas_with_state_come_and_go_in_any_schedule() {
     static APPLIED: AtomicU64 = AtomicU64::new(0);
+    static WAITED: AtomicU64 = AtomicU64::new(0);
     let expected: &'static _ = Vec::leak(expected_streams(40));
     let plans = [WHOLE, "source | stamp streams blend smooth sink", SHARED, WHOLE];
     let once = move || {
-        APPLIED.fetch_add(run_streams(SHARED, &plans, expected) as u64, Ordering::Relaxed);
+        let (applied, waited) = run_streams(SHARED, &plans, expected);
+        APPLIED.fetch_add(applied, Ordering::Relaxed);
+        WAITED.fetch_add(waited, Ordering::Relaxed);
     };
     shuttle::check_random(once, 300);
     shuttle::check_pct(once, 200, 4);
     assert!(APPLIED.load(Ordering::Relaxed) > 200, "{APPLIED:?}");
+    assert!(WAITED.load(Ordering::Relaxed) > 200, "{WAITED:?}");
+    println!("{APPLIED:?} plans, {WAITED:?} packets");
 }
 
 #[test]
