@@ -110,6 +110,10 @@ impl Policy {
         })
     }
 
+    fn keeps_state(&self, place: &Stage) -> bool {
+        place.bricks.iter().any(|id| self.facts.get(id) == Some(&State::Stateful))
+    }
+
     /// What a part of a stage would weigh as a stage of its own; half, if it could then be replicated.
     fn weight(&self, place: &Stage, part: Range<usize>) -> f64 {
         let bricks = place.bricks[part].to_vec();

@@ -156,7 +156,9 @@ impl Simulation {
     /// Packets that a stage can take in `dt` seconds: as many as let its busiest worker compute all the time.
     fn able(&self, stage: usize, dt: f64) -> f64 {
         let most = self.most[stage];
-        let stuck = most == 0.0 || self.healthy(stage) == 0.0;
+        // Answers of which a part is missing wait.
+        let whole = self.healthy(stage) >= self.names[stage].len() as f64 || self.divided(stage).is_none();
+        let stuck = most == 0.0 || self.healthy(stage) == 0.0 || !whole;
         if stuck { 0.0 } else { dt / self.ns(stage) * 1e9 / most }
     }
 

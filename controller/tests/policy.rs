@@ -333,6 +333,41 @@ fn a_worker_that_is_stuck_gets_a_replacement() {
 }
 
 #[test]
+fn a_replica_with_state_that_is_stuck_is_named_and_left_alone() {
+    let plan = "source batching | extractor x2 | network decision sink";
+    let config = Config { fuse: false, max_workers: 8, ..Config::default() };
+    let scene = Scene { costs: costs(2000.0, 300.0), plan, config, splitter: true, ..Scene::default() };
+    let (mut simulation, mut policy) = (scene.simulation(), scene.policy());
+    simulation.run(&mut policy, 2.0, 0.1, |_| 800e3);
+    simulation.jam(1);
+    let steps = simulation.run(&mut policy, 10.0, 0.1, |_| 800e3);
+    let refused: Vec<_> = steps.iter().filter_map(|step| step.decision.as_ref()).collect();
+    assert!(refused.iter().any(|d| d.reason.contains("takes no batch") && d.reason.contains("keep state")));
+    assert!(refused.iter().all(|d| d.plan.is_none()), "{:?}", decisions(&steps));
+}
+
+/// One load under three policies: replicating the bottleneck takes fewer workers than replicating whole graphs, and a fixed
+/// layout drops packets.
+#[test]
+fn three_policies_on_the_same_work() {
+    let run = |scaling, plan| {
+        let config = Config { scaling, fuse: false, max_workers: 64, ..Config::default() };
+        let scene = Scene { costs: costs(800.0, 2000.0), plan, config, splitter: true, ..Scene::default() };
+        let steps = scene.run(40.0, |t| if t < 2.0 { 100e3 } else { 900e3 });
+        let last = steps.last().unwrap().clone();
+        let dropped: f64 = steps.iter().filter(|step| step.at > 10.0).map(|step| step.dropped).sum();
+        (last.plan.workers(), last.done, dropped)
+    };
+    let plan = "source | batching extractor | network decision | sink";
+    let (brick, graph, fixed) =
+        (run(Scaling::Brick, plan), run(Scaling::Graph, plan), run(Scaling::Fixed, plan));
+    assert!((brick.1 - 900e3).abs() < 9e3 && brick.2 == 0.0, "{brick:?}");
+    assert!((graph.1 - 900e3).abs() < 9e3 && graph.2 == 0.0, "{graph:?}");
+    assert!(brick.0 < graph.0, "{brick:?} {graph:?}");
+    assert!(fixed.1 < 500e3 && fixed.2 > 1e6 && fixed.0 == 4, "{fixed:?}");
+}
+
+#[test]
 fn a_fused_graph_is_divided_when_it_is_overloaded_and_fused_again_when_it_is_not() {
     let config = Config { max_workers: 64, ..Config::default() };
     let scene = Scene { plan: FUSED, config, ..Scene::default() };

@@ -75,7 +75,7 @@ impl Policy {
     fn is_superfluous(&self, snapshot: &Snapshot, stage: usize) -> bool {
         let replicas = snapshot.plan.stages[stage].replicas;
         let total: f64 = snapshot.of_stage(stage).map(wanted).sum();
-        replicas > 1 && total < self.config.low * (replicas - 1) as f64
+        replicas > 1 && total < self.config.low * (replicas - 1) as f64 && !stands_still(snapshot, stage)
     }
 
     /// Whether a stage and the next could share a worker.
@@ -83,8 +83,19 @@ impl Policy {
         let both = [stage, stage + 1];
         let single = both.iter().all(|stage| snapshot.plan.stages[*stage].replicas == 1);
         let total: f64 = both.iter().flat_map(|stage| snapshot.of_stage(*stage)).map(wanted).sum();
-        self.config.fuse && self.config.scaling == Scaling::Brick && single && total < self.config.low
+        let flows = !both.iter().any(|stage| stands_still(snapshot, *stage));
+        self.config.fuse
+            && self.config.scaling == Scaling::Brick
+            && single
+            && flows
+            && total < self.config.low
     }
+}
+
+/// Whether nothing goes through a stage although batches wait: then its workers are idle for another reason than too little
+/// work.
+fn stands_still(snapshot: &Snapshot, stage: usize) -> bool {
+    snapshot.stages[stage].packets == 0 && snapshot.stages[stage].queue > 0
 }
 
 /// The part of the time that a worker wanted to compute.

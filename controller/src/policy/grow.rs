@@ -23,7 +23,9 @@ impl Policy {
         let (stage, ticks) = (stuck.stage, self.silent[&stuck.name]);
         self.replaced.insert(stuck.name.clone());
         let reason = format!("`{}` takes no batch, though some wait", stuck.name);
-        if !self.can_replicate(&snapshot.plan.stages[stage]) {
+        // State is with the worker that has it: one that takes no batch gives none to another.
+        let place = &snapshot.plan.stages[stage];
+        if !self.can_replicate(place) || self.keeps_state(place) {
             return Some(self.refuse(snapshot, stage, ticks, format!("{reason}; its bricks keep state")));
         }
         let plan = resized(&snapshot.plan, stage, snapshot.plan.stages[stage].replicas + 1);
