@@ -18,6 +18,11 @@ pub struct Workers {
     /// Bind each worker to a core.
     #[arg(long)]
     pin: bool,
+    /// Keep checkpoints of the extractor's state, so that a defect that makes it panic does not end the run: one whenever so
+    /// many MiB of headers, and as many as the state takes, were processed. Needs three times the memory of the state, and up
+    /// to half as much time again in the extractor.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    checkpoint: Option<u32>,
     /// Allow a stage more replicas than this machine has cores.
     #[arg(long)]
     oversubscribe: bool,
@@ -47,6 +52,7 @@ impl Workers {
 
     /// How to run a graph that has this layout, ends when `stop` is set and takes replicas from `supply`.
     pub fn options<'a>(&'a self, stop: &'a AtomicBool, supply: Option<Supply<'a>>) -> Options<'a> {
-        Options { supply, pin: self.pin, ..Options::new(&self.workers, stop) }
+        let checkpoint = self.checkpoint.map(|mib| (mib as usize) << 20);
+        Options { supply, pin: self.pin, checkpoint, ..Options::new(&self.workers, stop) }
     }
 }

@@ -170,6 +170,26 @@ fn two_replays_write_the_same_bytes_whatever_the_workers() {
 }
 
 #[test]
+fn replicas_that_share_the_extractors_state_write_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = text(trained(folder.path(), "kitsune-115"));
+    let capture = text(example("synth-mini.pcap.gz"));
+    let replay = |out: &str, layout: &[&str]| {
+        let out = folder.path().join(out);
+        let arguments = ["replay", &capture, "--model", &model, "--out", &text(&out), "--workers"];
+        succeed(arguments.iter().chain(layout).map(|argument| argument.to_string()));
+        contents(&out)
+    };
+    let first = replay("a", &["fused"]);
+    let shared = "source batching | extractor x2 | mapping autoencoder | decision sink";
+    let whole = "source | batching extractor mapping autoencoder decision x2 | sink";
+    let layouts: [&[&str]; 3] = [&[shared], &[whole, "--checkpoint", "1"], &["fused", "--checkpoint", "1"]];
+    for (at, layout) in layouts.into_iter().enumerate() {
+        assert!(replay(&format!("b{at}"), layout) == first, "the results differ with --workers {layout:?}");
+    }
+}
+
+#[test]
 fn the_attacks_in_the_shipped_capture_are_found() {
     let folder = tempfile::tempdir().unwrap();
     let model = text(folder.path().join("model.onnx"));
