@@ -74,7 +74,7 @@ impl Slots {
 
     /// The packet's slot in each shard, in the order of [`Shard::ALL`]; less than [`COUNT`](Self::COUNT).
     pub fn of(&self, headers: &Headers) -> [u16; 3] {
-        let hashes = PacketKeys::of(headers).hashes(&self.hasher);
+        let hashes = PacketKeys::of(headers).hashes(&self.hasher, Shards::ALL);
         [hashes.source, hashes.channel, hashes.socket_shard].map(|hash| slot(hash) as u16)
     }
 }

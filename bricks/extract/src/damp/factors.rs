@@ -79,10 +79,7 @@ impl Factors {
     pub(crate) fn evaluate<V: Vector>(&mut self) {
         let rows = self.len.next_multiple_of(QUICKER).min(ROWS);
         self.slow[self.len.min(rows)..rows].fill(0.0);
-        match self.arithmetic {
-            Arithmetic::Reference => powers::<V>(&mut self.quick[..rows], &mut self.slow[..rows]),
-            Arithmetic::Fast => fast_powers(&mut self.quick[..rows], &mut self.slow[..rows]),
-        }
+        powers::<V>(self.arithmetic, &mut self.quick[..rows], &mut self.slow[..rows]);
     }
 
     /// The factors of a gap, once evaluated.
@@ -127,9 +124,13 @@ impl Asking<'_> {
     }
 }
 
-/// From gaps to factors, with the bits of the reference's `pow(2, y)`.
+/// From gaps, which stand in `slow`, to factors: with the bits of the reference's `pow(2, y)`, or fast. Both slices have as
+/// many rows, a multiple of [`QUICKER`].
 #[inline(always)]
-fn powers<V: Vector>(quick: &mut [Quick], slow: &mut [f64]) {
+pub(crate) fn powers<V: Vector>(arithmetic: Arithmetic, quick: &mut [Quick], slow: &mut [f64]) {
+    if arithmetic == Arithmetic::Fast {
+        return fast_powers(quick, slow);
+    }
     let (rates, rate) = (V::load(&EXPONENTS), V::splat(-LAMBDAS[SLOWEST]));
     for (quick, gaps) in quick.as_chunks_mut::<QUICKER>().0.iter_mut().zip(slow.as_chunks_mut().0) {
         for (factors, gap) in quick.iter_mut().zip(&*gaps) {

@@ -4,7 +4,7 @@ mod expiry;
 mod factors;
 
 pub(crate) use expiry::{expiry, expiry_of_one};
-pub(crate) use factors::{Asking, Damp, Factor, Factors, Gap};
+pub(crate) use factors::{Asking, Damp, Factor, Factors, Gap, powers};
 
 /// Rates but the slowest: as many as fill a vector of 256 bits.
 pub(crate) const QUICKER: usize = 4;

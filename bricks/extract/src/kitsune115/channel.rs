@@ -2,7 +2,7 @@
 
 use super::keys::{Flow, PairKey};
 use super::source::advance;
-use super::statistics::PairSums;
+use super::statistics::{PairSums, moments};
 use super::sums::{Loaded, Sums, read_rates};
 use super::{Packet, Rules};
 use crate::damp::{Asking, Factor, Factors, Gap, QUICKER, Quick, expiry, expiry_of_one};
@@ -132,13 +132,12 @@ impl Channel {
 
     /// Adds a packet of `value` bytes; returns what it leaves for the statistics.
     #[inline(always)]
-    pub(crate) fn insert<V: Vector>(
+    pub(crate) fn insert<V: Vector, const FAST: bool>(
         &mut self,
         flow: Flow,
         value: f64,
         decay: &Decay,
         factors: &Factors,
-        rules: Rules,
     ) -> PairSums<V> {
         let (own, other) = (flow.own as usize & 1, flow.other as usize & 1);
         let damp = factors.get(decay.sums);
@@ -147,16 +146,18 @@ impl Channel {
             opposite = self.sums[other].decay::<V>(damp);
         }
         let sums = self.sums[own].load::<V>().decayed(damp).plus(value);
-        let mean = match rules.fast {
-            true => sums.sums * (V::splat(1.0) / sums.weights),
-            false => sums.sums / sums.weights,
-        };
-        let products = self.correlate([own, other], V::splat(value) - mean, decay, factors, rules);
+        let [mean, var] = moments::<V, FAST>(sums.weights, sums.sums, sums.squares);
+        let products = self.correlate::<V, FAST>([own, other], V::splat(value) - mean, decay, factors);
         let residual = value - sums.slow_mean();
-        let slow_products = self.correlate_slow(other, residual, decay, factors, rules);
+        let slow_products = self.correlate_slow::<FAST>(other, residual, decay, factors);
         self.sums[own].store(&sums.with_spare(residual));
         let sums = sums.with_spare(slow_products);
-        PairSums { own: sums, mean, other: if other == own { sums } else { opposite }, products }
+        PairSums {
+            own: sums,
+            moments: [mean, var],
+            other: if other == own { sums } else { opposite },
+            products,
+        }
     }
 
     /// Takes in a residual at the quicker rates and returns the sum of products.
@@ -164,19 +165,18 @@ impl Channel {
     /// Fast arithmetic decays with the channel's one factor: the opposite residual at every packet, and the sum of
     /// products, after an even packet, by the part that the next odd one owes.
     #[inline(always)]
-    fn correlate<V: Vector>(
+    fn correlate<V: Vector, const FAST: bool>(
         &mut self,
         [own, other]: [usize; 2],
         residual: V,
         decay: &Decay,
         factors: &Factors,
-        rules: Rules,
     ) -> V {
         let [first, second] = decay.products;
         let [first, second] = [V::load(factors.get(first).quick), V::load(factors.get(second).quick)];
         let damped = V::load(&self.residuals[other]) * V::load(factors.get(decay.residual).quick);
         let products = V::load(&self.products) * first * second + residual * damped;
-        if rules.fast {
+        if FAST {
             damped.store(&mut self.residuals[other]);
             (products * second).store(&mut self.products);
         } else {
@@ -188,20 +188,19 @@ impl Channel {
 
     /// [`correlate`](Self::correlate) at the slowest rate, but that the residual is not kept.
     #[inline(always)]
-    fn correlate_slow(
+    fn correlate_slow<const FAST: bool>(
         &mut self,
         other: usize,
         residual: f64,
         decay: &Decay,
         factors: &Factors,
-        rules: Rules,
     ) -> f64 {
         let slow = |factor| factors.get(factor).slow;
         let [first, second] = decay.products.map(slow);
         let damped = self.sums[other].spare() * slow(decay.residual);
         let products = self.slow_products * first * second + residual * damped;
         self.slow_products = products;
-        if rules.fast {
+        if FAST {
             self.sums[other].set_spare(damped);
             self.slow_products = products * second;
         }

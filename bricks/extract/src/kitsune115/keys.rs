@@ -1,6 +1,8 @@
 //! The identities by which a packet's streams are found (kitsune-115.md §1).
 
+use crate::Shard;
 use crate::hash::Hasher;
+use crate::shard::Shards;
 use legonf_core::{Address, Ends, Headers, Ports, pair_words};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -108,18 +110,24 @@ impl PacketKeys {
         Self { identity, channel, channel_flow, socket, socket_flow, is_arp }
     }
 
-    /// The hashes of all keys.
+    /// The hashes of the keys in these shards; those of others are 0.
     #[inline(always)]
-    pub(crate) fn hashes(&self, hasher: &Hasher) -> Hashes {
-        let channel = hasher.five(self.channel);
-        let [a, b, c, d, kinds] = self.socket;
-        Hashes {
-            identity: hasher.three(self.identity),
-            source: hasher.three(self.source()),
-            channel,
-            socket: hasher.five(self.socket),
-            socket_shard: if self.is_arp { hasher.five([a, b, c, d, kinds & 0xff]) } else { channel },
+    pub(crate) fn hashes(&self, hasher: &Hasher, shards: Shards) -> Hashes {
+        let mut hashes = Hashes::default();
+        if shards.has(Shard::Sources) {
+            hashes.identity = hasher.three(self.identity);
+            hashes.source = hasher.three(self.source());
         }
+        if shards.has(Shard::Channels) || shards.has(Shard::Sockets) {
+            hashes.channel = hasher.five(self.channel);
+        }
+        if shards.has(Shard::Sockets) {
+            let [a, b, c, d, kinds] = self.socket;
+            hashes.socket = hasher.five(self.socket);
+            hashes.socket_shard =
+                if self.is_arp { hasher.five([a, b, c, d, kinds & 0xff]) } else { hashes.channel };
+        }
+        hashes
     }
 }
 
@@ -217,7 +225,7 @@ mod tests {
             for network in [Network::Ipv4, Network::Arp] {
                 headers.outer.network = network;
                 let keys = PacketKeys::of(&headers);
-                let hashes = keys.hashes(&hasher);
+                let hashes = keys.hashes(&hasher, Shards::ALL);
                 assert_eq!(by_source.slot(&headers), slot(hashes.source));
                 assert_eq!(by_pair.slot(&headers), slot(hashes.channel));
                 let sockets = if network == Network::Arp { &by_macs } else { &by_pair };
@@ -237,7 +245,7 @@ mod tests {
         arp.outer = Layer::default();
         let bare = PacketKeys::of(&arp);
         let hasher = Hasher::new(1);
-        let [bare_hashes, hashes] = [bare, keys].map(|keys| keys.hashes(&hasher));
+        let [bare_hashes, hashes] = [bare, keys].map(|keys| keys.hashes(&hasher, Shards::ALL));
         assert_eq!(
             (bare_hashes.channel, bare_hashes.socket_shard),
             (hashes.socket_shard, hashes.socket_shard)

@@ -4,6 +4,7 @@ use super::keys::{Flow, PacketKeys, PairKey};
 use super::{Kitsune115, Variant};
 use crate::damp::{LAMBDAS, RATES, expiry};
 use crate::hash::{Hasher, slot};
+use crate::shard::Shards;
 use crate::{Arithmetic, Extractor, Limits};
 use legonf_core::{
     Encapsulation, Headers, Icmp, Inner, Layer, Link, Mac, Network, Rows, Timestamp, Transport,
@@ -199,7 +200,7 @@ impl Model {
         source.add(time, value);
         let at = slot(self.hasher.five(keys.channel));
         let link = self.links.get(keys.channel, at, two, || Channel::new(time));
-        let at = slot(keys.hashes(&self.hasher).socket_shard);
+        let at = slot(keys.hashes(&self.hasher, Shards::ALL).socket_shard);
         let socket = self.sockets.get(keys.socket, at, two, || Channel::new(time));
         [
             singles(identity),

@@ -65,7 +65,7 @@ impl Packets {
     pub(crate) fn identify(&mut self, tables: &Tables, hasher: &Hasher, headers: &Headers, at: usize) {
         let keys = &mut self.keys[at];
         keys.set(headers);
-        let hashes = keys.hashes(hasher);
+        let hashes = keys.hashes(hasher, self.shards);
         if self.shards.has(Shard::Sources) {
             tables.identities.prefetch(hashes.identity, slot(hashes.source));
             tables.sources.prefetch(hashes.source, slot(hashes.source));

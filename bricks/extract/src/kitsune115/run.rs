@@ -154,13 +154,13 @@ impl Run {
             write_single::<V, FAST>(&source, source_cells);
         }
         self.anticipate(tables, headers, packet + 2 * LENGTH);
-        let (jitter, channel) = self.insert_link::<V>(tables, run, at);
+        let (jitter, channel) = self.insert_link::<V, FAST>(tables, run, at);
         if let Some((cells, jitter_cells)) = &mut cells.channel {
             write_pair::<V, FAST>(&channel, cells);
             write_single::<V, FAST>(&jitter, jitter_cells);
         }
         self.identify(tables, headers, packet + 3 * LENGTH);
-        let socket = self.insert_socket::<V>(tables, run, at);
+        let socket = self.insert_socket::<V, FAST>(tables, run, at);
         if let Some(cells) = &mut cells.socket {
             write_pair::<V, FAST>(&socket, cells);
         }
@@ -188,28 +188,38 @@ impl Run {
 
     /// Adds a packet to HH_jit and HH.
     #[inline(always)]
-    fn insert_link<V: Vector>(&self, tables: &mut Tables, run: usize, at: usize) -> (Loaded<V>, PairSums<V>) {
+    fn insert_link<V: Vector, const FAST: bool>(
+        &self,
+        tables: &mut Tables,
+        run: usize,
+        at: usize,
+    ) -> (Loaded<V>, PairSums<V>) {
         let Packets { keys, numbers, steps, .. } = &*self.under_way[run];
-        let (flow, step, factors, rules) = (keys[at].channel_flow, &steps[at], &self.factors, self.rules);
+        let (flow, step, factors) = (keys[at].channel_flow, &steps[at], &self.factors);
         let Some(link) = tables.links.get_mut(numbers.link[at]) else {
-            let (interval, _) = Link::first_interval(step.time, rules);
+            let (interval, _) = Link::first_interval(step.time, self.rules);
             return (Loaded::first(interval), PairSums::first(step.value, flow.own == flow.other));
         };
         let interval = step.jitter.interval;
-        let jitter = match rules.fast {
+        let jitter = match FAST {
             true => link.insert_fast(flow, interval, factors.get(step.channel.sums)),
             false => link.insert(flow, interval, factors.get(step.jitter.decay)),
         };
-        (jitter, link.channel.insert(flow, step.value, &step.channel, factors, rules))
+        (jitter, link.channel.insert::<V, FAST>(flow, step.value, &step.channel, factors))
     }
 
     /// Adds a packet to HpHp.
     #[inline(always)]
-    fn insert_socket<V: Vector>(&self, tables: &mut Tables, run: usize, at: usize) -> PairSums<V> {
+    fn insert_socket<V: Vector, const FAST: bool>(
+        &self,
+        tables: &mut Tables,
+        run: usize,
+        at: usize,
+    ) -> PairSums<V> {
         let Packets { keys, numbers, steps, .. } = &*self.under_way[run];
         let (flow, step) = (keys[at].socket_flow, &steps[at]);
         match tables.sockets.get_mut(numbers.socket[at]) {
-            Some(socket) => socket.insert(flow, step.value, &step.socket, &self.factors, self.rules),
+            Some(socket) => socket.insert::<V, FAST>(flow, step.value, &step.socket, &self.factors),
             None => PairSums::first(step.value, flow.own == flow.other),
         }
     }

@@ -13,8 +13,8 @@ use crate::vector::Vector;
 pub(crate) struct PairSums<V> {
     /// Of its direction. The owner's number is the sum of products at the slowest rate.
     pub(crate) own: Loaded<V>,
-    /// Means of its direction, at the quicker rates.
-    pub(crate) mean: V,
+    /// Mean and variance of its direction, at the quicker rates.
+    pub(crate) moments: [V; 2],
     /// Of the opposite direction.
     pub(crate) other: Loaded<V>,
     /// Sums of products at the quicker rates.
@@ -27,7 +27,8 @@ impl<V: Vector> PairSums<V> {
     pub(crate) fn first(value: f64, is_own_reverse: bool) -> Self {
         let own = Loaded::first(value);
         let other = if is_own_reverse { own } else { Loaded::nothing() };
-        Self { own, mean: own.sums, other, products: V::splat(0.0) }
+        let zero = V::splat(0.0);
+        Self { own, moments: [own.sums, zero], other, products: zero }
     }
 }
 
@@ -104,7 +105,7 @@ fn take<'a, const N: usize>(row: &mut &'a mut [f64]) -> &'a mut [f64; N] {
 
 /// Mean and variance of streams with weights of at least 1.
 #[inline(always)]
-fn moments<V: Vector, const FAST: bool>(weight: V, sum: V, squares: V) -> [V; 2] {
+pub(crate) fn moments<V: Vector, const FAST: bool>(weight: V, sum: V, squares: V) -> [V; 2] {
     let [mean, square] = if FAST {
         let inverse = V::splat(1.0) / weight;
         [sum * inverse, squares * inverse]
@@ -147,10 +148,8 @@ pub(crate) fn write_single<V: Vector, const FAST: bool>(sums: &Loaded<V>, cells:
 /// quicker rates, in their order.
 #[inline(always)]
 pub(crate) fn write_pair<V: Vector, const FAST: bool>(sums: &PairSums<V>, cells: &mut [f64; 35]) {
-    let PairSums { own, mean, other, products } = *sums;
+    let PairSums { own, moments: [mean, var], other, products } = *sums;
     let weight = own.weights;
-    let square = if FAST { own.squares * (V::splat(1.0) / weight) } else { own.squares / weight };
-    let var = (square - mean * mean).abs();
     let [other_mean, other_var] = moments_or_zero::<V, FAST>(other.weights, other.sums, other.squares);
     let std = var.sqrt();
     let cov = products / ((weight + other.weights) * V::splat(0.5));

@@ -1,8 +1,9 @@
 //! The two functions whose last bit matters: decay factors and squares.
 
 use crate::Arithmetic;
-use crate::damp::{LAMBDAS, RATES};
+use crate::damp::{LAMBDAS, QUICKER, Quick, RATES, powers};
 use crate::math::{exp2_fast_lanes, pow2_lanes, square_pow};
+use crate::vector::{self, Vector, Work};
 use multiversion::multiversion;
 
 /// Lanes of a whole number of vectors.
@@ -24,19 +25,19 @@ pub(super) const RUN: usize = 32;
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     /// Those of all rates but the slowest.
-    fast: [[f64; RATES - 1]; RUN],
+    quick: [Quick; RUN],
     /// Those of the slowest rate.
     slow: [f64; RUN],
 }
 
 impl Run {
     /// Room for a run.
-    pub(super) const EMPTY: Self = Self { fast: [[1.0; RATES - 1]; RUN], slow: [1.0; RUN] };
+    pub(super) const EMPTY: Self = Self { quick: [[1.0; QUICKER]; RUN], slow: [1.0; RUN] };
 
     /// The factors of a gap of the run.
     #[inline(always)]
     pub(super) fn get(&self, at: usize) -> Lanes {
-        let ([a, b, c, d], e) = (self.fast[at % RUN], self.slow[at % RUN]);
+        let ([a, b, c, d], e) = (self.quick[at % RUN], self.slow[at % RUN]);
         widen([a, b, c, d, e])
     }
 }
@@ -79,7 +80,8 @@ impl Calculator {
     /// The factors of the first `many` gaps, which are not remembered.
     #[inline(always)]
     pub(super) fn run(&self, gaps: &[f64; RUN], many: usize, run: &mut Run) {
-        all_factors(self.arithmetic, &self.rates, gaps, many, run);
+        run.slow = *gaps;
+        vector::dispatch(Powers { arithmetic: self.arithmetic, rows: many.next_multiple_of(QUICKER), run });
     }
 
     /// The same of gaps that are likely to have been seen lately.
@@ -87,7 +89,7 @@ impl Calculator {
     pub(super) fn short_run(&mut self, gaps: &[f64; RUN], many: usize, run: &mut Run) {
         for (at, &gap) in gaps.iter().take(many).enumerate() {
             let [a, b, c, d, e, ..] = if gap > 0.0 { self.factors(gap) } else { [1.0; LANES] };
-            (run.fast[at], run.slow[at]) = ([a, b, c, d], e);
+            (run.quick[at], run.slow[at]) = ([a, b, c, d], e);
         }
     }
 
@@ -126,35 +128,28 @@ impl Calculator {
 /// The factors of one gap, one per rate.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 fn factors(arithmetic: Arithmetic, rates: &Rates, gap: f64) -> Rates {
-    powers(arithmetic, rates, &[gap; RATES])
-}
-
-/// The factors of many gaps.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn all_factors(arithmetic: Arithmetic, rates: &Rates, gaps: &[f64; RUN], many: usize, run: &mut Run) {
-    let [fast @ .., slow] = *rates;
-    let four = gaps.as_chunks::<4>().0.iter().zip(run.fast.as_chunks_mut::<4>().0);
-    for (gaps, factors) in four.take(many.div_ceil(4)) {
-        let gaps = [[gaps[0]; 4], [gaps[1]; 4], [gaps[2]; 4], [gaps[3]; 4]];
-        let powers = powers::<16>(arithmetic, [fast; 4].as_flattened(), gaps.as_flattened());
-        factors.as_flattened_mut().copy_from_slice(&powers);
-    }
-    let sixteen = gaps.as_chunks::<16>().0.iter().zip(run.slow.as_chunks_mut::<16>().0);
-    for (gaps, factors) in sixteen.take(many.div_ceil(16)) {
-        *factors = powers(arithmetic, &[slow; 16], gaps);
-    }
-}
-
-/// 2^(rate · gap) of every lane.
-#[inline(always)]
-fn powers<const N: usize>(arithmetic: Arithmetic, rates: &[f64], gaps: &[f64]) -> [f64; N] {
-    let mut exponents = [0.0; N];
-    for ((exponent, rate), gap) in exponents.iter_mut().zip(rates).zip(gaps) {
-        *exponent = rate * gap;
+    let mut exponents = *rates;
+    for exponent in &mut exponents {
+        *exponent *= gap;
     }
     match arithmetic {
         Arithmetic::Reference => pow2_lanes(exponents),
         Arithmetic::Fast => exp2_fast_lanes(exponents),
+    }
+}
+
+/// Evaluates the first rows of a run, whose gaps stand where the slowest factors will.
+struct Powers<'a> {
+    arithmetic: Arithmetic,
+    rows: usize,
+    run: &'a mut Run,
+}
+
+impl Work for Powers<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { arithmetic, rows, run } = self;
+        powers::<V>(arithmetic, &mut run.quick[..rows], &mut run.slow[..rows]);
     }
 }
 
