@@ -10,7 +10,7 @@ use crate::replica::{Desk, Replica};
 use crate::route::Detour;
 use crate::split::{Deal, Split, Tally, Turning};
 use crate::sync::{Sender, bounded};
-use legonf_core::{BrickError, SLOTS};
+use legonf_core::SLOTS;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -107,8 +107,7 @@ impl<'env> Floor<'_, 'env> {
         let mut job = parts.job(&live.place, false);
         for unit in job.units.iter_mut().filter(|unit| unit.index == split.unit) {
             unit.seat = seat;
-            let failed = |error: BrickError| PlanError::Move { id: unit.id.clone(), reason: error.reason };
-            split.prepare(&mut *unit.brick).map_err(failed)?;
+            split.prepare(&mut *unit.brick).map_err(|error| PlanError::of_move(&unit.id, error))?;
         }
         crew.tallies.push(tally.clone());
         let replica = Replica {

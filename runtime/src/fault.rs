@@ -106,3 +106,10 @@ pub enum PlanError {
     #[error("a worker cannot be started: {0}")]
     Thread(std::io::Error),
 }
+
+impl PlanError {
+    /// The fault of brick `id`, whose state could not move.
+    pub(crate) fn of_move(id: &str, error: BrickError) -> Self {
+        Self::Move { id: id.to_owned(), reason: error.reason }
+    }
+}

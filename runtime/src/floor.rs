@@ -15,7 +15,7 @@ use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
 use crate::unit::{Counters, Unit, add};
 use crate::worker::{Job, Shared, Worker};
 use crate::{PlanError, RunFault};
-use legonf_core::{Brick, BrickError, Plan};
+use legonf_core::{Brick, Plan};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -159,7 +159,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             }
         }
         self.shift_as_told(plan)?;
-        parts.units.into_iter().for_each(|unit| self.bury(unit));
+        parts.units.iter().for_each(|unit| self.bury(unit));
         self.balance();
         Ok(())
     }
@@ -192,8 +192,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     /// Moves the state of a brick, whose replicas stand still, to as many as there shall be.
     fn regroup(&mut self, unit: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
         let Ok(split) = &self.shape.splits[unit] else { return Ok(()) };
-        let id = || self.shape.bricks[unit].0.clone();
-        let failed = |error: BrickError| PlanError::Move { id: id(), reason: error.reason };
+        let failed = |error| PlanError::of_move(&self.shape.bricks[unit].0, error);
         let owners = self.owners.remove(&unit).unwrap_or_else(|| split.alone());
         let owners = split.regroup(&mut parts.replicas(unit), &owners, replicas).map_err(failed)?;
         self.owners.insert(unit, owners);
@@ -348,7 +347,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     /// Has a brick's state kept from now on, if that is wanted and possible.
     fn keep(&self, unit: &mut Unit) -> Result<(), PlanError> {
         if let (Some(least), Ok(split)) = (self.shared.checkpoint, &self.shape.splits[unit.index]) {
-            let failed = |error: BrickError| PlanError::Move { id: unit.id.clone(), reason: error.reason };
+            let failed = |error| PlanError::of_move(&unit.id, error);
             split.prepare(&mut *unit.brick).map_err(failed)?;
             let keeper = Keeper::new(split.clone(), least, &mut *unit.brick).map_err(failed)?;
             unit.keeper = Some(Box::new(keeper));
@@ -356,7 +355,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         Ok(())
     }
 
-    fn bury(&mut self, unit: Unit) {
+    fn bury(&mut self, unit: &Unit) {
         add(&mut self.past[unit.index], &unit.past);
         add(&mut self.past[unit.index], &unit.brick.counters());
     }
@@ -416,8 +415,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let mut kept: Vec<Unit> = Vec::new();
         parts.units.sort_by_key(|unit| (unit.index, unit.seat));
         for unit in parts.units {
-            add(&mut self.past[unit.index], &unit.past);
-            add(&mut self.past[unit.index], &unit.brick.counters());
+            self.bury(&unit);
             if kept.last().is_none_or(|last| last.index != unit.index) {
                 kept.push(unit);
             }

@@ -49,6 +49,13 @@ impl Unit {
         Ok(())
     }
 
+    /// [`import`](Self::import) of state that another replica had. A packet that came here for one group may have left traces
+    /// of others in slots that this replica did not own; they go first.
+    pub fn adopt(&mut self, part: usize, slots: &[u16], state: &[u8]) -> Result<(), BrickError> {
+        self.export(part, slots)?;
+        self.import(part, state)
+    }
+
     /// Puts another brick in the place of one that panicked, as it was before the batch at which that happened.
     fn renew(&mut self, mut fresh: Box<dyn Brick>) -> Result<(), BrickError> {
         match &mut self.keeper {

@@ -1,7 +1,7 @@
 //! State on its way between replicas that stand still.
 
 use super::{Owners, Split, shifts};
-use crate::unit::{Unit, west_east};
+use crate::unit::Unit;
 use legonf_core::{BrickError, SLOTS, balanced};
 
 /// Slots whose state moves at a time: so many bytes there are beside the state itself.
@@ -22,22 +22,10 @@ impl Split {
         let next: Owners = owners.iter().map(|owners| balanced(owners, &[0; SLOTS], seats).into()).collect();
         for shift in shifts(owners, &next) {
             for slots in shift.slots.chunks(AT_ONCE) {
-                transfer(units, (shift.from, shift.to), shift.shard, slots)?;
+                let state = units[usize::from(shift.from)].export(shift.shard, slots)?;
+                units[usize::from(shift.to)].adopt(shift.shard, slots, &state)?;
             }
         }
         Ok(next)
     }
-}
-
-fn transfer(
-    units: &mut [&mut Unit],
-    (from, to): (u16, u16),
-    shard: usize,
-    slots: &[u16],
-) -> Result<(), BrickError> {
-    let (from, to) = (usize::from(from), usize::from(to));
-    // A packet that came for one group may have left traces of others in slots that its replica does not own.
-    west_east(&mut *units[to].brick)?.export(shard, slots)?;
-    let state = west_east(&mut *units[from].brick)?.export(shard, slots)?;
-    west_east(&mut *units[to].brick)?.import(shard, &state)
 }

@@ -113,7 +113,5 @@ fn attempt<T>(work: impl FnOnce() -> Result<T, BrickError>) -> Result<T, String>
 
 fn import(unit: &mut Unit, arrival: &Arrival) -> Result<(), String> {
     let state = arrival.state.as_ref().map_err(Clone::clone)?;
-    // A packet that came for one group may have left traces of others in slots that this replica did not own.
-    attempt(|| unit.export(arrival.shard, &arrival.slots))?;
-    attempt(|| unit.import(arrival.shard, state))
+    attempt(|| unit.adopt(arrival.shard, &arrival.slots, state))
 }
