@@ -18,7 +18,7 @@ use crate::progress::Bar;
 use crate::replay::{self, Execution};
 use crate::{Style, interrupt};
 use clap::{Args, Subcommand};
-use legonf_core::{Batch, Fault, Progress, Sink};
+use legonf_core::{Batch, Column, Columns, Fault, Progress, Sink};
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_runtime::{Layout, Options};
@@ -178,6 +178,10 @@ impl Sink for Seen {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.packets += batch.scores.len() as u64;
         Ok(())
+    }
+
+    fn reads(&self) -> Columns {
+        Columns::of(&[Column::Scores])
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

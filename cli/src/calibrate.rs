@@ -8,7 +8,7 @@ use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, interrupt, replay};
 use clap::{Args, ValueEnum};
-use legonf_core::{Batch, Fault, Sink};
+use legonf_core::{Batch, Column, Columns, Fault, Sink};
 use legonf_decide::calibrate::{BenignScores, Calibration, DEFAULT_CONFIDENCE, Method};
 use legonf_models::CaptureProvenance;
 use std::path::PathBuf;
@@ -165,6 +165,10 @@ impl Sink for Collect {
             self.scores.push(*score, header.timestamp).map_err(Fault::new)?;
         }
         Ok(())
+    }
+
+    fn reads(&self) -> Columns {
+        Columns::of(&[Column::Scores])
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

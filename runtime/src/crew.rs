@@ -3,6 +3,7 @@
 use crate::PlanError;
 use crate::floor::{Floor, Live, MAX_WORKERS, Running, retire_from};
 use crate::layout::Place;
+use crate::locker::Locker;
 use crate::message::{Event, Message, Queue};
 use crate::order::Order;
 use crate::parts::Parts;
@@ -109,11 +110,13 @@ impl<'env> Floor<'_, 'env> {
             unit.seat = seat;
             split.prepare(&mut *unit.brick).map_err(|error| PlanError::of_move(&unit.id, error))?;
         }
+        let locker = Locker::of(self.shape.kept(false, split.unit..live.place.units.end, false));
         crew.tallies.push(tally.clone());
         let replica = Replica {
             serial,
             seat,
             job,
+            locker,
             split,
             deals: [crew.deal.clone()].into(),
             epoch: crew.deal.epoch,

@@ -3,6 +3,7 @@
 use crate::crew::Crew;
 use crate::keep::Keeper;
 use crate::layout::{Place, Shape};
+use crate::locker::Locker;
 use crate::message::{Envelope, Event, Message, Queue};
 use crate::order::Order;
 use crate::parts::Parts;
@@ -210,7 +211,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let (place, input) = (self.stages[stage].place.clone(), self.stages[stage].input.1.clone());
         for _ in present..replicas {
             let job = parts.job(&place, false);
-            let worker = self.start(job, input.clone(), self.after(stage + 1))?;
+            let worker = self.start(&place, job, input.clone(), self.after(stage + 1))?;
             self.stages[stage].workers.push(worker);
         }
         Ok(())
@@ -275,7 +276,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             let mut workers = Vec::with_capacity(place.replicas);
             for _ in 0..place.replicas {
                 let job = parts.job(&place, self.shape.is_ordered(&place));
-                workers.push(self.start(job, queues[index].1.clone(), next.clone())?);
+                workers.push(self.start(&place, job, queues[index].1.clone(), next.clone())?);
             }
             stages.push(Live { place, input: queues[index].clone(), workers, crew: None });
         }
@@ -284,13 +285,28 @@ impl<'scope, 'env> Floor<'scope, 'env> {
 
     fn start(
         &mut self,
+        place: &Place,
         job: Job<'env>,
         input: Receiver<Message>,
         output: Sender<Message>,
     ) -> Result<Running, PlanError> {
         let (serial, stats, core) = self.enlist();
         let (events, shared, detour) = (self.events.0.clone(), self.shared, Detour::default());
-        let worker = Worker { serial, job, input, output, events, stats: stats.clone(), shared, detour };
+        let (first, kept) =
+            (place.units.start, self.shape.kept(place.source, place.units.clone(), place.sink));
+        let locker = Locker::of(kept);
+        let worker = Worker {
+            serial,
+            job,
+            input,
+            output,
+            events,
+            stats: stats.clone(),
+            shared,
+            detour,
+            first,
+            locker,
+        };
         self.spawn(serial, stats, core, move || worker.run())
     }
 

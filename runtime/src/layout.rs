@@ -2,7 +2,7 @@
 
 use crate::split::Split;
 use crate::{Graph, MAX_WORKERS, PlanError, shift};
-use legonf_core::{Plan, PlanSyntax, Stage, State};
+use legonf_core::{Column, Columns, Descriptor, Plan, PlanSyntax, Stage, State};
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Layout {
     /// # Errors
     /// As a run under it would end.
     pub fn check(&self, graph: &mut Graph) -> Result<(), PlanError> {
-        Shape::of(graph).resolve(&self.plan(graph), MAX_WORKERS).map(drop)
+        Shape::of(graph, Columns::ALL).resolve(&self.plan(graph), MAX_WORKERS).map(drop)
     }
 }
 
@@ -74,16 +74,46 @@ pub(crate) struct Shape {
     pub bricks: Vec<(String, State)>,
     /// How each brick's work is divided among replicas, or why it cannot be.
     pub splits: Vec<Result<Arc<Split>, String>>,
+    /// What each brick reads and fills, and what the sink reads; nothing where packets go different ways.
+    columns: Option<(Vec<Descriptor>, Columns)>,
 }
 
 impl Shape {
-    pub fn of(graph: &mut Graph) -> Self {
+    /// The shape of a graph with a sink that reads some columns.
+    pub fn of(graph: &mut Graph, sink: Columns) -> Self {
         let name = graph.name().to_owned();
         let brick = |node: &crate::Node| (node.id.clone(), node.brick.descriptor().state);
         let bricks = graph.nodes().iter().map(brick).collect();
         let split = |(unit, node): (usize, &mut crate::Node)| Split::of(unit, &mut *node.brick).map(Arc::new);
         let splits = graph.nodes_mut().iter_mut().enumerate().map(split).collect();
-        Self { name, bricks, splits }
+        let descriptors = graph.nodes().iter().map(|node| node.brick.descriptor()).collect();
+        let columns = graph.routes().is_none().then_some((descriptors, sink));
+        Self { name, bricks, splits, columns }
+    }
+
+    /// The columns that are filled in a stage, or in some of its bricks, and that nobody behind it looks at: they can stay with
+    /// the worker, whose core has them in its cache. Headers go along: by them packets are counted.
+    pub fn kept(&self, source: bool, units: Range<usize>, sink: bool) -> Columns {
+        let Some((bricks, results)) = &self.columns else { return Columns::NONE };
+        let (headers, packets) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Packets]));
+        let filled =
+            |bricks: &[Descriptor]| bricks.iter().fold(Columns::NONE, |all, brick| all.union(brick.writes));
+        // What a brick finds, it may have been given; what it fills, it may change in place.
+        let mut found = if source { Columns::NONE } else { filled(&bricks[..units.start]) };
+        let mut here = if source { packets } else { Columns::NONE };
+        for brick in &bricks[units.clone()] {
+            found = found.union(if source { Columns::NONE } else { brick.reads.without(here) });
+            here = here.union(brick.writes);
+        }
+        let counted = if filled(&bricks[..units.end]).holds(Column::Headers) {
+            headers
+        } else {
+            headers.union(packets)
+        };
+        let behind = bricks[units.end..]
+            .iter()
+            .fold(*results, |all, brick| all.union(brick.reads).union(brick.writes));
+        here.without(found).without(if sink { Columns::NONE } else { behind.union(counted) })
     }
 
     /// Whether the batches of a stage must come in order.
@@ -186,7 +216,33 @@ mod tests {
     fn shape() -> Shape {
         let bricks = [("a", State::Stateless), ("b", State::Stateful), ("c", State::Stateless)];
         let bricks = bricks.map(|(id, state)| (id.to_owned(), state)).into();
-        Shape { name: "t".into(), bricks, splits: vec![Err("of one piece".into()); 3] }
+        Shape { name: "t".into(), bricks, splits: vec![Err("of one piece".into()); 3], columns: None }
+    }
+
+    #[test]
+    fn what_nobody_behind_a_stage_looks_at_stays_with_it() {
+        let of = Columns::of;
+        let brick = |reads: &[Column], writes: &[Column]| Descriptor {
+            kind: "k",
+            title: "k",
+            reads: of(reads),
+            writes: of(writes),
+            state: State::Stateless,
+        };
+        let parse = brick(&[Column::Packets], &[Column::Headers]);
+        let extract = brick(&[Column::Headers], &[Column::Features]);
+        let score = brick(&[Column::Features], &[Column::Scores]);
+        let smooth = brick(&[Column::Scores], &[Column::Scores]);
+        let scores = of(&[Column::Scores]);
+        let shape = Shape { columns: Some((vec![parse, extract, score, smooth], scores)), ..shape() };
+        assert_eq!(shape.kept(true, 0..0, false), Columns::NONE);
+        assert_eq!(shape.kept(true, 0..1, false), of(&[Column::Packets]));
+        assert_eq!(shape.kept(false, 0..2, false), Columns::NONE);
+        assert_eq!(shape.kept(false, 1..3, false), of(&[Column::Features]));
+        assert_eq!(shape.kept(false, 2..4, true), scores);
+        // The scores that it changes come from before.
+        assert_eq!(shape.kept(false, 3..4, true), Columns::NONE);
+        assert_eq!(Shape { columns: None, ..shape }.kept(true, 0..4, true), Columns::NONE);
     }
 
     fn resolve(text: &str) -> Result<Vec<Place>, String> {

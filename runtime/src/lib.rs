@@ -17,6 +17,7 @@ mod floor;
 mod graph;
 mod keep;
 mod layout;
+mod locker;
 mod message;
 mod order;
 mod parts;

@@ -1,6 +1,7 @@
 //! One replica of a stage whose brick with state is divided: it deals batches out, processes its parcels of all batches,
 //! and finishes batches whose parcels are joined.
 
+use crate::locker::Locker;
 use crate::message::{Ending, Envelope, Event, Message, Queue, Retired, Waiting};
 use crate::order::Order;
 use crate::route::Detour;
@@ -46,6 +47,8 @@ pub(crate) struct Replica<'a> {
     pub tally: Arc<Tally>,
     pub shared: &'a Shared<'a>,
     pub detour: Detour,
+    /// Columns of joined batches that stay here.
+    pub locker: Locker,
     /// Parcels that are being filled, or came too early.
     pub outbox: Vec<Parcel>,
     pub early: Vec<Parcel>,
@@ -251,6 +254,7 @@ impl<'a> Replica<'a> {
 
     /// Joins the parts of a batch and lets it pass the bricks behind the divided one.
     fn finish(&mut self, mut envelope: Box<Envelope>) -> Goes {
+        self.locker.lend(&mut envelope.batch);
         if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
             match envelope.parcels.iter_mut().find_map(|parcel| parcel.fault.take()) {
                 Some(fault) => envelope.ending = Some(Ending::Fault(*fault)),
@@ -259,6 +263,7 @@ impl<'a> Replica<'a> {
             self.stats.count(envelope.batch.len());
         }
         self.pass(&mut envelope, self.split.unit + 1..usize::MAX);
+        self.locker.take(&mut envelope.batch);
         self.measure();
         // There is room for every batch, and the receiver outlives the workers.
         let _ = self.desk.output.send(Message::Batch(envelope));

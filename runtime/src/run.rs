@@ -37,9 +37,9 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// A layout with queues of eight batches.
+    /// A layout with queues of four batches.
     pub fn new(layout: &'a Layout, stop: &'a AtomicBool) -> Self {
-        Self { layout, queue: 8, stop, supply: None, pin: false, checkpoint: None }
+        Self { layout, queue: 4, stop, supply: None, pin: false, checkpoint: None }
     }
 }
 
@@ -121,7 +121,7 @@ pub fn run_under(
     options: Options<'_>,
     observe: &mut dyn FnMut(Progress, u64),
 ) -> Outcome {
-    let shape = Shape::of(graph);
+    let shape = Shape::of(graph, sink.reads());
     let plan = options.layout.plan(graph);
     let shared = Shared::new(&options, graph.routes());
     let head = Some(Head { source, next: 0, ended: false, epoch: 0 });

@@ -30,6 +30,42 @@ fn try_first<T>(first: &Receiver<T>, second: &Receiver<T>, third: Option<&Receiv
     first.try_recv().ok().map(Choice::First).or_else(from_second).or_else(from_third)
 }
 
+/// Microseconds for which a thread sleeps between looks before it waits until it is woken.
+#[cfg(not(feature = "model"))]
+const NAPS: [u64; 12] = [50, 50, 50, 100, 100, 100, 200, 200, 500, 1000, 1000, 1000];
+
+/// Looks for something some times: at once, then after giving the core up to others, then between naps. Meanwhile a sender
+/// wakes nobody: where a core sleeps with its thread that takes tens of microseconds of the sender's time (an interrupt from one
+/// core to another leaves a virtual machine), and the worker that has the most to do would pay it for each batch.
+#[cfg(not(feature = "model"))]
+fn patiently<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    const SPINS: usize = 64;
+    const YIELDS: usize = 4;
+    for turn in 0..SPINS + YIELDS {
+        let found = look();
+        if found.is_some() {
+            return found;
+        }
+        if turn < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+    }
+    NAPS.into_iter().find_map(|micros| {
+        std::thread::sleep(std::time::Duration::from_micros(micros));
+        look()
+    })
+}
+
+/// Takes what comes next from a queue; nothing where it is closed.
+#[cfg(not(feature = "model"))]
+pub(crate) fn recv<T>(queue: &Receiver<T>) -> Option<T> {
+    patiently(|| queue.try_recv().ok()).or_else(|| queue.recv().ok())
+}
+
+/// Takes what comes next from a queue.
+#[cfg(feature = "model")]
+pub(crate) fn recv<T>(queue: &Receiver<T>) -> Option<T> {
+    queue.recv().ok()
+}
+
 /// Takes from the first queue that has something, and waits where none has; nothing where a queue is closed.
 #[cfg(not(feature = "model"))]
 pub(crate) fn recv_first<T>(
@@ -37,7 +73,7 @@ pub(crate) fn recv_first<T>(
     second: &Receiver<T>,
     third: Option<&Receiver<T>>,
 ) -> Option<Choice<T>> {
-    if let Some(choice) = try_first(first, second, third) {
+    if let Some(choice) = patiently(|| try_first(first, second, third)) {
         return Some(choice);
     }
     let never = crossbeam_channel::never();

@@ -1,10 +1,11 @@
 //! One worker: a thread with a queue, some bricks, and perhaps the source or the sink.
 
+use crate::locker::Locker;
 use crate::message::{Ending, Envelope, Event, Message, Retired, Waiting};
 use crate::order::Order;
 use crate::route::{Detour, Routes};
 use crate::stats::Stats;
-use crate::sync::{Receiver, Sender};
+use crate::sync::{Receiver, Sender, recv};
 use crate::unit::{Unit, guarded, panicked, pass};
 use crate::{Options, RunFault, Supply};
 use legonf_core::{Brick, Plan, Progress, Sink, Source, State};
@@ -110,14 +111,17 @@ pub(crate) struct Worker<'a> {
     pub stats: Arc<Stats>,
     pub shared: &'a Shared<'a>,
     pub detour: Detour,
+    /// The number of its first brick, and the columns that stay here.
+    pub first: usize,
+    pub locker: Locker,
 }
 
 impl Worker<'_> {
-    /// Works until it is retired. An empty queue is looked at a few times, then the core is given up to others, then
-    /// the thread sleeps until something comes.
+    /// Works until it is retired. An empty queue is looked at a few times, then the core is given up to others, then the
+    /// thread naps between looks, and then it sleeps until it is woken.
     pub fn run(mut self) {
         self.stats.set_thread(nix::unistd::gettid().as_raw());
-        while let Ok(Message::Batch(envelope)) = self.input.recv() {
+        while let Some(Message::Batch(envelope)) = recv(&self.input) {
             self.accept(envelope);
         }
         self.stats.set_thread(0);
@@ -144,6 +148,7 @@ impl Worker<'_> {
     fn fill(&mut self, envelope: &mut Envelope) -> bool {
         let Some(head) = self.job.head.as_mut().filter(|head| !head.ended) else { return false };
         envelope.batch.clear();
+        self.locker.lend(&mut envelope.batch);
         (envelope.number, envelope.passed, envelope.ending) = (head.next, 0, None);
         head.next += 1;
         envelope.epoch = self.shared.epoch.load(Acquire);
@@ -170,6 +175,11 @@ impl Worker<'_> {
     }
 
     fn pass(&mut self, mut envelope: Box<Envelope>) {
+        // A batch that has passed some of these bricks in another layout has its columns with it.
+        let whole = envelope.passed <= self.first;
+        if whole && self.job.head.is_none() {
+            self.locker.lend(&mut envelope.batch);
+        }
         if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
             self.stats.count(envelope.batch.len());
             if let Err(fault) =
@@ -180,6 +190,9 @@ impl Worker<'_> {
         }
         if self.job.tail.is_some() {
             self.deliver(&mut envelope);
+        }
+        if whole {
+            self.locker.take(&mut envelope.batch);
         }
         self.stats.measure(|| self.job.units.iter().map(|unit| unit.brick.state_size()).sum());
         // A queue has room for every batch that there is, so this never waits; and the receiver outlives the workers.

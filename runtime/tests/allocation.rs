@@ -5,10 +5,11 @@
 mod common;
 
 use common::{Count, graph, make, streams};
-use legonf_core::{Batch, Fault, Sink, Source};
+use legonf_core::{Batch, Fault, Progress, Sink, Source};
 use legonf_runtime::{Graph, Layout, Options, Supply, run};
 use std::alloc::{GlobalAlloc, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The system's allocator, counting.
 struct Counting;
@@ -54,11 +55,30 @@ impl Sink for Window {
     }
 }
 
+/// A source that once rests so long that every worker falls asleep: for the first time, that takes memory.
+struct Rest<'a> {
+    source: &'a mut dyn Source,
+    rested: bool,
+}
+
+impl Source for Rest<'_> {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        if self.progress().read_bytes > 10_000 && !std::mem::replace(&mut self.rested, true) {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        self.source.fill(batch)
+    }
+
+    fn progress(&self) -> Progress {
+        self.source.progress()
+    }
+}
+
 /// Allocations in 40,000 packets of a run.
 fn allocations(layout: &Layout, graph: &mut Graph, supply: Supply<'_>, source: &mut dyn Source) -> u64 {
     let (stop, mut sink) = (AtomicBool::new(false), Window { start: 20_000, first: None, last: 0 });
     let options = Options { supply: Some(supply), ..Options::new(layout, &stop) };
-    let outcome = run(graph, source, &mut sink, options, &mut |_, _| {});
+    let outcome = run(graph, &mut Rest { source, rested: false }, &mut sink, options, &mut |_, _| {});
     assert_eq!(outcome.packets, 60_000);
     sink.last - sink.first.unwrap()
 }

@@ -1,6 +1,7 @@
 //! The unit of work: up to [`BATCH`] packets and what is known of them so far.
 
-use crate::{Headers, Packets, Tiles, Verdict};
+use crate::{Column, Columns, Headers, Packets, Tiles, Verdict};
+use std::mem::swap;
 
 /// The largest number of items in a batch.
 pub const BATCH: usize = 256;
@@ -155,6 +156,21 @@ impl Batch {
         self.errors.reset(0, 0);
         self.scores.clear();
         self.verdicts.clear();
+    }
+
+    /// Exchanges some columns, with their memory, for those of another batch.
+    pub fn exchange(&mut self, other: &mut Self, columns: Columns) {
+        for column in columns.iter() {
+            match column {
+                Column::Packets => swap(&mut self.packets, &mut other.packets),
+                Column::Headers => swap(&mut self.headers, &mut other.headers),
+                Column::Features => swap(&mut self.features, &mut other.features),
+                Column::Mapped => swap(&mut self.mapped, &mut other.mapped),
+                Column::Errors => swap(&mut self.errors, &mut other.errors),
+                Column::Scores => swap(&mut self.scores, &mut other.scores),
+                Column::Verdicts => swap(&mut self.verdicts, &mut other.verdicts),
+            }
+        }
     }
 
     /// Number of packets in the batch.

@@ -56,6 +56,8 @@ pub struct Columns(u8);
 impl Columns {
     /// No column.
     pub const NONE: Self = Self(0);
+    /// Every column.
+    pub const ALL: Self = Self::of(&Column::ALL);
 
     /// The set of the given columns.
     pub const fn of(columns: &[Column]) -> Self {
@@ -85,6 +87,11 @@ impl Columns {
         Self(self.0 & other.0)
     }
 
+    /// Whether a column is in the set.
+    pub const fn holds(self, column: Column) -> bool {
+        self.0 & 1 << column as u8 != 0
+    }
+
     /// Whether the set holds nothing.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -92,7 +99,7 @@ impl Columns {
 
     /// The columns of the set, in order.
     pub fn iter(self) -> impl Iterator<Item = Column> {
-        Column::ALL.into_iter().filter(move |c| self.0 & (1 << *c as u8) != 0)
+        Column::ALL.into_iter().filter(move |column| self.holds(*column))
     }
 }
 

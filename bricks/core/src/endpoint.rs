@@ -1,6 +1,6 @@
 //! Where packets enter a graph and where results leave it.
 
-use crate::Batch;
+use crate::{Batch, Columns};
 use std::error::Error;
 
 /// A fault of a source or a sink: one line that names the file and what was expected.
@@ -55,6 +55,12 @@ pub trait Sink: Send {
     /// # Errors
     /// When the results cannot be written.
     fn write(&mut self, batch: &Batch) -> Result<(), Fault>;
+
+    /// The columns that it looks at beside the headers. Others may be empty when they come here: where bricks work in several
+    /// threads they stay in that of the last brick that reads them.
+    fn reads(&self) -> Columns {
+        Columns::ALL
+    }
 
     /// Completes the output: after this everything written is on its way to the disk and well-formed.
     ///

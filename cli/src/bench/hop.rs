@@ -2,7 +2,7 @@
 
 use crate::clock::process_time;
 use crate::failure::Failure;
-use legonf_core::{Batch, Fault, Headers, Progress, Sink, Source};
+use legonf_core::{Batch, Columns, Fault, Headers, Progress, Sink, Source};
 use legonf_runtime::{Graph, Layout, Options};
 use std::sync::atomic::AtomicBool;
 
@@ -44,6 +44,10 @@ impl Sink for Look {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.0 = batch.headers.iter().fold(self.0, |sum, headers| sum.wrapping_add(headers.seq));
         Ok(())
+    }
+
+    fn reads(&self) -> Columns {
+        Columns::NONE
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

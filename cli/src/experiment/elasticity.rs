@@ -12,7 +12,7 @@ use crate::supply::Maker;
 use crate::{Style, interrupt};
 use clap::Args;
 use legonf_controller::{Config, Event};
-use legonf_core::{Batch, Fault, Plan, Sink, Snapshot, Source};
+use legonf_core::{Batch, Columns, Fault, Plan, Sink, Snapshot, Source};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
@@ -109,6 +109,10 @@ impl Sink for Late {
             self.all.lock().unwrap_or_else(PoisonError::into_inner).push(late.as_secs_f64() * 1e3);
         }
         self.checksum.write(batch)
+    }
+
+    fn reads(&self) -> Columns {
+        self.checksum.reads()
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::features;
 use crate::replay::tally::Results;
-use legonf_core::{Batch, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
+use legonf_core::{Batch, Column, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
 use legonf_io::sink::{Eve, LineStream, PacketFile, RunStats, ScoresCsv, SinkError, StatsHandle};
 use legonf_runtime::BrickCounters;
 use std::ffi::OsStr;
@@ -95,5 +95,12 @@ impl Results for Outputs {
         let Some(record) = &mut self.record else { return Ok(()) };
         batch.packets.iter().try_for_each(|(packet, bytes)| record.packet(packet, bytes))?;
         Ok(())
+    }
+
+    fn reads(&self) -> Columns {
+        let eve = self.eve.as_ref().map_or(Columns::NONE, |(eve, _)| eve.reads());
+        let scores = self.scores.as_ref().map_or(Columns::NONE, Sink::reads);
+        let record = self.record.as_ref().map_or(Columns::NONE, |_| Columns::of(&[Column::Packets]));
+        eve.union(scores).union(record)
     }
 }

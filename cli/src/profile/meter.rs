@@ -111,6 +111,10 @@ impl Sink for Seen {
         Ok(())
     }
 
+    fn reads(&self) -> Columns {
+        Columns::of(&[Column::Scores, Column::Verdicts])
+    }
+
     fn finish(&mut self) -> Result<(), Fault> {
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::tally::Results;
 use crate::failure::Failure;
 use crate::features;
 use crate::summary::Summary;
-use legonf_core::{Batch, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
+use legonf_core::{Batch, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
 use legonf_io::Content;
 use legonf_io::sink::{
     AlertPcap, Eve, OutputFile, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
@@ -119,6 +119,11 @@ impl Results for Outputs {
 
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.sinks().try_for_each(|sink| sink.write(batch))
+    }
+
+    fn reads(&self) -> Columns {
+        let alerts = self.alerts.as_ref().map_or(Columns::NONE, Sink::reads);
+        self.table.reads().union(self.eve.reads()).union(alerts)
     }
 }
 

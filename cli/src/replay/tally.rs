@@ -1,6 +1,6 @@
 //! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
 
-use legonf_core::{Batch, Coverage, Fault, Sink, Timestamp, Verdict};
+use legonf_core::{Batch, Column, Columns, Coverage, Fault, Sink, Timestamp, Verdict};
 use legonf_decide::evaluate::{self, Evaluation, ScoreSummary};
 use legonf_io::labels::Labels;
 
@@ -11,6 +11,9 @@ pub trait Results: Send {
 
     /// Takes a batch, after its packets.
     fn write(&mut self, batch: &Batch) -> Result<(), Fault>;
+
+    /// The columns that it looks at, as in [`Sink::reads`].
+    fn reads(&self) -> Columns;
 }
 
 /// Everything that is kept of a run besides the files: its size does not depend on the number of packets, but for
@@ -92,6 +95,11 @@ impl<R: Results> Sink for Tally<R> {
             }
         }
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.write(batch))
+    }
+
+    fn reads(&self) -> Columns {
+        let outputs = self.outputs.as_ref().map_or(Columns::NONE, Results::reads);
+        outputs.union(Columns::of(&[Column::Scores, Column::Verdicts]))
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

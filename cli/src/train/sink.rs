@@ -1,7 +1,7 @@
 //! The end of the training graph: every feature vector goes to the trainer.
 
 use super::checkpoint::{Checkpoint, Identity};
-use legonf_core::{Batch, Fault, Sink};
+use legonf_core::{Batch, Column, Columns, Fault, Sink};
 use legonf_models::kitnet::{Phase, Trainer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,6 +92,10 @@ impl TrainSink {
 impl Sink for TrainSink {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         batch.features.iter().try_for_each(|row| self.take(row))
+    }
+
+    fn reads(&self) -> Columns {
+        Columns::of(&[Column::Features])
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

@@ -55,7 +55,7 @@ impl Source for Traffic {
     }
 
     fn progress(&self) -> Progress {
-        Progress::default()
+        Progress { read_bytes: self.next, total_bytes: Some(self.end) }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The packets behind the alerts, as a capture file.
 
-use super::scored::scored;
+use super::scored::{SCORED, scored};
 use super::{PacketFile, SinkError};
-use legonf_core::{Batch, Fault, Sink, Verdict};
+use legonf_core::{Batch, Column, Columns, Fault, Sink, Verdict};
 use std::path::Path;
 
 /// Writes the packets with [`Verdict::Anomalous`] as pcapng.
@@ -44,6 +44,10 @@ impl Sink for AlertPcap {
             }
         }
         Ok(())
+    }
+
+    fn reads(&self) -> Columns {
+        SCORED.union(Columns::of(&[Column::Packets]))
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

@@ -1,7 +1,10 @@
 //! What every sink of results reads from a batch.
 
 use super::SinkError;
-use legonf_core::{Batch, Timestamp, Verdict};
+use legonf_core::{Batch, Column, Columns, Timestamp, Verdict};
+
+/// What [`scored`] looks at.
+pub(super) const SCORED: Columns = Columns::of(&[Column::Scores, Column::Verdicts]);
 
 /// One packet's result.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,8 +1,8 @@
 //! Scores as comma-separated values.
 
-use super::scored::{Scored, scored};
+use super::scored::{SCORED, Scored, scored};
 use super::{OutputFile, SinkError, text};
-use legonf_core::{Batch, Fault, Sink};
+use legonf_core::{Batch, Columns, Fault, Sink};
 use std::path::Path;
 
 /// Writes `seq,timestamp,score,verdict`, one line for each packet.
@@ -43,6 +43,10 @@ impl Sink for ScoresCsv {
             self.push(row);
         }
         Ok(self.out.put(&self.lines)?)
+    }
+
+    fn reads(&self) -> Columns {
+        SCORED
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

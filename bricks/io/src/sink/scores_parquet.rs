@@ -1,9 +1,9 @@
 //! Scores as Parquet.
 
+use super::SinkError;
 use super::parquet_file::{Column, ParquetFile, properties, write_column};
-use super::scored::scored;
-use super::{SinkError, scored::Scored};
-use legonf_core::{Batch, Fault, Sink, Verdict};
+use super::scored::{SCORED, Scored, scored};
+use legonf_core::{Batch, Columns, Fault, Sink, Verdict};
 use parquet::basic::{Encoding, LogicalType, TimeUnit, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
@@ -85,6 +85,10 @@ impl Sink for ScoresParquet {
             self.push(row)?;
         }
         Ok(())
+    }
+
+    fn reads(&self) -> Columns {
+        SCORED
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

@@ -3,7 +3,7 @@
 use crate::agent::Agent;
 use crate::failure::Failure;
 use legonf_controller::{Costs, Event};
-use legonf_core::{Batch, Fault, Plan, Sink, Snapshot};
+use legonf_core::{Batch, Column, Columns, Fault, Plan, Sink, Snapshot};
 use legonf_models::kitnet::Trainer;
 use legonf_runtime::{Control, PlanError};
 use std::time::Duration;
@@ -136,6 +136,10 @@ impl Sink for Checksum {
         Ok(())
     }
 
+    fn reads(&self) -> Columns {
+        Columns::of(&[Column::Scores])
+    }
+
     fn finish(&mut self) -> Result<(), Fault> {
         Ok(())
     }
@@ -148,6 +152,10 @@ impl Sink for Learn<'_> {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         batch.features.iter().for_each(|row| _ = self.0.train(row));
         Ok(())
+    }
+
+    fn reads(&self) -> Columns {
+        Columns::of(&[Column::Features])
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

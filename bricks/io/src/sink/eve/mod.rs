@@ -2,9 +2,11 @@
 
 mod record;
 
-use super::scored::{Scored, scored};
+use super::scored::{SCORED, Scored, scored};
 use super::{Lines, OutputFile, SinkError};
-use legonf_core::{Batch, Coverage, Explain, Explanation, Fault, Headers, Sink, Timestamp, Verdict};
+use legonf_core::{
+    Batch, Column, Columns, Coverage, Explain, Explanation, Fault, Headers, Sink, Timestamp, Verdict,
+};
 use record::{AlertRecord, StatsRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -120,6 +122,11 @@ impl Sink for Eve {
         }
         self.lines = lines;
         if self.lines.is_empty() { Ok(()) } else { Ok(self.out.put(&self.lines)?) }
+    }
+
+    fn reads(&self) -> Columns {
+        let explained = if self.explain.is_some() { Columns::of(&[Column::Features]) } else { Columns::NONE };
+        SCORED.union(explained)
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

@@ -6,7 +6,7 @@ mod parquet;
 
 use super::SinkError;
 use super::file::display;
-use legonf_core::{Batch, Fault, Rows, Schema, Sink};
+use legonf_core::{Batch, Column, Columns, Fault, Rows, Schema, Sink};
 use std::fmt;
 use std::path::Path;
 
@@ -78,6 +78,10 @@ impl Sink for Matrix {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.expect("feature vectors", batch.len(), batch.features.len())?;
         Ok(self.write_rows(&batch.features)?)
+    }
+
+    fn reads(&self) -> Columns {
+        Columns::of(&[Column::Features])
     }
 
     fn finish(&mut self) -> Result<(), Fault> {
