@@ -9,21 +9,20 @@ mod report;
 pub mod stopwatch;
 mod work;
 
+use crate::Style;
 use crate::clock::process_time;
 use crate::failure::{Failure, print, print_json};
 use crate::input;
 use crate::network::Network;
 use crate::profile::meter::Meter;
 use crate::progress::Bar;
-use crate::replay::{self, Execution};
-use crate::{Style, interrupt};
+use crate::replay::Execution;
+use crate::trial::{Trial, alone, median};
 use clap::{Args, Subcommand};
 use legonf_core::{Batch, Column, Columns, Fault, Progress, Sink};
 use legonf_extract::Arithmetic;
-use legonf_io::Content;
-use legonf_runtime::{Layout, Options};
 use machine::Machine;
-use report::{Report, Run, Traffic, columns, median, report, table};
+use report::{Report, Run, Traffic, columns, report, table};
 use std::path::PathBuf;
 use std::time::Instant;
 use stopwatch::Stopwatch;
@@ -122,48 +121,37 @@ impl Arguments {
         seen: &mut Seen,
         bar: &Bar,
     ) -> Result<Run, Failure> {
-        let spec = replay::built_in(model, Content::Packets, self.execution, self.arithmetic)?;
+        let trial = Trial::built_in(model, self.execution, self.arithmetic)?;
         let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);
-        let mut graph =
-            replay::assemble_with(&spec, Content::Packets, model, Some(f64::MAX), |id, brick| {
-                let brick = watch.watch(id, brick);
-                match meter {
-                    Some(meter) => meter.watch(brick),
-                    None => brick,
-                }
-            })?;
-        let options = Options::new(&Layout::Fused, interrupt::install());
+        let mut graph = trial.graph_with(|id, brick| {
+            let brick = watch.watch(id, brick);
+            match meter {
+                Some(meter) => meter.watch(brick),
+                None => brick,
+            }
+        })?;
         let start = process_time();
-        let outcome = legonf_runtime::run(&mut graph, &mut source, seen, options, &mut |_, _| {});
+        let outcome = alone(&mut graph, &mut source, seen, &mut |_, _| {})?;
         let total = (process_time() - start).as_nanos() as f64;
         seen.progress = legonf_core::Source::progress(&source);
         bar.update(seen.progress, outcome.packets);
-        match outcome.fault {
-            Some(fault) => Err(Failure::fault(fault)),
-            None if outcome.stopped => Err(Failure::Interrupted("nothing was measured to the end".into())),
-            None => {
-                let (stages, readings) = watch.nanoseconds();
-                Ok(Run { stages, total: total - readings })
-            }
-        }
+        let (stages, readings) = watch.nanoseconds();
+        Ok(Run { stages, total: total - readings })
     }
 
     /// Milliseconds from opening the model to the score of the first packet: the median of as many tries as runs.
     fn first_score(&self) -> Result<f64, Failure> {
         let tries = (0..self.runs).map(|_| self.first_score_once());
-        Ok(median(tries.collect::<Result<Vec<_>, _>>()?.into_iter()))
+        Ok(median(tries.collect::<Result<Vec<_>, _>>()?))
     }
 
     fn first_score_once(&self) -> Result<f64, Failure> {
         let start = Instant::now();
         let model = Network::load(&self.model)?;
-        let spec = replay::built_in(&model, Content::Packets, self.execution, self.arithmetic)?;
-        let mut graph = replay::assemble(&spec, Content::Packets, &model, Some(f64::MAX))?;
+        let mut graph = Trial::built_in(&model, self.execution, self.arithmetic)?.graph()?;
         let mut source = input::open(&self.capture, Some(1))?;
-        let options = Options::new(&Layout::Fused, interrupt::install());
-        let outcome =
-            legonf_runtime::run(&mut graph, &mut *source, &mut Seen::default(), options, &mut |_, _| {});
-        outcome.fault.map_or(Ok(start.elapsed().as_secs_f64() * 1e3), |fault| Err(Failure::fault(fault)))
+        alone(&mut graph, &mut *source, &mut Seen::default(), &mut |_, _| {})?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
     }
 }
 

@@ -31,6 +31,7 @@ mod split;
 mod summary;
 mod supply;
 mod train;
+mod trial;
 mod workers;
 
 use clap::{Parser, Subcommand};

@@ -7,16 +7,16 @@ use crate::bench::stopwatch::{self, Stopwatch};
 use crate::failure::{Failure, print, print_json};
 use crate::network::Network;
 use crate::progress::Bar;
-use crate::replay::{Execution, assemble_with, built_in};
+use crate::replay::Execution;
 use crate::run::graph_file;
-use crate::{Style, agent, graph, input, interrupt};
+use crate::trial::{Trial, alone, median};
+use crate::{Style, agent, graph, input};
 use clap::Args;
 use legonf_controller::{Cost, Costs, State};
 use legonf_core::{BATCH, Brick, Fault, Plan, Sink};
 use legonf_extract::Arithmetic;
-use legonf_io::Content;
 use legonf_io::sink::OutputFile;
-use legonf_runtime::{Graph, Layout, Options};
+use legonf_runtime::Graph;
 use meter::{Meter, Seen};
 use std::path::PathBuf;
 
@@ -79,35 +79,28 @@ impl Arguments {
         bar.clear();
         let mut costs = runs.swap_remove(0);
         for (index, brick) in costs.bricks.iter_mut().enumerate() {
-            let mut ns: Vec<f64> = runs.iter().map(|run| run.bricks[index].ns).chain([brick.ns]).collect();
-            ns.sort_by(f64::total_cmp);
-            brick.ns = ns[ns.len() / 2];
+            brick.ns = median(runs.iter().map(|run| run.bricks[index].ns).chain([brick.ns]));
         }
         costs.hop_ns = hop::nanoseconds(BATCH)?;
         Ok(costs)
     }
 
     fn once(&self, network: &Network, bar: &Bar) -> Result<Costs, Failure> {
-        let spec = match graph_file(&self.graph) {
-            Some(path) => graph::read(&path)?,
-            None => built_in(network, Content::Packets, self.execution, self.arithmetic)?,
+        let trial = match graph_file(&self.graph) {
+            Some(path) => Trial { network, spec: graph::read(&path)? },
+            None => Trial::built_in(network, self.execution, self.arithmetic)?,
         };
         let (watch, meter) = (Stopwatch::default(), Meter::default());
         let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);
         let wrap = |id: &str, brick: Box<dyn Brick>| meter.watch(watch.watch(id, brick));
-        let mut graph = assemble_with(&spec, Content::Packets, network, Some(f64::MAX), wrap)?;
+        let mut graph = trial.graph_with(wrap)?;
         let mut seen = Seen::default();
-        let options = Options::new(&Layout::Fused, interrupt::install());
-        let outcome =
-            legonf_runtime::run(&mut graph, &mut source, &mut seen, options, &mut |p, n| bar.update(p, n));
-        match outcome.fault {
-            Some(fault) => Err(Failure::fault(fault)),
-            None if outcome.stopped => Err(Failure::Interrupted("nothing was measured to the end".into())),
-            None if outcome.packets == 0 => {
-                Err(Failure::fault(format!("{}: holds no packet to measure with", self.capture.display())))
-            }
-            None => Ok(self.costs(&spec.name, &graph, &watch, &meter, &seen)),
+        let outcome = alone(&mut graph, &mut source, &mut seen, &mut |p, n| bar.update(p, n))?;
+        if outcome.packets == 0 {
+            let capture = self.capture.display();
+            return Err(Failure::fault(format!("{capture}: holds no packet to measure with")));
         }
+        Ok(self.costs(&trial.spec.name, &graph, &watch, &meter, &seen))
     }
 
     fn costs(&self, name: &str, graph: &Graph, watch: &Stopwatch, meter: &Meter, seen: &Seen) -> Costs {

@@ -1,25 +1,23 @@
 //! `legonf bench graph`: the price of being bricks.
 
 use super::hop;
+use crate::Style;
+use crate::agent::Agent;
 use crate::agent::host::cores;
-use crate::agent::{Agent, facts};
 use crate::clock::{process_time, processor_time};
 use crate::experiment::figure4::{learn, watch::Checksum};
 use crate::experiment::lap::{Laps, Track};
 use crate::failure::{Failure, print, print_json};
-use crate::network::Network;
 use crate::progress::Bar;
-use crate::replay::{Execution, assemble, built_in};
-use crate::supply::Maker;
-use crate::{Style, interrupt};
+use crate::replay::Execution;
+use crate::trial::{Trial, median};
 use clap::Args;
 use legonf_controller::{Config, Scaling};
 use legonf_core::{BATCH, Batch, Brick, Plan, Sink, Snapshot, Source, Verdict};
 use legonf_datasets::generate;
 use legonf_extract::{Arithmetic, FeatureQuantization};
-use legonf_io::Content;
 use legonf_models::kitnet::Scratch;
-use legonf_runtime::{Control, GraphSpec, Layout, Options, PlanError, run_under};
+use legonf_runtime::{Control, Layout, PlanError};
 use legonf_wire::PacketBatching;
 use serde::Serialize;
 use std::sync::Arc;
@@ -90,8 +88,7 @@ struct Once {
 
 /// What runs have in common.
 struct Case<'a> {
-    network: &'a Network,
-    spec: GraphSpec,
+    trial: Trial<'a>,
     track: Arc<Track>,
     packets: u64,
 }
@@ -100,8 +97,8 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let config = generate::Config { packets: 100_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
     let network = learn(&track, Arithmetic::Reference)?;
-    let spec = built_in(&network, Content::Packets, Execution::default(), None)?;
-    let case = Case { network: &network, spec, track, packets: arguments.packets };
+    let trial = Trial::built_in(&network, Execution::default(), None)?;
+    let case = Case { trial, track, packets: arguments.packets };
     let bar = Bar::new("bench", None, style.quiet);
     let report = arguments.measure(&case)?;
     bar.clear();
@@ -152,7 +149,7 @@ impl Arguments {
         let (mut crowds, mut same, mut sampling) = (Vec::new(), true, 0.0);
         let counts = [1, 2, 4, 8].map(|times| times * cores());
         for replicas in [1].into_iter().chain(counts) {
-            let layout = case.layout(replicas)?;
+            let layout = case.trial.between(replicas)?;
             let mut runs = Vec::new();
             for _ in 0..self.rounds.div_ceil(3) {
                 let mut sampled = case.sampled()?;
@@ -177,15 +174,9 @@ fn hop_of(packets: usize) -> Result<Hop, Failure> {
 }
 
 impl Case<'_> {
-    /// All bricks between source and sink in some replicas.
-    fn layout(&self, replicas: usize) -> Result<Layout, Failure> {
-        let ids: Vec<_> = self.spec.sequence()?.iter().map(|brick| brick.id.as_str()).collect();
-        format!("source | {} x{replicas} | sink", ids.join(" ")).parse().map_err(Failure::fault)
-    }
-
     /// The work of the bricks by the functions that they are made of, in one loop.
     fn plain(&self) -> Result<Once, Failure> {
-        let kitnet = self.network.kitnet().ok_or_else(|| Failure::fault("the network is no KitNET"))?;
+        let kitnet = self.trial.network.kitnet().ok_or_else(|| Failure::fault("the network is no KitNET"))?;
         let mut parser = PacketBatching::new(legonf_wire::Config {});
         let mut extractor = FeatureQuantization::new(&legonf_extract::Config::default())?;
         let (mut scratch, mut batch, mut sink) = (Scratch::default(), Batch::default(), Checksum::default());
@@ -212,27 +203,16 @@ impl Case<'_> {
     }
 
     fn graph(&self, layout: &Layout, control: Option<&mut Sampled>) -> Result<Once, Failure> {
-        let mut graph = assemble(&self.spec, Content::Packets, self.network, Some(f64::MAX))?;
-        let maker = Maker { spec: &self.spec, network: Some((self.network, Some(f64::MAX))) };
-        let make = |id: &str| maker.make(id);
-        let options = Options { supply: Some(&make), ..Options::new(layout, interrupt::install()) };
         let (mut source, mut sink) = (Laps::new(self.track.clone(), self.packets), Checksum::default());
         let control = control.map(|control| control as &mut dyn Control);
-        let (begin, before) = (Instant::now(), process_time());
-        let outcome = run_under(control, &mut graph, &mut source, &mut sink, options, &mut |_, _| {});
-        let spent = process_time().saturating_sub(before);
-        match outcome.fault {
-            Some(fault) => Err(Failure::fault(fault)),
-            None if outcome.stopped => Err(Failure::Interrupted("nothing was measured to the end".into())),
-            None => Ok(Once { seconds: begin.elapsed().as_secs_f64(), spent, checksum: sink.value() }),
-        }
+        let ran = self.trial.run(control, layout, &mut source, &mut sink)?;
+        Ok(Once { seconds: ran.seconds, spent: ran.spent, checksum: sink.value() })
     }
 
     /// A controller that looks and does nothing.
     fn sampled(&self) -> Result<Sampled, Failure> {
-        let mut graph = assemble(&self.spec, Content::Packets, self.network, Some(f64::MAX))?;
         let config = Config { scaling: Scaling::Fixed, ..Config::default() };
-        Ok(Sampled { agent: Agent::of(facts(&mut graph), config, None, None)?, first: None, last: None })
+        Ok(Sampled { agent: self.trial.agent(config)?, first: None, last: None })
     }
 }
 
@@ -267,12 +247,6 @@ impl Control for Sampled {
     fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {
         self.agent.applied(plan, took, result);
     }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 fn text(report: &Report) -> String {

@@ -7,6 +7,7 @@ use crate::failure::{Failure, print, print_json};
 use crate::folder::Folder;
 use crate::interrupt;
 use crate::progress::Bar;
+use crate::trial::median;
 use clap::Args;
 use legonf_core::{BATCH, Rows, Tiles};
 use legonf_datasets::generate;
@@ -208,15 +209,13 @@ fn rows_per_second(network: &KitNet, precision: Precision, size: usize) -> f64 {
     let batches: Vec<Tiles> =
         (0..ROWS).step_by(size).map(|start| mapped(network, start..start + size)).collect();
     let (mut scratch, mut errors, mut scores) = (Scratch::default(), Tiles::default(), Vec::new());
-    let mut rates = [0.0; RUNS].map(|_: f64| {
+    median((0..RUNS).map(|_| {
         let start = processor_time();
         for batch in batches.iter().cycle().take(batches.len() * REPEATS) {
             network.score_rows_in(precision, batch, &mut scratch, &mut errors, &mut scores);
         }
         rate((ROWS * REPEATS) as u64, processor_time() - start)
-    });
-    rates.sort_by(f64::total_cmp);
-    rates[RUNS / 2]
+    }))
 }
 
 fn batches() -> Result<Vec<Batches>, Failure> {

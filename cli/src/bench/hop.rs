@@ -2,6 +2,7 @@
 
 use crate::clock::process_time;
 use crate::failure::Failure;
+use crate::trial::median;
 use legonf_core::{Batch, Columns, Fault, Headers, Progress, Sink, Source};
 use legonf_runtime::{Graph, Layout, Options};
 use std::sync::atomic::AtomicBool;
@@ -63,9 +64,7 @@ pub fn nanoseconds(packets: usize) -> Result<f64, Failure> {
         one.push(run(&Layout::Fused, packets)?);
         two.push(run(&Layout::Pipeline, packets)?);
     }
-    one.sort_by(f64::total_cmp);
-    two.sort_by(f64::total_cmp);
-    Ok((two[RUNS / 2] - one[RUNS / 2]).max(0.0))
+    Ok((median(two) - median(one)).max(0.0))
 }
 
 /// Nanoseconds of processor time a batch from a source to a sink.

@@ -8,6 +8,7 @@ use crate::network::Network;
 use crate::profile::meter::Meter;
 use crate::replay::EngineKind;
 use crate::summary::tables::fields;
+use crate::trial::median;
 use legonf_models::kitnet::Precision;
 use serde::Serialize;
 
@@ -150,12 +151,6 @@ fn products(arguments: &Arguments, model: &Network, pps: f64, machine: &Machine)
         gflops,
         percent_of_peak,
     })
-}
-
-pub fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 pub fn table(report: &Report) -> String {

@@ -3,21 +3,19 @@
 use super::figure4::{learn, lines, watch::Checksum};
 use super::lap::Track;
 use super::offer::{Load, Offer};
-use crate::agent::{Agent, facts};
+use crate::Style;
+use crate::agent::Agent;
 use crate::failure::{Failure, print, print_json};
 use crate::folder::Folder;
-use crate::network::Network;
-use crate::replay::{Execution, assemble, built_in};
-use crate::supply::Maker;
-use crate::{Style, interrupt};
+use crate::replay::Execution;
+use crate::trial::Trial;
 use clap::Args;
 use legonf_controller::{Config, Event};
-use legonf_core::{Batch, Columns, Fault, Plan, Sink, Snapshot, Source};
+use legonf_core::{Batch, Columns, Fault, Plan, Sink, Snapshot};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
-use legonf_io::Content;
 use legonf_io::sink::SeriesPlot;
-use legonf_runtime::{Control, GraphSpec, Layout, Options, Outcome, Pauses, PlanError, run_under};
+use legonf_runtime::{Control, Layout, Pauses, PlanError};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -151,65 +149,22 @@ impl Control for Watch {
     }
 }
 
-/// What runs have in common.
-struct Case {
-    network: Network,
-    spec: GraphSpec,
-}
-
-impl Case {
-    /// One worker for all bricks between source and sink.
-    fn layout(&self) -> Result<Layout, Failure> {
-        let ids: Vec<_> = self.spec.sequence()?.iter().map(|brick| brick.id.as_str()).collect();
-        format!("source | {} | sink", ids.join(" ")).parse().map_err(Failure::fault)
-    }
-
-    fn run(
-        &self,
-        control: Option<&mut dyn Control>,
-        layout: &Layout,
-        source: &mut dyn Source,
-        sink: &mut dyn Sink,
-    ) -> Result<Outcome, Failure> {
-        let mut graph = assemble(&self.spec, Content::Packets, &self.network, Some(f64::MAX))?;
-        let maker = Maker { spec: &self.spec, network: Some((&self.network, Some(f64::MAX))) };
-        let make = |id: &str| maker.make(id);
-        let options = Options { supply: Some(&make), ..Options::new(layout, interrupt::install()) };
-        let outcome = run_under(control, &mut graph, source, sink, options, &mut |_, _| {});
-        match outcome.fault {
-            Some(fault) => Err(Failure::fault(fault)),
-            None if outcome.stopped => Err(Failure::Interrupted("nothing was measured to the end".into())),
-            None => Ok(outcome),
-        }
-    }
-
-    /// Packets a second of one worker.
-    fn unit(&self, track: &Arc<Track>) -> Result<f64, Failure> {
-        let load = Load { seconds: 1.0, rates: vec![UNIT_PACKETS] };
-        let start = Instant::now();
-        let mut sink = Checksum::default();
-        let outcome = self.run(None, &Layout::Fused, &mut Offer::at_once(load, track.clone()), &mut sink)?;
-        Ok(outcome.packets as f64 / start.elapsed().as_secs_f64())
-    }
-
-    fn agent(&self, tick: f64) -> Result<Agent, Failure> {
-        let mut graph = assemble(&self.spec, Content::Packets, &self.network, Some(f64::MAX))?;
-        let bricks = facts(&mut graph);
-        let config = Config { tick, fuse: false, low: 0.6, ..Config::default() };
-        config.check()?;
-        Agent::of(bricks, config, None, None)
-    }
+/// Packets a second of one worker.
+fn unit(trial: &Trial<'_>, track: &Arc<Track>) -> Result<f64, Failure> {
+    let load = Load { seconds: 1.0, rates: vec![UNIT_PACKETS] };
+    let mut source = Offer::at_once(load, track.clone());
+    let ran = trial.run(None, &Layout::Fused, &mut source, &mut Checksum::default())?;
+    Ok(ran.outcome.packets as f64 / ran.seconds)
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let config = generate::Config { packets: 200_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
     let network = learn(&track, Arithmetic::Reference)?;
-    let spec = built_in(&network, Content::Packets, arguments.execution, None)?;
-    let case = Case { network, spec };
-    let unit = arguments.unit.map_or_else(|| case.unit(&track), Ok)?;
+    let trial = Trial::built_in(&network, arguments.execution, None)?;
+    let unit = arguments.unit.map_or_else(|| unit(&trial, &track), Ok)?;
     let load = Load { seconds: arguments.seconds, rates: STEPS.map(|step| step * unit).into() };
-    let (report, events) = arguments.measure(&case, unit, load, &track)?;
+    let (report, events) = arguments.measure(&trial, unit, load, &track)?;
     arguments.write(&report, &events)?;
     match style {
         Style { json: true, .. } => print_json(&report),
@@ -221,25 +176,26 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 impl Arguments {
     fn measure(
         &self,
-        case: &Case,
+        trial: &Trial<'_>,
         unit: f64,
         load: Load,
         track: &Arc<Track>,
     ) -> Result<(Report, Vec<Event>), Failure> {
         let (longest, all, start) =
             (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<f64>>>::default(), Instant::now());
-        let agent = case.agent(self.tick)?;
+        let config = Config { tick: self.tick, fuse: false, low: 0.6, ..Config::default() };
+        let agent = trial.agent(config)?;
         let mut watch = Watch { agent, load: load.clone(), longest: longest.clone(), samples: Vec::new() };
         let mut sink = Late { checksum: Checksum::default(), start, longest, all: all.clone() };
         let mut source = Offer::timed(load.clone(), track.clone(), start, self.ring);
         let lost = source.lost();
-        let outcome = case.run(Some(&mut watch), &case.layout()?, &mut source, &mut sink)?;
+        let outcome = trial.run(Some(&mut watch), &trial.between(1)?, &mut source, &mut sink)?.outcome;
         let Pauses { slots: moved_slots, packets: paused_packets, p99, longest } = outcome.pauses;
         let events = watch.agent.finish(outcome.packets)?.to_vec();
         let lost = lost.load(Ordering::Relaxed);
         let mut alone = Checksum::default();
         if lost == 0 {
-            case.run(None, &Layout::Fused, &mut Offer::at_once(load.clone(), track.clone()), &mut alone)?;
+            trial.run(None, &Layout::Fused, &mut Offer::at_once(load.clone(), track.clone()), &mut alone)?;
         }
         let identical = lost == 0 && alone.value() == sink.checksum.value();
         if lost == 0 && !identical {

@@ -4,23 +4,21 @@ pub mod watch;
 
 use super::bars::{Group, svg};
 use super::lap::{Laps, Track};
+use crate::Style;
 use crate::agent::host::cores;
-use crate::agent::{Agent, facts};
 use crate::failure::{Failure, print, print_json};
 use crate::folder::Folder;
 use crate::network::Network;
-use crate::replay::{EngineKind, Execution, assemble, built_in};
-use crate::supply::Maker;
-use crate::{Style, interrupt};
+use crate::replay::{EngineKind, Execution};
+use crate::trial::{Trial, alone, median};
 use clap::Args;
 use legonf_controller::{Action, Config, Costs, Event, Model, Scaling, State};
 use legonf_core::{Column, Columns, Stage};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
-use legonf_io::Content;
 use legonf_models::kitnet::{Precision, TrainConfig, Trainer};
 use legonf_models::{Bundle, Provenance};
-use legonf_runtime::{Graph, GraphSpec, Layout, Options, run_under};
+use legonf_runtime::{Graph, Layout};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -121,8 +119,7 @@ struct Report {
 /// What all runs of an engine share.
 struct Case<'a> {
     arguments: &'a Arguments,
-    network: &'a Network,
-    spec: GraphSpec,
+    trial: Trial<'a>,
     track: Arc<Track>,
     packets: u64,
     /// Packets of which the scores are compared.
@@ -189,18 +186,8 @@ pub fn learn(track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Fail
     let mut graph = Graph::assemble(&spec, given, wanted, |brick| {
         legonf_catalog::build(&brick.kind, &brick.config, &legonf_catalog::Context::default())
     })?;
-    let options = Options::new(&Layout::Fused, interrupt::install());
-    let mut sink = watch::Learn(&mut trainer);
-    let outcome = legonf_runtime::run(
-        &mut graph,
-        &mut Laps::new(track.clone(), 13_000),
-        &mut sink,
-        options,
-        &mut |_, _| {},
-    );
-    if let Some(fault) = outcome.fault {
-        return Err(Failure::fault(fault));
-    }
+    let (mut source, mut sink) = (Laps::new(track.clone(), 13_000), watch::Learn(&mut trainer));
+    alone(&mut graph, &mut source, &mut sink, &mut |_, _| {})?;
     let model = legonf_models::Model::KitNet { network: trainer.finish()?.into(), training };
     let provenance = Provenance::default();
     let bundle = Bundle { model, schema, arithmetic: arithmetic.to_string(), calibration: None, provenance };
@@ -215,9 +202,9 @@ impl Arguments {
         network: &Network,
         track: &Arc<Track>,
     ) -> Result<(Run, Vec<Event>), Failure> {
-        let spec = built_in(network, Content::Packets, execution, Some(self.arithmetic))?;
+        let trial = Trial::built_in(network, execution, Some(self.arithmetic))?;
         let packets = self.packets / 4;
-        let mut case = Case { arguments: self, network, spec, track: track.clone(), packets, compared: 0 };
+        let mut case = Case { arguments: self, trial, track: track.clone(), packets, compared: 0 };
         // A first run says how many packets take the time that is wanted, and what bricks cost.
         let probe = case.once(&Layout::Pipeline, Scaling::Fixed)?;
         let rate = probe.digests.last().map_or(1e5, Digest::pps);
@@ -262,29 +249,15 @@ impl Case<'_> {
     }
 
     fn once(&self, layout: &Layout, scaling: Scaling) -> Result<Once, Failure> {
-        let mut graph = assemble(&self.spec, Content::Packets, self.network, Some(f64::MAX))?;
-        let bricks = facts(&mut graph);
         let config =
             Config { scaling, tick: self.arguments.tick, cooldown: 0.3, ticks_down: 5, ..Config::default() };
-        config.check()?;
-        let mut watch = Watch::new(Agent::of(bricks, config, None, None)?);
-        let maker = Maker { spec: &self.spec, network: Some((self.network, Some(f64::MAX))) };
-        let make = |id: &str| maker.make(id);
-        let options = Options { supply: Some(&make), ..Options::new(layout, interrupt::install()) };
+        let mut watch = Watch::new(self.trial.agent(config)?);
         let mut source = Laps::new(self.track.clone(), self.packets);
         let mut sink = watch::Checksum::of_first(self.compared);
-        let outcome =
-            run_under(Some(&mut watch), &mut graph, &mut source, &mut sink, options, &mut |_, _| {});
-        match outcome.fault {
-            Some(fault) => Err(Failure::fault(fault)),
-            None if outcome.stopped => Err(Failure::Interrupted("nothing was measured to the end".into())),
-            None => {
-                let lost = source.given() - outcome.packets;
-                let costs = watch.costs().clone();
-                let (digests, events) = watch.finish(outcome.packets)?;
-                Ok(Once { digests, events, lost, checksum: sink.value(), costs })
-            }
-        }
+        let packets = self.trial.run(Some(&mut watch), layout, &mut source, &mut sink)?.outcome.packets;
+        let (lost, costs) = (source.given() - packets, watch.costs().clone());
+        let (digests, events) = watch.finish(packets)?;
+        Ok(Once { digests, events, lost, checksum: sink.value(), costs })
     }
 }
 
@@ -292,12 +265,9 @@ impl Case<'_> {
 fn rate(runs: &[Once], pick: impl Fn(&Once) -> Option<&Digest>) -> Rate {
     let digests: Vec<_> = runs.iter().filter_map(pick).collect();
     let plan = digests.last().map_or_else(String::new, |digest| digest.plan.to_string());
-    let median = |value: fn(&Digest) -> f64| {
-        let mut values: Vec<f64> = digests.iter().map(|digest| value(digest)).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(0.0)
-    };
-    Rate { plan, pps: median(Digest::pps), capacity: median(|digest| digest.capacity(cores() as f64)) }
+    let capacity = |digest: &&Digest| digest.capacity(cores() as f64);
+    let pps = median(digests.iter().map(|digest| digest.pps()));
+    Rate { plan, pps, capacity: median(digests.iter().map(capacity)) }
 }
 
 fn conclude(engine: &'static str, layouts: usize, fixed: &[Vec<Once>], controlled: &[Once]) -> Run {

@@ -1,0 +1,143 @@
+//! A model's graph, run to be measured.
+
+use crate::agent::{Agent, facts};
+use crate::clock::process_time;
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::network::Network;
+use crate::replay::{Execution, assemble_with, built_in};
+use crate::supply::Maker;
+use legonf_controller::Config;
+use legonf_core::{Brick, Progress, Sink, Source};
+use legonf_extract::Arithmetic;
+use legonf_io::Content;
+use legonf_runtime::{Control, Graph, GraphSpec, Layout, Options, Outcome, run_under};
+use std::time::{Duration, Instant};
+
+/// A model and its graph over packets, in which no score is an alert.
+pub struct Trial<'a> {
+    pub network: &'a Network,
+    pub spec: GraphSpec,
+}
+
+/// A run to the end, without what building its bricks took.
+pub struct Ran {
+    pub outcome: Outcome,
+    /// Seconds on the wall.
+    pub seconds: f64,
+    /// Processor time of the process.
+    pub spent: Duration,
+}
+
+impl<'a> Trial<'a> {
+    /// The threshold that no score is above.
+    const THRESHOLD: Option<f64> = Some(f64::MAX);
+
+    /// A model in the built-in graph.
+    pub fn built_in(
+        network: &'a Network,
+        execution: Execution,
+        arithmetic: Option<Arithmetic>,
+    ) -> Result<Self, Failure> {
+        Ok(Self { network, spec: built_in(network, Content::Packets, execution, arithmetic)? })
+    }
+
+    /// The bricks, with something put around each, which is given with its identifier.
+    pub fn graph_with(
+        &self,
+        wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
+    ) -> Result<Graph, Failure> {
+        assemble_with(&self.spec, Content::Packets, self.network, Self::THRESHOLD, wrap)
+    }
+
+    /// The bricks.
+    pub fn graph(&self) -> Result<Graph, Failure> {
+        self.graph_with(|_, brick| brick)
+    }
+
+    /// Runs new bricks, replicas of which may come and go.
+    pub fn run(
+        &self,
+        control: Option<&mut dyn Control>,
+        layout: &Layout,
+        source: &mut dyn Source,
+        sink: &mut dyn Sink,
+    ) -> Result<Ran, Failure> {
+        let mut graph = self.graph()?;
+        let maker = Maker { spec: &self.spec, network: Some((self.network, Self::THRESHOLD)) };
+        let make = |id: &str| maker.make(id);
+        let options = Options { supply: Some(&make), ..Options::new(layout, interrupt::install()) };
+        let (begin, before) = (Instant::now(), process_time());
+        let outcome = run_under(control, &mut graph, source, sink, options, &mut |_, _| {});
+        let (seconds, spent) = (begin.elapsed().as_secs_f64(), process_time().saturating_sub(before));
+        Ok(Ran { outcome: whole(outcome)?, seconds, spent })
+    }
+
+    /// A controller for these bricks, without a log.
+    pub fn agent(&self, config: Config) -> Result<Agent, Failure> {
+        config.check()?;
+        Agent::of(facts(&mut self.graph()?), config, None, None)
+    }
+
+    /// All bricks between source and sink together, in some replicas.
+    pub fn between(&self, replicas: usize) -> Result<Layout, Failure> {
+        let ids: Vec<_> = self.spec.sequence()?.iter().map(|brick| brick.id.as_str()).collect();
+        format!("source | {} x{replicas} | sink", ids.join(" ")).parse().map_err(Failure::fault)
+    }
+}
+
+/// Runs bricks to the end in the calling thread.
+pub fn alone(
+    graph: &mut Graph,
+    source: &mut dyn Source,
+    sink: &mut dyn Sink,
+    observe: &mut dyn FnMut(Progress, u64),
+) -> Result<Outcome, Failure> {
+    let options = Options::new(&Layout::Fused, interrupt::install());
+    whole(legonf_runtime::run(graph, source, sink, options, observe))
+}
+
+/// A run, if it came to its end: what part of one took is no measurement.
+fn whole(outcome: Outcome) -> Result<Outcome, Failure> {
+    match outcome.fault {
+        Some(fault) => Err(Failure::fault(fault)),
+        None if outcome.stopped => Err(Failure::Interrupted("nothing was measured to the end".into())),
+        None => Ok(outcome),
+    }
+}
+
+/// The middle one of some numbers, the upper one where two are; 0 of none.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use legonf_runtime::{Pauses, RunFault};
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median([3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median([4.0, 1.0, 3.0, 2.0]), 3.0);
+        assert_eq!(median([]), 0.0);
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_is_none() {
+        let outcome = |stopped, fault| Outcome {
+            packets: 1,
+            counters: Vec::new(),
+            restarts: 0,
+            pauses: Pauses::default(),
+            stopped,
+            fault,
+        };
+        assert!(matches!(whole(outcome(true, None)), Err(Failure::Interrupted(_))));
+        let fault = Some(RunFault::Panic { id: "sink".into(), message: "broken".into() });
+        assert!(matches!(whole(outcome(true, fault)), Err(Failure::Fault(_))));
+        assert!(whole(outcome(false, None)).is_ok());
+    }
+}
