@@ -35,6 +35,7 @@ pub enum Command {
     ///
     /// Bytes and floating-point operations of a packet are computed from what each stage reads and writes, and set beside
     /// what the core can do (the roofline): 100% is a stage that nothing but its arithmetic, or memory, or cache holds up.
+    #[command(after_long_help = KEYS)]
     Kitsune(Arguments),
     #[command(about = "What a packet costs as streams, batches and features grow, with plots")]
     Growth(growth::Arguments),
@@ -43,6 +44,27 @@ pub enum Command {
     )]
     Graph(graph::Arguments),
 }
+
+const KEYS: &str = "\
+Keys of --json (rates: packets a second of processor time of one core, medians of the runs):
+  parse_pps                     reading records from the page cache and parsing their headers
+  features_pps                  computing features
+  network_pps                   feature mapping and network
+  end_to_end_pps                from the file to the scores
+  model_load_to_first_score_ms  from opening the model to the score of the first packet
+  capture_bytes_per_packet      bytes of the file
+  instructions_per_packet       of a whole replay; null without --instructions
+  bricks                        for the source and each brick:
+    id, pps, ns_per_packet, share         its name, rate, time and part of the whole
+    memory_bytes_per_packet               too many for caches: of the capture, of streams' state
+    cache_bytes_per_packet                of the batch's columns that it reads and fills, weights
+    flops_per_packet                      floating-point operations; null where not known
+    divisions_per_packet, roots_per_packet   those among them
+    bound_ns, bound_by                    least time for those at the machine's rates, and for which
+    percent_of_roofline                   that time in percent of ns_per_packet
+    instructions_per_packet               null without --instructions
+  machine                       this core: peaks in GFLOP/s, ns of a division and a root, GB/s
+  network                       a KitNET's products of weights alone, beside the core's peak rate";
 
 /// Arguments of `legonf bench kitsune`.
 #[derive(Args)]
@@ -63,7 +85,8 @@ pub struct Arguments {
     /// Arithmetic of the features; without it the one that the model was trained with.
     #[arg(long)]
     arithmetic: Option<Arithmetic>,
-    /// Count instructions a packet too, by valgrind's callgrind (slow).
+    /// Count instructions a packet too, in all and of each stage: replays the first packets under valgrind's callgrind, twice,
+    /// so that starting counts for nothing. Needs valgrind, whose processor has AVX2 at most.
     #[arg(long)]
     instructions: bool,
 }
@@ -81,8 +104,12 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
 
 impl Arguments {
     fn measure(&self, style: Style) -> Result<Report, Failure> {
+        if self.instructions {
+            instructions::check()?;
+        }
         let first_score = self.first_score()?;
         let model = Network::load(&self.model)?;
+        let trial = Trial::built_in(&model, self.execution, self.arithmetic)?;
         let bar = Bar::new("bench", None, style.quiet);
         let (mut ids, mut runs, mut packets, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
         let meter = Meter::default();
@@ -91,7 +118,7 @@ impl Arguments {
             let watch = Stopwatch::default();
             let mut seen = Seen::default();
             let counted = (number == 0).then_some(&meter);
-            let run = self.once(&model, &watch, counted, &mut seen, &bar)?;
+            let run = self.once(&trial, &watch, counted, &mut seen, &bar)?;
             (packets, bytes) = (seen.packets, seen.progress.read_bytes);
             ids = watch.ids();
             if number > 0 {
@@ -109,19 +136,18 @@ impl Arguments {
             if self.instructions { Some(instructions::per_packet(self, packets)?) } else { None };
         let machine = Machine::measure();
         let traffic = Traffic { packets, capture: bytes, columns: columns(&meter) };
-        Ok(report(self, &model, first_score, &ids, &runs, &traffic, instructions, machine))
+        Ok(report(self, &trial, first_score, &ids, &runs, &traffic, instructions.as_ref(), machine))
     }
 
     /// One pass from the file to the scores.
     fn once(
         &self,
-        model: &Network,
+        trial: &Trial<'_>,
         watch: &Stopwatch,
         meter: Option<&Meter>,
         seen: &mut Seen,
         bar: &Bar,
     ) -> Result<Run, Failure> {
-        let trial = Trial::built_in(model, self.execution, self.arithmetic)?;
         let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);
         let mut graph = trial.graph_with(|id, brick| {
             let brick = watch.watch(id, brick);

@@ -1,6 +1,7 @@
 //! What `legonf bench kitsune` says.
 
 use super::Arguments;
+use super::instructions::Instructions;
 use super::machine::Machine;
 use super::stopwatch;
 use super::work::{Bound, Work};
@@ -8,7 +9,7 @@ use crate::network::Network;
 use crate::profile::meter::Meter;
 use crate::replay::EngineKind;
 use crate::summary::tables::fields;
-use crate::trial::median;
+use crate::trial::{Trial, median};
 use legonf_models::kitnet::Precision;
 use serde::Serialize;
 
@@ -43,6 +44,7 @@ struct BrickReport {
     #[serde(flatten)]
     bound: Bound,
     percent_of_roofline: f64,
+    instructions_per_packet: Option<f64>,
 }
 
 /// The network against the core's floating-point rate in its precision.
@@ -80,14 +82,15 @@ pub fn columns(meter: &Meter) -> Vec<u64> {
 #[allow(clippy::too_many_arguments)]
 pub fn report(
     arguments: &Arguments,
-    model: &Network,
+    trial: &Trial<'_>,
     first_score: f64,
     ids: &[String],
     runs: &[Run],
     traffic: &Traffic,
-    instructions_per_packet: Option<f64>,
+    instructions: Option<&Instructions>,
     machine: Machine,
 ) -> Report {
+    let model = trial.network;
     let packets = traffic.packets;
     let precision = arguments.execution.precision.unwrap_or_default();
     let per_packet = |bytes: u64| bytes as f64 / packets as f64;
@@ -112,6 +115,7 @@ pub fn report(
             work,
             bound,
             percent_of_roofline: bound.bound_ns / ns_per_packet.max(f64::MIN_POSITIVE) * 100.0,
+            instructions_per_packet: instructions.and_then(|counted| of_stage(counted, trial, id)),
         }
     };
     let network_pps = of(&["mapping", "autoencoder", "network"]);
@@ -127,10 +131,19 @@ pub fn report(
         model_load_to_first_score_ms: first_score,
         bricks: ids.iter().enumerate().map(brick).collect(),
         capture_bytes_per_packet: per_packet(traffic.capture),
-        instructions_per_packet,
+        instructions_per_packet: instructions.map(|counted| counted.all),
         machine,
         network,
     }
+}
+
+/// Instructions a packet of the source or a brick.
+fn of_stage(counted: &Instructions, trial: &Trial<'_>, id: &str) -> Option<f64> {
+    if id == stopwatch::SOURCE {
+        return counted.of_source();
+    }
+    let brick = trial.spec.bricks.iter().find(|brick| brick.id == id)?;
+    counted.of_kind(&brick.kind)
 }
 
 /// The products of a KitNET's weights, run so many times a second, beside the core's rate.
@@ -179,8 +192,10 @@ pub fn table(report: &Report) -> String {
         "first score",
         format!("{:.2} ms after opening the model", report.model_load_to_first_score_ms),
     ));
-    if let Some(instructions) = report.instructions_per_packet {
-        rows.push(("instructions", format!("{instructions:.0} a packet")));
+    if let Some(all) = report.instructions_per_packet {
+        let of = |brick: &BrickReport| Some(format!(", {} {:.0}", brick.id, brick.instructions_per_packet?));
+        let stages: String = report.bricks.iter().filter_map(of).collect();
+        rows.push(("instructions", format!("{all:.0} a packet{stages}")));
     }
     let machine = &report.machine;
     rows.push((
