@@ -1,28 +1,24 @@
 //! `legonf bench growth`: what a packet costs as the work grows.
 
+mod network;
+mod plots;
+mod streams;
+
 use crate::Style;
-use crate::clock::processor_time;
-use crate::experiment::load::Traffic;
 use crate::failure::{Failure, print, print_json};
 use crate::folder::Folder;
-use crate::interrupt;
-use crate::progress::Bar;
-use crate::trial::median;
 use clap::Args;
-use legonf_core::{BATCH, Rows, Tiles};
-use legonf_datasets::generate;
-use legonf_extract::{Arithmetic, Limits};
-use legonf_io::sink::SeriesPlot;
-use legonf_models::kitnet::{KitNet, Precision, Scratch, TrainConfig, Trainer};
-use serde::Serialize;
+use legonf_core::BATCH;
+use legonf_extract::Arithmetic;
+use legonf_models::kitnet::Precision;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::fmt::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Measures packets/s of one core, by processor time, as the work grows: features and their memory over the number of
-/// streams, the network over the batch size and over the number of features.
+/// streams, features and the network over the batch size, the network over the number of features.
 ///
 /// Streams are generated flows, of which few carry most packets; each is met before the measurement begins. Beyond the
 /// bounds of the tables streams are evicted, and counted.
@@ -37,305 +33,216 @@ pub struct Arguments {
     /// Seed of the traffic.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Rounds over all points; of each the fastest counts.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
     /// A folder for report.json, streams.svg, state.svg, batches.svg and features.svg.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Keep what the report in --out has, and measure the points and rounds that it lacks.
+    #[arg(long, requires = "out")]
+    resume: bool,
+    /// Begin no measurement after so many seconds; --resume goes on there.
+    #[arg(long, requires = "out", value_name = "S", value_parser = crate::plan::positive)]
+    seconds: Option<f64>,
 }
 
-#[derive(Serialize)]
-struct Report<'a> {
-    schema: &'a str,
-    streams: Vec<Streams>,
-    batches: Vec<Batches>,
-    features: Vec<Features>,
+#[derive(Default, Serialize, Deserialize)]
+struct Report {
+    schema: String,
+    seed: u64,
+    points: Vec<Measured>,
 }
 
-/// Parser and extractor at a number of streams.
-#[derive(Serialize)]
-struct Streams {
-    streams: u32,
-    arithmetic: String,
-    /// Packets measured, after a warm-up in which every stream was met.
-    packets: u64,
-    packets_per_second: f64,
+/// What is measured by itself.
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "kebab-case")]
+enum Point {
+    /// Rows through a network of so many features, in batches of [`BATCH`].
+    Network { features: usize, precision: Precision },
+    /// Rows through a network of 115 features.
+    NetworkBatch { batch: usize, precision: Precision },
+    /// Packets through parser and extractor, of [`STREAMS`] streams.
+    ExtractionBatch { batch: usize },
+    /// Packets through parser and extractor, in batches of [`BATCH`].
+    Extraction { streams: u32, arithmetic: Arithmetic },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Measured {
+    #[serde(flatten)]
+    point: Point,
+    /// Rounds so far.
+    rounds: u32,
+    /// Packets or rows a second of processor time of one core, in the fastest round: other work only slows.
+    per_second: f64,
+    /// The extractor's state, where it is the point's subject.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    state: Option<State>,
+}
+
+/// What the extractor keeps after the measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct State {
     state_bytes: u64,
     state_bytes_bound: u64,
-    evicted: BTreeMap<&'static str, u64>,
+    evicted: BTreeMap<String, u64>,
 }
 
-/// The network at a number of rows in a batch.
-#[derive(Serialize)]
-struct Batches {
-    rows: usize,
-    precision: String,
-    rows_per_second: f64,
-}
-
-/// The network at a number of features.
-#[derive(Serialize)]
-struct Features {
-    features: usize,
-    precision: String,
-    rows_per_second: f64,
-    ns_per_feature: f64,
-}
-
-/// Packets measured for each point over the streams.
-const MEASURED: u64 = 1_000_000;
-/// Flows that share a host, so that hosts have several peers.
-const FLOWS_PER_HOST: u32 = 4;
-/// Rows that a network runs on, and how often over.
-const ROWS: usize = 1024;
-const REPEATS: usize = 64;
-/// Runs, of which the median counts.
-const RUNS: usize = 5;
+/// Parts of a measurement, of which the fastest counts.
+const PARTS: usize = 8;
+/// Streams at which batch sizes are compared.
+const STREAMS: u32 = 10_000;
 const BATCH_SIZES: [usize; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+const ARITHMETICS: [Arithmetic; 2] = [Arithmetic::Reference, Arithmetic::Fast];
 const PRECISIONS: [Precision; 2] = [Precision::F64, Precision::F32];
 const FEATURE_COUNTS: [usize; 8] = [10, 20, 50, 100, 115, 200, 500, 1000];
 const MIB: f64 = 1024.0 * 1024.0;
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    let report = Report {
-        schema: &arguments.schema,
-        streams: arguments.streams(style)?,
-        batches: batches()?,
-        features: features()?,
-    };
-    arguments.write(&report)?;
-    if style.json { print_json(&report) } else { print(&text(&report)) }
+    let folder = arguments.out.as_deref().map(Folder::create).transpose()?;
+    let mut report = arguments.begin()?;
+    let (start, mut left) = (Instant::now(), 0);
+    for (round, point) in arguments.plan() {
+        if report.rounds(point) >= round {
+            continue;
+        }
+        if arguments.seconds.is_some_and(|seconds| start.elapsed().as_secs_f64() > seconds) {
+            left += 1;
+            continue;
+        }
+        let (per_second, state) = arguments.measure(point, style)?;
+        report.add(point, per_second, state);
+        if let Some(folder) = &folder {
+            folder.report(&report)?;
+        }
+    }
+    if let Some(folder) = folder {
+        folder.report(&report)?;
+        plots::plots(&report).iter().try_for_each(|(name, plot)| folder.plot(name, plot))?;
+    }
+    match style {
+        Style { json: true, .. } => print_json(&report),
+        Style { quiet: true, .. } => Ok(()),
+        _ => print(&text(&report, left)),
+    }
 }
 
 impl Arguments {
-    fn streams(&self, style: Style) -> Result<Vec<Streams>, Failure> {
-        let counts = (2..=7).map(|power| 10_u32.pow(power)).filter(|count| *count <= self.max_streams);
-        let mut points = Vec::new();
-        for streams in counts {
-            for arithmetic in [Arithmetic::Reference, Arithmetic::Fast] {
-                points.push(self.measure(streams, arithmetic, style)?);
-            }
+    /// An empty report, or the one to go on with.
+    fn begin(&self) -> Result<Report, Failure> {
+        let fresh = Report { schema: self.schema.clone(), seed: self.seed, points: Vec::new() };
+        let path = self.out.as_ref().filter(|_| self.resume).map(|folder| folder.join("report.json"));
+        let Some(path) = path.filter(|path| path.exists()) else { return Ok(fresh) };
+        let report = Report::read(&path)?;
+        if (&report.schema, report.seed) != (&self.schema, self.seed) {
+            let Report { schema, seed, .. } = report;
+            let reason = format!("is of schema {schema} and seed {seed}: give these, or leave --resume out");
+            return Err(Failure::fault(format!("{}: {reason}", path.display())));
         }
-        Ok(points)
+        Ok(report)
     }
 
-    fn measure(&self, streams: u32, arithmetic: Arithmetic, style: Style) -> Result<Streams, Failure> {
-        // Four packets a stream: the rarest streams get half of the mean.
-        let warm_up = (u64::from(streams) * 4).next_multiple_of(BATCH as u64);
-        let config = generate::Config {
+    /// Round by round all points, those first that take least.
+    fn plan(&self) -> Vec<(u32, Point)> {
+        let counts = (2..=7).map(|power| 10_u32.pow(power)).filter(|count| *count <= self.max_streams);
+        let network = |features| PRECISIONS.map(|precision| Point::Network { features, precision });
+        let batches = |batch| PRECISIONS.map(|precision| Point::NetworkBatch { batch, precision });
+        let streams = |streams| ARITHMETICS.map(|arithmetic| Point::Extraction { streams, arithmetic });
+        let points: Vec<_> = FEATURE_COUNTS
+            .into_iter()
+            .flat_map(network)
+            .chain(BATCH_SIZES.into_iter().flat_map(batches))
+            .chain(BATCH_SIZES.map(|batch| Point::ExtractionBatch { batch }))
+            .chain(counts.flat_map(streams))
+            .collect();
+        (1..=self.rounds).flat_map(|round| points.iter().map(move |point| (round, *point))).collect()
+    }
+
+    fn measure(&self, point: Point, style: Style) -> Result<(f64, Option<State>), Failure> {
+        let case = |streams, arithmetic, batch| streams::Case {
+            schema: &self.schema,
             seed: self.seed,
-            packets: warm_up + MEASURED,
-            hosts: (streams / FLOWS_PER_HOST).clamp(8, generate::MAX_HOSTS),
-            flows: streams,
-            rate: 100_000.0,
-            ..generate::Config::default()
-        };
-        let bar = Bar::new("streams", Some(config.packets), style.quiet);
-        let (schema, limits) = (self.schema.clone(), Limits::default());
-        let extraction = legonf_extract::Config { schema, arithmetic, limits, ..Default::default() };
-        let mut traffic = Traffic::new(config, &extraction)?;
-        let (stop, mut start) = (interrupt::install(), None);
-        while traffic.next()? {
-            if stop.load(Ordering::Relaxed) {
-                return Err(Failure::Interrupted("nothing was written".into()));
-            }
-            bar.update(legonf_core::Progress::default(), traffic.position());
-            if start.is_none() && traffic.position() >= warm_up {
-                start = Some((traffic.position(), traffic.busy()));
-            }
-        }
-        bar.clear();
-        let (from, before) = start.unwrap_or_default();
-        let packets = traffic.position() - from;
-        let (state, bound) = traffic.state_bytes();
-        Ok(Streams {
             streams,
-            arithmetic: arithmetic.to_string(),
-            packets,
-            packets_per_second: rate(packets, traffic.busy() - before),
-            state_bytes: state as u64,
-            state_bytes_bound: bound as u64,
-            evicted: traffic.evicted(),
+            arithmetic,
+            batch,
+        };
+        Ok(match point {
+            Point::Network { features, precision } => {
+                (network::rows_per_second(&network::network(features)?, precision, BATCH), None)
+            }
+            Point::NetworkBatch { batch, precision } => {
+                (network::rows_per_second(&network::network(115)?, precision, batch), None)
+            }
+            Point::ExtractionBatch { batch } => {
+                (case(STREAMS, Arithmetic::Reference, batch).measure(style)?.0, None)
+            }
+            Point::Extraction { streams, arithmetic } => {
+                let (per_second, state) = case(streams, arithmetic, BATCH).measure(style)?;
+                (per_second, Some(state))
+            }
         })
     }
+}
 
-    fn write(&self, report: &Report<'_>) -> Result<(), Failure> {
-        let Some(folder) = &self.out else { return Ok(()) };
-        let folder = Folder::create(folder)?;
-        folder.report(report)?;
-        plots(report).iter().try_for_each(|(name, plot)| folder.plot(name, plot))
+impl Report {
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let fault = |error: &dyn fmt::Display| Failure::fault(format!("{}: {error}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| fault(&error))?;
+        serde_json::from_str(&text).map_err(|error| fault(&format!("{error}; leave --resume out")))
     }
-}
 
-/// Features that vary together, and so go to one autoencoder.
-const TOGETHER: usize = 8;
-
-/// A made-up row: groups of features that vary together, each with noise of its own.
-fn row(number: usize, features: usize) -> Vec<f64> {
-    let of_group = |c: usize| noise(number, c / TOGETHER, 0);
-    (0..features).map(|c| 10.0 * of_group(c) + noise(number, c, 1)).collect()
-}
-
-/// A number in 0 <= x < 1 that depends on every bit of its arguments.
-fn noise(a: usize, b: usize, c: usize) -> f64 {
-    let mixed = [a, b, c].into_iter().fold(0x9e37_79b9_7f4a_7c15_u64, |hash, word| {
-        let product = (hash ^ word as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        product ^ (product >> 29)
-    });
-    (mixed.wrapping_mul(0x94d0_49bb_1331_11eb) >> 40) as f64 / (1_u64 << 24) as f64
-}
-
-fn network(features: usize) -> Result<KitNet, Failure> {
-    let config = TrainConfig {
-        features,
-        feature_mapping_packets: 200,
-        training_packets: 50,
-        ..TrainConfig::default()
-    };
-    let mut trainer = Trainer::new(config)?;
-    for number in 0..=250 {
-        trainer.train(&row(number, features));
+    /// How often a point was measured.
+    fn rounds(&self, point: Point) -> u32 {
+        self.points.iter().find(|measured| measured.point == point).map_or(0, |measured| measured.rounds)
     }
-    Ok(trainer.finish()?)
-}
 
-fn mapped(network: &KitNet, rows: std::ops::Range<usize>) -> Tiles {
-    let rows: Vec<_> = rows.map(|number| row(number, network.features())).collect();
-    let mut mapped = Tiles::default();
-    network.gather(&Rows::of(rows.iter().map(Vec::as_slice)), &mut mapped);
-    mapped
-}
-
-/// Rows a second of one core, in batches of `size`: the median of [`RUNS`].
-fn rows_per_second(network: &KitNet, precision: Precision, size: usize) -> f64 {
-    let batches: Vec<Tiles> =
-        (0..ROWS).step_by(size).map(|start| mapped(network, start..start + size)).collect();
-    let (mut scratch, mut errors, mut scores) = (Scratch::default(), Tiles::default(), Vec::new());
-    median((0..RUNS).map(|_| {
-        let start = processor_time();
-        for batch in batches.iter().cycle().take(batches.len() * REPEATS) {
-            network.score_rows_in(precision, batch, &mut scratch, &mut errors, &mut scores);
+    fn add(&mut self, point: Point, per_second: f64, state: Option<State>) {
+        match self.points.iter_mut().find(|measured| measured.point == point) {
+            Some(measured) => {
+                measured.rounds += 1;
+                measured.per_second = measured.per_second.max(per_second);
+            }
+            None => self.points.push(Measured { point, rounds: 1, per_second, state }),
         }
-        rate((ROWS * REPEATS) as u64, processor_time() - start)
-    }))
-}
-
-fn batches() -> Result<Vec<Batches>, Failure> {
-    let network = network(115)?;
-    let point = |rows, precision: Precision| Batches {
-        rows,
-        precision: precision.to_string(),
-        rows_per_second: rows_per_second(&network, precision, rows),
-    };
-    Ok(BATCH_SIZES.iter().flat_map(|rows| PRECISIONS.map(|precision| point(*rows, precision))).collect())
-}
-
-fn features() -> Result<Vec<Features>, Failure> {
-    let mut points = Vec::new();
-    for features in FEATURE_COUNTS {
-        let network = network(features)?;
-        points.extend(PRECISIONS.map(|precision| {
-            let rows_per_second = rows_per_second(&network, precision, 256);
-            let ns_per_feature = 1e9 / rows_per_second / features as f64;
-            Features { features, precision: precision.to_string(), rows_per_second, ns_per_feature }
-        }));
     }
-    Ok(points)
 }
 
 fn rate(count: u64, spent: Duration) -> f64 {
     count as f64 / spent.as_secs_f64().max(1e-9)
 }
 
-fn text(report: &Report<'_>) -> String {
-    let mut text = format!(
-        "{}, parser and extractor\n   streams  arithmetic  M packets/s  state, MiB  evicted\n",
-        report.schema
-    );
-    // Writing to a String cannot fail.
-    for point in &report.streams {
-        let _ = writeln!(
-            text,
-            "{:>10}  {:<10}  {:>11.3}  {:>10.1}  {}",
-            point.streams,
-            point.arithmetic,
-            point.packets_per_second / 1e6,
-            point.state_bytes as f64 / MIB,
-            point.evicted.values().sum::<u64>(),
-        );
+fn text(report: &Report, left: usize) -> String {
+    let mut text = format!("{}; network of 115 features but where it says how many\n", report.schema);
+    for Measured { point, per_second, state, .. } in &report.points {
+        let (what, million) = (point.to_string(), per_second / 1e6);
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{what:<58} {million:>8.3} M/s");
+        if let Some(state) = state {
+            let (mib, evicted) = (state.state_bytes as f64 / MIB, state.evicted.values().sum::<u64>());
+            let _ = write!(text, " {mib:>8.1} MiB of state, {evicted} evicted");
+        }
+        text.push('\n');
     }
-    text.push_str("\nnetwork of 115 features\n     batch  in   M rows/s\n");
-    for Batches { rows, precision, rows_per_second } in &report.batches {
-        let _ = writeln!(text, "{rows:>10}  {precision}  {:>8.3}", rows_per_second / 1e6);
-    }
-    text.push_str("\nnetwork, batches of 256\n  features  in   M rows/s  ns a feature\n");
-    for Features { features, precision, rows_per_second, ns_per_feature } in &report.features {
-        let rate = rows_per_second / 1e6;
-        let _ = writeln!(text, "{features:>10}  {precision}  {rate:>8.3}  {ns_per_feature:>12.2}");
+    if left > 0 {
+        let _ = writeln!(text, "{left} measurements are left for --resume");
     }
     text
 }
 
-/// The plots and the names of their files.
-fn plots(report: &Report<'_>) -> [(&'static str, SeriesPlot); 4] {
-    let over_streams = |value: fn(&Streams) -> f64| {
-        ["reference", "fast"].map(|arithmetic| {
-            let points = report.streams.iter().filter(|p| p.arithmetic == arithmetic);
-            (arithmetic.to_owned(), points.map(|p| (f64::from(p.streams), value(p))).collect())
-        })
-    };
-    let plot = |title: &str, across: &str, up: &str, series: Vec<(String, Vec<(f64, f64)>)>| SeriesPlot {
-        title: title.into(),
-        across: across.into(),
-        up: up.into(),
-        decades: true,
-        series,
-        bound: None,
-    };
-    let bound = report.streams.first().map(|p| p.state_bytes_bound as f64 / MIB);
-    let batches = PRECISIONS.map(|precision| {
-        let points = report.batches.iter().filter(|p| p.precision == precision.to_string());
-        (precision.to_string(), points.map(|p| (p.rows as f64, p.rows_per_second / 1e6)).collect())
-    });
-    let features = PRECISIONS.map(|precision| {
-        let points = report.features.iter().filter(|p| p.precision == precision.to_string());
-        (precision.to_string(), points.map(|p| (p.features as f64, p.ns_per_feature)).collect())
-    });
-    let [reference, _] = over_streams(|p| p.state_bytes as f64 / MIB);
-    [
-        (
-            "streams.svg",
-            plot(
-                "Parser and extractor over the number of streams, one core",
-                "streams",
-                "million packets a second",
-                over_streams(|p| p.packets_per_second / 1e6).into(),
-            ),
-        ),
-        (
-            "state.svg",
-            SeriesPlot {
-                bound: bound.map(|mib| ("bound".into(), mib)),
-                ..plot("State of the extractor", "streams", "memory (MiB)", vec![reference])
-            },
-        ),
-        (
-            "batches.svg",
-            plot(
-                "Network of 115 features over the batch size, one core",
-                "rows in a batch",
-                "million rows a second",
-                batches.into(),
-            ),
-        ),
-        (
-            "features.svg",
-            plot(
-                "Network over the number of features, batches of 256, one core",
-                "features",
-                "ns a feature",
-                features.into(),
-            ),
-        ),
-    ]
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network { features, precision } => write!(f, "network in {precision}, {features} features"),
+            Self::NetworkBatch { batch, precision } => {
+                write!(f, "network in {precision}, batches of {batch}")
+            }
+            Self::ExtractionBatch { batch } => write!(f, "parser and extractor, batches of {batch}"),
+            Self::Extraction { streams, arithmetic } => {
+                write!(f, "parser and extractor in {arithmetic} arithmetic, {streams} streams")
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -343,12 +250,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_point_is_a_positive_rate() {
-        let arguments = Arguments { max_streams: 100, schema: "kitsune-115".into(), seed: 1, out: None };
-        let style = Style { quiet: true, json: false };
-        let point = arguments.measure(100, Arithmetic::Fast, style).unwrap();
-        assert!(point.packets == MEASURED && point.packets_per_second > 0.0);
-        assert!(point.state_bytes > 0 && point.state_bytes <= point.state_bytes_bound);
-        assert!(rows_per_second(&network(12).unwrap(), Precision::F32, 4) > 0.0);
+    fn a_report_goes_on_where_it_ended() {
+        let (folder, style) = (tempfile::tempdir().unwrap(), Style { quiet: true, json: false });
+        let mut arguments = Arguments {
+            max_streams: 100,
+            schema: "kitsune-115".into(),
+            seed: 1,
+            rounds: 2,
+            out: Some(folder.path().to_owned()),
+            resume: true,
+            seconds: Some(1e-9),
+        };
+        let mut report = arguments.begin().unwrap();
+        let points = arguments.plan();
+        assert_eq!(points.len(), 2 * (2 * FEATURE_COUNTS.len() + 3 * BATCH_SIZES.len() + 2));
+        let (point, state) =
+            (points[1].1, State { state_bytes: 1, state_bytes_bound: 2, evicted: BTreeMap::new() });
+        let (per_second, none) = arguments.measure(point, style).unwrap();
+        assert!(per_second > 0.0 && none.is_none());
+        report.add(point, per_second, None);
+        report.add(point, per_second / 2.0, None);
+        let streams = points[points.len() - 1].1;
+        report.add(streams, 7.0, Some(state.clone()));
+        Folder::create(folder.path()).unwrap().report(&report).unwrap();
+        // The time is over: nothing more is measured, and what there is stays.
+        run(&arguments, style).unwrap();
+        let kept = arguments.begin().unwrap();
+        assert_eq!((kept.rounds(point), kept.rounds(streams), kept.rounds(points[0].1)), (2, 1, 0));
+        assert_eq!((kept.points[0].per_second, &kept.points[1].state), (per_second, &Some(state)));
+        assert!(folder.path().join("streams.svg").exists());
+        arguments.seed = 2;
+        assert!(matches!(arguments.begin(), Err(Failure::Fault(reason)) if reason.contains("seed 1")));
     }
 }

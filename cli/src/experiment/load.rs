@@ -72,9 +72,14 @@ impl Traffic {
 
     /// Goes on to the next batch; `false` at the end.
     pub fn next(&mut self) -> Result<bool, Failure> {
+        self.next_of(BATCH)
+    }
+
+    /// [`next`](Self::next) with a batch of so many packets.
+    pub fn next_of(&mut self, packets: usize) -> Result<bool, Failure> {
         self.batch.clear();
         self.labels.clear();
-        self.generator.append(&mut self.batch.packets, &mut self.labels, BATCH);
+        self.generator.append(&mut self.batch.packets, &mut self.labels, packets);
         let start = processor_time();
         self.batching.process(&mut self.batch)?;
         self.extractor.process(&mut self.batch)?;
