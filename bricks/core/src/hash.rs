@@ -57,9 +57,21 @@ impl Hasher {
     /// The hash of five words.
     #[inline(always)]
     pub fn five(&self, [a, b, c, d, e]: [u64; 5]) -> u64 {
+        self.fifth(self.four([a, b, c, d]), e)
+    }
+
+    /// What [`fifth`](Self::fifth) needs of the first four of [`five`](Self::five) words.
+    #[inline(always)]
+    pub fn four(&self, [a, b, c, d]: [u64; 4]) -> u64 {
         let [k0, k1, k2] = self.keys;
-        let h = fold(a ^ k0, b ^ k1).wrapping_add(fold(c ^ k1, d ^ k2).rotate_left(29));
-        fold(fold(h ^ e, k2) ^ k0, k1)
+        fold(a ^ k0, b ^ k1).wrapping_add(fold(c ^ k1, d ^ k2).rotate_left(29))
+    }
+
+    /// The hash of [`five`](Self::five) words of which the first four are known.
+    #[inline(always)]
+    pub fn fifth(&self, four: u64, e: u64) -> u64 {
+        let [k0, k1, k2] = self.keys;
+        fold(fold(four ^ e, k2) ^ k0, k1)
     }
 
     /// The hash of any number of words. Keys of different lengths are not told apart.

@@ -4,7 +4,7 @@
 mod common;
 
 use common::example_packets;
-use legonf_core::{Headers, Layer, Network, Rows, Timestamp, Transport};
+use legonf_core::{Headers, Layer, Link, Mac, Network, Rows, Timestamp, Transport};
 use legonf_extract::{Arithmetic, Extractor, Limits, Shard, Slots, StateError, build, build_shards};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
@@ -70,7 +70,8 @@ fn packet(src: Ipv4Addr, dst: Ipv4Addr, port: u16, nanos: i64, wire_len: u32) ->
     };
     let outer =
         Layer { network, src: Some(src.into()), dst: Some(dst.into()), transport, ports, ..Layer::default() };
-    Headers { timestamp: Timestamp::from_nanos(nanos), wire_len, outer, ..Headers::default() }
+    let link = (wire_len != 0).then_some(Link { src: Mac([2; 6]), dst: Mac([4; 6]), ..Link::default() });
+    Headers { timestamp: Timestamp::from_nanos(nanos), wire_len, link, outer, ..Headers::default() }
 }
 
 /// Seconds between packets: often none, so that streams expire together and their age decides.

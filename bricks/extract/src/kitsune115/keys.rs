@@ -45,6 +45,8 @@ pub(crate) struct Hashes {
     pub(crate) socket: u64,
     /// Of the unordered pair of hosts to whose slot the socket belongs: the channel's, or for ARP that of the MACs.
     pub(crate) socket_shard: u64,
+    /// What those of the channel and, but for ARP, of the sockets have in common.
+    pub(crate) pair: u64,
 }
 
 impl PacketKeys {
@@ -83,20 +85,23 @@ impl PacketKeys {
     #[inline(always)]
     fn of_ipv4_sockets((src, p): (Ipv4Addr, u16), (dst, q): (Ipv4Addr, u16), mac: Address) -> Self {
         let kind = u64::from(Address::from(IpAddr::V4(src)).kind);
-        let end = |address: Ipv4Addr, port: u16| u64::from(address.to_bits()) << 16 | u64::from(port);
-        let (from, to) = (end(src, p), end(dst, q));
-        let (low, high) = (from.min(to), from.max(to));
-        let meta = kind | kind << 4;
-        let (tag, ..) = Ports::Numbers(p, q).parts();
-        let sockets = meta | tag << 8 | (low & 0xffff) << 16 | (high & 0xffff) << 32;
+        let (socket, socket_flow) = ipv4_sockets((src, p), (dst, q));
+        let [a, low, b, high, _] = socket;
         Self {
             identity: identity(u64::from(src.to_bits()), 0, kind, mac),
-            channel: [0, low >> 16, 0, high >> 16, meta],
+            channel: [a, low, b, high, kind | kind << 4],
             channel_flow: Flow::new(dst < src, src == dst),
-            socket: [0, low >> 16, 0, high >> 16, sockets],
-            socket_flow: Flow::new(to < from, from == to),
+            socket,
+            socket_flow,
             is_arp: false,
         }
+    }
+
+    /// Sets the key of the sockets alone, and returns its direction.
+    #[inline(always)]
+    pub(crate) fn set_ipv4_sockets(&mut self, from: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> Flow {
+        (self.socket, self.socket_flow) = ipv4_sockets(from, to);
+        self.socket_flow
     }
 
     /// The keys of a packet between these ends.
@@ -119,13 +124,15 @@ impl PacketKeys {
             hashes.source = hasher.three(self.source());
         }
         if shards.has(Shard::Channels) || shards.has(Shard::Sockets) {
-            hashes.channel = hasher.five(self.channel);
+            let [a, b, c, d, kinds] = self.channel;
+            hashes.pair = hasher.four([a, b, c, d]);
+            hashes.channel = hasher.fifth(hashes.pair, kinds);
         }
         if shards.has(Shard::Sockets) {
             let [a, b, c, d, kinds] = self.socket;
-            hashes.socket = hasher.five(self.socket);
-            hashes.socket_shard =
-                if self.is_arp { hasher.five([a, b, c, d, kinds & 0xff]) } else { hashes.channel };
+            let pair = if self.is_arp { hasher.four([a, b, c, d]) } else { hashes.pair };
+            hashes.socket = hasher.fifth(pair, kinds);
+            hashes.socket_shard = if self.is_arp { hasher.fifth(pair, kinds & 0xff) } else { hashes.channel };
         }
         hashes
     }
@@ -142,6 +149,18 @@ impl Flow {
         let own = u8::from(is_swapped);
         Self { own, other: own ^ u8::from(!is_own_reverse) }
     }
+}
+
+/// [`pair`] of most packets, in few instructions.
+#[inline(always)]
+fn ipv4_sockets((src, p): (Ipv4Addr, u16), (dst, q): (Ipv4Addr, u16)) -> (PairKey, Flow) {
+    let kind = u64::from(Address::from(IpAddr::V4(src)).kind);
+    let end = |address: Ipv4Addr, port: u16| u64::from(address.to_bits()) << 16 | u64::from(port);
+    let (from, to) = (end(src, p), end(dst, q));
+    let (low, high) = (from.min(to), from.max(to));
+    let (tag, ..) = Ports::Numbers(p, q).parts();
+    let kinds = kind | kind << 4 | tag << 8 | (low & 0xffff) << 16 | (high & 0xffff) << 32;
+    ([0, low >> 16, 0, high >> 16, kinds], Flow::new(to < from, from == to))
 }
 
 /// The key of an unordered pair of sockets, and which direction `from` → `to` is.

@@ -38,6 +38,7 @@ mod link;
 #[cfg(test)]
 mod model;
 mod packets;
+mod pairs;
 mod run;
 mod schema;
 mod source;
@@ -117,12 +118,27 @@ pub(crate) struct Tables {
     pub(crate) sources: Table<Source>,
     pub(crate) links: Table<Link>,
     pub(crate) sockets: Table<Channel>,
+    generation: u64,
 }
 
 impl Tables {
-    /// Whether all streams of packet `at` in these shards are there and grown; notes their numbers then.
+    /// Changes when a record gets another stream: until then the number of a record that has grown is that of its stream.
     #[inline(always)]
-    fn all_hit(
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Looks whether streams have gone.
+    #[inline]
+    pub(crate) fn renew(&mut self) {
+        let Self { identities, sources, links, sockets, generation } = self;
+        *generation = 1 + identities.gone() + sources.gone() + links.gone() + sockets.gone();
+    }
+
+    /// Whether the streams of packet `at` in these shards, but for its sockets', are there and grown; notes their numbers
+    /// then.
+    #[inline(always)]
+    fn hit(
         &self,
         keys: &PacketKeys,
         hashes: &Hashes,
@@ -130,15 +146,13 @@ impl Tables {
         at: usize,
         shards: Shards,
     ) -> bool {
-        let Self { identities, sources, links, sockets } = self;
+        let Self { identities, sources, links, .. } = self;
         let sources = !shards.has(Shard::Sources)
             || sources.hit(&mut numbers.source[at], hashes.source, &keys.source())
                 && identities.hit(&mut numbers.identity[at], hashes.identity, &keys.identity);
         sources
             && (!shards.has(Shard::Channels)
                 || links.hit(&mut numbers.link[at], hashes.channel, &keys.channel))
-            && (!shards.has(Shard::Sockets)
-                || sockets.hit(&mut numbers.socket[at], hashes.socket, &keys.socket))
     }
 }
 
@@ -177,6 +191,7 @@ impl Kitsune115 {
             sources: Table::new(limits.sources_per_slot, hasher),
             links: Table::new(limits.channels_per_slot, hasher),
             sockets: Table::new(limits.sockets_per_slot, hasher),
+            generation: 1,
         };
         let whole = schema(variant);
         let origin = Origin { schema: whole.hash(), arithmetic, seed: limits.seed };
@@ -216,7 +231,7 @@ impl Extractor for Kitsune115 {
 
     fn export(&mut self, shard: Shard, slots: &[u16]) -> Result<Vec<u8>, StateError> {
         let state = self.copy(shard, slots)?;
-        let Tables { identities, sources, links, sockets } = &mut self.tables;
+        let Tables { identities, sources, links, sockets, .. } = &mut self.tables;
         match shard {
             Shard::Sources => {
                 identities.remove(slots);
@@ -225,6 +240,7 @@ impl Extractor for Kitsune115 {
             Shard::Channels => links.remove(slots),
             Shard::Sockets => sockets.remove(slots),
         }
+        self.tables.renew();
         Ok(state)
     }
 
@@ -255,7 +271,7 @@ impl Extractor for Kitsune115 {
         if !self.shards.has(shard) {
             return Err(StateError::NoShard(shard));
         }
-        let Tables { identities, sources, links, sockets } = &mut self.tables;
+        let Tables { identities, sources, links, sockets, .. } = &mut self.tables;
         match shard {
             Shard::Sources => {
                 let read = (identities.read(&mut reader)?, sources.read(&mut reader)?);
@@ -287,7 +303,7 @@ impl Extractor for Kitsune115 {
     }
 
     fn state_bytes(&self) -> usize {
-        let Tables { identities, sources, links, sockets } = &self.tables;
+        let Tables { identities, sources, links, sockets, .. } = &self.tables;
         let bytes = |shard| match shard {
             Shard::Sources => identities.bytes() + sources.bytes(),
             Shard::Channels => links.bytes(),

@@ -235,7 +235,7 @@ fn addresses(seed: u64) -> Vec<IpAddr> {
 /// A packet from small pools, so that streams meet again and slots overflow.
 fn packet(pool: &[IpAddr], kind: u8, [a, b, p, q]: [usize; 4], time: i64, wire_len: u32) -> Headers {
     let link = Some(Link {
-        src: Mac([2, 0, 0, 0, 0, p as u8]),
+        src: Mac([2, 0, 0, 0, 0, p as u8 / 4]),
         dst: Mac([2, 0, 0, 0, 1, q as u8]),
         ..Link::default()
     });

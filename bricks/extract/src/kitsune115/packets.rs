@@ -3,6 +3,7 @@
 use super::channel::Decay;
 use super::keys::{Flow, Hashes, PacketKeys};
 use super::link::Jitter;
+use super::pairs::{Ends, Pair, Pairs};
 use super::{Packet, Rules, Tables};
 use crate::Shard;
 use crate::damp::Factor;
@@ -14,6 +15,9 @@ use std::ops::Range;
 
 /// The most packets in a run.
 pub(crate) const LENGTH: usize = 32;
+
+/// The number of tables before that of HpHp, in the order in which records are located.
+pub(crate) const ALL_BUT_SOCKETS: u8 = 3;
 
 /// Numbers of the packets' records, by table; [`NEW`] for a packet that is the first of its stream.
 #[derive(Debug)]
@@ -30,6 +34,11 @@ pub(crate) struct Step {
     pub(crate) time: f64,
     /// Bytes.
     pub(crate) value: f64,
+    /// Its direction in HH and in HpHp.
+    pub(crate) flows: [Flow; 2],
+    /// Generation of the tables in which its records but that of HpHp are those that its pair is known to have. Otherwise 0,
+    /// and it has all keys and hashes.
+    pub(crate) known: u64,
     pub(crate) identity: Factor,
     pub(crate) source: Factor,
     pub(crate) jitter: Jitter,
@@ -60,12 +69,71 @@ impl Packets {
         }
     }
 
-    /// Takes a packet in, and asks for where the tables' indexes and slots have it.
+    /// Takes a packet in. Where its records are not known, asks for where the tables' indexes and slots have it.
     #[inline(always)]
-    pub(crate) fn identify(&mut self, tables: &Tables, hasher: &Hasher, headers: &Headers, at: usize) {
-        let keys = &mut self.keys[at];
+    pub(crate) fn identify(
+        &mut self,
+        tables: &Tables,
+        hasher: &Hasher,
+        pairs: &Pairs,
+        headers: &Headers,
+        at: usize,
+    ) {
+        let step = &mut self.steps[at];
+        step.time = headers.timestamp.as_secs_f64();
+        step.value = f64::from(headers.wire_len);
+        match Ends::of(headers).and_then(|ends| Some((ends, pairs.find(&ends, tables.generation())?))) {
+            Some((ends, pair)) => self.recognize(tables, hasher, headers, (&ends, pair), at),
+            None => {
+                self.spell(hasher, headers, at);
+                self.prefetch(tables, at);
+            }
+        }
+    }
+
+    /// Takes a packet in whose pair is known.
+    #[inline(always)]
+    fn recognize(
+        &mut self,
+        tables: &Tables,
+        hasher: &Hasher,
+        headers: &Headers,
+        (ends, pair): (&Ends, &Pair),
+        at: usize,
+    ) {
+        let [identity, source, link] = pair.numbers;
+        (self.numbers.identity[at], self.numbers.source[at]) = (identity, source);
+        self.numbers.link[at] = link;
+        if let Some((p, q)) = headers.outer.ports {
+            let (keys, hashes) = (&mut self.keys[at], &mut self.hashes[at]);
+            let socket_flow = keys.set_ipv4_sockets((ends.src, p), (ends.dst, q));
+            self.steps[at].flows = [pair.flow, socket_flow];
+            let [channel, four] = pair.hashes;
+            let [.., kinds] = keys.socket;
+            (hashes.socket, hashes.socket_shard) = (hasher.fifth(four, kinds), channel);
+        } else {
+            self.spell(hasher, headers, at);
+        }
+        self.steps[at].known = tables.generation();
+        if self.shards.has(Shard::Sockets) {
+            let hashes = &self.hashes[at];
+            tables.sockets.prefetch(hashes.socket, slot(hashes.socket_shard));
+        }
+    }
+
+    /// Notes a packet's keys and hashes.
+    #[inline(always)]
+    pub(crate) fn spell(&mut self, hasher: &Hasher, headers: &Headers, at: usize) {
+        let (keys, step) = (&mut self.keys[at], &mut self.steps[at]);
         keys.set(headers);
-        let hashes = keys.hashes(hasher, self.shards);
+        (step.flows, step.known) = ([keys.channel_flow, keys.socket_flow], 0);
+        self.hashes[at] = keys.hashes(hasher, self.shards);
+    }
+
+    /// Asks for where the tables' indexes and slots have a packet.
+    #[inline(always)]
+    fn prefetch(&self, tables: &Tables, at: usize) {
+        let hashes = &self.hashes[at];
         if self.shards.has(Shard::Sources) {
             tables.identities.prefetch(hashes.identity, slot(hashes.source));
             tables.sources.prefetch(hashes.source, slot(hashes.source));
@@ -76,14 +144,25 @@ impl Packets {
         if self.shards.has(Shard::Sockets) {
             tables.sockets.prefetch(hashes.socket, slot(hashes.socket_shard));
         }
-        self.hashes[at] = hashes;
-        self.steps[at].time = headers.timestamp.as_secs_f64();
-        self.steps[at].value = f64::from(headers.wire_len);
+    }
+
+    /// The pair of a packet that has been located by its keys.
+    #[inline(always)]
+    pub(crate) fn pair(&self, at: usize) -> Pair {
+        let (Numbers { identity, source, link, .. }, hashes) = (&self.numbers, &self.hashes[at]);
+        Pair {
+            numbers: [identity[at], source[at], link[at]],
+            flow: self.steps[at].flows[0],
+            hashes: [hashes.channel, hashes.pair],
+        }
     }
 
     /// Guesses a packet's records and asks for them, and for what must go to make room.
     #[inline]
     pub(crate) fn anticipate(&mut self, tables: &Tables, at: usize) {
+        if self.steps[at].known != 0 {
+            return self.anticipate_known(tables, at);
+        }
         let (numbers, hashes) = (&mut self.numbers, &self.hashes[at]);
         if self.shards.has(Shard::Sources) {
             let by_source = slot(hashes.source);
@@ -98,16 +177,29 @@ impl Packets {
         }
     }
 
+    /// [`anticipate`](Self::anticipate) for a packet whose pair is known.
+    #[inline(always)]
+    fn anticipate_known(&mut self, tables: &Tables, at: usize) {
+        let (numbers, hashes) = (&mut self.numbers, &self.hashes[at]);
+        tables.identities.prefetch_record(numbers.identity[at]);
+        tables.sources.prefetch_record(numbers.source[at]);
+        tables.links.prefetch_record(numbers.link[at]);
+        if self.shards.has(Shard::Sockets) {
+            numbers.socket[at] = tables.sockets.anticipate(hashes.socket, slot(hashes.socket_shard));
+        }
+    }
+
     /// Asks for the indexes' part in evictions.
     #[inline]
     pub(crate) fn prefetch_victims(&self, tables: &Tables, at: usize) {
         let (numbers, hashes) = (&self.numbers, &self.hashes[at]);
-        if self.shards.has(Shard::Sources) {
+        let is_known = self.steps[at].known != 0;
+        if self.shards.has(Shard::Sources) && !is_known {
             let by_source = slot(hashes.source);
             tables.identities.prefetch_victim(numbers.identity[at], by_source);
             tables.sources.prefetch_victim(numbers.source[at], by_source);
         }
-        if self.shards.has(Shard::Channels) {
+        if self.shards.has(Shard::Channels) && !is_known {
             tables.links.prefetch_victim(numbers.link[at], slot(hashes.channel));
         }
         if self.shards.has(Shard::Sockets) {
@@ -140,11 +232,11 @@ impl Packets {
             tables.identities.locate(query, &mut numbers.identity, pending.clone(), &packet, rules)?;
             *located = 2;
         }
-        if shards.has(Shard::Channels) && *located < 3 {
+        if shards.has(Shard::Channels) && *located < ALL_BUT_SOCKETS {
             let query = Query { key: &keys.channel, hash: hashes.channel, slot: by_channel };
             let packet = Packet { flow: keys.channel_flow, ..packet };
             tables.links.locate(query, &mut numbers.link, pending.clone(), &packet, rules)?;
-            *located = 3;
+            *located = ALL_BUT_SOCKETS;
         }
         if shards.has(Shard::Sockets) {
             let query = Query { key: &keys.socket, hash: hashes.socket, slot: slot(hashes.socket_shard) };

@@ -5,16 +5,17 @@
 //! Every stream still sees its packets one by one, in their order.
 
 use super::channel::Gaps;
-use super::packets::{LENGTH, Packets};
+use super::packets::{ALL_BUT_SOCKETS, LENGTH, Packets};
+use super::pairs::{Ends, Pairs};
 use super::statistics::{Cells, PairSums, Slowest, write_pair, write_single};
 use super::sums::Loaded;
 use super::{Link, Rules, Tables, Variant};
-use crate::Arithmetic;
 use crate::damp::{Factors, Gap};
 use crate::hash::Hasher;
 use crate::shard::Shards;
 use crate::table::Pending;
 use crate::vector::{self, Vector, Work};
+use crate::{Arithmetic, Shard};
 use legonf_core::Headers;
 use std::ops::Range;
 
@@ -41,6 +42,7 @@ pub(crate) struct Run {
     /// Runs on their way: in turn identified, anticipated, their victims looked up, counted in.
     under_way: [Box<Packets>; STAGES],
     factors: Factors,
+    pairs: Pairs,
 }
 
 impl Run {
@@ -53,6 +55,7 @@ impl Run {
             width: shards.width(),
             under_way: std::array::from_fn(|_| Box::new(Packets::new(shards))),
             factors: Factors::new(arithmetic),
+            pairs: Pairs::new(),
         }
     }
 
@@ -65,6 +68,7 @@ impl Run {
     ///
     /// While a packet is counted in, the memory that those one, two and three runs later need is on its way.
     pub(crate) fn extract(&mut self, tables: &mut Tables, headers: &[Headers], rows: &mut [f64]) {
+        self.pairs.turn(headers.len());
         (0..3 * LENGTH).for_each(|packet| self.identify(tables, headers, packet));
         (0..2 * LENGTH).for_each(|packet| self.anticipate(tables, headers, packet));
         (0..LENGTH).for_each(|packet| self.prefetch_victims(tables, headers, packet));
@@ -77,7 +81,8 @@ impl Run {
     #[inline(always)]
     fn identify(&mut self, tables: &Tables, headers: &[Headers], packet: usize) {
         if let Some(headers) = headers.get(packet) {
-            self.under_way[run(packet)].identify(tables, &self.hasher, headers, packet % LENGTH);
+            let packets = &mut self.under_way[run(packet)];
+            packets.identify(tables, &self.hasher, &self.pairs, headers, packet % LENGTH);
         }
     }
 
@@ -102,22 +107,56 @@ impl Run {
     fn locate(
         &mut self,
         tables: &mut Tables,
+        headers: &Headers,
         run: usize,
         pending: Range<usize>,
         located: &mut u8,
     ) -> Result<(), Pending> {
         let (at, packets) = (pending.end, &mut *self.under_way[run]);
-        match tables.all_hit(&packets.keys[at], &packets.hashes[at], &mut packets.numbers, at, self.shards) {
-            true => Ok(()),
-            false => packets.locate(tables, self.rules, pending, located),
+        let is_known = packets.steps[at].known == tables.generation();
+        let (key, hash) = (&packets.keys[at].socket, packets.hashes[at].socket);
+        let has_sockets = self.shards.has(Shard::Sockets);
+        if is_known && (!has_sockets || tables.sockets.hit(&mut packets.numbers.socket[at], hash, key)) {
+            return Ok(());
         }
+        self.search(tables, headers, run, pending, located)
+    }
+
+    /// [`locate`](Self::locate), if not all records are known.
+    #[inline(never)]
+    fn search(
+        &mut self,
+        tables: &mut Tables,
+        headers: &Headers,
+        run: usize,
+        pending: Range<usize>,
+        located: &mut u8,
+    ) -> Result<(), Pending> {
+        let (at, packets) = (pending.end, &mut *self.under_way[run]);
+        let known = packets.steps[at].known;
+        if known == tables.generation() {
+            *located = ALL_BUT_SOCKETS;
+        } else if known != 0 {
+            packets.spell(&self.hasher, headers, at);
+        }
+        if *located == 0
+            && tables.hit(&packets.keys[at], &packets.hashes[at], &mut packets.numbers, at, self.shards)
+        {
+            *located = ALL_BUT_SOCKETS;
+            if let Some(ends) = Ends::of(headers) {
+                self.pairs.remember(&ends, tables.generation(), packets.pair(at));
+            }
+        }
+        let result = packets.locate(tables, self.rules, pending, located);
+        tables.renew();
+        result
     }
 
     /// Advances the clocks of a packet's streams and notes how they decay.
     #[inline(always)]
     fn tick(&mut self, tables: &mut Tables, run: usize, at: usize) {
-        let Packets { keys, numbers, steps, .. } = &mut *self.under_way[run];
-        let (keys, step, rules, mut factors) = (&keys[at], &mut steps[at], self.rules, self.factors.ask());
+        let Packets { numbers, steps, .. } = &mut *self.under_way[run];
+        let (step, rules, mut factors) = (&mut steps[at], self.rules, self.factors.ask());
         let (time, mut near) = (step.time, Gap::NONE);
         if let Some(source) = tables.sources.get_mut(numbers.source[at]) {
             near = factors.push(source.tick(time), [Gap::NONE]);
@@ -128,11 +167,11 @@ impl Run {
         }
         let mut near = Gaps::of_source(near);
         if let Some(link) = tables.links.get_mut(numbers.link[at]) {
-            (near, step.jitter) = link.tick(keys.channel_flow, time, rules, &mut factors, &near);
+            (near, step.jitter) = link.tick(step.flows[0], time, rules, &mut factors, &near);
             step.channel = near.decay();
         }
         if let Some(socket) = tables.sockets.get_mut(numbers.socket[at]) {
-            step.socket = socket.tick(keys.socket_flow, time, rules, &mut factors, &near).decay();
+            step.socket = socket.tick(step.flows[1], time, rules, &mut factors, &near).decay();
         }
         factors.done();
     }
@@ -194,8 +233,8 @@ impl Run {
         run: usize,
         at: usize,
     ) -> (Loaded<V>, PairSums<V>) {
-        let Packets { keys, numbers, steps, .. } = &*self.under_way[run];
-        let (flow, step, factors) = (keys[at].channel_flow, &steps[at], &self.factors);
+        let Packets { numbers, steps, .. } = &*self.under_way[run];
+        let (flow, step, factors) = (steps[at].flows[0], &steps[at], &self.factors);
         let Some(link) = tables.links.get_mut(numbers.link[at]) else {
             let (interval, _) = Link::first_interval(step.time, self.rules);
             return (Loaded::first(interval), PairSums::first(step.value, flow.own == flow.other));
@@ -216,8 +255,8 @@ impl Run {
         run: usize,
         at: usize,
     ) -> PairSums<V> {
-        let Packets { keys, numbers, steps, .. } = &*self.under_way[run];
-        let (flow, step) = (keys[at].socket_flow, &steps[at]);
+        let Packets { numbers, steps, .. } = &*self.under_way[run];
+        let (flow, step) = (steps[at].flows[1], &steps[at]);
         match tables.sockets.get_mut(numbers.socket[at]) {
             Some(socket) => socket.insert::<V, FAST>(flow, step.value, &step.socket, &self.factors),
             None => PairSums::first(step.value, flow.own == flow.other),
@@ -244,7 +283,9 @@ impl Work for CountIn<'_> {
         let (mut from, mut located) = (0, 0);
         while from < packets {
             let mut end = from;
-            while end < packets && extractor.locate(tables, run, from..end, &mut located).is_ok() {
+            while end < packets
+                && extractor.locate(tables, &headers[start + end], run, from..end, &mut located).is_ok()
+            {
                 extractor.prefetch_victims(tables, headers, start + LENGTH + end);
                 (end, located) = (end + 1, 0);
             }

@@ -34,12 +34,12 @@ impl Line {
     /// The places with this tag, a bit for each.
     #[inline(always)]
     fn places(&self, tag: u8) -> u32 {
-        equal_bytes(self.tags, tag) & ((1 << PLACES) - 1)
+        equal_bytes(&self.tags, tag) & ((1 << PLACES) - 1)
     }
 
     /// The place with this tag that `is` accepts.
     #[inline(always)]
-    fn find(&self, tag: u8, mut is: impl FnMut(u32) -> bool) -> Option<usize> {
+    fn find(&self, tag: u8, is: impl Fn(u32) -> bool) -> Option<usize> {
         let mut places = self.places(tag);
         while places != 0 {
             let place = places.trailing_zeros() as usize;
@@ -79,9 +79,9 @@ impl Index {
 
     /// The record under this hash that `is` accepts.
     #[inline(always)]
-    pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u64, is: impl Fn(u32) -> bool + Copy) -> Option<u32> {
         let line = self.first(hash);
-        match line.find(tag(hash), &mut is) {
+        match line.find(tag(hash), is) {
             Some(place) => Some(line.numbers[place]),
             None if line.passed() == 0 => None,
             None => self.find_further(hash, is),
@@ -89,10 +89,10 @@ impl Index {
     }
 
     #[cold]
-    fn find_further(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+    fn find_further(&self, hash: u64, is: impl Fn(u32) -> bool + Copy) -> Option<u32> {
         for step in 1..self.lines.len() {
             let line = &self.lines[(hash as usize).wrapping_add(step) & self.mask];
-            if let Some(place) = line.find(tag(hash), &mut is) {
+            if let Some(place) = line.find(tag(hash), is) {
                 return Some(line.numbers[place]);
             }
             if line.passed() == 0 {

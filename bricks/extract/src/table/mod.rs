@@ -95,6 +95,7 @@ pub(crate) struct Table<R> {
     free: u32,
     hasher: Hasher,
     evictions: u64,
+    removals: u64,
 }
 
 impl<R: Record> Table<R> {
@@ -107,6 +108,7 @@ impl<R: Record> Table<R> {
             ranks: Ranks::new(per_slot),
             hasher,
             evictions: 0,
+            removals: 0,
         }
     }
 
@@ -118,17 +120,13 @@ impl<R: Record> Table<R> {
         {
             return record.is_grown();
         }
-        let mut is_grown = false;
-        let found = self.index.find(hash, |number| {
-            let record = &self.slab[number];
-            is_grown = record.is_grown();
-            record.is(key)
-        });
-        if let (Some(found), true) = (found, is_grown) {
-            *number = found;
-            return true;
+        match self.index.find(hash, |number| self.slab[number].is(key)) {
+            Some(found) => {
+                *number = found;
+                self.slab[found].is_grown()
+            }
+            None => false,
         }
-        false
     }
 
     /// Makes the number of the packet behind those that are `pending` that of the record of this key, grown for its second
@@ -219,6 +217,14 @@ impl<R: Record> Table<R> {
         guess
     }
 
+    /// Asks for a record, unless the table is in the processor's caches.
+    #[inline(always)]
+    pub(crate) fn prefetch_record(&self, number: u32) {
+        if self.slab.len() >= PREFETCH_FROM {
+            self.slab.get(number).inspect(|record| prefetch(*record));
+        }
+    }
+
     /// Asks for the index's part in the eviction that a coming [`locate`](Self::locate) will need, if `guess` is
     /// [`NEW`].
     #[inline(always)]
@@ -240,6 +246,11 @@ impl<R: Record> Table<R> {
     /// Records that had to go.
     pub(crate) fn evictions(&self) -> u64 {
         self.evictions
+    }
+
+    /// Records that had to go or were taken out.
+    pub(crate) fn gone(&self) -> u64 {
+        self.evictions + self.removals
     }
 
     /// Bytes taken now.

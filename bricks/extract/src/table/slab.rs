@@ -1,4 +1,5 @@
-//! Records in chunks: they never move as the slab grows, and growth never copies.
+//! Records in chunks: they never move as the slab grows, and growth never copies. Unsafe code, see ARCHITECTURE.md.
+#![allow(unsafe_code)]
 
 use crate::pages;
 use std::ops::{Index, IndexMut};
@@ -35,13 +36,28 @@ impl<R> Slab<R> {
     /// Record `number`, if there is one.
     #[inline(always)]
     pub(crate) fn get(&self, number: u32) -> Option<&R> {
-        self.chunks.get(number as usize >> Self::CHUNK_BITS)?.get(number as usize & (Self::CHUNK - 1))
+        let number = number as usize;
+        if number >= self.len {
+            return None;
+        }
+        // SAFETY: `push` fills chunk after chunk, so record `number` of less than `len` is there.
+        Some(unsafe {
+            self.chunks.get_unchecked(number >> Self::CHUNK_BITS).get_unchecked(number & (Self::CHUNK - 1))
+        })
     }
 
     /// Record `number`, if there is one.
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut R> {
-        self.chunks.get_mut(number as usize >> Self::CHUNK_BITS)?.get_mut(number as usize & (Self::CHUNK - 1))
+        let number = number as usize;
+        if number >= self.len {
+            return None;
+        }
+        // SAFETY: as in `get`.
+        Some(unsafe {
+            let chunk = self.chunks.get_unchecked_mut(number >> Self::CHUNK_BITS);
+            chunk.get_unchecked_mut(number & (Self::CHUNK - 1))
+        })
     }
 
     /// Number of records.
@@ -66,13 +82,13 @@ impl<R> Index<u32> for Slab<R> {
 
     #[inline(always)]
     fn index(&self, number: u32) -> &R {
-        &self.chunks[number as usize >> Self::CHUNK_BITS][number as usize & (Self::CHUNK - 1)]
+        self.get(number).expect("a number that push gave")
     }
 }
 
 impl<R> IndexMut<u32> for Slab<R> {
     #[inline(always)]
     fn index_mut(&mut self, number: u32) -> &mut R {
-        &mut self.chunks[number as usize >> Self::CHUNK_BITS][number as usize & (Self::CHUNK - 1)]
+        self.get_mut(number).expect("a number that push gave")
     }
 }

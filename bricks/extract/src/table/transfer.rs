@@ -51,6 +51,7 @@ impl<R: Record> Table<R> {
         self.index.remove(R::hash(record.key(), &self.hasher), number);
         record.place_mut().next = self.free;
         self.free = number;
+        self.removals += 1;
     }
 
     /// Reads what [`copy`](Self::copy) wrote, and checks that it fits.
