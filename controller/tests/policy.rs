@@ -194,7 +194,7 @@ fn cores_that_others_take_are_not_fought_for() {
     let plan: Plan = "source | network x2 | sink".parse().unwrap();
     let worker =
         |stage, busy, starved| WorkerLoad { stage, busy, starved, packets: 1, ..WorkerLoad::default() };
-    let snapshot = |at: f64, busy: f64| Snapshot {
+    let snapshot = |at: f64, busy: f64, cores: f64| Snapshot {
         at,
         span: 0.1,
         plan: plan.clone(),
@@ -206,14 +206,21 @@ fn cores_that_others_take_are_not_fought_for() {
         ],
         stages: [0, 20, 0].map(|queue| StageLoad { queue, packets: 100, ..StageLoad::default() }).into(),
         credits: 21,
-        host: HostLoad { cores: 8.0, used: 8.0, memory: 1 << 40 },
+        host: HostLoad { cores, used: cores, memory: 1 << 40 },
         ..Snapshot::default()
     };
     let facts = vec![("network".to_owned(), State::Stateless)];
-    for (busy, action) in [(0.4, Action::Refuse), (0.9, Action::Replicate)] {
-        let mut policy = Policy::new(Config { settle: 0, ..Config::default() }, facts.clone(), None);
-        let decided = (1..5).find_map(|tick| policy.decide(&snapshot(f64::from(tick) * 0.1, busy))).unwrap();
+    for (busy, cores, action, words) in [
+        (0.4, 8.0, Action::Refuse, "other programs take the rest"),
+        (0.9, 8.0, Action::Replicate, "the bottleneck"),
+        (0.9, 2.0, Action::Refuse, "2 workers on 2.0 cores"),
+    ] {
+        let config = Config { settle: 0, spare: 0.0, fuse: false, ..Config::default() };
+        let mut policy = Policy::new(config, facts.clone(), None);
+        let decided = (1..5).find_map(|tick| policy.decide(&snapshot(f64::from(tick) * 0.1, busy, cores)));
+        let decided = decided.unwrap();
         assert_eq!(decided.action, action, "{}", decided.reason);
+        assert!(decided.reason.contains(words), "{}", decided.reason);
     }
 }
 

@@ -32,7 +32,7 @@ fn try_first<T>(first: &Receiver<T>, second: &Receiver<T>, third: Option<&Receiv
 
 /// Microseconds for which a thread sleeps between looks before it waits until it is woken.
 #[cfg(not(feature = "model"))]
-const NAPS: [u64; 12] = [50, 50, 50, 100, 100, 100, 200, 200, 500, 1000, 1000, 1000];
+const NAPS: [u64; 8] = [200, 200, 200, 400, 500, 1000, 1000, 1000];
 
 /// Looks for something some times: at once, then after giving the core up to others, then between naps. Meanwhile a sender
 /// wakes nobody: where a core sleeps with its thread that takes tens of microseconds of the sender's time (an interrupt from one

@@ -8,9 +8,9 @@ use crate::agent::Agent;
 use crate::failure::{Failure, print, print_json};
 use crate::folder::Folder;
 use crate::replay::Execution;
-use crate::trial::Trial;
+use crate::trial::{Trial, median};
 use clap::Args;
-use legonf_controller::{Config, Event};
+use legonf_controller::{Action, Config, Event};
 use legonf_core::{Batch, Columns, Fault, Plan, Sink, Snapshot};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Steps of the load, in parts of what one worker carries.
-const STEPS: [f64; 6] = [0.4, 0.8, 1.3, 1.3, 0.8, 0.4];
+/// Steps of the load, in parts of what the first layout carries.
+const STEPS: [f64; 6] = [0.4, 0.8, 1.2, 1.2, 0.8, 0.4];
 
 /// Offers a load that rises, holds and falls in steps (StatelessNF, Figure 4.8) to Kitsune under the controller, which begins with
 /// one worker for all bricks between source and sink. Its replicas share the extractor's state: slots move while packets flow.
@@ -33,13 +33,16 @@ pub struct Arguments {
     /// Seconds of each of six steps.
     #[arg(long, default_value_t = 4.0, value_name = "S", value_parser = crate::plan::positive)]
     seconds: f64,
-    /// Packets a second that stand for 1: the steps are 0.4, 0.8, 1.3, 1.3, 0.8 and 0.4 of them. Without it what one worker
-    /// carries, as measured first.
+    /// Packets a second that stand for 1: the steps are 0.4, 0.8, 1.2, 1.2, 0.8 and 0.4 of them. Without it what the
+    /// first layout carries, as measured first.
     #[arg(long, value_name = "PPS", value_parser = crate::plan::positive)]
     unit: Option<f64>,
     /// Packets that may wait before the source.
     #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
     ring: u64,
+    /// Milliseconds after which a batch that is not full is closed.
+    #[arg(long, default_value_t = 1.0, value_name = "MS", value_parser = crate::plan::positive)]
+    hold: f64,
     /// Seconds between two looks of the controller.
     #[arg(long, default_value_t = 0.05, value_name = "S", value_parser = crate::plan::positive)]
     tick: f64,
@@ -50,8 +53,12 @@ pub struct Arguments {
     out: Option<PathBuf>,
 }
 
-/// Packets by which the unit is measured.
+/// Packets by which the unit is measured, and how often.
 const UNIT_PACKETS: f64 = 200_000.0;
+const UNIT_RUNS: usize = 3;
+
+/// Packets that took longer than this from when they were due to the sink are late.
+const LATE_MS: f64 = 5.0;
 
 /// One tick.
 #[derive(Clone, Serialize)]
@@ -73,7 +80,7 @@ struct Report {
     /// Greatest difference of a score to that of one worker: 0, or nothing where packets were lost.
     deviation: Option<f64>,
     identical: bool,
-    /// Milliseconds from the beginning of a step to the plan in force that answers it, at most.
+    /// Milliseconds from the beginning of an overload to the replica that answers it, at most.
     reaction_ms: Option<f64>,
     latency_ms_p50: f64,
     latency_ms_p99: f64,
@@ -149,12 +156,15 @@ impl Control for Watch {
     }
 }
 
-/// Packets a second of one worker.
+/// Packets a second of the first layout: the middle of some runs.
 fn unit(trial: &Trial<'_>, track: &Arc<Track>) -> Result<f64, Failure> {
     let load = Load { seconds: 1.0, rates: vec![UNIT_PACKETS] };
-    let mut source = Offer::at_once(load, track.clone());
-    let ran = trial.run(None, &Layout::Fused, &mut source, &mut Checksum::default())?;
-    Ok(ran.outcome.packets as f64 / ran.seconds)
+    let once = |_| {
+        let mut source = Offer::at_once(load.clone(), track.clone());
+        let ran = trial.run(None, &trial.between(1)?, &mut source, &mut Checksum::default())?;
+        Ok(ran.outcome.packets as f64 / ran.seconds)
+    };
+    (0..UNIT_RUNS).map(once).collect::<Result<Vec<_>, Failure>>().map(median)
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
@@ -183,11 +193,11 @@ impl Arguments {
     ) -> Result<(Report, Vec<Event>), Failure> {
         let (longest, all, start) =
             (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<f64>>>::default(), Instant::now());
-        let config = Config { tick: self.tick, fuse: false, low: 0.6, ..Config::default() };
+        let config = Config { tick: self.tick, fuse: false, low: 0.8, ..Config::default() };
         let agent = trial.agent(config)?;
         let mut watch = Watch { agent, load: load.clone(), longest: longest.clone(), samples: Vec::new() };
         let mut sink = Late { checksum: Checksum::default(), start, longest, all: all.clone() };
-        let mut source = Offer::timed(load.clone(), track.clone(), start, self.ring);
+        let mut source = Offer::timed(load.clone(), track.clone(), start, self.ring, self.hold / 1e3);
         let lost = source.lost();
         let outcome = trial.run(Some(&mut watch), &trial.between(1)?, &mut source, &mut sink)?.outcome;
         let Pauses { slots: moved_slots, packets: paused_packets, p99, longest } = outcome.pauses;
@@ -208,7 +218,7 @@ impl Arguments {
             lost,
             deviation: identical.then_some(0.0),
             identical,
-            reaction_ms: reaction(&events, &load),
+            reaction_ms: reaction(&events, &watch.samples),
             latency_ms_p50: quantile(&late, 0.5),
             latency_ms_p99: quantile(&late, 0.99),
             latency_ms_max: quantile(&late, 1.0),
@@ -259,12 +269,23 @@ fn changes(events: &[Event]) -> impl Iterator<Item = (f64, f64)> {
     })
 }
 
-/// The longest time from a step up to the first plan that came in force in it.
-fn reaction(events: &[Event], load: &Load) -> Option<f64> {
-    let ups = (1..load.rates.len()).filter(|step| load.rates[*step] > load.rates[step - 1]);
-    let answers = ups.filter_map(|step| {
-        let (from, to) = (step as f64 * load.seconds, (step + 1) as f64 * load.seconds);
-        changes(events).find(|(at, _)| (from..to).contains(at)).map(|(at, _)| (at - from) * 1e3)
+/// The longest time from an overload to the replica that answers it. An overload begins with the first of the ticks in a row before
+/// the decision in which packets were late, or in which the controller found its stage overloaded, whichever is earlier.
+fn reaction(events: &[Event], samples: &[Sample]) -> Option<f64> {
+    let begin = |at: f64, ticks: u32| {
+        let before: Vec<_> = samples.iter().take_while(|sample| sample.at <= at).collect();
+        let late = before.iter().rev().take_while(|sample| sample.latency_ms > LATE_MS).count();
+        let ticks = late.max(ticks as usize).min(before.len());
+        before.len().checked_sub(ticks + 1).map_or(0.0, |last| before[last].at)
+    };
+    let replicated = events.iter().filter_map(|event| match event {
+        Event::Decision { at, decision } if decision.action == Action::Replicate => {
+            Some((*at, begin(*at, decision.figures.ticks)))
+        }
+        _ => None,
+    });
+    let answers = replicated.filter_map(|(at, begin)| {
+        changes(events).find(|(applied, _)| *applied >= at).map(|(applied, _)| (applied - begin) * 1e3)
     });
     answers.fold(None, |longest, ms| Some(longest.map_or(ms, |longest: f64| longest.max(ms))))
 }
@@ -288,7 +309,7 @@ fn text(report: &Report, events: &[Event]) -> String {
             "load        {} packets in steps of up to {:.0} packets/s; {} lost, scores {}\n\
              latency     {:.2} ms, {:.2} ms for 99 of 100 batches, {:.2} ms at most\n\
              pauses      {} slots moved, for which {} packets waited: {:.2} ms for 99 of 100, {:.2} ms at most\n\
-             controller  {} plans in force, each within {:.2} ms, up to {} workers; from a step up to its answer: {reaction}\n",
+             controller  {} plans in force, each within {:.2} ms, up to {} workers; from an overload to the replica that answers it: {reaction}\n",
             report.packets,
             report.unit * STEPS.into_iter().fold(0.0, f64::max),
             report.lost,

@@ -49,13 +49,16 @@ impl Load {
     }
 }
 
-/// Packets as they come by the clock, or at once. What finds a ring full of others is lost, and counted.
+/// Packets as they come by the clock, or at once. A batch that is not full is closed when its first packet has waited for some
+/// time. What finds a ring full of others is lost, and counted.
 pub struct Offer {
     load: Load,
     track: Arc<Track>,
     /// None where packets come as fast as they are taken.
     start: Option<Instant>,
     ring: u64,
+    /// Seconds that a packet waits for others, at most.
+    hold: f64,
     /// Packets that were given or lost.
     passed: u64,
     given: u64,
@@ -64,16 +67,16 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Packets by the clock that begins now, with room for `ring` that wait.
-    pub fn timed(load: Load, track: Arc<Track>, start: Instant, ring: u64) -> Self {
+    /// Packets by the clock that begins now, with room for `ring` that wait, each for `hold` seconds until its batch is closed.
+    pub fn timed(load: Load, track: Arc<Track>, start: Instant, ring: u64, hold: f64) -> Self {
         let end = load.count(load.end());
         let (passed, given, lost) = (0, 0, Arc::default());
-        Self { load, track, start: Some(start), ring, passed, given, end, lost }
+        Self { load, track, start: Some(start), ring, hold, passed, given, end, lost }
     }
 
     /// The same packets at once.
     pub fn at_once(load: Load, track: Arc<Track>) -> Self {
-        Self { start: None, ..Self::timed(load, track, Instant::now(), 0) }
+        Self { start: None, ..Self::timed(load, track, Instant::now(), 0, 0.0) }
     }
 
     /// Packets that were lost so far.
@@ -85,14 +88,16 @@ impl Offer {
     fn wait(&mut self) -> u64 {
         let Some(start) = self.start else { return self.end - self.passed };
         loop {
-            let come = self.load.count(start.elapsed().as_secs_f64()).min(self.end);
+            let now = start.elapsed().as_secs_f64();
+            let come = self.load.count(now).min(self.end);
             let waiting = come - self.passed.min(come);
             if waiting > self.ring {
                 let lost = waiting - self.ring;
                 self.passed += lost;
                 self.lost.fetch_add(lost, Ordering::Relaxed);
             }
-            if waiting > 0 || self.passed >= self.end {
+            let full = waiting >= BATCH as u64 || come >= self.end;
+            if full || waiting > 0 && now >= self.load.due(self.passed) + self.hold {
                 return waiting.min(self.ring);
             }
             std::thread::sleep(NAP);

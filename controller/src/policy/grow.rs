@@ -77,6 +77,9 @@ impl Policy {
             Some(format!(
                 "its {replicas} workers have {computing:.2} cores between them: other programs take the rest"
             ))
+        } else if replicas as f64 >= self.cores(snapshot).ceil() {
+            let cores = self.cores(snapshot);
+            Some(format!("it has {replicas} workers on {cores:.1} cores: another one would only share them"))
         } else if workers >= most {
             Some(format!("there are {workers} workers, and at most {most} are allowed"))
         } else if snapshot.host.memory > 0 && snapshot.host.memory < self.config.memory.saturating_add(state)
