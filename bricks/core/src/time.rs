@@ -36,8 +36,14 @@ impl Timestamp {
     /// both reference implementations read it.
     #[inline]
     pub fn as_secs_f64(self) -> f64 {
-        let seconds = self.0.div_euclid(NANOS);
-        let nanos = self.0.rem_euclid(NANOS);
+        let (seconds, nanos) = match self.0 {
+            // In fewer instructions.
+            0.. => {
+                let (nanos, all) = (NANOS.cast_unsigned(), self.0.cast_unsigned());
+                ((all / nanos).cast_signed(), (all % nanos).cast_signed())
+            }
+            _ => (self.0.div_euclid(NANOS), self.0.rem_euclid(NANOS)),
+        };
         seconds as f64 + nanos as f64 / 1e9
     }
 }

@@ -23,6 +23,7 @@ impl Shard {
     pub const ALL: [Self; 3] = [Self::Sources, Self::Channels, Self::Sockets];
 
     /// Columns of its streams.
+    #[inline(always)]
     pub(crate) fn width(self) -> usize {
         match self {
             Self::Sources => 30,
@@ -52,8 +53,11 @@ impl Shards {
     }
 
     /// Columns of all their streams.
+    #[inline(always)]
     pub(crate) fn width(self) -> usize {
-        Shard::ALL.into_iter().filter(|shard| self.has(*shard)).map(Shard::width).sum()
+        let [sources, channels, sockets] = Shard::ALL;
+        let width = |shard: Shard| if self.has(shard) { shard.width() } else { 0 };
+        width(sources) + width(channels) + width(sockets)
     }
 }
 

@@ -1,16 +1,14 @@
 //! The decay factors that a run of packets needs, evaluated together.
 
-use super::{LAMBDAS, QUICKER, Quick, SLOWEST};
+use super::{Powers, QUICKER, Quick};
 use crate::Arithmetic;
-use crate::math::{exp2_fast_lanes, pow2_vector};
 use crate::vector::Vector;
-use multiversion::multiversion;
-
-/// The quicker rates as exponents of two.
-const EXPONENTS: Quick = [-LAMBDAS[0], -LAMBDAS[1], -LAMBDAS[2], -LAMBDAS[3]];
 
 /// Rows: a power of two, so that no index needs a check.
 const ROWS: usize = 512;
+
+/// What the number of a row counts: it is its offset in bytes.
+const STEP: u32 = size_of::<Damp>() as u32;
 
 /// Which factors of [`Factors`]; [`ONE`](Self::ONE) stands for no decay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +17,11 @@ pub(crate) struct Factor(u32);
 impl Factor {
     /// No decay: 1 at every rate.
     pub(crate) const ONE: Self = Self(0);
+
+    #[inline(always)]
+    fn row(self) -> usize {
+        (self.0 / STEP) as usize % ROWS
+    }
 }
 
 /// A gap whose factors were asked for.
@@ -35,23 +38,22 @@ impl Gap {
 
 /// The factors of a gap, at every rate.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Damp<'a> {
+#[repr(C, align(64))]
+pub(crate) struct Damp {
     /// At the quicker rates.
-    pub(crate) quick: &'a Quick,
-    /// At the slowest one.
-    pub(crate) slow: f64,
+    pub(crate) quick: Quick,
+    /// At the slowest one three times, and 1; until they are evaluated, the gap.
+    pub(crate) slow: Quick,
 }
 
 /// Factors 2^(-λ·gap) for every rate, a row of them for each gap.
 #[derive(Clone, Debug)]
 pub(crate) struct Factors {
-    arithmetic: Arithmetic,
-    /// At the quicker rates. Row 0 is that of [`Factor::ONE`].
-    quick: [Quick; ROWS],
-    /// Gaps until they are evaluated, then factors at the slowest rate.
-    slow: [f64; ROWS],
-    /// Rows in use.
-    len: usize,
+    powers: Powers,
+    /// Row 0 is that of [`Factor::ONE`].
+    rows: [Damp; ROWS],
+    /// Where the next row begins.
+    end: u32,
 }
 
 impl Factors {
@@ -60,42 +62,48 @@ impl Factors {
 
     /// None yet.
     pub(crate) fn new(arithmetic: Arithmetic) -> Self {
-        Self { arithmetic, quick: [[1.0; QUICKER]; ROWS], slow: [0.0; ROWS], len: 1 }
+        let row = Damp { quick: [1.0; QUICKER], slow: [0.0; QUICKER] };
+        Self { powers: Powers::new(arithmetic), rows: [row; ROWS], end: STEP }
     }
 
     /// Forgets every gap.
     pub(crate) fn clear(&mut self) {
-        (self.slow[0], self.len) = (0.0, 1);
+        (self.rows[0].slow[0], self.end) = (0.0, STEP);
     }
 
     /// Takes the gaps of a packet; [`Asking::done`] ends that.
     #[inline(always)]
     pub(crate) fn ask(&mut self) -> Asking<'_> {
-        Asking { rows: &mut self.slow, len: self.len, end: &mut self.len }
+        Asking { rows: &mut self.rows, next: self.end, end: &mut self.end }
     }
 
     /// Turns every gap that was pushed since [`clear`](Self::clear) into its factors.
     #[inline(always)]
     pub(crate) fn evaluate<V: Vector>(&mut self) {
-        let rows = self.len.next_multiple_of(QUICKER).min(ROWS);
-        self.slow[self.len.min(rows)..rows].fill(0.0);
-        powers::<V>(self.arithmetic, &mut self.quick[..rows], &mut self.slow[..rows]);
+        let many = ((self.end / STEP) as usize).next_multiple_of(QUICKER).min(ROWS);
+        for [a, b, c, d] in self.rows[..many].as_chunks_mut().0 {
+            let mut slow = [a.slow[0], b.slow[0], c.slow[0], d.slow[0]];
+            let quick = [&mut a.quick, &mut b.quick, &mut c.quick, &mut d.quick];
+            self.powers.evaluate::<V>(quick, &mut slow);
+            for (row, factor) in [a, b, c, d].into_iter().zip(slow) {
+                V::splat(factor).with_fourth(V::splat(1.0)).store(&mut row.slow);
+            }
+        }
     }
 
     /// The factors of a gap, once evaluated.
     #[inline(always)]
-    pub(crate) fn get(&self, factor: Factor) -> Damp<'_> {
-        let row = factor.0 as usize % ROWS;
-        Damp { quick: &self.quick[row], slow: self.slow[row] }
+    pub(crate) fn get(&self, factor: Factor) -> &Damp {
+        &self.rows[factor.row()]
     }
 }
 
 /// Takes gaps in, while the number of rows is in a register.
 #[derive(Debug)]
 pub(crate) struct Asking<'a> {
-    rows: &'a mut [f64; ROWS],
-    len: usize,
-    end: &'a mut usize,
+    rows: &'a mut [Damp; ROWS],
+    next: u32,
+    end: &'a mut u32,
 }
 
 impl Asking<'_> {
@@ -107,54 +115,19 @@ impl Asking<'_> {
     #[inline(always)]
     pub(crate) fn push<const N: usize>(&mut self, gap: f64, known: [Gap; N]) -> Gap {
         let gap = if gap > 0.0 { gap } else { 0.0 };
-        let (bits, next) = (gap.to_bits(), self.len as u32);
-        self.rows[self.len % ROWS] = gap;
-        let mut row = next;
+        let (bits, next) = (gap.to_bits(), Factor(self.next));
+        self.rows[next.row()].slow[0] = gap;
+        let mut factor = next;
         for other in known {
-            row = if other.bits == bits { other.factor.0 } else { row };
+            factor = if other.bits == bits { other.factor } else { factor };
         }
-        self.len += usize::from(row == next);
-        Gap { bits, factor: Factor(row) }
+        self.next = if factor == next { self.next + STEP } else { self.next };
+        Gap { bits, factor }
     }
 
     /// Ends it.
     #[inline(always)]
     pub(crate) fn done(self) {
-        *self.end = self.len;
-    }
-}
-
-/// From gaps, which stand in `slow`, to factors: with the bits of the reference's `pow(2, y)`, or fast. Both slices have as
-/// many rows, a multiple of [`QUICKER`].
-#[inline(always)]
-pub(crate) fn powers<V: Vector>(arithmetic: Arithmetic, quick: &mut [Quick], slow: &mut [f64]) {
-    if arithmetic == Arithmetic::Fast {
-        return fast_powers(quick, slow);
-    }
-    let (rates, rate) = (V::load(&EXPONENTS), V::splat(-LAMBDAS[SLOWEST]));
-    for (quick, gaps) in quick.as_chunks_mut::<QUICKER>().0.iter_mut().zip(slow.as_chunks_mut().0) {
-        for (factors, gap) in quick.iter_mut().zip(&*gaps) {
-            pow2_vector(rates * V::splat(*gap)).store(factors);
-        }
-        pow2_vector(rate * V::load(gaps)).store(gaps);
-    }
-}
-
-/// From gaps to factors, fast.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn fast_powers(quick: &mut [Quick], slow: &mut [f64]) {
-    for (quick, gaps) in quick.as_chunks_mut::<QUICKER>().0.iter_mut().zip(slow.as_chunks_mut::<QUICKER>().0)
-    {
-        for (factors, gap) in quick.iter_mut().zip(&*gaps) {
-            let mut y = EXPONENTS;
-            for y in &mut y {
-                *y *= gap;
-            }
-            *factors = exp2_fast_lanes(y);
-        }
-        for gap in gaps.iter_mut() {
-            *gap *= -LAMBDAS[SLOWEST];
-        }
-        *gaps = exp2_fast_lanes(*gaps);
+        *self.end = self.next;
     }
 }

@@ -2,9 +2,11 @@
 
 mod expiry;
 mod factors;
+mod powers;
 
 pub(crate) use expiry::{expiry, expiry_of_one};
-pub(crate) use factors::{Asking, Damp, Factor, Factors, Gap, powers};
+pub(crate) use factors::{Asking, Damp, Factor, Factors, Gap};
+pub(crate) use powers::Powers;
 
 /// Rates but the slowest: as many as fill a vector of 256 bits.
 pub(crate) const QUICKER: usize = 4;

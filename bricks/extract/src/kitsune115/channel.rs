@@ -3,7 +3,7 @@
 use super::keys::{Flow, PairKey};
 use super::source::advance;
 use super::statistics::{PairSums, moments};
-use super::sums::{Loaded, Sums, read_rates};
+use super::sums::{Addend, Loaded, Sums, read_rates};
 use super::{Packet, Rules};
 use crate::damp::{Asking, Factor, Factors, Gap, QUICKER, Quick, expiry, expiry_of_one};
 use crate::hash::{Hasher, same};
@@ -24,8 +24,8 @@ pub(crate) struct Channel {
     place: Place,
     /// Bytes of the first packet.
     length: u32,
-    /// Direction of the newest packet.
-    newest: Flow,
+    /// Direction of the first packet.
+    flow: Flow,
     /// Whether the number of packets so far is odd.
     is_odd: bool,
     is_grown: bool,
@@ -93,12 +93,13 @@ impl Channel {
 
     /// What the seed says of the first packet.
     pub(crate) fn first(&self) -> Packet {
-        Packet { time: self.time, length: self.length, flow: self.newest }
+        Packet { time: self.time, length: self.length, flow: self.flow }
     }
 
     /// Notes a packet's time and asks for the factors that it needs; gaps of streams that are `near` may be the same.
     ///
-    /// The published decay of the sum of products depends on the parity of the packet's number. Where the opposite
+    /// The published decay of the sum of products depends on the parity of the packet's number: that of the packet before
+    /// an even one is odd, so that either decays since the newest odd one. Where the opposite
     /// direction has sent nothing there is no product and no residual to decay.
     #[inline(always)]
     pub(crate) fn tick(
@@ -117,15 +118,13 @@ impl Channel {
             let age = time - self.seen[other];
             gaps.residual = factors.push(age, [sums, near.residual, near.jitter]);
             if !rules.clean {
-                let before = if self.is_odd { self.odd } else { self.seen[self.newest.own as usize & 1] };
-                let before = if age.is_nan() { time } else { before };
+                let before = if age.is_nan() { time } else { self.odd };
                 gaps.products =
                     factors.push(time - before, [sums, gaps.residual, near.products, near.jitter]);
             }
         }
-        self.odd = [self.odd, time][usize::from(self.is_odd)];
+        self.odd = if self.is_odd { time } else { self.odd };
         self.is_odd = !self.is_odd;
-        self.newest = flow;
         self.seen[own] = time;
         gaps
     }
@@ -135,7 +134,7 @@ impl Channel {
     pub(crate) fn insert<V: Vector, const FAST: bool>(
         &mut self,
         flow: Flow,
-        value: f64,
+        value: &Addend<V>,
         decay: &Decay,
         factors: &Factors,
     ) -> PairSums<V> {
@@ -147,8 +146,8 @@ impl Channel {
         }
         let sums = self.sums[own].load::<V>().decayed(damp).plus(value);
         let [mean, var] = moments::<V, FAST>(sums.weights, sums.sums, sums.squares);
-        let products = self.correlate::<V, FAST>([own, other], V::splat(value) - mean, decay, factors);
-        let residual = value - sums.slow_mean();
+        let products = self.correlate::<V, FAST>([own, other], value.value - mean, decay, factors);
+        let residual = value.value.first_two()[0] - sums.slow_mean();
         let slow_products = self.correlate_slow::<FAST>(other, residual, decay, factors);
         self.sums[own].store(&sums.with_spare(residual));
         let sums = sums.with_spare(slow_products);
@@ -173,8 +172,8 @@ impl Channel {
         factors: &Factors,
     ) -> V {
         let [first, second] = decay.products;
-        let [first, second] = [V::load(factors.get(first).quick), V::load(factors.get(second).quick)];
-        let damped = V::load(&self.residuals[other]) * V::load(factors.get(decay.residual).quick);
+        let [first, second] = [V::load(&factors.get(first).quick), V::load(&factors.get(second).quick)];
+        let damped = V::load(&self.residuals[other]) * V::load(&factors.get(decay.residual).quick);
         let products = V::load(&self.products) * first * second + residual * damped;
         if FAST {
             damped.store(&mut self.residuals[other]);
@@ -195,8 +194,8 @@ impl Channel {
         decay: &Decay,
         factors: &Factors,
     ) -> f64 {
-        let slow = |factor| factors.get(factor).slow;
-        let [first, second] = decay.products.map(slow);
+        let slow = |factor| factors.get(factor).slow[0];
+        let [first, second] = [slow(decay.products[0]), slow(decay.products[1])];
         let damped = self.sums[other].spare() * slow(decay.residual);
         let products = self.slow_products * first * second + residual * damped;
         self.slow_products = products;
@@ -219,7 +218,7 @@ impl Record for Channel {
             time: 0.0,
             place: Place::default(),
             length: 0,
-            newest: Flow::default(),
+            flow: Flow::default(),
             is_odd: false,
             is_grown: false,
             odd: 0.0,
@@ -238,13 +237,13 @@ impl Record for Channel {
         self.key = *key;
         self.time = packet.time;
         self.length = packet.length;
-        self.newest = packet.flow;
+        self.flow = packet.flow;
         self.is_odd = true;
         self.is_grown = false;
     }
 
     fn grow(&mut self, _: Rules) {
-        let own = self.newest.own as usize & 1;
+        let own = self.flow.own as usize & 1;
         self.odd = self.time;
         self.seen = [f64::NAN; 2];
         self.seen[own] = self.time;
@@ -297,7 +296,7 @@ impl Record for Channel {
         state::put_words(out, &self.key);
         state::put(out, &[self.time]);
         out.extend(self.length.to_le_bytes());
-        out.extend([self.newest.own, self.newest.other, self.is_odd.into(), self.is_grown.into()]);
+        out.extend([self.flow.own, self.flow.other, self.is_odd.into(), self.is_grown.into()]);
         if self.is_grown {
             state::put(out, &[self.odd]);
             state::put_words(out, &self.seen.map(f64::to_bits));

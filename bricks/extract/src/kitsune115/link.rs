@@ -3,7 +3,7 @@
 use super::channel::{Channel, Gaps};
 use super::keys::{Flow, PairKey};
 use super::source::advance;
-use super::sums::{Loaded, Sums};
+use super::sums::{Addend, Loaded, Sums};
 use super::{Packet, Rules};
 use crate::damp::{Asking, Damp, Factor};
 use crate::hash::Hasher;
@@ -69,13 +69,18 @@ impl Link {
 
     /// Adds an interval; returns the direction's jitter sums.
     #[inline(always)]
-    pub(crate) fn insert<V: Vector>(&mut self, flow: Flow, interval: f64, damp: Damp<'_>) -> Loaded<V> {
+    pub(crate) fn insert<V: Vector>(&mut self, flow: Flow, interval: &Addend<V>, damp: &Damp) -> Loaded<V> {
         self.jitter[flow.own as usize & 1].insert(damp, interval)
     }
 
     /// Adds an interval with the channel's own factors, which decay both directions.
     #[inline(always)]
-    pub(crate) fn insert_fast<V: Vector>(&mut self, flow: Flow, interval: f64, damp: Damp<'_>) -> Loaded<V> {
+    pub(crate) fn insert_fast<V: Vector>(
+        &mut self,
+        flow: Flow,
+        interval: &Addend<V>,
+        damp: &Damp,
+    ) -> Loaded<V> {
         let (own, other) = (flow.own as usize & 1, flow.other as usize & 1);
         if own != other {
             self.jitter[other].decay::<V>(damp);

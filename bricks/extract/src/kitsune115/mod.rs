@@ -121,6 +121,9 @@ pub(crate) struct Tables {
     generation: u64,
 }
 
+/// The generation of tables from which no record has gone.
+const NOTHING_GONE: u64 = 1;
+
 impl Tables {
     /// Changes when a record gets another stream: until then the number of a record that has grown is that of its stream.
     #[inline(always)]
@@ -128,11 +131,17 @@ impl Tables {
         self.generation
     }
 
+    /// Whether a record has ever gone.
+    #[inline(always)]
+    pub(crate) fn has_evicted(&self) -> bool {
+        self.generation != NOTHING_GONE
+    }
+
     /// Looks whether streams have gone.
     #[inline]
     pub(crate) fn renew(&mut self) {
         let Self { identities, sources, links, sockets, generation } = self;
-        *generation = 1 + identities.gone() + sources.gone() + links.gone() + sockets.gone();
+        *generation = NOTHING_GONE + identities.gone() + sources.gone() + links.gone() + sockets.gone();
     }
 
     /// Whether the streams of packet `at` in these shards, but for its sockets', are there and grown; notes their numbers
@@ -191,7 +200,7 @@ impl Kitsune115 {
             sources: Table::new(limits.sources_per_slot, hasher),
             links: Table::new(limits.channels_per_slot, hasher),
             sockets: Table::new(limits.sockets_per_slot, hasher),
-            generation: 1,
+            generation: NOTHING_GONE,
         };
         let whole = schema(variant);
         let origin = Origin { schema: whole.hash(), arithmetic, seed: limits.seed };

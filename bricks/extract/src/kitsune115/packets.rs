@@ -49,7 +49,6 @@ pub(crate) struct Step {
 /// A run of packets on its way.
 #[derive(Debug)]
 pub(crate) struct Packets {
-    shards: Shards,
     pub(crate) keys: [PacketKeys; LENGTH],
     pub(crate) hashes: [Hashes; LENGTH],
     pub(crate) numbers: Numbers,
@@ -58,10 +57,9 @@ pub(crate) struct Packets {
 
 impl Packets {
     /// Empty buffers.
-    pub(crate) fn new(shards: Shards) -> Self {
+    pub(crate) fn new() -> Self {
         let none = [NEW; LENGTH];
         Self {
-            shards,
             keys: [PacketKeys::default(); LENGTH],
             hashes: [Hashes::default(); LENGTH],
             numbers: Numbers { identity: none, source: none, link: none, socket: none },
@@ -76,17 +74,17 @@ impl Packets {
         tables: &Tables,
         hasher: &Hasher,
         pairs: &Pairs,
-        headers: &Headers,
+        (headers, shards): (&Headers, Shards),
         at: usize,
     ) {
         let step = &mut self.steps[at];
         step.time = headers.timestamp.as_secs_f64();
         step.value = f64::from(headers.wire_len);
         match Ends::of(headers).and_then(|ends| Some((ends, pairs.find(&ends, tables.generation())?))) {
-            Some((ends, pair)) => self.recognize(tables, hasher, headers, (&ends, pair), at),
+            Some((ends, pair)) => self.recognize(tables, hasher, (headers, shards), (&ends, pair), at),
             None => {
-                self.spell(hasher, headers, at);
-                self.prefetch(tables, at);
+                self.spell(hasher, (headers, shards), at);
+                self.prefetch(tables, shards, at);
             }
         }
     }
@@ -97,7 +95,7 @@ impl Packets {
         &mut self,
         tables: &Tables,
         hasher: &Hasher,
-        headers: &Headers,
+        (headers, shards): (&Headers, Shards),
         (ends, pair): (&Ends, &Pair),
         at: usize,
     ) {
@@ -112,10 +110,10 @@ impl Packets {
             let [.., kinds] = keys.socket;
             (hashes.socket, hashes.socket_shard) = (hasher.fifth(four, kinds), channel);
         } else {
-            self.spell(hasher, headers, at);
+            self.spell(hasher, (headers, shards), at);
         }
         self.steps[at].known = tables.generation();
-        if self.shards.has(Shard::Sockets) {
+        if shards.has(Shard::Sockets) {
             let hashes = &self.hashes[at];
             tables.sockets.prefetch(hashes.socket, slot(hashes.socket_shard));
         }
@@ -123,25 +121,25 @@ impl Packets {
 
     /// Notes a packet's keys and hashes.
     #[inline(always)]
-    pub(crate) fn spell(&mut self, hasher: &Hasher, headers: &Headers, at: usize) {
+    pub(crate) fn spell(&mut self, hasher: &Hasher, (headers, shards): (&Headers, Shards), at: usize) {
         let (keys, step) = (&mut self.keys[at], &mut self.steps[at]);
         keys.set(headers);
         (step.flows, step.known) = ([keys.channel_flow, keys.socket_flow], 0);
-        self.hashes[at] = keys.hashes(hasher, self.shards);
+        self.hashes[at] = keys.hashes(hasher, shards);
     }
 
     /// Asks for where the tables' indexes and slots have a packet.
     #[inline(always)]
-    fn prefetch(&self, tables: &Tables, at: usize) {
+    fn prefetch(&self, tables: &Tables, shards: Shards, at: usize) {
         let hashes = &self.hashes[at];
-        if self.shards.has(Shard::Sources) {
+        if shards.has(Shard::Sources) {
             tables.identities.prefetch(hashes.identity, slot(hashes.source));
             tables.sources.prefetch(hashes.source, slot(hashes.source));
         }
-        if self.shards.has(Shard::Channels) {
+        if shards.has(Shard::Channels) {
             tables.links.prefetch(hashes.channel, slot(hashes.channel));
         }
-        if self.shards.has(Shard::Sockets) {
+        if shards.has(Shard::Sockets) {
             tables.sockets.prefetch(hashes.socket, slot(hashes.socket_shard));
         }
     }
@@ -158,51 +156,51 @@ impl Packets {
     }
 
     /// Guesses a packet's records and asks for them, and for what must go to make room.
-    #[inline]
-    pub(crate) fn anticipate(&mut self, tables: &Tables, at: usize) {
+    #[inline(always)]
+    pub(crate) fn anticipate(&mut self, tables: &Tables, shards: Shards, at: usize) {
         if self.steps[at].known != 0 {
-            return self.anticipate_known(tables, at);
+            return self.anticipate_known(tables, shards, at);
         }
         let (numbers, hashes) = (&mut self.numbers, &self.hashes[at]);
-        if self.shards.has(Shard::Sources) {
+        if shards.has(Shard::Sources) {
             let by_source = slot(hashes.source);
             numbers.identity[at] = tables.identities.anticipate(hashes.identity, by_source);
             numbers.source[at] = tables.sources.anticipate(hashes.source, by_source);
         }
-        if self.shards.has(Shard::Channels) {
+        if shards.has(Shard::Channels) {
             numbers.link[at] = tables.links.anticipate(hashes.channel, slot(hashes.channel));
         }
-        if self.shards.has(Shard::Sockets) {
+        if shards.has(Shard::Sockets) {
             numbers.socket[at] = tables.sockets.anticipate(hashes.socket, slot(hashes.socket_shard));
         }
     }
 
     /// [`anticipate`](Self::anticipate) for a packet whose pair is known.
     #[inline(always)]
-    fn anticipate_known(&mut self, tables: &Tables, at: usize) {
+    fn anticipate_known(&mut self, tables: &Tables, shards: Shards, at: usize) {
         let (numbers, hashes) = (&mut self.numbers, &self.hashes[at]);
         tables.identities.prefetch_record(numbers.identity[at]);
         tables.sources.prefetch_record(numbers.source[at]);
         tables.links.prefetch_record(numbers.link[at]);
-        if self.shards.has(Shard::Sockets) {
+        if shards.has(Shard::Sockets) {
             numbers.socket[at] = tables.sockets.anticipate(hashes.socket, slot(hashes.socket_shard));
         }
     }
 
     /// Asks for the indexes' part in evictions.
     #[inline]
-    pub(crate) fn prefetch_victims(&self, tables: &Tables, at: usize) {
+    pub(crate) fn prefetch_victims(&self, tables: &Tables, shards: Shards, at: usize) {
         let (numbers, hashes) = (&self.numbers, &self.hashes[at]);
         let is_known = self.steps[at].known != 0;
-        if self.shards.has(Shard::Sources) && !is_known {
+        if shards.has(Shard::Sources) && !is_known {
             let by_source = slot(hashes.source);
             tables.identities.prefetch_victim(numbers.identity[at], by_source);
             tables.sources.prefetch_victim(numbers.source[at], by_source);
         }
-        if self.shards.has(Shard::Channels) && !is_known {
+        if shards.has(Shard::Channels) && !is_known {
             tables.links.prefetch_victim(numbers.link[at], slot(hashes.channel));
         }
-        if self.shards.has(Shard::Sockets) {
+        if shards.has(Shard::Sockets) {
             tables.sockets.prefetch_victim(numbers.socket[at], slot(hashes.socket_shard));
         }
     }
@@ -212,11 +210,11 @@ impl Packets {
     pub(crate) fn locate(
         &mut self,
         tables: &mut Tables,
-        rules: Rules,
+        (rules, shards): (Rules, Shards),
         pending: Range<usize>,
         located: &mut u8,
     ) -> Result<(), Pending> {
-        let (shards, at) = (self.shards, pending.end);
+        let at = pending.end;
         let (keys, hashes, numbers) = (&self.keys[at], &self.hashes[at], &mut self.numbers);
         let Step { time, value, .. } = self.steps[at];
         let (by_source, by_channel) = (slot(hashes.source), slot(hashes.channel));

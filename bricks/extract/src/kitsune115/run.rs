@@ -8,7 +8,7 @@ use super::channel::Gaps;
 use super::packets::{ALL_BUT_SOCKETS, LENGTH, Packets};
 use super::pairs::{Ends, Pairs};
 use super::statistics::{Cells, PairSums, Slowest, write_pair, write_single};
-use super::sums::Loaded;
+use super::sums::{Addend, Loaded};
 use super::{Link, Rules, Tables, Variant};
 use crate::damp::{Factors, Gap};
 use crate::hash::Hasher;
@@ -53,7 +53,7 @@ impl Run {
             hasher,
             shards,
             width: shards.width(),
-            under_way: std::array::from_fn(|_| Box::new(Packets::new(shards))),
+            under_way: std::array::from_fn(|_| Box::new(Packets::new())),
             factors: Factors::new(arithmetic),
             pairs: Pairs::new(),
         }
@@ -68,43 +68,63 @@ impl Run {
     ///
     /// While a packet is counted in, the memory that those one, two and three runs later need is on its way.
     pub(crate) fn extract(&mut self, tables: &mut Tables, headers: &[Headers], rows: &mut [f64]) {
+        match self.shards == Shards::ALL {
+            true => self.extract_shards::<true>(tables, headers, rows),
+            false => self.extract_shards::<false>(tables, headers, rows),
+        }
+    }
+
+    /// The shards, known to the compiler where these are `ALL`.
+    #[inline(always)]
+    fn shards<const ALL: bool>(&self) -> Shards {
+        if ALL { Shards::ALL } else { self.shards }
+    }
+
+    fn extract_shards<const ALL: bool>(
+        &mut self,
+        tables: &mut Tables,
+        headers: &[Headers],
+        rows: &mut [f64],
+    ) {
         self.pairs.turn(headers.len());
-        (0..3 * LENGTH).for_each(|packet| self.identify(tables, headers, packet));
-        (0..2 * LENGTH).for_each(|packet| self.anticipate(tables, headers, packet));
-        (0..LENGTH).for_each(|packet| self.prefetch_victims(tables, headers, packet));
+        (0..3 * LENGTH).for_each(|packet| self.identify::<ALL>(tables, headers, packet));
+        (0..2 * LENGTH).for_each(|packet| self.anticipate::<ALL>(tables, headers, packet));
+        (0..LENGTH).for_each(|packet| self.prefetch_victims::<ALL>(tables, headers, packet));
         for (start, rows) in (0..headers.len()).step_by(LENGTH).zip(rows.chunks_mut(LENGTH * self.width)) {
-            vector::dispatch(CountIn { extractor: self, tables, headers, start, rows });
+            vector::dispatch(CountIn::<ALL> { extractor: self, tables, headers, start, rows });
         }
     }
 
     /// [`Packets::identify`], if there is such a packet.
     #[inline(always)]
-    fn identify(&mut self, tables: &Tables, headers: &[Headers], packet: usize) {
+    fn identify<const ALL: bool>(&mut self, tables: &Tables, headers: &[Headers], packet: usize) {
         if let Some(headers) = headers.get(packet) {
-            let packets = &mut self.under_way[run(packet)];
-            packets.identify(tables, &self.hasher, &self.pairs, headers, packet % LENGTH);
+            let (shards, packets) = (self.shards::<ALL>(), &mut self.under_way[run(packet)]);
+            packets.identify(tables, &self.hasher, &self.pairs, (headers, shards), packet % LENGTH);
         }
     }
 
     /// [`Packets::anticipate`], if there is such a packet.
-    #[inline]
-    fn anticipate(&mut self, tables: &Tables, headers: &[Headers], packet: usize) {
+    #[inline(always)]
+    fn anticipate<const ALL: bool>(&mut self, tables: &Tables, headers: &[Headers], packet: usize) {
         if packet < headers.len() {
-            self.under_way[run(packet)].anticipate(tables, packet % LENGTH);
+            let shards = self.shards::<ALL>();
+            self.under_way[run(packet)].anticipate(tables, shards, packet % LENGTH);
         }
     }
 
     /// [`Packets::prefetch_victims`], if there is such a packet.
-    #[inline]
-    fn prefetch_victims(&mut self, tables: &Tables, headers: &[Headers], packet: usize) {
-        if packet < headers.len() {
-            self.under_way[run(packet)].prefetch_victims(tables, packet % LENGTH);
+    #[inline(always)]
+    fn prefetch_victims<const ALL: bool>(&mut self, tables: &Tables, headers: &[Headers], packet: usize) {
+        if tables.has_evicted() && packet < headers.len() {
+            let shards = self.shards::<ALL>();
+            self.under_way[run(packet)].prefetch_victims(tables, shards, packet % LENGTH);
         }
     }
 
     /// Finds the streams of a packet; goes on after the tables that are `located` already.
     #[inline(always)]
-    fn locate(
+    fn locate<const ALL: bool>(
         &mut self,
         tables: &mut Tables,
         headers: &Headers,
@@ -112,10 +132,10 @@ impl Run {
         pending: Range<usize>,
         located: &mut u8,
     ) -> Result<(), Pending> {
+        let has_sockets = self.shards::<ALL>().has(Shard::Sockets);
         let (at, packets) = (pending.end, &mut *self.under_way[run]);
         let is_known = packets.steps[at].known == tables.generation();
         let (key, hash) = (&packets.keys[at].socket, packets.hashes[at].socket);
-        let has_sockets = self.shards.has(Shard::Sockets);
         if is_known && (!has_sockets || tables.sockets.hit(&mut packets.numbers.socket[at], hash, key)) {
             return Ok(());
         }
@@ -137,7 +157,7 @@ impl Run {
         if known == tables.generation() {
             *located = ALL_BUT_SOCKETS;
         } else if known != 0 {
-            packets.spell(&self.hasher, headers, at);
+            packets.spell(&self.hasher, (headers, self.shards), at);
         }
         if *located == 0
             && tables.hit(&packets.keys[at], &packets.hashes[at], &mut packets.numbers, at, self.shards)
@@ -147,7 +167,7 @@ impl Run {
                 self.pairs.remember(&ends, tables.generation(), packets.pair(at));
             }
         }
-        let result = packets.locate(tables, self.rules, pending, located);
+        let result = packets.locate(tables, (self.rules, self.shards), pending, located);
         tables.renew();
         result
     }
@@ -179,27 +199,28 @@ impl Run {
     /// Adds a packet to its streams and writes its row. Meanwhile, of the runs behind it, a packet is identified and
     /// another anticipated: that needs no divisions, and they little else.
     #[inline(always)]
-    fn insert<V: Vector, const FAST: bool>(
+    fn insert<V: Vector, const FAST: bool, const ALL: bool>(
         &mut self,
         tables: &mut Tables,
         headers: &[Headers],
         packet: usize,
         row: &mut [f64],
     ) {
-        let (run, at, mut cells) = (run(packet), packet % LENGTH, Cells::of(row, self.shards));
-        let [source, identity] = self.insert_source::<V>(tables, run, at);
+        let (run, at, mut cells) = (run(packet), packet % LENGTH, Cells::of(row, self.shards::<ALL>()));
+        let addend = Addend::of(self.under_way[run].steps[at].value);
+        let [source, identity] = self.insert_source::<V>(tables, run, at, &addend);
         if let Some([identity_cells, source_cells]) = &mut cells.sources {
             write_single::<V, FAST>(&identity, identity_cells);
             write_single::<V, FAST>(&source, source_cells);
         }
-        self.anticipate(tables, headers, packet + 2 * LENGTH);
-        let (jitter, channel) = self.insert_link::<V, FAST>(tables, run, at);
+        self.anticipate::<ALL>(tables, headers, packet + 2 * LENGTH);
+        let (jitter, channel) = self.insert_link::<V, FAST>(tables, run, at, &addend);
         if let Some((cells, jitter_cells)) = &mut cells.channel {
             write_pair::<V, FAST>(&channel, cells);
             write_single::<V, FAST>(&jitter, jitter_cells);
         }
-        self.identify(tables, headers, packet + 3 * LENGTH);
-        let socket = self.insert_socket::<V, FAST>(tables, run, at);
+        self.identify::<ALL>(tables, headers, packet + 3 * LENGTH);
+        let socket = self.insert_socket::<V, FAST>(tables, run, at, &addend);
         if let Some(cells) = &mut cells.socket {
             write_pair::<V, FAST>(&socket, cells);
         }
@@ -211,16 +232,22 @@ impl Run {
 
     /// Adds a packet to H and MI.
     #[inline(always)]
-    fn insert_source<V: Vector>(&self, tables: &mut Tables, run: usize, at: usize) -> [Loaded<V>; 2] {
+    fn insert_source<V: Vector>(
+        &self,
+        tables: &mut Tables,
+        run: usize,
+        at: usize,
+        addend: &Addend<V>,
+    ) -> [Loaded<V>; 2] {
         let Packets { numbers, steps, .. } = &*self.under_way[run];
         let (step, factors) = (&steps[at], &self.factors);
         let source = match tables.sources.get_mut(numbers.source[at]) {
-            Some(source) => source.insert(step.value, factors.get(step.source)),
-            None => Loaded::first(step.value),
+            Some(source) => source.insert(addend, factors.get(step.source)),
+            None => Loaded::first(addend),
         };
         let identity = match tables.identities.get_mut(numbers.identity[at]) {
-            Some(identity) => identity.insert(step.value, factors.get(step.identity)),
-            None => Loaded::first(step.value),
+            Some(identity) => identity.insert(addend, factors.get(step.identity)),
+            None => Loaded::first(addend),
         };
         [source, identity]
     }
@@ -232,19 +259,20 @@ impl Run {
         tables: &mut Tables,
         run: usize,
         at: usize,
+        addend: &Addend<V>,
     ) -> (Loaded<V>, PairSums<V>) {
         let Packets { numbers, steps, .. } = &*self.under_way[run];
         let (flow, step, factors) = (steps[at].flows[0], &steps[at], &self.factors);
         let Some(link) = tables.links.get_mut(numbers.link[at]) else {
             let (interval, _) = Link::first_interval(step.time, self.rules);
-            return (Loaded::first(interval), PairSums::first(step.value, flow.own == flow.other));
+            return (Loaded::first(&Addend::of(interval)), PairSums::first(addend, flow.own == flow.other));
         };
-        let interval = step.jitter.interval;
+        let interval = &Addend::of(step.jitter.interval);
         let jitter = match FAST {
             true => link.insert_fast(flow, interval, factors.get(step.channel.sums)),
             false => link.insert(flow, interval, factors.get(step.jitter.decay)),
         };
-        (jitter, link.channel.insert::<V, FAST>(flow, step.value, &step.channel, factors))
+        (jitter, link.channel.insert::<V, FAST>(flow, addend, &step.channel, factors))
     }
 
     /// Adds a packet to HpHp.
@@ -254,19 +282,20 @@ impl Run {
         tables: &mut Tables,
         run: usize,
         at: usize,
+        addend: &Addend<V>,
     ) -> PairSums<V> {
         let Packets { numbers, steps, .. } = &*self.under_way[run];
         let (flow, step) = (steps[at].flows[1], &steps[at]);
         match tables.sockets.get_mut(numbers.socket[at]) {
-            Some(socket) => socket.insert::<V, FAST>(flow, step.value, &step.socket, &self.factors),
-            None => PairSums::first(step.value, flow.own == flow.other),
+            Some(socket) => socket.insert::<V, FAST>(flow, addend, &step.socket, &self.factors),
+            None => PairSums::first(addend, flow.own == flow.other),
         }
     }
 }
 
 /// Counts in the run from packet `start` on and writes its rows. Meanwhile, of the runs behind it, packets are identified
 /// and anticipated.
-struct CountIn<'a> {
+struct CountIn<'a, const ALL: bool> {
     extractor: &'a mut Run,
     tables: &'a mut Tables,
     headers: &'a [Headers],
@@ -274,19 +303,21 @@ struct CountIn<'a> {
     rows: &'a mut [f64],
 }
 
-impl Work for CountIn<'_> {
+impl<const ALL: bool> Work for CountIn<'_, ALL> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Self { extractor, tables, headers, start, rows } = self;
         let (packets, run) = ((headers.len() - start).min(LENGTH), run(start));
-        let mut rows = rows.chunks_exact_mut(extractor.width);
+        let mut rows = rows.chunks_exact_mut(extractor.shards::<ALL>().width());
         let (mut from, mut located) = (0, 0);
         while from < packets {
             let mut end = from;
             while end < packets
-                && extractor.locate(tables, &headers[start + end], run, from..end, &mut located).is_ok()
+                && extractor
+                    .locate::<ALL>(tables, &headers[start + end], run, from..end, &mut located)
+                    .is_ok()
             {
-                extractor.prefetch_victims(tables, headers, start + LENGTH + end);
+                extractor.prefetch_victims::<ALL>(tables, headers, start + LENGTH + end);
                 (end, located) = (end + 1, 0);
             }
             // Clocks come after all records are found: what is evicted depends on them.
@@ -295,8 +326,8 @@ impl Work for CountIn<'_> {
             extractor.factors.evaluate::<V>();
             for (at, row) in (from..end).zip(&mut rows) {
                 match extractor.rules.fast {
-                    true => extractor.insert::<V, true>(tables, headers, start + at, row),
-                    false => extractor.insert::<V, false>(tables, headers, start + at, row),
+                    true => extractor.insert::<V, true, ALL>(tables, headers, start + at, row),
+                    false => extractor.insert::<V, false, ALL>(tables, headers, start + at, row),
                 }
             }
             from = end;

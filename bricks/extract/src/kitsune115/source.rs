@@ -1,7 +1,7 @@
 //! The stream of a source: a record of MI or of H.
 
 use super::keys::{Flow, SourceKey};
-use super::sums::{Loaded, Sums};
+use super::sums::{Addend, Loaded, Sums};
 use super::{Packet, Rules};
 use crate::damp::{Damp, expiry, expiry_of_one};
 use crate::hash::{Hasher, same};
@@ -32,7 +32,7 @@ impl Source {
 
     /// Adds a value after decay; returns the sums.
     #[inline(always)]
-    pub(crate) fn insert<V: Vector>(&mut self, value: f64, damp: Damp<'_>) -> Loaded<V> {
+    pub(crate) fn insert<V: Vector>(&mut self, value: &Addend<V>, damp: &Damp) -> Loaded<V> {
         self.sums.insert(damp, value)
     }
 }

@@ -3,7 +3,7 @@
 //! The quicker rates of a group fill a vector. The slowest of all groups are put side by side, so that every division
 //! and root fills a vector, too; the results are transposed in registers straight into the row.
 
-use super::sums::Loaded;
+use super::sums::{Addend, Loaded};
 use crate::Shard;
 use crate::shard::Shards;
 use crate::vector::Vector;
@@ -24,7 +24,7 @@ pub(crate) struct PairSums<V> {
 impl<V: Vector> PairSums<V> {
     /// What the first packet of a channel leaves, if it has `value` bytes.
     #[inline(always)]
-    pub(crate) fn first(value: f64, is_own_reverse: bool) -> Self {
+    pub(crate) fn first(value: &Addend<V>, is_own_reverse: bool) -> Self {
         let own = Loaded::first(value);
         let other = if is_own_reverse { own } else { Loaded::nothing() };
         let zero = V::splat(0.0);

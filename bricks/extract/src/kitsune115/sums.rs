@@ -24,6 +24,26 @@ pub(crate) struct Loaded<V> {
     pub(crate) slow: V,
 }
 
+/// What a value adds to sums, at every rate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Addend<V> {
+    pub(crate) value: V,
+    square: V,
+    /// To those at the slowest rate; nothing to the owner's number, which is never -0.
+    slow: V,
+}
+
+impl<V: Vector> Addend<V> {
+    /// That of a finite value.
+    #[inline(always)]
+    pub(crate) fn of(value: f64) -> Self {
+        let [value, square] = [V::splat(value), V::splat(value * value)];
+        let [one, second, third] = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
+        let slow = square.mul_add(V::load(&third), value.mul_add(V::load(&second), V::load(&one)));
+        Self { value, square, slow }
+    }
+}
+
 impl Sums {
     /// The sums of one value, and the owner's number.
     pub(crate) fn first(value: f64, spare: f64) -> Self {
@@ -53,7 +73,7 @@ impl Sums {
 
     /// Multiplies by the decay factors.
     #[inline(always)]
-    pub(crate) fn decay<V: Vector>(&mut self, damp: Damp<'_>) -> Loaded<V> {
+    pub(crate) fn decay<V: Vector>(&mut self, damp: &Damp) -> Loaded<V> {
         let sums = self.load::<V>().decayed(damp);
         self.store(&sums);
         sums
@@ -61,7 +81,7 @@ impl Sums {
 
     /// Decays, then adds a value.
     #[inline(always)]
-    pub(crate) fn insert<V: Vector>(&mut self, damp: Damp<'_>, value: f64) -> Loaded<V> {
+    pub(crate) fn insert<V: Vector>(&mut self, damp: &Damp, value: &Addend<V>) -> Loaded<V> {
         let sums = self.load::<V>().decayed(damp).plus(value);
         self.store(&sums);
         sums
@@ -112,7 +132,7 @@ impl<V: Vector> Loaded<V> {
 
     /// The sums of one value.
     #[inline(always)]
-    pub(crate) fn first(value: f64) -> Self {
+    pub(crate) fn first(value: &Addend<V>) -> Self {
         Self::nothing().plus(value)
     }
 
@@ -131,8 +151,8 @@ impl<V: Vector> Loaded<V> {
 
     /// Times the decay factors.
     #[inline(always)]
-    pub(crate) fn decayed(self, damp: Damp<'_>) -> Self {
-        let (quick, slow) = (V::load(damp.quick), V::splat(damp.slow).with_fourth(V::splat(1.0)));
+    pub(crate) fn decayed(self, damp: &Damp) -> Self {
+        let (quick, slow) = (V::load(&damp.quick), V::load(&damp.slow));
         Self {
             weights: self.weights * quick,
             sums: self.sums * quick,
@@ -143,14 +163,12 @@ impl<V: Vector> Loaded<V> {
 
     /// With another value.
     #[inline(always)]
-    pub(crate) fn plus(self, value: f64) -> Self {
-        let square = value * value;
-        let slow = self.slow + V::load(&[1.0, value, square, 0.0]);
+    pub(crate) fn plus(self, value: &Addend<V>) -> Self {
         Self {
             weights: self.weights + V::splat(1.0),
-            sums: self.sums + V::splat(value),
-            squares: self.squares + V::splat(square),
-            slow: slow.with_fourth(self.slow),
+            sums: self.sums + value.value,
+            squares: self.squares + value.square,
+            slow: self.slow + value.slow,
         }
     }
 }

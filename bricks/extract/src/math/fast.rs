@@ -1,5 +1,8 @@
 //! A base-2 exponential of few operations.
 
+use crate::damp::{QUICKER, Quick};
+use crate::vector::Vector;
+
 /// Coefficients of r to r^11 of 2^r, a near-minimax polynomial for |r| <= 1/2 (relative error 2^-56).
 const POLY: [f64; 11] = [
     f64::from_bits(0x3fe6_2e42_fefa_39ef),
@@ -35,6 +38,38 @@ pub fn exp2_fast_lanes<const N: usize>(y: [f64; N]) -> [f64; N] {
         *lane = (polynomial(r) * power(half)) * power(k - half);
     }
     result
+}
+
+/// What [`exp2_fast_lanes`] of four numbers needs, four times: in memory, where an instruction takes it as an operand.
+#[derive(Clone, Debug)]
+pub(crate) struct Exp2 {
+    poly: [Quick; 11],
+    shift: Quick,
+    one: Quick,
+}
+
+impl Exp2 {
+    /// The numbers.
+    pub(crate) fn new() -> Self {
+        let four = |x: f64| [x; QUICKER];
+        Self { poly: POLY.map(four), shift: four(SHIFT), one: four(1.0) }
+    }
+
+    /// 2^y of every number, bit for bit [`exp2_fast_lanes`], if all are less than 1020 in size: then no result leaves
+    /// the normal numbers, and times a power of two is exact.
+    #[inline(always)]
+    pub(crate) fn of<V: Vector>(&self, y: V) -> V {
+        let [c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11] = &self.poly;
+        let shifted = y + V::load(&self.shift);
+        let r = y - (shifted - V::load(&self.shift));
+        let pair = |high: &Quick, low: &Quick| r.mul_add(V::load(high), V::load(low));
+        let r2 = r * r;
+        let r4 = r2 * r2;
+        let low = pair(c4, c3).mul_add(r2, pair(c2, c1));
+        let middle = pair(c8, c7).mul_add(r2, pair(c6, c5));
+        let high = r2.mul_add(V::load(c11), pair(c10, c9));
+        r.mul_add(high.mul_add(r4, middle).mul_add(r4, low), V::load(&self.one)).scale(shifted)
+    }
 }
 
 /// 2^r by Estrin's scheme.

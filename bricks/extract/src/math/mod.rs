@@ -13,8 +13,9 @@ mod fast;
 mod pow;
 mod tables;
 
+pub(crate) use fast::Exp2;
 pub use fast::exp2_fast_lanes;
-pub(crate) use pow::pow2_vector;
+pub(crate) use pow::Pow2;
 pub use pow::{pow2, pow2_lanes, square_pow, square_pow_lanes};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::tables::{
     EXP_POLY, EXP_TABLE, INV_LN2_N, LN2_HI, LN2_LO, LOG_POLY, LOG_TABLE, NEG_LN2_HI_N, NEG_LN2_LO_N, SHIFT,
 };
+use crate::damp::{QUICKER, Quick};
 use crate::vector::Vector;
 
 /// ln 2 as the logarithm's last step leaves it: nearest double and remainder.
@@ -41,33 +42,46 @@ pub fn pow2_lanes<const N: usize>(y: [f64; N]) -> [f64; N] {
     result
 }
 
-/// `pow(2.0, y)` of every number, bit for bit [`pow2`].
-#[inline(always)]
-pub(crate) fn pow2_vector<V: Vector>(y: V) -> V {
-    let [c2, c3, c4, c5] = EXP_POLY;
-    let ln2 = V::splat(LOG_OF_2.0);
-    let hi = y * ln2;
-    if hi.reaches(LARGE) {
-        return pow2_each(y);
-    }
-    let lo = y.mul_add(V::splat(LOG_OF_2.1), y.mul_sub(ln2, hi));
-    let shifted = V::splat(INV_LN2_N).mul_add(hi, V::splat(SHIFT));
-    let kd = shifted - V::splat(SHIFT);
-    let r = kd.mul_add(V::splat(NEG_LN2_LO_N), kd.mul_add(V::splat(NEG_LN2_HI_N), hi)) + lo;
-    let [tail, scale] = shifted.look_up(&EXP_TABLE, 45);
-    let r2 = r * r;
-    let head = r2.mul_add(r.mul_add(V::splat(c3), V::splat(c2)), tail + r);
-    let rest = (r2 * r2).mul_add(r.mul_add(V::splat(c5), V::splat(c4)), head);
-    scale.mul_add(rest, scale)
+/// What `pow(2.0, y)` of four numbers needs, four times: in memory, where an instruction takes it as an operand.
+#[derive(Clone, Debug)]
+pub(crate) struct Pow2 {
+    log_of_2: [Quick; 2],
+    inverse: Quick,
+    shift: Quick,
+    log_parts: [Quick; 2],
+    poly: [Quick; 4],
 }
 
-/// [`pow2_vector`], one number after the other.
-#[cold]
-#[inline(never)]
-fn pow2_each<V: Vector>(y: V) -> V {
-    let mut numbers = [0.0; 4];
-    y.store(&mut numbers);
-    V::load(&numbers.map(pow2))
+impl Pow2 {
+    /// The numbers.
+    pub(crate) fn new() -> Self {
+        let four = |x: f64| [x; QUICKER];
+        Self {
+            log_of_2: [four(LOG_OF_2.0), four(LOG_OF_2.1)],
+            inverse: four(INV_LN2_N),
+            shift: four(SHIFT),
+            log_parts: [four(NEG_LN2_HI_N), four(NEG_LN2_LO_N)],
+            poly: EXP_POLY.map(four),
+        }
+    }
+
+    /// `pow(2.0, y)` of every number, bit for bit [`pow2`], if all are less than 738 in size.
+    #[inline(always)]
+    pub(crate) fn of<V: Vector>(&self, y: V) -> V {
+        let [ln2, ln2_lo] = &self.log_of_2;
+        let [log_hi, log_lo] = &self.log_parts;
+        let [c2, c3, c4, c5] = &self.poly;
+        let hi = y * V::load(ln2);
+        let lo = y.mul_add(V::load(ln2_lo), y.mul_sub(V::load(ln2), hi));
+        let shifted = hi.mul_add(V::load(&self.inverse), V::load(&self.shift));
+        let kd = shifted - V::load(&self.shift);
+        let r = kd.mul_add(V::load(log_lo), kd.mul_add(V::load(log_hi), hi)) + lo;
+        let [tail, scale] = shifted.look_up(&EXP_TABLE, 45);
+        let r2 = r * r;
+        let head = r2.mul_add(r.mul_add(V::load(c3), V::load(c2)), tail + r);
+        let rest = (r2 * r2).mul_add(r.mul_add(V::load(c5), V::load(c4)), head);
+        scale.mul_add(rest, scale)
+    }
 }
 
 /// `pow(x, 2.0)`, bit for bit glibc's: mostly but not always `x * x`. NaN gives NaN.

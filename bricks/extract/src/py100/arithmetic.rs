@@ -1,7 +1,7 @@
 //! The two functions whose last bit matters: decay factors and squares.
 
 use crate::Arithmetic;
-use crate::damp::{LAMBDAS, QUICKER, Quick, RATES, powers};
+use crate::damp::{LAMBDAS, Powers, QUICKER, Quick, RATES};
 use crate::math::{exp2_fast_lanes, pow2_lanes, square_pow};
 use crate::vector::{self, Vector, Work};
 use multiversion::multiversion;
@@ -56,6 +56,7 @@ pub(super) struct Calculator {
     arithmetic: Arithmetic,
     /// The decay rates, negative. Not a constant, of which the compiler would treat each lane in its own way.
     rates: Rates,
+    powers: Powers,
     rows: Box<[Row; KEPT]>,
 }
 
@@ -63,7 +64,8 @@ impl Calculator {
     /// A calculator in `arithmetic`.
     pub(super) fn new(arithmetic: Arithmetic) -> Self {
         let rates = LAMBDAS.map(|lambda| -lambda);
-        Self { arithmetic, rates, rows: Box::new([Row { gap: 0.0, factors: [1.0; RATES] }; KEPT]) }
+        let rows = Box::new([Row { gap: 0.0, factors: [1.0; RATES] }; KEPT]);
+        Self { arithmetic, rates, powers: Powers::new(arithmetic), rows }
     }
 
     /// 2^(-λ·gap) for every rate.
@@ -80,8 +82,7 @@ impl Calculator {
     /// The factors of the first `many` gaps, which are not remembered.
     #[inline(always)]
     pub(super) fn run(&self, gaps: &[f64; RUN], many: usize, run: &mut Run) {
-        run.slow = *gaps;
-        vector::dispatch(Powers { arithmetic: self.arithmetic, rows: many.next_multiple_of(QUICKER), run });
+        vector::dispatch(Evaluate { powers: &self.powers, gaps, many, run });
     }
 
     /// The same of gaps that are likely to have been seen lately.
@@ -138,18 +139,23 @@ fn factors(arithmetic: Arithmetic, rates: &Rates, gap: f64) -> Rates {
     }
 }
 
-/// Evaluates the first rows of a run, whose gaps stand where the slowest factors will.
-struct Powers<'a> {
-    arithmetic: Arithmetic,
-    rows: usize,
+/// Evaluates the factors of the first gaps of a run.
+struct Evaluate<'a> {
+    powers: &'a Powers,
+    gaps: &'a [f64; RUN],
+    many: usize,
     run: &'a mut Run,
 }
 
-impl Work for Powers<'_> {
+impl Work for Evaluate<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { arithmetic, rows, run } = self;
-        powers::<V>(arithmetic, &mut run.quick[..rows], &mut run.slow[..rows]);
+        let Self { powers, gaps, many, run: Run { quick, slow } } = self;
+        *slow = *gaps;
+        let rows = quick.as_chunks_mut::<QUICKER>().0.iter_mut().zip(slow.as_chunks_mut().0);
+        for (quick, slow) in rows.take(many.div_ceil(QUICKER)) {
+            powers.evaluate::<V>(quick.each_mut(), slow);
+        }
     }
 }
 

@@ -150,19 +150,28 @@ impl Vector for Register {
 
     #[inline(always)]
     fn look_up(self, table: &[[u64; 2]; 128], shift: Shift) -> [Self; 2] {
-        // SAFETY: see `run`; every row has the two words that are read.
+        // SAFETY: see `run`; an offset is that of one of the 128 rows, and every row has the two words that are read.
         unsafe {
             let bits = _mm256_castpd_si256(self.0);
-            let (low, high) = (_mm256_castsi256_si128(bits), _mm256_extracti128_si256::<1>(bits));
-            let row = |bits: i64| _mm_loadu_si128(table[bits as usize % 128].as_ptr().cast());
-            let rows = [_mm_cvtsi128_si64(low), _mm_extract_epi64::<1>(low)].map(row);
-            let more = [_mm_cvtsi128_si64(high), _mm_extract_epi64::<1>(high)].map(row);
-            let even = _mm256_set_m128i(more[0], rows[0]);
-            let odd = _mm256_set_m128i(more[1], rows[1]);
+            let offsets = _mm256_and_si256(_mm256_slli_epi64::<4>(bits), _mm256_set1_epi64x(127 << 4));
+            let (low, high) = (_mm256_castsi256_si128(offsets), _mm256_extracti128_si256::<1>(offsets));
+            let start = table.as_ptr().cast::<u8>();
+            let row = |offset: i64| _mm_loadu_si128(start.add(offset as usize).cast());
+            let even = _mm256_set_m128i(row(_mm_cvtsi128_si64(high)), row(_mm_cvtsi128_si64(low)));
+            let odd = _mm256_set_m128i(row(_mm_extract_epi64::<1>(high)), row(_mm_extract_epi64::<1>(low)));
             let first = _mm256_unpacklo_epi64(even, odd);
             let second = _mm256_unpackhi_epi64(even, odd);
             let second = _mm256_add_epi64(second, _mm256_sll_epi64(bits, _mm_cvtsi32_si128(shift as i32)));
             [Self(_mm256_castsi256_pd(first)), Self(_mm256_castsi256_pd(second))]
+        }
+    }
+
+    #[inline(always)]
+    fn scale(self, exponents: Self) -> Self {
+        // SAFETY: see `run`.
+        unsafe {
+            let shifted = _mm256_slli_epi64::<52>(_mm256_castpd_si256(exponents.0));
+            Self(_mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(self.0), shifted)))
         }
     }
 
