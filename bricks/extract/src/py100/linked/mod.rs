@@ -19,6 +19,7 @@
 mod link;
 mod log;
 mod near;
+mod order;
 mod read;
 mod replay;
 mod stream;
@@ -31,6 +32,7 @@ use link::{Index, Link};
 use log::{Event, Log};
 pub(super) use near::{NEAR, PATIENCE};
 use near::{Near, SPAN};
+use order::Order;
 use read::Own;
 use stream::{Last, NONE, State, Stream};
 
@@ -76,6 +78,7 @@ pub(super) struct Linked {
     near: Near,
     /// Events to be redone.
     pending: Vec<u32>,
+    order: Order,
     /// Events that concern a stream.
     events: Box<[u32; SPAN]>,
     /// Gaps between them, and the factors of these.
@@ -99,6 +102,7 @@ impl Linked {
             log: Log::new(),
             near: Near::new(bounds.near),
             pending: Vec::new(),
+            order: Order::default(),
             events: Box::new([0; SPAN]),
             gaps: [0.0; RUN],
             run: Run::EMPTY,
@@ -277,6 +281,7 @@ impl Linked {
             + self.log.bytes()
             + self.near.bytes()
             + self.pending.capacity() * size_of::<u32>()
+            + self.order.bytes()
     }
 
     /// The most bytes that a table within these bounds can take.
@@ -285,7 +290,7 @@ impl Linked {
         let per_link = size_of::<Link>() + size_of::<link::State>() + 2 * size_of::<u32>();
         let links = 2 * bounds.links.next_power_of_two() * per_link;
         let pending = 2 * bounds.events.next_power_of_two() * size_of::<u32>();
-        let log = Log::max_bytes(bounds.events) + Near::max_bytes();
+        let log = Log::max_bytes(bounds.events) + Near::max_bytes() + Order::max_bytes(bounds.events);
         Names::max_bytes(bounds.streams) + streams + links + log + pending
     }
 }

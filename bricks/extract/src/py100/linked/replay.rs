@@ -169,7 +169,7 @@ impl Linked {
         if chains == 1 {
             self.pending.reverse()
         } else {
-            self.pending.sort_unstable()
+            self.order.sort(&mut self.pending, heard, self.log.len())
         }
         true
     }
