@@ -1,8 +1,8 @@
 //! One trained autoencoder with tied weights (Kitsune §IV-D).
 
-use super::logistic::logistic_f64;
 use super::mt19937::Mt19937;
 use super::normal::Normal;
+use super::real::Real;
 
 /// A part of a model that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -134,12 +134,12 @@ impl Autoencoder {
     /// Normalised inputs and their reconstruction for one row, with the bits of the batch kernel.
     pub(crate) fn reconstruct(&self, inputs: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (visible, hidden) = (self.visible(), self.hidden());
-        let weight = |v: usize, h: usize| self.weights[v * hidden + h];
+        let weight = |v: usize, h: usize| f64::weight(self.weights[v * hidden + h]);
         let normal = Normal::of(std::slice::from_ref(self));
         let x: Vec<f64> =
             normal.columns().iter().zip(inputs).map(|(column, input)| column.apply(*input)).collect();
         let sum = |bias, terms: &mut dyn Iterator<Item = (f64, f64)>| {
-            logistic_f64(terms.fold(bias, |sum: f64, (w, x): (f64, f64)| w.mul_add(x, sum)))
+            terms.fold(f64::weight(bias), |sum, (w, x)| w.mul_add(x, sum)).logistic()
         };
         let y: Vec<f64> = (0..hidden)
             .map(|h| sum(self.hidden_bias[h], &mut x.iter().enumerate().map(|(v, x)| (weight(v, h), *x))))

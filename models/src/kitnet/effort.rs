@@ -19,7 +19,7 @@ impl KitNet {
     /// What executing a row in this precision takes.
     pub fn effort(&self, precision: Precision) -> Effort {
         let (logistic, normalisation, size, rows) = match precision {
-            Precision::F64 => (OPERATIONS_F64, 6, size_of::<f64>(), ROWS_F64),
+            Precision::F64 => (OPERATIONS_F64, 2, size_of::<f64>(), ROWS_F64),
             Precision::F32 => (OPERATIONS_F32, 2, size_of::<f32>(), ROWS_F32),
         };
         let (mut operations, mut divisions, mut weights) = (0, 0, 0);

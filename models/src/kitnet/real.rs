@@ -1,6 +1,6 @@
 //! The numbers that a network is executed in.
 
-use super::logistic::{FACTOR_F32, logistic_f32, logistic_f64};
+use super::logistic::{FACTOR, logistic_f32, logistic_f64};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, Div, Mul, Sub};
@@ -74,9 +74,9 @@ pub(crate) trait Real:
 
     fn of(value: f64) -> Self;
     /// A weight or a bias, for sums whose [`logistic`](Self::logistic) is taken.
-    fn weight(value: f64) -> Self;
-    /// a / b, where `inverse` is 1 / b.
-    fn quotient(a: f64, b: f64, inverse: f64) -> Self;
+    fn weight(value: f64) -> Self {
+        Self::of((value * FACTOR).clamp(f64::MIN, f64::MAX))
+    }
     fn widen(self) -> f64;
     /// `self` · a + b, rounded once.
     fn fma(self, a: Self, b: Self) -> Self;
@@ -93,23 +93,6 @@ impl Real for f64 {
     #[inline(always)]
     fn of(value: f64) -> Self {
         value
-    }
-
-    #[inline(always)]
-    fn weight(value: f64) -> Self {
-        value
-    }
-
-    /// With the bits of the division, but where the remainder is too small for a normal number: the quotient by the rounded
-    /// inverse is corrected by its exact remainder (Markstein, "Computation of elementary functions on the IBM RISC System/6000
-    /// processor", 1990).
-    #[inline(always)]
-    fn quotient(a: f64, b: f64, inverse: f64) -> Self {
-        let quotient = a * inverse;
-        let remainder = (-quotient).mul_add(b, a);
-        let corrected = remainder.mul_add(inverse, quotient);
-        // What is infinite has no remainder.
-        if corrected.is_nan() { quotient } else { corrected }
     }
 
     #[inline(always)]
@@ -142,16 +125,6 @@ impl Real for f32 {
     #[inline(always)]
     fn of(value: f64) -> Self {
         value as Self
-    }
-
-    #[inline(always)]
-    fn weight(value: f64) -> Self {
-        (value * FACTOR_F32) as Self
-    }
-
-    #[inline(always)]
-    fn quotient(a: f64, _b: f64, inverse: f64) -> Self {
-        (a * inverse) as Self
     }
 
     #[inline(always)]

@@ -5,13 +5,13 @@
 //! values in the lanes of one register and no result depends on a system's mathematical library. Difference to a
 //! correctly rounding library: [`exp`] at most 1 ulp, [`sigmoid`] at most 2 ulp.
 
-pub(super) const LOG2_E: f64 = std::f64::consts::LOG2_E;
-pub(super) const LN_2_HIGH: f64 = 0.693_147_180_369_123_8;
-pub(super) const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+const LOG2_E: f64 = std::f64::consts::LOG2_E;
+const LN_2_HIGH: f64 = 0.693_147_180_369_123_8;
+const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 /// Adding this rounds to an integer and leaves that integer plus the exponent bias in the lowest bits.
-pub(super) const ROUND: f64 = 6_755_399_441_055_744.0 + 1023.0;
+const ROUND: f64 = 6_755_399_441_055_744.0 + 1023.0;
 /// Arguments beyond ±`LIMIT` are taken as ±`LIMIT`: the result stays a normal number.
-pub(super) const LIMIT: f64 = 708.0;
+const LIMIT: f64 = 708.0;
 /// (eʳ − 1 − r) / r² on |r| ≤ ln 2 / 2: interpolation at Chebyshev nodes, relative error of eʳ below 2⁻⁵⁵.
 const Q: [f64; 10] = [
     0.500_000_000_000_000_1,
