@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Steps of the load, in parts of what the first layout carries.
-const STEPS: [f64; 6] = [0.4, 0.8, 1.2, 1.2, 0.8, 0.4];
+const STEPS: [f64; 6] = [0.4, 0.8, 1.1, 1.1, 0.8, 0.4];
 
 /// Offers a load that rises, holds and falls in steps (StatelessNF, Figure 4.8) to Kitsune under the controller, which begins with
 /// one worker for all bricks between source and sink. Its replicas share the extractor's state: slots move while packets flow.
@@ -33,12 +33,12 @@ pub struct Arguments {
     /// Seconds of each of six steps.
     #[arg(long, default_value_t = 4.0, value_name = "S", value_parser = crate::plan::positive)]
     seconds: f64,
-    /// Packets a second that stand for 1: the steps are 0.4, 0.8, 1.2, 1.2, 0.8 and 0.4 of them. Without it what the
+    /// Packets a second that stand for 1: the steps are 0.4, 0.8, 1.1, 1.1, 0.8 and 0.4 of them. Without it what the
     /// first layout carries, as measured first.
     #[arg(long, value_name = "PPS", value_parser = crate::plan::positive)]
     unit: Option<f64>,
     /// Packets that may wait before the source.
-    #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
+    #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
     ring: u64,
     /// Milliseconds after which a batch that is not full is closed.
     #[arg(long, default_value_t = 1.0, value_name = "MS", value_parser = crate::plan::positive)]

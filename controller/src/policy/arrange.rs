@@ -6,7 +6,7 @@ use crate::{Action, Decision, Forecast, Model, Scaling};
 use legonf_core::{Plan, Snapshot};
 
 /// Layouts that are tried of those that split the traffic of a brick with state, and of those that do not.
-const TRIED: usize = 2;
+const TRIED: usize = 3;
 /// Part by which the cost model must expect more of a layout for any to be tried.
 const GAIN: f64 = 0.005;
 /// Part of the whole by which a brick's cost must have changed for layouts to be compared anew.
