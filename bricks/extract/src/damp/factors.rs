@@ -121,7 +121,7 @@ impl Asking<'_> {
         for other in known {
             factor = if other.bits == bits { other.factor } else { factor };
         }
-        self.next = if factor == next { self.next + STEP } else { self.next };
+        self.next += STEP * u32::from(factor == next);
         Gap { bits, factor }
     }
 

@@ -123,7 +123,7 @@ impl Channel {
                     factors.push(time - before, [sums, gaps.residual, near.products, near.jitter]);
             }
         }
-        self.odd = if self.is_odd { time } else { self.odd };
+        self.odd = choose(self.is_odd, time, self.odd);
         self.is_odd = !self.is_odd;
         self.seen[own] = time;
         gaps
@@ -205,6 +205,13 @@ impl Channel {
         }
         products
     }
+}
+
+/// The first of two numbers if `is_first`, else the second. Without a branch: parities cannot be foreseen.
+#[inline(always)]
+fn choose(is_first: bool, first: f64, second: f64) -> f64 {
+    let mask = u64::from(is_first).wrapping_neg();
+    f64::from_bits(second.to_bits() ^ (first.to_bits() ^ second.to_bits()) & mask)
 }
 
 impl Record for Channel {
