@@ -6,7 +6,8 @@ use crate::{Action, Decision, Forecast, Model, Scaling};
 use legonf_core::{Plan, Snapshot};
 
 /// Layouts that are tried of those that split the traffic of a brick with state, and of those that do not.
-const TRIED: usize = 3;
+const SPLIT_TRIED: usize = 1;
+const WHOLE_TRIED: usize = 3;
 /// Part by which the cost model must expect more of a layout for any to be tried.
 const GAIN: f64 = 0.005;
 /// Part of the whole by which a brick's cost must have changed for layouts to be compared anew.
@@ -41,7 +42,8 @@ impl Policy {
         );
         // What splitting costs depends on the traffic: the best without it are tried too.
         let (split, whole): (Vec<_>, Vec<_>) = found.into_iter().partition(is_split);
-        let mut found: Vec<_> = split.into_iter().take(TRIED).chain(whole.into_iter().take(TRIED)).collect();
+        let mut found: Vec<_> =
+            split.into_iter().take(SPLIT_TRIED).chain(whole.into_iter().take(WHOLE_TRIED)).collect();
         found.sort_by(|a, b| b.capacity.total_cmp(&a.capacity));
         let mut waiting: Vec<_> = found.into_iter().rev().map(|forecast| forecast.plan).collect();
         let heaviest = |a: &usize, b: &usize| self.burden(snapshot, *a).total_cmp(&self.burden(snapshot, *b));
