@@ -9,15 +9,22 @@ pub(crate) const HUGE: usize = 2 << 20;
 /// Empty memory for `len` values, of huge pages if it is large and the system has them.
 pub(crate) fn with_capacity<T>(len: usize) -> Vec<T> {
     let values = Vec::with_capacity(len);
-    advise(&values);
+    advise(&values, 0);
     values
 }
 
-/// Asks for huge pages under the memory of a vector.
+/// The same, of small pages at its start: where few values come, the system need not clear a huge page for them.
+pub(crate) fn with_capacity_for_few<T>(len: usize) -> Vec<T> {
+    let values = Vec::with_capacity(len);
+    advise(&values, HUGE);
+    values
+}
+
+/// Asks for huge pages under the memory of a vector, but for so many bytes at its start.
 #[cfg(target_os = "linux")]
-fn advise<T>(values: &Vec<T>) {
+fn advise<T>(values: &Vec<T>, small: usize) {
     use nix::sys::mman::{MmapAdvise, madvise};
-    let start = values.as_ptr().addr().next_multiple_of(HUGE);
+    let start = (values.as_ptr().addr() + small).next_multiple_of(HUGE);
     let end = (values.as_ptr().addr() + values.capacity() * size_of::<T>()) & !(HUGE - 1);
     if let Some(first) = std::ptr::NonNull::new(values.as_ptr().cast_mut())
         && end > start
@@ -31,7 +38,7 @@ fn advise<T>(values: &Vec<T>) {
 
 /// Other systems choose their pages alone.
 #[cfg(not(target_os = "linux"))]
-fn advise<T>(_: &Vec<T>) {}
+fn advise<T>(_: &Vec<T>, _: usize) {}
 
 #[cfg(test)]
 mod tests {
@@ -40,9 +47,10 @@ mod tests {
     #[test]
     fn memory_of_any_size_holds_what_is_written() {
         for len in [0, 1, 1000, 100_000, 3_000_000] {
-            let mut values: Vec<u64> = with_capacity(len);
-            values.extend(0..len as u64);
-            assert!(values.iter().enumerate().all(|(at, value)| at as u64 == *value));
+            for mut values in [with_capacity::<u64>(len), with_capacity_for_few(len)] {
+                values.extend(0..len as u64);
+                assert!(values.iter().enumerate().all(|(at, value)| at as u64 == *value));
+            }
         }
     }
 }

@@ -25,7 +25,12 @@ impl<R> Slab<R> {
     /// Adds a record and returns its number.
     pub(crate) fn push(&mut self, record: R) -> u32 {
         if self.len.is_multiple_of(Self::CHUNK) {
-            self.chunks.push(pages::with_capacity(Self::CHUNK.min(self.most - self.len)));
+            let records = Self::CHUNK.min(self.most - self.len);
+            let is_first = self.len == 0;
+            self.chunks.push(match is_first {
+                true => pages::with_capacity_for_few(records),
+                false => pages::with_capacity(records),
+            });
         }
         let number = self.len as u32;
         self.chunks[self.len >> Self::CHUNK_BITS].push(record);
