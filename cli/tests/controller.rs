@@ -194,14 +194,14 @@ fn a_load_in_steps_changes_no_score() {
     let arguments =
         ["experiment", "elasticity", "--seconds", "0.3", "--unit", "20000", "--tick", "0.02", "--out", &out];
     let report = json(&succeed(arguments.iter().chain(&["--ring", "1000000", "--json"])));
-    assert_eq!(report["packets"], 30_000);
+    assert_eq!(report["packets"], 27_600);
     assert!(report["pause_ms_p99"].is_number() && report["moved_slots"].is_number());
     assert_eq!(
         (&report["lost"], &report["identical"], &report["deviation"]),
         (&0.into(), &true.into(), &0.0.into())
     );
     let events = succeed(["events", &text(folder.path().join("out/events.json"))]);
-    assert!(events.contains("end        30000 packets"), "{events}");
+    assert!(events.contains("end        27600 packets"), "{events}");
     assert!(fs::read_to_string(folder.path().join("out/throughput.svg")).unwrap().contains("achieved"));
 }
 

@@ -301,10 +301,12 @@ fn conclude(engine: &'static str, layouts: usize, fixed: &[Vec<Once>], controlle
     }
 }
 
-/// The last plan of a run that was in force for some ticks.
+/// The last plan of a run that was in force for some ticks; where none was, the one that was in force longest. A plan under which
+/// nothing came out was over before its first batch was.
 fn settled(run: &Once) -> Option<&Digest> {
-    let long = run.digests.iter().rev().find(|digest| digest.ticks >= SETTLED);
-    long.or_else(|| run.digests.last())
+    let working = || run.digests.iter().filter(|digest| digest.pps() > 0.0);
+    let long = working().rfind(|digest| digest.ticks >= SETTLED);
+    long.or_else(|| working().max_by_key(|digest| digest.ticks))
 }
 
 fn acted(event: &Event) -> bool {
