@@ -219,7 +219,7 @@ fn figure_4_loses_nothing_and_changes_no_score() {
     );
     for run in runs {
         assert_eq!((&run["lost"], &run["identical"]), (&0.into(), &true.into()));
-        assert!(run["speedup"].as_f64() > Some(0.0) && run["layouts"].as_u64() >= Some(32));
+        assert!(run["speedup"].as_f64() > Some(0.0) && run["layouts"].as_u64() >= Some(32), "{run}");
         let events = text(folder.path().join(format!("out/events-{}.json", run["engine"].as_str().unwrap())));
         assert!(succeed(["events", &events]).contains("start "));
     }

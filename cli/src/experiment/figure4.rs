@@ -128,6 +128,8 @@ struct Case<'a> {
 
 /// One run.
 struct Once {
+    /// Packets a second of the whole run.
+    pps: f64,
     digests: Vec<Digest>,
     events: Vec<Event>,
     lost: u64,
@@ -207,8 +209,7 @@ impl Arguments {
         let mut case = Case { arguments: self, trial, track: track.clone(), packets, compared: 0 };
         // A first run says how many packets take the time that is wanted, and what bricks cost.
         let probe = case.once(&Layout::Pipeline, Scaling::Fixed)?;
-        let rate = probe.digests.last().map_or(1e5, Digest::pps);
-        let packets = |seconds: f64| ((rate * seconds) as u64).max(10_000);
+        let packets = |seconds: f64| ((probe.pps * seconds) as u64).max(10_000);
         case.packets = packets(self.look);
         let (looked, best) = case.look(&probe.costs)?;
         (case.packets, case.compared) = (packets(self.seconds), packets(self.seconds));
@@ -241,7 +242,7 @@ impl Case<'_> {
         for forecast in all {
             let layout = Layout::Stages(forecast.plan);
             let run = self.once(&layout, Scaling::Fixed)?;
-            rates.push((run.digests.last().map_or(0.0, Digest::pps), layout));
+            rates.push((run.pps, layout));
         }
         let looked = rates.len();
         rates.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -254,10 +255,11 @@ impl Case<'_> {
         let mut watch = Watch::new(self.trial.agent(config)?);
         let mut source = Laps::new(self.track.clone(), self.packets);
         let mut sink = watch::Checksum::of_first(self.compared);
-        let packets = self.trial.run(Some(&mut watch), layout, &mut source, &mut sink)?.outcome.packets;
+        let ran = self.trial.run(Some(&mut watch), layout, &mut source, &mut sink)?;
+        let packets = ran.outcome.packets;
         let (lost, costs) = (source.given() - packets, watch.costs().clone());
         let (digests, events) = watch.finish(packets)?;
-        Ok(Once { digests, events, lost, checksum: sink.value(), costs })
+        Ok(Once { pps: packets as f64 / ran.seconds, digests, events, lost, checksum: sink.value(), costs })
     }
 }
 
