@@ -61,7 +61,7 @@ pub struct Costs {
 
 /// What splitting is taken to cost where it was not measured.
 pub(crate) const fn split() -> f64 {
-    200.0
+    450.0
 }
 
 impl Costs {

@@ -40,7 +40,7 @@ const NAPS: [u64; 8] = [200, 200, 200, 400, 500, 1000, 1000, 1000];
 #[cfg(not(feature = "model"))]
 fn patiently<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     const SPINS: usize = 64;
-    const YIELDS: usize = 4;
+    const YIELDS: usize = 32;
     for turn in 0..SPINS + YIELDS {
         let found = look();
         if found.is_some() {

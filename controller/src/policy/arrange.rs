@@ -40,8 +40,11 @@ impl Policy {
             "the bottleneck, and no core is free: layouts with fewer hops are tried, of which up to {:.0} packets/s are expected",
             best.capacity
         );
-        // What splitting costs depends on the traffic: the best without it are tried too.
-        let (split, whole): (Vec<_>, Vec<_>) = found.into_iter().partition(is_split);
+        // What splitting costs depends on the traffic: the best without it are tried too, and the best with it only where more is
+        // expected of it than of any of these.
+        let (mut split, whole): (Vec<_>, Vec<_>) = found.into_iter().partition(is_split);
+        let most = whole.iter().map(|forecast| forecast.capacity).fold(present.capacity, f64::max);
+        split.retain(|forecast| forecast.capacity > most);
         let mut found: Vec<_> =
             split.into_iter().take(SPLIT_TRIED).chain(whole.into_iter().take(WHOLE_TRIED)).collect();
         found.sort_by(|a, b| b.capacity.total_cmp(&a.capacity));
