@@ -135,7 +135,6 @@ pub fn assemble_with(
     threshold: Option<f64>,
     wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
 ) -> Result<Graph, Failure> {
-    let wanted = Columns::of(&[Column::Scores, Column::Verdicts]);
     let engine = || model.engine();
     let context = model.context(threshold, &engine);
     let given = match content {
@@ -144,7 +143,7 @@ pub fn assemble_with(
     };
     let make =
         |b: &BrickSpec| legonf_catalog::build(&b.kind, &b.config, &context).map(|brick| wrap(&b.id, brick));
-    Ok(Graph::assemble(spec, given, wanted, make)?)
+    Ok(Graph::assemble(spec, given, Columns::RESULTS, make)?)
 }
 
 /// The built-in graph for a model, with an engine that can run it.

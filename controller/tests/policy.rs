@@ -44,6 +44,13 @@ fn facts(costs: &Costs, splitter: bool) -> Vec<(String, State)> {
 }
 
 impl Scene {
+    /// Two extractors, which are the bottleneck and share their state, among so many workers at most.
+    fn of_two_extractors(max_workers: usize) -> Self {
+        let plan = "source batching | extractor x2 | network decision sink";
+        let config = Config { fuse: false, max_workers, ..Config::default() };
+        Self { costs: costs(2000.0, 300.0), plan, config, splitter: true, ..Self::default() }
+    }
+
     fn policy(&self) -> Policy {
         let facts = facts(&self.costs, self.splitter);
         Policy::new(self.config.clone(), facts, Some(self.costs.clone()))
@@ -226,9 +233,7 @@ fn cores_that_others_take_are_not_fought_for() {
 
 /// Two extractors that share 800,000 packets/s evenly, until some slots of the first get a part of all packets.
 fn heated(slots: usize, part: f64) -> (Vec<Step>, Vec<Step>) {
-    let plan = "source batching | extractor x2 | network decision sink";
-    let config = Config { fuse: false, max_workers: 4, ..Config::default() };
-    let scene = Scene { costs: costs(2000.0, 300.0), plan, config, splitter: true, ..Scene::default() };
+    let scene = Scene::of_two_extractors(4);
     let (mut simulation, mut policy) = (scene.simulation(), scene.policy());
     let before = simulation.run(&mut policy, 3.0, 0.1, |_| 800e3);
     simulation.heat("extractor", 0, slots, part);
@@ -264,9 +269,7 @@ fn a_slot_that_is_too_much_alone_is_named_and_stays() {
 
 #[test]
 fn slots_that_are_hot_in_turn_do_not_go_to_and_fro() {
-    let plan = "source batching | extractor x2 | network decision sink";
-    let config = Config { fuse: false, max_workers: 4, ..Config::default() };
-    let scene = Scene { costs: costs(2000.0, 300.0), plan, config, splitter: true, ..Scene::default() };
+    let scene = Scene::of_two_extractors(4);
     let (mut simulation, mut policy) = (scene.simulation(), scene.policy());
     let mut steps = Vec::new();
     for turn in 0..100_u16 {
@@ -341,9 +344,7 @@ fn a_worker_that_is_stuck_gets_a_replacement() {
 
 #[test]
 fn a_replica_with_state_that_is_stuck_is_named_and_left_alone() {
-    let plan = "source batching | extractor x2 | network decision sink";
-    let config = Config { fuse: false, max_workers: 8, ..Config::default() };
-    let scene = Scene { costs: costs(2000.0, 300.0), plan, config, splitter: true, ..Scene::default() };
+    let scene = Scene::of_two_extractors(8);
     let (mut simulation, mut policy) = (scene.simulation(), scene.policy());
     simulation.run(&mut policy, 2.0, 0.1, |_| 800e3);
     simulation.jam(1);

@@ -102,7 +102,7 @@ kind = "k"
 "#;
 
 fn graph() -> Graph {
-    let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores, Column::Verdicts]));
+    let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::RESULTS);
     Graph::assemble(&GraphSpec::from_toml(SPEC).unwrap(), given, wanted, |brick| make(&brick.id)).unwrap()
 }
 

@@ -212,7 +212,7 @@ fn run(layout: &Layout, mut load: Load, mines: Mines, control: Option<&mut dyn C
         })
         .collect();
     let spec = GraphSpec::from_toml(&format!("name = \"kitsune\"\n{}", bricks.concat())).unwrap();
-    let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Scores, Column::Verdicts]));
+    let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::RESULTS);
     let supply = |id: &str| make(id, &mines);
     let mut graph = Graph::assemble(&spec, given, wanted, |brick| supply(&brick.id)).unwrap();
     let (stop, mut sink) = (AtomicBool::new(false), Fold::default());

@@ -56,6 +56,8 @@ pub struct Columns(u8);
 impl Columns {
     /// No column.
     pub const NONE: Self = Self(0);
+    /// What is found of a packet in the end: its score and its verdict.
+    pub const RESULTS: Self = Self::of(&[Column::Scores, Column::Verdicts]);
     /// Every column.
     pub const ALL: Self = Self::of(&Column::ALL);
 

@@ -112,7 +112,7 @@ impl Sink for Seen {
     }
 
     fn reads(&self) -> Columns {
-        Columns::of(&[Column::Scores, Column::Verdicts])
+        Columns::RESULTS
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

@@ -1,6 +1,6 @@
 //! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
 
-use legonf_core::{Batch, Column, Columns, Coverage, Fault, Sink, Timestamp, Verdict};
+use legonf_core::{Batch, Columns, Coverage, Fault, Sink, Timestamp, Verdict};
 use legonf_decide::evaluate::{self, Evaluation, ScoreSummary};
 use legonf_io::labels::Labels;
 
@@ -99,7 +99,7 @@ impl<R: Results> Sink for Tally<R> {
 
     fn reads(&self) -> Columns {
         let outputs = self.outputs.as_ref().map_or(Columns::NONE, Results::reads);
-        outputs.union(Columns::of(&[Column::Scores, Column::Verdicts]))
+        outputs.union(Columns::RESULTS)
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

@@ -1,6 +1,6 @@
 //! The packets behind the alerts, as a capture file.
 
-use super::scored::{SCORED, scored};
+use super::scored::scored;
 use super::{PacketFile, SinkError};
 use legonf_core::{Batch, Column, Columns, Fault, Sink, Verdict};
 use std::path::Path;
@@ -47,7 +47,7 @@ impl Sink for AlertPcap {
     }
 
     fn reads(&self) -> Columns {
-        SCORED.union(Columns::of(&[Column::Packets]))
+        Columns::RESULTS.union(Columns::of(&[Column::Packets]))
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

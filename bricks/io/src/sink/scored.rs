@@ -1,10 +1,7 @@
 //! What every sink of results reads from a batch.
 
 use super::SinkError;
-use legonf_core::{Batch, Column, Columns, Timestamp, Verdict};
-
-/// What [`scored`] looks at.
-pub(super) const SCORED: Columns = Columns::of(&[Column::Scores, Column::Verdicts]);
+use legonf_core::{Batch, Timestamp, Verdict};
 
 /// One packet's result.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,7 +12,7 @@ pub(super) struct Scored {
     pub verdict: Verdict,
 }
 
-/// The results of a batch in arrival order.
+/// The results of a batch in arrival order: [`Columns::RESULTS`](legonf_core::Columns::RESULTS).
 ///
 /// # Errors
 /// [`SinkError::Mismatch`] when a packet has no score or no verdict.

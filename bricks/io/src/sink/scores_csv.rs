@@ -1,6 +1,6 @@
 //! Scores as comma-separated values.
 
-use super::scored::{SCORED, Scored, scored};
+use super::scored::{Scored, scored};
 use super::{OutputFile, SinkError, text};
 use legonf_core::{Batch, Columns, Fault, Sink};
 use std::path::Path;
@@ -46,7 +46,7 @@ impl Sink for ScoresCsv {
     }
 
     fn reads(&self) -> Columns {
-        SCORED
+        Columns::RESULTS
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

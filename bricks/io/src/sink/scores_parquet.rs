@@ -2,7 +2,7 @@
 
 use super::SinkError;
 use super::parquet_file::{Column, ParquetFile, properties, write_column};
-use super::scored::{SCORED, Scored, scored};
+use super::scored::{Scored, scored};
 use legonf_core::{Batch, Columns, Fault, Sink, Verdict};
 use parquet::basic::{Encoding, LogicalType, TimeUnit, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
@@ -88,7 +88,7 @@ impl Sink for ScoresParquet {
     }
 
     fn reads(&self) -> Columns {
-        SCORED
+        Columns::RESULTS
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 
 mod record;
 
-use super::scored::{SCORED, Scored, scored};
+use super::scored::{Scored, scored};
 use super::{Lines, OutputFile, SinkError};
 use legonf_core::{
     Batch, Column, Columns, Coverage, Explain, Explanation, Fault, Headers, Sink, Timestamp, Verdict,
@@ -126,7 +126,7 @@ impl Sink for Eve {
 
     fn reads(&self) -> Columns {
         let explained = if self.explain.is_some() { Columns::of(&[Column::Features]) } else { Columns::NONE };
-        SCORED.union(explained)
+        Columns::RESULTS.union(explained)
     }
 
     fn finish(&mut self) -> Result<(), Fault> {
