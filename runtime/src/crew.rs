@@ -129,6 +129,7 @@ impl<'env> Floor<'_, 'env> {
             tally,
             shared: self.shared,
             detour: Detour::default(),
+            rows: Vec::new(),
             outbox: Vec::new(),
             early: Vec::new(),
         };

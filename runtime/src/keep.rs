@@ -3,7 +3,7 @@
 use crate::route::gather;
 use crate::split::{Slots, Split};
 use crate::unit::{Counters, west_east};
-use legonf_core::{Batch, Brick, BrickError, Descriptor, Headers};
+use legonf_core::{Batch, Brick, BrickError, Descriptor, Headers, Rows};
 use std::sync::Arc;
 
 /// What a brick did.
@@ -36,6 +36,7 @@ pub(crate) struct Keeper {
     /// The packets of the log, so many, and memory for others.
     packets: Vec<Batch>,
     used: usize,
+    /// The places of a whole batch.
     places: Vec<usize>,
 }
 
@@ -78,12 +79,19 @@ impl Keeper {
                 west_east(fresh)?.import(part, state)?;
             }
         }
-        let mut batch = Batch::default();
+        let (mut batch, mut rows) = (Batch::default(), Rows::default());
         for entry in &self.log {
             match entry {
                 Entry::Packets { part, at } => {
-                    copy_reads(&self.packets[*at], &mut batch, &self.split, &mut self.places);
-                    redo(*part, fresh, &mut batch)?;
+                    let packets = &self.packets[*at];
+                    count_to(packets.len(), &mut self.places);
+                    if let Some(part) = part {
+                        rows.reset(packets.len(), self.split.width());
+                        west_east(fresh)?.process_part(*part, packets, &self.places, &mut rows)?;
+                    } else {
+                        gather(packets, &self.places, self.split.reads(), &mut batch);
+                        fresh.process(&mut batch)?;
+                    }
                 }
                 Entry::Gave { part, slots } => drop(west_east(fresh)?.export(*part, slots)?),
                 Entry::Took { part, state } => west_east(fresh)?.import(*part, state)?,
@@ -92,11 +100,11 @@ impl Keeper {
         Ok(())
     }
 
-    /// Notes packets that the brick is about to process.
-    pub fn begin(&mut self, part: Option<usize>, batch: &Batch) {
+    /// Notes packets that the brick is about to process, for a part or whole: those at some places of a batch.
+    pub fn begin(&mut self, part: Option<usize>, batch: &Batch, places: &[usize]) {
         let at = self.used;
         self.packets.resize_with(self.packets.len().max(at + 1), Batch::default);
-        copy_reads(batch, &mut self.packets[at], &self.split, &mut self.places);
+        gather(batch, places, self.split.reads(), &mut self.packets[at]);
         self.log_bytes += size(&self.packets[at]);
         self.log.push(Entry::Packets { part, at });
         (self.used, self.open) = (at + 1, true);
@@ -156,18 +164,10 @@ impl Keeper {
     }
 }
 
-/// Lets a brick process packets again.
-fn redo(part: Option<usize>, brick: &mut dyn Brick, batch: &mut Batch) -> Result<(), BrickError> {
-    match part {
-        Some(part) => west_east(brick)?.process_part(part, batch),
-        None => brick.process(batch),
-    }
-}
-
-fn copy_reads(from: &Batch, to: &mut Batch, split: &Split, places: &mut Vec<usize>) {
+/// Makes `places` those of a batch of so many packets.
+fn count_to(packets: usize, places: &mut Vec<usize>) {
     places.clear();
-    places.extend(0..from.len());
-    gather(from, places, split.reads(), to);
+    places.extend(0..packets);
 }
 
 /// Bytes of packets in a log.
@@ -190,7 +190,10 @@ impl Brick for Recorder<'_> {
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        self.keeper.begin(None, batch);
+        let mut places = std::mem::take(&mut self.keeper.places);
+        count_to(batch.len(), &mut places);
+        self.keeper.begin(None, batch, &places);
+        self.keeper.places = places;
         self.brick.process(batch)?;
         self.keeper.end(self.brick)
     }

@@ -3,7 +3,7 @@
 use crate::RunFault;
 use crate::order::Order;
 use crate::route::Marks;
-use crate::split::{Arrival, Deal, Joint, Parcel, Pause};
+use crate::split::{Arrival, Deal, Joint, Loan, Parcel, Pause};
 use crate::sync::{Receiver, Sender};
 use crate::worker::Job;
 use legonf_core::Batch;
@@ -25,7 +25,8 @@ pub(crate) struct Envelope {
     pub batch: Batch,
     /// Where the graph branches: the bricks that each packet has still to pass.
     pub marks: Marks,
-    /// Memory for what replicas of a brick with state take of it, and where they bring it back.
+    /// What replicas of a brick with state look at together, memory for what they take of it, and where they bring it back.
+    pub loan: Loan,
     pub parcels: Vec<Parcel>,
     pub joint: Option<Arc<Joint>>,
 }

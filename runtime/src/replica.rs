@@ -11,6 +11,7 @@ use crate::sync::{Choice, Receiver, Sender, recv_first};
 use crate::unit::{Unit, attempt, pass};
 use crate::worker::{Job, Shared};
 use crate::{PlanError, RunFault};
+use legonf_core::Rows;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -49,10 +50,16 @@ pub(crate) struct Replica<'a> {
     pub detour: Detour,
     /// Columns of joined batches that stay here.
     pub locker: Locker,
+    /// Memory for the rows of parcels, the last that was touched last: few of them are under way at a time, but each batch has
+    /// parcels, and all together are larger than a core's cache.
+    pub rows: Vec<Rows>,
     /// Parcels that are being filled, or came too early.
     pub outbox: Vec<Parcel>,
     pub early: Vec<Parcel>,
 }
+
+/// Memory for so many parcels stays with a replica at most.
+const ROWS: usize = 4;
 
 /// Whether a replica goes on.
 type Goes = bool;
@@ -144,15 +151,17 @@ impl<'a> Replica<'a> {
     fn fill(&mut self, envelope: &mut Envelope, deal: &Deal, turn: bool, seats: usize) {
         self.outbox.append(&mut envelope.parcels);
         self.outbox.resize_with(seats, Parcel::default);
-        for parcel in &mut self.outbox {
+        let packets = envelope.loan.lend(&mut envelope.batch, self.split.reads());
+        for (seat, parcel) in self.outbox.iter_mut().enumerate() {
             (parcel.number, parcel.epoch, parcel.turn) = (envelope.number, deal.epoch, turn);
+            (parcel.seat, parcel.packets) = (seat, Some(packets.clone()));
             parcel.clear(self.split.lanes());
         }
         if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
             let bit = self.shared.routes.as_ref().map(|_| 1 << self.split.unit);
             let marks = &envelope.marks;
             let chosen = |place: usize| bit.is_none_or(|bit| marks[place] & bit != 0);
-            self.split.deal(&envelope.batch, deal, chosen, &mut self.outbox, &self.tally);
+            self.split.deal(&packets, deal, chosen, &mut self.outbox, &self.tally);
         }
     }
 
@@ -221,6 +230,7 @@ impl<'a> Replica<'a> {
         if self.turning.is_open() && parcel.lanes.iter().any(waits) {
             self.turning.hold(parcel);
         } else if let Some(joint) = parcel.joint.take() {
+            parcel.packets = None;
             self.bring(&joint, Piece::Parcel(parcel));
         }
     }
@@ -230,7 +240,10 @@ impl<'a> Replica<'a> {
         if let Some(reason) = self.turning.broken.take() {
             return Err(PlanError::Move { id: unit.id.clone(), reason }.into());
         }
-        for (at, lane) in parcel.lanes[..self.split.lanes()].iter_mut().enumerate() {
+        let Parcel { packets: Some(packets), lanes, rows, .. } = parcel else { return Ok(()) };
+        let rows = rows.get_or_insert_with(|| self.rows.pop().unwrap_or_default());
+        rows.reset(packets.len(), self.split.width());
+        for (at, lane) in lanes[..self.split.lanes()].iter_mut().enumerate() {
             if lane.done || !self.turning.may_process(&self.split, at) {
                 continue;
             }
@@ -239,7 +252,9 @@ impl<'a> Replica<'a> {
                 continue;
             }
             let part = at % self.split.shards();
-            attempt(unit, self.shared, &self.stats, &mut |unit| unit.process_part(part, &mut lane.batch))?;
+            attempt(unit, self.shared, &self.stats, &mut |unit| {
+                unit.process_part(part, packets, &lane.places, rows)
+            })?;
         }
         Ok(())
     }
@@ -254,6 +269,7 @@ impl<'a> Replica<'a> {
 
     /// Joins the parts of a batch and lets it pass the bricks behind the divided one.
     fn finish(&mut self, mut envelope: Box<Envelope>) -> Goes {
+        envelope.loan.reclaim(&mut envelope.batch, self.split.reads());
         self.locker.lend(&mut envelope.batch);
         if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
             match envelope.parcels.iter_mut().find_map(|parcel| parcel.fault.take()) {
@@ -272,7 +288,11 @@ impl<'a> Replica<'a> {
 
     fn join(&mut self, envelope: &mut Envelope) {
         let Envelope { batch, marks, parcels, .. } = envelope;
-        self.split.join(parcels, batch);
+        // Where the graph branches, other bricks may have filled the rows of packets that do not come here.
+        let seat = self.shared.routes.is_none().then_some(self.seat);
+        self.split.join(parcels, seat, batch);
+        let room = ROWS.saturating_sub(self.rows.len());
+        self.rows.extend(parcels.iter_mut().filter_map(|parcel| parcel.rows.take()).take(room));
         envelope.passed = self.split.unit + 1;
         if let Some(routes) = &self.shared.routes {
             routes.leave(self.split.unit, batch, marks, &mut self.detour);
@@ -295,7 +315,8 @@ impl<'a> Replica<'a> {
     fn leave(mut self) {
         let mut waiting = Waiting::from(self.order.next_number());
         for parcel in self.order.drain().filter(|_| self.seat == 0) {
-            if let Some(envelope) = parcel.joint.and_then(|joint| joint.collect()) {
+            if let Some(mut envelope) = parcel.joint.and_then(|joint| joint.collect()) {
+                envelope.loan.reclaim(&mut envelope.batch, self.split.reads());
                 waiting.put(envelope.number, envelope);
             }
         }

@@ -6,7 +6,7 @@ use crate::message::Envelope;
 use crate::route::Detour;
 use crate::stats::Stats;
 use crate::worker::Shared;
-use legonf_core::{Batch, Brick, BrickError, WestEast};
+use legonf_core::{Batch, Brick, BrickError, Rows, WestEast};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -26,12 +26,18 @@ pub(crate) struct Unit {
 }
 
 impl Unit {
-    /// Lets the brick process packets of one part of its work.
-    pub fn process_part(&mut self, part: usize, batch: &mut Batch) -> Result<(), BrickError> {
+    /// Lets the brick process some packets of a batch for one part of its work.
+    pub fn process_part(
+        &mut self,
+        part: usize,
+        batch: &Batch,
+        places: &[usize],
+        rows: &mut Rows,
+    ) -> Result<(), BrickError> {
         if let Some(keeper) = &mut self.keeper {
-            keeper.begin(Some(part), batch);
+            keeper.begin(Some(part), batch, places);
         }
-        west_east(&mut *self.brick)?.process_part(part, batch)?;
+        west_east(&mut *self.brick)?.process_part(part, batch, places, rows)?;
         self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.end(&mut *self.brick))
     }
 

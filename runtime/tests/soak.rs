@@ -78,9 +78,9 @@ struct Mines {
 
 impl Mines {
     /// Panics behind the work on a batch, so that the brick has gone on from where it should be.
-    fn step(&self, phase: u64, headers: &[Headers]) {
+    fn step<'a>(&self, phase: u64, headers: impl IntoIterator<Item = &'a Headers>) {
         let on = |seq: &u64| self.period > 0 && (seq + 1000 * phase).is_multiple_of(self.period);
-        for seq in headers.iter().map(|headers| headers.seq).filter(on) {
+        for seq in headers.into_iter().map(|headers| headers.seq).filter(on) {
             assert!(!self.raised.lock().unwrap_or_else(|e| e.into_inner()).insert(seq), "a mine");
         }
     }
@@ -144,9 +144,15 @@ impl WestEast for MinedExtractor {
         self.inner.divide(parts)
     }
 
-    fn process_part(&mut self, part: usize, batch: &mut Batch) -> Result<(), BrickError> {
-        self.inner.process_part(part, batch)?;
-        self.mines.step(2, &batch.headers);
+    fn process_part(
+        &mut self,
+        part: usize,
+        batch: &Batch,
+        places: &[usize],
+        rows: &mut Rows,
+    ) -> Result<(), BrickError> {
+        self.inner.process_part(part, batch, places, rows)?;
+        self.mines.step(2, places.iter().map(|place| &batch.headers[*place]));
         Ok(())
     }
 

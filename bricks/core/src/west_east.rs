@@ -1,6 +1,6 @@
 //! The west–east interface of a brick: how replicas share its work and pass state to each other (LEGO §III-B).
 
-use crate::{Batch, BrickError, Column, StateGroup};
+use crate::{Batch, BrickError, Column, Rows, StateGroup};
 
 /// How a stateful brick's work can be divided among replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +32,21 @@ pub trait WestEast {
     /// If the groups of a part cannot be computed apart from others.
     fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError>;
 
-    /// Processes packets of one part: fills the cells of its groups alone, side by side.
+    /// Processes some packets of a batch, those at `places` in this order, for one part: fills the cells of its groups in the
+    /// packets' rows and leaves all others as they are. `rows` has a row for each packet of the batch, with all cells.
     ///
     /// # Errors
     /// If there is no such part, and as for [`Brick::process`](crate::Brick::process).
-    fn process_part(&mut self, part: usize, batch: &mut Batch) -> Result<(), BrickError>;
+    ///
+    /// # Panics
+    /// If a place is not in the batch, or `rows` has other rows.
+    fn process_part(
+        &mut self,
+        part: usize,
+        batch: &Batch,
+        places: &[usize],
+        rows: &mut Rows,
+    ) -> Result<(), BrickError>;
 
     /// Takes the state of some slots of a part out, as bytes.
     ///

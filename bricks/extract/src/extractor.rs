@@ -61,14 +61,19 @@ pub trait Extractor: Send {
         Err(StateError::Undivided(self.schema().name.clone()))
     }
 
-    /// [`extract`](Self::extract) for the streams and the columns of one part alone.
+    /// [`extract`](Self::extract) for some packets, those at `places` in this order, and for the streams of one part alone:
+    /// writes its columns into the packets' rows. `rows` has one, `schema().len()` wide, for each packet of `headers`.
     ///
     /// # Errors
     /// [`StateError::NoPart`] if there is no such part.
+    ///
+    /// # Panics
+    /// If a place is not below `headers.len()`, or `rows` has other rows.
     fn extract_part(
         &mut self,
         part: usize,
         _headers: &[Headers],
+        _places: &[usize],
         _rows: &mut Rows,
     ) -> Result<(), StateError> {
         Err(StateError::NoPart(part))

@@ -1,7 +1,9 @@
 //! The brick *feature quantization* (LEGO, Table I): headers in, feature vectors out.
 
 use crate::{Arithmetic, ExtractError, Extractor, Limits, Shard, StateError, build_shards, shards_of};
-use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, Division, Schema, State, WestEast};
+use legonf_core::{
+    Batch, Brick, BrickError, Column, Columns, Descriptor, Division, Rows, Schema, State, WestEast,
+};
 use serde::{Deserialize, Serialize};
 
 /// What to extract and how.
@@ -132,8 +134,14 @@ impl WestEast for FeatureQuantization {
         Ok(())
     }
 
-    fn process_part(&mut self, part: usize, batch: &mut Batch) -> Result<(), BrickError> {
-        self.extractor.extract_part(part, &batch.headers, &mut batch.features).map_err(fault)
+    fn process_part(
+        &mut self,
+        part: usize,
+        batch: &Batch,
+        places: &[usize],
+        rows: &mut Rows,
+    ) -> Result<(), BrickError> {
+        self.extractor.extract_part(part, &batch.headers, places, rows).map_err(fault)
     }
 
     fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
@@ -208,14 +216,14 @@ mod tests {
         let all: Vec<u16> = (0..4096).collect();
         for round in 0..4 {
             let headers: Vec<_> = (0..100).map(|at| packet(100 * round + at)).collect();
-            let mut batches = [(); 3].map(|()| Batch { headers: headers.clone(), ..Batch::default() });
-            whole.process(&mut batches[0]).unwrap();
+            let mut batch = Batch { headers, ..Batch::default() };
+            whole.process(&mut batch).unwrap();
             let holder = if round % 2 == 0 { &mut one } else { &mut other };
-            (0..2).for_each(|part| holder.process_part(part, &mut batches[1 + part]).unwrap());
-            let [whole, left, right] = batches.map(|batch| batch.features);
-            for ((whole, left), right) in whole.iter().zip(left.iter()).zip(right.iter()) {
-                assert_eq!(whole, [left, right].concat());
-            }
+            let mut rows = Rows::default();
+            rows.reset(batch.len(), batch.features.width());
+            let places: Vec<_> = (0..batch.len()).collect();
+            (0..2).for_each(|part| holder.process_part(part, &batch, &places, &mut rows).unwrap());
+            assert_eq!(batch.features, rows);
             let (from, to) = if round % 2 == 0 { (&mut one, &mut other) } else { (&mut other, &mut one) };
             for part in 0..2 {
                 let copy = from.copy(part, &all).unwrap();
@@ -233,7 +241,9 @@ mod tests {
         let error = brick.divide(&[vec!["MI".into()]]).unwrap_err().to_string();
         assert!(error.contains("MI without H"), "{error}");
         assert!(brick.export(0, &[1]).unwrap_err().to_string().contains("no part 0"));
-        assert!(brick.process_part(3, &mut Batch::default()).unwrap_err().to_string().contains("no part 3"));
+        let error =
+            brick.process_part(3, &Batch::default(), &[], &mut Rows::default()).unwrap_err().to_string();
+        assert!(error.contains("no part 3"), "{error}");
         brick.divide(&[vec!["MI".into(), "H".into()]]).unwrap();
         assert!(brick.import(0, &[9, 0, 0, 0, 1]).unwrap_err().to_string().contains("length"));
         assert!(brick.import(0, &[9]).unwrap_err().to_string().contains("length"));

@@ -1,7 +1,6 @@
 //! By which keys a brick's packets are dealt out, and which cells of an answer come from where.
 
 use super::{Deal, Lane, Owners, Parcel, Slots, Tally};
-use crate::route::gather;
 use crate::unit::west_east;
 use legonf_core::{
     Batch, Brick, BrickError, Column, Columns, Division, Headers, PacketKind, PacketKinds, Rows, SLOTS,
@@ -9,15 +8,12 @@ use legonf_core::{
 use legonf_splitter::{GroupSet, MAX_ROUTES, Plan, Projector, Route, Served, Shard as Groups};
 use std::ops::Range;
 
-/// Cells of a part's row, and the first of the whole row's that they are.
-type Span = (Range<usize>, usize);
-
 /// One way into a shard.
 struct Way {
     packets: PacketKinds,
     projector: Projector,
     /// For each kind of packet the cells of the groups that the way serves.
-    spans: Vec<Vec<Span>>,
+    spans: Vec<Vec<Range<usize>>>,
 }
 
 /// Groups that one replica computes for a packet.
@@ -75,7 +71,7 @@ impl Split {
     fn cells(&self, kind: PacketKind) -> usize {
         let spans =
             self.shards.iter().flat_map(|shard| &shard.ways).flat_map(|way| &way.spans[kind as usize]);
-        spans.map(|(cells, _)| cells.len()).sum()
+        spans.map(Range::len).sum()
     }
 
     /// Lanes of a parcel.
@@ -92,19 +88,23 @@ impl Split {
         parcels: &mut [Parcel],
         tally: &Tally,
     ) {
-        for (at, (shard, owners)) in self.shards.iter().zip(&deal.owners).enumerate() {
-            let moving = deal.moving(at);
-            for (place, headers) in batch.headers.iter().enumerate().filter(|(place, _)| chosen(*place)) {
-                shard.deal(headers, owners, &mut |slot| tally.count(at, slot), &mut |replica, routes| {
+        for (place, headers) in batch.headers.iter().enumerate().filter(|(place, _)| chosen(*place)) {
+            let kind = PacketKind::of(headers);
+            for (at, (shard, owners)) in self.shards.iter().zip(&deal.owners).enumerate() {
+                let count = &mut |slot| tally.count(at, slot);
+                shard.deal(headers, kind, owners, count, &mut |replica, routes| {
                     let parcel = &mut parcels[replica];
+                    let moving = deal.moving(at);
                     let late = moving.is_some_and(|slots| shard.waits(headers, routes, at, slots, parcel));
-                    parcel.lanes[if late { self.shards.len() + at } else { at }].push(place, routes);
+                    parcel.lanes[if late { self.shards.len() + at } else { at }].push(place, kind, routes);
                 });
             }
         }
-        for lane in parcels.iter_mut().flat_map(|parcel| &mut parcel.lanes[..self.lanes()]) {
-            gather(batch, &lane.places, self.reads, &mut lane.batch);
-        }
+    }
+
+    /// Cells of a whole row.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// The columns that packets need.
@@ -125,16 +125,20 @@ impl Split {
         }
     }
 
-    /// Puts the cells of parcels in their places.
-    pub fn join(&self, parcels: &mut [Parcel], batch: &mut Batch) {
-        let len = batch.len();
-        let whole = &mut batch.features;
-        if whole.width() != self.width || whole.len() != len {
-            whole.reset(len, self.width);
+    /// Puts the cells of parcels in their places. Where all packets of the batch are in them, the rows of the parcel that the
+    /// replica at `seat` has filled itself become the batch's.
+    pub fn join(&self, parcels: &mut [Parcel], seat: Option<usize>, batch: &mut Batch) {
+        let mut own = parcels.iter_mut().find(|parcel| Some(parcel.seat) == seat);
+        match own.as_mut().and_then(|own| own.rows.as_mut()) {
+            Some(rows) => std::mem::swap(&mut batch.features, rows),
+            None if batch.features.width() == self.width && batch.features.len() == batch.len() => {}
+            None => batch.features.reset(batch.len(), self.width),
         }
-        for parcel in parcels {
-            for (shard, lane) in self.shards.iter().cycle().zip(&mut parcel.lanes[..self.lanes()]) {
-                shard.join(lane, whole);
+        for parcel in parcels.iter().filter(|parcel| Some(parcel.seat) != seat) {
+            for (shard, lane) in self.shards.iter().cycle().zip(&parcel.lanes[..self.lanes()]) {
+                if let Some(rows) = &parcel.rows {
+                    shard.join(lane, rows, &mut batch.features);
+                }
             }
         }
     }
@@ -146,11 +150,12 @@ impl Shard {
     fn deal(
         &self,
         headers: &Headers,
+        kind: PacketKind,
         owners: &[u16],
         count: &mut impl FnMut(usize),
         to: &mut impl FnMut(usize, u8),
     ) {
-        let ways = self.taken[PacketKind::of(headers) as usize];
+        let ways = self.taken[kind as usize];
         if ways.is_power_of_two() {
             let slot = self.slot(headers, ways.trailing_zeros() as usize);
             count(slot);
@@ -196,14 +201,13 @@ impl Shard {
         some || parcel.stalls & 1 << shard != 0
     }
 
-    fn join(&self, lane: &mut Lane, whole: &mut Rows) {
-        let Lane { batch, places, routes, .. } = lane;
-        for (at, (place, routes)) in places.iter().zip(routes).enumerate() {
-            let kind = PacketKind::of(&batch.headers[at]) as usize;
+    /// Copies the cells that a lane is there for.
+    fn join(&self, lane: &Lane, rows: &Rows, whole: &mut Rows) {
+        for (place, (kind, routes)) in lane.places.iter().zip(&lane.routes) {
             let ways = self.ways.iter().enumerate().filter(|(way, _)| *routes & 1 << way != 0);
-            let (row, part) = (whole.row_mut(*place), batch.features.row(at));
-            for (from, to) in ways.flat_map(|(_, way)| &way.spans[kind]) {
-                row[*to..][..from.len()].copy_from_slice(&part[from.clone()]);
+            let (row, part) = (whole.row_mut(*place), rows.row(*place));
+            for cells in ways.flat_map(|(_, way)| &way.spans[*kind as usize]) {
+                row[cells.clone()].copy_from_slice(&part[cells.clone()]);
             }
         }
     }
@@ -226,12 +230,10 @@ fn shards(division: &Division) -> Result<Vec<Shard>, String> {
 impl Shard {
     fn of(shard: &Groups, division: &Division) -> Self {
         let groups: Vec<_> = shard.groups().iter().map(|group| (*group).to_owned()).collect();
-        let part: Vec<usize> =
-            (0..division.cells.len()).filter(|cell| groups.contains(&division.cells[*cell])).collect();
         let way = |route: &Route| Way {
             packets: route.packets,
             projector: Projector::new(&route.key, division.seed),
-            spans: PacketKind::ALL.map(|kind| spans(&part, &division.cells, route, kind)).into(),
+            spans: PacketKind::ALL.map(|kind| spans(&division.cells, route, kind)).into(),
         };
         let ways: Vec<Way> = shard.routes.iter().take(MAX_ROUTES).map(way).collect();
         let takes = |kind| move |(at, way): (usize, &Way)| u8::from(way.packets.holds(kind)) << at;
@@ -240,17 +242,14 @@ impl Shard {
     }
 }
 
-/// The cells of the groups that a route serves for packets of a kind, in a part's row and in the whole one.
-fn spans(part: &[usize], cells: &[String], route: &Route, kind: PacketKind) -> Vec<Span> {
+/// The cells of the groups that a route serves for packets of a kind.
+fn spans(cells: &[String], route: &Route, kind: PacketKind) -> Vec<Range<usize>> {
     let serves = |served: &Served, group: &str| served.group == group && served.packets.holds(kind);
-    let mut spans: Vec<Span> = Vec::new();
-    for (from, to) in part.iter().enumerate() {
-        if !route.serves.iter().any(|served| serves(served, &cells[*to])) {
-            continue;
-        }
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    for at in (0..cells.len()).filter(|at| route.serves.iter().any(|served| serves(served, &cells[*at]))) {
         match spans.last_mut() {
-            Some((last, start)) if last.end == from && *start + last.len() == *to => last.end += 1,
-            _ => spans.push((from..from + 1, *to)),
+            Some(last) if last.end == at => last.end += 1,
+            _ => spans.push(at..at + 1),
         }
     }
     spans

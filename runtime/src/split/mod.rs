@@ -6,6 +6,7 @@
 mod deal;
 mod division;
 mod joint;
+mod loan;
 mod parcel;
 mod pause;
 mod regroup;
@@ -15,6 +16,7 @@ mod turn;
 pub(crate) use deal::{Arrival, Deal, Owners, Shift, Slots, shifts};
 pub(crate) use division::Split;
 pub(crate) use joint::{Joint, Piece};
+pub(crate) use loan::Loan;
 pub(crate) use parcel::{Lane, Parcel};
 pub(crate) use pause::{Histogram, Pause};
 pub(crate) use tally::Tally;

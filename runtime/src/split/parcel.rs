@@ -2,16 +2,15 @@
 
 use super::Joint;
 use crate::RunFault;
-use legonf_core::Batch;
+use legonf_core::{Batch, PacketKind, Rows};
 use std::sync::Arc;
 
-/// Packets of one shard, and where they belong in their batch.
+/// Packets of one shard: their places in the batch.
 #[derive(Default)]
 pub(crate) struct Lane {
-    pub batch: Batch,
     pub places: Vec<usize>,
-    /// For each packet the routes by which it came, a bit each: the replica owns the groups that these serve.
-    pub routes: Vec<u8>,
+    /// Of what kind each packet is, and the routes by which it came, a bit each: the replica owns the groups that these serve.
+    pub routes: Vec<(PacketKind, u8)>,
     /// Whether the replica is done with it.
     pub done: bool,
 }
@@ -24,8 +23,14 @@ pub(crate) struct Parcel {
     /// Since when the owners are these, and whether the batch is the first of that epoch.
     pub epoch: u64,
     pub turn: bool,
+    /// The replica that it is for.
+    pub seat: usize,
+    /// What it reads of the batch, until it is done.
+    pub packets: Option<Arc<Batch>>,
     /// Packets of each shard, and behind them those of each shard whose slots are on the move.
     pub lanes: Vec<Lane>,
+    /// What the replica fills: a row for each packet of the batch, in which it writes the cells of its lanes.
+    pub rows: Option<Rows>,
     /// Shards, a bit each, from here on in the order of arrival: a packet came that is in two slots, one on the move.
     pub stalls: u64,
     /// Where the replica brings it when it is done.
@@ -47,8 +52,8 @@ impl Parcel {
 }
 
 impl Lane {
-    pub fn push(&mut self, place: usize, routes: u8) {
+    pub fn push(&mut self, place: usize, kind: PacketKind, routes: u8) {
         self.places.push(place);
-        self.routes.push(routes);
+        self.routes.push((kind, routes));
     }
 }

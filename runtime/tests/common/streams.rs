@@ -4,7 +4,8 @@
 use super::{Collect, descriptor, go_from};
 use legonf_core::{
     Batch, Brick, BrickError, Column, Columns, Descriptor, Division, Fault, Field, Headers, Key, Layer, Link,
-    Mac, Network, PacketKind, PacketKinds, Progress, Source, State, StateGroup, Transport, WestEast, slot,
+    Mac, Network, PacketKind, PacketKinds, Progress, Rows, Source, State, StateGroup, Transport, WestEast,
+    slot,
 };
 use legonf_runtime::{Control, Graph, GraphSpec, Layout, Outcome, Supply};
 use legonf_splitter::Projector;
@@ -99,21 +100,21 @@ impl Streams {
         self.projectors[[0, 1, if arp { 2 } else { 1 }][group]].hash(headers)
     }
 
-    fn count(&mut self, groups: &[usize], batch: &mut Batch) {
-        batch.features.reset(batch.headers.len(), groups.len());
-        for (at, headers) in batch.headers.iter().enumerate() {
+    fn count(&mut self, groups: &[usize], headers: &[Headers], places: &[usize], rows: &mut Rows) {
+        for place in places {
+            let headers = &headers[*place];
             if let Some(at) = self.panics.iter().position(|seq| *seq == headers.seq) {
                 let first = self.raised.fetch_or(1 << at, Ordering::Relaxed) & (1 << at) == 0;
                 assert!(!first, "bad packet");
             }
-            for (cell, group) in groups.iter().enumerate() {
+            for group in groups {
                 let hash = self.hash(*group, headers);
                 let value = self.tables[*group].entry(hash).or_default();
                 *value = *value * (0.9 - *group as f64 * 0.2) + (headers.seq as f64).sqrt();
-                batch.features.row_mut(at)[cell] = *value;
+                rows.row_mut(*place)[*group] = *value;
             }
         }
-        self.seen += batch.headers.len() as u64;
+        self.seen += places.len() as u64;
     }
 
     fn part(&self, part: usize) -> Result<Arc<[usize]>, BrickError> {
@@ -130,7 +131,9 @@ impl Brick for Streams {
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        self.count(&[0, 1, 2], batch);
+        let (len, places) = (batch.headers.len(), (0..batch.headers.len()).collect::<Vec<_>>());
+        batch.features.reset(len, GROUPS.len());
+        self.count(&[0, 1, 2], &batch.headers, &places, &mut batch.features);
         Ok(())
     }
 
@@ -162,9 +165,15 @@ impl WestEast for Streams {
         Ok(())
     }
 
-    fn process_part(&mut self, part: usize, batch: &mut Batch) -> Result<(), BrickError> {
+    fn process_part(
+        &mut self,
+        part: usize,
+        batch: &Batch,
+        places: &[usize],
+        rows: &mut Rows,
+    ) -> Result<(), BrickError> {
         let groups = self.part(part)?;
-        self.count(&groups, batch);
+        self.count(&groups, &batch.headers, places, rows);
         Ok(())
     }
 

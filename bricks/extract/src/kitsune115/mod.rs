@@ -56,7 +56,7 @@ use keys::{Flow, Hashes};
 use legonf_core::{Headers, Rows, Schema};
 use link::Link;
 use packets::Numbers;
-use run::Run;
+use run::{Arrivals, Run};
 pub(crate) use schema::schema;
 use source::Source;
 
@@ -217,7 +217,7 @@ impl Extractor for Kitsune115 {
 
     fn extract(&mut self, headers: &[Headers], rows: &mut Rows) {
         rows.reset(headers.len(), self.schema.len());
-        self.run.extract(&mut self.tables, headers, rows.as_mut_slice());
+        self.run.extract(&mut self.tables, Arrivals::all(headers), rows.as_mut_slice());
     }
 
     fn divide(&mut self, parts: &[Vec<Shard>]) -> Result<(), StateError> {
@@ -225,16 +225,22 @@ impl Extractor for Kitsune115 {
         if let Some(shard) = stray {
             return Err(StateError::NoShard(*shard));
         }
-        let run =
-            |part: &Vec<Shard>| Run::new(self.variant, self.origin.arithmetic, self.hasher, Shards::of(part));
+        let run = |part: &Vec<Shard>| {
+            Run::new(self.variant, self.origin.arithmetic, self.hasher, self.shards).of_part(Shards::of(part))
+        };
         self.parts = parts.iter().map(run).collect();
         Ok(())
     }
 
-    fn extract_part(&mut self, part: usize, headers: &[Headers], rows: &mut Rows) -> Result<(), StateError> {
+    fn extract_part(
+        &mut self,
+        part: usize,
+        headers: &[Headers],
+        places: &[usize],
+        rows: &mut Rows,
+    ) -> Result<(), StateError> {
         let run = self.parts.get_mut(part).ok_or(StateError::NoPart(part))?;
-        rows.reset(headers.len(), run.width());
-        run.extract(&mut self.tables, headers, rows.as_mut_slice());
+        run.extract(&mut self.tables, Arrivals::some(headers, places), rows.as_mut_slice());
         Ok(())
     }
 

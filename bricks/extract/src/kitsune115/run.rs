@@ -31,14 +31,52 @@ fn run(packet: usize) -> usize {
     packet / LENGTH % STAGES
 }
 
+/// Packets of a batch in the order of arrival: all of them, or those at some places.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrivals<'a> {
+    headers: &'a [Headers],
+    places: Option<&'a [usize]>,
+}
+
+impl<'a> Arrivals<'a> {
+    /// All packets.
+    pub(crate) fn all(headers: &'a [Headers]) -> Self {
+        Self { headers, places: None }
+    }
+
+    /// Those at `places`.
+    pub(crate) fn some(headers: &'a [Headers], places: &'a [usize]) -> Self {
+        Self { headers, places: Some(places) }
+    }
+
+    #[inline(always)]
+    fn len(self) -> usize {
+        self.places.map_or(self.headers.len(), <[usize]>::len)
+    }
+
+    /// Where a packet is in its batch.
+    #[inline(always)]
+    fn place(self, packet: usize) -> usize {
+        self.places.map_or(packet, |places| places[packet])
+    }
+
+    #[inline(always)]
+    fn get(self, packet: usize) -> Option<&'a Headers> {
+        match self.places {
+            Some(places) => places.get(packet).map(|place| &self.headers[*place]),
+            None => self.headers.get(packet),
+        }
+    }
+}
+
 /// The machinery of one extractor.
 #[derive(Debug)]
 pub(crate) struct Run {
     rules: Rules,
     hasher: Hasher,
+    /// Shards that it computes, and those that rows have columns of.
     shards: Shards,
-    /// Columns of the shards.
-    width: usize,
+    columns: Shards,
     /// Runs on their way: in turn identified, anticipated, their victims looked up, counted in.
     under_way: [Box<Packets>; STAGES],
     factors: Factors,
@@ -52,25 +90,25 @@ impl Run {
             rules: Rules { clean: variant == Variant::Clean, fast: arithmetic == Arithmetic::Fast },
             hasher,
             shards,
-            width: shards.width(),
+            columns: shards,
             under_way: std::array::from_fn(|_| Box::new(Packets::new())),
             factors: Factors::new(arithmetic),
             pairs: Pairs::new(),
         }
     }
 
-    /// Columns of a row.
-    pub(crate) fn width(&self) -> usize {
-        self.width
+    /// One that computes only some of the shards.
+    pub(crate) fn of_part(self, shards: Shards) -> Self {
+        Self { shards, ..self }
     }
 
-    /// Counts packets in and writes their feature vectors.
+    /// Counts packets in and writes the cells of its shards in their rows, of which there is one for each packet of the batch.
     ///
     /// While a packet is counted in, the memory that those one, two and three runs later need is on its way.
-    pub(crate) fn extract(&mut self, tables: &mut Tables, headers: &[Headers], rows: &mut [f64]) {
-        match self.shards == Shards::ALL {
-            true => self.extract_shards::<true>(tables, headers, rows),
-            false => self.extract_shards::<false>(tables, headers, rows),
+    pub(crate) fn extract(&mut self, tables: &mut Tables, packets: Arrivals<'_>, rows: &mut [f64]) {
+        match self.shards == Shards::ALL && packets.places.is_none() {
+            true => self.extract_shards::<true>(tables, Arrivals::all(packets.headers), rows),
+            false => self.extract_shards::<false>(tables, packets, rows),
         }
     }
 
@@ -80,24 +118,31 @@ impl Run {
         if ALL { Shards::ALL } else { self.shards }
     }
 
+    /// The shards that rows have columns of, likewise.
+    #[inline(always)]
+    fn columns<const ALL: bool>(&self) -> Shards {
+        if ALL { Shards::ALL } else { self.columns }
+    }
+
+    #[inline(always)]
     fn extract_shards<const ALL: bool>(
         &mut self,
         tables: &mut Tables,
-        headers: &[Headers],
+        headers: Arrivals<'_>,
         rows: &mut [f64],
     ) {
         self.pairs.turn(headers.len());
         (0..3 * LENGTH).for_each(|packet| self.identify::<ALL>(tables, headers, packet));
         (0..2 * LENGTH).for_each(|packet| self.anticipate::<ALL>(tables, headers, packet));
         (0..LENGTH).for_each(|packet| self.prefetch_victims::<ALL>(tables, headers, packet));
-        for (start, rows) in (0..headers.len()).step_by(LENGTH).zip(rows.chunks_mut(LENGTH * self.width)) {
+        for start in (0..headers.len()).step_by(LENGTH) {
             vector::dispatch(CountIn::<ALL> { extractor: self, tables, headers, start, rows });
         }
     }
 
     /// [`Packets::identify`], if there is such a packet.
     #[inline(always)]
-    fn identify<const ALL: bool>(&mut self, tables: &Tables, headers: &[Headers], packet: usize) {
+    fn identify<const ALL: bool>(&mut self, tables: &Tables, headers: Arrivals<'_>, packet: usize) {
         if let Some(headers) = headers.get(packet) {
             let (shards, packets) = (self.shards::<ALL>(), &mut self.under_way[run(packet)]);
             packets.identify(tables, &self.hasher, &self.pairs, (headers, shards), packet % LENGTH);
@@ -106,7 +151,7 @@ impl Run {
 
     /// [`Packets::anticipate`], if there is such a packet.
     #[inline(always)]
-    fn anticipate<const ALL: bool>(&mut self, tables: &Tables, headers: &[Headers], packet: usize) {
+    fn anticipate<const ALL: bool>(&mut self, tables: &Tables, headers: Arrivals<'_>, packet: usize) {
         if packet < headers.len() {
             let shards = self.shards::<ALL>();
             self.under_way[run(packet)].anticipate(tables, shards, packet % LENGTH);
@@ -115,7 +160,7 @@ impl Run {
 
     /// [`Packets::prefetch_victims`], if there is such a packet.
     #[inline(always)]
-    fn prefetch_victims<const ALL: bool>(&mut self, tables: &Tables, headers: &[Headers], packet: usize) {
+    fn prefetch_victims<const ALL: bool>(&mut self, tables: &Tables, headers: Arrivals<'_>, packet: usize) {
         if tables.has_evicted() && packet < headers.len() {
             let shards = self.shards::<ALL>();
             self.under_way[run(packet)].prefetch_victims(tables, shards, packet % LENGTH);
@@ -202,11 +247,12 @@ impl Run {
     fn insert<V: Vector, const FAST: bool, const ALL: bool>(
         &mut self,
         tables: &mut Tables,
-        headers: &[Headers],
+        headers: Arrivals<'_>,
         packet: usize,
         row: &mut [f64],
     ) {
-        let (run, at, mut cells) = (run(packet), packet % LENGTH, Cells::of(row, self.shards::<ALL>()));
+        let (run, at, mut cells) =
+            (run(packet), packet % LENGTH, Cells::of(row, self.shards::<ALL>(), self.columns::<ALL>()));
         let addend = Addend::of(self.under_way[run].steps[at].value);
         let [source, identity] = self.insert_source::<V>(tables, run, at, &addend);
         if let Some([identity_cells, source_cells]) = &mut cells.sources {
@@ -298,7 +344,7 @@ impl Run {
 struct CountIn<'a, const ALL: bool> {
     extractor: &'a mut Run,
     tables: &'a mut Tables,
-    headers: &'a [Headers],
+    headers: Arrivals<'a>,
     start: usize,
     rows: &'a mut [f64],
 }
@@ -308,14 +354,14 @@ impl<const ALL: bool> Work for CountIn<'_, ALL> {
     fn run<V: Vector>(self) {
         let Self { extractor, tables, headers, start, rows } = self;
         let (packets, run) = ((headers.len() - start).min(LENGTH), run(start));
-        let mut rows = rows.chunks_exact_mut(extractor.shards::<ALL>().width());
+        let width = extractor.columns::<ALL>().width();
         let (mut from, mut located) = (0, 0);
         while from < packets {
             let mut end = from;
             while end < packets
-                && extractor
-                    .locate::<ALL>(tables, &headers[start + end], run, from..end, &mut located)
-                    .is_ok()
+                && headers.get(start + end).is_some_and(|headers| {
+                    extractor.locate::<ALL>(tables, headers, run, from..end, &mut located).is_ok()
+                })
             {
                 extractor.prefetch_victims::<ALL>(tables, headers, start + LENGTH + end);
                 (end, located) = (end + 1, 0);
@@ -324,7 +370,8 @@ impl<const ALL: bool> Work for CountIn<'_, ALL> {
             extractor.factors.clear();
             (from..end).for_each(|at| extractor.tick(tables, run, at));
             extractor.factors.evaluate::<V>();
-            for (at, row) in (from..end).zip(&mut rows) {
+            for at in from..end {
+                let row = &mut rows[headers.place(start + at) * width..][..width];
                 match extractor.rules.fast {
                     true => extractor.insert::<V, true, ALL>(tables, headers, start + at, row),
                     false => extractor.insert::<V, false, ALL>(tables, headers, start + at, row),

@@ -41,13 +41,16 @@ pub(crate) struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// Those of a row of some shards' columns, in the order of the schema.
+    /// Those of some shards in a row that has columns of these and perhaps others, in the order of the schema.
     #[inline(always)]
-    pub(crate) fn of(mut row: &'a mut [f64], shards: Shards) -> Self {
+    pub(crate) fn of(mut row: &'a mut [f64], shards: Shards, columns: Shards) -> Self {
+        let sources = columns.has(Shard::Sources).then(|| [take(&mut row), take(&mut row)]);
+        let channel = columns.has(Shard::Channels).then(|| (take(&mut row), take(&mut row)));
+        let socket = columns.has(Shard::Sockets).then(|| take(&mut row));
         Self {
-            sources: shards.has(Shard::Sources).then(|| [take(&mut row), take(&mut row)]),
-            channel: shards.has(Shard::Channels).then(|| (take(&mut row), take(&mut row))),
-            socket: shards.has(Shard::Sockets).then(|| take(&mut row)),
+            sources: sources.filter(|_| shards.has(Shard::Sources)),
+            channel: channel.filter(|_| shards.has(Shard::Channels)),
+            socket: socket.filter(|_| shards.has(Shard::Sockets)),
         }
     }
 

@@ -1,0 +1,55 @@
+//! Columns of a batch that replicas look at together.
+
+use legonf_core::{Batch, Columns};
+use std::sync::Arc;
+
+/// Columns that are taken out of a batch for all replicas to read, and put back once they have their parcels done. The memory
+/// stays for the next time.
+#[derive(Default)]
+pub(crate) struct Loan(Arc<Batch>);
+
+impl Loan {
+    /// Takes columns out of a batch.
+    pub fn lend(&mut self, batch: &mut Batch, columns: Columns) -> Arc<Batch> {
+        if Arc::get_mut(&mut self.0).is_none() {
+            self.0 = Arc::default();
+        }
+        self.exchange(batch, columns);
+        self.0.clone()
+    }
+
+    /// Puts them back. Where somebody still has them, as parcels that nobody will process, it is a copy.
+    pub fn reclaim(&mut self, batch: &mut Batch, columns: Columns) {
+        Arc::make_mut(&mut self.0);
+        self.exchange(batch, columns);
+    }
+
+    fn exchange(&mut self, batch: &mut Batch, columns: Columns) {
+        if let Some(own) = Arc::get_mut(&mut self.0) {
+            own.exchange(batch, columns);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use legonf_core::{Column, Headers};
+
+    #[test]
+    fn what_is_lent_comes_back() {
+        let columns = Columns::of(&[Column::Headers]);
+        let headers = vec![Headers { seq: 7, ..Headers::default() }];
+        let mut batch = Batch { headers: headers.clone(), scores: vec![1.0], ..Batch::default() };
+        let memory = batch.headers.as_ptr();
+        let mut loan = Loan::default();
+        let lent = loan.lend(&mut batch, columns);
+        assert!(lent.headers == headers && batch.headers.is_empty() && batch.scores == [1.0]);
+        drop(lent);
+        loan.reclaim(&mut batch, columns);
+        assert!(batch.headers == headers && batch.headers.as_ptr() == memory);
+        let kept = loan.lend(&mut batch, columns);
+        loan.reclaim(&mut batch, columns);
+        assert!(batch.headers == headers && kept.headers == headers);
+    }
+}
