@@ -5,7 +5,8 @@ mod outputs;
 use crate::failure::Failure;
 use crate::progress::Bar;
 use crate::replay::tally::Tally;
-use crate::scoring::{Scoring, fault_after, render};
+use crate::scoring::{Report, Scoring, fault_after, render};
+use crate::summary::Incidents;
 use crate::{Style, interrupt};
 use clap::Args;
 use legonf_io::Content;
@@ -96,8 +97,10 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let mut summary = arguments.scoring.summary(arguments.interface.clone(), &function, &mut tally, &outcome);
     summary.ended_early = ended.clone();
     let coverage = tally.coverage().clone();
-    let written = tally.outputs().map_or(Ok(Vec::new()), |o| o.finish(&coverage, &outcome.counters))?;
-    arguments.print(&render(&summary, timing, written, None, style)?)?;
+    let outputs = tally.outputs().map_or(Ok(Vec::new()), |o| o.finish(&coverage, &outcome.counters))?;
+    let incidents = Incidents::of(&outcome);
+    let report = Report { summary: &summary, timing, incidents, outputs, controller: None };
+    arguments.print(&render(report, style)?)?;
     ended.map_or(Ok(()), |reason| Err(Failure::Fault(reason)))
 }
 

@@ -7,8 +7,8 @@ use crate::agent::{Agent, Ending};
 use crate::failure::{Failure, print};
 use crate::network::Network;
 use crate::progress::Bar;
-use crate::scoring::{Function, Scoring, fault_after, file_name, render};
-use crate::summary::Timing;
+use crate::scoring::{Function, Report, Scoring, fault_after, file_name, render};
+use crate::summary::{Incidents, Timing};
 use crate::{Style, input, interrupt, kitsune};
 use clap::{Args, ValueEnum};
 use legonf_core::{Brick, Column, Columns};
@@ -192,7 +192,7 @@ impl Arguments {
         &self,
         function: &Function,
         mut tally: Tally<Outputs>,
-        (outcome, timing, ending): (Outcome, Timing, Option<Ending>),
+        (outcome, timing, controller): (Outcome, Timing, Option<Ending>),
         style: Style,
     ) -> Result<(), Failure> {
         let mut summary = self.scoring.summary(file_name(&self.capture), function, &mut tally, &outcome);
@@ -200,11 +200,12 @@ impl Arguments {
         summary.ended_early = ended.clone();
         let coverage = tally.coverage().clone();
         let mut written = Vec::new();
-        if let Some(outputs) = tally.outputs() {
-            written = outputs.finish(&coverage, &outcome.counters)?;
-            written.push(outputs.summarize(&summary)?);
+        if let Some(results) = tally.outputs() {
+            written = results.finish(&coverage, &outcome.counters)?;
+            written.push(results.summarize(&summary)?);
         }
-        print(&render(&summary, timing, written, ending, style)?)?;
+        let (summary, incidents, outputs) = (&summary, Incidents::of(&outcome), written);
+        print(&render(Report { summary, timing, incidents, outputs, controller }, style)?)?;
         match ended {
             None => Ok(()),
             Some(reason) if outcome.stopped => Err(Failure::Interrupted(reason)),

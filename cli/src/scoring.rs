@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::network::Network;
 use crate::replay::tally::{Results, Tally};
 use crate::replay::{Execution, assemble, built_in};
-use crate::summary::{Summary, Timing};
+use crate::summary::{Incidents, Summary, Timing};
 use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, features, graph, kitsune};
@@ -55,14 +55,22 @@ pub struct Function {
     workers: Workers,
 }
 
+/// What there is to say at the end of a run.
 #[derive(Serialize)]
-struct Report<'a> {
+pub struct Report<'a> {
+    /// What was found.
     #[serde(flatten)]
-    summary: &'a Summary,
-    timing: Timing,
-    outputs: Vec<String>,
+    pub summary: &'a Summary,
+    /// How long it took.
+    pub timing: Timing,
+    /// What happened to the bricks.
+    #[serde(rename = "runtime")]
+    pub incidents: Incidents,
+    /// Files that were written.
+    pub outputs: Vec<String>,
+    /// What a controller has done, where there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    controller: Option<Ending>,
+    pub controller: Option<Ending>,
 }
 
 impl Scoring {
@@ -161,23 +169,16 @@ pub fn fault_after(outcome: &Outcome) -> Option<String> {
     Some(format!("{fault}; the results are complete for the {} packets before it", outcome.packets))
 }
 
-/// The summary, in the style that is asked for, with what a controller has done; empty where none is asked for.
-pub fn render(
-    summary: &Summary,
-    timing: Timing,
-    outputs: Vec<String>,
-    controller: Option<Ending>,
-    style: Style,
-) -> Result<String, Failure> {
+/// A report, in the style that is asked for; empty where none is asked for.
+pub fn render(report: Report<'_>, style: Style) -> Result<String, Failure> {
     if style.json {
-        let report = Report { summary, timing, outputs, controller };
         return Ok(format!("{}\n", serde_json::to_string_pretty(&report)?));
     }
     if style.quiet {
         return Ok(String::new());
     }
-    let mut text = summary.text(timing)?;
-    for output in outputs {
+    let mut text = report.summary.text(report.timing)? + &report.incidents.text();
+    for output in report.outputs {
         text += &format!("written     {output}\n");
     }
     Ok(text)

@@ -3,6 +3,7 @@
 pub mod tables;
 
 use legonf_core::Coverage;
+use legonf_runtime::Outcome;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -49,6 +50,54 @@ pub struct Timing {
     pub seconds: f64,
     /// Packets a second over that time.
     pub packets_per_second: f64,
+}
+
+/// What happened to the bricks of a run. Apart from [`Summary`], since no result depends on it: it follows from the layout, the
+/// controller and the machine.
+#[derive(Clone, Copy, Default, Serialize)]
+pub struct Incidents {
+    /// Bricks that panicked and were made anew.
+    pub restarts: u64,
+    /// Slots whose state moved from replica to replica.
+    pub moved_slots: u64,
+    /// Packets that waited for one of them.
+    pub paused_packets: u64,
+    /// Milliseconds that 99% of these waited at most.
+    pub pause_ms_p99: f64,
+    /// Milliseconds that the longest of them waited.
+    pub pause_ms_max: f64,
+}
+
+impl Incidents {
+    /// Those of a run.
+    pub fn of(outcome: &Outcome) -> Self {
+        let pauses = &outcome.pauses;
+        Self {
+            restarts: outcome.restarts,
+            moved_slots: pauses.slots,
+            paused_packets: pauses.packets,
+            pause_ms_p99: pauses.p99.as_secs_f64() * 1e3,
+            pause_ms_max: pauses.longest.as_secs_f64() * 1e3,
+        }
+    }
+
+    /// Lines of text on what there was; nothing where all went on undisturbed.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        if self.restarts > 0 {
+            let panics = self.restarts;
+            text += &format!(
+                "restarts    {panics} panics of bricks, each of which was made anew; please report this\n"
+            );
+        }
+        if self.moved_slots > 0 {
+            text += &format!(
+                "pauses      {} slots moved, for which {} packets waited: {:.2} ms for 99 of 100, {:.2} ms at most\n",
+                self.moved_slots, self.paused_packets, self.pause_ms_p99, self.pause_ms_max
+            );
+        }
+        text
+    }
 }
 
 impl Summary {
@@ -107,4 +156,30 @@ fn write_evaluation(out: &mut String, e: &Evaluation) -> fmt::Result {
     writeln!(out, "            {:>12} {:>12}", "anomalous", "benign")?;
     writeln!(out, "  malicious {:>12} {:>12}", c.true_positives, c.false_negatives)?;
     writeln!(out, "  benign    {:>12} {:>12}", c.false_positives, c.true_negatives)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use legonf_runtime::Pauses;
+    use std::time::Duration;
+
+    fn outcome(restarts: u64, pauses: Pauses) -> Outcome {
+        Outcome { packets: 9, counters: Vec::new(), restarts, pauses, stopped: false, fault: None }
+    }
+
+    #[test]
+    fn only_what_happened_is_told() {
+        assert_eq!(Incidents::of(&outcome(0, Pauses::default())).text(), "");
+        let restarted = Incidents::of(&outcome(2, Pauses::default())).text();
+        assert!(restarted.starts_with("restarts    2 panics of bricks") && restarted.lines().count() == 1);
+        let (p99, longest) = (Duration::from_micros(1500), Duration::from_micros(2250));
+        let pauses = Pauses { slots: 4096, packets: 77, p99, longest };
+        let moved = Incidents::of(&outcome(0, pauses));
+        let line = "pauses      4096 slots moved, for which 77 packets waited: 1.50 ms for 99 of 100, 2.25 ms at most\n";
+        assert_eq!(moved.text(), line);
+        let json = serde_json::to_value(moved).unwrap();
+        assert_eq!((&json["restarts"], &json["paused_packets"]), (&0.into(), &77.into()));
+        assert_eq!((&json["pause_ms_p99"], &json["pause_ms_max"]), (&1.5.into(), &2.25.into()));
+    }
 }

@@ -109,6 +109,7 @@ fn a_run_under_the_controller_gives_the_bytes_of_a_replay() {
         (&summary["coverage"]["received"], &summary["coverage"]["scored"]),
         (&82_036.into(), &82_036.into())
     );
+    assert!(summary["runtime"]["restarts"] == 0 && summary["runtime"]["pause_ms_p99"].is_f64(), "{summary}");
     for ((name, a), (_, b)) in contents(&replayed).iter().zip(contents(&ran)) {
         assert!(*a == b, "{name} differs under the controller");
     }
