@@ -26,6 +26,8 @@ pub struct Agent {
     log: Log,
     /// Seconds so far.
     at: f64,
+    /// Packets that were lost so far.
+    dropped: u64,
     promises: Promises,
     /// What bricks cost, as the log said last.
     logged: Costs,
@@ -37,6 +39,8 @@ pub struct Ending {
     /// Plans that were put in force, and decisions that nothing can be done.
     actions: usize,
     refusals: usize,
+    /// Packets that were lost for want of capacity, as far as it has seen.
+    dropped: u64,
     /// Ticks in which each promise of the policy's `[sla]` was not kept; those that were always kept are left out.
     violations: BTreeMap<String, u64>,
     /// Nanoseconds of processor time a packet of each brick, as it was at the end.
@@ -139,7 +143,7 @@ impl Agent {
         }
         let (promises, log) = (Promises::new(config.sla, config.high), Log::create(log)?);
         let policy = Policy::new(config.clone(), facts, costs);
-        Ok(Self { logged: policy.costs().clone(), policy, config, host, log, at: 0.0, promises })
+        Ok(Self { logged: policy.costs().clone(), policy, config, host, log, at: 0.0, dropped: 0, promises })
     }
 
     /// What became of the run so far.
@@ -149,6 +153,7 @@ impl Agent {
         Ending {
             actions: count(|event| matches!(event, Event::Applied { refused: None, .. })),
             refusals: count(refusal),
+            dropped: self.dropped,
             violations: self.promises.violations().clone(),
             costs_ns: nanoseconds(self.policy.costs()),
         }
@@ -201,6 +206,7 @@ impl Control for Agent {
             self.log.write(Event::Start { at: snapshot.at - snapshot.span, plan, host });
         }
         self.at = snapshot.at;
+        self.dropped += snapshot.dropped;
         let decision = self.policy.decide(snapshot);
         self.watch(snapshot);
         let decision = decision?;

@@ -7,7 +7,7 @@ use clap::Args;
 use legonf_controller::Event;
 use std::path::PathBuf;
 
-/// Shows an event log of `legonf run --events`: each decision with the figures behind it.
+/// Shows an event log of `legonf run --events` or `legonf live --events`: each decision with the figures behind it.
 #[derive(Args)]
 pub struct Arguments {
     /// The event log (a line of JSON for each event).

@@ -2,15 +2,18 @@
 
 mod outputs;
 
+use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::progress::Bar;
 use crate::replay::tally::Tally;
 use crate::scoring::{Report, Scoring, fault_after, render};
+use crate::steering::{Steering, Work};
 use crate::summary::Incidents;
 use crate::{Style, interrupt};
 use clap::Args;
 use legonf_io::Content;
 use legonf_live::{Bounds, LiveConfig, LiveSource, Losses};
+use legonf_runtime::Control;
 use outputs::{Outputs, Purpose};
 use std::ffi::OsString;
 use std::io::Write;
@@ -28,6 +31,10 @@ use std::time::Duration;
 /// As soon as the interface is open it gives up all capabilities, root's too: run as root, it can
 /// write only where root's user can without special rights. --record keeps what was seen: a replay
 /// of it gives the same scores.
+///
+/// With --controller it runs as `legonf run` does (`legonf run --help` says what a policy is): the
+/// controller finds the brick that is the bottleneck, replicates it, and merges it again when the
+/// load has gone, with the same scores. What finds no room meanwhile is dropped, and counted.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {
@@ -64,6 +71,11 @@ pub struct Arguments {
     /// Take only packets from and to this machine.
     #[arg(long)]
     no_promiscuous: bool,
+    /// Run under the controller; --policy, --costs, --costs-out and --events ask for it too.
+    #[arg(long)]
+    controller: bool,
+    #[command(flatten)]
+    steering: Steering,
     /// End after this many seconds.
     #[arg(long, value_name = "S", value_parser = seconds)]
     duration: Option<Duration>,
@@ -76,11 +88,13 @@ pub struct Arguments {
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    let orders = arguments.is_steered().then(|| arguments.steering.orders()).transpose()?;
     let mut function = arguments.scoring.build(arguments.scoring.network()?, Content::Packets)?;
     let interface = legonf_live::open(&arguments.config())?;
     let stop = interrupt::install();
     // Before there are other threads, which would keep theirs.
     legonf_live::give_up_privileges()?;
+    let mut agent = orders.map(|orders| arguments.steering.agent(orders, &mut function)).transpose()?;
     let purpose = arguments.purpose();
     let outputs = Outputs::create(&purpose, function.threshold, function.network.explainer())?;
     let bounds = Bounds { packets: arguments.packets, duration: arguments.duration };
@@ -89,7 +103,8 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 
     let bar = Bar::live(style.quiet);
     let mut show = |_, packets| bar.update_live(packets, losses.total());
-    let ran = function.run(None, &mut source, &mut tally, &NEVER, &mut show);
+    let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
+    let ran = function.run(control, &mut source, &mut tally, &NEVER, &mut show);
     bar.clear();
     let (outcome, timing) = ran?;
     count(&losses, &mut tally);
@@ -98,9 +113,10 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     summary.ended_early = ended.clone();
     let coverage = tally.coverage().clone();
     let outputs = tally.outputs().map_or(Ok(Vec::new()), |o| o.finish(&coverage, &outcome.counters))?;
-    let incidents = Incidents::of(&outcome);
-    let report = Report { summary: &summary, timing, incidents, outputs, controller: None };
+    let (controller, incidents) = (agent.as_ref().map(Agent::ending), Incidents::of(&outcome));
+    let report = Report { summary: &summary, timing, incidents, outputs, controller };
     arguments.print(&render(report, style)?)?;
+    agent.map_or(Ok(()), |agent| arguments.conclude(agent, outcome.packets, style))?;
     ended.map_or(Ok(()), |reason| Err(Failure::Fault(reason)))
 }
 
@@ -120,6 +136,18 @@ impl Arguments {
             promiscuous: !self.no_promiscuous,
             ..LiveConfig::new(&*self.interface)
         }
+    }
+
+    /// Whether the controller is wanted.
+    fn is_steered(&self) -> bool {
+        self.controller || self.steering.is_given()
+    }
+
+    /// Writes what the controller has to say at the end.
+    fn conclude(&self, mut agent: Agent, packets: u64, style: Style) -> Result<(), Failure> {
+        let (graph, capture) = (self.scoring.graph_name(), self.interface.clone());
+        let decided = self.steering.conclude(&mut agent, Work { graph, capture, packets })?;
+        if style.quiet || style.json { Ok(()) } else { self.print(&decided) }
     }
 
     fn purpose(&self) -> Purpose<'_> {

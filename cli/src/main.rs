@@ -28,6 +28,7 @@ mod replay;
 mod run;
 mod scoring;
 mod split;
+mod steering;
 mod summary;
 mod supply;
 mod train;

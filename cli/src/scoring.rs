@@ -79,6 +79,12 @@ impl Scoring {
         self.graph = graph;
     }
 
+    /// Name of the graph's file, or of the built-in graph.
+    #[cfg(feature = "live")]
+    pub fn graph_name(&self) -> String {
+        self.graph.as_deref().map_or_else(|| "kitsune".into(), file_name)
+    }
+
     /// Loads the model.
     pub fn network(&self) -> Result<Network, Failure> {
         Network::load(&self.model)

@@ -97,9 +97,13 @@ impl Pair {
         .unwrap();
     }
 
+    fn signal(child: &Child, signal: &str) {
+        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    }
+
     /// Ends the run with a signal, as an operator does.
     fn stop(child: Child, signal: &str) -> Output {
-        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        Self::signal(&child, signal);
         child.wait_with_output().unwrap()
     }
 }
@@ -124,6 +128,12 @@ fn packets() -> Vec<Vec<u8>> {
         }
         packets.extend(batch.packets.iter().map(|(_, bytes)| bytes.to_vec()));
     }
+}
+
+/// They, so many times.
+fn repeated(times: usize) -> Vec<Vec<u8>> {
+    let packets = packets();
+    packets.iter().cycle().take(times * packets.len()).cloned().collect()
 }
 
 struct Bench {
@@ -216,6 +226,85 @@ fn a_signal_ends_a_run_in_order_and_the_filter_holds() {
         assert!(wanted > 100 && report["coverage"]["scored"] == wanted, "{wanted}: {report}");
         assert_eq!(fs::read_to_string(&scores).unwrap().lines().count(), wanted + 1);
     }
+}
+
+#[test]
+fn live_under_the_controller_equals_replay() {
+    let Some(pair) = Pair::new() else { return };
+    let (bench, packets) = (Bench::new(), packets());
+    let file = |name: &str| bench.path(name);
+    let (scores, record, events, costs) =
+        (file("live.csv"), file("live.pcapng"), file("events.json"), file("learnt.toml"));
+    // Whatever a machine does with so few packets, one worker after the other is found to be one too many.
+    let policy = "tick = 0.005\nhigh = 1.0\nlow = 0.99\nticks_down = 3\ncooldown = 0.0\nsettle = 0\n\
+        cores = 64.0\noversubscribe = true\n";
+    let workers = "source batching | extractor x2 | mapping autoencoder | decision sink";
+    let policy_file = file("policy.toml");
+    fs::write(&policy_file, policy).unwrap();
+    let mut arguments = vec!["live", "-i", "here", "--model", &bench.model, "--workers", workers, "--json"];
+    arguments.extend(["--oversubscribe", "--scores", &scores, "--record", &record, "--latency", "5"]);
+    arguments.extend(["--policy", &policy_file, "--events", &events, "--costs-out", &costs]);
+    let child = pair.start(&arguments);
+    Pair::wait_for_listener(&child);
+    let read = |name: &str| fs::read_to_string(name).unwrap_or_default();
+    let mut sent = 0;
+    while sent < 3 * packets.len() || !read(&events).contains("applied") && sent < 200 * packets.len() {
+        pair.send(packets.clone());
+        sent += packets.len();
+    }
+    let report = json(&Pair::stop(child, "-INT"));
+    for part in ["received", "scored"] {
+        assert_eq!(report["coverage"][part], sent, "{report}");
+    }
+    // What it looks at, it can look at without any privilege.
+    let controller = &report["controller"];
+    let decided = succeed(["events", &events]);
+    assert!(
+        controller["actions"].as_u64() > Some(0) && decided.contains(" merge "),
+        "{controller}\n{decided}"
+    );
+    let cost: f64 = controller["costs_ns"].as_object().unwrap().values().filter_map(|ns| ns.as_f64()).sum();
+    assert!(cost > 0.0, "{controller}");
+    let runtime = &report["runtime"];
+    assert!(runtime["restarts"] == 0 && runtime["moved_slots"].as_u64() > Some(0), "{runtime}\n{decided}");
+    let log: serde_json::Value = serde_json::from_str(&succeed(["events", &events, "--json"])).unwrap();
+    let log = log.as_array().unwrap();
+    let host = &log[0]["host"];
+    assert!(host["cores"].as_f64() > Some(0.0) && host["memory"].as_u64() > Some(0), "{host}");
+    assert_eq!(log.last().unwrap()["packets"], sent);
+    let costs: toml::Table = fs::read_to_string(&costs).unwrap().parse().unwrap();
+    assert_eq!((costs["graph"].as_str(), costs["capture"].as_str()), (Some("kitsune"), Some("here")));
+
+    let out = bench.path("replay");
+    succeed(["replay", &record, "--model", &bench.model, "--out", &out, "--quiet"]);
+    assert_eq!(read(&scores).lines().count(), sent + 1);
+    assert!(read(&scores) == read(&format!("{out}/scores.csv")), "scores differ under the controller");
+}
+
+#[test]
+fn the_controller_hears_of_packets_that_the_kernel_dropped() {
+    let Some(pair) = Pair::new() else { return };
+    let bench = Bench::new();
+    let arguments =
+        ["live", "-i", "here", "--model", &bench.model, "--controller", "--buffer", "64K", "--json"];
+    let child = pair.start(&arguments);
+    Pair::wait_for_listener(&child);
+    // While it stands still, the ring overflows.
+    Pair::signal(&child, "-STOP");
+    pair.send(repeated(4));
+    Pair::signal(&child, "-CONT");
+    pair.send(packets());
+    thread::sleep(Duration::from_secs(1));
+    let report = json(&Pair::stop(child, "-INT"));
+    let coverage = &report["coverage"];
+    let part = |value: &serde_json::Value| value.as_u64().unwrap_or(0);
+    let (received, scored, dropped) =
+        (part(&coverage["received"]), part(&coverage["scored"]), part(&coverage["dropped"]["kernel"]));
+    assert!(dropped > 0 && received == packets().len() as u64 * 5, "{coverage}");
+    assert_eq!(received, scored + dropped, "{coverage}");
+    // Those of the last moments, in which nothing came any more, are counted at the end.
+    let seen = part(&report["controller"]["dropped"]);
+    assert!(seen > 0 && seen <= dropped, "{report}");
 }
 
 #[test]
@@ -345,8 +434,13 @@ fn what_cannot_be_listened_to_says_why() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(2) && error.contains(words), "{error}");
     }
+    let line = refused(&["-i", "lo", "--policy", &bench.path("missing.toml")]);
+    assert!(line.contains("missing.toml: "), "{line}");
+    let policy = bench.path("policy.toml");
+    fs::write(&policy, "cores = 4096.0\n").unwrap();
     let Some(pair) = Pair::new() else { return };
     for (arguments, words) in [
+        (vec!["-i", "here", "--policy", &policy], "cores = 4096: this host has"),
         (vec!["-i", "here", "--filter", "tcp and and"], "filter `tcp and and`: "),
         (vec!["-i", "lo"], "not up"),
         (vec!["-i", "here", "--eve", "unix:/nonesuch"], "there is no such socket"),

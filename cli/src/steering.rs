@@ -1,0 +1,88 @@
+//! The controller's options, for every command that runs a graph under it.
+
+use crate::agent::{Agent, read};
+use crate::failure::Failure;
+use crate::scoring::Function;
+use clap::Args;
+use legonf_controller::{Config, Costs};
+use legonf_io::sink::OutputFile;
+use std::path::{Path, PathBuf};
+
+/// How the controller decides, and where it writes what it did.
+#[derive(Args)]
+pub struct Steering {
+    /// How the controller decides (TOML); without it by its defaults.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// What the bricks cost, of `legonf profile`: by it stages are divided.
+    #[arg(long, value_name = "FILE")]
+    costs: Option<PathBuf>,
+    /// Where the costs go as they are at the end (TOML), measured by the processor time of the workers. Bricks that shared a
+    /// worker all the time keep the proportions of --costs, or have the same cost.
+    #[arg(long, value_name = "FILE")]
+    costs_out: Option<PathBuf>,
+    /// The event log: a line of JSON for each decision.
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+}
+
+/// What the files say that were given.
+#[derive(Clone)]
+pub struct Orders {
+    config: Config,
+    costs: Option<Costs>,
+}
+
+/// What was run under a controller.
+pub struct Work {
+    /// Name of the graph.
+    pub graph: String,
+    /// Name of the capture or the interface.
+    pub capture: String,
+    /// Packets whose results the sink took.
+    pub packets: u64,
+}
+
+impl Steering {
+    /// Whether any of the options is given.
+    #[cfg(feature = "live")]
+    pub fn is_given(&self) -> bool {
+        [&self.policy, &self.costs, &self.costs_out, &self.events].into_iter().any(Option::is_some)
+    }
+
+    /// Reads the files that are given.
+    pub fn orders(&self) -> Result<Orders, Failure> {
+        let config = self.policy.as_deref().map(|path| read(path, Config::from_toml)).transpose()?;
+        let costs = self.costs.as_deref().map(|path| read(path, Costs::from_toml)).transpose()?;
+        Ok(Orders { config: config.unwrap_or_default(), costs })
+    }
+
+    /// The controller of a function.
+    pub fn agent(&self, orders: Orders, function: &mut Function) -> Result<Agent, Failure> {
+        Agent::new(function, orders.config, orders.costs, self.events.as_deref())
+    }
+
+    /// Writes the costs, ends the event log, and gives what is in it as lines of text.
+    pub fn conclude(&self, agent: &mut Agent, work: Work) -> Result<String, Failure> {
+        let packets = work.packets;
+        if let Some(path) = &self.costs_out {
+            write_costs(path, agent.costs(), work)?;
+        }
+        Ok(agent.finish(packets)?.iter().map(|event| event.text() + "\n").collect())
+    }
+}
+
+fn write_costs(path: &Path, costs: &Costs, work: Work) -> Result<(), Failure> {
+    let mut costs = costs.clone();
+    (costs.capture, costs.packets) = (work.capture, work.packets);
+    if costs.graph.is_empty() {
+        costs.graph = work.graph;
+    }
+    if costs.total() == 0.0 {
+        let reason = "the run was over before anything was measured";
+        return Err(Failure::fault(format!("{}: not written: {reason}", path.display())));
+    }
+    let mut file = OutputFile::create(path)?;
+    file.put(costs.to_toml().as_bytes())?;
+    Ok(file.finish()?)
+}
