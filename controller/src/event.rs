@@ -47,6 +47,9 @@ pub struct Figures {
     pub ticks: u32,
     /// Cores that the graph does not use.
     pub free_cores: f64,
+    /// Packets a second that were lost for want of capacity.
+    #[serde(default)]
+    pub dropped: f64,
 }
 
 /// A decision.
@@ -188,8 +191,13 @@ fn list<V>(values: &BTreeMap<String, V>, show: impl Fn(&V) -> String) -> String 
 impl Decision {
     fn text(&self) -> String {
         let figures = &self.figures;
+        let dropped = if figures.dropped > 0.0 {
+            format!(", {:.0} packets/s dropped", figures.dropped)
+        } else {
+            String::new()
+        };
         format!(
-            "{:<10} {}: {} (load {:.2}, queue {}, {:.0} packets/s, {:.0} ns a packet, {} workers, {:.2} cores free, {} ticks)",
+            "{:<10} {}: {} (load {:.2}, queue {}, {:.0} packets/s{dropped}, {:.0} ns a packet, {} workers, {:.2} cores free, {} ticks)",
             self.action.label(),
             self.bricks.join(" "),
             self.reason,
@@ -236,6 +244,7 @@ mod tests {
             replicas: 1,
             ticks: 2,
             free_cores: 1.25,
+            dropped: 50.0,
         };
         let bricks = vec!["b".to_owned()];
         let decision = Decision {

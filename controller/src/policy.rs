@@ -182,6 +182,7 @@ impl Policy {
             imbalance: self.imbalance(snapshot, stage),
             ticks,
             free_cores: self.free_cores(snapshot),
+            dropped: snapshot.dropped as f64 / snapshot.span.max(1e-9),
         };
         Decision { action, bricks: place.bricks.clone(), reason, figures, plan }
     }

@@ -331,6 +331,47 @@ fn memory_that_a_replica_may_take_must_be_there() {
 }
 
 #[test]
+fn nothing_is_taken_away_while_packets_are_dropped() {
+    let costs = costs(500.0, 2000.0);
+    // Bursts overflow the ring before the source although the workers compute for a tenth of the time on average.
+    let snapshot = |tick: u32, dropped: u64| {
+        let plan: Plan = "source batching extractor | network x2 | decision sink".parse().unwrap();
+        let stages = [0, 1, 1, 2];
+        let worker = |stage| WorkerLoad { stage, busy: 0.1, packets: 100, ..WorkerLoad::default() };
+        let stage = || StageLoad { packets: 100, ..StageLoad::default() };
+        Snapshot {
+            at: f64::from(tick) * 0.1,
+            span: 0.1,
+            plan,
+            workers: stages.map(worker).into(),
+            stages: [stage(), stage(), stage()].into(),
+            dropped,
+            credits: 20,
+            host: HostLoad { cores: 4.0, used: 0.4, memory: 1 << 40 },
+            ..Snapshot::default()
+        }
+    };
+    let mut policy = Policy::new(Config::default(), facts(&costs, true), Some(costs.clone()));
+    for tick in 1..100 {
+        assert_eq!(policy.decide(&snapshot(tick, 7)), None);
+    }
+    let decided = (100..130).find_map(|tick| policy.decide(&snapshot(tick, 0))).unwrap();
+    assert_eq!((decided.action, decided.figures.ticks), (Action::Merge, Config::default().ticks_down));
+
+    // Where a stage is overloaded as well, the figures say how many are lost.
+    let mut policy = Policy::new(Config::default(), facts(&costs, true), Some(costs));
+    let overloaded = |tick| {
+        let mut snapshot = snapshot(tick, 7);
+        snapshot.workers[1..3].iter_mut().for_each(|worker| worker.busy = 1.0);
+        snapshot.stages[1].queue = 15;
+        snapshot
+    };
+    let decided = (1..10).find_map(|tick| policy.decide(&overloaded(tick))).unwrap();
+    assert_eq!(decided.action, Action::Replicate);
+    assert!((decided.figures.dropped - 70.0).abs() < 1e-9);
+}
+
+#[test]
 fn a_worker_that_is_stuck_gets_a_replacement() {
     let scene = Scene::default();
     let (mut simulation, mut policy) = (scene.simulation(), scene.policy());

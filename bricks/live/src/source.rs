@@ -13,8 +13,12 @@ use std::time::{Duration, Instant};
 /// How long to wait for packets before looking at the stop flag again, in milliseconds.
 const PATIENCE: u8 = 100;
 
-/// How often the kernel's counters are read under load; they wrap around at 2^32 packets.
-const SAMPLING: Duration = Duration::from_secs(1);
+/// How often the kernel's counters are read under load: so that a controller sees losses soon, and before the counters wrap
+/// around at 2^32 packets.
+const SAMPLING: Duration = Duration::from_millis(100);
+
+/// How often a silent interface is looked at.
+const LOOKING: Duration = Duration::from_secs(1);
 
 /// Packets of an interface, as they come.
 ///
@@ -177,7 +181,7 @@ impl LiveSource {
     /// Sees about once a second, when there are no packets, whether the interface is still there and up: libpcap
     /// waits without a word for one that was taken down.
     fn look(&mut self) -> Result<(), LiveError> {
-        if self.counters.seen.elapsed() < SAMPLING {
+        if self.counters.seen.elapsed() < LOOKING {
             return Ok(());
         }
         self.counters.seen = Instant::now();

@@ -23,10 +23,12 @@ pub(super) struct Trial {
 }
 
 impl Policy {
-    /// Begins to try layouts, where the model expects more of one than of that in force. `overloaded` is the bottleneck, where
-    /// one has been found; else it is the stage that costs most.
+    /// Begins to try layouts, where it is known what bricks cost and the model expects more of one than of that in force.
+    /// `overloaded` is the bottleneck, where one has been found; else it is the stage that costs most.
     pub(super) fn arrange(&mut self, snapshot: &Snapshot, overloaded: Option<usize>) -> Option<Decision> {
-        if !self.config.fuse || self.config.scaling != Scaling::Brick || self.has_arranged(snapshot) {
+        let known = self.costs.total() > 0.0;
+        if !known || !self.config.fuse || self.config.scaling != Scaling::Brick || self.has_arranged(snapshot)
+        {
             return None;
         }
         let (most, cores) = (self.most_workers(snapshot), self.cores(snapshot));

@@ -71,14 +71,15 @@ impl Policy {
         self.costs.sum(&place.bricks) / place.replicas as f64
     }
 
-    /// Whether a stage has a replica too many.
+    /// Whether a stage has a replica too many; none has where packets were dropped.
     fn is_superfluous(&self, snapshot: &Snapshot, stage: usize) -> bool {
         let replicas = snapshot.plan.stages[stage].replicas;
         let total: f64 = snapshot.of_stage(stage).map(wanted).sum();
-        replicas > 1 && total < self.config.low * (replicas - 1) as f64 && !stands_still(snapshot, stage)
+        let enough = snapshot.dropped == 0 && !stands_still(snapshot, stage);
+        replicas > 1 && total < self.config.low * (replicas - 1) as f64 && enough
     }
 
-    /// Whether a stage and the next could share a worker.
+    /// Whether a stage and the next could share a worker; none could where packets were dropped.
     fn could_fuse(&self, snapshot: &Snapshot, stage: usize) -> bool {
         let both = [stage, stage + 1];
         let single = both.iter().all(|stage| snapshot.plan.stages[*stage].replicas == 1);
@@ -88,6 +89,7 @@ impl Policy {
             && self.config.scaling == Scaling::Brick
             && single
             && flows
+            && snapshot.dropped == 0
             && total < self.config.low
     }
 }
