@@ -5,7 +5,7 @@ pub mod host;
 use crate::failure::Failure;
 use crate::scoring::Function;
 use host::Host;
-use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, State};
+use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, State, patience};
 use legonf_core::{HostLoad, Plan, Snapshot};
 use legonf_runtime::{Control, Graph, Node, PlanError};
 use serde::Serialize;
@@ -29,6 +29,8 @@ pub struct Agent {
     /// Packets that were lost so far.
     dropped: u64,
     promises: Promises,
+    /// The bricks that make batches.
+    batching: Vec<String>,
     /// What bricks cost, as the log said last.
     logged: Costs,
 }
@@ -103,6 +105,16 @@ pub fn facts(graph: &mut Graph) -> Vec<(String, State)> {
     states
 }
 
+/// The bricks that make batches: the source, and the one behind it.
+pub fn batching(facts: &[(String, State)]) -> Vec<String> {
+    facts.iter().take(2).map(|(id, _)| id.clone()).collect()
+}
+
+/// How long a batch may wait to be full, where a latency was promised.
+pub fn hold(config: &Config, costs: &Costs, batching: &[String]) -> Option<Duration> {
+    config.sla.latency_ms.map(|latency| patience(costs, batching, latency))
+}
+
 /// Reads a file and what it holds; a fault names the file.
 pub fn read<T, E: std::fmt::Display>(
     path: &Path,
@@ -142,8 +154,19 @@ impl Agent {
             config.sla.check_possible(costs, cores)?;
         }
         let (promises, log) = (Promises::new(config.sla, config.high), Log::create(log)?);
+        let batching = batching(&facts);
         let policy = Policy::new(config.clone(), facts, costs);
-        Ok(Self { logged: policy.costs().clone(), policy, config, host, log, at: 0.0, dropped: 0, promises })
+        Ok(Self {
+            logged: policy.costs().clone(),
+            policy,
+            config,
+            host,
+            log,
+            at: 0.0,
+            dropped: 0,
+            promises,
+            batching,
+        })
     }
 
     /// What became of the run so far.
@@ -213,6 +236,10 @@ impl Control for Agent {
         let plan = decision.plan.clone();
         self.log.write(Event::Decision { at: snapshot.at, decision });
         plan
+    }
+
+    fn hold(&self) -> Option<Duration> {
+        hold(&self.config, self.policy.costs(), &self.batching)
     }
 
     fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {

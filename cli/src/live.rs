@@ -65,7 +65,8 @@ pub struct Arguments {
     /// Size of the kernel's ring (K, M, G): what it holds while legonf is busy is not lost.
     #[arg(long, value_name = "SIZE", default_value = "32M", value_parser = ring)]
     buffer: u32,
-    /// How long the kernel may hold packets back to deliver more at once.
+    /// How long the kernel may hold packets back to deliver more at once. Under a policy's `latency_ms` no batch waits for longer
+    /// than the deadline of packet batching, if that is less.
     #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     latency: u64,
     /// Take only packets from and to this machine.
@@ -90,7 +91,8 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let orders = arguments.is_steered().then(|| arguments.steering.orders()).transpose()?;
     let mut function = arguments.scoring.build(arguments.scoring.network()?, Content::Packets)?;
-    let interface = legonf_live::open(&arguments.config())?;
+    let hold = orders.as_ref().and_then(|orders| orders.hold(&mut function));
+    let interface = legonf_live::open(&arguments.config(hold))?;
     let stop = interrupt::install();
     // Before there are other threads, which would keep theirs.
     legonf_live::give_up_privileges()?;
@@ -127,12 +129,13 @@ fn count(losses: &Losses, tally: &mut Tally<Outputs>) {
 }
 
 impl Arguments {
-    fn config(&self) -> LiveConfig {
+    fn config(&self, hold: Option<Duration>) -> LiveConfig {
         LiveConfig {
             filter: self.filter.clone(),
             snaplen: self.snaplen,
             buffer: self.buffer,
             latency: Duration::from_millis(self.latency),
+            hold,
             promiscuous: !self.no_promiscuous,
             ..LiveConfig::new(&*self.interface)
         }

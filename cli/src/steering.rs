@@ -1,6 +1,6 @@
 //! The controller's options, for every command that runs a graph under it.
 
-use crate::agent::{Agent, read};
+use crate::agent::{self, Agent, read};
 use crate::failure::Failure;
 use crate::scoring::Function;
 use clap::Args;
@@ -41,6 +41,18 @@ pub struct Work {
     pub capture: String,
     /// Packets whose results the sink took.
     pub packets: u64,
+}
+
+#[cfg(feature = "live")]
+impl Orders {
+    /// How long a batch of a function may wait to be full, as far as that is known before the run.
+    pub fn hold(&self, function: &mut Function) -> Option<std::time::Duration> {
+        let facts = function.facts();
+        let batching = agent::batching(&facts);
+        let costs = self.costs.clone();
+        let costs = costs.unwrap_or_else(|| Costs::unknown("", legonf_core::BATCH, facts));
+        agent::hold(&self.config, &costs, &batching)
+    }
 }
 
 impl Steering {

@@ -282,6 +282,29 @@ fn live_under_the_controller_equals_replay() {
 }
 
 #[test]
+fn a_promised_latency_closes_batches_that_are_not_full() {
+    let Some(pair) = Pair::new() else { return };
+    let (bench, packets) = (Bench::new(), packets());
+    let policy = bench.path("policy.toml");
+    fs::write(&policy, "[sla]\nlatency_ms = 40.0\n").unwrap();
+    // The kernel alone would hold packets back until the run is over.
+    let mut arguments = vec!["live", "-i", "here", "--model", &bench.model, "--threshold", "0", "--eve", "-"];
+    arguments.extend(["--latency", "10000", "--duration", "9", "--policy", &policy]);
+    let mut child = pair.start(&arguments);
+    Pair::wait_for_listener(&child);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // Each is scored before the next one is sent.
+    for packet in &packets[..20] {
+        pair.send(vec![packet.clone()]);
+        let line: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!(line["event_type"], "alert");
+    }
+    let output = Pair::stop(child, "-INT");
+    let summary = String::from_utf8(output.stderr).unwrap();
+    assert!(summary.contains("20 received = 20 scored + 0 rejected + 0 dropped"), "{summary}");
+}
+
+#[test]
 fn the_controller_hears_of_packets_that_the_kernel_dropped() {
     let Some(pair) = Pair::new() else { return };
     let bench = Bench::new();

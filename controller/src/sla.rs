@@ -3,6 +3,7 @@
 use crate::error::demand;
 use crate::{ControllerError, Costs, Model};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// An end-to-end promise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -84,6 +85,18 @@ pub(crate) fn divide(costs: &Costs, latency_ms: f64) -> Vec<Deadline> {
     costs.bricks.iter().map(deadline).collect()
 }
 
+/// How long the first packet of a batch may wait for the batch to be full: the deadline of the bricks that make batches (the
+/// source and the one behind it), less the time for which they compute on a full one. Bricks of which nothing is known are
+/// taken to cost the same.
+pub fn patience(costs: &Costs, batching: &[String], latency_ms: f64) -> Duration {
+    let share = match costs.total() {
+        0.0 => batching.len() as f64 / costs.bricks.len().max(1) as f64,
+        total => costs.sum(batching) / total,
+    };
+    let left = latency_ms - costs.total() * costs.batch / 1e6;
+    Duration::try_from_secs_f64(share * left.max(0.0) / 1e3).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +109,20 @@ mod tests {
         assert!((sum - 5.0).abs() < 1e-12);
         let of = |id: &str| deadlines.iter().find(|d| d.id == id).unwrap().ms;
         assert!((of("network") / of("extractor") - 4.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_batch_waits_within_the_deadline_of_those_that_make_it() {
+        let (costs, batching) = (kitsune(), ["source".to_owned(), "batching".to_owned()]);
+        let ms = |costs: &Costs, latency| patience(costs, &batching, latency).as_secs_f64() * 1e3;
+        // The deadline is 100 / 2650 of 10 ms, and a full batch takes these two 25.6 µs.
+        let deadline: f64 = deadlines(&costs, 10.0).unwrap()[..2].iter().map(|deadline| deadline.ms).sum();
+        assert!((ms(&costs, 10.0) - (deadline - 0.0256)).abs() < 1e-6);
+        // What takes longer than is allowed even so waits for nothing.
+        assert_eq!(ms(&costs, 0.1), 0.0);
+        let facts = costs.bricks.iter().map(|brick| (brick.id.clone(), brick.state));
+        assert!((ms(&Costs::unknown("", 256, facts), 9.0) - 3.0).abs() < 1e-6);
+        assert_eq!(ms(&Costs::default(), f64::MAX), 0.0);
     }
 
     #[test]

@@ -91,6 +91,12 @@ pub trait Control {
     /// the host: that part of the snapshot is the control's to fill.
     fn tick(&mut self, snapshot: &mut Snapshot) -> Option<Plan>;
 
+    /// How long the first packet of a batch may wait for the batch to be full, in [`Source::hold`]: asked before the run and
+    /// after each tick. None leaves it to the source.
+    fn hold(&self) -> Option<Duration> {
+        None
+    }
+
     /// Hears what became of the plan, and how long it took to put it in force.
     fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>);
 }
@@ -124,6 +130,7 @@ pub fn run_under(
     let shape = Shape::of(graph, sink.reads());
     let plan = options.layout.plan(graph);
     let shared = Shared::new(&options, graph.routes());
+    shared.set_hold(control.as_ref().and_then(|control| control.hold()));
     let head = Some(Head { source, next: 0, ended: false, epoch: 0 });
     let ends = Job { head, tail: Some(Tail { sink, over: false }), ..Job::default() };
     let cores = if options.pin { Cores::allowed() } else { Cores::default() };
@@ -194,7 +201,9 @@ fn supervise(
 /// Shows the control a snapshot and does what it says.
 fn steer(floor: &mut Floor<'_, '_>, control: &mut dyn Control, at: Duration, span: Duration) {
     let mut snapshot = floor.snapshot(at, span);
-    let Some(plan) = control.tick(&mut snapshot) else { return };
+    let plan = control.tick(&mut snapshot);
+    floor.shared.set_hold(control.hold());
+    let Some(plan) = plan else { return };
     let begin = Instant::now();
     let result = floor.apply(&plan);
     control.applied(&plan, begin.elapsed(), result.as_ref().copied());

@@ -8,10 +8,11 @@ use crate::stats::Stats;
 use crate::sync::{Receiver, Sender, recv};
 use crate::unit::{Unit, guarded, panicked, pass};
 use crate::{Options, RunFault, Supply};
-use legonf_core::{Brick, Plan, Progress, Sink, Source, State};
+use legonf_core::{Batch, Brick, Fault, Plan, Progress, Sink, Source, State};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
 
 /// The source, and the number of its next batch.
 pub(crate) struct Head<'a> {
@@ -58,6 +59,8 @@ pub(crate) struct Shared<'a> {
     pub epoch: AtomicU64,
     /// Packets that were lost before the source.
     pub dropped: AtomicU64,
+    /// Nanoseconds that a packet may wait for its batch to be full; the greatest number where that is left to the source.
+    hold: AtomicU64,
     read_bytes: AtomicU64,
     total_bytes: AtomicU64,
 }
@@ -79,9 +82,25 @@ impl<'a> Shared<'a> {
             restarts,
             epoch,
             dropped,
+            hold: AtomicU64::new(u64::MAX),
             read_bytes: zero(),
             total_bytes,
         }
+    }
+
+    /// Says how long a packet may wait for its batch to be full.
+    pub fn set_hold(&self, hold: Option<Duration>) {
+        let nanos = hold.map_or(u64::MAX, |hold| hold.as_nanos().min(u64::MAX as u128) as u64);
+        self.hold.store(nanos, Relaxed);
+    }
+
+    /// Fills a batch from a source.
+    fn fill(&self, source: &mut dyn Source, batch: &mut Batch) -> Result<(), Fault> {
+        let nanos = self.hold.load(Relaxed);
+        if nanos != u64::MAX {
+            source.hold(Duration::from_nanos(nanos));
+        }
+        source.fill(batch)
     }
 
     fn publish(&self, progress: Progress) {
@@ -154,7 +173,7 @@ impl Worker<'_> {
         envelope.epoch = self.shared.epoch.load(Acquire);
         envelope.turn = std::mem::replace(&mut head.epoch, envelope.epoch) != envelope.epoch;
         if !self.shared.stop.load(Relaxed) && !self.shared.over.load(Relaxed) {
-            envelope.ending = match guarded(|| head.source.fill(&mut envelope.batch)) {
+            envelope.ending = match guarded(|| self.shared.fill(head.source, &mut envelope.batch)) {
                 Ok(Ok(())) => None,
                 Ok(Err(fault)) => Some(Ending::Fault(RunFault::Source(fault))),
                 Err(message) => Some(Ending::Fault(panicked(Plan::SOURCE, message))),

@@ -2,6 +2,7 @@
 
 use crate::{Batch, Columns};
 use std::error::Error;
+use std::time::Duration;
 
 /// A fault of a source or a sink: one line that names the file and what was expected.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,10 @@ pub trait Source: Send {
     fn dropped(&self) -> u64 {
         0
     }
+
+    /// Says how long the first packet of a batch may wait, from now on, for the batch to be full: the deadline of the brick
+    /// that batches. Where packets are there already none waits, and this is of no use.
+    fn hold(&mut self, _patience: Duration) {}
 }
 
 /// Where results go.

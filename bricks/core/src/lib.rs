@@ -12,6 +12,7 @@ mod coverage;
 mod endpoint;
 mod explain;
 mod field;
+mod gather;
 mod group;
 mod hash;
 mod headers;
@@ -32,6 +33,7 @@ pub use coverage::Coverage;
 pub use endpoint::{Fault, Progress, Sink, Source};
 pub use explain::{Explain, Explanation, FeatureShare, GroupShare};
 pub use field::{End, Field, Key, KeyError};
+pub use gather::{Arrivals, gather};
 pub use group::{Keyed, PacketKind, PacketKinds, StateGroup, UnknownKind};
 pub use hash::{Hasher, SLOTS, same, slot};
 pub use headers::{

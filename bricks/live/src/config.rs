@@ -15,6 +15,9 @@ pub struct LiveConfig {
     pub buffer: u32,
     /// How long the kernel may hold packets back to deliver more at once (50 ms; at least 1 ms).
     pub latency: Duration,
+    /// How long the first packet of a batch may wait for the batch to be full, the kernel's latency included, which is the most
+    /// that it may (none: what the kernel delivers is a batch).
+    pub hold: Option<Duration>,
     /// Whether packets for others are taken too, where the interface can (yes).
     pub promiscuous: bool,
 }
@@ -28,6 +31,7 @@ impl LiveConfig {
             snaplen: legonf_io::source::MAX_CAPTURED,
             buffer: 32 << 20,
             latency: Duration::from_millis(50),
+            hold: None,
             promiscuous: true,
         }
     }

@@ -18,6 +18,7 @@ pub struct Interface {
     pub(crate) capture: Capture<Active>,
     pub(crate) link: LinkType,
     pub(crate) latency: Duration,
+    pub(crate) hold: Option<Duration>,
 }
 
 impl Interface {
@@ -55,12 +56,13 @@ pub fn open(config: &LiveConfig) -> Result<Interface, LiveError> {
     if let Some(filter) = &config.filter {
         capture.filter(filter, true).map_err(|error| bad_filter(filter, &error))?;
     }
-    Ok(Interface { name: interface(), capture, link, latency: config.latency })
+    Ok(Interface { name: interface(), capture, link, latency: config.latency, hold: config.hold })
 }
 
 fn activate(config: &LiveConfig) -> Result<Capture<Active>, pcap::Error> {
     let number = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
-    let milliseconds = config.latency.as_millis().clamp(1, i32::MAX as u128) as i32;
+    let latency = config.hold.unwrap_or(config.latency).min(config.latency);
+    let milliseconds = latency.as_millis().clamp(1, i32::MAX as u128) as i32;
     Capture::from_device(config.interface.as_str())?
         // Of all interfaces together there is no promiscuous mode, and asking for it is an error.
         .promisc(config.promiscuous && config.interface != ANY)

@@ -3,12 +3,12 @@
 use crate::losses::Wide;
 use crate::open::{is_up, one_line};
 use crate::{Bounds, Interface, LiveError, Losses};
-use legonf_core::{BATCH, Batch, Fault, Packets, Progress, Source, Timestamp};
+use legonf_core::{Arrivals, BATCH, Batch, Fault, Packets, Progress, Source, Timestamp, gather};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long to wait for packets before looking at the stop flag again, in milliseconds.
 const PATIENCE: u8 = 100;
@@ -17,14 +17,18 @@ const PATIENCE: u8 = 100;
 /// around at 2^32 packets.
 const SAMPLING: Duration = Duration::from_millis(100);
 
+/// How long to sleep at most where a batch may wait for less than the kernel's timers can.
+const NAP: Duration = Duration::from_micros(200);
+
 /// How often a silent interface is looked at.
 const LOOKING: Duration = Duration::from_secs(1);
 
 /// Packets of an interface, as they come.
 ///
-/// A batch has as many packets as there are, and at least one: a verdict does not wait for a batch to be full. The
-/// source ends at its [`Bounds`] or when the stop flag is set; what the kernel took until then is delivered first.
-/// It reads the monotonic clock once a batch, for the bounds; packets keep the kernel's time stamps, in nanoseconds.
+/// A batch has as many packets as there are, and at least one: a verdict does not wait for a batch to be full, unless
+/// [`LiveConfig::hold`](crate::LiveConfig::hold) or [`Source::hold`] says for how long it may. The source ends at its
+/// [`Bounds`] or when the stop flag is set; what the kernel took until then is delivered first. It reads the clock once a
+/// batch, for the bounds, and while it waits; packets keep the kernel's time stamps, in nanoseconds.
 pub struct LiveSource {
     interface: Interface,
     bounds: Bounds,
@@ -35,6 +39,8 @@ pub struct LiveSource {
     counters: Counters,
     /// A fault that came behind packets, which are delivered first.
     pending: Option<LiveError>,
+    /// How long the first packet of a batch may wait for the batch to be full.
+    patience: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,7 +82,8 @@ impl LiveSource {
         let seen = sampled;
         let counters = Counters { received, dropped, interface: interface_losses, sampled, seen, losses };
         let (deadline, phase, intake, pending) = (None, Phase::Idle, Intake::default(), None);
-        Self { interface, bounds, stop, deadline, phase, intake, counters, pending }
+        let patience = interface.hold.map(|hold| hold.min(interface.latency));
+        Self { interface, bounds, stop, deadline, phase, intake, counters, pending, patience }
     }
 
     /// What was lost so far, and at the end in all.
@@ -95,12 +102,20 @@ impl LiveSource {
             }
             self.take(&mut batch.packets, room);
             if !batch.packets.is_empty() {
+                self.top_up(&mut batch.packets, room);
                 return Ok(());
             }
             if self.pending.is_none() {
                 self.wait()?;
             }
         }
+    }
+
+    /// Waits for a batch to be full, as long as its first packet may wait.
+    fn top_up(&mut self, packets: &mut Packets, room: usize) {
+        let Some(patience) = self.patience else { return };
+        let since = Instant::now();
+        gather(&mut Intaking { source: self, packets, room, since }, room, patience);
     }
 
     /// Goes on to the next phase when it is time.
@@ -168,8 +183,12 @@ impl LiveSource {
     /// Waits until there are packets, for a while at most.
     fn wait(&mut self) -> Result<(), LiveError> {
         self.look()?;
+        self.poll(PollTimeout::from(PATIENCE))
+    }
+
+    fn poll(&self, timeout: PollTimeout) -> Result<(), LiveError> {
         let mut interface = [PollFd::new(self.interface.capture.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut interface, PollTimeout::from(PATIENCE)) {
+        match poll(&mut interface, timeout) {
             // A signal: the caller looks at the stop flag. A lost interface: the next read says how.
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => {
@@ -216,6 +235,44 @@ impl LiveSource {
     }
 }
 
+/// A batch that is being filled.
+struct Intaking<'a> {
+    source: &'a mut LiveSource,
+    packets: &'a mut Packets,
+    /// Packets that it may hold.
+    room: usize,
+    /// When the first one was taken from the ring.
+    since: Instant,
+}
+
+impl Arrivals for Intaking<'_> {
+    fn present(&mut self) -> usize {
+        self.source.take(self.packets, self.room);
+        self.packets.len()
+    }
+
+    /// By the kernel's time stamp, so that its latency counts; at least the time since then, in case its clock was set.
+    fn waited(&mut self) -> Duration {
+        let first = self.packets.iter().next().map(|(packet, _)| packet.timestamp.as_nanos());
+        let came = Duration::from_nanos(first.unwrap_or(0).try_into().unwrap_or(0));
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        now.saturating_sub(came).max(self.since.elapsed())
+    }
+
+    fn rest(&mut self, most: Duration) -> bool {
+        if self.source.pending.is_some() || self.source.is_over(Instant::now()) {
+            return false;
+        }
+        match PollTimeout::try_from(most.min(Duration::from_millis(PATIENCE.into()))) {
+            Ok(timeout) if timeout != PollTimeout::ZERO => self.source.poll(timeout).is_ok(),
+            _ => {
+                std::thread::sleep(most.min(NAP));
+                true
+            }
+        }
+    }
+}
+
 impl Source for LiveSource {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
         self.receive(batch).map_err(|error| {
@@ -232,6 +289,10 @@ impl Source for LiveSource {
 
     fn dropped(&self) -> u64 {
         self.counters.losses.total()
+    }
+
+    fn hold(&mut self, patience: Duration) {
+        self.patience = Some(patience.min(self.interface.latency));
     }
 }
 

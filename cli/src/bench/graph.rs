@@ -244,6 +244,10 @@ impl Control for Sampled {
         plan
     }
 
+    fn hold(&self) -> Option<Duration> {
+        self.agent.hold()
+    }
+
     fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {
         self.agent.applied(plan, took, result);
     }

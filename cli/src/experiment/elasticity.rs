@@ -10,7 +10,7 @@ use crate::folder::Folder;
 use crate::replay::Execution;
 use crate::trial::{Trial, median};
 use clap::Args;
-use legonf_controller::{Action, Config, Event};
+use legonf_controller::{Action, Config, Event, Sla};
 use legonf_core::{Batch, Columns, Fault, Plan, Sink, Snapshot};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
@@ -40,9 +40,13 @@ pub struct Arguments {
     /// Packets that may wait before the source.
     #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
     ring: u64,
-    /// Milliseconds after which a batch that is not full is closed.
+    /// Milliseconds after which a batch that is not full is closed, where no --latency says so.
     #[arg(long, default_value_t = 1.0, value_name = "MS", value_parser = crate::plan::positive)]
     hold: f64,
+    /// Milliseconds from source to sink that are promised: the deadline of packet batching, as bricks cost by then, closes a batch
+    /// that is not full.
+    #[arg(long, value_name = "MS", value_parser = crate::plan::positive)]
+    latency: Option<f64>,
     /// Seconds between two looks of the controller.
     #[arg(long, default_value_t = 0.05, value_name = "S", value_parser = crate::plan::positive)]
     tick: f64,
@@ -151,6 +155,10 @@ impl Control for Watch {
         plan
     }
 
+    fn hold(&self) -> Option<Duration> {
+        self.agent.hold()
+    }
+
     fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {
         self.agent.applied(plan, took, result);
     }
@@ -193,11 +201,13 @@ impl Arguments {
     ) -> Result<(Report, Vec<Event>), Failure> {
         let (longest, all, start) =
             (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<f64>>>::default(), Instant::now());
-        let config = Config { tick: self.tick, fuse: false, low: 0.8, ..Config::default() };
+        let sla = Sla { rate: None, latency_ms: self.latency };
+        let config = Config { tick: self.tick, fuse: false, low: 0.8, sla, ..Config::default() };
         let agent = trial.agent(config)?;
         let mut watch = Watch { agent, load: load.clone(), longest: longest.clone(), samples: Vec::new() };
         let mut sink = Late { checksum: Checksum::default(), start, longest, all: all.clone() };
-        let mut source = Offer::timed(load.clone(), track.clone(), start, self.ring, self.hold / 1e3);
+        let hold = Duration::try_from_secs_f64(self.hold / 1e3).unwrap_or(Duration::MAX);
+        let mut source = Offer::timed(load.clone(), track.clone(), start, self.ring, hold);
         let lost = source.lost();
         let outcome = trial.run(Some(&mut watch), &trial.between(1)?, &mut source, &mut sink)?.outcome;
         let Pauses { slots: moved_slots, packets: paused_packets, p99, longest } = outcome.pauses;

@@ -1,7 +1,7 @@
 //! A load that rises, holds and falls in steps, from traffic in memory.
 
 use super::lap::Track;
-use legonf_core::{BATCH, Batch, Fault, Progress, Source, Timestamp};
+use legonf_core::{Arrivals, BATCH, Batch, Fault, Progress, Source, Timestamp, gather};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -57,8 +57,8 @@ pub struct Offer {
     /// None where packets come as fast as they are taken.
     start: Option<Instant>,
     ring: u64,
-    /// Seconds that a packet waits for others, at most.
-    hold: f64,
+    /// How long a packet waits for others, at most.
+    hold: Duration,
     /// Packets that were given or lost.
     passed: u64,
     given: u64,
@@ -67,8 +67,8 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Packets by the clock that begins now, with room for `ring` that wait, each for `hold` seconds until its batch is closed.
-    pub fn timed(load: Load, track: Arc<Track>, start: Instant, ring: u64, hold: f64) -> Self {
+    /// Packets by the clock that begins now, with room for `ring` that wait, each for `hold` until its batch is closed.
+    pub fn timed(load: Load, track: Arc<Track>, start: Instant, ring: u64, hold: Duration) -> Self {
         let end = load.count(load.end());
         let (passed, given, lost) = (0, 0, Arc::default());
         Self { load, track, start: Some(start), ring, hold, passed, given, end, lost }
@@ -76,7 +76,7 @@ impl Offer {
 
     /// The same packets at once.
     pub fn at_once(load: Load, track: Arc<Track>) -> Self {
-        Self { start: None, ..Self::timed(load, track, Instant::now(), 0, 0.0) }
+        Self { start: None, ..Self::timed(load, track, Instant::now(), 0, Duration::ZERO) }
     }
 
     /// Packets that were lost so far.
@@ -84,31 +84,44 @@ impl Offer {
         self.lost.clone()
     }
 
-    /// Packets that wait now, at least one, or none at the end.
+    /// Packets for the next batch, at least one, or none at the end.
     fn wait(&mut self) -> u64 {
-        let Some(start) = self.start else { return self.end - self.passed };
-        loop {
-            let now = start.elapsed().as_secs_f64();
-            let come = self.load.count(now).min(self.end);
-            let waiting = come - self.passed.min(come);
-            if waiting > self.ring {
-                let lost = waiting - self.ring;
-                self.passed += lost;
-                self.lost.fetch_add(lost, Ordering::Relaxed);
-            }
-            let full = waiting >= BATCH as u64 || come >= self.end;
-            if full || waiting > 0 && now >= self.load.due(self.passed) + self.hold {
-                return waiting.min(self.ring);
-            }
+        let (all, hold) = (self.end - self.passed, self.hold);
+        if self.start.is_some() { gather(self, BATCH, hold) as u64 } else { all.min(BATCH as u64) }
+    }
+
+    /// Seconds by the clock of the load.
+    fn now(&self) -> f64 {
+        self.start.map_or(0.0, |start| start.elapsed().as_secs_f64())
+    }
+}
+
+impl Arrivals for Offer {
+    fn present(&mut self) -> usize {
+        let come = self.load.count(self.now()).min(self.end);
+        let waiting = come.saturating_sub(self.passed);
+        let lost = waiting.saturating_sub(self.ring);
+        self.passed += lost;
+        self.lost.fetch_add(lost, Ordering::Relaxed);
+        (waiting - lost).min(BATCH as u64) as usize
+    }
+
+    fn waited(&mut self) -> Duration {
+        Duration::try_from_secs_f64(self.now() - self.load.due(self.passed)).unwrap_or_default()
+    }
+
+    fn rest(&mut self, _: Duration) -> bool {
+        let goes_on = self.load.count(self.now()) < self.end;
+        if goes_on {
             std::thread::sleep(NAP);
         }
+        goes_on
     }
 }
 
 impl Source for Offer {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
-        let packets = self.wait().min(BATCH as u64);
-        for _ in 0..packets {
+        for _ in 0..self.wait() {
             let (record, bytes) = self.track.packet(self.passed);
             // The time of a packet is when it is due, so that whoever sees it knows how late it is.
             let time = Timestamp::from_nanos((self.load.due(self.passed) * 1e9) as i64);
@@ -122,11 +135,16 @@ impl Source for Offer {
     fn progress(&self) -> Progress {
         Progress { read_bytes: self.passed, total_bytes: Some(self.end) }
     }
+
+    fn hold(&mut self, patience: Duration) {
+        self.hold = patience;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use legonf_datasets::generate;
 
     #[test]
     fn packets_are_due_when_they_have_come() {
@@ -140,5 +158,28 @@ mod tests {
             );
         }
         assert_eq!(load.due(700), 6.0);
+    }
+
+    #[test]
+    fn a_batch_that_is_not_full_is_closed_by_the_deadline_it_was_told_last() {
+        let config = generate::Config { packets: 1000, ..generate::Config::default() };
+        let track = Arc::new(Track::generate(config).unwrap());
+        // A packet every 25 ms. Without a deadline they would come out together, when the load is over.
+        let load = Load { seconds: 0.5, rates: vec![40.0] };
+        let sizes = |hold: Duration| {
+            let mut source =
+                Offer::timed(load.clone(), track.clone(), Instant::now(), 1000, Duration::from_secs(3600));
+            source.hold(hold);
+            let (mut sizes, mut batch) = (Vec::new(), Batch::default());
+            while sizes.last() != Some(&0) {
+                batch.clear();
+                source.fill(&mut batch).unwrap();
+                sizes.push(batch.packets.len());
+            }
+            assert_eq!(sizes.iter().sum::<usize>(), 20);
+            sizes
+        };
+        assert_eq!(sizes(Duration::from_secs(3600)), [20, 0]);
+        assert!(sizes(Duration::ZERO).len() > 2);
     }
 }

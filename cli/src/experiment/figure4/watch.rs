@@ -102,6 +102,10 @@ impl Control for Watch {
         plan
     }
 
+    fn hold(&self) -> Option<Duration> {
+        self.agent.hold()
+    }
+
     fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {
         self.agent.applied(plan, took, result);
     }
