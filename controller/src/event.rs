@@ -1,6 +1,6 @@
 //! What was decided, and why: the lines of the event log.
 
-use legonf_core::{HostLoad, Plan};
+use legonf_core::{HostLoad, Plan, WorkerLoad};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -33,6 +33,12 @@ pub struct Figures {
     pub load: f64,
     /// Batches before the stage.
     pub queue: usize,
+    /// Milliseconds that a batch waited for the worker of the stage for which it waited longest, on average.
+    #[serde(default)]
+    pub waiting_ms: f64,
+    /// Milliseconds that this one computed for a batch, on average.
+    #[serde(default)]
+    pub computing_ms: f64,
     /// Packets a second through the stage.
     pub rate: f64,
     /// Nanoseconds of processor time a packet that its bricks cost, as far as is known by now.
@@ -50,6 +56,9 @@ pub struct Figures {
     /// Packets a second that were lost for want of capacity.
     #[serde(default)]
     pub dropped: f64,
+    /// What each worker of the stage did in the last tick.
+    #[serde(default)]
+    pub each: Vec<WorkerLoad>,
 }
 
 /// A decision.
@@ -197,12 +206,14 @@ impl Decision {
             String::new()
         };
         format!(
-            "{:<10} {}: {} (load {:.2}, queue {}, {:.0} packets/s{dropped}, {:.0} ns a packet, {} workers, {:.2} cores free, {} ticks)",
+            "{:<10} {}: {} (load {:.2}, queue {}, a batch waits {:.2} ms and computes {:.2} ms, {:.0} packets/s{dropped}, {:.0} ns a packet, {} workers, {:.2} cores free, {} ticks)",
             self.action.label(),
             self.bricks.join(" "),
             self.reason,
             figures.load,
             figures.queue,
+            figures.waiting_ms,
+            figures.computing_ms,
             figures.rate,
             figures.ns,
             figures.replicas,
@@ -238,6 +249,8 @@ mod tests {
         let figures = Figures {
             load: 0.99,
             queue: 7,
+            waiting_ms: 3.5,
+            computing_ms: 0.5,
             rate: 1e6,
             ns: 450.0,
             imbalance: 1.5,
@@ -245,6 +258,7 @@ mod tests {
             ticks: 2,
             free_cores: 1.25,
             dropped: 50.0,
+            each: vec![WorkerLoad { name: "g/b#3".into(), received: 256, ..WorkerLoad::default() }],
         };
         let bricks = vec!["b".to_owned()];
         let decision = Decision {

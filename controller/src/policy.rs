@@ -173,9 +173,12 @@ impl Policy {
         plan: Option<Plan>,
     ) -> Decision {
         let (place, load) = (&snapshot.plan.stages[stage], &snapshot.stages[stage]);
+        let (waited, computing) = snapshot.waiting(stage);
         let figures = Figures {
             load: snapshot.load(stage),
             queue: load.queue,
+            waiting_ms: waited * 1e3,
+            computing_ms: computing * 1e3,
             rate: load.packets as f64 / snapshot.span.max(1e-9),
             ns: self.costs.sum(&place.bricks),
             replicas: place.replicas,
@@ -183,6 +186,7 @@ impl Policy {
             ticks,
             free_cores: self.free_cores(snapshot),
             dropped: snapshot.dropped as f64 / snapshot.span.max(1e-9),
+            each: snapshot.of_stage(stage).cloned().collect(),
         };
         Decision { action, bricks: place.bricks.clone(), reason, figures, plan }
     }

@@ -1,7 +1,9 @@
 //! A running graph in virtual time, to see what a policy makes of it.
 
 use crate::{ControllerError, Costs, Decision, Policy, State};
-use legonf_core::{HostLoad, Plan, SLOTS, ShardLoad, SlotMove, Snapshot, StageLoad, WorkerLoad, balanced};
+use legonf_core::{
+    HostLoad, Plan, SLOTS, ShardLoad, SlotMove, Snapshot, StageLoad, WorkerLoad, balanced, mean_wait,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Steps of virtual time between two snapshots.
@@ -51,6 +53,8 @@ struct Sums {
     passed: Vec<f64>,
     computed: Vec<f64>,
     wanted: Vec<f64>,
+    /// Packets before a stage, times seconds.
+    waited: Vec<f64>,
     offered: f64,
     dropped: f64,
 }
@@ -106,7 +110,8 @@ impl Simulation {
         let most = |stage| self.shares(stage).into_iter().fold(0.0, f64::max);
         self.most = (0..stages).map(most).collect();
         let zero = vec![0.0; stages];
-        let mut sums = Sums { passed: zero.clone(), computed: zero.clone(), wanted: zero, ..Sums::default() };
+        let (passed, computed, waited) = (zero.clone(), zero.clone(), zero.clone());
+        let mut sums = Sums { passed, computed, waited, wanted: zero, ..Sums::default() };
         let dt = tick / f64::from(STEPS);
         for _ in 0..STEPS {
             self.flow(dt, rate(self.at), &mut sums);
@@ -214,6 +219,7 @@ impl Simulation {
             sums.passed[stage] += packets;
             sums.computed[stage] += packets * ns;
             sums.wanted[stage] += wanted * ns;
+            sums.waited[stage] += self.queues[stage] * dt;
         }
         // What waits before the source is in the kernel's ring, which has an end.
         let ring = self.costs.batch * 16.0;
@@ -225,14 +231,12 @@ impl Simulation {
         let mut workers = Vec::new();
         for (stage, names) in self.names.iter().enumerate() {
             for (serial, part) in names.iter().zip(self.shares(stage)) {
-                let busy = sums.computed[stage] / span * part;
-                let starved = (sums.wanted[stage] - sums.computed[stage]) / span * part;
-                let (name, packets) = (format!("{stage}#{serial}"), (sums.passed[stage] * part) as u64);
-                workers.push(WorkerLoad { stage, name, busy, starved, packets, restarts: 0 });
+                let name = format!("{stage}#{serial}");
+                workers.push(WorkerLoad { name, ..self.load(stage, part, span, sums) });
             }
         }
         let stage = |stage: usize| StageLoad {
-            queue: if stage == 0 { 0 } else { (self.queues[stage] / self.costs.batch) as usize },
+            queue: self.queue(stage),
             packets: sums.passed[stage] as u64,
             shards: self.shards(stage, sums.passed[stage]),
             ..StageLoad::default()
@@ -251,6 +255,31 @@ impl Simulation {
             credits: self.credits(),
             host: HostLoad { cores: self.cores, used, memory: 1 << 40 },
         }
+    }
+
+    /// What a worker did that gets some part of a stage's packets.
+    fn load(&self, stage: usize, part: f64, span: f64, sums: &Sums) -> WorkerLoad {
+        let (batches, packets) = (sums.passed[stage] / self.costs.batch, (sums.passed[stage] * part) as u64);
+        let all = batches.ceil() as u64;
+        let waited = mean_wait(sums.waited[stage] / self.costs.batch, all, span);
+        WorkerLoad {
+            stage,
+            busy: sums.computed[stage] / span * part,
+            starved: (sums.wanted[stage] - sums.computed[stage]) / span * part,
+            computed: sums.computed[stage] * part,
+            queue: self.queue(stage),
+            batches: if self.divided(stage).is_some() { all } else { (batches * part).ceil() as u64 },
+            waited: if stage == 0 { 0.0 } else { waited },
+            received: packets,
+            packets,
+            dropped: if stage == 0 { sums.dropped as u64 } else { 0 },
+            ..WorkerLoad::default()
+        }
+    }
+
+    /// Batches before a stage; before the source packets wait, but no batch.
+    fn queue(&self, stage: usize) -> usize {
+        if stage == 0 { 0 } else { (self.queues[stage] / self.costs.batch) as usize }
     }
 
     fn shards(&self, stage: usize, passed: f64) -> Vec<ShardLoad> {

@@ -80,7 +80,7 @@ impl<'env> Floor<'_, 'env> {
             seen: none,
         };
         let (seats, first) = (place.replicas, parts.next_number());
-        let mut live = Live { place, input, workers: Vec::new(), crew: Some(crew) };
+        let mut live = Live { place, input, workers: Vec::new(), crew: Some(crew), area: 0.0 };
         for seat in 0..seats {
             self.seat(&mut live, seat, Some(first), parts, output)?;
         }

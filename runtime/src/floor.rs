@@ -11,7 +11,7 @@ use crate::pin::{Core, Cores};
 use crate::route::Detour;
 use crate::run::Pauses;
 use crate::split::{Histogram, Owners};
-use crate::stats::Stats;
+use crate::stats::{Done, Stats};
 use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
 use crate::unit::{Counters, Unit, add};
 use crate::worker::{Job, Shared, Worker};
@@ -20,7 +20,7 @@ use legonf_core::{Brick, Plan};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Workers of all stages at most.
 pub const MAX_WORKERS: usize = 256;
@@ -29,8 +29,9 @@ pub const MAX_WORKERS: usize = 256;
 pub(crate) struct Running {
     pub serial: u64,
     pub stats: Arc<Stats>,
-    /// Packets and times when it was last looked at.
-    pub seen: (u64, Duration, Duration),
+    /// What it had done at the last snapshot, and how long its own queue was since, in batches times seconds.
+    pub seen: Done,
+    pub area: f64,
 }
 
 /// A stage that runs.
@@ -40,6 +41,8 @@ pub(crate) struct Live {
     pub workers: Vec<Running>,
     /// What the workers share where one of their bricks has state.
     pub crew: Option<Crew>,
+    /// How long the queues that all workers take from were since the last snapshot, in batches times seconds.
+    pub area: f64,
 }
 
 /// All stages of a run.
@@ -60,6 +63,8 @@ pub(crate) struct Floor<'scope, 'env> {
     pub surplus: usize,
     /// Packets offered, done and dropped when they were last looked at.
     pub seen: [u64; 3],
+    /// When queues were last looked at.
+    pub looked: Instant,
     /// Which replica of a brick owns which slot, for bricks that have or had several.
     pub owners: BTreeMap<usize, Owners>,
     /// Packets of each slot lately, for such bricks.
@@ -99,6 +104,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             credits,
             surplus,
             seen,
+            looked: Instant::now(),
             owners: BTreeMap::new(),
             loads: BTreeMap::new(),
             moved: 0,
@@ -119,7 +125,6 @@ impl<'scope, 'env> Floor<'scope, 'env> {
                 self.regroup(unit, place.replicas, &mut parts)?;
             }
         }
-        parts.units.iter_mut().try_for_each(|unit| self.keep(unit))?;
         let (input, output) = (self.pool.clone(), self.pool.0.clone());
         self.stages = self.build(places, &mut parts, input, &output)?;
         self.balance();
@@ -278,7 +283,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
                 let job = parts.job(&place, self.shape.is_ordered(&place));
                 workers.push(self.start(&place, job, queues[index].1.clone(), next.clone())?);
             }
-            stages.push(Live { place, input: queues[index].clone(), workers, crew: None });
+            stages.push(Live { place, input: queues[index].clone(), workers, crew: None, area: 0.0 });
         }
         Ok(stages)
     }
@@ -334,7 +339,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             work();
         };
         sync::spawn(self.scope, format!("worker {serial}"), body).map_err(PlanError::Thread)?;
-        Ok(Running { serial, stats, seen: Default::default() })
+        Ok(Running { serial, stats, seen: Done::default(), area: 0.0 })
     }
 
     /// Bricks that a plan needs beyond those there are.

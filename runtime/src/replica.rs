@@ -111,6 +111,9 @@ impl<'a> Replica<'a> {
         if !self.learn(envelope.epoch) {
             return false;
         }
+        if envelope.ending.is_none() {
+            self.stats.receive(envelope.batch.len());
+        }
         self.pass(&mut envelope, 0..self.split.unit);
         let deal = self
             .deals
@@ -166,6 +169,7 @@ impl<'a> Replica<'a> {
     }
 
     fn accept(&mut self, parcel: Parcel) -> Goes {
+        self.stats.take_batch();
         if !self.born && !parcel.turn {
             self.early.push(parcel);
             return true;
@@ -276,9 +280,11 @@ impl<'a> Replica<'a> {
                 Some(fault) => envelope.ending = Some(Ending::Fault(*fault)),
                 None => self.join(&mut envelope),
             }
-            self.stats.count(envelope.batch.len());
         }
         self.pass(&mut envelope, self.split.unit + 1..usize::MAX);
+        if envelope.ending.is_none() {
+            self.stats.count(envelope.batch.len());
+        }
         self.locker.take(&mut envelope.batch);
         self.measure();
         // There is room for every batch, and the receiver outlives the workers.

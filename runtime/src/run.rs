@@ -104,6 +104,9 @@ pub trait Control {
 /// How often progress is shown.
 const OBSERVATION: Duration = Duration::from_millis(50);
 
+/// How often the lengths of queues are looked at where there is a control.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// Runs `graph` from `source` to `sink` until the input ends, a fault occurs or `options.stop` is set.
 ///
 /// `observe` is called in the calling thread some times a second and at the end, with the progress of the source and
@@ -180,18 +183,21 @@ fn supervise(
     observe: &mut dyn FnMut(Progress, u64),
 ) {
     let start = Instant::now();
-    let mut last = start;
+    let (mut last, mut shown) = (start, start);
     while floor.over.is_none() {
-        let period = control.as_ref().map_or(OBSERVATION, |control| control.period());
-        floor.listen(period.saturating_sub(last.elapsed()).min(OBSERVATION));
+        let (period, pause) =
+            control.as_ref().map_or((OBSERVATION, OBSERVATION), |control| (control.period(), LOOK));
+        floor.listen(period.saturating_sub(last.elapsed()).min(pause));
         floor.withdraw();
-        observe(floor.shared.progress(), floor.shared.done.load(Ordering::Relaxed));
-        if last.elapsed() < period || floor.over.is_some() {
-            continue;
+        if shown.elapsed() >= OBSERVATION {
+            shown = Instant::now();
+            observe(floor.shared.progress(), floor.shared.done.load(Ordering::Relaxed));
         }
+        let Some(control) = control.as_deref_mut() else { continue };
+        floor.look();
         let span = last.elapsed();
-        last += span;
-        if let Some(control) = control.as_deref_mut() {
+        if span >= period && floor.over.is_none() {
+            last += span;
             steer(floor, control, last - start, span);
         }
     }

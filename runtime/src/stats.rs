@@ -6,11 +6,39 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+/// What a worker had done when it was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// Batches that it took, and packets of these.
+    pub batches: u64,
+    pub received: u64,
+    /// Packets that it handed on.
+    pub packets: u64,
+    /// Processor time of its thread, and the time this waited for a core.
+    pub computed: Duration,
+    pub starved: Duration,
+}
+
+impl Done {
+    /// What was done since.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            batches: self.batches - before.batches,
+            received: self.received - before.received,
+            packets: self.packets - before.packets,
+            computed: self.computed.saturating_sub(before.computed),
+            starved: self.starved.saturating_sub(before.starved),
+        }
+    }
+}
+
 /// Counters of one worker. They have cache lines of their own, so that writing them disturbs no other worker.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Stats {
     thread: AtomicI32,
+    batches: AtomicU64,
+    received: AtomicU64,
     packets: AtomicU64,
     restarts: AtomicU64,
     /// Whether the supervisor wants to know how large the state is, and how large it was when it last did.
@@ -24,7 +52,17 @@ impl Stats {
         self.thread.store(thread, Relaxed);
     }
 
-    /// Counts packets. For the worker itself: a plain addition, not an atomic one.
+    /// Counts a batch that was taken. For the worker itself: a plain addition, not an atomic one.
+    pub fn take_batch(&self) {
+        self.batches.store(self.batches.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Counts packets of a batch that was taken, likewise.
+    pub fn receive(&self, packets: usize) {
+        self.received.store(self.received.load(Relaxed) + packets as u64, Relaxed);
+    }
+
+    /// Counts packets that are handed on, likewise.
     pub fn count(&self, packets: usize) {
         self.packets.store(self.packets.load(Relaxed) + packets as u64, Relaxed);
     }
@@ -48,8 +86,12 @@ impl Stats {
         self.state_bytes.load(Relaxed)
     }
 
-    pub fn packets(&self) -> u64 {
-        self.packets.load(Relaxed)
+    /// What it has done so far.
+    pub fn done(&self) -> Done {
+        let (computed, starved) = self.times();
+        let [packets, received, batches] =
+            [&self.packets, &self.received, &self.batches].map(|count| count.load(Relaxed));
+        Done { batches, received, packets, computed, starved }
     }
 
     pub fn restarts(&self) -> u64 {
@@ -58,7 +100,7 @@ impl Stats {
 
     /// Processor time of the thread, and the time it waited for a core; nothing where it is gone or the system does not
     /// tell.
-    pub fn times(&self) -> (Duration, Duration) {
+    fn times(&self) -> (Duration, Duration) {
         match self.thread.load(Relaxed) {
             0 => Default::default(),
             thread => (processor_time(thread), starved_time(thread)),
@@ -92,10 +134,15 @@ mod tests {
         let sum: u64 = (0..20_000_000_u64).fold(0, |a, b| std::hint::black_box(a ^ b));
         std::hint::black_box(sum);
         assert!(stats.times().0 > before);
+        let early = stats.done();
         stats.count(3);
         stats.count(4);
+        stats.receive(9);
+        stats.take_batch();
         stats.restarted();
-        assert_eq!((stats.packets(), stats.restarts()), (7, 1));
+        assert_eq!(stats.restarts(), 1);
+        let since = stats.done().since(&early);
+        assert_eq!((since.batches, since.received, since.packets), (1, 9, 7));
         stats.measure(|| 9);
         assert_eq!(stats.state_bytes(), 0);
         stats.measure(|| 9);

@@ -2,12 +2,24 @@
 
 use crate::floor::{Floor, Live, Running};
 use crate::worker::Shared;
-use legonf_core::{HostLoad, SLOTS, ShardLoad, Snapshot, StageLoad, State, WorkerLoad};
+use legonf_core::{HostLoad, SLOTS, ShardLoad, Snapshot, StageLoad, State, WorkerLoad, mean_wait};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 impl Floor<'_, '_> {
+    /// Looks at how long all queues are; that stands for the time since the last look.
+    pub fn look(&mut self) {
+        let now = Instant::now();
+        let seconds = now.duration_since(std::mem::replace(&mut self.looked, now)).as_secs_f64();
+        for live in &mut self.stages {
+            live.area += shared(live) as f64 * seconds;
+            let own = live.crew.iter().flat_map(|crew| &crew.own);
+            let lengths = own.map(|queue| queue.1.len() as f64);
+            live.workers.iter_mut().zip(lengths).for_each(|(worker, length)| worker.area += length * seconds);
+        }
+    }
+
     /// What the workers did in the time since the snapshot before.
     pub fn snapshot(&mut self, at: Duration, span: Duration) -> Snapshot {
         let (plan, seconds) = (self.plan(), span.as_secs_f64().max(1e-9));
@@ -17,8 +29,9 @@ impl Floor<'_, '_> {
             let names = format!("{}/{}", self.shape.name, plan.stages[index].bricks.join("+"));
             let first = workers.len();
             workers.extend(live.workers.iter_mut().map(|worker| load(worker, index, &names, seconds)));
-            let packets = workers[first..].iter().map(|worker: &WorkerLoad| worker.packets).sum();
-            let state_bytes = live.workers.iter().map(|worker| worker.stats.state_bytes()).sum();
+            measure_waits(live, &mut workers[first..], seconds);
+            let packets = workers[first..].iter().map(|worker| worker.packets).sum();
+            let state_bytes = workers[first..].iter().map(|worker| worker.state_bytes).sum();
             let shards = shards(live, &self.shape.bricks, &mut self.loads);
             stages.push(StageLoad { queue: waiting(live), packets, state_bytes, shards });
         }
@@ -26,6 +39,8 @@ impl Floor<'_, '_> {
         let now = [offered, done, dropped].map(|count| count.load(Relaxed));
         let [offered, done, dropped] = std::array::from_fn(|at| now[at] - self.seen[at]);
         self.seen = now;
+        // One worker reads the source, the first of all.
+        workers.iter_mut().take(1).for_each(|worker| worker.dropped = dropped);
         Snapshot {
             at: at.as_secs_f64(),
             span: span.as_secs_f64(),
@@ -42,12 +57,29 @@ impl Floor<'_, '_> {
     }
 }
 
-/// Batches before a stage, or before the replica of it that has most to do; before the source there are free ones, which
-/// wait for nothing.
+/// Batches before a stage, or before the replica of it that has most to do.
 fn waiting(live: &Live) -> usize {
     let own = live.crew.iter().flat_map(|crew| &crew.own).map(|queue| queue.1.len()).max();
+    shared(live) + own.unwrap_or(0)
+}
+
+/// Batches in the queues that all workers of a stage take from; before the source there are free ones, which wait for nothing.
+fn shared(live: &Live) -> usize {
     let joined = live.crew.as_ref().map_or(0, |crew| crew.joined.1.len());
-    if live.place.source { 0 } else { live.input.1.len() + joined + own.unwrap_or(0) }
+    if live.place.source { 0 } else { live.input.1.len() + joined }
+}
+
+/// How long batches waited for each worker of a stage since the snapshot before, and how many do now. Of the batches that are
+/// dealt out each has a parcel for every replica, of the others each is for one worker.
+fn measure_waits(live: &mut Live, loads: &mut [WorkerLoad], seconds: f64) {
+    let all = loads.iter().map(|load| load.batches).sum();
+    let (before, area) = (shared(live), std::mem::take(&mut live.area));
+    for (at, (worker, load)) in live.workers.iter_mut().zip(loads).enumerate() {
+        let own = std::mem::take(&mut worker.area);
+        let queue = live.crew.as_ref().and_then(|crew| crew.own.get(at));
+        load.queue = before + queue.map_or(0, |queue| queue.1.len());
+        load.waited = mean_wait(area + own, if queue.is_some() { load.batches } else { all }, seconds);
+    }
 }
 
 /// Packets of each slot and its owner, where replicas share a brick's work. What is long ago counts less for placement.
@@ -67,17 +99,22 @@ fn shards(
     lately.iter_mut().enumerate().map(shard).collect()
 }
 
+/// What a worker did; how long batches waited for it follows from what all of its stage did.
 fn load(worker: &mut Running, stage: usize, bricks: &str, seconds: f64) -> WorkerLoad {
-    let (packets, (computed, starved)) = (worker.stats.packets(), worker.stats.times());
-    let (seen_packets, seen_computed, seen_starved) = worker.seen;
-    worker.seen = (packets, computed, starved);
-    let part = |now: Duration, then: Duration| (now.saturating_sub(then).as_secs_f64() / seconds).min(1.0);
+    let now = worker.stats.done();
+    let done = now.since(&std::mem::replace(&mut worker.seen, now));
+    let part = |time: Duration| (time.as_secs_f64() / seconds).min(1.0);
     WorkerLoad {
         stage,
         name: format!("{bricks}#{}", worker.serial),
-        busy: part(computed, seen_computed),
-        starved: part(starved, seen_starved),
-        packets: packets - seen_packets,
+        busy: part(done.computed),
+        starved: part(done.starved),
+        computed: done.computed.as_secs_f64(),
+        batches: done.batches,
+        received: done.received,
+        packets: done.packets,
+        state_bytes: worker.stats.state_bytes(),
         restarts: worker.stats.restarts(),
+        ..WorkerLoad::default()
     }
 }

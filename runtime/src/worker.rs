@@ -156,6 +156,10 @@ impl Worker<'_> {
         if self.job.head.is_some() && !self.fill(&mut envelope) {
             return;
         }
+        self.stats.take_batch();
+        if envelope.ending.is_none() {
+            self.stats.receive(envelope.batch.len());
+        }
         let Some(order) = &mut self.job.order else { return self.pass(envelope) };
         order.put(envelope.number, envelope);
         while let Some(next) = self.job.order.as_mut().and_then(Order::take) {
@@ -200,11 +204,9 @@ impl Worker<'_> {
             self.locker.lend(&mut envelope.batch);
         }
         if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
-            self.stats.count(envelope.batch.len());
-            if let Err(fault) =
-                pass(self.job.units.iter_mut(), &mut envelope, self.shared, &self.stats, &mut self.detour)
-            {
-                envelope.ending = Some(Ending::Fault(fault));
+            match pass(self.job.units.iter_mut(), &mut envelope, self.shared, &self.stats, &mut self.detour) {
+                Ok(()) => self.stats.count(envelope.batch.len()),
+                Err(fault) => envelope.ending = Some(Ending::Fault(fault)),
             }
         }
         if self.job.tail.is_some() {

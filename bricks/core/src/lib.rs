@@ -44,7 +44,7 @@ pub use packets::{LinkType, PacketRecord, Packets};
 pub use placement::balanced;
 pub use plan::{Plan, PlanSyntax, SlotMove, Stage};
 pub use schema::{Feature, Schema, SchemaHash, Unit};
-pub use snapshot::{HostLoad, ShardLoad, Snapshot, StageLoad, WorkerLoad};
+pub use snapshot::{HostLoad, ShardLoad, Snapshot, StageLoad, WorkerLoad, mean_wait};
 pub use tiles::{LANES, Tiles};
 pub use time::Timestamp;
 pub use verdict::Verdict;

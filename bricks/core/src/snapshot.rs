@@ -3,21 +3,58 @@
 use crate::{Plan, SlotMove, balanced};
 use serde::{Deserialize, Serialize};
 
-/// What one worker did since the snapshot before.
+/// What one worker, which is a replica of its stage's bricks, did since the snapshot before.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WorkerLoad {
     /// The stage of the plan that it belongs to.
     pub stage: usize,
     /// Identifier of the replica: graph, bricks and serial number, such as `kitsune/mapping+autoencoder#2` (LEGO §III-B).
     pub name: String,
-    /// Part of the time that it computed, from 0 to 1: processor time of its thread.
+    /// Useful-work ratio: part of the time that it computed, from 0 to 1.
     pub busy: f64,
     /// Part of the time that it could have computed but had no core.
     pub starved: f64,
-    /// Packets through it.
+    /// Seconds that it computed: processor time of its thread, as the system counts it.
+    pub computed: f64,
+    /// Batches that wait for it at this moment: in the stage's queues, from which each of its replicas takes what is next,
+    /// and as parcels in its own, where replicas share a brick's work by slot. Free batches before the source wait for
+    /// nothing.
+    pub queue: usize,
+    /// Batches that it took; where replicas share a brick's work by slot, its parcels of them: each has one of every batch.
+    pub batches: u64,
+    /// Seconds that a batch waited in those queues, on average, by Little's law ([`mean_wait`]): no packet carries a clock.
+    pub waited: f64,
+    /// Packets of the batches that it took: in.
+    pub received: u64,
+    /// Packets of the batches that it handed on: out. The others are still with it, or with the replicas that have parcels
+    /// of them.
     pub packets: u64,
+    /// Packets that were lost on their way to it. Queues have room for all batches there are, so that only who reads the
+    /// source can lose any.
+    pub dropped: u64,
+    /// Bytes that its bricks keep from packet to packet, where they say so; as of the snapshot before.
+    pub state_bytes: u64,
     /// Bricks that panicked in it and were made anew, since the run began.
     pub restarts: u64,
+}
+
+impl WorkerLoad {
+    /// Seconds that it computed for a batch, on average: what `waited` is to be held against. 0 where it took none.
+    pub fn computing(&self) -> f64 {
+        if self.batches == 0 { 0.0 } else { self.computed / self.batches as f64 }
+    }
+}
+
+/// Seconds that each of `batches` waited in a queue, on average, by Little's law (L = λW): `area` is the length of the queue
+/// integrated over `span` seconds (batches times seconds), in which so many batches left it. Where none has left, those that
+/// there were waited all the time.
+pub fn mean_wait(area: f64, batches: u64, span: f64) -> f64 {
+    match batches {
+        0 if area > 0.0 => span,
+        0 => 0.0,
+        batches => area / batches as f64,
+    }
 }
 
 /// What one stage has before it.
@@ -27,7 +64,7 @@ pub struct StageLoad {
     pub queue: usize,
     /// Packets through all of its workers since the snapshot before.
     pub packets: u64,
-    /// Bytes that its bricks keep from packet to packet, where they say so; as of the snapshot before.
+    /// Bytes that the bricks of all of its workers keep from packet to packet, as [`WorkerLoad::state_bytes`].
     pub state_bytes: u64,
     /// How the replicas share the work of a brick with state, where they do, for each shard of it.
     #[serde(skip)]
@@ -121,11 +158,29 @@ impl Snapshot {
     pub fn load(&self, stage: usize) -> f64 {
         self.of_stage(stage).map(|worker| worker.busy + worker.starved).fold(0.0, f64::max)
     }
+
+    /// Seconds that a batch waited for a worker of a stage and that this one computed for it, on average, of the worker for
+    /// which it waited longest.
+    pub fn waiting(&self, stage: usize) -> (f64, f64) {
+        let longest = self.of_stage(stage).max_by(|a, b| a.waited.total_cmp(&b.waited));
+        longest.map_or((0.0, 0.0), |worker| (worker.waited, worker.computing()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waiting_follows_from_the_length_of_a_queue() {
+        // Four batches at each moment of 0.1 s, in which 200 went: each waited 2 ms. Without one that went, all the time.
+        assert!((mean_wait(4.0 * 0.1, 200, 0.1) - 0.002).abs() < 1e-12);
+        assert_eq!((mean_wait(0.4, 0, 0.1), mean_wait(0.0, 0, 0.1), mean_wait(0.0, 7, 0.1)), (0.1, 0.0, 0.0));
+        // One that takes longer than the time looked at.
+        assert_eq!(mean_wait(0.4, 2, 0.1), 0.2);
+        let load = WorkerLoad { computed: 0.05, batches: 200, ..WorkerLoad::default() };
+        assert_eq!((load.computing(), WorkerLoad::default().computing()), (0.05 / 200.0, 0.0));
+    }
 
     #[test]
     fn hot_slots_are_moved_from_the_replica_that_has_most_of_them() {
