@@ -120,6 +120,9 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let extra = self.extra(&places, present)?;
         let mut parts = Parts { ends, waiting: Some(Order::from(0)), units, epoch: None };
         parts.units.extend(extra);
+        // First: a brick that panics while its state moves goes on from what was kept.
+        let mut new = parts.units.iter_mut().filter(|unit| unit.keeper.is_none());
+        new.try_for_each(|unit| self.keep(unit))?;
         for place in &places {
             if let Some(unit) = self.shape.split(place).map(|split| split.unit) {
                 self.regroup(unit, place.replicas, &mut parts)?;
@@ -198,9 +201,8 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     /// Moves the state of a brick, whose replicas stand still, to as many as there shall be.
     fn regroup(&mut self, unit: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
         let Ok(split) = &self.shape.splits[unit] else { return Ok(()) };
-        let failed = |error| PlanError::of_move(&self.shape.bricks[unit].0, error);
         let owners = self.owners.remove(&unit).unwrap_or_else(|| split.alone());
-        let owners = split.regroup(&mut parts.replicas(unit), &owners, replicas).map_err(failed)?;
+        let owners = split.regroup(&mut parts.replicas(unit), &owners, replicas, self.shared)?;
         self.owners.insert(unit, owners);
         Ok(())
     }

@@ -19,15 +19,15 @@ enum Entry {
 /// The last checkpoint of a brick, slot by slot, and a log of what it did since.
 ///
 /// When the log has grown to the size of the checkpoint, but to a given size at least, the slots that have changed are
-/// saved, and the log begins anew. So both together take at most three times the state, and what they cost for a packet
-/// does not depend on how much state there is.
+/// saved, and the log begins anew. So both together take at most three times the state (while slots are saved), and what they
+/// cost for a packet does not depend on how much state there is.
 pub(crate) struct Keeper {
     split: Arc<Split>,
     least: usize,
     /// State of each slot of each shard.
     saved: Vec<Vec<Vec<u8>>>,
     saved_bytes: usize,
-    /// Counters of the brick at the checkpoint.
+    /// Counters of the brick at the checkpoint; none where it was made anew since.
     pub counters: Counters,
     log: Vec<Entry>,
     log_bytes: usize,
@@ -112,12 +112,13 @@ impl Keeper {
 
     /// Notes that the brick has processed them; saves its state if it is time.
     pub fn end(&mut self, brick: &mut dyn Brick) -> Result<(), BrickError> {
-        self.open = false;
-        if self.log_bytes < self.least.max(self.saved_bytes) {
-            return Ok(());
+        if self.log_bytes >= self.least.max(self.saved_bytes) {
+            let changed = self.changed();
+            self.save(brick, &changed)?;
         }
-        let changed = self.changed();
-        self.save(brick, &changed)
+        // Last: where a copy panics the packets are processed anew, by another brick, which must not have them yet.
+        self.open = false;
+        Ok(())
     }
 
     /// Notes slots whose state the brick has given away.
@@ -149,14 +150,18 @@ impl Keeper {
         changed
     }
 
+    /// Copies what has changed, all of it before anything of the checkpoint is replaced: where a copy panics that one holds.
     fn save(&mut self, brick: &mut dyn Brick, changed: &[Slots]) -> Result<(), BrickError> {
-        self.counters = brick.counters();
+        let mut copies = Vec::new();
         for (part, slots) in changed.iter().enumerate() {
             for slot in slots.iter() {
-                let state = west_east(brick)?.copy(part, &[slot as u16])?;
-                self.saved_bytes += state.len();
-                self.saved_bytes -= std::mem::replace(&mut self.saved[part][slot], state).len();
+                copies.push((part, slot, west_east(brick)?.copy(part, &[slot as u16])?));
             }
+        }
+        self.counters = brick.counters();
+        for (part, slot, state) in copies {
+            self.saved_bytes += state.len();
+            self.saved_bytes -= std::mem::replace(&mut self.saved[part][slot], state).len();
         }
         self.log.clear();
         (self.used, self.log_bytes) = (0, 0);

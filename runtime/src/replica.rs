@@ -200,14 +200,14 @@ impl<'a> Replica<'a> {
         };
         let packets = parcel.lanes.iter().map(|lane| lane.places.len() as u64).sum();
         if let Some(unit) = unit(&mut self.job.units, self.split.unit) {
-            self.turning.begin(unit, self.seat, &deal, packets);
+            self.turning.begin(unit, (self.shared, &self.stats), self.seat, &deal, packets);
         }
         self.seat < deal.ports.len() && self.report()
     }
 
     fn arrive(&mut self, arrival: Arrival) -> Goes {
         if let Some(unit) = unit(&mut self.job.units, self.split.unit) {
-            self.turning.arrive(unit, arrival);
+            self.turning.arrive(unit, (self.shared, &self.stats), arrival);
         }
         while let Some(parcel) = self.turning.release() {
             self.process(parcel);
@@ -256,7 +256,7 @@ impl<'a> Replica<'a> {
                 continue;
             }
             let part = at % self.split.shards();
-            attempt(unit, self.shared, &self.stats, &mut |unit| {
+            attempt(unit, self.shared, Some(&self.stats), &mut |unit| {
                 unit.process_part(part, packets, &lane.places, rows)
             })?;
         }

@@ -67,7 +67,8 @@ impl Unit {
         match &mut self.keeper {
             Some(keeper) => {
                 keeper.restore(&mut *fresh)?;
-                add(&mut self.past, &keeper.counters);
+                // Once: the new one counts from the checkpoint on, also where it panics before the next.
+                add(&mut self.past, &std::mem::take(&mut keeper.counters));
             }
             None => add(&mut self.past, &self.brick.counters()),
         }
@@ -95,7 +96,7 @@ pub(crate) fn pass<'a>(
     for unit in units.filter(|unit| unit.index >= passed) {
         envelope.passed = unit.index + 1;
         let Envelope { batch, marks, .. } = envelope;
-        attempt(unit, shared, stats, &mut |unit| {
+        attempt(unit, shared, Some(stats), &mut |unit| {
             let Unit { index, brick, keeper, .. } = unit;
             let mut run = |brick: &mut dyn Brick| match &shared.routes {
                 Some(routes) => routes.run(*index, brick, batch, marks, detour),
@@ -110,14 +111,14 @@ pub(crate) fn pass<'a>(
     Ok(())
 }
 
-/// Lets a brick do its work. One that panics is made anew and tried once more on the same batch: it reads what it has not
+/// Lets a brick do its work. One that panics is made anew and tried once more at the same: it reads of a batch what it has not
 /// written, so its answer is the one it would have given. One with state has what it had before, if that was kept.
-pub(crate) fn attempt(
+pub(crate) fn attempt<T>(
     unit: &mut Unit,
     shared: &Shared<'_>,
-    stats: &Stats,
-    work: &mut dyn FnMut(&mut Unit) -> Result<(), BrickError>,
-) -> Result<(), RunFault> {
+    stats: Option<&Stats>,
+    work: &mut dyn FnMut(&mut Unit) -> Result<T, BrickError>,
+) -> Result<T, RunFault> {
     let message = match guarded(|| work(unit)) {
         Ok(result) => return Ok(result?),
         Err(message) => message,
@@ -127,12 +128,27 @@ pub(crate) fn attempt(
         Ok(renewed) => renewed?,
         Err(message) => return Err(panicked(&unit.id, message)),
     }
-    stats.restarted();
+    stats.into_iter().for_each(Stats::restarted);
     shared.restarts.fetch_add(1, Relaxed);
     match guarded(|| work(unit)) {
         Ok(result) => Ok(result?),
         Err(message) => Err(panicked(&unit.id, message)),
     }
+}
+
+/// [`attempt`] of what takes state out of a brick or puts it in; in one line why that cannot be, if so. A brick that panics
+/// at it has the state it had before, and is asked once more, if that was kept.
+pub(crate) fn attempt_move<T>(
+    unit: &mut Unit,
+    shared: &Shared<'_>,
+    stats: Option<&Stats>,
+    work: &mut dyn FnMut(&mut Unit) -> Result<T, BrickError>,
+) -> Result<T, String> {
+    attempt(unit, shared, stats, work).map_err(|fault| match fault {
+        RunFault::Panic { message, .. } => format!("it panicked ({message})"),
+        RunFault::Brick(error) => error.reason,
+        other => other.to_string(),
+    })
 }
 
 /// Adds counters up by name.

@@ -4,9 +4,10 @@
 mod common;
 
 use common::Script;
+use common::mines::{MinedState, StateMines};
 use common::streams::{Streams, Traffic, expected, go, go_kept, graph, make};
 use legonf_core::{Brick, Plan, SlotMove, Snapshot};
-use legonf_runtime::{Control, PlanError};
+use legonf_runtime::{Control, Outcome, PlanError};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,11 +38,15 @@ fn the_work_is_shared() {
     let mut script = Script::of([]);
     let layout = "source stamp | streams x3 | blend smooth sink";
     go(&make, layout, &mut graph(make), Traffic::to(100_000), Some(&mut script));
-    let mut packets = [0; 3];
-    for shard in script.snapshots.iter().flat_map(|snapshot| &snapshot.stages[1].shards) {
-        shard.owners.iter().zip(&shard.packets).for_each(|(owner, n)| packets[usize::from(*owner)] += n);
+    let seats = |s: &Snapshot| {
+        [0, 1, 2].map(|seat| s.stages[1].shards.iter().map(|shard| shard.by_replica(3)[seat]).sum::<u64>())
+    };
+    let (mut packets, mut parcels) = ([0; 3], [0; 3]);
+    for snapshot in &script.snapshots {
+        packets.iter_mut().zip(seats(snapshot)).for_each(|(sum, more)| *sum += more);
+        parcels.iter_mut().zip(snapshot.of_stage(1)).for_each(|(sum, worker)| *sum += worker.batches);
     }
-    assert!(packets.iter().all(|n| *n > 0), "{packets:?}");
+    assert!(packets.iter().chain(&parcels).all(|count| *count > 100), "{packets:?} {parcels:?}");
 }
 
 #[test]
@@ -278,5 +283,67 @@ proptest! {
         prop_assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
         prop_assert_eq!(outcome.restarts, u64::from(raised.load(Ordering::Relaxed).count_ones()));
         prop_assert!(outcome.restarts > 0 && rows == expected(20_000), "results differ");
+    }
+}
+
+/// Makes streams that panic when some of their state moves.
+fn mined(mines: &Arc<StateMines>) -> impl Fn(&str) -> Result<Box<dyn Brick>, String> + Sync + use<> {
+    let mines = mines.clone();
+    move |id: &str| match id {
+        "streams" => Ok(MinedState::of(Box::<Streams>::default(), &mines)),
+        other => make(other),
+    }
+}
+
+/// Runs from one layout through others with streams among mines, with checkpoints or not.
+fn go_mined(
+    mines: &Arc<StateMines>,
+    plans: &[&str],
+    checkpoint: Option<usize>,
+) -> (Outcome, Vec<(u64, u64)>) {
+    let make = mined(mines);
+    let mut script = Script::of(plans.iter().map(|plan| plan.parse::<Plan>().unwrap()));
+    let traffic = Traffic { until: Some(script.done.clone()), ..Traffic::to(u64::MAX) };
+    go_kept(&make, LAYOUTS[1], &mut graph(&make), traffic, Some(&mut script), checkpoint)
+}
+
+#[test]
+fn a_brick_that_panics_while_its_state_moves_goes_on_from_its_checkpoint() {
+    let mines = Arc::new(StateMines::each(3));
+    for checkpoint in [1, 20_000, 10_000_000] {
+        let before = mines.raised();
+        let (outcome, rows) = go_mined(&mines, &LAYOUTS, Some(checkpoint));
+        assert!(outcome.fault.is_none(), "{checkpoint}: {:?}", outcome.fault);
+        // Copies panic, too.
+        assert!(outcome.restarts >= mines.raised() - before && mines.raised() > 0, "{}", outcome.restarts);
+        assert!(rows == expected(outcome.packets), "{checkpoint}: results differ");
+    }
+}
+
+#[test]
+fn state_that_cannot_move_ends_the_run_in_one_line_behind_whole_results() {
+    for (mines, checkpoint) in [(StateMines::each(7), None), (StateMines::always(7), Some(20_000))] {
+        let (outcome, rows) = go_mined(&Arc::new(mines), &[LAYOUTS[4], LAYOUTS[0]], checkpoint);
+        let message = outcome.fault.unwrap().to_string();
+        let words = "brick `streams`: its state cannot move to another replica: it panicked (a mine)";
+        assert!(message.starts_with(words) && !message.contains('\n'), "{message}");
+        assert!(rows == expected(rows.len() as u64));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn panics_of_state_on_the_move_change_nothing(
+        then in prop::collection::vec(plans(), 1..20), every in 1_u64..6, checkpoint in 1_usize..200_000,
+    ) {
+        let mines = Arc::new(StateMines::each(every));
+        let make = mined(&mines);
+        let mut script = Script::of(then);
+        let (outcome, rows) =
+            go_kept(&make, LAYOUTS[0], &mut graph(&make), Traffic::to(20_000), Some(&mut script), Some(checkpoint));
+        prop_assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+        prop_assert!(outcome.restarts >= mines.raised() && rows == expected(20_000), "results differ");
     }
 }

@@ -1,9 +1,10 @@
-//! Kitsune under load while its layout changes at random, slots move and bricks panic: the scores of a single instance.
+//! Kitsune under load while its layout changes at random, slots move and bricks panic, also while their state moves: the scores of a single instance.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 
 use common::Script;
+use common::mines::{MinedState, StateMines};
 use legonf_core::{
     Batch, Brick, BrickError, Column, Columns, Descriptor, Division, Fault, Headers, Plan, Progress, Rows,
     Sink, SlotMove, Source, Stage, WestEast,
@@ -74,6 +75,8 @@ impl Sink for Fold {
 struct Mines {
     period: u64,
     raised: Mutex<HashSet<u64>>,
+    /// Those at which state moves.
+    state: Arc<StateMines>,
 }
 
 impl Mines {
@@ -197,7 +200,10 @@ const BRICKS: [&str; 5] = ["batching", "extractor", "mapping", "autoencoder", "d
 fn make(id: &str, mines: &Arc<Mines>) -> Result<Box<dyn Brick>, String> {
     let inner: Box<dyn Brick> = match id {
         "batching" => Box::<PacketBatching>::default(),
-        "extractor" => return Ok(Box::new(MinedExtractor { inner: extractor(), mines: mines.clone() })),
+        "extractor" => {
+            let extractor = MinedExtractor { inner: extractor(), mines: mines.clone() };
+            return Ok(MinedState::of(Box::new(extractor), &mines.state));
+        }
         "mapping" => Box::new(FeatureMapping::new(FeatureMappingConfig {}, MODEL.clone())),
         "autoencoder" => Box::new(Autoencoder::new(AutoencoderConfig::default(), MODEL.clone())),
         _ => Box::new(SampleResultQuantization::new(legonf_decide::Config { threshold: 1.0 }).unwrap()),
@@ -268,14 +274,21 @@ impl Random {
 fn soak(plans: usize, period: u64) {
     let mut random = Random(period);
     let mut script = Script::of((0..plans).map(|_| random.plan()));
-    let mines = Mines { period, ..Mines::default() };
+    let state = Arc::new(StateMines::each(11));
+    let mines = Mines { period, state: state.clone(), ..Mines::default() };
     let load = Load::of(u64::MAX, Some(script.done.clone()));
     let (outcome, found) = run(&Layout::Pipeline, load, mines, Some(&mut script));
     assert!(outcome.fault.is_none() && script.refused.is_empty(), "{:?} {:?}", outcome.fault, script.refused);
     assert_eq!(script.applied, plans);
     let (single, expected) = run(&Layout::Fused, Load::of(outcome.packets, None), Mines::default(), None);
-    println!("{} packets, {} restarts, {:?}", outcome.packets, outcome.restarts, outcome.pauses);
-    assert!(outcome.restarts > 0 && outcome.pauses.slots > 0);
+    println!(
+        "{} packets, {} restarts, {} of them while state moved, {:?}",
+        outcome.packets,
+        outcome.restarts,
+        state.raised(),
+        outcome.pauses
+    );
+    assert!(outcome.restarts > state.raised() && state.raised() > 0 && outcome.pauses.slots > 0);
     assert_eq!(found, expected, "scores differ");
     assert_eq!(outcome.counters, single.counters);
 }

@@ -1,7 +1,9 @@
 //! State on its way between replicas that stand still.
 
 use super::{Owners, Split, shifts};
-use crate::unit::Unit;
+use crate::PlanError;
+use crate::unit::{Unit, attempt_move};
+use crate::worker::Shared;
 use legonf_core::{BrickError, SLOTS, balanced};
 
 /// Slots whose state moves at a time: so many bytes there are beside the state itself.
@@ -14,18 +16,30 @@ impl Split {
         units: &mut [&mut Unit],
         owners: &Owners,
         seats: usize,
-    ) -> Result<Owners, BrickError> {
+        shared: &Shared<'_>,
+    ) -> Result<Owners, PlanError> {
         for (seat, unit) in units.iter_mut().enumerate() {
-            self.prepare(&mut *unit.brick)?;
+            self.prepare(&mut *unit.brick).map_err(|error| PlanError::of_move(&unit.id, error))?;
             unit.seat = seat;
         }
         let next: Owners = owners.iter().map(|owners| balanced(owners, &[0; SLOTS], seats).into()).collect();
         for shift in shifts(owners, &next) {
             for slots in shift.slots.chunks(AT_ONCE) {
-                let state = units[usize::from(shift.from)].export(shift.shard, slots)?;
-                units[usize::from(shift.to)].adopt(shift.shard, slots, &state)?;
+                let mut give = |unit: &mut Unit| unit.export(shift.shard, slots);
+                let state = moved(units[usize::from(shift.from)], shared, &mut give)?;
+                let mut take = |unit: &mut Unit| unit.adopt(shift.shard, slots, &state);
+                moved(units[usize::from(shift.to)], shared, &mut take)?;
             }
         }
         Ok(next)
     }
+}
+
+fn moved<T>(
+    unit: &mut Unit,
+    shared: &Shared<'_>,
+    work: &mut dyn FnMut(&mut Unit) -> Result<T, BrickError>,
+) -> Result<T, PlanError> {
+    let id = unit.id.clone();
+    attempt_move(unit, shared, None, work).map_err(|reason| PlanError::Move { id, reason })
 }

@@ -2,10 +2,14 @@
 
 use super::{Arrival, Deal, Parcel, Pause, Split};
 use crate::message::{Message, Turned};
-use crate::unit::{Unit, guarded};
-use legonf_core::BrickError;
+use crate::stats::Stats;
+use crate::unit::{Unit, attempt_move};
+use crate::worker::Shared;
 use std::collections::VecDeque;
 use std::time::Instant;
+
+/// Where bricks come from that take the place of others, and where that is counted.
+type Aid<'a> = (&'a Shared<'a>, &'a Stats);
 
 /// Where a replica is between two epochs.
 #[derive(Default)]
@@ -28,10 +32,11 @@ pub(crate) struct Turning {
 impl Turning {
     /// Begins an epoch: everything before it is processed. Gives the slots away that move, and takes in what has come.
     /// So many packets are `behind`.
-    pub fn begin(&mut self, unit: &mut Unit, seat: usize, deal: &Deal, behind: u64) {
+    pub fn begin(&mut self, unit: &mut Unit, aid: Aid<'_>, seat: usize, deal: &Deal, behind: u64) {
         let start = Instant::now();
         for shift in deal.shifts.iter().filter(|shift| usize::from(shift.from) == seat) {
-            let state = attempt(|| unit.export(shift.shard, &shift.slots));
+            let give = &mut |unit: &mut Unit| unit.export(shift.shard, &shift.slots);
+            let state = attempt_move(unit, aid.0, Some(aid.1), give);
             let arrival = Arrival { shard: shift.shard, slots: shift.slots.clone(), state };
             // A queue has room for it, and the replica is there as long as slots move to it.
             let _ = deal.ports[usize::from(shift.to)].send(Message::State(Box::new(arrival)));
@@ -43,22 +48,22 @@ impl Turning {
             self.cost.pauses.push(Pause { time: start.elapsed(), packets: behind });
         }
         for arrival in std::mem::take(&mut self.early) {
-            self.take_in(unit, arrival);
+            self.take_in(unit, aid, arrival);
         }
     }
 
     /// Takes state that came from another replica, or keeps it until its epoch begins.
-    pub fn arrive(&mut self, unit: &mut Unit, arrival: Arrival) {
+    pub fn arrive(&mut self, unit: &mut Unit, aid: Aid<'_>, arrival: Arrival) {
         if self.awaited == 0 {
             self.early.push(arrival);
         } else {
-            self.take_in(unit, arrival);
+            self.take_in(unit, aid, arrival);
         }
     }
 
-    fn take_in(&mut self, unit: &mut Unit, arrival: Arrival) {
+    fn take_in(&mut self, unit: &mut Unit, aid: Aid<'_>, arrival: Arrival) {
         let start = Instant::now();
-        let taken = import(unit, &arrival);
+        let taken = import(unit, aid, &arrival);
         self.broken = self.broken.take().or(taken.err());
         self.awaited -= 1;
         self.cost.spent += start.elapsed();
@@ -104,14 +109,7 @@ impl Turning {
     }
 }
 
-fn attempt<T>(work: impl FnOnce() -> Result<T, BrickError>) -> Result<T, String> {
-    match guarded(work) {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(message) => Err(format!("it panicked ({message})")),
-    }
-}
-
-fn import(unit: &mut Unit, arrival: &Arrival) -> Result<(), String> {
+fn import(unit: &mut Unit, aid: Aid<'_>, arrival: &Arrival) -> Result<(), String> {
     let state = arrival.state.as_ref().map_err(Clone::clone)?;
-    attempt(|| unit.adopt(arrival.shard, &arrival.slots, state))
+    attempt_move(unit, aid.0, Some(aid.1), &mut |unit| unit.adopt(arrival.shard, &arrival.slots, state))
 }
