@@ -235,10 +235,16 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             return self.retire_crew(stage, parts);
         }
         let left = self.stages[stage].workers.len() - workers;
+        let source = self.stages[stage].place.source && workers > 0;
+        self.shared.set_leave(source);
         retire_from(&self.stages[stage].input.0, workers);
         while self.stages[stage].workers.len() > left {
             let Ok(event) = self.events.1.recv() else { return };
             self.hear(event, parts);
+        }
+        if source {
+            self.shared.set_leave(false);
+            unsay(&self.stages[stage].input);
         }
     }
 
@@ -469,6 +475,17 @@ pub(crate) struct Leftovers {
 pub(crate) fn retire_from(queue: &Sender<Message>, readers: usize) {
     // The queue has room for it, and the floor holds the other end.
     (0..readers).for_each(|_| _ = queue.send(Message::Retire));
+}
+
+/// Takes words that nobody heard out of a queue that nobody reads.
+fn unsay(queue: &Queue) {
+    for _ in 0..queue.1.len() {
+        match queue.1.try_recv() {
+            Ok(Message::Retire) => {}
+            Ok(other) => _ = queue.0.send(other),
+            Err(_) => return,
+        }
+    }
 }
 
 /// What a queue must have room for: every batch that there may ever be, and a word to every worker.

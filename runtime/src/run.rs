@@ -134,7 +134,7 @@ pub fn run_under(
     let plan = options.layout.plan(graph);
     let shared = Shared::new(&options, graph.routes());
     shared.set_hold(control.as_ref().and_then(|control| control.hold()));
-    let head = Some(Head { source, next: 0, ended: false, epoch: 0 });
+    let head = Some(Head { source, next: 0, ended: false, epoch: 0, spare: None });
     let ends = Job { head, tail: Some(Tail { sink, over: false }), ..Job::default() };
     let cores = if options.pin { Cores::allowed() } else { Cores::default() };
     let left = sync::scope(|scope| {

@@ -21,6 +21,8 @@ pub(crate) struct Head<'a> {
     pub ended: bool,
     /// The epoch of the last batch.
     pub epoch: u64,
+    /// A free batch for which nothing came.
+    pub spare: Option<Box<Envelope>>,
 }
 
 /// The sink.
@@ -61,6 +63,9 @@ pub(crate) struct Shared<'a> {
     pub dropped: AtomicU64,
     /// Nanoseconds that a packet may wait for its batch to be full; the greatest number where that is left to the source.
     hold: AtomicU64,
+    /// Whether the worker that has the source shall leave with its next batch: to do so behind all free ones, it would have to
+    /// fill these first.
+    leave: AtomicBool,
     read_bytes: AtomicU64,
     total_bytes: AtomicU64,
 }
@@ -83,6 +88,7 @@ impl<'a> Shared<'a> {
             epoch,
             dropped,
             hold: AtomicU64::new(u64::MAX),
+            leave: AtomicBool::new(false),
             read_bytes: zero(),
             total_bytes,
         }
@@ -94,13 +100,32 @@ impl<'a> Shared<'a> {
         self.hold.store(nanos, Relaxed);
     }
 
-    /// Fills a batch from a source.
+    /// Says whether the worker that has the source shall leave.
+    pub fn set_leave(&self, leave: bool) {
+        self.leave.store(leave, Relaxed);
+    }
+
+    fn leaves(&self) -> bool {
+        self.leave.load(Relaxed)
+    }
+
+    /// Fills a batch from a source; it stays empty at the end, or where nothing comes and the worker shall leave.
     fn fill(&self, source: &mut dyn Source, batch: &mut Batch) -> Result<(), Fault> {
         let nanos = self.hold.load(Relaxed);
         if nanos != u64::MAX {
             source.hold(Duration::from_nanos(nanos));
         }
-        source.fill(batch)
+        loop {
+            source.fill(batch)?;
+            if !source.is_idle() || self.is_over() || self.leaves() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether nothing more is read.
+    fn is_over(&self) -> bool {
+        self.stop.load(Relaxed) || self.over.load(Relaxed)
     }
 
     fn publish(&self, progress: Progress) {
@@ -140,8 +165,12 @@ impl Worker<'_> {
     /// thread naps between looks, and then it sleeps until it is woken.
     pub fn run(mut self) {
         self.stats.set_thread(nix::unistd::gettid().as_raw());
-        while let Some(Message::Batch(envelope)) = recv(&self.input) {
+        let spare = self.job.head.as_mut().and_then(|head| head.spare.take());
+        let mut next = spare.map(Message::Batch).or_else(|| recv(&self.input));
+        while let Some(Message::Batch(envelope)) = next {
             self.accept(envelope);
+            let leaves = self.job.head.is_some() && self.shared.leaves();
+            next = if leaves { None } else { recv(&self.input) };
         }
         self.stats.set_thread(0);
         // Nobody listens where the supervisor itself has panicked.
@@ -154,6 +183,9 @@ impl Worker<'_> {
 
     fn accept(&mut self, mut envelope: Box<Envelope>) {
         if self.job.head.is_some() && !self.fill(&mut envelope) {
+            if let Some(head) = self.job.head.as_mut().filter(|head| !head.ended) {
+                head.spare = Some(envelope);
+            }
             return;
         }
         self.stats.take_batch();
@@ -167,16 +199,17 @@ impl Worker<'_> {
         }
     }
 
-    /// Fills a free batch; `false` where the input has ended already and the batch is not needed any more.
+    /// Fills a free batch; `false` where the input has ended already and the batch is not needed any more, or nothing came.
     fn fill(&mut self, envelope: &mut Envelope) -> bool {
         let Some(head) = self.job.head.as_mut().filter(|head| !head.ended) else { return false };
         envelope.batch.clear();
         self.locker.lend(&mut envelope.batch);
+        let before = (head.next, head.epoch);
         (envelope.number, envelope.passed, envelope.ending) = (head.next, 0, None);
         head.next += 1;
         envelope.epoch = self.shared.epoch.load(Acquire);
         envelope.turn = std::mem::replace(&mut head.epoch, envelope.epoch) != envelope.epoch;
-        if !self.shared.stop.load(Relaxed) && !self.shared.over.load(Relaxed) {
+        if !self.shared.is_over() {
             envelope.ending = match guarded(|| self.shared.fill(head.source, &mut envelope.batch)) {
                 Ok(Ok(())) => None,
                 Ok(Err(fault)) => Some(Ending::Fault(RunFault::Source(fault))),
@@ -186,6 +219,10 @@ impl Worker<'_> {
             self.shared.dropped.store(head.source.dropped(), Relaxed);
         }
         if envelope.ending.is_none() && envelope.batch.is_empty() {
+            if head.source.is_idle() && !self.shared.is_over() {
+                (head.next, head.epoch) = before;
+                return false;
+            }
             envelope.ending = Some(Ending::Input);
         }
         head.ended = envelope.ending.is_some();

@@ -1,4 +1,4 @@
-//! How long a batch may wait to be full goes from the control to the source.
+//! Sources that wait: for how long they may is up to the control, and nobody waits for them.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
@@ -6,7 +6,7 @@ mod common;
 use common::{Collect, Count, Script, expected, go_from, graph, make};
 use legonf_core::{Batch, Fault, Plan, Progress, Snapshot, Source};
 use legonf_runtime::{Control, Layout, PlanError};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -88,4 +88,43 @@ fn without_a_deadline_that_is_left_to_the_source() {
     let told = Told::default();
     run(&Layout::Fused, Count::to(1000), &told, None);
     assert!(told.lock().unwrap().iter().all(Option::is_none));
+}
+
+/// Packets of which the second half comes only after all plans.
+struct Silent {
+    count: Count,
+    done: Arc<AtomicBool>,
+    idle: bool,
+}
+
+impl Source for Silent {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        self.idle = self.count.next >= self.count.end / 2 && !self.done.load(Ordering::Relaxed);
+        if self.idle {
+            std::thread::sleep(Duration::from_micros(100));
+            return Ok(());
+        }
+        self.count.fill(batch)
+    }
+
+    fn progress(&self) -> Progress {
+        self.count.progress()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.idle
+    }
+}
+
+#[test]
+fn plans_come_into_force_although_nothing_comes() {
+    let plans = ["fused", "pipeline", "source square | scale sum score | smooth sink"];
+    let plan = |text: &&str| text.parse::<Layout>().unwrap().plan(&graph(make));
+    let mut script = Script::of(plans.iter().cycle().take(30).map(plan));
+    let source = Silent { count: Count::to(2000), done: script.done.clone(), idle: false };
+    let (layout, sink) = (Layout::Pipeline, Collect::default());
+    let (outcome, rows) = go_from(&make, &layout, &mut graph(make), source, sink, Some(&mut script), None);
+    assert!(outcome.fault.is_none() && script.refused.is_empty(), "{:?}", script.refused);
+    assert_eq!((outcome.packets, script.applied), (2000, 30));
+    assert!(rows == expected(2000));
 }

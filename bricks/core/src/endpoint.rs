@@ -33,12 +33,18 @@ pub struct Progress {
 /// Where packets come from: a capture file, a table of headers, an interface.
 pub trait Source: Send {
     /// Appends packets to an empty batch until it holds [`BATCH`](crate::BATCH) of them or the input ends; a batch
-    /// left empty means the end. Packets are numbered by `seq` from 0 without a gap.
+    /// left empty means the end, unless the source [is idle](Self::is_idle). Packets are numbered by `seq` from 0 without a gap.
     ///
     /// # Errors
     /// When the input is damaged or of another kind. Packets before the damage are delivered first, the
     /// fault comes with the next call, and after a fault the source is at its end.
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault>;
+
+    /// Whether the batch was left empty only because nothing has come for a while. Whoever waits for packets says so now and
+    /// then, so that what else is to be done can be done.
+    fn is_idle(&self) -> bool {
+        false
+    }
 
     /// How far the input has been read.
     fn progress(&self) -> Progress;

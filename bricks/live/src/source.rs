@@ -41,6 +41,8 @@ pub struct LiveSource {
     pending: Option<LiveError>,
     /// How long the first packet of a batch may wait for the batch to be full.
     patience: Option<Duration>,
+    /// Whether nothing came when it was last asked.
+    idle: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,7 +85,7 @@ impl LiveSource {
         let counters = Counters { received, dropped, interface: interface_losses, sampled, seen, losses };
         let (deadline, phase, intake, pending) = (None, Phase::Idle, Intake::default(), None);
         let patience = interface.hold.map(|hold| hold.min(interface.latency));
-        Self { interface, bounds, stop, deadline, phase, intake, counters, pending, patience }
+        Self { interface, bounds, stop, deadline, phase, intake, counters, pending, patience, idle: false }
     }
 
     /// What was lost so far, and at the end in all.
@@ -91,9 +93,10 @@ impl LiveSource {
         self.counters.losses.clone()
     }
 
-    /// The next packets, at least one unless this is the end.
+    /// The next packets, at least one unless this is the end or none came for a while.
     fn receive(&mut self, batch: &mut Batch) -> Result<(), LiveError> {
-        loop {
+        self.idle = false;
+        while !self.idle {
             self.pending.take().map_or(Ok(()), Err)?;
             self.advance()?;
             let room = self.room();
@@ -106,9 +109,10 @@ impl LiveSource {
                 return Ok(());
             }
             if self.pending.is_none() {
-                self.wait()?;
+                self.idle = !self.wait()?;
             }
         }
+        Ok(())
     }
 
     /// Waits for a batch to be full, as long as its first packet may wait.
@@ -180,17 +184,18 @@ impl LiveSource {
         }
     }
 
-    /// Waits until there are packets, for a while at most.
-    fn wait(&mut self) -> Result<(), LiveError> {
+    /// Waits until there may be packets, for a while at most; `false` where there are none even then.
+    fn wait(&mut self) -> Result<bool, LiveError> {
         self.look()?;
         self.poll(PollTimeout::from(PATIENCE))
     }
 
-    fn poll(&self, timeout: PollTimeout) -> Result<(), LiveError> {
+    fn poll(&self, timeout: PollTimeout) -> Result<bool, LiveError> {
         let mut interface = [PollFd::new(self.interface.capture.as_fd(), PollFlags::POLLIN)];
         match poll(&mut interface, timeout) {
             // A signal: the caller looks at the stop flag. A lost interface: the next read says how.
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::EINTR) => Ok(true),
             Err(error) => {
                 Err(LiveError::Lost { interface: self.interface.name.clone(), reason: error.to_string() })
             }
@@ -281,6 +286,10 @@ impl Source for LiveSource {
             self.phase = Phase::Ended;
             Fault::new(error)
         })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.idle
     }
 
     fn progress(&self) -> Progress {
