@@ -3,8 +3,9 @@
 use crate::Arithmetic;
 use crate::damp::{LAMBDAS, Powers, QUICKER, Quick, RATES};
 use crate::math::{exp2_fast_lanes, pow2_lanes, square_pow};
-use crate::vector::{self, Vector, Work};
+use crate::vector::Vector;
 use multiversion::multiversion;
+use std::ops::{Add, Mul};
 
 /// Lanes of a whole number of vectors.
 pub(super) const LANES: usize = 8;
@@ -14,9 +15,66 @@ pub(super) type Lanes = [f64; LANES];
 /// One value per decay rate, as they are kept.
 pub(super) type Rates = [f64; RATES];
 
+/// One value per decay rate, as vectors have them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rated<V> {
+    quick: V,
+    slow: f64,
+}
+
+impl<V: Vector> Rated<V> {
+    /// From those of all rates but the slowest, and of that.
+    #[inline(always)]
+    pub(super) fn new(quick: &Quick, slow: f64) -> Self {
+        Self { quick: V::load(quick), slow }
+    }
+
+    /// From memory.
+    #[inline(always)]
+    pub(super) fn of([a, b, c, d, slow]: &Rates) -> Self {
+        Self { quick: V::load(&[*a, *b, *c, *d]), slow: *slow }
+    }
+
+    /// The same value at every rate.
+    #[inline(always)]
+    pub(super) fn splat(x: f64) -> Self {
+        Self { quick: V::splat(x), slow: x }
+    }
+
+    /// To memory.
+    #[inline(always)]
+    pub(super) fn rates(self) -> Rates {
+        let mut quick = [0.0; QUICKER];
+        self.quick.store(&mut quick);
+        let [a, b, c, d] = quick;
+        [a, b, c, d, self.slow]
+    }
+}
+
+impl<V: Vector> Add for Rated<V> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self { quick: self.quick + other.quick, slow: self.slow + other.slow }
+    }
+}
+
+impl<V: Vector> Mul for Rated<V> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        Self { quick: self.quick * other.quick, slow: self.slow * other.slow }
+    }
+}
+
 /// Number of gaps whose factors are kept.
 const KEPT: usize = 1 << KEPT_BITS;
 const KEPT_BITS: u32 = 10;
+
+/// The factors of so few gaps are likely to be remembered.
+pub(super) const FEW: usize = 6;
 
 /// Gaps whose factors are worked out together.
 pub(super) const RUN: usize = 32;
@@ -34,11 +92,10 @@ impl Run {
     /// Room for a run.
     pub(super) const EMPTY: Self = Self { quick: [[1.0; QUICKER]; RUN], slow: [1.0; RUN] };
 
-    /// The factors of a gap of the run.
+    /// Those of the first gaps: at all rates but the slowest, and at that.
     #[inline(always)]
-    pub(super) fn get(&self, at: usize) -> Lanes {
-        let ([a, b, c, d], e) = (self.quick[at % RUN], self.slow[at % RUN]);
-        widen([a, b, c, d, e])
+    pub(super) fn factors(&self, many: usize) -> impl Iterator<Item = (&Quick, &f64)> {
+        self.quick.iter().zip(&self.slow).take(many)
     }
 }
 
@@ -46,7 +103,13 @@ impl Run {
 #[derive(Clone, Copy, Debug)]
 struct Row {
     gap: f64,
-    factors: Rates,
+    slow: f64,
+    quick: Quick,
+}
+
+impl Row {
+    /// No gap.
+    const ONE: Self = Self { gap: 0.0, slow: 1.0, quick: [1.0; QUICKER] };
 }
 
 /// Computes factors and squares, and remembers the factors of the gaps seen last: all streams that were touched by
@@ -64,33 +127,48 @@ impl Calculator {
     /// A calculator in `arithmetic`.
     pub(super) fn new(arithmetic: Arithmetic) -> Self {
         let rates = LAMBDAS.map(|lambda| -lambda);
-        let rows = Box::new([Row { gap: 0.0, factors: [1.0; RATES] }; KEPT]);
-        Self { arithmetic, rates, powers: Powers::new(arithmetic), rows }
+        Self { arithmetic, rates, powers: Powers::new(arithmetic), rows: Box::new([Row::ONE; KEPT]) }
     }
 
     /// 2^(-λ·gap) for every rate.
     #[inline(always)]
     pub(super) fn factors(&mut self, gap: f64) -> Lanes {
-        let hash = gap.to_bits().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - KEPT_BITS);
-        let row = &mut self.rows[hash as usize % KEPT];
+        let Row { quick: [a, b, c, d], slow, .. } = *self.row(gap);
+        widen([a, b, c, d, slow])
+    }
+
+    /// The remembered factors of a gap, worked out if they are not.
+    #[inline(always)]
+    fn row(&mut self, gap: f64) -> &Row {
+        let row = &mut self.rows[place(gap)];
         if row.gap != gap {
-            *row = Row { gap, factors: factors(self.arithmetic, &self.rates, gap) };
+            let [a, b, c, d, slow] = factors(self.arithmetic, &self.rates, gap);
+            *row = Row { gap, slow, quick: [a, b, c, d] };
         }
-        widen(row.factors)
+        row
     }
 
-    /// The factors of the first `many` gaps, which are not remembered.
+    /// The factors of the first `many` gaps: of a few from memory, of more worked out and not remembered.
     #[inline(always)]
-    pub(super) fn run(&self, gaps: &[f64; RUN], many: usize, run: &mut Run) {
-        vector::dispatch(Evaluate { powers: &self.powers, gaps, many, run });
+    pub(super) fn run<V: Vector>(&mut self, gaps: &[f64; RUN], many: usize, run: &mut Run) {
+        if many <= FEW {
+            return self.recall(gaps, many, run);
+        }
+        let Run { quick, slow } = run;
+        let rows = quick.as_chunks_mut::<QUICKER>().0.iter_mut();
+        let rows = rows.zip(slow.as_chunks_mut::<QUICKER>().0).zip(gaps.as_chunks::<QUICKER>().0);
+        for ((quick, slow), gaps) in rows.take(many.div_ceil(QUICKER)) {
+            *slow = *gaps;
+            self.powers.evaluate::<V>(quick.each_mut(), slow);
+        }
     }
 
-    /// The same of gaps that are likely to have been seen lately.
+    /// [`run`](Self::run) of gaps that are likely to have been seen lately.
     #[inline(always)]
-    pub(super) fn short_run(&mut self, gaps: &[f64; RUN], many: usize, run: &mut Run) {
-        for (at, &gap) in gaps.iter().take(many).enumerate() {
-            let [a, b, c, d, e, ..] = if gap > 0.0 { self.factors(gap) } else { [1.0; LANES] };
-            (run.quick[at], run.slow[at]) = ([a, b, c, d], e);
+    fn recall(&mut self, gaps: &[f64; RUN], many: usize, run: &mut Run) {
+        for (at, &gap) in gaps.iter().enumerate().take(many) {
+            let row = self.row(gap);
+            (run.quick[at], run.slow[at]) = (row.quick, row.slow);
         }
     }
 
@@ -139,24 +217,10 @@ fn factors(arithmetic: Arithmetic, rates: &Rates, gap: f64) -> Rates {
     }
 }
 
-/// Evaluates the factors of the first gaps of a run.
-struct Evaluate<'a> {
-    powers: &'a Powers,
-    gaps: &'a [f64; RUN],
-    many: usize,
-    run: &'a mut Run,
-}
-
-impl Work for Evaluate<'_> {
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let Self { powers, gaps, many, run: Run { quick, slow } } = self;
-        *slow = *gaps;
-        let rows = quick.as_chunks_mut::<QUICKER>().0.iter_mut().zip(slow.as_chunks_mut().0);
-        for (quick, slow) in rows.take(many.div_ceil(QUICKER)) {
-            powers.evaluate::<V>(quick.each_mut(), slow);
-        }
-    }
+/// Where the factors of a gap are remembered.
+#[inline(always)]
+fn place(gap: f64) -> usize {
+    (gap.to_bits().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - KEPT_BITS)) as usize
 }
 
 /// All lanes from those of the rates.
@@ -208,6 +272,7 @@ fn correct(values: &Lanes, squares: &mut Lanes) {
 mod tests {
     use super::*;
     use crate::math::pow2;
+    use crate::vector::{Work, dispatch};
 
     #[test]
     fn remembered_factors_are_those_of_the_gap() {
@@ -219,16 +284,27 @@ mod tests {
         assert_eq!(calculator.factors(0.0), [1.0; LANES]);
     }
 
+    /// The factors of a run, by the widest vectors.
+    struct Factors<'a>(&'a mut Calculator, &'a [f64; RUN], usize, &'a mut Run);
+
+    impl Work for Factors<'_> {
+        fn run<V: Vector>(self) {
+            self.0.run::<V>(self.1, self.2, self.3);
+        }
+    }
+
     #[test]
     fn a_run_has_the_factors_of_its_gaps() {
         for arithmetic in [Arithmetic::Reference, Arithmetic::Fast] {
-            let mut calculator = Calculator::new(arithmetic);
+            let (mut known, mut plain) = (Calculator::new(arithmetic), Calculator::new(arithmetic));
             let (mut gaps, mut run) = ([0.0; RUN], Run::EMPTY);
             for many in 0..=RUN {
-                gaps[..many].fill_with(|| f64::from(many as u32) * 0.731);
+                (0..RUN).for_each(|at| gaps[at] = f64::from((many * at % 37) as u32) * 0.731);
                 gaps[many / 2] = 300.0;
-                calculator.run(&gaps, many, &mut run);
-                assert!((0..many).all(|at| run.get(at) == calculator.factors(gaps[at])));
+                dispatch(Factors(&mut known, &gaps, many, &mut run));
+                for (([a, b, c, d], e), gap) in run.factors(many).zip(gaps) {
+                    assert_eq!(widen([*a, *b, *c, *d, *e]), plain.factors(gap), "{gap}");
+                }
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Damped sums of one stream (kitsune-py-100.md §3).
 
-use super::arithmetic::{Calculator, LANES, Lanes, Rates, narrow, widen};
+use super::arithmetic::{Calculator, LANES, Lanes, Rates, Run, narrow, widen};
 use crate::damp::{RATES, SLOWEST, expiry};
+use crate::vector::Vector;
 
 /// Weight, linear and squared sum at each rate, as they are kept.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,31 @@ impl Sums {
     pub(super) fn wide(&self) -> Wide {
         let Self { linear, squared, weight } = *self;
         Wide { linear: widen(linear), squared: widen(squared), weight: widen(weight) }
+    }
+
+    /// Damps by the factors of the first `many` gaps of a run, one after the other.
+    #[inline(always)]
+    pub(super) fn damp<V: Vector>(&mut self, run: &Run, many: usize) {
+        let Self { linear: [.., a], squared: [.., b], weight: [.., c] } = *self;
+        let mut slow = V::load(&[a, b, c, 0.0]);
+        let quick = |[a, b, c, d, _]: Rates| V::load(&[a, b, c, d]);
+        let (mut linear, mut squared, mut weight) =
+            (quick(self.linear), quick(self.squared), quick(self.weight));
+        for (quick, slowest) in run.factors(many) {
+            let quick = V::load(quick);
+            (linear, squared, weight) = (linear * quick, squared * quick, weight * quick);
+            slow = slow * V::splat(*slowest);
+        }
+        let mut slowest = [0.0; 4];
+        slow.store(&mut slowest);
+        let rates = |quick: V, slow: f64| {
+            let mut four = [0.0; 4];
+            quick.store(&mut four);
+            let [a, b, c, d] = four;
+            [a, b, c, d, slow]
+        };
+        let [a, b, c, _] = slowest;
+        *self = Self { linear: rates(linear, a), squared: rates(squared, b), weight: rates(weight, c) };
     }
 
     /// Rank by damped weight at any one moment; `time` is the moment of the sums.

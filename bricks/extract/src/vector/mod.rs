@@ -7,7 +7,7 @@ mod avx2;
 mod portable;
 
 use crate::damp::Quick;
-use portable::Portable;
+pub(crate) use portable::Portable;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// Four numbers. Every operation is on each of them.

@@ -6,7 +6,7 @@ use std::ops::{Add, Div, Mul, Sub};
 
 /// Four numbers in an array.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Portable(Quick);
+pub(crate) struct Portable(Quick);
 
 macro_rules! portable {
     ($trait:ident, $method:ident, $operator:tt) => {

@@ -174,7 +174,7 @@ impl Linked {
         }
         let mean_squared = narrow(moments.mean_squared);
         let last = Last { mean_squared, var_squared: narrow(var_squared), deviation: narrow(deviation) };
-        *state = State { sums: sums.sums(), last };
+        (state.sums, state.last) = (sums.sums(), last);
         stream.lively |= residual != [0.0; LANES];
         stream.head = self.log.push(Event { time: now, sender: id, before: stream.head }, narrow(residual));
         stream.heard = stream.head;

@@ -6,12 +6,12 @@ use super::log::Log;
 use super::near::SPAN;
 use super::stream::{NONE, State, Stream};
 use crate::damp::RATES;
-use crate::py100::arithmetic::{Calculator, LANES, RUN, Run, narrow, widen};
+use crate::py100::arithmetic::{Calculator, FEW, RUN, Rated, Run};
+use crate::py100::sums::Sums;
+use crate::vector::{Portable, Vector, Work, dispatch};
 
 /// Looking at so many events costs as much as being told of one by lists.
 const LOOKS: u32 = 16;
-/// The factors of so few gaps of a link are likely to be known.
-const FEW: usize = 4;
 
 impl Linked {
     /// Does to a stream what its peers' packets since its own last one do to it.
@@ -41,19 +41,16 @@ impl Linked {
         if stream.far || stream.state == NONE {
             return;
         }
-        let kept = &mut self.states[stream.state as usize].sums;
-        let mut sums = kept.wide();
+        let sums = &mut self.states[stream.state as usize].sums;
         let (mut concerned, first) = (0, stream.heard);
         while stream.heard < last {
             let end = last.min(stream.heard + SPAN as u32);
             let many = self.near.gather(id, &self.log, stream.heard, end, &mut self.events);
-            for &event in &self.events[..many] {
-                sums.advance(&mut stream.time, self.log.time(event), calculator);
-            }
+            let room = (&mut self.gaps, &mut self.run);
+            damp(sums, &mut stream.time, &self.log, &self.events[..many], calculator, room);
             stream.heard = end;
             concerned += many as u32;
         }
-        *kept = sums.sums();
         stream.looked = (stream.looked + (last - first)).saturating_sub(LOOKS * (concerned + 1));
         if stream.looked > self.bounds.patience {
             self.leave(id);
@@ -178,12 +175,9 @@ impl Linked {
     #[inline(always)]
     pub(super) fn damp(&mut self, id: u32, calculator: &mut Calculator) {
         let stream = &mut self.streams[id as usize];
-        let kept = &mut self.states[stream.state as usize].sums;
-        let mut sums = kept.wide();
-        for &event in &self.pending {
-            sums.advance(&mut stream.time, self.log.time(event), calculator);
-        }
-        *kept = sums.sums();
+        let sums = &mut self.states[stream.state as usize].sums;
+        let room = (&mut self.gaps, &mut self.run);
+        damp(sums, &mut stream.time, &self.log, &self.pending, calculator, room);
     }
 
     /// Whether the residual products over a link surely are all zero.
@@ -211,13 +205,14 @@ impl Linked {
         }
         let state = &mut self.link_states[link.state as usize];
         for events in self.pending.rchunks(RUN) {
-            gaps(state, &self.log, events, &mut self.gaps);
-            if events.len() <= FEW {
-                calculator.short_run(&self.gaps, events.len(), &mut self.run);
-            } else {
-                calculator.run(&self.gaps, events.len(), &mut self.run);
+            let in_order = events.iter().rev().map(|event| event >> 1);
+            gaps(&mut state.time, &self.log, in_order, &mut self.gaps);
+            let (gaps, run) = (&self.gaps, &mut self.run);
+            let update = Update { calculator, gaps, run, state, link, log: &self.log, events };
+            match events.len() {
+                0..=FEW => update.run::<Portable>(),
+                _ => dispatch(update),
             }
-            update(state, link, &self.log, events, &self.run);
         }
         link.seen = self.log.len();
         link.silent = state.residuals.map(|residual| residual == [0.0; RATES]);
@@ -226,40 +221,94 @@ impl Linked {
     }
 }
 
-/// Moves a link's time over events, last first, and writes the gaps between them, in order.
+/// Moves a clock over events, writes the gaps between them, at most [`RUN`], and returns how many.
 #[inline(always)]
-fn gaps(state: &mut link::State, log: &Log, events: &[u32], gaps: &mut [f64; RUN]) {
-    let mut clock = state.time;
-    for (event, gap) in events.iter().rev().zip(gaps.iter_mut()) {
-        let time = log.time(event >> 1);
-        let later = if time > clock { time } else { clock };
-        *gap = later - clock;
-        clock = later;
+fn gaps(clock: &mut f64, log: &Log, events: impl Iterator<Item = u32>, gaps: &mut [f64; RUN]) -> usize {
+    let (mut many, mut now) = (0, *clock);
+    for (event, gap) in events.zip(gaps) {
+        let time = log.time(event);
+        let later = if time > now { time } else { now };
+        (*gap, now) = (later - now, later);
+        many += 1;
     }
-    state.time = clock;
+    *clock = now;
+    many
+}
+
+/// Damps sums, whose time is `clock`, over events in order.
+#[inline(always)]
+fn damp(
+    sums: &mut Sums,
+    clock: &mut f64,
+    log: &Log,
+    events: &[u32],
+    calculator: &mut Calculator,
+    (room, run): (&mut [f64; RUN], &mut Run),
+) {
+    if events.len() > FEW {
+        for events in events.chunks(RUN) {
+            let many = gaps(clock, log, events.iter().copied(), room);
+            dispatch(Damp { calculator, gaps: room, many, run, sums });
+        }
+        return;
+    }
+    let mut wide = sums.wide();
+    for &event in events {
+        wide.advance(clock, log.time(event), calculator);
+    }
+    *sums = wide.sums();
+}
+
+/// Damps sums over gaps.
+struct Damp<'a> {
+    calculator: &'a mut Calculator,
+    gaps: &'a [f64; RUN],
+    many: usize,
+    run: &'a mut Run,
+    sums: &'a mut Sums,
+}
+
+impl Work for Damp<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        self.calculator.run::<V>(self.gaps, self.many, self.run);
+        self.sums.damp::<V>(self.run, self.many);
+    }
 }
 
 /// Does to a link what events, last first and each with its side in the lowest bit, do: twice if one was sent over
 /// this link, but once if it made the link.
-#[inline(always)]
-fn update(state: &mut link::State, link: &Link, log: &Log, events: &[u32], run: &Run) {
-    let (mut products, mut weight) = (widen(state.products), widen(state.weight));
-    for (at, event) in events.iter().rev().enumerate() {
-        let (id, side) = (event >> 1, (event & 1) as usize);
-        let (factors, kept) = (run.get(at), *log.residual(id));
-        let (residual, other) = (widen(kept), widen(state.residuals[1 - side]));
-        state.residuals[side] = kept;
-        let direct = log.peer(id) == link.ends[1 - side] && id != link.made;
-        for lane in 0..LANES {
-            products[lane] = products[lane] * factors[lane] + residual[lane] * other[lane];
-            weight[lane] = weight[lane] * factors[lane] + 1.0;
-        }
-        if direct {
-            for lane in 0..LANES {
-                products[lane] += residual[lane] * other[lane];
-                weight[lane] += 1.0;
+struct Update<'a> {
+    calculator: &'a mut Calculator,
+    gaps: &'a [f64; RUN],
+    run: &'a mut Run,
+    state: &'a mut link::State,
+    link: &'a Link,
+    log: &'a Log,
+    events: &'a [u32],
+}
+
+impl Work for Update<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { calculator, gaps, run, state, link, log, events } = self;
+        calculator.run::<V>(gaps, events.len(), run);
+        let (mut products, mut weight) = (Rated::<V>::of(&state.products), Rated::of(&state.weight));
+        let before = state.residuals;
+        let mut residuals = before.each_ref();
+        for (event, (quick, slow)) in events.iter().rev().zip(run.factors(events.len())) {
+            let (id, side) = (event >> 1, (event & 1) as usize);
+            residuals[side] = log.residual(id);
+            let [factors, product] =
+                [Rated::new(quick, *slow), Rated::of(residuals[0]) * Rated::of(residuals[1])];
+            products = products * factors + product;
+            weight = weight * factors + Rated::splat(1.0);
+            if log.peer(id) == link.ends[1 - side] && id != link.made {
+                products = products + product;
+                weight = weight + Rated::splat(1.0);
             }
         }
+        state.residuals = residuals.map(|residual| *residual);
+        (state.products, state.weight) = (products.rates(), weight.rates());
     }
-    (state.products, state.weight) = (narrow(products), narrow(weight));
 }
