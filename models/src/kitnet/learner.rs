@@ -3,6 +3,8 @@
 //! Units of all autoencoders lie in flat arrays, each autoencoder padded to whole groups of [`GROUP`], and
 //! weights are kept in both orientations, so that every inner loop runs over whole groups. Padding is held
 //! at zero by masks and changes no bit of any other value.
+//!
+//! What a row changes of the weights is added when the next row reads them, so that they are loaded once for both.
 
 use super::Autoencoder;
 use super::groups::{self, BLOCK, GROUP, add_products, fma};
@@ -26,6 +28,34 @@ struct Place {
     by_hidden: usize,
 }
 
+/// What a row leaves to change the weights by: its inputs, hidden units and deviations; and the gradient.
+type Left<'a> = ([&'a Vec<Group>; 3], &'a [Group]);
+
+impl Place {
+    /// Changes the weights by what a row left, then adds to the hidden sums their products with the inputs `x`.
+    #[inline(always)]
+    fn by_visible(&self, weights: &mut [Group], sums: &mut [Group], x: &[Group], left: Left<'_>) {
+        let (([before, y, e], g), hidden) = (left, self.hidden_groups);
+        let units = |values| units(values, self.visible_groups, self.visible);
+        let (g, y) = (&g[hidden.0..][..hidden.1], &y[hidden.0..][..hidden.1]);
+        let weights = &mut weights[self.by_visible..][..self.visible * hidden.1];
+        let sums = &mut sums[hidden.0..][..hidden.1];
+        learn(weights, (units(before), g), (units(e), y), units(x), sums);
+    }
+
+    /// The same of the transposed weights: changes them, then adds to the visible sums their products with the hidden
+    /// units `y`.
+    #[inline(always)]
+    fn by_hidden(&self, weights: &mut [Group], sums: &mut [Group], y: &[Group], left: Left<'_>) {
+        let (([x, before, e], g), visible) = (left, self.visible_groups);
+        let units = |values| units(values, self.hidden_groups, self.hidden);
+        let (x, e) = (&x[visible.0..][..visible.1], &e[visible.0..][..visible.1]);
+        let weights = &mut weights[self.by_hidden..][..self.hidden * visible.1];
+        let sums = &mut sums[visible.0..][..visible.1];
+        learn(weights, (units(g), x), (units(before), e), units(y), sums);
+    }
+}
+
 /// Autoencoders in training.
 #[derive(Clone, Debug)]
 pub(crate) struct Learner {
@@ -41,12 +71,16 @@ pub(crate) struct Learner {
     norm_max: Vec<Group>,
     visible_mask: Vec<Group>,
     hidden_mask: Vec<Group>,
+    /// Normalised inputs.
     x: Vec<Group>,
+    /// Hidden units; once the row is done with, times the rate.
     y: Vec<Group>,
     /// Reconstruction, then deviation.
     z: Vec<Group>,
     /// Gradient at the hidden units.
     g: Vec<Group>,
+    /// The row before, by which the weights have yet to change: its inputs, hidden units and deviations.
+    before: [Vec<Group>; 3],
 }
 
 impl Learner {
@@ -68,10 +102,15 @@ impl Learner {
             y: Vec::new(),
             z: Vec::new(),
             g: Vec::new(),
+            before: Default::default(),
         };
         for (autoencoder, columns) in autoencoders.iter().zip(map) {
             learner.push(autoencoder, columns);
         }
+        // Before the first row, -0 times 0: that changes no weight, be it -0.
+        learner.x.fill([-0.0; GROUP]);
+        learner.z.fill([-0.0; GROUP]);
+        learner.before = [learner.x.clone(), learner.y.clone(), learner.z.clone()];
         learner
     }
 
@@ -107,7 +146,19 @@ impl Learner {
 
     /// The autoencoders as trained so far.
     pub(crate) fn autoencoders(&self) -> Vec<Autoencoder> {
-        self.places.iter().map(|place| self.autoencoder(place)).collect()
+        let mut settled = self.clone();
+        settled.settle();
+        settled.places.iter().map(|place| settled.autoencoder(place)).collect()
+    }
+
+    /// Changes the weights by the newest row. No further row may come.
+    fn settle(&mut self) {
+        let (mut hidden, mut visible) = (self.y.clone(), self.z.clone());
+        for place in &self.places {
+            let [x, y, z] = [&self.x, &self.y, &self.z];
+            place.by_visible(&mut self.by_visible, &mut hidden, x, ([x, y, z], &self.g));
+            place.by_hidden(&mut self.by_hidden, &mut visible, y, ([x, y, z], &self.g));
+        }
     }
 
     fn autoencoder(&self, place: &Place) -> Autoencoder {
@@ -137,6 +188,10 @@ fn extend(groups: &mut Vec<Group>, values: impl ExactSizeIterator<Item = f64>) {
 /// One step of gradient descent on one row, and the RMSE of every autoencoder before the step.
 #[inline(always)]
 pub(crate) fn train(learner: &mut Learner, row: &[f64], errors: &mut [f64]) {
+    let [x, y, z] = &mut learner.before;
+    std::mem::swap(x, &mut learner.x);
+    std::mem::swap(y, &mut learner.y);
+    std::mem::swap(z, &mut learner.z);
     normalize(learner, row);
     encode(learner);
     decode(learner);
@@ -164,9 +219,7 @@ fn normalize(l: &mut Learner, row: &[f64]) {
 fn encode(l: &mut Learner) {
     l.y.copy_from_slice(&l.hidden_bias);
     for place in &l.places {
-        let y = &mut l.y[place.hidden_groups.0..][..place.hidden_groups.1];
-        let weights = &l.by_visible[place.by_visible..];
-        add_products(y, weights, units(&l.x, place.visible_groups, place.visible));
+        place.by_visible(&mut l.by_visible, &mut l.y, &l.x, (l.before.each_ref(), &l.g));
     }
     sigmoid_in_place(l.y.as_flattened_mut());
     for (y, mask) in l.y.as_flattened_mut().iter_mut().zip(l.hidden_mask.as_flattened()) {
@@ -178,9 +231,7 @@ fn encode(l: &mut Learner) {
 fn decode(l: &mut Learner) {
     l.z.copy_from_slice(&l.visible_bias);
     for place in &l.places {
-        let z = &mut l.z[place.visible_groups.0..][..place.visible_groups.1];
-        let weights = &l.by_hidden[place.by_hidden..];
-        add_products(z, weights, units(&l.y, place.hidden_groups, place.hidden));
+        place.by_hidden(&mut l.by_hidden, &mut l.z, &l.y, (l.before.each_ref(), &l.g));
     }
     sigmoid_in_place(l.z.as_flattened_mut());
 }
@@ -213,22 +264,13 @@ fn back_propagate(l: &mut Learner) {
     }
 }
 
-/// W += rate · (x̂gᵀ + eyᵀ), in both orientations with the same bits; then the biases.
+/// The biases now; W += rate · (x̂gᵀ + eyᵀ), in both orientations with the same bits, comes when the next row reads them.
 #[inline(always)]
 fn descend(l: &mut Learner) {
     add_assign(&mut l.hidden_bias, &l.g, 1.0);
     add_assign(&mut l.visible_bias, &l.z, l.rate);
     for y in l.y.as_flattened_mut() {
         *y *= l.rate;
-    }
-    for place in &l.places {
-        let (visible, hidden) = (place.visible_groups, place.hidden_groups);
-        let (x, e) = (&l.x[visible.0..][..visible.1], &l.z[visible.0..][..visible.1]);
-        let (y, g) = (&l.y[hidden.0..][..hidden.1], &l.g[hidden.0..][..hidden.1]);
-        let by_visible = &mut l.by_visible[place.by_visible..][..place.visible * hidden.1];
-        add_outer(by_visible, (x.as_flattened(), g), (e.as_flattened(), y));
-        let by_hidden = &mut l.by_hidden[place.by_hidden..][..place.hidden * visible.1];
-        add_outer(by_hidden, (g.as_flattened(), x), (y.as_flattened(), e));
     }
 }
 
@@ -238,38 +280,65 @@ fn units(values: &[Group], groups: (usize, usize), count: usize) -> &[f64] {
     &values[groups.0..][..groups.1].as_flattened()[..count]
 }
 
-/// weights += a.0 a.1ᵀ + b.0 b.1ᵀ. Either orientation forms x̂·g and e·y in the same order.
+/// weights += a.0 a.1ᵀ + b.0 b.1ᵀ; then sums += Σᵢ inputs[i] · weights[i], in the order of i. Either orientation forms x̂·g
+/// and e·y in the same order.
 #[inline(always)]
-fn add_outer(weights: &mut [Group], a: (&[f64], &[Group]), b: (&[f64], &[Group])) {
-    match a.1.len() {
-        1 => row_outer::<1>(weights, a, b),
-        2 => row_outer::<2>(weights, a, b),
-        3 => row_outer::<3>(weights, a, b),
-        4 => row_outer::<4>(weights, a, b),
-        5 => row_outer::<5>(weights, a, b),
-        BLOCK => row_outer::<BLOCK>(weights, a, b),
-        stride => long_outer(weights, stride, a, b),
+fn learn(
+    weights: &mut [Group],
+    a: (&[f64], &[Group]),
+    b: (&[f64], &[Group]),
+    inputs: &[f64],
+    sums: &mut [Group],
+) {
+    match sums.len() {
+        1 => learn_rows::<1>(weights, a, b, inputs, sums),
+        2 => learn_rows::<2>(weights, a, b, inputs, sums),
+        3 => learn_rows::<3>(weights, a, b, inputs, sums),
+        4 => learn_rows::<4>(weights, a, b, inputs, sums),
+        5 => learn_rows::<5>(weights, a, b, inputs, sums),
+        BLOCK => learn_rows::<BLOCK>(weights, a, b, inputs, sums),
+        stride => learn_long_rows(weights, stride, a, b, inputs, sums),
     }
 }
 
-/// The outer products for rows of `S` groups, whose right sides stay in registers.
+/// [`learn`] for rows of `S` groups, whose right sides and sums stay in registers.
 #[inline(always)]
-fn row_outer<const S: usize>(weights: &mut [Group], a: (&[f64], &[Group]), b: (&[f64], &[Group])) {
-    let (Some(right_a), Some(right_b)) = (a.1.first_chunk::<S>(), b.1.first_chunk::<S>()) else { return };
-    for ((row, left_a), left_b) in weights.as_chunks_mut::<S>().0.iter_mut().zip(a.0).zip(b.0) {
+fn learn_rows<const S: usize>(
+    weights: &mut [Group],
+    a: (&[f64], &[Group]),
+    b: (&[f64], &[Group]),
+    inputs: &[f64],
+    sums: &mut [Group],
+) {
+    let right = (a.1.first_chunk::<S>(), b.1.first_chunk::<S>(), sums.first_chunk_mut::<S>());
+    let (Some(&right_a), Some(&right_b), Some(sums)) = right else { return };
+    let mut totals = *sums;
+    let rows = weights.as_chunks_mut::<S>().0.iter_mut();
+    for (((row, left_a), left_b), input) in rows.zip(a.0).zip(b.0).zip(inputs) {
         one_by_one();
         for i in 0..S {
             row[i] = fma(*left_a, &right_a[i], &fma(*left_b, &right_b[i], &row[i]));
+            totals[i] = fma(*input, &row[i], &totals[i]);
         }
     }
+    *sums = totals;
 }
 
-/// The outer products for rows of `stride` groups.
+/// [`learn`] for rows of `stride` groups.
 #[inline(always)]
-fn long_outer(weights: &mut [Group], stride: usize, a: (&[f64], &[Group]), b: (&[f64], &[Group])) {
-    for ((row, left_a), left_b) in weights.chunks_exact_mut(stride).zip(a.0).zip(b.0) {
-        for ((weights, right_a), right_b) in row.iter_mut().zip(a.1).zip(b.1) {
-            *weights = fma(*left_a, right_a, &fma(*left_b, right_b, weights));
+fn learn_long_rows(
+    weights: &mut [Group],
+    stride: usize,
+    a: (&[f64], &[Group]),
+    b: (&[f64], &[Group]),
+    inputs: &[f64],
+    sums: &mut [Group],
+) {
+    let rows = weights.chunks_exact_mut(stride);
+    for (((row, left_a), left_b), input) in rows.zip(a.0).zip(b.0).zip(inputs) {
+        for (i, weights) in row.iter_mut().enumerate() {
+            *weights = fma(*left_a, &a.1[i], &fma(*left_b, &b.1[i], weights));
+            sums[i] = fma(*input, weights, &sums[i]);
         }
     }
 }
