@@ -81,7 +81,7 @@ impl Arguments {
         for (index, brick) in costs.bricks.iter_mut().enumerate() {
             brick.ns = median(runs.iter().map(|run| run.bricks[index].ns).chain([brick.ns]));
         }
-        costs.hop_ns = hop::nanoseconds(BATCH)?;
+        costs.hop_ns = hop::nanoseconds(BATCH, hop::Work::NONE)?;
         Ok(costs)
     }
 

@@ -236,6 +236,7 @@ fn bricks_and_plain_functions_give_the_same_scores() {
     let sizes: Vec<_> =
         report["hops"].as_array().unwrap().iter().map(|hop| hop["packets"].as_u64().unwrap()).collect();
     assert_eq!(sizes, [1, 32, 256]);
+    assert!(report["hops"].as_array().unwrap().iter().all(|hop| hop["loaded_ns_per_batch"].is_number()));
     let crowds = report["crowds"].as_array().unwrap();
     assert!(crowds.iter().all(|crowd| crowd["pps"].as_f64() > Some(0.0)));
     assert!(crowds.last().unwrap()["replicas"].as_u64() > report["cores"].as_u64());

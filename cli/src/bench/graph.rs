@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 const SIZES: [usize; 3] = [1, 32, BATCH];
 
 /// Measures on generated traffic in memory what Kitsune as a graph of bricks costs beside the same work in plain function calls
-/// (one worker, by processor time), what a hop between workers costs, how throughput goes on beyond a replica for each core,
+/// (one worker, by processor time), what a hop between workers costs where these wait for each other and where they have work, how throughput goes on beyond a replica for each core,
 /// and which part of a core the controller's snapshots take.
 #[derive(Args)]
 pub struct Arguments {
@@ -45,6 +45,9 @@ struct Hop {
     packets: usize,
     ns_per_batch: f64,
     ns_per_packet: f64,
+    /// The same where both sides have work, the sink more: what a hop takes before the bottleneck of a loaded graph.
+    loaded_ns_per_batch: f64,
+    loaded_ns_per_packet: f64,
 }
 
 /// Throughput with some replicas of all bricks between source and sink.
@@ -169,8 +172,11 @@ impl Arguments {
 }
 
 fn hop_of(packets: usize) -> Result<Hop, Failure> {
-    let ns_per_batch = hop::nanoseconds(packets)?;
-    Ok(Hop { packets, ns_per_batch, ns_per_packet: ns_per_batch / packets as f64 })
+    let part = |batch: f64| batch / packets as f64;
+    let ns_per_batch = hop::nanoseconds(packets, hop::Work::NONE)?;
+    let loaded_ns_per_batch = hop::nanoseconds(packets, hop::Work::LOADED)?;
+    let (ns_per_packet, loaded_ns_per_packet) = (part(ns_per_batch), part(loaded_ns_per_batch));
+    Ok(Hop { packets, ns_per_batch, ns_per_packet, loaded_ns_per_batch, loaded_ns_per_packet })
 }
 
 impl Case<'_> {
@@ -260,8 +266,8 @@ fn text(report: &Report) -> String {
     );
     for hop in &report.hops {
         out += &format!(
-            "hop         {:.1} ns a packet in batches of {} ({:.0} ns a batch)\n",
-            hop.ns_per_packet, hop.packets, hop.ns_per_batch
+            "hop         {:.1} ns a packet in batches of {} ({:.0} ns a batch; {:.0} before a sink that is always busy)\n",
+            hop.ns_per_packet, hop.packets, hop.ns_per_batch, hop.loaded_ns_per_batch
         );
     }
     for crowd in &report.crowds {
