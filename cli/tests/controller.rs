@@ -192,8 +192,20 @@ fn a_run_learns_what_bricks_cost_and_counts_broken_promises() {
 fn a_load_in_steps_changes_no_score() {
     let folder = tempfile::tempdir().unwrap();
     let out = text(folder.path().join("out"));
-    let arguments =
-        ["experiment", "elasticity", "--seconds", "0.3", "--unit", "20000", "--tick", "0.02", "--out", &out];
+    let arguments = [
+        "experiment",
+        "elasticity",
+        "--seconds",
+        "0.3",
+        "--unit",
+        "20000",
+        "--top",
+        "1.1",
+        "--tick",
+        "0.02",
+        "--out",
+        &out,
+    ];
     let report = json(&succeed(arguments.iter().chain(&["--ring", "1000000", "--json"])));
     assert_eq!(report["packets"], 27_600);
     assert!(report["pause_ms_p99"].is_number() && report["moved_slots"].is_number());

@@ -185,15 +185,15 @@ fn supervise(
     let start = Instant::now();
     let (mut last, mut shown) = (start, start);
     while floor.over.is_none() {
-        let (period, pause) =
-            control.as_ref().map_or((OBSERVATION, OBSERVATION), |control| (control.period(), LOOK));
-        floor.listen(period.saturating_sub(last.elapsed()).min(pause));
+        let period = control.as_ref().map(|control| control.period());
+        let pause = period.map_or(OBSERVATION, |period| period.saturating_sub(last.elapsed()).min(LOOK));
+        floor.listen(pause);
         floor.withdraw();
         if shown.elapsed() >= OBSERVATION {
             shown = Instant::now();
             observe(floor.shared.progress(), floor.shared.done.load(Ordering::Relaxed));
         }
-        let Some(control) = control.as_deref_mut() else { continue };
+        let (Some(control), Some(period)) = (control.as_deref_mut(), period) else { continue };
         floor.look();
         let span = last.elapsed();
         if span >= period && floor.over.is_none() {

@@ -7,11 +7,11 @@ use crate::Style;
 use crate::agent::Agent;
 use crate::failure::{Failure, print, print_json};
 use crate::folder::Folder;
-use crate::replay::Execution;
+use crate::replay::{EngineKind, Execution};
 use crate::trial::{Trial, median};
 use clap::Args;
 use legonf_controller::{Action, Config, Event, Sla};
-use legonf_core::{Batch, Columns, Fault, Plan, Sink, Snapshot};
+use legonf_core::{BATCH, Batch, Columns, Fault, Plan, Sink, Snapshot};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
 use legonf_io::sink::SeriesPlot;
@@ -22,27 +22,38 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Steps of the load, in parts of what the first layout carries.
-const STEPS: [f64; 6] = [0.4, 0.8, 1.1, 1.1, 0.8, 0.4];
+/// Steps of the load but for the two in the middle, in parts of what the first layout carries. Those in the middle are halfway, by
+/// ratio, between what it and two replicas carry.
+const STEPS: [f64; 4] = [0.4, 0.8, 0.8, 0.4];
+
+/// Where two replicas carry hardly more than one, those in the middle are still an overload.
+const LEAST_TOP: f64 = 1.05;
 
 /// Offers a load that rises, holds and falls in steps (StatelessNF, Figure 4.8) to Kitsune under the controller, which begins with
 /// one worker for all bricks between source and sink. Its replicas share the extractor's state: slots move while packets flow.
 /// What finds no room is lost, and counted; scores are compared with those of one worker.
+///
+/// The network engine is the generic one (`onnx`) by default: on two cores two replicas carry nearly twice what one does, while
+/// with legonf's own, for which a packet is hardly more work than its way to another core, they carry little more.
 #[derive(Args)]
 pub struct Arguments {
     /// Seconds of each of six steps.
     #[arg(long, default_value_t = 4.0, value_name = "S", value_parser = crate::plan::positive)]
     seconds: f64,
-    /// Packets a second that stand for 1: the steps are 0.4, 0.8, 1.1, 1.1, 0.8 and 0.4 of them. Without it what the
+    /// Packets a second that stand for 1: the steps are 0.4, 0.8, twice the top, 0.8 and 0.4 of them. Without it what the
     /// first layout carries, as measured first.
     #[arg(long, value_name = "PPS", value_parser = crate::plan::positive)]
     unit: Option<f64>,
+    /// The top in units. Without it halfway, by ratio, between what the first layout and two replicas carry, as measured first.
+    #[arg(long, value_name = "UNITS", value_parser = crate::plan::positive)]
+    top: Option<f64>,
     /// Packets that may wait before the source.
     #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
     ring: u64,
-    /// Milliseconds after which a batch that is not full is closed, where no --latency says so.
-    #[arg(long, default_value_t = 1.0, value_name = "MS", value_parser = crate::plan::positive)]
-    hold: f64,
+    /// Milliseconds after which a batch that is not full is closed, where no --latency says so. Without it the time in which the
+    /// unit fills one, 1 ms at least.
+    #[arg(long, value_name = "MS", value_parser = crate::plan::positive)]
+    hold: Option<f64>,
     /// Milliseconds from source to sink that are promised: the deadline of packet batching, as bricks cost by then, closes a batch
     /// that is not full.
     #[arg(long, value_name = "MS", value_parser = crate::plan::positive)]
@@ -57,12 +68,12 @@ pub struct Arguments {
     out: Option<PathBuf>,
 }
 
-/// Packets by which the unit is measured, and how often.
-const UNIT_PACKETS: f64 = 200_000.0;
-const UNIT_RUNS: usize = 3;
+/// Packets by which it is measured what a layout carries, and how often.
+const CAPACITY_PACKETS: f64 = 100_000.0;
+const CAPACITY_RUNS: usize = 3;
 
-/// Packets that took longer than this from when they were due to the sink are late.
-const LATE_MS: f64 = 5.0;
+/// Packets that took longer than this from when they were due to the sink are late: so many times what a batch waits to be full.
+const LATE_HOLDS: f64 = 5.0;
 
 /// One tick.
 #[derive(Clone, Serialize)]
@@ -78,7 +89,10 @@ struct Sample {
 
 #[derive(Serialize)]
 struct Report {
+    /// Packets a second that the first layout carries, and that two replicas do, and of the top step.
     unit: f64,
+    of_two: Option<f64>,
+    top: f64,
     packets: u64,
     lost: u64,
     /// Greatest difference of a score to that of one worker: 0, or nothing where packets were lost.
@@ -164,25 +178,43 @@ impl Control for Watch {
     }
 }
 
-/// Packets a second of the first layout: the middle of some runs.
-fn unit(trial: &Trial<'_>, track: &Arc<Track>) -> Result<f64, Failure> {
-    let load = Load { seconds: 1.0, rates: vec![UNIT_PACKETS] };
-    let once = |_| {
+/// Packets a second of one and of two replicas: the middle of some runs in turn.
+fn capacities(trial: &Trial<'_>, track: &Arc<Track>) -> Result<[f64; 2], Failure> {
+    let load = Load { seconds: 1.0, rates: vec![CAPACITY_PACKETS] };
+    let once = |replicas| -> Result<f64, Failure> {
         let mut source = Offer::at_once(load.clone(), track.clone());
-        let ran = trial.run(None, &trial.between(1)?, &mut source, &mut Checksum::default())?;
+        let ran = trial.run(None, &trial.between(replicas)?, &mut source, &mut Checksum::default())?;
         Ok(ran.outcome.packets as f64 / ran.seconds)
     };
-    (0..UNIT_RUNS).map(once).collect::<Result<Vec<_>, Failure>>().map(median)
+    let runs = (0..CAPACITY_RUNS).map(|_| Ok([once(1)?, once(2)?])).collect::<Result<Vec<_>, Failure>>()?;
+    Ok([0, 1].map(|replicas| median(runs.iter().map(|run| run[replicas]))))
+}
+
+/// What is offered.
+struct Demand {
+    unit: f64,
+    of_two: Option<f64>,
+    /// In units.
+    top: f64,
+    /// Seconds for which a batch waits to be full.
+    hold: f64,
+}
+
+impl Demand {
+    fn steps(&self) -> Vec<f64> {
+        let [first, second, last_but_one, last] = STEPS;
+        [first, second, self.top, self.top, last_but_one, last].map(|step| step * self.unit).into()
+    }
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let config = generate::Config { packets: 200_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
     let network = learn(&track, Arithmetic::Reference)?;
-    let trial = Trial::built_in(&network, arguments.execution, None)?;
-    let unit = arguments.unit.map_or_else(|| unit(&trial, &track), Ok)?;
-    let load = Load { seconds: arguments.seconds, rates: STEPS.map(|step| step * unit).into() };
-    let (report, events) = arguments.measure(&trial, unit, load, &track)?;
+    let engine = arguments.execution.engine.or(Some(EngineKind::Onnx));
+    let trial = Trial::built_in(&network, Execution { engine, ..arguments.execution }, None)?;
+    let demand = arguments.demand(&trial, &track)?;
+    let (report, events) = arguments.measure(&trial, &demand, &track)?;
     arguments.write(&report, &events)?;
     match style {
         Style { json: true, .. } => print_json(&report),
@@ -192,21 +224,35 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 }
 
 impl Arguments {
+    fn demand(&self, trial: &Trial<'_>, track: &Arc<Track>) -> Result<Demand, Failure> {
+        let (unit, of_two) = match (self.unit, self.top) {
+            (Some(unit), Some(_)) => (unit, None),
+            (given, _) => {
+                let [one, two] = capacities(trial, track)?;
+                (given.unwrap_or(one), Some(two))
+            }
+        };
+        let top = of_two.map_or(LEAST_TOP, |two| (two / unit).sqrt().max(LEAST_TOP));
+        let hold = self.hold.map_or_else(|| (BATCH as f64 / unit).max(1e-3), |ms| ms / 1e3);
+        Ok(Demand { unit, of_two, top: self.top.unwrap_or(top), hold })
+    }
+
     fn measure(
         &self,
         trial: &Trial<'_>,
-        unit: f64,
-        load: Load,
+        demand: &Demand,
         track: &Arc<Track>,
     ) -> Result<(Report, Vec<Event>), Failure> {
+        let load = Load { seconds: self.seconds, rates: demand.steps() };
         let (longest, all, start) =
             (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<f64>>>::default(), Instant::now());
         let sla = Sla { rate: None, latency_ms: self.latency };
-        let config = Config { tick: self.tick, fuse: false, low: 0.8, sla, ..Config::default() };
+        let config =
+            Config { tick: self.tick, ticks_down: 10, fuse: false, low: 0.8, sla, ..Config::default() };
         let agent = trial.agent(config)?;
         let mut watch = Watch { agent, load: load.clone(), longest: longest.clone(), samples: Vec::new() };
         let mut sink = Late { checksum: Checksum::default(), start, longest, all: all.clone() };
-        let hold = Duration::try_from_secs_f64(self.hold / 1e3).unwrap_or(Duration::MAX);
+        let hold = Duration::try_from_secs_f64(demand.hold).unwrap_or(Duration::MAX);
         let mut source = Offer::timed(load.clone(), track.clone(), start, self.ring, hold);
         let lost = source.lost();
         let outcome = trial.run(Some(&mut watch), &trial.between(1)?, &mut source, &mut sink)?.outcome;
@@ -223,12 +269,14 @@ impl Arguments {
         }
         let late = sorted(all.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let report = Report {
-            unit,
+            unit: demand.unit,
+            of_two: demand.of_two,
+            top: demand.top * demand.unit,
             packets: outcome.packets + lost,
             lost,
             deviation: identical.then_some(0.0),
             identical,
-            reaction_ms: reaction(&events, &watch.samples),
+            reaction_ms: reaction(&events, &watch.samples, 1e3 * LATE_HOLDS * demand.hold),
             latency_ms_p50: quantile(&late, 0.5),
             latency_ms_p99: quantile(&late, 0.99),
             latency_ms_max: quantile(&late, 1.0),
@@ -281,10 +329,10 @@ fn changes(events: &[Event]) -> impl Iterator<Item = (f64, f64)> {
 
 /// The longest time from an overload to the replica that answers it. An overload begins with the first of the ticks in a row before
 /// the decision in which packets were late, or in which the controller found its stage overloaded, whichever is earlier.
-fn reaction(events: &[Event], samples: &[Sample]) -> Option<f64> {
+fn reaction(events: &[Event], samples: &[Sample], late_ms: f64) -> Option<f64> {
     let begin = |at: f64, ticks: u32| {
         let before: Vec<_> = samples.iter().take_while(|sample| sample.at <= at).collect();
-        let late = before.iter().rev().take_while(|sample| sample.latency_ms > LATE_MS).count();
+        let late = before.iter().rev().take_while(|sample| sample.latency_ms > late_ms).count();
         let ticks = late.max(ticks as usize).min(before.len());
         before.len().checked_sub(ticks + 1).map_or(0.0, |last| before[last].at)
     };
@@ -314,14 +362,16 @@ fn text(report: &Report, events: &[Event]) -> String {
     let lines: String = events.iter().map(|event| event.text() + "\n").collect();
     let reaction =
         report.reaction_ms.map_or_else(|| "none was needed".to_owned(), |ms| format!("{ms:.0} ms at most"));
+    let of_two = report.of_two.map_or_else(String::new, |rate| format!(", two {rate:.0}"));
     lines
         + &format!(
-            "load        {} packets in steps of up to {:.0} packets/s; {} lost, scores {}\n\
+            "load        {} packets in steps of up to {:.0} packets/s (one worker {:.0}{of_two}); {} lost, scores {}\n\
              latency     {:.2} ms, {:.2} ms for 99 of 100 batches, {:.2} ms at most\n\
              pauses      {} slots moved, for which {} packets waited: {:.2} ms for 99 of 100, {:.2} ms at most\n\
              controller  {} plans in force, each within {:.2} ms, up to {} workers; from an overload to the replica that answers it: {reaction}\n",
             report.packets,
-            report.unit * STEPS.into_iter().fold(0.0, f64::max),
+            report.top,
+            report.unit,
             report.lost,
             if report.identical {
                 "identical to those of one worker"
