@@ -91,12 +91,17 @@ impl Incidents {
             );
         }
         if self.moved_slots > 0 {
-            text += &format!(
-                "pauses      {} slots moved, for which {} packets waited: {:.2} ms for 99 of 100, {:.2} ms at most\n",
-                self.moved_slots, self.paused_packets, self.pause_ms_p99, self.pause_ms_max
-            );
+            text += &self.pauses();
         }
         text
+    }
+
+    /// What packets waited for slots that moved, in a line.
+    pub fn pauses(&self) -> String {
+        format!(
+            "pauses      {} slots moved, for which {} packets waited: {:.2} ms for 99 of 100, {:.2} ms at most\n",
+            self.moved_slots, self.paused_packets, self.pause_ms_p99, self.pause_ms_max
+        )
     }
 }
 

@@ -129,7 +129,6 @@ impl<'env> Floor<'_, 'env> {
             tally,
             shared: self.shared,
             detour: Detour::default(),
-            rows: Vec::new(),
             outbox: Vec::new(),
             early: Vec::new(),
         };

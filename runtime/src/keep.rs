@@ -84,12 +84,12 @@ impl Keeper {
             match entry {
                 Entry::Packets { part, at } => {
                     let packets = &self.packets[*at];
-                    count_to(packets.len(), &mut self.places);
+                    let places = count_to(packets.len(), &mut self.places);
                     if let Some(part) = part {
                         rows.reset(packets.len(), self.split.width());
-                        west_east(fresh)?.process_part(*part, packets, &self.places, &mut rows)?;
+                        west_east(fresh)?.process_part(*part, packets, places, &mut rows)?;
                     } else {
-                        gather(packets, &self.places, self.split.reads(), &mut batch);
+                        gather(packets, places, self.split.reads(), &mut batch);
                         fresh.process(&mut batch)?;
                     }
                 }
@@ -100,9 +100,11 @@ impl Keeper {
         Ok(())
     }
 
-    /// Notes packets that the brick is about to process, for a part or whole: those at some places of a batch.
-    pub fn begin(&mut self, part: Option<usize>, batch: &Batch, places: &[usize]) {
+    /// Notes packets that the brick is about to process: those of a batch at some places for a part, or all.
+    pub fn begin(&mut self, batch: &Batch, part: Option<(usize, &[usize])>) {
         let at = self.used;
+        let (part, places) = part.unzip();
+        let places = places.unwrap_or_else(|| count_to(batch.len(), &mut self.places));
         self.packets.resize_with(self.packets.len().max(at + 1), Batch::default);
         gather(batch, places, self.split.reads(), &mut self.packets[at]);
         self.log_bytes += size(&self.packets[at]);
@@ -170,9 +172,10 @@ impl Keeper {
 }
 
 /// Makes `places` those of a batch of so many packets.
-fn count_to(packets: usize, places: &mut Vec<usize>) {
+fn count_to(packets: usize, places: &mut Vec<usize>) -> &[usize] {
     places.clear();
     places.extend(0..packets);
+    places
 }
 
 /// Bytes of packets in a log.
@@ -195,10 +198,7 @@ impl Brick for Recorder<'_> {
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        let mut places = std::mem::take(&mut self.keeper.places);
-        count_to(batch.len(), &mut places);
-        self.keeper.begin(None, batch, &places);
-        self.keeper.places = places;
+        self.keeper.begin(batch, None);
         self.brick.process(batch)?;
         self.keeper.end(self.brick)
     }

@@ -11,7 +11,6 @@ use crate::sync::{Choice, Receiver, Sender, recv_first};
 use crate::unit::{Unit, attempt, pass};
 use crate::worker::{Job, Shared};
 use crate::{PlanError, RunFault};
-use legonf_core::Rows;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -50,16 +49,10 @@ pub(crate) struct Replica<'a> {
     pub detour: Detour,
     /// Columns of joined batches that stay here.
     pub locker: Locker,
-    /// Memory for the rows of parcels, the last that was touched last: few of them are under way at a time, but each batch has
-    /// parcels, and all together are larger than a core's cache.
-    pub rows: Vec<Rows>,
     /// Parcels that are being filled, or came too early.
     pub outbox: Vec<Parcel>,
     pub early: Vec<Parcel>,
 }
-
-/// Memory for so many parcels stays with a replica at most.
-const ROWS: usize = 4;
 
 /// Whether a replica goes on.
 type Goes = bool;
@@ -245,7 +238,6 @@ impl<'a> Replica<'a> {
             return Err(PlanError::Move { id: unit.id.clone(), reason }.into());
         }
         let Parcel { packets: Some(packets), lanes, rows, .. } = parcel else { return Ok(()) };
-        let rows = rows.get_or_insert_with(|| self.rows.pop().unwrap_or_default());
         rows.reset(packets.len(), self.split.width());
         for (at, lane) in lanes[..self.split.lanes()].iter_mut().enumerate() {
             if lane.done || !self.turning.may_process(&self.split, at) {
@@ -297,8 +289,6 @@ impl<'a> Replica<'a> {
         // Where the graph branches, other bricks may have filled the rows of packets that do not come here.
         let seat = self.shared.routes.is_none().then_some(self.seat);
         self.split.join(parcels, seat, batch);
-        let room = ROWS.saturating_sub(self.rows.len());
-        self.rows.extend(parcels.iter_mut().filter_map(|parcel| parcel.rows.take()).take(room));
         envelope.passed = self.split.unit + 1;
         if let Some(routes) = &self.shared.routes {
             routes.leave(self.split.unit, batch, marks, &mut self.detour);

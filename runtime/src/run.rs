@@ -29,10 +29,10 @@ pub struct Options<'a> {
     pub supply: Option<Supply<'a>>,
     /// Whether each worker is bound to a core.
     pub pin: bool,
-    /// Keeps checkpoints of bricks with state that can be divided, so that one that panics, at a batch or while
-    /// its state moves, is made anew with the state it had, and the run goes on: a checkpoint of the slots that have changed whenever so many bytes of packets, and as
-    /// many as the checkpoint has, were processed. That takes the memory of the state twice again, and a copy of every
-    /// packet's headers. Without it such a panic ends the run.
+    /// Keeps checkpoints of bricks with state that can be divided, so that one that panics, at a batch or while its state
+    /// moves, is made anew with the state it had, and the run goes on: a checkpoint of the slots that have changed whenever so
+    /// many bytes of packets, and as many as the checkpoint has, were processed. That takes the memory of the state twice
+    /// again, and a copy of every packet's headers. Without it such a panic ends the run.
     pub checkpoint: Option<usize>,
 }
 

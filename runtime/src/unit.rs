@@ -35,7 +35,7 @@ impl Unit {
         rows: &mut Rows,
     ) -> Result<(), BrickError> {
         if let Some(keeper) = &mut self.keeper {
-            keeper.begin(Some(part), batch, places);
+            keeper.begin(batch, Some((part, places)));
         }
         west_east(&mut *self.brick)?.process_part(part, batch, places, rows)?;
         self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.end(&mut *self.brick))

@@ -6,8 +6,8 @@ mod common;
 use common::Script;
 use common::mines::{MinedState, StateMines};
 use legonf_core::{
-    Batch, Brick, BrickError, Column, Columns, Descriptor, Division, Fault, Headers, Plan, Progress, Rows,
-    Sink, SlotMove, Source, Stage, WestEast,
+    Batch, Brick, BrickError, Column, Columns, Descriptor, Fault, Headers, Plan, Progress, Rows, Sink,
+    SlotMove, Source, Stage,
 };
 use legonf_datasets::generate::{Attack, Config as Traffic, Generator};
 use legonf_decide::SampleResultQuantization;
@@ -112,66 +112,6 @@ impl Brick for Mined {
     }
 }
 
-/// The extractor among mines.
-struct MinedExtractor {
-    inner: FeatureQuantization,
-    mines: Arc<Mines>,
-}
-
-impl Brick for MinedExtractor {
-    fn descriptor(&self) -> Descriptor {
-        self.inner.descriptor()
-    }
-
-    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        self.inner.process(batch)?;
-        self.mines.step(2, &batch.headers);
-        Ok(())
-    }
-
-    fn counters(&self) -> Vec<(&'static str, u64)> {
-        self.inner.counters()
-    }
-
-    fn west_east(&mut self) -> Option<&mut dyn WestEast> {
-        Some(self)
-    }
-}
-
-impl WestEast for MinedExtractor {
-    fn division(&self) -> Division {
-        self.inner.division()
-    }
-
-    fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError> {
-        self.inner.divide(parts)
-    }
-
-    fn process_part(
-        &mut self,
-        part: usize,
-        batch: &Batch,
-        places: &[usize],
-        rows: &mut Rows,
-    ) -> Result<(), BrickError> {
-        self.inner.process_part(part, batch, places, rows)?;
-        self.mines.step(2, places.iter().map(|place| &batch.headers[*place]));
-        Ok(())
-    }
-
-    fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
-        self.inner.export(part, slots)
-    }
-
-    fn copy(&self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
-        self.inner.copy(part, slots)
-    }
-
-    fn import(&mut self, part: usize, state: &[u8]) -> Result<(), BrickError> {
-        self.inner.import(part, state)
-    }
-}
-
 /// Slots that overflow now and then.
 fn extractor() -> FeatureQuantization {
     let limits =
@@ -201,8 +141,9 @@ fn make(id: &str, mines: &Arc<Mines>) -> Result<Box<dyn Brick>, String> {
     let inner: Box<dyn Brick> = match id {
         "batching" => Box::<PacketBatching>::default(),
         "extractor" => {
-            let extractor = MinedExtractor { inner: extractor(), mines: mines.clone() };
-            return Ok(MinedState::of(Box::new(extractor), &mines.state));
+            let at_packets = mines.clone();
+            let packets = Box::new(move |headers: &Headers| at_packets.step(2, [headers]));
+            return Ok(MinedState::with_packets(Box::new(extractor()), &mines.state, packets));
         }
         "mapping" => Box::new(FeatureMapping::new(FeatureMappingConfig {}, MODEL.clone())),
         "autoencoder" => Box::new(Autoencoder::new(AutoencoderConfig::default(), MODEL.clone())),

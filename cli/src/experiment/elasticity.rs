@@ -8,6 +8,7 @@ use crate::agent::Agent;
 use crate::failure::{Failure, print, print_json};
 use crate::folder::Folder;
 use crate::replay::{EngineKind, Execution};
+use crate::summary::Incidents;
 use crate::trial::{Trial, median};
 use clap::Args;
 use legonf_controller::{Action, Config, Event, Sla};
@@ -15,18 +16,18 @@ use legonf_core::{BATCH, Batch, Columns, Fault, Plan, Sink, Snapshot};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
 use legonf_io::sink::SeriesPlot;
-use legonf_runtime::{Control, Layout, Pauses, PlanError};
+use legonf_runtime::{Control, Layout, PlanError};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Steps of the load but for the two in the middle, in parts of what the first layout carries. Those in the middle are halfway, by
-/// ratio, between what it and two replicas carry.
-const STEPS: [f64; 4] = [0.4, 0.8, 0.8, 0.4];
+/// Steps before the top, in parts of what the first layout carries; behind it they come in reverse. The top is halfway, by ratio,
+/// between what it and two replicas carry, and lasts two steps.
+const RISE: [f64; 2] = [0.4, 0.8];
 
-/// Where two replicas carry hardly more than one, those in the middle are still an overload.
+/// Where two replicas carry hardly more than one, the top is still an overload.
 const LEAST_TOP: f64 = 1.05;
 
 /// Offers a load that rises, holds and falls in steps (StatelessNF, Figure 4.8) to Kitsune under the controller, which begins with
@@ -103,11 +104,8 @@ struct Report {
     latency_ms_p50: f64,
     latency_ms_p99: f64,
     latency_ms_max: f64,
-    /// Slots that moved, packets that waited for one, and milliseconds that 99% of these waited at most, and the longest.
-    moved_slots: u64,
-    paused_packets: u64,
-    pause_ms_p99: f64,
-    pause_ms_max: f64,
+    #[serde(flatten)]
+    incidents: Incidents,
     /// Milliseconds until a plan is in force.
     plan_change_ms_p99: f64,
     actions: usize,
@@ -202,8 +200,8 @@ struct Demand {
 
 impl Demand {
     fn steps(&self) -> Vec<f64> {
-        let [first, second, last_but_one, last] = STEPS;
-        [first, second, self.top, self.top, last_but_one, last].map(|step| step * self.unit).into()
+        let [low, middle] = RISE;
+        [low, middle, self.top, self.top, middle, low].map(|step| step * self.unit).into()
     }
 }
 
@@ -256,7 +254,6 @@ impl Arguments {
         let mut source = Offer::timed(load.clone(), track.clone(), start, self.ring, hold);
         let lost = source.lost();
         let outcome = trial.run(Some(&mut watch), &trial.between(1)?, &mut source, &mut sink)?.outcome;
-        let Pauses { slots: moved_slots, packets: paused_packets, p99, longest } = outcome.pauses;
         let events = watch.agent.finish(outcome.packets)?.to_vec();
         let lost = lost.load(Ordering::Relaxed);
         let mut alone = Checksum::default();
@@ -280,10 +277,7 @@ impl Arguments {
             latency_ms_p50: quantile(&late, 0.5),
             latency_ms_p99: quantile(&late, 0.99),
             latency_ms_max: quantile(&late, 1.0),
-            moved_slots,
-            paused_packets,
-            pause_ms_p99: p99.as_secs_f64() * 1e3,
-            pause_ms_max: longest.as_secs_f64() * 1e3,
+            incidents: Incidents::of(&outcome),
             plan_change_ms_p99: quantile(&sorted(changes(&events).map(|(_, took)| took).collect()), 0.99),
             actions: changes(&events).count(),
             most_workers: watch.samples.iter().map(|sample| sample.workers).max().unwrap_or(0),
@@ -367,7 +361,7 @@ fn text(report: &Report, events: &[Event]) -> String {
         + &format!(
             "load        {} packets in steps of up to {:.0} packets/s (one worker {:.0}{of_two}); {} lost, scores {}\n\
              latency     {:.2} ms, {:.2} ms for 99 of 100 batches, {:.2} ms at most\n\
-             pauses      {} slots moved, for which {} packets waited: {:.2} ms for 99 of 100, {:.2} ms at most\n\
+             {}\
              controller  {} plans in force, each within {:.2} ms, up to {} workers; from an overload to the replica that answers it: {reaction}\n",
             report.packets,
             report.top,
@@ -381,10 +375,7 @@ fn text(report: &Report, events: &[Event]) -> String {
             report.latency_ms_p50,
             report.latency_ms_p99,
             report.latency_ms_max,
-            report.moved_slots,
-            report.paused_packets,
-            report.pause_ms_p99,
-            report.pause_ms_max,
+            report.incidents.pauses(),
             report.actions,
             report.plan_change_ms_p99,
             report.most_workers

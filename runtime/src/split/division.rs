@@ -128,17 +128,14 @@ impl Split {
     /// Puts the cells of parcels in their places. Where all packets of the batch are in them, the rows of the parcel that the
     /// replica at `seat` has filled itself become the batch's.
     pub fn join(&self, parcels: &mut [Parcel], seat: Option<usize>, batch: &mut Batch) {
-        let mut own = parcels.iter_mut().find(|parcel| Some(parcel.seat) == seat);
-        match own.as_mut().and_then(|own| own.rows.as_mut()) {
-            Some(rows) => std::mem::swap(&mut batch.features, rows),
+        match parcels.iter_mut().find(|parcel| Some(parcel.seat) == seat) {
+            Some(own) => std::mem::swap(&mut batch.features, &mut own.rows),
             None if batch.features.width() == self.width && batch.features.len() == batch.len() => {}
             None => batch.features.reset(batch.len(), self.width),
         }
         for parcel in parcels.iter().filter(|parcel| Some(parcel.seat) != seat) {
             for (shard, lane) in self.shards.iter().cycle().zip(&parcel.lanes[..self.lanes()]) {
-                if let Some(rows) = &parcel.rows {
-                    shard.join(lane, rows, &mut batch.features);
-                }
+                shard.join(lane, &parcel.rows, &mut batch.features);
             }
         }
     }

@@ -14,20 +14,13 @@ impl Loan {
         if Arc::get_mut(&mut self.0).is_none() {
             self.0 = Arc::default();
         }
-        self.exchange(batch, columns);
+        Arc::make_mut(&mut self.0).exchange(batch, columns);
         self.0.clone()
     }
 
     /// Puts them back. Where somebody still has them, as parcels that nobody will process, it is a copy.
     pub fn reclaim(&mut self, batch: &mut Batch, columns: Columns) {
-        Arc::make_mut(&mut self.0);
-        self.exchange(batch, columns);
-    }
-
-    fn exchange(&mut self, batch: &mut Batch, columns: Columns) {
-        if let Some(own) = Arc::get_mut(&mut self.0) {
-            own.exchange(batch, columns);
-        }
+        Arc::make_mut(&mut self.0).exchange(batch, columns);
     }
 }
 

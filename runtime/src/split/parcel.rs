@@ -30,7 +30,7 @@ pub(crate) struct Parcel {
     /// Packets of each shard, and behind them those of each shard whose slots are on the move.
     pub lanes: Vec<Lane>,
     /// What the replica fills: a row for each packet of the batch, in which it writes the cells of its lanes.
-    pub rows: Option<Rows>,
+    pub rows: Rows,
     /// Shards, a bit each, from here on in the order of arrival: a packet came that is in two slots, one on the move.
     pub stalls: u64,
     /// Where the replica brings it when it is done.

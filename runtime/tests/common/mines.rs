@@ -1,6 +1,6 @@
 //! Bricks that panic while their state moves.
 
-use legonf_core::{Batch, Brick, BrickError, Descriptor, Division, Rows, WestEast};
+use legonf_core::{Batch, Brick, BrickError, Descriptor, Division, Headers, Rows, WestEast};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -55,12 +55,23 @@ pub struct MinedState {
     /// What was taken out last: where that is put in next, state moves. A checkpoint that is put in moves none.
     last: Option<u64>,
     copies: Cell<u64>,
+    /// Sees each packet, behind the work on it.
+    packets: Box<dyn Fn(&Headers) + Send>,
 }
 
 impl MinedState {
     pub fn of(inner: Box<dyn Brick>, mines: &Arc<StateMines>) -> Box<dyn Brick> {
+        Self::with_packets(inner, mines, Box::new(|_| {}))
+    }
+
+    /// One that may panic at packets, too.
+    pub fn with_packets(
+        inner: Box<dyn Brick>,
+        mines: &Arc<StateMines>,
+        packets: Box<dyn Fn(&Headers) + Send>,
+    ) -> Box<dyn Brick> {
         let (inner, mines) = (RefCell::new(inner), mines.clone());
-        Box::new(Self { inner, mines, last: None, copies: Cell::default() })
+        Box::new(Self { inner, mines, last: None, copies: Cell::default(), packets })
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut dyn WestEast) -> T) -> T {
@@ -74,7 +85,9 @@ impl Brick for MinedState {
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        self.inner.get_mut().process(batch)
+        self.inner.get_mut().process(batch)?;
+        batch.headers.iter().for_each(&self.packets);
+        Ok(())
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
@@ -106,7 +119,9 @@ impl WestEast for MinedState {
         places: &[usize],
         rows: &mut Rows,
     ) -> Result<(), BrickError> {
-        self.with(|inner| inner.process_part(part, batch, places, rows))
+        self.with(|inner| inner.process_part(part, batch, places, rows))?;
+        places.iter().for_each(|place| (self.packets)(&batch.headers[*place]));
+        Ok(())
     }
 
     fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {

@@ -56,7 +56,7 @@ use keys::{Flow, Hashes};
 use legonf_core::{Headers, Rows, Schema};
 use link::Link;
 use packets::Numbers;
-use run::{Arrivals, Run};
+use run::{Run, Selection};
 pub(crate) use schema::schema;
 use source::Source;
 
@@ -217,7 +217,7 @@ impl Extractor for Kitsune115 {
 
     fn extract(&mut self, headers: &[Headers], rows: &mut Rows) {
         rows.reset(headers.len(), self.schema.len());
-        self.run.extract(&mut self.tables, Arrivals::all(headers), rows.as_mut_slice());
+        self.run.extract(&mut self.tables, Selection::all(headers), rows.as_mut_slice());
     }
 
     fn divide(&mut self, parts: &[Vec<Shard>]) -> Result<(), StateError> {
@@ -240,7 +240,7 @@ impl Extractor for Kitsune115 {
         rows: &mut Rows,
     ) -> Result<(), StateError> {
         let run = self.parts.get_mut(part).ok_or(StateError::NoPart(part))?;
-        run.extract(&mut self.tables, Arrivals::some(headers, places), rows.as_mut_slice());
+        run.extract(&mut self.tables, Selection::some(headers, places), rows.as_mut_slice());
         Ok(())
     }
 

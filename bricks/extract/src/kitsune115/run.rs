@@ -33,12 +33,12 @@ fn run(packet: usize) -> usize {
 
 /// Packets of a batch in the order of arrival: all of them, or those at some places.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrivals<'a> {
+pub(crate) struct Selection<'a> {
     headers: &'a [Headers],
     places: Option<&'a [usize]>,
 }
 
-impl<'a> Arrivals<'a> {
+impl<'a> Selection<'a> {
     /// All packets.
     pub(crate) fn all(headers: &'a [Headers]) -> Self {
         Self { headers, places: None }
@@ -105,9 +105,9 @@ impl Run {
     /// Counts packets in and writes the cells of its shards in their rows, of which there is one for each packet of the batch.
     ///
     /// While a packet is counted in, the memory that those one, two and three runs later need is on its way.
-    pub(crate) fn extract(&mut self, tables: &mut Tables, packets: Arrivals<'_>, rows: &mut [f64]) {
+    pub(crate) fn extract(&mut self, tables: &mut Tables, packets: Selection<'_>, rows: &mut [f64]) {
         match self.shards == Shards::ALL && packets.places.is_none() {
-            true => self.extract_shards::<true>(tables, Arrivals::all(packets.headers), rows),
+            true => self.extract_shards::<true>(tables, Selection::all(packets.headers), rows),
             false => self.extract_shards::<false>(tables, packets, rows),
         }
     }
@@ -128,7 +128,7 @@ impl Run {
     fn extract_shards<const ALL: bool>(
         &mut self,
         tables: &mut Tables,
-        headers: Arrivals<'_>,
+        headers: Selection<'_>,
         rows: &mut [f64],
     ) {
         self.pairs.turn(headers.len());
@@ -142,7 +142,7 @@ impl Run {
 
     /// [`Packets::identify`], if there is such a packet.
     #[inline(always)]
-    fn identify<const ALL: bool>(&mut self, tables: &Tables, headers: Arrivals<'_>, packet: usize) {
+    fn identify<const ALL: bool>(&mut self, tables: &Tables, headers: Selection<'_>, packet: usize) {
         if let Some(headers) = headers.get(packet) {
             let (shards, packets) = (self.shards::<ALL>(), &mut self.under_way[run(packet)]);
             packets.identify(tables, &self.hasher, &self.pairs, (headers, shards), packet % LENGTH);
@@ -151,7 +151,7 @@ impl Run {
 
     /// [`Packets::anticipate`], if there is such a packet.
     #[inline(always)]
-    fn anticipate<const ALL: bool>(&mut self, tables: &Tables, headers: Arrivals<'_>, packet: usize) {
+    fn anticipate<const ALL: bool>(&mut self, tables: &Tables, headers: Selection<'_>, packet: usize) {
         if packet < headers.len() {
             let shards = self.shards::<ALL>();
             self.under_way[run(packet)].anticipate(tables, shards, packet % LENGTH);
@@ -160,7 +160,7 @@ impl Run {
 
     /// [`Packets::prefetch_victims`], if there is such a packet.
     #[inline(always)]
-    fn prefetch_victims<const ALL: bool>(&mut self, tables: &Tables, headers: Arrivals<'_>, packet: usize) {
+    fn prefetch_victims<const ALL: bool>(&mut self, tables: &Tables, headers: Selection<'_>, packet: usize) {
         if tables.has_evicted() && packet < headers.len() {
             let shards = self.shards::<ALL>();
             self.under_way[run(packet)].prefetch_victims(tables, shards, packet % LENGTH);
@@ -247,7 +247,7 @@ impl Run {
     fn insert<V: Vector, const FAST: bool, const ALL: bool>(
         &mut self,
         tables: &mut Tables,
-        headers: Arrivals<'_>,
+        headers: Selection<'_>,
         packet: usize,
         row: &mut [f64],
     ) {
@@ -344,7 +344,7 @@ impl Run {
 struct CountIn<'a, const ALL: bool> {
     extractor: &'a mut Run,
     tables: &'a mut Tables,
-    headers: Arrivals<'a>,
+    headers: Selection<'a>,
     start: usize,
     rows: &'a mut [f64],
 }

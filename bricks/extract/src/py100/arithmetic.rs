@@ -18,8 +18,9 @@ pub(super) type Rates = [f64; RATES];
 /// One value per decay rate, as vectors have them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rated<V> {
-    quick: V,
-    slow: f64,
+    /// At all rates but the slowest, and at that.
+    pub(super) quick: V,
+    pub(super) slow: f64,
 }
 
 impl<V: Vector> Rated<V> {

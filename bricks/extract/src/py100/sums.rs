@@ -1,6 +1,6 @@
 //! Damped sums of one stream (kitsune-py-100.md §3).
 
-use super::arithmetic::{Calculator, LANES, Lanes, Rates, Run, narrow, widen};
+use super::arithmetic::{Calculator, LANES, Lanes, Rated, Rates, Run, narrow, widen};
 use crate::damp::{RATES, SLOWEST, expiry};
 use crate::vector::Vector;
 
@@ -27,26 +27,19 @@ impl Sums {
     /// Damps by the factors of the first `many` gaps of a run, one after the other.
     #[inline(always)]
     pub(super) fn damp<V: Vector>(&mut self, run: &Run, many: usize) {
-        let Self { linear: [.., a], squared: [.., b], weight: [.., c] } = *self;
-        let mut slow = V::load(&[a, b, c, 0.0]);
-        let quick = |[a, b, c, d, _]: Rates| V::load(&[a, b, c, d]);
-        let (mut linear, mut squared, mut weight) =
-            (quick(self.linear), quick(self.squared), quick(self.weight));
+        let sums = [&mut self.linear, &mut self.squared, &mut self.weight];
+        let [mut a, mut b, mut c] = sums.each_ref().map(|rates| Rated::<V>::of(rates));
+        let mut slow = V::load(&[a.slow, b.slow, c.slow, 0.0]);
         for (quick, slowest) in run.factors(many) {
             let quick = V::load(quick);
-            (linear, squared, weight) = (linear * quick, squared * quick, weight * quick);
+            (a.quick, b.quick, c.quick) = (a.quick * quick, b.quick * quick, c.quick * quick);
             slow = slow * V::splat(*slowest);
         }
         let mut slowest = [0.0; 4];
         slow.store(&mut slowest);
-        let rates = |quick: V, slow: f64| {
-            let mut four = [0.0; 4];
-            quick.store(&mut four);
-            let [a, b, c, d] = four;
-            [a, b, c, d, slow]
-        };
-        let [a, b, c, _] = slowest;
-        *self = Self { linear: rates(linear, a), squared: rates(squared, b), weight: rates(weight, c) };
+        for ((rates, sum), slow) in sums.into_iter().zip([a, b, c]).zip(slowest) {
+            *rates = Rated { slow, ..sum }.rates();
+        }
     }
 
     /// Rank by damped weight at any one moment; `time` is the moment of the sums.
