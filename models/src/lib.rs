@@ -2,7 +2,6 @@
 //!
 //! [`kitnet`] trains and runs the network. A [`Bundle`] is a model as one ONNX file with everything that is
 //! needed to use it. [`Engine`] is what any other network is run by. Nothing here knows of packets.
-#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bundle;

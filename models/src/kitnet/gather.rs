@@ -1,5 +1,6 @@
 //! Features gathered into the order in which the ensemble reads them, rows side by side.
 
+use super::transpose::{self, Run, Source, TOGETHER};
 use legonf_core::{LANES, Rows, Tiles};
 
 /// Rows of a batch that are written one by one; more of them are as fast as a whole tile.
@@ -10,6 +11,9 @@ const FEW: usize = 2;
 pub(crate) struct Gather {
     /// A feature and its place among the mapped ones, in the order of features: processors foresee reading in order.
     moves: Vec<(usize, usize)>,
+    /// Those of features that follow each other, each once, and the others.
+    runs: Vec<Run>,
+    lone: Vec<(usize, usize)>,
 }
 
 impl Gather {
@@ -17,7 +21,22 @@ impl Gather {
     pub(crate) fn new(columns: &[usize]) -> Self {
         let mut moves: Vec<_> = columns.iter().enumerate().map(|(place, column)| (*column, place)).collect();
         moves.sort_unstable();
-        Self { moves }
+        let (mut runs, mut lone, mut left) = (Vec::new(), Vec::new(), &moves[..]);
+        while let [next @ (first, _), rest @ ..] = left {
+            let run = left.first_chunk::<TOGETHER>();
+            match run.filter(|run| run.iter().zip(*first..).all(|((feature, _), wanted)| *feature == wanted))
+            {
+                Some(run) => {
+                    runs.push(Run { first: *first, places: run.map(|(_, place)| place) });
+                    left = &left[TOGETHER..];
+                }
+                None => {
+                    lone.push(*next);
+                    left = rest;
+                }
+            }
+        }
+        Self { moves, runs, lone }
     }
 
     /// Number of mapped features.
@@ -35,23 +54,16 @@ impl Gather {
         let tiles = mapped.columns_mut().chunks_exact_mut(self.width());
         for (rows, tile) in features.as_slice().chunks(LANES * width).zip(tiles) {
             if rows.len() > FEW * width {
-                self.tile(rows, width, tile);
+                self.tile(&Source::new(rows, width), tile);
             } else {
                 rows.chunks_exact(width).enumerate().for_each(|(lane, row)| self.row(row, lane, tile));
             }
         }
     }
 
-    /// Gathers up to as many rows as a tile has; where there are fewer, the last stands for the others. Cells are named one by
-    /// one, so that they meet in vectors: an array that is mapped goes through memory cell by cell.
-    fn tile(&self, rows: &[f64], width: usize, tile: &mut [[f64; LANES]]) {
-        let last = rows.len() / width - 1;
-        let row = |lane: usize| &rows[lane.min(last) * width..][..width];
-        let (a, b, c, d, e, f, g, h) = (row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7));
-        for (i, place) in &self.moves {
-            let i = *i;
-            tile[*place] = [a[i], b[i], c[i], d[i], e[i], f[i], g[i], h[i]];
-        }
+    fn tile(&self, rows: &Source<'_>, tile: &mut [[f64; LANES]]) {
+        transpose::copy(&self.runs, rows, tile);
+        self.lone.iter().for_each(|(feature, place)| tile[*place] = rows.column(*feature));
     }
 
     fn row(&self, row: &[f64], lane: usize, tile: &mut [[f64; LANES]]) {
@@ -67,10 +79,10 @@ mod tests {
 
     #[test]
     fn every_row_of_every_tile_is_gathered() {
-        let rows: Vec<[f64; 5]> =
-            (0..19).map(|r| std::array::from_fn(|c| f64::from(r * 10) + c as f64)).collect();
+        let rows: Vec<[f64; 11]> =
+            (0..19).map(|r| std::array::from_fn(|c| f64::from(r * 100) + c as f64)).collect();
         let mut mapped = Tiles::default();
-        for columns in [vec![4, 0, 2, 1, 3], vec![3, 1], vec![]] {
+        for columns in [vec![4, 0, 2, 10, 1, 3, 9, 7, 6, 8], vec![3, 1], vec![5, 6, 5, 7, 8, 4], vec![]] {
             for count in 0..=rows.len() {
                 Gather::new(&columns).run(&Rows::of(rows[..count].iter().map(|row| &row[..])), &mut mapped);
                 let expected: Vec<Vec<f64>> =

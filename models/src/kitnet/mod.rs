@@ -27,6 +27,7 @@ mod row;
 pub mod sigmoid;
 mod tile;
 mod trainer;
+mod transpose;
 
 pub use autoencoder::{Autoencoder, Defect};
 pub use checkpoint::Checkpoint;
