@@ -5,8 +5,8 @@ pub mod host;
 use crate::failure::Failure;
 use crate::scoring::Function;
 use host::Host;
-use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, State, patience};
-use legonf_core::{HostLoad, Plan, Snapshot};
+use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, State, full, patience};
+use legonf_core::{HostLoad, Pace, Plan, Snapshot};
 use legonf_runtime::{Control, Graph, Node, PlanError};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -238,8 +238,9 @@ impl Control for Agent {
         plan
     }
 
-    fn hold(&self) -> Option<Duration> {
-        hold(&self.config, self.policy.costs(), &self.batching)
+    fn pace(&self) -> Pace {
+        let costs = self.policy.costs();
+        Pace { full: full(costs), patience: hold(&self.config, costs, &self.batching) }
     }
 
     fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {

@@ -26,4 +26,4 @@ pub use model::{Forecast, Model, StageForecast};
 pub use policy::Policy;
 pub use promise::{Broken, Promises};
 pub use sim::{Simulation, Step};
-pub use sla::{Deadline, Sla, deadlines, patience};
+pub use sla::{Deadline, Sla, deadlines, full, patience};

@@ -2,6 +2,7 @@
 
 use crate::error::demand;
 use crate::{ControllerError, Costs, Model};
+use legonf_core::BATCH;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -97,9 +98,26 @@ pub fn patience(costs: &Costs, batching: &[String], latency_ms: f64) -> Duration
     Duration::try_from_secs_f64(share * left.max(0.0) / 1e3).unwrap_or_default()
 }
 
+/// The longest that a worker with all bricks shall work on a batch: so long waits what waits for the end of a batch, such as the
+/// packets of slots that move.
+const BATCH_MS: f64 = 1.0;
+
+/// A full batch has a multiple of this: as many rows are computed at once by a network engine whose shapes are fixed, which takes as long
+/// for fewer.
+const BLOCK: usize = 64;
+
+/// Packets that make a batch full: as many blocks of 64 as one worker does in a millisecond with all bricks, one at least, and at
+/// most [`BATCH`] packets.
+pub fn full(costs: &Costs) -> usize {
+    let total = costs.total();
+    let packets = if total > 0.0 { (BATCH_MS * 1e6 / total) as usize } else { BATCH };
+    (packets / BLOCK * BLOCK).clamp(BLOCK, BATCH)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Cost;
     use crate::costs::tests::kitsune;
 
     #[test]
@@ -123,6 +141,12 @@ mod tests {
         let facts = costs.bricks.iter().map(|brick| (brick.id.clone(), brick.state));
         assert!((ms(&Costs::unknown("", 256, facts), 9.0) - 3.0).abs() < 1e-6);
         assert_eq!(ms(&Costs::default(), f64::MAX), 0.0);
+    }
+
+    #[test]
+    fn a_batch_is_about_a_millisecond_of_work_at_most() {
+        let of = |ns: f64| full(&Costs { bricks: vec![Cost { ns, ..Cost::default() }], ..Costs::default() });
+        assert_eq!([of(7000.0), of(2650.0), of(1e6), full(&Costs::default())], [128, BATCH, 64, BATCH]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::sync;
 use crate::unit::Unit;
 use crate::worker::{Head, Job, Shared, Tail};
 use crate::{PlanError, RunFault};
-use legonf_core::{Brick, Plan, Progress, Sink, Snapshot, Source};
+use legonf_core::{Brick, Pace, Plan, Progress, Sink, Snapshot, Source};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -91,10 +91,9 @@ pub trait Control {
     /// the host: that part of the snapshot is the control's to fill.
     fn tick(&mut self, snapshot: &mut Snapshot) -> Option<Plan>;
 
-    /// How long the first packet of a batch may wait for the batch to be full, in [`Source::hold`]: asked before the run and
-    /// after each tick. None leaves it to the source.
-    fn hold(&self) -> Option<Duration> {
-        None
+    /// When batches are closed, for [`Source::pace`]: asked before the run and after each tick.
+    fn pace(&self) -> Pace {
+        Pace::default()
     }
 
     /// Hears what became of the plan, and how long it took to put it in force.
@@ -133,7 +132,9 @@ pub fn run_under(
     let shape = Shape::of(graph, sink.reads());
     let plan = options.layout.plan(graph);
     let shared = Shared::new(&options, graph.routes());
-    shared.set_hold(control.as_ref().and_then(|control| control.hold()));
+    if let Some(control) = &control {
+        shared.set_pace(control.pace());
+    }
     let head = Some(Head { source, next: 0, ended: false, epoch: 0, spare: None });
     let ends = Job { head, tail: Some(Tail { sink, over: false }), ..Job::default() };
     let cores = if options.pin { Cores::allowed() } else { Cores::default() };
@@ -208,7 +209,7 @@ fn supervise(
 fn steer(floor: &mut Floor<'_, '_>, control: &mut dyn Control, at: Duration, span: Duration) {
     let mut snapshot = floor.snapshot(at, span);
     let plan = control.tick(&mut snapshot);
-    floor.shared.set_hold(control.hold());
+    floor.shared.set_pace(control.pace());
     let Some(plan) = plan else { return };
     let begin = Instant::now();
     let result = floor.apply(&plan);

@@ -8,10 +8,10 @@ use crate::stats::Stats;
 use crate::sync::{Receiver, Sender, recv};
 use crate::unit::{Unit, guarded, panicked, pass};
 use crate::{Options, RunFault, Supply};
-use legonf_core::{Batch, Brick, Fault, Plan, Progress, Sink, Source, State};
+use legonf_core::{BATCH, Batch, Brick, Fault, Pace, Plan, Progress, Sink, Source, State};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 /// The source, and the number of its next batch.
@@ -61,8 +61,10 @@ pub(crate) struct Shared<'a> {
     pub epoch: AtomicU64,
     /// Packets that were lost before the source.
     pub dropped: AtomicU64,
-    /// Nanoseconds that a packet may wait for its batch to be full; the greatest number where that is left to the source.
-    hold: AtomicU64,
+    /// Packets that make a batch full, 0 where nothing is said of batches; and nanoseconds that a packet may wait for that, the
+    /// greatest number where it is left to the source.
+    full: AtomicUsize,
+    patience: AtomicU64,
     /// Whether the worker that has the source shall leave with its next batch: to do so behind all free ones, it would have to
     /// fill these first.
     leave: AtomicBool,
@@ -87,17 +89,20 @@ impl<'a> Shared<'a> {
             restarts,
             epoch,
             dropped,
-            hold: AtomicU64::new(u64::MAX),
+            full: AtomicUsize::new(0),
+            patience: AtomicU64::new(u64::MAX),
             leave: AtomicBool::new(false),
             read_bytes: zero(),
             total_bytes,
         }
     }
 
-    /// Says how long a packet may wait for its batch to be full.
-    pub fn set_hold(&self, hold: Option<Duration>) {
-        let nanos = hold.map_or(u64::MAX, |hold| hold.as_nanos().min(u64::MAX as u128) as u64);
-        self.hold.store(nanos, Relaxed);
+    /// Says when batches are closed.
+    pub fn set_pace(&self, pace: Pace) {
+        let nanos =
+            pace.patience.map_or(u64::MAX, |patience| patience.as_nanos().min(u64::MAX as u128) as u64);
+        self.patience.store(nanos, Relaxed);
+        self.full.store(pace.full.clamp(1, BATCH), Relaxed);
     }
 
     /// Says whether the worker that has the source shall leave.
@@ -111,9 +116,10 @@ impl<'a> Shared<'a> {
 
     /// Fills a batch from a source; it stays empty at the end, or where nothing comes and the worker shall leave.
     fn fill(&self, source: &mut dyn Source, batch: &mut Batch) -> Result<(), Fault> {
-        let nanos = self.hold.load(Relaxed);
-        if nanos != u64::MAX {
-            source.hold(Duration::from_nanos(nanos));
+        let (full, nanos) = (self.full.load(Relaxed), self.patience.load(Relaxed));
+        if full > 0 {
+            let patience = (nanos != u64::MAX).then(|| Duration::from_nanos(nanos));
+            source.pace(Pace { full, patience });
         }
         loop {
             source.fill(batch)?;

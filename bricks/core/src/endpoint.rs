@@ -1,6 +1,6 @@
 //! Where packets enter a graph and where results leave it.
 
-use crate::{Batch, Columns};
+use crate::{BATCH, Batch, Columns};
 use std::error::Error;
 use std::time::Duration;
 
@@ -54,9 +54,24 @@ pub trait Source: Send {
         0
     }
 
-    /// Says how long the first packet of a batch may wait, from now on, for the batch to be full: the deadline of the brick
-    /// that batches. Where packets are there already none waits, and this is of no use.
-    fn hold(&mut self, _patience: Duration) {}
+    /// Says when batches are closed from now on. A source whose packets are there already need not heed it.
+    fn pace(&mut self, _pace: Pace) {}
+}
+
+/// When a batch is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Packets that make it full.
+    pub full: usize,
+    /// How long its first packet may wait for it to be full: the deadline of the brick that batches. None leaves it to the source.
+    pub patience: Option<Duration>,
+}
+
+impl Default for Pace {
+    /// Batches as large as they may be, for as long as the source finds right.
+    fn default() -> Self {
+        Self { full: BATCH, patience: None }
+    }
 }
 
 /// Where results go.

@@ -30,7 +30,7 @@ mod west_east;
 pub use batch::{BATCH, Batch, Rows};
 pub use brick::{Brick, BrickError, Column, Columns, Descriptor, State};
 pub use coverage::Coverage;
-pub use endpoint::{Fault, Progress, Sink, Source};
+pub use endpoint::{Fault, Pace, Progress, Sink, Source};
 pub use explain::{Explain, Explanation, FeatureShare, GroupShare};
 pub use field::{End, Field, Key, KeyError};
 pub use gather::{Arrivals, gather};

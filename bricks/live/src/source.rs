@@ -3,7 +3,7 @@
 use crate::losses::Wide;
 use crate::open::{is_up, one_line};
 use crate::{Bounds, Interface, LiveError, Losses};
-use legonf_core::{Arrivals, BATCH, Batch, Fault, Packets, Progress, Source, Timestamp, gather};
+use legonf_core::{Arrivals, BATCH, Batch, Fault, Pace, Packets, Progress, Source, Timestamp, gather};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::AsFd;
@@ -26,7 +26,7 @@ const LOOKING: Duration = Duration::from_secs(1);
 /// Packets of an interface, as they come.
 ///
 /// A batch has as many packets as there are, and at least one: a verdict does not wait for a batch to be full, unless
-/// [`LiveConfig::hold`](crate::LiveConfig::hold) or [`Source::hold`] says for how long it may. The source ends at its
+/// [`LiveConfig::hold`](crate::LiveConfig::hold) or [`Source::pace`] says for how long it may wait. The source ends at its
 /// [`Bounds`] or when the stop flag is set; what the kernel took until then is delivered first. It reads the clock once a
 /// batch, for the bounds, and while it waits; packets keep the kernel's time stamps, in nanoseconds.
 pub struct LiveSource {
@@ -41,6 +41,8 @@ pub struct LiveSource {
     pending: Option<LiveError>,
     /// How long the first packet of a batch may wait for the batch to be full.
     patience: Option<Duration>,
+    /// Packets of a full batch.
+    full: usize,
     /// Whether nothing came when it was last asked.
     idle: bool,
 }
@@ -85,7 +87,19 @@ impl LiveSource {
         let counters = Counters { received, dropped, interface: interface_losses, sampled, seen, losses };
         let (deadline, phase, intake, pending) = (None, Phase::Idle, Intake::default(), None);
         let patience = interface.hold.map(|hold| hold.min(interface.latency));
-        Self { interface, bounds, stop, deadline, phase, intake, counters, pending, patience, idle: false }
+        Self {
+            interface,
+            bounds,
+            stop,
+            deadline,
+            phase,
+            intake,
+            counters,
+            pending,
+            patience,
+            full: BATCH,
+            idle: false,
+        }
     }
 
     /// What was lost so far, and at the end in all.
@@ -157,7 +171,7 @@ impl LiveSource {
             Phase::Idle | Phase::Running => u64::MAX,
         };
         let last = last.min(self.bounds.packets.unwrap_or(u64::MAX));
-        last.saturating_sub(self.intake.packets).min(BATCH as u64) as usize
+        last.saturating_sub(self.intake.packets).min(self.full as u64) as usize
     }
 
     /// Takes packets from the ring, none if there are none.
@@ -300,8 +314,11 @@ impl Source for LiveSource {
         self.counters.losses.total()
     }
 
-    fn hold(&mut self, patience: Duration) {
-        self.patience = Some(patience.min(self.interface.latency));
+    fn pace(&mut self, pace: Pace) {
+        self.full = pace.full;
+        if let Some(patience) = pace.patience {
+            self.patience = Some(patience.min(self.interface.latency));
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::replay::Execution;
 use crate::trial::{Trial, median};
 use clap::Args;
 use legonf_controller::{Config, Scaling};
-use legonf_core::{BATCH, Batch, Brick, Plan, Sink, Snapshot, Source, Verdict};
+use legonf_core::{BATCH, Batch, Brick, Pace, Plan, Sink, Snapshot, Source, Verdict};
 use legonf_datasets::generate;
 use legonf_extract::{Arithmetic, FeatureQuantization};
 use legonf_models::kitnet::Scratch;
@@ -250,8 +250,8 @@ impl Control for Sampled {
         plan
     }
 
-    fn hold(&self) -> Option<Duration> {
-        self.agent.hold()
+    fn pace(&self) -> Pace {
+        self.agent.pace()
     }
 
     fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {

@@ -12,7 +12,7 @@ use crate::summary::Incidents;
 use crate::trial::{Trial, median};
 use clap::Args;
 use legonf_controller::{Action, Config, Event, Sla};
-use legonf_core::{BATCH, Batch, Columns, Fault, Plan, Sink, Snapshot};
+use legonf_core::{BATCH, Batch, Columns, Fault, Pace, Plan, Sink, Snapshot};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
 use legonf_io::sink::SeriesPlot;
@@ -167,8 +167,8 @@ impl Control for Watch {
         plan
     }
 
-    fn hold(&self) -> Option<Duration> {
-        self.agent.hold()
+    fn pace(&self) -> Pace {
+        self.agent.pace()
     }
 
     fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {

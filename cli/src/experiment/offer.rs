@@ -1,7 +1,7 @@
 //! A load that rises, holds and falls in steps, from traffic in memory.
 
 use super::lap::Track;
-use legonf_core::{Arrivals, BATCH, Batch, Fault, Progress, Source, Timestamp, gather};
+use legonf_core::{Arrivals, BATCH, Batch, Fault, Pace, Progress, Source, Timestamp, gather};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -59,6 +59,8 @@ pub struct Offer {
     ring: u64,
     /// How long a packet waits for others, at most.
     hold: Duration,
+    /// Packets of a full batch.
+    full: usize,
     /// Packets that were given or lost.
     passed: u64,
     given: u64,
@@ -71,7 +73,7 @@ impl Offer {
     pub fn timed(load: Load, track: Arc<Track>, start: Instant, ring: u64, hold: Duration) -> Self {
         let end = load.count(load.end());
         let (passed, given, lost) = (0, 0, Arc::default());
-        Self { load, track, start: Some(start), ring, hold, passed, given, end, lost }
+        Self { load, track, start: Some(start), ring, hold, full: BATCH, passed, given, end, lost }
     }
 
     /// The same packets at once.
@@ -86,8 +88,8 @@ impl Offer {
 
     /// Packets for the next batch, at least one, or none at the end.
     fn wait(&mut self) -> u64 {
-        let (all, hold) = (self.end - self.passed, self.hold);
-        if self.start.is_some() { gather(self, BATCH, hold) as u64 } else { all.min(BATCH as u64) }
+        let (all, full, hold) = (self.end - self.passed, self.full, self.hold);
+        if self.start.is_some() { gather(self, full, hold) as u64 } else { all.min(full as u64) }
     }
 
     /// Seconds by the clock of the load.
@@ -103,7 +105,7 @@ impl Arrivals for Offer {
         let lost = waiting.saturating_sub(self.ring);
         self.passed += lost;
         self.lost.fetch_add(lost, Ordering::Relaxed);
-        (waiting - lost).min(BATCH as u64) as usize
+        (waiting - lost).min(self.full as u64) as usize
     }
 
     fn waited(&mut self) -> Duration {
@@ -136,8 +138,8 @@ impl Source for Offer {
         Progress { read_bytes: self.passed, total_bytes: Some(self.end) }
     }
 
-    fn hold(&mut self, patience: Duration) {
-        self.hold = patience;
+    fn pace(&mut self, pace: Pace) {
+        (self.full, self.hold) = (pace.full, pace.patience.unwrap_or(self.hold));
     }
 }
 
@@ -161,15 +163,15 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_is_not_full_is_closed_by_the_deadline_it_was_told_last() {
+    fn a_batch_is_closed_when_it_is_full_or_by_the_deadline_told_last() {
         let config = generate::Config { packets: 1000, ..generate::Config::default() };
         let track = Arc::new(Track::generate(config).unwrap());
         // A packet every 25 ms. Without a deadline they would come out together, when the load is over.
         let load = Load { seconds: 0.5, rates: vec![40.0] };
-        let sizes = |hold: Duration| {
+        let sizes = |patience: Duration, full: usize| {
             let mut source =
                 Offer::timed(load.clone(), track.clone(), Instant::now(), 1000, Duration::from_secs(3600));
-            source.hold(hold);
+            source.pace(Pace { full, patience: Some(patience) });
             let (mut sizes, mut batch) = (Vec::new(), Batch::default());
             while sizes.last() != Some(&0) {
                 batch.clear();
@@ -179,7 +181,9 @@ mod tests {
             assert_eq!(sizes.iter().sum::<usize>(), 20);
             sizes
         };
-        assert_eq!(sizes(Duration::from_secs(3600)), [20, 0]);
-        assert!(sizes(Duration::ZERO).len() > 2);
+        let hour = Duration::from_secs(3600);
+        assert_eq!(sizes(hour, BATCH), [20, 0]);
+        assert_eq!(sizes(hour, 8), [8, 8, 4, 0]);
+        assert!(sizes(Duration::ZERO, BATCH).len() > 2);
     }
 }

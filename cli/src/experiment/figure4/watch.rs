@@ -3,7 +3,7 @@
 use crate::agent::Agent;
 use crate::failure::Failure;
 use legonf_controller::{Costs, Event};
-use legonf_core::{Batch, Column, Columns, Fault, Plan, Sink, Snapshot};
+use legonf_core::{Batch, Column, Columns, Fault, Pace, Plan, Sink, Snapshot};
 use legonf_models::kitnet::Trainer;
 use legonf_runtime::{Control, PlanError};
 use std::time::Duration;
@@ -102,8 +102,8 @@ impl Control for Watch {
         plan
     }
 
-    fn hold(&self) -> Option<Duration> {
-        self.agent.hold()
+    fn pace(&self) -> Pace {
+        self.agent.pace()
     }
 
     fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {
