@@ -231,6 +231,35 @@ fn cores_that_others_take_are_not_fought_for() {
     }
 }
 
+#[test]
+fn hops_are_not_added_for_cores_that_are_only_waited_on_in_turn() {
+    // Both halves take 700 ns a packet: with a third worker the first would still be the limit.
+    let plan: Plan = "source batching extractor | network decision sink".parse().unwrap();
+    let worker = |stage, busy| WorkerLoad { stage, busy, packets: 1, ..WorkerLoad::default() };
+    let snapshot = |at: f64, first: f64| Snapshot {
+        at,
+        span: 0.1,
+        plan: plan.clone(),
+        workers: vec![worker(0, first), worker(1, 0.95)],
+        stages: [0, 6].map(|queue| StageLoad { queue, packets: 100, ..StageLoad::default() }).into(),
+        credits: 7,
+        in_flight: 7,
+        host: HostLoad { cores: 2.0, used: 2.0, memory: 1 << 40 },
+        ..Snapshot::default()
+    };
+    let costs = costs(500.0, 600.0);
+    for (first, action, words) in [
+        (0.6, Action::Refuse, "no core is idle, and no more is expected"),
+        (0.1, Action::Unfuse, "bottleneck"),
+    ] {
+        let config = Config { settle: 0, refresh: 0.0, ..Config::default() };
+        let mut policy = Policy::new(config, facts(&costs, false), Some(costs.clone()));
+        let decided = (1..5).find_map(|tick| policy.decide(&snapshot(f64::from(tick) * 0.1, first))).unwrap();
+        assert_eq!(decided.action, action, "{}", decided.reason);
+        assert!(decided.reason.contains(words), "{}", decided.reason);
+    }
+}
+
 /// Two extractors that share 800,000 packets/s evenly, until some slots of the first get a part of all packets.
 fn heated(slots: usize, part: f64) -> (Vec<Step>, Vec<Step>) {
     let scene = Scene::of_two_extractors(4);

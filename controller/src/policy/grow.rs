@@ -3,7 +3,7 @@
 use super::Policy;
 use super::detect::key;
 use crate::moves::{best_parts, parted, resized};
-use crate::{Action, Decision, Scaling};
+use crate::{Action, Decision, Model, Scaling};
 use legonf_core::{Plan, Snapshot, Stage};
 
 /// Ticks without a packet, while batches wait, after which a worker is stuck; a multiple of [`Config::ticks_up`](crate::Config).
@@ -11,6 +11,12 @@ const STUCK: u32 = 5;
 
 /// Replicas that have less than this part of a core each are not helped by another one.
 const CROWDED: f64 = 0.6;
+
+/// Cores that are idle, and not only waited on in turn, when so much is free.
+const IDLE: f64 = 0.8;
+
+/// Part by which the cost model must expect more of a larger plan.
+const GAIN: f64 = 0.03;
 
 impl Policy {
     /// Gives a stage another worker for one that is stuck.
@@ -48,7 +54,29 @@ impl Policy {
         if let Some(reason) = self.obstacle(snapshot, stage) {
             return Some(self.refuse(snapshot, stage, ticks, reason));
         }
-        Some(self.relieve(snapshot, stage, ticks))
+        let decision = self.relieve(snapshot, stage, ticks);
+        match decision.plan.as_ref().filter(|plan| !self.pays(snapshot, plan)) {
+            Some(plan) => {
+                let reason = format!(
+                    "no core is idle, and no more is expected of {plan}, which hands packets over more often"
+                );
+                Some(self.refuse(snapshot, stage, ticks, reason))
+            }
+            None => Some(decision),
+        }
+    }
+
+    /// Whether a larger plan is worth its hops. With an idle core it is; else the cost model decides, as far as costs are known.
+    fn pays(&self, snapshot: &Snapshot, plan: &Plan) -> bool {
+        if self.config.scaling == Scaling::Graph || self.free_cores(snapshot) >= IDLE {
+            return true;
+        }
+        let (model, cores) = (Model::new(&self.costs, 1.0), self.cores(snapshot));
+        let capacity = |plan: &Plan| model.forecast(plan, None, cores).map(|forecast| forecast.capacity);
+        match (capacity(plan), capacity(&snapshot.plan)) {
+            (Ok(larger), Ok(present)) if self.costs.total() > 0.0 => larger >= present * (1.0 + GAIN),
+            _ => true,
+        }
     }
 
     /// The stage that has been overloaded for long enough, with the longest queue, and for how many ticks it has been.
