@@ -26,7 +26,7 @@ import onnxruntime as ort
 from onnx import TensorProto, numpy_helper
 
 ROWS = 8192
-ROUNDS = 5
+ROUNDS = 12
 BATCHES = [1, 32, 256, 1024]
 # Processor time is not to the microsecond: of a training as many rows as take about a second.
 TRAINING = [20_000, 220_000]

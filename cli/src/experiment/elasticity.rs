@@ -246,7 +246,7 @@ impl Arguments {
             (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<f64>>>::default(), Instant::now());
         let sla = Sla { rate: None, latency_ms: self.latency };
         let config =
-            Config { tick: self.tick, ticks_down: 10, fuse: false, low: 0.8, sla, ..Config::default() };
+            Config { tick: self.tick, ticks_down: 5, fuse: false, low: 0.84, sla, ..Config::default() };
         let agent = trial.agent(config)?;
         let mut watch = Watch { agent, load: load.clone(), longest: longest.clone(), samples: Vec::new() };
         let mut sink = Late { checksum: Checksum::default(), start, longest, all: all.clone() };
