@@ -1,7 +1,8 @@
 //! The hot loops compiled for several instruction sets; the best one for this processor is chosen at run time.
 //!
 //! Every variant computes the same bits: all arithmetic is IEEE 754 basic operations and explicit fused
-//! multiply-add, in one order. A processor without fused multiply-add emulates it, slowly.
+//! multiply-add, in one order. A processor without fused multiply-add emulates it, slowly. An AArch64 processor has NEON, for
+//! which all code is compiled there.
 
 use super::correlation;
 use super::kernel::{Buffers, Network, Phases, Place};
@@ -22,38 +23,22 @@ pub(super) const ROWS_F32: usize = 16;
 /// Implements [`Phases`] for [`Widest`] in one type of numbers.
 macro_rules! phases {
     ($real:ty, $rows:expr, $load:ident, $store:ident, $forward:ident, $errors:ident, $row:ident) => {
-        #[multiversion(targets(
-            "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-            "x86_64+avx2+fma",
-            "aarch64+neon"
-        ))]
+        #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
         fn $load(columns: &[[f64; LANES]], normal: &Normal, x: &mut [[$real; $rows]]) {
             tile::load(columns, normal, x);
         }
 
-        #[multiversion(targets(
-            "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-            "x86_64+avx2+fma",
-            "aarch64+neon"
-        ))]
+        #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
         fn $store(normal: &Normal, x: &mut [[$real; $rows]], errors: &mut [[f64; LANES]]) {
             tile::store(normal, x, errors);
         }
 
-        #[multiversion(targets(
-            "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-            "x86_64+avx2+fma",
-            "aarch64+neon"
-        ))]
+        #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
         fn $forward(layer: &tile::Layer<$real>, x: &[[$real; $rows]], out: &mut [[$real; $rows]]) {
             layer.forward(x, out);
         }
 
-        #[multiversion(targets(
-            "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-            "x86_64+avx2+fma",
-            "aarch64+neon"
-        ))]
+        #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
         fn $errors(
             places: &[Place<$real>],
             x: &[[$real; $rows]],
@@ -63,11 +48,7 @@ macro_rules! phases {
             tile::errors(places, x, z, errors);
         }
 
-        #[multiversion(targets(
-            "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-            "x86_64+avx2+fma",
-            "aarch64+neon"
-        ))]
+        #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
         fn $row(
             network: &Network<$real>,
             row: (&[[f64; LANES]], usize),
@@ -115,21 +96,13 @@ phases!(f64, ROWS_F64, load_f64, store_f64, forward_f64, errors_f64, row_f64);
 phases!(f32, ROWS_F32, load_f32, store_f32, forward_f32, errors_f32, row_f32);
 
 /// [`correlation::add_products`] on the widest vectors of this processor.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-    "x86_64+avx2+fma",
-    "aarch64+neon"
-))]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
 pub(super) fn add_products(products: &mut [f64], residuals: &[f64]) {
     correlation::add_products(products, residuals);
 }
 
 /// [`learner::train`] on the widest vectors of this processor.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma",
-    "x86_64+avx2+fma",
-    "aarch64+neon"
-))]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
 pub(super) fn train(learner: &mut Learner, row: &[f64], errors: &mut [f64]) {
     learner::train(learner, row, errors);
 }
