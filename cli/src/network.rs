@@ -2,17 +2,13 @@
 
 use crate::failure::Failure;
 use legonf_catalog::{Context, MakeEngine};
-use legonf_core::{Explain, Schema};
+use legonf_core::{ENGINE_ROWS, Explain, Schema};
 use legonf_extract::{Arithmetic, ExtractError};
 use legonf_models::kitnet::{Explainer, KitNet};
 use legonf_models::{Bundle, Calibration, Engine, EngineError, Model};
 use legonf_tract::TractEngine;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-
-/// Rows that a generic engine computes at once: a quarter of a full batch, so that one which is not full takes less time, and a
-/// full one hardly more.
-const ENGINE_ROWS: usize = 64;
 
 /// A model read from its file.
 pub struct Network {

@@ -2,7 +2,7 @@
 
 use crate::error::demand;
 use crate::{ControllerError, Costs, Model};
-use legonf_core::BATCH;
+use legonf_core::{BATCH, ENGINE_ROWS};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -102,16 +102,12 @@ pub fn patience(costs: &Costs, batching: &[String], latency_ms: f64) -> Duration
 /// packets of slots that move.
 const BATCH_MS: f64 = 1.0;
 
-/// A full batch has a multiple of this: as many rows are computed at once by a network engine whose shapes are fixed, which takes as long
-/// for fewer.
-const BLOCK: usize = 64;
-
-/// Packets that make a batch full: as many blocks of 64 as one worker does in a millisecond with all bricks, one at least, and at
+/// Packets that make a batch full: as many times [`ENGINE_ROWS`] as one worker does in a millisecond with all bricks, one at least, and at
 /// most [`BATCH`] packets.
 pub fn full(costs: &Costs) -> usize {
     let total = costs.total();
     let packets = if total > 0.0 { (BATCH_MS * 1e6 / total) as usize } else { BATCH };
-    (packets / BLOCK * BLOCK).clamp(BLOCK, BATCH)
+    (packets / ENGINE_ROWS * ENGINE_ROWS).clamp(ENGINE_ROWS, BATCH)
 }
 
 #[cfg(test)]

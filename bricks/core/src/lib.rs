@@ -27,7 +27,7 @@ mod time;
 mod verdict;
 mod west_east;
 
-pub use batch::{BATCH, Batch, Rows};
+pub use batch::{BATCH, Batch, ENGINE_ROWS, Rows};
 pub use brick::{Brick, BrickError, Column, Columns, Descriptor, State};
 pub use coverage::Coverage;
 pub use endpoint::{Fault, Pace, Progress, Sink, Source};

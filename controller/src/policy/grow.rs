@@ -57,9 +57,7 @@ impl Policy {
         let decision = self.relieve(snapshot, stage, ticks);
         match decision.plan.as_ref().filter(|plan| !self.pays(snapshot, plan)) {
             Some(plan) => {
-                let reason = format!(
-                    "no core is idle, and no more is expected of {plan}, which hands packets over more often"
-                );
+                let reason = format!("no core is idle, and no more is expected of {plan}");
                 Some(self.refuse(snapshot, stage, ticks, reason))
             }
             None => Some(decision),

@@ -1,6 +1,6 @@
 //! Features gathered into the order in which the ensemble reads them, rows side by side.
 
-use super::transpose::{self, Run, Source, TOGETHER};
+use super::transpose::{self, Run, TOGETHER, TileRows};
 use legonf_core::{LANES, Rows, Tiles};
 
 /// Rows of a batch that are written one by one; more of them are as fast as a whole tile.
@@ -54,14 +54,14 @@ impl Gather {
         let tiles = mapped.columns_mut().chunks_exact_mut(self.width());
         for (rows, tile) in features.as_slice().chunks(LANES * width).zip(tiles) {
             if rows.len() > FEW * width {
-                self.tile(&Source::new(rows, width), tile);
+                self.tile(&TileRows::new(rows, width), tile);
             } else {
                 rows.chunks_exact(width).enumerate().for_each(|(lane, row)| self.row(row, lane, tile));
             }
         }
     }
 
-    fn tile(&self, rows: &Source<'_>, tile: &mut [[f64; LANES]]) {
+    fn tile(&self, rows: &TileRows<'_>, tile: &mut [[f64; LANES]]) {
         transpose::copy(&self.runs, rows, tile);
         self.lone.iter().for_each(|(feature, place)| tile[*place] = rows.column(*feature));
     }

@@ -17,7 +17,7 @@ pub(super) struct Run {
 
 /// The rows of a tile.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
+pub(super) struct TileRows<'a> {
     /// Rows of `width` cells.
     cells: &'a [f64],
     width: usize,
@@ -25,7 +25,7 @@ pub(super) struct Source<'a> {
     starts: [usize; LANES],
 }
 
-impl<'a> Source<'a> {
+impl<'a> TileRows<'a> {
     /// As many rows as a tile has; where there are fewer, the last stands for the others.
     ///
     /// # Panics
@@ -47,7 +47,7 @@ impl<'a> Source<'a> {
 /// # Panics
 /// If there is no such feature or place.
 #[inline]
-pub(super) fn copy(runs: &[Run], rows: &Source<'_>, tile: &mut [[f64; LANES]]) {
+pub(super) fn copy(runs: &[Run], rows: &TileRows<'_>, tile: &mut [[f64; LANES]]) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx") {
         // SAFETY: the processor has what the function is compiled for.
@@ -56,7 +56,7 @@ pub(super) fn copy(runs: &[Run], rows: &Source<'_>, tile: &mut [[f64; LANES]]) {
     copy_by_cells(runs, rows, tile);
 }
 
-fn copy_by_cells(runs: &[Run], rows: &Source<'_>, tile: &mut [[f64; LANES]]) {
+fn copy_by_cells(runs: &[Run], rows: &TileRows<'_>, tile: &mut [[f64; LANES]]) {
     for run in runs {
         run.places.iter().zip(run.first..).for_each(|(place, feature)| tile[*place] = rows.column(feature));
     }
@@ -65,9 +65,9 @@ fn copy_by_cells(runs: &[Run], rows: &Source<'_>, tile: &mut [[f64; LANES]]) {
 /// [`copy`] by [`TOGETHER`] cells of as many rows at a time.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx")]
-fn copy_by_registers(runs: &[Run], rows: &Source<'_>, tile: &mut [[f64; LANES]]) {
+fn copy_by_registers(runs: &[Run], rows: &TileRows<'_>, tile: &mut [[f64; LANES]]) {
     use std::arch::x86_64::*;
-    let Source { cells, width, starts } = rows;
+    let TileRows { cells, width, starts } = rows;
     assert!(starts.iter().all(|start| start + width <= cells.len()), "rows are whole");
     for Run { first, places } in runs {
         assert!(first + TOGETHER <= *width, "a row has every feature of a run");
@@ -102,7 +102,7 @@ mod tests {
             (11, [Run { first: 1, places: [3, 0, 6, 1] }, Run { first: 7, places: [2, 7, 4, 5] }]);
         let cells: Vec<f64> = (0..LANES * width).map(|cell| cell as f64).collect();
         for count in 1..=LANES {
-            let source = Source::new(&cells[..count * width], width);
+            let source = TileRows::new(&cells[..count * width], width);
             let (mut plain, mut fast) = ([[0.0; LANES]; 8], [[0.0; LANES]; 8]);
             copy_by_cells(&runs, &source, &mut plain);
             copy(&runs, &source, &mut fast);
@@ -116,6 +116,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "a row has every feature of a run")]
     fn features_behind_the_last_are_refused() {
-        copy(&[Run { first: 1, places: [0; 4] }], &Source::new(&[0.0; 4], 4), &mut [[0.0; LANES]]);
+        copy(&[Run { first: 1, places: [0; 4] }], &TileRows::new(&[0.0; 4], 4), &mut [[0.0; LANES]]);
     }
 }
