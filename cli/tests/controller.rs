@@ -222,8 +222,8 @@ fn a_load_in_steps_changes_no_score() {
 fn figure_4_loses_nothing_and_changes_no_score() {
     let folder = tempfile::tempdir().unwrap();
     let out = text(folder.path().join("out"));
-    let arguments = ["experiment", "lego-figure4", "--rounds", "1", "--seconds", "0.5", "--tick", "0.01"];
-    let more = ["--look", "0.02", "--packets", "20000", "--out", &out, "--json"];
+    let arguments = ["experiment", "lego-figure4", "--rounds", "1", "--seconds", "1", "--tick", "0.01"];
+    let more = ["--turns", "2", "--look", "0.02", "--packets", "20000", "--out", &out, "--json"];
     let report = json(&succeed(arguments.iter().chain(&more)));
     let runs = report["runs"].as_array().unwrap();
     assert_eq!(
@@ -232,7 +232,12 @@ fn figure_4_loses_nothing_and_changes_no_score() {
     );
     for run in runs {
         assert_eq!((&run["lost"], &run["identical"]), (&0.into(), &true.into()));
-        assert!(run["speedup"].as_f64() > Some(0.0) && run["layouts"].as_u64() >= Some(32), "{run}");
+        assert!(run["speedup"].as_f64() > Some(0.0) && run["independent"]["speedup"].as_f64() > Some(0.0));
+        assert!(
+            run["plans"].as_array().is_some_and(|plans| plans.len() == 1)
+                && run["layouts"].as_u64() >= Some(32),
+            "{run}"
+        );
         let events = text(folder.path().join(format!("out/events-{}.json", run["engine"].as_str().unwrap())));
         assert!(succeed(["events", &events]).contains("start "));
     }

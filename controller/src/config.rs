@@ -27,7 +27,8 @@ pub struct Config {
     pub tick: f64,
     /// A stage is overloaded whose workers want to compute for more than this part of the time. Default 0.85.
     pub high: f64,
-    /// A replica goes, or neighbours are fused, where the workers that are left would stay below this part. Default 0.5.
+    /// A replica goes, or neighbours are fused, where the workers that are left would stay below this part; for a replica by what
+    /// a packet took when its stage was overloaded last, where it was. Default 0.5.
     pub low: f64,
     /// Hot slots move where a replica gets more than this multiple of an even share of the packets. Default 1.25.
     pub imbalance: f64,
@@ -53,7 +54,8 @@ pub struct Config {
     pub refresh: f64,
     /// Whether neighbours are fused and un-fused. Default true.
     pub fuse: bool,
-    /// Ticks for which a layout is tried where no core is free. Default 5.
+    /// Ticks for which a layout is tried where no core is free, at least; up to four times as many where what it carries wavers.
+    /// Default 5.
     pub trial: u32,
     /// Seconds after which layouts are tried anew, at the earliest, if what bricks cost has changed. Default 30.
     pub arrange_every: f64,

@@ -28,6 +28,8 @@ pub struct Policy {
     idle: BTreeMap<String, u32>,
     silent: BTreeMap<String, u32>,
     uneven: BTreeMap<String, u32>,
+    /// Seconds of processor time that a packet took when its stage was overloaded last.
+    at_load: BTreeMap<String, f64>,
     /// Until when bricks are left alone.
     resting: BTreeMap<String, f64>,
     settle: u32,
@@ -48,7 +50,7 @@ impl Policy {
     /// A policy for bricks, in the order of the graph with its ends. What they cost decides how stages are divided, and is
     /// learnt as the graph runs.
     pub fn new(config: Config, facts: Vec<Facts>, costs: Option<Costs>) -> Self {
-        let (overloaded, idle, silent, uneven, resting, replaced, slots) = Default::default();
+        let (overloaded, idle, silent, uneven, at_load, resting, replaced, slots) = Default::default();
         let costs = costs.unwrap_or_else(|| Costs::unknown("", BATCH, facts.clone()));
         let facts = facts.into_iter().collect();
         let (settle, queues, saturated, trial, arranged) = (config.settle, Vec::new(), 0, None, None);
@@ -60,6 +62,7 @@ impl Policy {
             idle,
             silent,
             uneven,
+            at_load,
             resting,
             settle,
             replaced,

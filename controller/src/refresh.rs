@@ -6,7 +6,7 @@ use legonf_core::Snapshot;
 
 /// Nanoseconds of processor time a batch that a hop is taken to cost where it was not measured: most of it goes for the
 /// columns, which come from another core's cache.
-const HOP: f64 = 20_000.0;
+const HOP: f64 = 10_000.0;
 
 impl Costs {
     /// Costs of bricks of which nothing is known yet. `batch` is the packets of a full batch.

@@ -253,7 +253,7 @@ impl Simulation {
             dropped: sums.dropped as u64,
             in_flight: (self.queues.iter().skip(1).sum::<f64>() / self.costs.batch) as usize,
             credits: self.credits(),
-            host: HostLoad { cores: self.cores, used, memory: 1 << 40 },
+            host: HostLoad { cores: self.cores, used, memory: 1 << 40, ..HostLoad::default() },
         }
     }
 

@@ -213,7 +213,7 @@ fn cores_that_others_take_are_not_fought_for() {
         ],
         stages: [0, 20, 0].map(|queue| StageLoad { queue, packets: 100, ..StageLoad::default() }).into(),
         credits: 21,
-        host: HostLoad { cores, used: cores, memory: 1 << 40 },
+        host: HostLoad { cores, used: cores, memory: 1 << 40, ..HostLoad::default() },
         ..Snapshot::default()
     };
     let facts = vec![("network".to_owned(), State::Stateless)];
@@ -244,7 +244,7 @@ fn hops_are_not_added_for_cores_that_are_only_waited_on_in_turn() {
         stages: [0, 6].map(|queue| StageLoad { queue, packets: 100, ..StageLoad::default() }).into(),
         credits: 7,
         in_flight: 7,
-        host: HostLoad { cores: 2.0, used: 2.0, memory: 1 << 40 },
+        host: HostLoad { cores: 2.0, used: 2.0, memory: 1 << 40, ..HostLoad::default() },
         ..Snapshot::default()
     };
     let costs = costs(500.0, 600.0);
@@ -339,7 +339,7 @@ fn memory_that_a_replica_may_take_must_be_there() {
             workers: vec![worker(0, 0.2), worker(1, 1.0), worker(2, 0.2)],
             stages: vec![stage(0), stage(9), stage(0)],
             credits: 20,
-            host: HostLoad { cores: 4.0, used: 1.4, memory },
+            host: HostLoad { cores: 4.0, used: 1.4, memory, ..HostLoad::default() },
             ..Snapshot::default()
         }
     };
@@ -376,7 +376,7 @@ fn nothing_is_taken_away_while_packets_are_dropped() {
             stages: [stage(), stage(), stage()].into(),
             dropped,
             credits: 20,
-            host: HostLoad { cores: 4.0, used: 0.4, memory: 1 << 40 },
+            host: HostLoad { cores: 4.0, used: 0.4, memory: 1 << 40, ..HostLoad::default() },
             ..Snapshot::default()
         }
     };
@@ -398,6 +398,42 @@ fn nothing_is_taken_away_while_packets_are_dropped() {
     let decided = (1..10).find_map(|tick| policy.decide(&overloaded(tick))).unwrap();
     assert_eq!(decided.action, Action::Replicate);
     assert!((decided.figures.dropped - 70.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_replica_that_is_busy_with_waking_up_is_superfluous_all_the_same() {
+    // Overloaded, both together take 1 µs a packet. Later a third of that load takes them longer, packet for packet.
+    let plan: Plan = "source | network x2 | sink".parse().unwrap();
+    let snapshot = |at: f64, packets: u64, each: f64| {
+        let worker = |stage, busy| WorkerLoad { stage, busy, packets, ..WorkerLoad::default() };
+        Snapshot {
+            at,
+            span: 0.1,
+            plan: plan.clone(),
+            workers: vec![worker(0, 0.1), worker(1, each), worker(1, each), worker(2, 0.1)],
+            stages: [0, if each > 0.9 { 20 } else { 0 }, 0]
+                .map(|queue| StageLoad { queue, packets, ..StageLoad::default() })
+                .into(),
+            credits: 21,
+            host: HostLoad { cores: 8.0, used: 2.0, memory: 1 << 40, ..HostLoad::default() },
+            ..Snapshot::default()
+        }
+    };
+    let decided = |overloaded: bool, packets: u64, each: f64| {
+        let facts = vec![("network".to_owned(), State::Stateless)];
+        let config = Config { settle: 0, fuse: false, max_workers: 4, ..Config::default() };
+        let mut policy = Policy::new(config, facts, None);
+        let first = (1..10).map(|tick| f64::from(tick) * 0.1).filter(|_| overloaded);
+        first.for_each(|at| _ = policy.decide(&snapshot(at, 198_000, 0.99)));
+        let later = (30..60).map(|tick| f64::from(tick) * 0.1);
+        later.filter_map(|at| policy.decide(&snapshot(at, packets, each))).map(|d| d.action).next()
+    };
+    assert_eq!(decided(true, 40_000, 0.35), Some(Action::Merge));
+    // Nobody knows what they can do that were never overloaded; 60% of what one carries leaves too little to spare; and what they
+    // take now must have room.
+    assert_eq!(decided(false, 40_000, 0.35), None);
+    assert_eq!(decided(true, 60_000, 0.45), None);
+    assert_eq!(decided(true, 40_000, 0.55), None);
 }
 
 #[test]

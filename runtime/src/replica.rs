@@ -65,7 +65,8 @@ impl<'a> Replica<'a> {
         let mut open = true;
         loop {
             let input = open.then_some(&self.desk.input);
-            let goes = match recv_first(&self.desk.own, &self.desk.joined.1, input) {
+            let idled = |time| self.stats.idle(time);
+            let goes = match recv_first(&self.desk.own, &self.desk.joined.1, input, idled) {
                 Some(Choice::First(message)) => self.receive(message),
                 Some(Choice::Second(Message::Batch(envelope))) => self.finish(envelope),
                 Some(Choice::Third(Message::Batch(envelope))) => self.deal(envelope),

@@ -14,9 +14,10 @@ pub(crate) struct Done {
     pub received: u64,
     /// Packets that it handed on.
     pub packets: u64,
-    /// Processor time of its thread, and the time this waited for a core.
+    /// Processor time of its thread, the time this waited for a core, and the part of that in which it had nothing to do.
     pub computed: Duration,
-    pub starved: Duration,
+    pub queued: Duration,
+    pub idled: Duration,
 }
 
 impl Done {
@@ -27,8 +28,14 @@ impl Done {
             received: self.received - before.received,
             packets: self.packets - before.packets,
             computed: self.computed.saturating_sub(before.computed),
-            starved: self.starved.saturating_sub(before.starved),
+            queued: self.queued.saturating_sub(before.queued),
+            idled: self.idled.saturating_sub(before.idled),
         }
+    }
+
+    /// The time in which it could have computed but had no core.
+    pub fn starved(&self) -> Duration {
+        self.queued.saturating_sub(self.idled)
     }
 }
 
@@ -41,6 +48,8 @@ pub(crate) struct Stats {
     received: AtomicU64,
     packets: AtomicU64,
     restarts: AtomicU64,
+    /// Nanoseconds for which others had the core although there was nothing to do.
+    idled: AtomicU64,
     /// Whether the supervisor wants to know how large the state is, and how large it was when it last did.
     asked: AtomicBool,
     state_bytes: AtomicU64,
@@ -67,6 +76,11 @@ impl Stats {
         self.packets.store(self.packets.load(Relaxed) + packets as u64, Relaxed);
     }
 
+    /// Counts time for which others had the core although there was nothing to do, likewise.
+    pub fn idle(&self, time: Duration) {
+        self.idled.store(self.idled.load(Relaxed) + time.as_nanos() as u64, Relaxed);
+    }
+
     /// Counts a brick that was made anew.
     pub fn restarted(&self) {
         self.restarts.store(self.restarts.load(Relaxed) + 1, Relaxed);
@@ -88,10 +102,10 @@ impl Stats {
 
     /// What it has done so far.
     pub fn done(&self) -> Done {
-        let (computed, starved) = self.times();
-        let [packets, received, batches] =
-            [&self.packets, &self.received, &self.batches].map(|count| count.load(Relaxed));
-        Done { batches, received, packets, computed, starved }
+        let (computed, queued) = self.times();
+        let [packets, received, batches, idled] =
+            [&self.packets, &self.received, &self.batches, &self.idled].map(|count| count.load(Relaxed));
+        Done { batches, received, packets, computed, queued, idled: Duration::from_nanos(idled) }
     }
 
     pub fn restarts(&self) -> u64 {
@@ -103,7 +117,7 @@ impl Stats {
     fn times(&self) -> (Duration, Duration) {
         match self.thread.load(Relaxed) {
             0 => Default::default(),
-            thread => (processor_time(thread), starved_time(thread)),
+            thread => (processor_time(thread), queued_time(thread)),
         }
     }
 }
@@ -115,7 +129,8 @@ fn processor_time(thread: i32) -> Duration {
     Duration::from_nanos(time.try_into().unwrap_or(0))
 }
 
-fn starved_time(thread: i32) -> Duration {
+/// How long a thread that could run waited for a core, as the scheduler counts it.
+fn queued_time(thread: i32) -> Duration {
     let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).unwrap_or_default();
     let wait = text.split_whitespace().nth(1).and_then(|field| field.parse().ok());
     Duration::from_nanos(wait.unwrap_or(0))
@@ -143,6 +158,16 @@ mod tests {
         assert_eq!(stats.restarts(), 1);
         let since = stats.done().since(&early);
         assert_eq!((since.batches, since.received, since.packets), (1, 9, 7));
+        let times = |queued, idled| Done {
+            queued: Duration::from_millis(queued),
+            idled: Duration::from_millis(idled),
+            ..Done::default()
+        };
+        stats.idle(Duration::from_millis(30));
+        stats.idle(Duration::from_millis(10));
+        assert_eq!(stats.done().idled, Duration::from_millis(40));
+        assert_eq!(times(70, 50).since(&times(20, 10)).starved(), Duration::from_millis(10));
+        assert_eq!(times(70, 80).since(&times(20, 10)).starved(), Duration::ZERO);
         stats.measure(|| 9);
         assert_eq!(stats.state_bytes(), 0);
         stats.measure(|| 9);

@@ -15,6 +15,9 @@ pub(crate) use shuttle::sync::atomic::AtomicUsize;
 pub(crate) use shuttle::thread::{Scope, scope};
 
 use std::io;
+use std::time::Duration;
+#[cfg(not(feature = "model"))]
+use std::time::Instant;
 
 /// What came, and from which of several queues.
 pub(crate) enum Choice<T> {
@@ -34,46 +37,67 @@ fn try_first<T>(first: &Receiver<T>, second: &Receiver<T>, third: Option<&Receiv
 #[cfg(not(feature = "model"))]
 const NAPS: [u64; 8] = [200, 200, 200, 400, 500, 1000, 1000, 1000];
 
+/// Longer than giving the core up takes where nobody wants it, and than the system oversleeps.
+#[cfg(not(feature = "model"))]
+const YIELD: Duration = Duration::from_micros(2);
+#[cfg(not(feature = "model"))]
+const SLACK: Duration = Duration::from_micros(60);
+
 /// Looks for something some times: at once, then after giving the core up to others, then between naps. Meanwhile a sender
 /// wakes nobody: where a core sleeps with its thread that takes tens of microseconds of the sender's time (an interrupt from one
 /// core to another leaves a virtual machine), and the worker that has the most to do would pay it for each batch.
+///
+/// `idled` is told how long others had the core between two looks that found nothing.
 #[cfg(not(feature = "model"))]
-fn patiently<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+fn patiently<T>(mut look: impl FnMut() -> Option<T>, mut idled: impl FnMut(Duration)) -> Option<T> {
     const SPINS: usize = 64;
     const YIELDS: usize = 32;
-    for turn in 0..SPINS + YIELDS {
+    for _ in 0..SPINS {
         let found = look();
         if found.is_some() {
             return found;
         }
-        if turn < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+        std::hint::spin_loop();
     }
-    NAPS.into_iter().find_map(|micros| {
-        std::thread::sleep(std::time::Duration::from_micros(micros));
-        look()
-    })
+    let naps = NAPS.map(Duration::from_micros).map(Some);
+    for nap in std::iter::repeat_n(None, YIELDS).chain(naps) {
+        let begin = Instant::now();
+        match nap {
+            None => std::thread::yield_now(),
+            Some(nap) => std::thread::sleep(nap),
+        }
+        let found = look();
+        if found.is_some() {
+            return found;
+        }
+        idled(begin.elapsed().saturating_sub(nap.map_or(YIELD, |nap| nap + SLACK)));
+    }
+    None
 }
 
-/// Takes what comes next from a queue; nothing where it is closed.
+/// Takes what comes next from a queue; nothing where it is closed. `idled` is told how long others had the core although there
+/// was nothing to do.
 #[cfg(not(feature = "model"))]
-pub(crate) fn recv<T>(queue: &Receiver<T>) -> Option<T> {
-    patiently(|| queue.try_recv().ok()).or_else(|| queue.recv().ok())
+pub(crate) fn recv<T>(queue: &Receiver<T>, idled: impl FnMut(Duration)) -> Option<T> {
+    patiently(|| queue.try_recv().ok(), idled).or_else(|| queue.recv().ok())
 }
 
 /// Takes what comes next from a queue.
 #[cfg(feature = "model")]
-pub(crate) fn recv<T>(queue: &Receiver<T>) -> Option<T> {
+pub(crate) fn recv<T>(queue: &Receiver<T>, _: impl FnMut(Duration)) -> Option<T> {
     queue.recv().ok()
 }
 
-/// Takes from the first queue that has something, and waits where none has; nothing where a queue is closed.
+/// Takes from the first queue that has something, and waits where none has; nothing where a queue is closed. `idled` is as for
+/// [`recv`].
 #[cfg(not(feature = "model"))]
 pub(crate) fn recv_first<T>(
     first: &Receiver<T>,
     second: &Receiver<T>,
     third: Option<&Receiver<T>>,
+    idled: impl FnMut(Duration),
 ) -> Option<Choice<T>> {
-    if let Some(choice) = patiently(|| try_first(first, second, third)) {
+    if let Some(choice) = patiently(|| try_first(first, second, third), idled) {
         return Some(choice);
     }
     let never = crossbeam_channel::never();
@@ -90,6 +114,7 @@ pub(crate) fn recv_first<T>(
     first: &Receiver<T>,
     second: &Receiver<T>,
     third: Option<&Receiver<T>>,
+    _: impl FnMut(Duration),
 ) -> Option<Choice<T>> {
     loop {
         match try_first(first, second, third) {
@@ -188,5 +213,34 @@ mod model {
         pub fn len(&self) -> usize {
             self.items.0.lock().unwrap_or_else(PoisonError::into_inner).len()
         }
+    }
+}
+
+#[cfg(all(test, not(feature = "model")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_looks_that_find_nothing_count_as_idle() {
+        let (sender, receiver) = bounded(1);
+        let (mut looks, mut idle) = (0, Vec::new());
+        sender.send(1).unwrap();
+        assert_eq!(recv(&receiver, |time| idle.push(time)), Some(1));
+        assert!(idle.is_empty());
+        // Found at the 70th look: 64 without giving the core up, and five yields before the one that finds it.
+        let begin = Instant::now();
+        let found = patiently(
+            || {
+                looks += 1;
+                (looks == 70).then_some(2)
+            },
+            |time| idle.push(time),
+        );
+        assert_eq!((found, idle.len()), (Some(2), 5));
+        assert!(idle.iter().sum::<Duration>() < begin.elapsed());
+        drop(sender);
+        idle.clear();
+        assert_eq!(recv(&receiver, |time| idle.push(time)), None);
+        assert_eq!(idle.len(), 32 + NAPS.len());
     }
 }

@@ -108,7 +108,7 @@ fn load(worker: &mut Running, stage: usize, bricks: &str, seconds: f64) -> Worke
         stage,
         name: format!("{bricks}#{}", worker.serial),
         busy: part(done.computed),
-        starved: part(done.starved),
+        starved: part(done.starved()),
         computed: done.computed.as_secs_f64(),
         batches: done.batches,
         received: done.received,

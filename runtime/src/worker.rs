@@ -172,11 +172,11 @@ impl Worker<'_> {
     pub fn run(mut self) {
         self.stats.set_thread(nix::unistd::gettid().as_raw());
         let spare = self.job.head.as_mut().and_then(|head| head.spare.take());
-        let mut next = spare.map(Message::Batch).or_else(|| recv(&self.input));
+        let mut next = spare.map(Message::Batch).or_else(|| self.wait());
         while let Some(Message::Batch(envelope)) = next {
             self.accept(envelope);
             let leaves = self.job.head.is_some() && self.shared.leaves();
-            next = if leaves { None } else { recv(&self.input) };
+            next = if leaves { None } else { self.wait() };
         }
         self.stats.set_thread(0);
         // Nobody listens where the supervisor itself has panicked.
@@ -185,6 +185,11 @@ impl Worker<'_> {
             job: self.job,
             epoch: None,
         })));
+    }
+
+    /// What comes next.
+    fn wait(&self) -> Option<Message> {
+        recv(&self.input, |time| self.stats.idle(time))
     }
 
     fn accept(&mut self, mut envelope: Box<Envelope>) {

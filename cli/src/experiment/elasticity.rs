@@ -83,6 +83,11 @@ struct Sample {
     offered: f64,
     done: f64,
     workers: usize,
+    /// Cores on which workers computed, and more on which they would have.
+    busy: f64,
+    starved: f64,
+    /// Cores that a hypervisor gave to other machines.
+    stolen: f64,
     plan: String,
     /// The longest that a packet took of those that came out.
     latency_ms: f64,
@@ -110,6 +115,9 @@ struct Report {
     plan_change_ms_p99: f64,
     actions: usize,
     most_workers: usize,
+    /// Seconds of cores that a hypervisor gave to other machines meanwhile, and the most that it did within a tick.
+    stolen_s: f64,
+    stolen_ms_max: f64,
     samples: Vec<Sample>,
 }
 
@@ -161,6 +169,9 @@ impl Control for Watch {
             offered: self.load.rate(snapshot.at - snapshot.span / 2.0),
             done: snapshot.done as f64 / snapshot.span.max(1e-9),
             workers: snapshot.plan.workers(),
+            busy: snapshot.workers.iter().map(|worker| worker.busy).sum(),
+            starved: snapshot.workers.iter().map(|worker| worker.starved).sum(),
+            stolen: snapshot.host.stolen,
             plan: snapshot.plan.to_string(),
             latency_ms: self.longest.swap(0, Ordering::Relaxed) as f64 / 1e3,
         });
@@ -246,7 +257,7 @@ impl Arguments {
             (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<f64>>>::default(), Instant::now());
         let sla = Sla { rate: None, latency_ms: self.latency };
         let config =
-            Config { tick: self.tick, ticks_down: 5, fuse: false, low: 0.84, sla, ..Config::default() };
+            Config { tick: self.tick, ticks_down: 5, fuse: false, low: 0.6, sla, ..Config::default() };
         let agent = trial.agent(config)?;
         let mut watch = Watch { agent, load: load.clone(), longest: longest.clone(), samples: Vec::new() };
         let mut sink = Late { checksum: Checksum::default(), start, longest, all: all.clone() };
@@ -281,6 +292,8 @@ impl Arguments {
             plan_change_ms_p99: quantile(&sorted(changes(&events).map(|(_, took)| took).collect()), 0.99),
             actions: changes(&events).count(),
             most_workers: watch.samples.iter().map(|sample| sample.workers).max().unwrap_or(0),
+            stolen_s: stolen(&watch.samples).sum(),
+            stolen_ms_max: stolen(&watch.samples).fold(0.0, f64::max) * 1e3,
             samples: watch.samples,
         };
         Ok((report, events))
@@ -311,6 +324,12 @@ impl Arguments {
         let latency = vec![("longest of each tick".to_owned(), curve(|s| s.latency_ms))];
         folder.plot("latency.svg", &plot("Latency under a load in steps", "milliseconds", latency))
     }
+}
+
+/// Seconds of cores that a hypervisor gave to other machines, tick after tick.
+fn stolen(samples: &[Sample]) -> impl Iterator<Item = f64> {
+    let before = std::iter::once(0.0).chain(samples.iter().map(|sample| sample.at));
+    samples.iter().zip(before).map(|(sample, before)| sample.stolen * (sample.at - before))
 }
 
 /// When plans came into force, and the milliseconds that each took.
@@ -362,7 +381,8 @@ fn text(report: &Report, events: &[Event]) -> String {
             "load        {} packets in steps of up to {:.0} packets/s (one worker {:.0}{of_two}); {} lost, scores {}\n\
              latency     {:.2} ms, {:.2} ms for 99 of 100 batches, {:.2} ms at most\n\
              {}\
-             controller  {} plans in force, each within {:.2} ms, up to {} workers; from an overload to the replica that answers it: {reaction}\n",
+             controller  {} plans in force, each within {:.2} ms, up to {} workers; from an overload to the replica that answers it: {reaction}\n\
+             host        {:.0} ms of the cores went to other machines, {:.0} ms within one tick at most\n",
             report.packets,
             report.top,
             report.unit,
@@ -378,6 +398,8 @@ fn text(report: &Report, events: &[Event]) -> String {
             report.incidents.pauses(),
             report.actions,
             report.plan_change_ms_p99,
-            report.most_workers
+            report.most_workers,
+            report.stolen_s * 1e3,
+            report.stolen_ms_max
         )
 }

@@ -13,7 +13,7 @@ use crate::replay::{EngineKind, Execution};
 use crate::trial::{Trial, alone, median};
 use clap::Args;
 use legonf_controller::{Action, Config, Costs, Event, Model, Scaling, State};
-use legonf_core::{Column, Columns, Stage};
+use legonf_core::{Column, Columns, Plan, Stage};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
 use legonf_models::kitnet::{Precision, TrainConfig, Trainer};
@@ -30,32 +30,38 @@ const ENGINES: [(&str, EngineKind, Option<Precision>); 3] = [
     ("fused", EngineKind::Kitnet, None),
     ("fused-f32", EngineKind::Kitnet, Some(Precision::F32)),
 ];
-/// Fixed layouts that are run as long as the others.
+/// Fixed layouts that the controller's is compared with, beside the monolith and the bricks in a worker each.
 const BEST: usize = 3;
-/// Ticks of a plan from which its throughput is taken.
+/// Ticks of a plan that are enough to have come to rest.
 const SETTLED: u32 = 5;
 
-/// Runs Kitsune over generated traffic as a monolith, as bricks in a worker each, under the controller that starts from there,
-/// and in fixed layouts; with the generic network engine, and with legonf's own in double and in single precision. All fixed
-/// layouts are run for a moment, and the best of them as long as the others. Throughput is that on the wall and, since other
-/// programs take their part of the cores, that which the processor time of the workers stands for.
+/// Runs Kitsune over generated traffic as a monolith, as bricks in a worker each, and under the controller that starts from
+/// there; with the generic network engine, and with legonf's own in double and in single precision. What the controller has come
+/// to is then compared with the monolith, the bricks and the best fixed layouts, which are found by a look at all of them.
+///
+/// The machine may be slower in one moment than in the next. So all that is compared is run in turns, each for a moment, and a
+/// ratio is the median of those of each turn. One turn is that of as many monoliths as there are cores, side by side, which share
+/// nothing and have no common answer: no layout can carry more than the cores do then, but for what it saves.
 #[derive(Args)]
 pub struct Arguments {
-    /// Seconds of each run, about.
-    #[arg(long, default_value_t = 5.0, value_name = "S", value_parser = crate::plan::positive)]
+    /// Seconds of each run under the controller, about.
+    #[arg(long, default_value_t = 10.0, value_name = "S", value_parser = crate::plan::positive)]
     seconds: f64,
-    /// Rounds over all runs; of each run the median counts.
+    /// Runs under the controller, each followed by some turns.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
+    /// Turns of each round.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    turns: u32,
+    /// Seconds of a layout in each turn, and of the first look at each fixed layout.
+    #[arg(long, default_value_t = 0.5, value_name = "S", value_parser = crate::plan::positive)]
+    look: f64,
     /// Arithmetic of the features: `reference` or `fast`.
     #[arg(long, default_value = "reference")]
     arithmetic: Arithmetic,
     /// Seconds between two looks of the controller.
     #[arg(long, default_value_t = 0.1, value_name = "S", value_parser = crate::plan::positive)]
     tick: f64,
-    /// Seconds of the first look at each fixed layout.
-    #[arg(long, default_value_t = 0.5, value_name = "S", value_parser = crate::plan::positive)]
-    look: f64,
     /// Packets of the traffic that is repeated.
     #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(20_000..=10_000_000))]
     packets: u64,
@@ -64,14 +70,13 @@ pub struct Arguments {
     out: Option<PathBuf>,
 }
 
-/// Throughput of a layout, in packets a second.
+/// Throughput of a layout, in packets a second: medians.
 #[derive(Clone, Debug, Serialize)]
 struct Rate {
     plan: String,
-    /// On the wall, with whatever else this machine does.
     pps: f64,
-    /// What the processor time of its workers stands for, on all cores of this machine.
-    capacity: f64,
+    /// Over that of the monolith, turn by turn.
+    speedup: f64,
 }
 
 #[derive(Serialize)]
@@ -83,22 +88,27 @@ struct Run {
     original: Rate,
     /// The monolith's parts in a worker each: all cores that its bottleneck lets it use.
     original_all_cores: Rate,
-    /// Under the controller, before its first action and after its last.
-    before: Rate,
+    /// Packets a second under the controller, before its first action and after its last.
+    before_pps: f64,
+    under_control_pps: f64,
+    /// The layouts that it came to, round by round, in turns with the others.
     after: Rate,
+    plans: Vec<String>,
+    /// As many monoliths as there are cores, side by side.
+    independent: Rate,
     /// Fixed layouts that were looked at.
     layouts: usize,
     /// The best of them, the monolith and the bricks in a worker each, the best first.
     fixed: Vec<Rate>,
-    /// `after` over `original`, and over `before`.
+    /// `after` over `original`, turn by turn, in all and in the round where it was least, and over `before_pps`.
     speedup: f64,
+    least_speedup: f64,
     gain: f64,
-    /// The same by processor time.
-    speedup_by_processor_time: f64,
-    gain_by_processor_time: f64,
-    /// Part by which `after` is behind the best fixed layout, on the wall and by processor time.
+    /// Part of what independent monoliths carry.
+    of_independent: f64,
+    /// Part by which `after` is behind the best fixed layout, turn by turn, in all and in the round where it was most.
     behind_best: f64,
-    behind_best_by_processor_time: f64,
+    most_behind_best: f64,
     /// Milliseconds from the first overloaded tick to a replica that has traffic.
     reaction_ms: f64,
     actions: usize,
@@ -113,6 +123,7 @@ struct Report {
     cores: usize,
     packets: u64,
     rounds: u32,
+    turns: u32,
     runs: Vec<Run>,
 }
 
@@ -137,6 +148,23 @@ struct Once {
     costs: Costs,
 }
 
+/// Packets a second of one turn.
+struct Turn {
+    /// Of the fixed layouts.
+    fixed: Vec<f64>,
+    /// Of the controller's.
+    after: f64,
+    /// Of independent monoliths together.
+    independent: f64,
+}
+
+/// A run under the controller, the layout that it came to, and the turns behind it.
+struct Round {
+    controlled: Once,
+    plan: Plan,
+    turns: Vec<Turn>,
+}
+
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     if arguments.seconds < 10.0 * arguments.tick {
         return Err(Failure::fault("--seconds: the controller needs ten ticks (--tick) at least"));
@@ -155,8 +183,9 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         }
         runs.push(run);
     }
-    let (cores, packets, rounds) = (cores(), arguments.packets, arguments.rounds);
-    let report = Report { paper: "nearly doubled (LEGO, Figure 4)", cores, packets, rounds, runs };
+    let Arguments { packets, rounds, turns, .. } = *arguments;
+    let cores = cores();
+    let report = Report { paper: "nearly doubled (LEGO, Figure 4)", cores, packets, rounds, turns, runs };
     if let Some(folder) = folder {
         folder.report(&report)?;
         folder.put("throughput.svg", &picture(&report))?;
@@ -210,23 +239,38 @@ impl Arguments {
         // A first run says how many packets take the time that is wanted, and what bricks cost.
         let probe = case.once(&Layout::Pipeline, Scaling::Fixed)?;
         let packets = |seconds: f64| ((probe.pps * seconds) as u64).max(10_000);
-        case.packets = packets(self.look);
+        (case.packets, case.compared) = (packets(self.look), packets(self.look));
         let (looked, best) = case.look(&probe.costs)?;
-        (case.packets, case.compared) = (packets(self.seconds), packets(self.seconds));
         let layouts: Vec<_> = [Layout::Fused, Layout::Pipeline].into_iter().chain(best).collect();
-        let (mut fixed, mut controlled) = (Vec::new(), Vec::new());
-        fixed.resize_with(layouts.len(), Vec::new);
+        let mut faults = Faults::default();
+        let mut rounds = Vec::new();
         for _ in 0..self.rounds {
-            for (layout, runs) in layouts.iter().zip(&mut fixed) {
-                runs.push(case.once(layout, Scaling::Fixed)?);
-            }
-            // The controller takes some seconds to find its layout, which is to be measured then.
-            case.packets = packets(self.seconds * 2.0);
-            controlled.push(case.once(&Layout::Pipeline, Scaling::Brick)?);
             case.packets = packets(self.seconds);
+            let controlled = case.once(&Layout::Pipeline, Scaling::Brick)?;
+            case.packets = packets(self.look);
+            faults.note(&controlled);
+            let plan = settled(&controlled).map_or_else(Plan::default, |digest| digest.plan.clone());
+            let turn = |_| case.turn(&layouts, &Layout::Stages(plan.clone()), &mut faults);
+            let turns = (0..self.turns).map(turn).collect::<Result<_, _>>()?;
+            rounds.push(Round { controlled, plan, turns });
         }
-        let run = conclude(name, looked, &fixed, &controlled);
-        Ok((run, controlled.pop().map_or_else(Vec::new, |run| run.events)))
+        let run = conclude(name, looked, &case.plans(&layouts)?, &rounds, &faults);
+        Ok((run, rounds.pop().map_or_else(Vec::new, |round| round.controlled.events)))
+    }
+}
+
+/// Packets that were lost, and whether all runs had the same scores.
+#[derive(Default)]
+struct Faults {
+    lost: u64,
+    checksum: Option<u64>,
+    differ: bool,
+}
+
+impl Faults {
+    fn note(&mut self, run: &Once) {
+        self.lost += run.lost;
+        self.differ |= *self.checksum.get_or_insert(run.checksum) != run.checksum;
     }
 }
 
@@ -249,6 +293,35 @@ impl Case<'_> {
         Ok((looked, rates.into_iter().take(BEST).map(|(_, layout)| layout).collect()))
     }
 
+    /// Runs all layouts, one after the other, and monoliths side by side.
+    fn turn(&self, fixed: &[Layout], after: &Layout, faults: &mut Faults) -> Result<Turn, Failure> {
+        let mut once = |layout: &Layout| -> Result<f64, Failure> {
+            let run = self.once(layout, Scaling::Fixed)?;
+            faults.note(&run);
+            Ok(settled(&run).map_or(run.pps, Digest::pps))
+        };
+        let after = once(after)?;
+        let fixed = fixed.iter().map(&mut once).collect::<Result<_, _>>()?;
+        let side_by_side = || {
+            std::thread::scope(|scope| {
+                let run = || self.once(&Layout::Fused, Scaling::Fixed);
+                let runs: Vec<_> = (0..cores()).map(|_| scope.spawn(run)).collect();
+                let join = |run: std::thread::ScopedJoinHandle<'_, _>| {
+                    run.join().map_err(|_| Failure::fault("a monolith has panicked"))?
+                };
+                runs.into_iter().map(join).collect::<Result<Vec<Once>, Failure>>()
+            })
+        };
+        let independent = side_by_side()?.iter().map(|run| settled(run).map_or(run.pps, Digest::pps)).sum();
+        Ok(Turn { fixed, after, independent })
+    }
+
+    /// The layouts as plans.
+    fn plans(&self, layouts: &[Layout]) -> Result<Vec<Plan>, Failure> {
+        let graph = self.trial.graph()?;
+        Ok(layouts.iter().map(|layout| layout.plan(&graph)).collect())
+    }
+
     fn once(&self, layout: &Layout, scaling: Scaling) -> Result<Once, Failure> {
         let config =
             Config { scaling, tick: self.arguments.tick, cooldown: 0.3, ticks_down: 5, ..Config::default() };
@@ -263,43 +336,72 @@ impl Case<'_> {
     }
 }
 
-/// The medians of runs.
-fn rate(runs: &[Once], pick: impl Fn(&Once) -> Option<&Digest>) -> Rate {
-    let digests: Vec<_> = runs.iter().filter_map(pick).collect();
-    let plan = digests.last().map_or_else(String::new, |digest| digest.plan.to_string());
-    let capacity = |digest: &&Digest| digest.capacity(cores() as f64);
-    let pps = median(digests.iter().map(|digest| digest.pps()));
-    Rate { plan, pps, capacity: median(digests.iter().map(capacity)) }
+/// Medians over the turns of some rounds.
+struct Medians<'a>(&'a [Round]);
+
+impl Medians<'_> {
+    fn of(&self, pick: impl Fn(&Round, &Turn) -> f64) -> f64 {
+        let turns = self.0.iter().flat_map(|round| round.turns.iter().map(move |turn| (round, turn)));
+        median(turns.map(|(round, turn)| pick(round, turn)))
+    }
+
+    /// `after` over the monolith, which is the first of the fixed layouts.
+    fn speedup(&self) -> f64 {
+        self.of(|_, turn| turn.after / turn.fixed[0])
+    }
+
+    /// Part by which `after` is behind the fixed layout that it is most behind of. It is not behind its own.
+    fn behind(&self, plans: &[Plan]) -> f64 {
+        let behind = |(index, plan): (usize, &Plan)| {
+            let ratio = |round: &Round, turn: &Turn| {
+                if round.plan == *plan { 1.0 } else { turn.after / turn.fixed[index] }
+            };
+            1.0 - self.of(ratio)
+        };
+        plans.iter().enumerate().map(behind).fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    fn rate(&self, plan: impl ToString, pick: impl Fn(&Turn) -> f64) -> Rate {
+        let (pps, speedup) = (self.of(|_, turn| pick(turn)), self.of(|_, turn| pick(turn) / turn.fixed[0]));
+        Rate { plan: plan.to_string(), pps, speedup }
+    }
 }
 
-fn conclude(engine: &'static str, layouts: usize, fixed: &[Vec<Once>], controlled: &[Once]) -> Run {
-    let mut rates: Vec<_> = fixed.iter().map(|runs| rate(runs, settled)).collect();
-    let (before, after) = (rate(controlled, |run| run.digests.first()), rate(controlled, settled));
-    let (original, original_all_cores) = (rates[0].clone(), rates[1].clone());
-    let most = rates.iter().map(|rate| rate.capacity).fold(0.0, f64::max);
-    rates.sort_by(|a, b| b.pps.total_cmp(&a.pps));
+fn conclude(engine: &'static str, layouts: usize, plans: &[Plan], rounds: &[Round], faults: &Faults) -> Run {
+    let all = Medians(rounds);
+    let each = || rounds.iter().map(|round| Medians(std::slice::from_ref(round)));
+    let mut fixed: Vec<_> =
+        plans.iter().enumerate().map(|(index, plan)| all.rate(plan, |turn| turn.fixed[index])).collect();
+    let (original, original_all_cores) = (fixed[0].clone(), fixed[1].clone());
+    fixed.sort_by(|a, b| b.speedup.total_cmp(&a.speedup));
+    let controlled = || rounds.iter().map(|round| &round.controlled);
+    let pps = |pick: fn(&Once) -> Option<&Digest>| median(controlled().filter_map(pick).map(Digest::pps));
+    let (before_pps, under_control_pps) = (pps(|run| run.digests.first()), pps(settled));
+    let last = rounds.last();
+    let independent = all.rate(format!("{} of {}", cores(), original.plan), |turn| turn.independent);
     let made = |run: &Once| run.events.iter().filter(|event| acted(event)).count();
-    let checksum = controlled.first().map(|run| run.checksum);
-    let all = || fixed.iter().flatten().chain(controlled);
     Run {
         engine,
-        bottleneck: controlled.last().and_then(bottleneck).unwrap_or_default(),
-        speedup: after.pps / original.pps,
-        gain: after.pps / before.pps,
-        speedup_by_processor_time: after.capacity / original.capacity,
-        gain_by_processor_time: after.capacity / before.capacity,
-        behind_best: 1.0 - after.pps / rates[0].pps,
-        behind_best_by_processor_time: 1.0 - after.capacity / most,
-        reaction_ms: controlled.iter().filter_map(reaction).fold(0.0, f64::max),
-        actions: controlled.last().map_or(0, made),
-        lost: all().map(|run| run.lost).sum(),
-        identical: all().all(|run| Some(run.checksum) == checksum),
+        bottleneck: last.and_then(|round| bottleneck(&round.controlled)).unwrap_or_default(),
+        after: all.rate(last.map_or_else(String::new, |round| round.plan.to_string()), |turn| turn.after),
+        plans: rounds.iter().map(|round| round.plan.to_string()).collect(),
+        speedup: all.speedup(),
+        least_speedup: each().map(|round| round.speedup()).fold(f64::INFINITY, f64::min),
+        gain: under_control_pps / before_pps,
+        of_independent: all.of(|_, turn| turn.after / turn.independent),
+        behind_best: all.behind(plans),
+        most_behind_best: each().map(|round| round.behind(plans)).fold(f64::NEG_INFINITY, f64::max),
+        reaction_ms: controlled().filter_map(reaction).fold(0.0, f64::max),
+        actions: last.map_or(0, |round| made(&round.controlled)),
+        lost: faults.lost,
+        identical: !faults.differ,
+        before_pps,
+        under_control_pps,
         original,
         original_all_cores,
-        before,
-        after,
+        independent,
         layouts,
-        fixed: rates,
+        fixed,
     }
 }
 
@@ -339,33 +441,35 @@ fn reaction(run: &Once) -> Option<f64> {
 }
 
 fn text(report: &Report) -> String {
-    let mut out = format!("{:<9} {:<44} {:>12} {:>16}\n", "engine", "layout", "packets/s", "by proc. time");
+    let mut out = format!("{:<9} {:<44} {:>12} {:>9}\n", "engine", "layout", "packets/s", "speedup");
     for run in &report.runs {
         let mut line = |what: &str, rate: &Rate| {
-            out += &format!("{:<9} {what:<44} {:>12.0} {:>16.0}\n", run.engine, rate.pps, rate.capacity);
+            out += &format!("{:<9} {what:<44} {:>12.0} {:>9.2}\n", run.engine, rate.pps, rate.speedup);
         };
         line("original, one worker", &run.original);
         line("original, all cores that it can use", &run.original_all_cores);
-        line("bricks, before the controller acts", &run.before);
-        line("bricks, after", &run.after);
+        line("bricks, after the controller has acted", &run.after);
         if let Some(best) = run.fixed.first() {
             line(&format!("best of {} fixed layouts", run.layouts), best);
         }
+        line(&format!("{} monoliths that share nothing", report.cores), &run.independent);
         out += &format!(
-            "{:<9} bottleneck {}; after it: {}; {:.1}% behind the best fixed layout: {}\n{:<9} speedup {:.2} ({:.2} by processor time), gain {:.2} ({:.2}), paper: {}; reaction {:.0} ms, \
-             {} lost, scores {}\n",
+            "{:<9} bottleneck {} found and answered in {:.0} ms; then {}\n{:<9} speedup {:.2} ({:.2} in the least round; paper: {}), {:.0}% of {} monoliths; {:.1}% behind the best fixed layout ({:.1}% in \
+             the worst round); under the controller {:.0} packets/s, and {:.0} before it acted; {} lost, scores {}\n",
             run.engine,
             run.bottleneck.join(" "),
+            run.reaction_ms,
             run.after.plan,
-            run.behind_best * 100.0,
-            run.fixed.first().map_or("", |rate| &rate.plan),
             run.engine,
             run.speedup,
-            run.speedup_by_processor_time,
-            run.gain,
-            run.gain_by_processor_time,
+            run.least_speedup,
             report.paper,
-            run.reaction_ms,
+            run.of_independent * 100.0,
+            report.cores,
+            run.behind_best * 100.0,
+            run.most_behind_best * 100.0,
+            run.under_control_pps,
+            run.before_pps,
             run.lost,
             if run.identical { "identical" } else { "DIFFER" }
         );
@@ -374,15 +478,15 @@ fn text(report: &Report) -> String {
 }
 
 fn picture(report: &Report) -> String {
-    let series = ["original", "original, all cores", "bricks, before", "bricks, after", "best fixed layout"];
+    let series =
+        ["original", "original, all cores", "bricks, after", "best fixed layout", "monoliths side by side"];
     let group = |run: &Run| {
-        let best = run.fixed.first().map_or(0.0, |rate| rate.capacity);
-        let rates =
-            [&run.original, &run.original_all_cores, &run.before, &run.after].map(|rate| rate.capacity);
-        let values = rates.into_iter().chain([best]).map(|rate| rate / run.original.capacity).collect();
+        let best = run.fixed.first().map_or(0.0, |rate| rate.speedup);
+        let rates = [&run.original, &run.original_all_cores, &run.after].map(|rate| rate.speedup);
+        let values = rates.into_iter().chain([best, run.independent.speedup]).collect();
         Group { name: format!("{} engine", run.engine), values }
     };
     let groups: Vec<_> = report.runs.iter().map(group).collect();
     let title = format!("LEGO's Figure 4 on {} cores (paper: {})", report.cores, report.paper);
-    svg(&title, "throughput, original = 1, by processor time", &series, &groups)
+    svg(&title, "throughput, original = 1", &series, &groups)
 }

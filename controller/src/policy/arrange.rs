@@ -10,6 +10,10 @@ const SPLIT_TRIED: usize = 1;
 const WHOLE_TRIED: usize = 3;
 /// Part by which the cost model must expect more of a layout for any to be tried.
 const GAIN: f64 = 0.005;
+/// A layout is tried until the standard error of what it carries is at most this part, but not longer than so many times
+/// [`Config::trial`](crate::Config): on a machine that others use too a few ticks say little.
+const SURE: f64 = 0.015;
+const LONGEST: usize = 4;
 /// Part of the whole by which a brick's cost must have changed for layouts to be compared anew.
 const DRIFT: f64 = 0.15;
 
@@ -61,7 +65,7 @@ impl Policy {
 
     /// Waits until the layout in force has been tried, and goes on to the next one, or at the end to the best.
     pub(super) fn go_on(&mut self, mut trial: Trial, snapshot: &Snapshot) -> Option<Decision> {
-        if self.yields.len() < self.config.trial as usize {
+        if !is_known(&self.yields, self.config.trial as usize) {
             self.trial = Some(trial);
             return None;
         }
@@ -83,20 +87,23 @@ impl Policy {
         Some(decision)
     }
 
-    /// Notes what the layout in force carries; only the last ticks count.
+    /// Notes what the layout in force carries; only the last ticks count, unless it is tried.
     pub(super) fn note_yield(&mut self, snapshot: &Snapshot) {
         let rate = self.carried(snapshot);
         self.yields.push(rate);
-        let old = self.yields.len().saturating_sub(self.config.trial as usize);
+        let most = if self.trial.is_some() { LONGEST } else { 1 };
+        let old = self.yields.len().saturating_sub(self.config.trial as usize * most);
         self.yields.drain(..old);
     }
 
-    /// Packets a second that a layout would carry if other programs left it the cores that its workers wanted.
+    /// Packets a second that a layout would carry if other programs, and other machines on its host, left it the cores that its
+    /// workers wanted. Cores that are stolen were in use: the workers lose their part of them.
     fn carried(&self, snapshot: &Snapshot) -> f64 {
         let demand: f64 = snapshot.workers.iter().map(wanted).sum();
         let busy: f64 = snapshot.workers.iter().map(|worker| worker.busy).sum();
+        let lost = snapshot.host.stolen * busy / snapshot.host.used.max(busy).max(1e-9);
         let rate = snapshot.done as f64 / snapshot.span.max(1e-9);
-        rate * (demand.min(self.cores(snapshot)) / busy.max(1e-9)).max(1.0)
+        rate * ((demand + lost).min(self.cores(snapshot)) / busy.max(1e-9)).max(1.0)
     }
 
     /// Whether layouts have been compared, and nothing has changed since.
@@ -111,7 +118,34 @@ fn is_split(forecast: &Forecast) -> bool {
     forecast.stages.iter().any(|stage| stage.split)
 }
 
+/// Whether some ticks say what a layout carries: `few` at least, and as many more as they differ.
+fn is_known(yields: &[f64], few: usize) -> bool {
+    let mut sorted = yields.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let count = sorted.len();
+    // Of a normal distribution 1.35 standard deviations lie between the quartiles.
+    let quartile = |part: usize| sorted[(count * part / 4).min(count - 1)];
+    let error = || (quartile(3) - quartile(1)) / 1.35 / (count as f64).sqrt();
+    count >= few && (count >= few * LONGEST || count == 0 || error() <= SURE * quartile(2))
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_wavers_is_looked_at_longer() {
+        let ticks = |count: usize, wave: f64| -> Vec<f64> {
+            (0..count).map(|tick| 1e6 * (1.0 + wave * (tick * 7 % 5) as f64 / 5.0)).collect()
+        };
+        let known = |wave: f64| (0..100).find(|count| is_known(&ticks(*count, wave), 5));
+        assert_eq!([known(0.0), known(0.02), known(10.0)], [Some(5), Some(5), Some(20)]);
+        let some = known(0.15).unwrap();
+        assert!((6..20).contains(&some), "{some}");
+    }
 }

@@ -14,6 +14,7 @@ impl Policy {
         let stages = 0..snapshot.stages.len();
         let over = stages.clone().map(|stage| (key(snapshot, stage), self.is_overloaded(snapshot, stage)));
         let over: Vec<_> = over.collect();
+        self.note_costs(snapshot, &over);
         let idle = stages.clone().map(|stage| (key(snapshot, stage), self.is_superfluous(snapshot, stage)));
         let pairs =
             stages.skip(1).map(|stage| (pair(snapshot, stage - 1), self.could_fuse(snapshot, stage - 1)));
@@ -71,12 +72,26 @@ impl Policy {
         self.costs.sum(&place.bricks) / place.replicas as f64
     }
 
-    /// Whether a stage has a replica too many; none has where packets were dropped.
+    /// Notes what a packet takes of the stages that are overloaded: less than when they wait, nap and are woken in between.
+    fn note_costs(&mut self, snapshot: &Snapshot, overloaded: &[(String, bool)]) {
+        for (stage, (key, _)) in overloaded.iter().enumerate().filter(|(_, (_, over))| *over) {
+            let computed: f64 = snapshot.of_stage(stage).map(|worker| worker.busy).sum();
+            if snapshot.stages[stage].packets > 0 {
+                let seconds = computed * snapshot.span / snapshot.stages[stage].packets as f64;
+                self.at_load.insert(key.clone(), seconds);
+            }
+        }
+    }
+
+    /// Whether a stage has a replica too many; none has where packets were dropped. The others must have room for what all take
+    /// now, and to spare for what the packets would take if the others were overloaded.
     fn is_superfluous(&self, snapshot: &Snapshot, stage: usize) -> bool {
-        let replicas = snapshot.plan.stages[stage].replicas;
+        let others = snapshot.plan.stages[stage].replicas as f64 - 1.0;
         let total: f64 = snapshot.of_stage(stage).map(wanted).sum();
+        let rate = snapshot.stages[stage].packets as f64 / snapshot.span.max(1e-9);
+        let at_load = self.at_load.get(&key(snapshot, stage)).map_or(total, |seconds| rate * seconds);
         let enough = snapshot.dropped == 0 && !stands_still(snapshot, stage);
-        replicas > 1 && total < self.config.low * (replicas - 1) as f64 && enough
+        total < others && total.min(at_load) < self.config.low * others && enough
     }
 
     /// Whether a stage and the next could share a worker; none could where packets were dropped.

@@ -19,38 +19,22 @@ pub struct Digest {
     pub ticks: u32,
     seconds: f64,
     done: u64,
-    /// Seconds of processor time, and packets, of each stage.
-    stages: Vec<(f64, u64)>,
 }
 
 impl Digest {
     fn new(snapshot: &Snapshot) -> Self {
-        let stages = vec![(0.0, 0); snapshot.stages.len()];
-        Self { plan: snapshot.plan.clone(), tick: snapshot.span, ticks: 0, seconds: 0.0, done: 0, stages }
+        Self { plan: snapshot.plan.clone(), tick: snapshot.span, ticks: 0, seconds: 0.0, done: 0 }
     }
 
     fn add(&mut self, snapshot: &Snapshot) {
         self.ticks += 1;
         self.seconds += snapshot.span;
         self.done += snapshot.done;
-        for (stage, (seconds, packets)) in self.stages.iter_mut().enumerate() {
-            *seconds += snapshot.of_stage(stage).map(|worker| worker.busy).sum::<f64>() * snapshot.span;
-            *packets += snapshot.stages[stage].packets;
-        }
     }
 
     /// Packets a second on the wall.
     pub fn pps(&self) -> f64 {
         self.done as f64 / self.seconds.max(1e-9)
-    }
-
-    /// Packets a second that the processor time of the workers stands for: of the slowest stage, and of all cores.
-    pub fn capacity(&self, cores: f64) -> f64 {
-        let seconds = |(seconds, packets): &(f64, u64)| seconds / (*packets).max(1) as f64;
-        let slowest = self.stages.iter().zip(&self.plan.stages);
-        let slowest = slowest.map(|(sums, stage)| seconds(sums) / stage.replicas as f64).fold(0.0, f64::max);
-        let all: f64 = self.stages.iter().map(seconds).sum();
-        1.0 / slowest.max(all / cores).max(1e-12)
     }
 }
 
