@@ -11,7 +11,7 @@ use crate::pin::{Core, Cores};
 use crate::route::Detour;
 use crate::run::Pauses;
 use crate::split::{Histogram, Owners};
-use crate::stats::{Done, Stats};
+use crate::stats::{Done, Scheduling, Stats};
 use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
 use crate::unit::{Counters, Unit, add};
 use crate::worker::{Job, Shared, Worker};
@@ -29,6 +29,7 @@ pub const MAX_WORKERS: usize = 256;
 pub(crate) struct Running {
     pub serial: u64,
     pub stats: Arc<Stats>,
+    pub scheduling: Scheduling,
     /// What it had done at the last snapshot, and how long its own queue was since, in batches times seconds.
     pub seen: Done,
     pub area: f64,
@@ -347,7 +348,8 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             work();
         };
         sync::spawn(self.scope, format!("worker {serial}"), body).map_err(PlanError::Thread)?;
-        Ok(Running { serial, stats, seen: Done::default(), area: 0.0 })
+        let (scheduling, seen) = Default::default();
+        Ok(Running { serial, stats, scheduling, seen, area: 0.0 })
     }
 
     /// Bricks that a plan needs beyond those there are.

@@ -2,7 +2,8 @@
 
 use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
-use std::fs;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -101,8 +102,8 @@ impl Stats {
     }
 
     /// What it has done so far.
-    pub fn done(&self) -> Done {
-        let (computed, queued) = self.times();
+    pub fn done(&self, scheduling: &mut Scheduling) -> Done {
+        let (computed, queued) = self.times(scheduling);
         let [packets, received, batches, idled] =
             [&self.packets, &self.received, &self.batches, &self.idled].map(|count| count.load(Relaxed));
         Done { batches, received, packets, computed, queued, idled: Duration::from_nanos(idled) }
@@ -114,11 +115,30 @@ impl Stats {
 
     /// Processor time of the thread, and the time it waited for a core; nothing where it is gone or the system does not
     /// tell.
-    fn times(&self) -> (Duration, Duration) {
+    fn times(&self, scheduling: &mut Scheduling) -> (Duration, Duration) {
         match self.thread.load(Relaxed) {
             0 => Default::default(),
-            thread => (processor_time(thread), queued_time(thread)),
+            thread => (processor_time(thread), scheduling.queued_time(thread)),
         }
+    }
+}
+
+/// Where the scheduler tells of a thread, kept open: to open it takes longer than to read it.
+#[derive(Debug, Default)]
+pub(crate) struct Scheduling(Option<(i32, File)>);
+
+impl Scheduling {
+    /// How long a thread that could run waited for a core, as the scheduler counts it.
+    fn queued_time(&mut self, thread: i32) -> Duration {
+        if self.0.as_ref().is_none_or(|(of, _)| *of != thread) {
+            let path = format!("/proc/self/task/{thread}/schedstat");
+            self.0 = File::open(path).ok().map(|file| (thread, file));
+        }
+        let mut text = [0; 64];
+        let length = self.0.as_ref().map_or(0, |(_, file)| file.read_at(&mut text, 0).unwrap_or(0));
+        let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
+        let wait = text.split_whitespace().nth(1).and_then(|field| field.parse().ok());
+        Duration::from_nanos(wait.unwrap_or(0))
     }
 }
 
@@ -129,34 +149,27 @@ fn processor_time(thread: i32) -> Duration {
     Duration::from_nanos(time.try_into().unwrap_or(0))
 }
 
-/// How long a thread that could run waited for a core, as the scheduler counts it.
-fn queued_time(thread: i32) -> Duration {
-    let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).unwrap_or_default();
-    let wait = text.split_whitespace().nth(1).and_then(|field| field.parse().ok());
-    Duration::from_nanos(wait.unwrap_or(0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_processor_time_of_a_thread_grows_with_its_work() {
-        let stats = Stats::default();
-        assert_eq!(stats.times(), Default::default());
+        let (stats, scheduling) = (Stats::default(), &mut Scheduling::default());
+        assert_eq!(stats.times(scheduling), Default::default());
         stats.set_thread(nix::unistd::gettid().as_raw());
-        let before = stats.times().0;
+        let before = stats.times(scheduling).0;
         let sum: u64 = (0..20_000_000_u64).fold(0, |a, b| std::hint::black_box(a ^ b));
         std::hint::black_box(sum);
-        assert!(stats.times().0 > before);
-        let early = stats.done();
+        assert!(stats.times(scheduling).0 > before);
+        let early = stats.done(scheduling);
         stats.count(3);
         stats.count(4);
         stats.receive(9);
         stats.take_batch();
         stats.restarted();
         assert_eq!(stats.restarts(), 1);
-        let since = stats.done().since(&early);
+        let since = stats.done(scheduling).since(&early);
         assert_eq!((since.batches, since.received, since.packets), (1, 9, 7));
         let times = |queued, idled| Done {
             queued: Duration::from_millis(queued),
@@ -165,7 +178,7 @@ mod tests {
         };
         stats.idle(Duration::from_millis(30));
         stats.idle(Duration::from_millis(10));
-        assert_eq!(stats.done().idled, Duration::from_millis(40));
+        assert_eq!(stats.done(scheduling).idled, Duration::from_millis(40));
         assert_eq!(times(70, 50).since(&times(20, 10)).starved(), Duration::from_millis(10));
         assert_eq!(times(70, 80).since(&times(20, 10)).starved(), Duration::ZERO);
         stats.measure(|| 9);

@@ -101,7 +101,7 @@ fn shards(
 
 /// What a worker did; how long batches waited for it follows from what all of its stage did.
 fn load(worker: &mut Running, stage: usize, bricks: &str, seconds: f64) -> WorkerLoad {
-    let now = worker.stats.done();
+    let now = worker.stats.done(&mut worker.scheduling);
     let done = now.since(&std::mem::replace(&mut worker.seen, now));
     let part = |time: Duration| (time.as_secs_f64() / seconds).min(1.0);
     WorkerLoad {

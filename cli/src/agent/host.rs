@@ -2,11 +2,14 @@
 
 use legonf_core::HostLoad;
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use sysinfo::System;
 
 /// Ticks of a second in which Linux counts the time of cores for programs (USER_HZ), on every architecture that legonf runs on.
 const TICKS: f64 = 100.0;
+
+/// How old the figure for memory may be, which takes six files to find.
+const MEMORY_EVERY: Duration = Duration::from_secs(1);
 
 /// The machine, within the limits that this process runs under.
 pub struct Host {
@@ -15,6 +18,8 @@ pub struct Host {
     cores: f64,
     /// When it was looked at last, and the seconds of cores that a hypervisor had taken by then.
     looked: (Instant, f64),
+    /// When memory was looked at last, and how much was left.
+    memory: Option<(Instant, u64)>,
 }
 
 impl Host {
@@ -22,7 +27,7 @@ impl Host {
     pub fn new() -> Self {
         let mut system = System::new().ok();
         system.iter_mut().for_each(System::refresh_cpu_usage);
-        Self { system, cores: cores() as f64, looked: (Instant::now(), stolen()) }
+        Self { system, cores: cores() as f64, looked: (Instant::now(), stolen()), memory: None }
     }
 
     /// Cores that this process may use.
@@ -39,16 +44,25 @@ impl Host {
             return HostLoad { cores, stolen, ..HostLoad::default() };
         };
         system.refresh_cpu_usage();
-        system.refresh_memory();
         let used = f64::from(system.global_cpu_usage()) / 100.0 * system.cpus().len() as f64;
-        let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
-        HostLoad { cores, used, stolen, memory: system.available_memory().min(limit) }
+        let memory = match self.memory.filter(|(at, _)| now.0.duration_since(*at) < MEMORY_EVERY) {
+            Some((_, memory)) => memory,
+            None => self.memory.insert((now.0, free_memory(system))).1,
+        };
+        HostLoad { cores, used, stolen, memory }
     }
 }
 
 /// Cores that this process may use: its affinity, and the quota of its cgroup (v1 or v2).
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Bytes that are left, of the machine and within the limit of the cgroup.
+fn free_memory(system: &mut System) -> u64 {
+    system.refresh_memory();
+    let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+    system.available_memory().min(limit)
 }
 
 /// Seconds of all cores that a hypervisor has given to others since the system began; 0 where it does not tell.
