@@ -147,7 +147,6 @@ impl Agent {
         log: Option<&Path>,
     ) -> Result<Self, Failure> {
         let host = Host::new();
-        config.check_host(host.cores())?;
         if let Some(costs) = &costs {
             facts.iter().try_for_each(|(id, _)| costs.of(id).map(drop))?;
             let cores = if config.cores > 0.0 { config.cores } else { host.cores() };
@@ -180,6 +179,11 @@ impl Agent {
             violations: self.promises.violations().clone(),
             costs_ns: nanoseconds(self.policy.costs()),
         }
+    }
+
+    /// Whether layouts are being compared.
+    pub fn is_trying(&self) -> bool {
+        self.policy.is_trying()
     }
 
     /// What the bricks cost, as far as is known by now.
@@ -246,6 +250,7 @@ impl Control for Agent {
     fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {
         let (at, took_ms) = (self.at + took.as_secs_f64(), took.as_secs_f64() * 1e3);
         let refused = result.err().map(ToString::to_string);
+        self.host.forget_memory();
         self.log.write(Event::Applied { at, plan: plan.clone(), took_ms, refused });
     }
 }

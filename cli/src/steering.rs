@@ -1,5 +1,6 @@
 //! The controller's options, for every command that runs a graph under it.
 
+use crate::agent::host::cores;
 use crate::agent::{self, Agent, read};
 use crate::failure::Failure;
 use crate::scoring::Function;
@@ -64,7 +65,11 @@ impl Steering {
 
     /// Reads the files that are given.
     pub fn orders(&self) -> Result<Orders, Failure> {
-        let config = self.policy.as_deref().map(|path| read(path, Config::from_toml)).transpose()?;
+        let policy = |text: &str| {
+            let config = Config::from_toml(text)?;
+            config.check_host(cores() as f64).map(|()| config)
+        };
+        let config = self.policy.as_deref().map(|path| read(path, policy)).transpose()?;
         let costs = self.costs.as_deref().map(|path| read(path, Costs::from_toml)).transpose()?;
         Ok(Orders { config: config.unwrap_or_default(), costs })
     }

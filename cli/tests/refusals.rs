@@ -137,7 +137,7 @@ fn policies_that_cannot_be_kept_are_refused() {
         ("high = 2.0\n", "policy.toml: high = 2: expected a part of the time"),
         ("\nhihg = 0.5\n", "policy.toml: line 2: unknown field `hihg`"),
         ("[sla]\nrate = -5.0\n", "policy.toml: rate = -5: expected packets a second"),
-        ("cores = 4096.0\n", "cores = 4096: this host has"),
+        ("cores = 4096.0\n", "policy.toml: cores = 4096: this host has"),
         (
             "[sla]\nlatency_ms = 0.5\n",
             "impossible: a batch of 256 packets computes for 0.768 ms, and 0.5 ms are allowed",

@@ -177,8 +177,11 @@ impl<'a> Model<'a> {
         let mut stages: Vec<Stage> = Vec::new();
         let (mut open, mut shared) = (0.0, false);
         for cost in &self.costs.bricks {
-            let need = rate * (cost.ns + self.costs.hop_ns / self.costs.batch) / 1e9 / self.high;
-            let alone = rate * cost.ns / 1e9 / self.high;
+            let load = |ns: f64| rate * ns / 1e9 / self.high;
+            let (alone, apart) = (load(cost.ns), load(cost.ns + self.costs.hop_ns / self.costs.batch));
+            // Replicas of a brick with state also deal packets out and join the answers.
+            let split = cost.state == State::Stateful && apart > 1.0;
+            let need = apart + if split { load(self.costs.split_ns) } else { 0.0 };
             let replicas = (need.ceil() as usize).max(1);
             if cost.state == State::Single && need > 1.0 {
                 return Err(self.too_slow(cost, rate));
@@ -294,8 +297,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_plan_carries_the_rate_that_it_is_for(rate in 1e3..9e6, high in 0.5..1.0) {
-            let costs = kitsune();
+        fn a_plan_carries_the_rate_that_it_is_for(rate in 1e3..9e6, high in 0.5..1.0, split_ns in 0.0..900.0) {
+            let costs = Costs { split_ns, ..kitsune() };
             let model = Model::new(&costs, high);
             let plan = model.plan_for(rate).unwrap();
             let forecast = model.forecast(&plan, Some(rate), 1e6).unwrap();

@@ -80,6 +80,11 @@ impl Policy {
         &self.costs
     }
 
+    /// Whether layouts are being tried: that in force is not one that was chosen.
+    pub fn is_trying(&self) -> bool {
+        self.trial.is_some()
+    }
+
     /// Looks at a snapshot and decides, at most one thing at a time.
     pub fn decide(&mut self, snapshot: &Snapshot) -> Option<Decision> {
         if snapshot.stages.len() != snapshot.plan.stages.len() {

@@ -15,7 +15,7 @@ pub(crate) struct Done {
     pub received: u64,
     /// Packets that it handed on.
     pub packets: u64,
-    /// Processor time of its thread, the time this waited for a core, and the part of that in which it had nothing to do.
+    /// Processor time of its thread, the time this waited for a core, and about how much of that it had nothing to do.
     pub computed: Duration,
     pub queued: Duration,
     pub idled: Duration,
@@ -123,19 +123,18 @@ impl Stats {
     }
 }
 
-/// Where the scheduler tells of a thread, kept open: to open it takes longer than to read it.
+/// Where the scheduler tells of one thread, kept open: to open it takes longer than to read it.
 #[derive(Debug, Default)]
-pub(crate) struct Scheduling(Option<(i32, File)>);
+pub(crate) struct Scheduling(Option<File>);
 
 impl Scheduling {
     /// How long a thread that could run waited for a core, as the scheduler counts it.
     fn queued_time(&mut self, thread: i32) -> Duration {
-        if self.0.as_ref().is_none_or(|(of, _)| *of != thread) {
-            let path = format!("/proc/self/task/{thread}/schedstat");
-            self.0 = File::open(path).ok().map(|file| (thread, file));
+        if self.0.is_none() {
+            self.0 = File::open(format!("/proc/self/task/{thread}/schedstat")).ok();
         }
         let mut text = [0; 64];
-        let length = self.0.as_ref().map_or(0, |(_, file)| file.read_at(&mut text, 0).unwrap_or(0));
+        let length = self.0.as_ref().map_or(0, |file| file.read_at(&mut text, 0).unwrap_or(0));
         let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
         let wait = text.split_whitespace().nth(1).and_then(|field| field.parse().ok());
         Duration::from_nanos(wait.unwrap_or(0))

@@ -117,7 +117,7 @@ pub struct HostLoad {
     pub cores: f64,
     /// Cores that are in use, by this process and others.
     pub used: f64,
-    /// Cores that a hypervisor gave to other machines although this one would have used them (steal time).
+    /// Cores beyond these that a hypervisor gave to other machines although this one would have used them (steal time).
     #[serde(default)]
     pub stolen: f64,
     /// Bytes of memory that are left, within the limit of the cgroup.

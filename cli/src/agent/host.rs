@@ -16,8 +16,8 @@ pub struct Host {
     /// None where the system does not tell.
     system: Option<System>,
     cores: f64,
-    /// When it was looked at last, and the seconds of cores that a hypervisor had taken by then.
-    looked: (Instant, f64),
+    /// When it was looked at last, and what its cores had done by then, where the system tells.
+    looked: (Instant, Option<Times>),
     /// When memory was looked at last, and how much was left.
     memory: Option<(Instant, u64)>,
 }
@@ -25,9 +25,8 @@ pub struct Host {
 impl Host {
     /// Looks at the machine for the first time.
     pub fn new() -> Self {
-        let mut system = System::new().ok();
-        system.iter_mut().for_each(System::refresh_cpu_usage);
-        Self { system, cores: cores() as f64, looked: (Instant::now(), stolen()), memory: None }
+        let looked = (Instant::now(), Times::now());
+        Self { system: System::new().ok(), cores: cores() as f64, looked, memory: None }
     }
 
     /// Cores that this process may use.
@@ -35,21 +34,28 @@ impl Host {
         self.cores
     }
 
-    /// Cores, how many of them are in use since the last look or were taken by a hypervisor, and memory.
+    /// Cores, how many of them were in use or taken by a hypervisor since the last look, and memory.
     pub fn sample(&mut self) -> HostLoad {
-        let (cores, now) = (self.cores, (Instant::now(), stolen()));
-        let (before, taken) = std::mem::replace(&mut self.looked, now);
-        let stolen = (now.1 - taken).max(0.0) / now.0.duration_since(before).as_secs_f64().max(1e-9);
-        let Some(system) = &mut self.system else {
-            return HostLoad { cores, stolen, ..HostLoad::default() };
+        let now = (Instant::now(), Times::now());
+        let (before, times) = std::mem::replace(&mut self.looked, now);
+        let seconds = now.0.duration_since(before).as_secs_f64().max(1e-9);
+        let (used, stolen) = match (times, now.1) {
+            (Some(before), Some(now)) => {
+                ((now.used - before.used).max(0.0) / seconds, (now.stolen - before.stolen).max(0.0) / seconds)
+            }
+            _ => (0.0, 0.0),
         };
-        system.refresh_cpu_usage();
-        let used = f64::from(system.global_cpu_usage()) / 100.0 * system.cpus().len() as f64;
-        let memory = match self.memory.filter(|(at, _)| now.0.duration_since(*at) < MEMORY_EVERY) {
-            Some((_, memory)) => memory,
-            None => self.memory.insert((now.0, free_memory(system))).1,
+        let memory = match (&mut self.system, self.memory) {
+            (_, Some((at, memory))) if now.0.duration_since(at) < MEMORY_EVERY => memory,
+            (Some(system), _) => self.memory.insert((now.0, free_memory(system))).1,
+            (None, _) => 0,
         };
-        HostLoad { cores, used, stolen, memory }
+        HostLoad { cores: self.cores, used, stolen, memory }
+    }
+
+    /// Looks at memory anew with the next sample: replicas have come or gone.
+    pub fn forget_memory(&mut self) {
+        self.memory = None;
     }
 }
 
@@ -65,16 +71,29 @@ fn free_memory(system: &mut System) -> u64 {
     system.available_memory().min(limit)
 }
 
-/// Seconds of all cores that a hypervisor has given to others since the system began; 0 where it does not tell.
-fn stolen() -> f64 {
-    fs::read_to_string("/proc/stat").map_or(0.0, |text| steal(&text))
+/// What all cores have done since the system began, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Times {
+    /// For programs and for the system.
+    used: f64,
+    /// For other machines: a hypervisor gave them cores that this one would have used.
+    stolen: f64,
 }
 
-/// Steal time of all cores, in seconds: the eighth number of the first line.
-fn steal(stat: &str) -> f64 {
-    let all = stat.lines().find_map(|line| line.strip_prefix("cpu "));
-    let ticks = all.and_then(|all| all.split_whitespace().nth(7)).and_then(|ticks| ticks.parse::<u64>().ok());
-    ticks.unwrap_or(0) as f64 / TICKS
+impl Times {
+    fn now() -> Option<Self> {
+        Self::of(&fs::read_to_string("/proc/stat").ok()?)
+    }
+
+    /// The first line has the ticks for programs (at two priorities), the system, idling, waiting for disks, interrupts of both
+    /// kinds, and other machines.
+    fn of(stat: &str) -> Option<Self> {
+        let all = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+        let ticks: Vec<u64> = all.split_whitespace().map_while(|ticks| ticks.parse().ok()).collect();
+        let &[user, nice, system, _, _, hard, soft, stolen, ..] = ticks.as_slice() else { return None };
+        let seconds = |ticks: u64| ticks as f64 / TICKS;
+        Some(Self { used: seconds(user + nice + system + hard + soft), stolen: seconds(stolen) })
+    }
 }
 
 #[cfg(test)]
@@ -89,10 +108,11 @@ mod tests {
     }
 
     #[test]
-    fn steal_time_is_the_eighth_number_of_all_cores() {
-        assert_eq!(steal("cpu  100 2 30 4 5 6 7 1250 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n"), 12.5);
+    fn times_of_all_cores_are_on_the_first_line() {
+        let times = Times::of("cpu  100 2 30 4 5 6 7 1250 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n");
+        assert_eq!(times, Some(Times { used: 1.45, stolen: 12.5 }));
         for stat in ["", "cpu  1 2 3", "cpu0 1 2 3 4 5 6 7 8", "cpu  1 2 3 4 5 6 7 x"] {
-            assert_eq!(steal(stat), 0.0, "{stat}");
+            assert_eq!(Times::of(stat), None, "{stat}");
         }
     }
 }

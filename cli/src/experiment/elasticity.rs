@@ -256,8 +256,9 @@ impl Arguments {
         let (longest, all, start) =
             (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<f64>>>::default(), Instant::now());
         let sla = Sla { rate: None, latency_ms: self.latency };
-        let config =
-            Config { tick: self.tick, ticks_down: 5, fuse: false, low: 0.6, sla, ..Config::default() };
+        // A replica is superfluous at the lowest step and not at the middle one.
+        let low = f64::midpoint(RISE[0], RISE[1]);
+        let config = Config { tick: self.tick, ticks_down: 5, fuse: false, low, sla, ..Config::default() };
         let agent = trial.agent(config)?;
         let mut watch = Watch { agent, load: load.clone(), longest: longest.clone(), samples: Vec::new() };
         let mut sink = Late { checksum: Checksum::default(), start, longest, all: all.clone() };

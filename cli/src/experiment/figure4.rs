@@ -1,8 +1,9 @@
 //! LEGO's Figure 4: what replicating the bottleneck brick brings.
 
+mod report;
+mod turns;
 pub mod watch;
 
-use super::bars::{Group, svg};
 use super::lap::{Laps, Track};
 use crate::Style;
 use crate::agent::host::cores;
@@ -19,9 +20,10 @@ use legonf_extract::Arithmetic;
 use legonf_models::kitnet::{Precision, TrainConfig, Trainer};
 use legonf_models::{Bundle, Provenance};
 use legonf_runtime::{Graph, Layout};
-use serde::Serialize;
+use report::{Report, Run, picture, text};
 use std::path::PathBuf;
 use std::sync::Arc;
+use turns::{Medians, Round, Turn};
 use watch::{Digest, Watch};
 
 /// Engines by the name that the report has for them.
@@ -32,8 +34,13 @@ const ENGINES: [(&str, EngineKind, Option<Precision>); 3] = [
 ];
 /// Fixed layouts that the controller's is compared with, beside the monolith and the bricks in a worker each.
 const BEST: usize = 3;
-/// Ticks of a plan that are enough to have come to rest.
+/// Ticks of a plan from which its throughput is taken.
 const SETTLED: u32 = 5;
+/// Places of two of the fixed layouts.
+const MONOLITH: usize = 0;
+const PIPELINE: usize = 1;
+/// Of the packets of a turn one in so many is compared: faster and slower layouts have more and fewer.
+const COMPARED: u64 = 4;
 
 /// Runs Kitsune over generated traffic as a monolith, as bricks in a worker each, and under the controller that starts from
 /// there; with the generic network engine, and with legonf's own in double and in single precision. What the controller has come
@@ -41,11 +48,11 @@ const SETTLED: u32 = 5;
 ///
 /// The machine may be slower in one moment than in the next. So all that is compared is run in turns, each for a moment, and a
 /// ratio is the median of those of each turn. One turn is that of as many monoliths as there are cores, side by side, which share
-/// nothing and have no common answer: no layout can carry more than the cores do then, but for what it saves.
+/// nothing and have no common answer: what the cores can do together without hops.
 #[derive(Args)]
 pub struct Arguments {
     /// Seconds of each run under the controller, about.
-    #[arg(long, default_value_t = 10.0, value_name = "S", value_parser = crate::plan::positive)]
+    #[arg(long, default_value_t = 15.0, value_name = "S", value_parser = crate::plan::positive)]
     seconds: f64,
     /// Runs under the controller, each followed by some turns.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -70,63 +77,6 @@ pub struct Arguments {
     out: Option<PathBuf>,
 }
 
-/// Throughput of a layout, in packets a second: medians.
-#[derive(Clone, Debug, Serialize)]
-struct Rate {
-    plan: String,
-    pps: f64,
-    /// Over that of the monolith, turn by turn.
-    speedup: f64,
-}
-
-#[derive(Serialize)]
-struct Run {
-    engine: &'static str,
-    /// The bottleneck that the controller found first.
-    bottleneck: Vec<String>,
-    /// One monolithic instance, in one worker.
-    original: Rate,
-    /// The monolith's parts in a worker each: all cores that its bottleneck lets it use.
-    original_all_cores: Rate,
-    /// Packets a second under the controller, before its first action and after its last.
-    before_pps: f64,
-    under_control_pps: f64,
-    /// The layouts that it came to, round by round, in turns with the others.
-    after: Rate,
-    plans: Vec<String>,
-    /// As many monoliths as there are cores, side by side.
-    independent: Rate,
-    /// Fixed layouts that were looked at.
-    layouts: usize,
-    /// The best of them, the monolith and the bricks in a worker each, the best first.
-    fixed: Vec<Rate>,
-    /// `after` over `original`, turn by turn, in all and in the round where it was least, and over `before_pps`.
-    speedup: f64,
-    least_speedup: f64,
-    gain: f64,
-    /// Part of what independent monoliths carry.
-    of_independent: f64,
-    /// Part by which `after` is behind the best fixed layout, turn by turn, in all and in the round where it was most.
-    behind_best: f64,
-    most_behind_best: f64,
-    /// Milliseconds from the first overloaded tick to a replica that has traffic.
-    reaction_ms: f64,
-    actions: usize,
-    lost: u64,
-    /// Whether every score has the same bits in every run.
-    identical: bool,
-}
-
-#[derive(Serialize)]
-struct Report {
-    paper: &'static str,
-    cores: usize,
-    packets: u64,
-    rounds: u32,
-    turns: u32,
-    runs: Vec<Run>,
-}
-
 /// What all runs of an engine share.
 struct Case<'a> {
     arguments: &'a Arguments,
@@ -139,30 +89,23 @@ struct Case<'a> {
 
 /// One run.
 struct Once {
-    /// Packets a second of the whole run.
-    pps: f64,
+    /// Packets, and seconds of the whole run.
+    packets: u64,
+    seconds: f64,
     digests: Vec<Digest>,
     events: Vec<Event>,
     lost: u64,
     checksum: u64,
     costs: Costs,
+    /// Whether the controller was still comparing layouts at the end.
+    undecided: bool,
 }
 
-/// Packets a second of one turn.
-struct Turn {
-    /// Of the fixed layouts.
-    fixed: Vec<f64>,
-    /// Of the controller's.
-    after: f64,
-    /// Of independent monoliths together.
-    independent: f64,
-}
-
-/// A run under the controller, the layout that it came to, and the turns behind it.
-struct Round {
-    controlled: Once,
-    plan: Plan,
-    turns: Vec<Turn>,
+impl Once {
+    /// Packets a second of the whole run.
+    fn pps(&self) -> f64 {
+        self.packets as f64 / self.seconds
+    }
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
@@ -238,24 +181,38 @@ impl Arguments {
         let mut case = Case { arguments: self, trial, track: track.clone(), packets, compared: 0 };
         // A first run says how many packets take the time that is wanted, and what bricks cost.
         let probe = case.once(&Layout::Pipeline, Scaling::Fixed)?;
-        let packets = |seconds: f64| ((probe.pps * seconds) as u64).max(10_000);
-        (case.packets, case.compared) = (packets(self.look), packets(self.look));
-        let (looked, best) = case.look(&probe.costs)?;
-        let layouts: Vec<_> = [Layout::Fused, Layout::Pipeline].into_iter().chain(best).collect();
+        let (of_run, of_turn) = (case.fit(probe.pps(), self.seconds), case.fit(probe.pps(), self.look));
+        (case.packets, case.compared) = (of_turn, of_turn.min(of_run) / COMPARED);
         let mut faults = Faults::default();
+        let (looked, contestants) = case.look(&probe.costs, &mut faults)?;
         let mut rounds = Vec::new();
         for _ in 0..self.rounds {
-            case.packets = packets(self.seconds);
+            case.packets = of_run;
             let controlled = case.once(&Layout::Pipeline, Scaling::Brick)?;
-            case.packets = packets(self.look);
             faults.note(&controlled);
-            let plan = settled(&controlled).map_or_else(Plan::default, |digest| digest.plan.clone());
-            let turn = |_| case.turn(&layouts, &Layout::Stages(plan.clone()), &mut faults);
+            let Some(digest) = settled(&controlled) else {
+                return Err(Failure::fault("--seconds: too short a time, no packet came through"));
+            };
+            let after = Contestant::new(digest.plan.clone(), digest.pps());
+            let turn = |_| case.turn(&contestants, &after, &mut faults);
             let turns = (0..self.turns).map(turn).collect::<Result<_, _>>()?;
-            rounds.push(Round { controlled, plan, turns });
+            rounds.push(Round { controlled, plan: after.plan, turns });
         }
-        let run = conclude(name, looked, &case.plans(&layouts)?, &rounds, &faults);
+        let plans: Vec<_> = contestants.into_iter().map(|contestant| contestant.plan).collect();
+        let run = conclude(name, looked, &plans, &rounds, &faults);
         Ok((run, rounds.pop().map_or_else(Vec::new, |round| round.controlled.events)))
+    }
+}
+
+/// A layout, and what it carried when it was looked at.
+struct Contestant {
+    plan: Plan,
+    pps: f64,
+}
+
+impl Contestant {
+    fn new(plan: Plan, pps: f64) -> Self {
+        Self { plan, pps }
     }
 }
 
@@ -275,95 +232,76 @@ impl Faults {
 }
 
 impl Case<'_> {
+    /// Packets of which a layout that carries `pps` has some seconds.
+    fn fit(&self, pps: f64, seconds: f64) -> u64 {
+        ((pps * seconds) as u64).max(10_000).max(self.compared)
+    }
+
     /// Runs every way to put the bricks in stages for a moment, with replicas of the slowest stage where the costs say that
-    /// they help. Gives how many there are, and the best.
-    fn look(&self, costs: &Costs) -> Result<(usize, Vec<Layout>), Failure> {
+    /// they help. Gives how many there are, and of these the monolith, the bricks in a worker each, and the best others.
+    fn look(&self, costs: &Costs, faults: &mut Faults) -> Result<(usize, Vec<Contestant>), Failure> {
         let may = |stage: &Stage| {
             stage.bricks.iter().all(|id| costs.of(id).is_ok_and(|cost| cost.state != State::Single))
         };
+        let mut look = |plan: Plan| -> Result<Contestant, Failure> {
+            let run = self.once(&Layout::Stages(plan.clone()), Scaling::Fixed)?;
+            faults.note(&run);
+            Ok(Contestant::new(plan, run.pps()))
+        };
+        let graph = self.trial.graph()?;
+        let ends = [Layout::Fused, Layout::Pipeline].map(|layout| layout.plan(&graph));
         let all = Model::new(costs, 1.0).layouts(cores() as f64, 2 * costs.bricks.len(), &may);
-        let mut rates = Vec::new();
-        for forecast in all {
-            let layout = Layout::Stages(forecast.plan);
-            let run = self.once(&layout, Scaling::Fixed)?;
-            rates.push((run.pps, layout));
-        }
-        let looked = rates.len();
-        rates.sort_by(|a, b| b.0.total_cmp(&a.0));
-        Ok((looked, rates.into_iter().take(BEST).map(|(_, layout)| layout).collect()))
+        let others = all.into_iter().map(|forecast| forecast.plan).filter(|plan| !ends.contains(plan));
+        let mut others = others.map(&mut look).collect::<Result<Vec<_>, _>>()?;
+        let looked = others.len() + ends.len();
+        others.sort_by(|a, b| b.pps.total_cmp(&a.pps));
+        let ends = ends.into_iter().map(look).collect::<Result<Vec<_>, _>>()?;
+        Ok((looked, ends.into_iter().chain(others.into_iter().take(BEST)).collect()))
     }
 
     /// Runs all layouts, one after the other, and monoliths side by side.
-    fn turn(&self, fixed: &[Layout], after: &Layout, faults: &mut Faults) -> Result<Turn, Failure> {
-        let mut once = |layout: &Layout| -> Result<f64, Failure> {
-            let run = self.once(layout, Scaling::Fixed)?;
+    fn turn(&self, fixed: &[Contestant], after: &Contestant, faults: &mut Faults) -> Result<Turn, Failure> {
+        let once = |contestant: &Contestant| {
+            let packets = self.fit(contestant.pps, self.arguments.look);
+            self.once_of(packets, &Layout::Stages(contestant.plan.clone()), Scaling::Fixed)
+        };
+        let mut alone = |contestant: &Contestant| -> Result<f64, Failure> {
+            let run = once(contestant)?;
             faults.note(&run);
-            Ok(settled(&run).map_or(run.pps, Digest::pps))
+            Ok(run.pps())
         };
-        let after = once(after)?;
-        let fixed = fixed.iter().map(&mut once).collect::<Result<_, _>>()?;
-        let side_by_side = || {
-            std::thread::scope(|scope| {
-                let run = || self.once(&Layout::Fused, Scaling::Fixed);
-                let runs: Vec<_> = (0..cores()).map(|_| scope.spawn(run)).collect();
-                let join = |run: std::thread::ScopedJoinHandle<'_, _>| {
-                    run.join().map_err(|_| Failure::fault("a monolith has panicked"))?
-                };
-                runs.into_iter().map(join).collect::<Result<Vec<Once>, Failure>>()
-            })
-        };
-        let independent = side_by_side()?.iter().map(|run| settled(run).map_or(run.pps, Digest::pps)).sum();
-        Ok(Turn { fixed, after, independent })
-    }
-
-    /// The layouts as plans.
-    fn plans(&self, layouts: &[Layout]) -> Result<Vec<Plan>, Failure> {
-        let graph = self.trial.graph()?;
-        Ok(layouts.iter().map(|layout| layout.plan(&graph)).collect())
+        let after = alone(after)?;
+        let rates = fixed.iter().map(&mut alone).collect::<Result<_, _>>()?;
+        let together = std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..cores()).map(|_| scope.spawn(|| once(&fixed[MONOLITH]))).collect();
+            let join = |run: std::thread::ScopedJoinHandle<'_, _>| {
+                run.join().map_err(|_| Failure::fault("a monolith has panicked"))?
+            };
+            runs.into_iter().map(join).collect::<Result<Vec<Once>, Failure>>()
+        })?;
+        together.iter().for_each(|run| faults.note(run));
+        let packets: u64 = together.iter().map(|run| run.packets).sum();
+        let seconds = together.iter().map(|run| run.seconds).fold(0.0, f64::max);
+        Ok(Turn { fixed: rates, after, independent: packets as f64 / seconds })
     }
 
     fn once(&self, layout: &Layout, scaling: Scaling) -> Result<Once, Failure> {
+        self.once_of(self.packets, layout, scaling)
+    }
+
+    fn once_of(&self, packets: u64, layout: &Layout, scaling: Scaling) -> Result<Once, Failure> {
         let config =
             Config { scaling, tick: self.arguments.tick, cooldown: 0.3, ticks_down: 5, ..Config::default() };
         let mut watch = Watch::new(self.trial.agent(config)?);
-        let mut source = Laps::new(self.track.clone(), self.packets);
+        let mut source = Laps::new(self.track.clone(), packets);
         let mut sink = watch::Checksum::of_first(self.compared);
         let ran = self.trial.run(Some(&mut watch), layout, &mut source, &mut sink)?;
         let packets = ran.outcome.packets;
-        let (lost, costs) = (source.given() - packets, watch.costs().clone());
+        let (lost, costs, undecided) =
+            (source.given() - packets, watch.costs().clone(), watch.is_undecided());
         let (digests, events) = watch.finish(packets)?;
-        Ok(Once { pps: packets as f64 / ran.seconds, digests, events, lost, checksum: sink.value(), costs })
-    }
-}
-
-/// Medians over the turns of some rounds.
-struct Medians<'a>(&'a [Round]);
-
-impl Medians<'_> {
-    fn of(&self, pick: impl Fn(&Round, &Turn) -> f64) -> f64 {
-        let turns = self.0.iter().flat_map(|round| round.turns.iter().map(move |turn| (round, turn)));
-        median(turns.map(|(round, turn)| pick(round, turn)))
-    }
-
-    /// `after` over the monolith, which is the first of the fixed layouts.
-    fn speedup(&self) -> f64 {
-        self.of(|_, turn| turn.after / turn.fixed[0])
-    }
-
-    /// Part by which `after` is behind the fixed layout that it is most behind of. It is not behind its own.
-    fn behind(&self, plans: &[Plan]) -> f64 {
-        let behind = |(index, plan): (usize, &Plan)| {
-            let ratio = |round: &Round, turn: &Turn| {
-                if round.plan == *plan { 1.0 } else { turn.after / turn.fixed[index] }
-            };
-            1.0 - self.of(ratio)
-        };
-        plans.iter().enumerate().map(behind).fold(f64::NEG_INFINITY, f64::max)
-    }
-
-    fn rate(&self, plan: impl ToString, pick: impl Fn(&Turn) -> f64) -> Rate {
-        let (pps, speedup) = (self.of(|_, turn| pick(turn)), self.of(|_, turn| pick(turn) / turn.fixed[0]));
-        Rate { plan: plan.to_string(), pps, speedup }
+        let (seconds, checksum) = (ran.seconds, sink.value());
+        Ok(Once { packets, seconds, digests, events, lost, checksum, costs, undecided })
     }
 }
 
@@ -372,22 +310,23 @@ fn conclude(engine: &'static str, layouts: usize, plans: &[Plan], rounds: &[Roun
     let each = || rounds.iter().map(|round| Medians(std::slice::from_ref(round)));
     let mut fixed: Vec<_> =
         plans.iter().enumerate().map(|(index, plan)| all.rate(plan, |turn| turn.fixed[index])).collect();
-    let (original, original_all_cores) = (fixed[0].clone(), fixed[1].clone());
+    let (original, original_all_cores) = (fixed[MONOLITH].clone(), fixed[PIPELINE].clone());
     fixed.sort_by(|a, b| b.speedup.total_cmp(&a.speedup));
     let controlled = || rounds.iter().map(|round| &round.controlled);
     let pps = |pick: fn(&Once) -> Option<&Digest>| median(controlled().filter_map(pick).map(Digest::pps));
-    let (before_pps, under_control_pps) = (pps(|run| run.digests.first()), pps(settled));
     let last = rounds.last();
-    let independent = all.rate(format!("{} of {}", cores(), original.plan), |turn| turn.independent);
+    let after = all.rate(last.map_or_else(String::new, |round| round.plan.to_string()), |turn| turn.after);
     let made = |run: &Once| run.events.iter().filter(|event| acted(event)).count();
     Run {
         engine,
         bottleneck: last.and_then(|round| bottleneck(&round.controlled)).unwrap_or_default(),
-        after: all.rate(last.map_or_else(String::new, |round| round.plan.to_string()), |turn| turn.after),
+        before_pps: pps(|run| run.digests.first()),
+        under_control_pps: pps(settled),
         plans: rounds.iter().map(|round| round.plan.to_string()).collect(),
-        speedup: all.speedup(),
+        undecided: controlled().filter(|run| run.undecided).count(),
+        speedup: after.speedup,
         least_speedup: each().map(|round| round.speedup()).fold(f64::INFINITY, f64::min),
-        gain: under_control_pps / before_pps,
+        gain: all.of(|_, turn| turn.after / turn.fixed[PIPELINE]),
         of_independent: all.of(|_, turn| turn.after / turn.independent),
         behind_best: all.behind(plans),
         most_behind_best: each().map(|round| round.behind(plans)).fold(f64::NEG_INFINITY, f64::max),
@@ -395,11 +334,10 @@ fn conclude(engine: &'static str, layouts: usize, plans: &[Plan], rounds: &[Roun
         actions: last.map_or(0, |round| made(&round.controlled)),
         lost: faults.lost,
         identical: !faults.differ,
-        before_pps,
-        under_control_pps,
+        independent: all.rate(format!("{} of {}", cores(), original.plan), |turn| turn.independent),
         original,
         original_all_cores,
-        independent,
+        after,
         layouts,
         fixed,
     }
@@ -438,55 +376,4 @@ fn reaction(run: &Once) -> Option<f64> {
         _ => None,
     })?;
     Some((applied - begin) * 1e3)
-}
-
-fn text(report: &Report) -> String {
-    let mut out = format!("{:<9} {:<44} {:>12} {:>9}\n", "engine", "layout", "packets/s", "speedup");
-    for run in &report.runs {
-        let mut line = |what: &str, rate: &Rate| {
-            out += &format!("{:<9} {what:<44} {:>12.0} {:>9.2}\n", run.engine, rate.pps, rate.speedup);
-        };
-        line("original, one worker", &run.original);
-        line("original, all cores that it can use", &run.original_all_cores);
-        line("bricks, after the controller has acted", &run.after);
-        if let Some(best) = run.fixed.first() {
-            line(&format!("best of {} fixed layouts", run.layouts), best);
-        }
-        line(&format!("{} monoliths that share nothing", report.cores), &run.independent);
-        out += &format!(
-            "{:<9} bottleneck {} found and answered in {:.0} ms; then {}\n{:<9} speedup {:.2} ({:.2} in the least round; paper: {}), {:.0}% of {} monoliths; {:.1}% behind the best fixed layout ({:.1}% in \
-             the worst round); under the controller {:.0} packets/s, and {:.0} before it acted; {} lost, scores {}\n",
-            run.engine,
-            run.bottleneck.join(" "),
-            run.reaction_ms,
-            run.after.plan,
-            run.engine,
-            run.speedup,
-            run.least_speedup,
-            report.paper,
-            run.of_independent * 100.0,
-            report.cores,
-            run.behind_best * 100.0,
-            run.most_behind_best * 100.0,
-            run.under_control_pps,
-            run.before_pps,
-            run.lost,
-            if run.identical { "identical" } else { "DIFFER" }
-        );
-    }
-    out
-}
-
-fn picture(report: &Report) -> String {
-    let series =
-        ["original", "original, all cores", "bricks, after", "best fixed layout", "monoliths side by side"];
-    let group = |run: &Run| {
-        let best = run.fixed.first().map_or(0.0, |rate| rate.speedup);
-        let rates = [&run.original, &run.original_all_cores, &run.after].map(|rate| rate.speedup);
-        let values = rates.into_iter().chain([best, run.independent.speedup]).collect();
-        Group { name: format!("{} engine", run.engine), values }
-    };
-    let groups: Vec<_> = report.runs.iter().map(group).collect();
-    let title = format!("LEGO's Figure 4 on {} cores (paper: {})", report.cores, report.paper);
-    svg(&title, "throughput, original = 1", &series, &groups)
 }

@@ -10,7 +10,7 @@ const SPLIT_TRIED: usize = 1;
 const WHOLE_TRIED: usize = 3;
 /// Part by which the cost model must expect more of a layout for any to be tried.
 const GAIN: f64 = 0.005;
-/// A layout is tried until the standard error of what it carries is at most this part, but not longer than so many times
+/// A layout is tried until the standard error of what it carries on average is at most this part, but not longer than so many times
 /// [`Config::trial`](crate::Config): on a machine that others use too a few ticks say little.
 const SURE: f64 = 0.015;
 const LONGEST: usize = 4;
@@ -22,8 +22,22 @@ const DRIFT: f64 = 0.15;
 pub(super) struct Trial {
     /// Those to come, the most promising last.
     waiting: Vec<Plan>,
-    /// Packets a second of those before.
-    seen: Vec<(Plan, f64)>,
+    /// Packets a second of those before, and from how many ticks that is known.
+    seen: Vec<(Plan, f64, usize)>,
+}
+
+impl Trial {
+    fn best(&self) -> Option<&(Plan, f64, usize)> {
+        self.seen.iter().max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// The best layout, taken out to be tried again, where fewer ticks than `few` speak for it: that which was in force when the
+    /// trial began.
+    fn doubtful(&mut self, few: usize) -> Option<Plan> {
+        let plan = self.best().filter(|(_, _, ticks)| *ticks < few)?.0.clone();
+        self.seen.retain(|(seen, _, _)| *seen != plan);
+        Some(plan)
+    }
 }
 
 impl Policy {
@@ -58,7 +72,8 @@ impl Policy {
         let heaviest = |a: &usize, b: &usize| self.burden(snapshot, *a).total_cmp(&self.burden(snapshot, *b));
         let stage = overloaded.or_else(|| (0..snapshot.stages.len()).max_by(heaviest))?;
         let first = waiting.pop();
-        let seen = vec![(snapshot.plan.clone(), median(std::mem::take(&mut self.yields)))];
+        let ticks = self.yields.len();
+        let seen = vec![(snapshot.plan.clone(), median(std::mem::take(&mut self.yields)), ticks)];
         self.trial = Some(Trial { waiting, seen });
         Some(self.decision(snapshot, stage, Action::Arrange, self.saturated, reason, first))
     }
@@ -69,30 +84,34 @@ impl Policy {
             self.trial = Some(trial);
             return None;
         }
+        let ticks = self.yields.len();
         let rate = median(std::mem::take(&mut self.yields));
-        trial.seen.push((snapshot.plan.clone(), rate));
+        trial.seen.push((snapshot.plan.clone(), rate, ticks));
         let found = |plan: Plan, reason: String| {
             let changed = (plan != snapshot.plan).then_some(plan);
-            self.decision(snapshot, 0, Action::Arrange, self.config.trial, reason, changed)
+            self.decision(snapshot, 0, Action::Arrange, ticks as u32, reason, changed)
         };
-        if let Some(next) = trial.waiting.pop() {
+        let next = trial.waiting.pop().or_else(|| trial.doubtful(self.config.trial as usize));
+        if let Some(next) = next {
             let decision = found(next, format!("{rate:.0} packets/s; the next layout is tried"));
             self.trial = Some(trial);
             return Some(decision);
         }
-        let (plan, most) = trial.seen.iter().max_by(|a, b| a.1.total_cmp(&b.1)).cloned()?;
+        let (plan, most) = trial.best().map(|(plan, most, _)| (plan.clone(), *most))?;
         let reason = format!("{most:.0} packets/s are the most of {} layouts: {plan}", trial.seen.len());
         let decision = found(plan, reason);
         self.arranged = Some((snapshot.at, self.costs.clone()));
         Some(decision)
     }
 
-    /// Notes what the layout in force carries; only the last ticks count, unless it is tried.
+    /// Notes what the layout in force carries while all cores are wanted; only the last ticks count.
     pub(super) fn note_yield(&mut self, snapshot: &Snapshot) {
+        if self.saturated == 0 && self.trial.is_none() {
+            self.yields.clear();
+        }
         let rate = self.carried(snapshot);
         self.yields.push(rate);
-        let most = if self.trial.is_some() { LONGEST } else { 1 };
-        let old = self.yields.len().saturating_sub(self.config.trial as usize * most);
+        let old = self.yields.len().saturating_sub(self.config.trial as usize * LONGEST);
         self.yields.drain(..old);
     }
 
@@ -124,9 +143,9 @@ fn is_known(yields: &[f64], few: usize) -> bool {
     sorted.sort_by(f64::total_cmp);
     let count = sorted.len();
     // Of a normal distribution 1.35 standard deviations lie between the quartiles.
-    let quartile = |part: usize| sorted[(count * part / 4).min(count - 1)];
+    let quartile = |part: usize| sorted[count * part / 4];
     let error = || (quartile(3) - quartile(1)) / 1.35 / (count as f64).sqrt();
-    count >= few && (count >= few * LONGEST || count == 0 || error() <= SURE * quartile(2))
+    count >= few && (count >= few * LONGEST || error() <= SURE * quartile(2))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -137,6 +156,25 @@ fn median(mut values: Vec<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_took_of_the_cores_is_no_fault_of_the_layout() {
+        let policy = Policy::new(crate::Config::default(), Vec::new(), None);
+        let carried = |starved: f64, used: f64, stolen: f64| {
+            let worker = legonf_core::WorkerLoad { busy: 0.75, starved, ..Default::default() };
+            let host = legonf_core::HostLoad { cores: 2.0, used, stolen, memory: 0 };
+            let workers = vec![worker.clone(), worker];
+            policy.carried(&Snapshot { span: 0.1, done: 75_000, workers, host, ..Snapshot::default() })
+        };
+        let near = |rate: f64, expected: f64| assert!((rate - expected).abs() < 1.0, "{rate}");
+        near(carried(0.0, 1.5, 0.0), 750e3);
+        // They wanted 1.8 cores and had 1.5, be it for other programs or for the hypervisor.
+        near(carried(0.15, 1.8, 0.0), 900e3);
+        near(carried(0.0, 1.5, 0.3), 900e3);
+        // Half of what was in use was not theirs, and so is half of what was taken; and there are two cores.
+        near(carried(0.0, 3.0, 0.3), 825e3);
+        near(carried(0.5, 1.5, 0.5), 1e6);
+    }
 
     #[test]
     fn what_wavers_is_looked_at_longer() {

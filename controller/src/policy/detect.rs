@@ -78,20 +78,23 @@ impl Policy {
             let computed: f64 = snapshot.of_stage(stage).map(|worker| worker.busy).sum();
             if snapshot.stages[stage].packets > 0 {
                 let seconds = computed * snapshot.span / snapshot.stages[stage].packets as f64;
-                self.at_load.insert(key.clone(), seconds);
+                // A tick of a slow brick has few batches: half of what is known is from before.
+                let known = self.at_load.entry(key.clone()).or_insert(seconds);
+                *known = f64::midpoint(*known, seconds);
             }
         }
     }
 
-    /// Whether a stage has a replica too many; none has where packets were dropped. The others must have room for what all take
-    /// now, and to spare for what the packets would take if the others were overloaded.
+    /// Whether a stage has a replica too many; none has where packets were dropped. The others must not be
+    /// overloaded with what all compute now, and have room to spare for what its packets take when they are.
     fn is_superfluous(&self, snapshot: &Snapshot, stage: usize) -> bool {
         let others = snapshot.plan.stages[stage].replicas as f64 - 1.0;
+        let computed: f64 = snapshot.of_stage(stage).map(|worker| worker.busy).sum();
         let total: f64 = snapshot.of_stage(stage).map(wanted).sum();
         let rate = snapshot.stages[stage].packets as f64 / snapshot.span.max(1e-9);
         let at_load = self.at_load.get(&key(snapshot, stage)).map_or(total, |seconds| rate * seconds);
         let enough = snapshot.dropped == 0 && !stands_still(snapshot, stage);
-        total < others && total.min(at_load) < self.config.low * others && enough
+        computed < self.config.high * others && total.min(at_load) < self.config.low * others && enough
     }
 
     /// Whether a stage and the next could share a worker; none could where packets were dropped.

@@ -56,6 +56,11 @@ impl Watch {
         self.agent.costs()
     }
 
+    /// Whether layouts are still being compared.
+    pub fn is_undecided(&self) -> bool {
+        self.agent.is_trying()
+    }
+
     /// Ends the log and gives the sums, plan after plan, and the events.
     pub fn finish(mut self, packets: u64) -> Result<(Vec<Digest>, Vec<Event>), Failure> {
         let events = self.agent.finish(packets)?.to_vec();
