@@ -35,7 +35,7 @@ impl Costs {
         for (index, (stage, load)) in snapshot.plan.stages.iter().zip(&snapshot.stages).enumerate() {
             if load.packets as f64 >= self.batch {
                 let hops = f64::from(u8::from(index > 0) + u8::from(index < last)) / 2.0;
-                let spent = snapshot.of_stage(index).map(|worker| worker.busy).sum::<f64>() * snapshot.span;
+                let spent = snapshot.busy(index) * snapshot.span;
                 let split = if load.shards.is_empty() { 0.0 } else { self.split_ns };
                 let ns = spent * 1e9 / load.packets as f64 - hops * self.hop_ns / self.batch - split;
                 costs.learn(&stage.bricks, ns.max(0.0), weight);

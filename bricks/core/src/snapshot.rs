@@ -157,6 +157,11 @@ impl Snapshot {
         self.workers.iter().filter(move |worker| worker.stage == stage)
     }
 
+    /// Cores on which the workers of a stage computed.
+    pub fn busy(&self, stage: usize) -> f64 {
+        self.of_stage(stage).map(|worker| worker.busy).sum()
+    }
+
     /// Busy part of the busiest worker of a stage, with the time it wanted to be.
     pub fn load(&self, stage: usize) -> f64 {
         self.of_stage(stage).map(|worker| worker.busy + worker.starved).fold(0.0, f64::max)

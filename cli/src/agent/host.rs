@@ -39,12 +39,11 @@ impl Host {
         let now = (Instant::now(), Times::now());
         let (before, times) = std::mem::replace(&mut self.looked, now);
         let seconds = now.0.duration_since(before).as_secs_f64().max(1e-9);
-        let (used, stolen) = match (times, now.1) {
-            (Some(before), Some(now)) => {
-                ((now.used - before.used).max(0.0) / seconds, (now.stolen - before.stolen).max(0.0) / seconds)
-            }
-            _ => (0.0, 0.0),
+        let both = times.zip(now.1);
+        let spent = |of: fn(&Times) -> f64| {
+            both.map_or(0.0, |(before, now)| (of(&now) - of(&before)).max(0.0) / seconds)
         };
+        let (used, stolen) = (spent(|times| times.used), spent(|times| times.stolen));
         let memory = match (&mut self.system, self.memory) {
             (_, Some((at, memory))) if now.0.duration_since(at) < MEMORY_EVERY => memory,
             (Some(system), _) => self.memory.insert((now.0, free_memory(system))).1,

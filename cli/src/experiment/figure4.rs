@@ -82,7 +82,6 @@ struct Case<'a> {
     arguments: &'a Arguments,
     trial: Trial<'a>,
     track: Arc<Track>,
-    packets: u64,
     /// Packets of which the scores are compared.
     compared: u64,
 }
@@ -177,23 +176,21 @@ impl Arguments {
         track: &Arc<Track>,
     ) -> Result<(Run, Vec<Event>), Failure> {
         let trial = Trial::built_in(network, execution, Some(self.arithmetic))?;
-        let packets = self.packets / 4;
-        let mut case = Case { arguments: self, trial, track: track.clone(), packets, compared: 0 };
+        let mut case = Case { arguments: self, trial, track: track.clone(), compared: 0 };
         // A first run says how many packets take the time that is wanted, and what bricks cost.
-        let probe = case.once(&Layout::Pipeline, Scaling::Fixed)?;
+        let probe = case.once(self.packets / 4, &Layout::Pipeline, Scaling::Fixed)?;
         let (of_run, of_turn) = (case.fit(probe.pps(), self.seconds), case.fit(probe.pps(), self.look));
-        (case.packets, case.compared) = (of_turn, of_turn.min(of_run) / COMPARED);
+        case.compared = of_turn.min(of_run) / COMPARED;
         let mut faults = Faults::default();
-        let (looked, contestants) = case.look(&probe.costs, &mut faults)?;
+        let (looked, contestants) = case.look(of_turn, &probe.costs, &mut faults)?;
         let mut rounds = Vec::new();
         for _ in 0..self.rounds {
-            case.packets = of_run;
-            let controlled = case.once(&Layout::Pipeline, Scaling::Brick)?;
+            let controlled = case.once(of_run, &Layout::Pipeline, Scaling::Brick)?;
             faults.note(&controlled);
             let Some(digest) = settled(&controlled) else {
                 return Err(Failure::fault("--seconds: too short a time, no packet came through"));
             };
-            let after = Contestant::new(digest.plan.clone(), digest.pps());
+            let after = Contestant { plan: digest.plan.clone(), pps: digest.pps() };
             let turn = |_| case.turn(&contestants, &after, &mut faults);
             let turns = (0..self.turns).map(turn).collect::<Result<_, _>>()?;
             rounds.push(Round { controlled, plan: after.plan, turns });
@@ -208,12 +205,6 @@ impl Arguments {
 struct Contestant {
     plan: Plan,
     pps: f64,
-}
-
-impl Contestant {
-    fn new(plan: Plan, pps: f64) -> Self {
-        Self { plan, pps }
-    }
 }
 
 /// Packets that were lost, and whether all runs had the same scores.
@@ -239,14 +230,19 @@ impl Case<'_> {
 
     /// Runs every way to put the bricks in stages for a moment, with replicas of the slowest stage where the costs say that
     /// they help. Gives how many there are, and of these the monolith, the bricks in a worker each, and the best others.
-    fn look(&self, costs: &Costs, faults: &mut Faults) -> Result<(usize, Vec<Contestant>), Failure> {
+    fn look(
+        &self,
+        packets: u64,
+        costs: &Costs,
+        faults: &mut Faults,
+    ) -> Result<(usize, Vec<Contestant>), Failure> {
         let may = |stage: &Stage| {
             stage.bricks.iter().all(|id| costs.of(id).is_ok_and(|cost| cost.state != State::Single))
         };
         let mut look = |plan: Plan| -> Result<Contestant, Failure> {
-            let run = self.once(&Layout::Stages(plan.clone()), Scaling::Fixed)?;
+            let run = self.once(packets, &Layout::Stages(plan.clone()), Scaling::Fixed)?;
             faults.note(&run);
-            Ok(Contestant::new(plan, run.pps()))
+            Ok(Contestant { pps: run.pps(), plan })
         };
         let graph = self.trial.graph()?;
         let ends = [Layout::Fused, Layout::Pipeline].map(|layout| layout.plan(&graph));
@@ -263,7 +259,7 @@ impl Case<'_> {
     fn turn(&self, fixed: &[Contestant], after: &Contestant, faults: &mut Faults) -> Result<Turn, Failure> {
         let once = |contestant: &Contestant| {
             let packets = self.fit(contestant.pps, self.arguments.look);
-            self.once_of(packets, &Layout::Stages(contestant.plan.clone()), Scaling::Fixed)
+            self.once(packets, &Layout::Stages(contestant.plan.clone()), Scaling::Fixed)
         };
         let mut alone = |contestant: &Contestant| -> Result<f64, Failure> {
             let run = once(contestant)?;
@@ -285,11 +281,7 @@ impl Case<'_> {
         Ok(Turn { fixed: rates, after, independent: packets as f64 / seconds })
     }
 
-    fn once(&self, layout: &Layout, scaling: Scaling) -> Result<Once, Failure> {
-        self.once_of(self.packets, layout, scaling)
-    }
-
-    fn once_of(&self, packets: u64, layout: &Layout, scaling: Scaling) -> Result<Once, Failure> {
+    fn once(&self, packets: u64, layout: &Layout, scaling: Scaling) -> Result<Once, Failure> {
         let config =
             Config { scaling, tick: self.arguments.tick, cooldown: 0.3, ticks_down: 5, ..Config::default() };
         let mut watch = Watch::new(self.trial.agent(config)?);
@@ -325,7 +317,9 @@ fn conclude(engine: &'static str, layouts: usize, plans: &[Plan], rounds: &[Roun
         plans: rounds.iter().map(|round| round.plan.to_string()).collect(),
         undecided: controlled().filter(|run| run.undecided).count(),
         speedup: after.speedup,
-        least_speedup: each().map(|round| round.speedup()).fold(f64::INFINITY, f64::min),
+        least_speedup: each()
+            .map(|round| round.over_monolith(|turn| turn.after))
+            .fold(f64::INFINITY, f64::min),
         gain: all.of(|_, turn| turn.after / turn.fixed[PIPELINE]),
         of_independent: all.of(|_, turn| turn.after / turn.independent),
         behind_best: all.behind(plans),

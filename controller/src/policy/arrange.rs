@@ -108,9 +108,9 @@ impl Policy {
     pub(super) fn note_yield(&mut self, snapshot: &Snapshot) {
         if self.saturated == 0 && self.trial.is_none() {
             self.yields.clear();
+            return;
         }
-        let rate = self.carried(snapshot);
-        self.yields.push(rate);
+        self.yields.push(self.carried(snapshot));
         let old = self.yields.len().saturating_sub(self.config.trial as usize * LONGEST);
         self.yields.drain(..old);
     }

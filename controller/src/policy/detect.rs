@@ -75,9 +75,8 @@ impl Policy {
     /// Notes what a packet takes of the stages that are overloaded: less than when they wait, nap and are woken in between.
     fn note_costs(&mut self, snapshot: &Snapshot, overloaded: &[(String, bool)]) {
         for (stage, (key, _)) in overloaded.iter().enumerate().filter(|(_, (_, over))| *over) {
-            let computed: f64 = snapshot.of_stage(stage).map(|worker| worker.busy).sum();
             if snapshot.stages[stage].packets > 0 {
-                let seconds = computed * snapshot.span / snapshot.stages[stage].packets as f64;
+                let seconds = snapshot.busy(stage) * snapshot.span / snapshot.stages[stage].packets as f64;
                 // A tick of a slow brick has few batches: half of what is known is from before.
                 let known = self.at_load.entry(key.clone()).or_insert(seconds);
                 *known = f64::midpoint(*known, seconds);
@@ -89,12 +88,13 @@ impl Policy {
     /// overloaded with what all compute now, and have room to spare for what its packets take when they are.
     fn is_superfluous(&self, snapshot: &Snapshot, stage: usize) -> bool {
         let others = snapshot.plan.stages[stage].replicas as f64 - 1.0;
-        let computed: f64 = snapshot.of_stage(stage).map(|worker| worker.busy).sum();
         let total: f64 = snapshot.of_stage(stage).map(wanted).sum();
         let rate = snapshot.stages[stage].packets as f64 / snapshot.span.max(1e-9);
         let at_load = self.at_load.get(&key(snapshot, stage)).map_or(total, |seconds| rate * seconds);
         let enough = snapshot.dropped == 0 && !stands_still(snapshot, stage);
-        computed < self.config.high * others && total.min(at_load) < self.config.low * others && enough
+        snapshot.busy(stage) < self.config.high * others
+            && total.min(at_load) < self.config.low * others
+            && enough
     }
 
     /// Whether a stage and the next could share a worker; none could where packets were dropped.

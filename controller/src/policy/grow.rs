@@ -89,7 +89,7 @@ impl Policy {
     /// Why there can be no further worker.
     fn obstacle(&self, snapshot: &Snapshot, stage: usize) -> Option<String> {
         let replicas = snapshot.plan.stages[stage].replicas;
-        let computing: f64 = snapshot.of_stage(stage).map(|worker| worker.busy).sum();
+        let computing = snapshot.busy(stage);
         let (free, workers) = (self.free_cores(snapshot), snapshot.plan.workers());
         let state = self.costs.state_bytes(&snapshot.plan.stages[stage].bricks) / (replicas as u64 + 1);
         let most = self.most_workers(snapshot);
