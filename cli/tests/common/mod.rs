@@ -16,6 +16,11 @@ pub fn example(name: &str) -> PathBuf {
     root().join("examples/synth-mini").join(name)
 }
 
+/// A small input that was once read wrongly, see tests/faults/README.md.
+pub fn fault(name: &str) -> PathBuf {
+    root().join("tests/faults").join(name)
+}
+
 /// The repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
