@@ -4,13 +4,15 @@ use crate::failure::{Failure, print, print_json};
 use crate::input;
 use crate::network::Network;
 use crate::progress::Bar;
+use crate::summary::clock::ClockReport;
 use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, interrupt, replay};
 use clap::{Args, ValueEnum};
-use legonf_core::{Batch, Column, Columns, Fault, Sink};
+use legonf_core::{Batch, Clock, Column, Columns, Fault, Sink};
 use legonf_decide::calibrate::{BenignScores, Calibration, DEFAULT_CONFIDENCE, Method};
 use legonf_models::CaptureProvenance;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Scores benign traffic that the model was not trained on, and stores in the model a threshold with the
@@ -64,11 +66,12 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let model = Network::load(&arguments.model)?;
     let origin = input::origin(&arguments.capture)?;
     arguments.check_overlap(&model, &origin)?;
-    let mut scores = arguments.score(&model, style)?;
+    let (mut scores, clock) = arguments.score(&model, style)?;
     let calibration = scores.calibrate(method)?;
     let output = arguments.output.as_ref().unwrap_or(&arguments.model);
     model.with_calibration(stored(&calibration, origin.name)).save(output)?;
-    arguments.show(&calibration, style)
+    let clock = ClockReport::of(&clock, &model.schema().name);
+    arguments.show(&calibration, clock, style)
 }
 
 impl Arguments {
@@ -96,7 +99,7 @@ impl Arguments {
         )))
     }
 
-    fn score(&self, model: &Network, style: Style) -> Result<BenignScores, Failure> {
+    fn score(&self, model: &Network, style: Style) -> Result<(BenignScores, Clock), Failure> {
         let (content, mut source) = input::open_any(&self.capture, self.limit, model.schema())?;
         let spec = replay::built_in(model, content, replay::Execution::default(), None)?;
         let mut graph = replay::assemble(&spec, content, model, None)?;
@@ -112,13 +115,13 @@ impl Arguments {
         match outcome.fault {
             Some(fault) => Err(Failure::fault(format!("{fault}; the model is unchanged"))),
             None if outcome.stopped => Err(Failure::Interrupted("the model is unchanged".into())),
-            None => Ok(sink.scores),
+            None => Ok((sink.scores, outcome.clock)),
         }
     }
 
-    fn show(&self, c: &Calibration, style: Style) -> Result<(), Failure> {
+    fn show(&self, c: &Calibration, clock: Option<ClockReport>, style: Style) -> Result<(), Failure> {
         if style.json {
-            return print_json(c);
+            return print_json(&Report { calibration: c, clock });
         }
         if style.quiet {
             return Ok(());
@@ -127,14 +130,24 @@ impl Arguments {
             .alarms_per_day
             .map_or_else(String::new, |n| format!(", {n:.1} alerts a day at this packet rate"));
         print(&format!(
-            "threshold {:.6} by {} from {} benign packets ({} of them above); false positives at most {:.4}%{a_day}\n",
+            "threshold {:.6} by {} from {} benign packets ({} of them above); false positives at most {:.4}%{a_day}\n{}",
             c.threshold,
             c.method.label(),
             c.samples,
             c.samples_above,
             100.0 * c.false_positive_bound,
+            clock.iter().map(ClockReport::text).collect::<String>(),
         ))
     }
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    calibration: &'a Calibration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<ClockReport>,
 }
 
 /// The calibration as the model keeps it.

@@ -2,6 +2,7 @@
 
 use crate::failure::{Failure, print, print_json};
 use crate::progress::Bar;
+use crate::summary::clock::ClockReport;
 use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, input, interrupt, kitsune};
@@ -10,7 +11,7 @@ use legonf_catalog::Context;
 use legonf_core::{Column, Columns, Sink};
 use legonf_extract::Arithmetic;
 use legonf_io::sink::Matrix;
-use legonf_runtime::{BrickCounters, Graph};
+use legonf_runtime::{BrickCounters, Graph, Outcome};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ struct Report {
     rows: u64,
     columns: usize,
     counters: BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<ClockReport>,
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
@@ -80,6 +83,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         rows: outcome.packets,
         columns: schema.len(),
         counters: flatten(&outcome.counters),
+        clock: ClockReport::of(&outcome.clock, &schema.name),
     };
     show(&report, style)
 }
@@ -88,6 +92,14 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 pub fn flatten(counters: &[BrickCounters]) -> BTreeMap<String, u64> {
     let all = counters.iter().flat_map(|b| b.counters.iter());
     all.filter(|(_, value)| *value > 0).map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+/// [`flatten`] with what was wrong with the capture's clock, for records that have nothing but counters.
+pub fn with_clock(outcome: &Outcome) -> BTreeMap<String, u64> {
+    let clock = BrickCounters { id: String::new(), counters: outcome.clock.faults().counters().into() };
+    let mut counters = flatten(&outcome.counters);
+    counters.extend(flatten(&[clock]));
+    counters
 }
 
 fn show(report: &Report, style: Style) -> Result<(), Failure> {
@@ -99,12 +111,13 @@ fn show(report: &Report, style: Style) -> Result<(), Failure> {
     }
     let counters: Vec<_> = report.counters.iter().map(|(name, value)| format!(", {name} {value}")).collect();
     print(&format!(
-        "{}: {} rows of {} features ({}, {}){}\n",
+        "{}: {} rows of {} features ({}, {}){}\n{}",
         report.output,
         report.rows,
         report.columns,
         report.schema,
         report.schema_hash,
-        counters.concat()
+        counters.concat(),
+        report.clock.iter().map(ClockReport::text).collect::<String>()
     ))
 }

@@ -114,7 +114,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let mut summary = arguments.scoring.summary(arguments.interface.clone(), &function, &mut tally, &outcome);
     summary.ended_early = ended.clone();
     let coverage = tally.coverage().clone();
-    let outputs = tally.outputs().map_or(Ok(Vec::new()), |o| o.finish(&coverage, &outcome.counters))?;
+    let outputs = tally.outputs().map_or(Ok(Vec::new()), |o| o.finish(&coverage, &outcome))?;
     let (controller, incidents) = (agent.as_ref().map(Agent::ending), Incidents::of(&outcome));
     let report = Report { summary: &summary, timing, incidents, outputs, controller };
     arguments.print(&render(report, style)?)?;

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::progress::Bar;
 use crate::{Style, input, interrupt};
-use legonf_core::{Batch, Brick, Headers};
+use legonf_core::{Batch, Brick, Clock, Headers};
 use legonf_wire::PacketBatching;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,8 @@ pub fn headers(
     let bar = Bar::new(name, None, style.quiet);
     let (mut source, mut parser) =
         (input::open(capture, limit)?, PacketBatching::new(legonf_wire::Config {}));
-    let (mut batch, mut packets, stop) = (Batch::default(), 0, interrupt::install());
+    let (mut batch, mut clock) = (Batch::default(), Clock::default());
+    let (mut packets, stop) = (0, interrupt::install());
     loop {
         batch.clear();
         source.fill(&mut batch)?;
@@ -27,6 +28,7 @@ pub fn headers(
             bar.clear();
             return Ok(());
         }
+        clock.mark(&mut batch);
         parser.process(&mut batch)?;
         each(&batch.headers)?;
         packets += batch.headers.len() as u64;

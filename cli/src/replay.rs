@@ -201,7 +201,7 @@ impl Arguments {
         let coverage = tally.coverage().clone();
         let mut written = Vec::new();
         if let Some(results) = tally.outputs() {
-            written = results.finish(&coverage, &outcome.counters)?;
+            written = results.finish(&coverage, &outcome)?;
             written.push(results.summarize(&summary)?);
         }
         let (summary, incidents, outputs) = (&summary, Incidents::of(&outcome), written);

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::network::Network;
 use crate::replay::tally::{Results, Tally};
 use crate::replay::{Execution, assemble, built_in};
+use crate::summary::clock::ClockReport;
 use crate::summary::{Incidents, Summary, Timing};
 use crate::supply::Maker;
 use crate::workers::Workers;
@@ -129,6 +130,7 @@ impl Scoring {
             false_positive_bound: self.threshold.is_none().then(|| network.false_positive_bound()).flatten(),
             alerts: tally.alerts(),
             counters: features::flatten(&outcome.counters),
+            clock: ClockReport::of(&outcome.clock, &schema.name),
             evaluation: tally.evaluation(),
             ended_early: None,
         }

@@ -1,7 +1,9 @@
 //! What a replay found, for people and for programs.
 
+pub mod clock;
 pub mod tables;
 
+use clock::ClockReport;
 use legonf_core::Coverage;
 use legonf_runtime::Outcome;
 use serde::Serialize;
@@ -37,6 +39,9 @@ pub struct Summary {
     pub alerts: u64,
     /// Malformed packets by reason, evictions by table, and other counters that are not zero.
     pub counters: BTreeMap<String, u64>,
+    /// What was wrong with the capture's clock; none where it was in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockReport>,
     /// Against labels, where they were given.
     pub evaluation: Option<Evaluation>,
     /// Why the replay ended before the end of the capture, if it did.
@@ -123,6 +128,7 @@ impl Summary {
             self.coverage.received, timing.seconds
         )?;
         writeln!(out, "coverage    {}", self.coverage)?;
+        out.extend(self.clock.iter().map(ClockReport::text));
         self.write_scores(&mut out)?;
         match self.threshold {
             Some(threshold) => {
@@ -166,11 +172,13 @@ fn write_evaluation(out: &mut String, e: &Evaluation) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use legonf_core::Clock;
     use legonf_runtime::Pauses;
     use std::time::Duration;
 
     fn outcome(restarts: u64, pauses: Pauses) -> Outcome {
-        Outcome { packets: 9, counters: Vec::new(), restarts, pauses, stopped: false, fault: None }
+        let (counters, clock) = (Vec::new(), Clock::default());
+        Outcome { packets: 9, counters, restarts, pauses, clock, stopped: false, fault: None }
     }
 
     #[test]

@@ -6,24 +6,26 @@ mod sink;
 use crate::failure::{Failure, print, print_json};
 use crate::input;
 use crate::progress::Bar;
+use crate::summary::clock::ClockReport;
 use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, interrupt, kitsune};
 use checkpoint::Checkpoint;
 use clap::Args;
 use legonf_catalog::Context;
-use legonf_core::{Column, Columns, Schema};
+use legonf_core::{Clock, Column, Columns, Schema};
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
-use legonf_runtime::{Graph, Outcome};
+use legonf_runtime::{Graph, Options, Outcome};
 use serde::Serialize;
 use sink::TrainSink;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-/// Trains KitNET on the damped statistics of benign captures, in the order given.
+/// Trains KitNET on the damped statistics of benign captures, in the order given; no time passes between two captures
+/// (kitsune-115-clean; the published schemas follow the time stamps).
 ///
 /// The first packets (--feature-mapping-packets, plus one as in the reference) decide which features an autoencoder
 /// takes; the next ones (--training-packets) train the ensemble. Later packets are not read: keep them for
@@ -82,6 +84,8 @@ struct Report<'a> {
     packets: u64,
     autoencoders: usize,
     last_training_rmse: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<ClockReport>,
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
@@ -94,6 +98,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let mut sink = arguments.start(&config, identity)?;
     let mut used = Vec::new();
     let outcome = arguments.feed(&schema, &mut sink, &mut used, style)?;
+    let clock = ClockReport::of(&outcome.clock, &arguments.schema);
     let checkpoint = sink.checkpoint_path().to_owned();
     if !sink.is_done() {
         return Err(unfinished(arguments, &mut sink, outcome));
@@ -104,7 +109,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     bundle.save(&arguments.output)?;
     // The model is complete; what is left of the checkpoint is of no more use.
     let _ = std::fs::remove_file(checkpoint);
-    arguments.report(&bundle, last_training_rmse, style)
+    arguments.report(&bundle, last_training_rmse, clock, style)
 }
 
 /// The failure of a run that ended before the last training packet.
@@ -190,18 +195,19 @@ impl Arguments {
         let maker = Maker { spec: &spec, network: None };
         let make = |id: &str| maker.make(id);
         let bar = Bar::new("training", Some(self.needed()), style.quiet);
-        let mut last = None;
+        let (mut last, mut clock) = (None, Clock::default());
         for capture in &self.captures {
             let done = sink.seen();
             let limit = self.stop_after.map(|n| n.saturating_sub(done));
             let (content, mut source) = input::open_any(capture, limit, schema)?;
             let graph = if content == Content::Features { &mut no_brick } else { &mut graph };
-            let options = self.workers.options(&enough, Some(&make));
+            let options = Options { clock, ..self.workers.options(&enough, Some(&make)) };
             let outcome =
                 legonf_runtime::run(graph, &mut *source, sink, options, &mut |progress, packets| {
                     bar.update(progress, done + packets);
                     enough.fetch_or(stop.load(Ordering::Relaxed), Ordering::Relaxed);
                 });
+            clock = outcome.clock.next_capture();
             used.push(sink.seen().min(sink.packets()) - used.iter().sum::<u64>());
             let stopped = stop.load(Ordering::Relaxed) || self.stop_after.is_some_and(|n| sink.seen() >= n);
             let ended = stopped || outcome.fault.is_some() || sink.is_done();
@@ -233,7 +239,13 @@ impl Arguments {
         Ok(Bundle { model, schema, arithmetic: self.arithmetic.to_string(), calibration: None, provenance })
     }
 
-    fn report(&self, bundle: &Bundle, last_training_rmse: f64, style: Style) -> Result<(), Failure> {
+    fn report(
+        &self,
+        bundle: &Bundle,
+        last_training_rmse: f64,
+        clock: Option<ClockReport>,
+        style: Style,
+    ) -> Result<(), Failure> {
         let model = self.output.display().to_string();
         let autoencoders = bundle.describe().ensemble.len();
         if style.json {
@@ -243,6 +255,7 @@ impl Arguments {
                 packets: self.needed(),
                 autoencoders,
                 last_training_rmse,
+                clock,
             });
         }
         if style.quiet {
@@ -250,10 +263,11 @@ impl Arguments {
         }
         print(&format!(
             "trained {model}: {autoencoders} autoencoders over {} features of {}, from {} packets, last training RMSE {last_training_rmse:.6}\n\
-             next: legonf calibrate {model} BENIGN_CAPTURE\n",
+             {}next: legonf calibrate {model} BENIGN_CAPTURE\n",
             bundle.schema.len(),
             self.schema,
             self.needed(),
+            clock.iter().map(ClockReport::text).collect::<String>(),
         ))
     }
 }

@@ -116,6 +116,7 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use legonf_core::Clock;
     use legonf_runtime::{Pauses, RunFault};
 
     #[test]
@@ -132,6 +133,7 @@ mod tests {
             counters: Vec::new(),
             restarts: 0,
             pauses: Pauses::default(),
+            clock: Clock::default(),
             stopped,
             fault,
         };

@@ -129,8 +129,9 @@ impl Scaling<'_> {
 
 /// The packets once more, after their end: when they are measured every stream and all its memory is there.
 fn later(packets: &[Headers]) -> Vec<Headers> {
-    let nanos = |packet: Option<&Headers>| packet.map_or(0, |p| p.timestamp.as_nanos());
-    let length = nanos(packets.last()).saturating_sub(nanos(packets.first())).saturating_add(1_000_000_000);
+    let nanos = || packets.iter().map(|packet| packet.timestamp.as_nanos());
+    let (first, last) = (nanos().min().unwrap_or(0), nanos().max().unwrap_or(0));
+    let length = last.saturating_sub(first).saturating_add(1_000_000_000);
     let shift = |time: Timestamp| Timestamp::from_nanos(time.as_nanos().saturating_add(length));
     packets.iter().map(|p| Headers { timestamp: shift(p.timestamp), ..*p }).collect()
 }

@@ -16,7 +16,7 @@ use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
 use crate::unit::{Counters, Unit, add};
 use crate::worker::{Job, Shared, Worker};
 use crate::{PlanError, RunFault};
-use legonf_core::{Brick, Plan};
+use legonf_core::{Brick, Clock, Plan};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -457,8 +457,9 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             p99: self.pauses.quantile(0.99),
             longest: self.pauses.longest(),
         };
+        let clock = parts.ends.head.map(|head| head.clock).unwrap_or_default();
         let (counters, fault) = (std::mem::take(&mut self.past), self.over.take().flatten());
-        Leftovers { units: kept, counters, pauses, fault }
+        Leftovers { units: kept, counters, pauses, clock, fault }
     }
 }
 
@@ -470,6 +471,7 @@ pub(crate) struct Leftovers {
     /// Counters of each.
     pub counters: Vec<Counters>,
     pub pauses: Pauses,
+    pub clock: Clock,
     pub fault: Option<RunFault>,
 }
 

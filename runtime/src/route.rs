@@ -113,9 +113,7 @@ pub(crate) fn gather(batch: &Batch, places: &[usize], columns: Columns, part: &m
         match column {
             Column::Packets => {
                 places.iter().filter(|place| **place < batch.packets.len()).for_each(|place| {
-                    let record = batch.packets.record(*place);
-                    let bytes = batch.packets.bytes(*place);
-                    part.packets.push(record.seq, record.timestamp, record.wire_len, record.link, bytes);
+                    part.packets.push_copy(batch.packets.record(*place), batch.packets.bytes(*place));
                 })
             }
             Column::Headers => copy(&batch.headers, places, &mut part.headers),

@@ -8,7 +8,7 @@ use crate::sync;
 use crate::unit::Unit;
 use crate::worker::{Head, Job, Shared, Tail};
 use crate::{PlanError, RunFault};
-use legonf_core::{Brick, Pace, Plan, Progress, Sink, Snapshot, Source};
+use legonf_core::{Brick, Clock, Pace, Plan, Progress, Sink, Snapshot, Source};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -34,12 +34,14 @@ pub struct Options<'a> {
     /// many bytes of packets, and as many as the checkpoint has, were processed. That takes the memory of the state twice
     /// again, and a copy of every packet's headers. Without it such a panic ends the run.
     pub checkpoint: Option<usize>,
+    /// Where stream time begins: as the first packet says, or after other captures ([`Clock::next_capture`]).
+    pub clock: Clock,
 }
 
 impl<'a> Options<'a> {
     /// A layout with queues of four batches.
     pub fn new(layout: &'a Layout, stop: &'a AtomicBool) -> Self {
-        Self { layout, queue: 4, stop, supply: None, pin: false, checkpoint: None }
+        Self { layout, queue: 4, stop, supply: None, pin: false, checkpoint: None, clock: Clock::default() }
     }
 }
 
@@ -76,6 +78,8 @@ pub struct Outcome {
     pub restarts: u64,
     /// What moving slots cost.
     pub pauses: Pauses,
+    /// How long the packets took by their own clock, and what was wrong with it.
+    pub clock: Clock,
     /// Whether the run was ended by [`Options::stop`].
     pub stopped: bool,
     /// Why the run ended early, if it did. What the sink took before is complete and in order.
@@ -135,7 +139,7 @@ pub fn run_under(
     if let Some(control) = &control {
         shared.set_pace(control.pace());
     }
-    let head = Some(Head { source, next: 0, ended: false, epoch: 0, spare: None });
+    let head = Some(Head { source, next: 0, ended: false, clock: options.clock, epoch: 0, spare: None });
     let ends = Job { head, tail: Some(Tail { sink, over: false }), ..Job::default() };
     let cores = if options.pin { Cores::allowed() } else { Cores::default() };
     let left = sync::scope(|scope| {
@@ -153,7 +157,7 @@ pub fn run_under(
         supervise(&mut floor, control, observe);
         floor.close()
     });
-    let Leftovers { units, counters: past, pauses, fault } = left;
+    let Leftovers { units, counters: past, pauses, clock, fault } = left;
     graph.set_nodes(units.into_iter().map(|unit| Node { id: unit.id, brick: unit.brick }).collect());
     let stopped = options.stop.load(Ordering::Relaxed);
     let counters = graph
@@ -162,7 +166,7 @@ pub fn run_under(
         .zip(past)
         .map(|(node, counters)| BrickCounters { id: node.id.clone(), counters });
     let (packets, restarts) = (shared.done.load(Ordering::Relaxed), shared.restarts.load(Ordering::Relaxed));
-    Outcome { packets, counters: counters.collect(), restarts, pauses, stopped, fault }
+    Outcome { packets, counters: counters.collect(), restarts, pauses, clock, stopped, fault }
 }
 
 fn units(graph: &mut Graph) -> Vec<Unit> {

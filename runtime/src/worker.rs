@@ -8,7 +8,7 @@ use crate::stats::Stats;
 use crate::sync::{Receiver, Sender, recv};
 use crate::unit::{Unit, guarded, panicked, pass};
 use crate::{Options, RunFault, Supply};
-use legonf_core::{BATCH, Batch, Brick, Fault, Pace, Plan, Progress, Sink, Source, State};
+use legonf_core::{BATCH, Batch, Brick, Clock, Fault, Pace, Plan, Progress, Sink, Source, State};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -19,6 +19,8 @@ pub(crate) struct Head<'a> {
     pub source: &'a mut dyn Source,
     pub next: u64,
     pub ended: bool,
+    /// Stream time: all packets pass here, once and in order, whatever the layout.
+    pub clock: Clock,
     /// The epoch of the last batch.
     pub epoch: u64,
     /// A free batch for which nothing came.
@@ -236,6 +238,7 @@ impl Worker<'_> {
             }
             envelope.ending = Some(Ending::Input);
         }
+        head.clock.mark(&mut envelope.batch);
         head.ended = envelope.ending.is_some();
         if let Some(routes) = &self.shared.routes {
             routes.enter(&envelope.batch, &mut envelope.marks);

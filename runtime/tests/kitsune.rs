@@ -32,21 +32,39 @@ impl Brick for Digest {
 }
 
 /// The traffic of the other tests, with times and lengths.
-struct Timed(Traffic);
+struct Timed {
+    traffic: Traffic,
+    /// Whether the clock is set now and then, as NTP does, and some time stamps are wrong.
+    steps: bool,
+}
+
+impl Timed {
+    fn time(&self, seq: u64) -> Timestamp {
+        let right = seq as i64 * 1_000_003;
+        let wrong = match seq {
+            _ if !self.steps => 0,
+            4_000..9_000 => -3_000_000_000,
+            12_345 => 4_294_967_295_000_000_000,
+            20_000.. => 31_536_000_000_000_000,
+            _ => 0,
+        };
+        Timestamp::from_nanos(1_700_000_000_000_000_000 + right + wrong)
+    }
+}
 
 impl Source for Timed {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
-        let len = 1 + self.0.next as usize % 256;
-        let over = self.0.until.as_ref().is_some_and(|until| until.load(Ordering::Relaxed));
-        self.0.end = if over { self.0.next } else { self.0.end };
-        let end = self.0.end.min(self.0.next + len as u64);
+        let len = 1 + self.traffic.next as usize % 256;
+        let over = self.traffic.until.as_ref().is_some_and(|until| until.load(Ordering::Relaxed));
+        self.traffic.end = if over { self.traffic.next } else { self.traffic.end };
+        let end = self.traffic.end.min(self.traffic.next + len as u64);
         let timed = |seq: u64| Headers {
             wire_len: 60 + (seq.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as u32,
-            timestamp: Timestamp::from_nanos(seq as i64 * 1_000_003),
+            timestamp: self.time(seq),
             ..packet(seq)
         };
-        batch.headers.extend((self.0.next..end).map(timed));
-        self.0.next = end;
+        batch.headers.extend((self.traffic.next..end).map(timed));
+        self.traffic.next = end;
         Ok(())
     }
 
@@ -75,11 +93,20 @@ fn run(
     traffic: Traffic,
     control: Option<&mut dyn Control>,
 ) -> (Outcome, Vec<(u64, u64)>) {
+    run_from(schema, layout, Timed { traffic, steps: false }, control)
+}
+
+fn run_from(
+    schema: &str,
+    layout: &str,
+    source: Timed,
+    control: Option<&mut dyn Control>,
+) -> (Outcome, Vec<(u64, u64)>) {
     let make = maker(schema);
     let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores]));
     let spec = GraphSpec::from_toml(SPEC).unwrap();
     let mut graph = Graph::assemble(&spec, given, wanted, |brick| make(&brick.id)).unwrap();
-    go_from(&make, &layout.parse().unwrap(), &mut graph, Timed(traffic), Collect::default(), control, None)
+    go_from(&make, &layout.parse().unwrap(), &mut graph, source, Collect::default(), control, None)
 }
 
 const LAYOUTS: [&str; 4] = [
@@ -112,6 +139,28 @@ fn replicas_come_and_go_while_packets_flow() {
     assert!(outcome.pauses.slots > 1000 && outcome.pauses.packets > 0, "{:?}", outcome.pauses);
     assert!(rows == run("kitsune-115", "fused", Traffic::to(outcome.packets), None).1);
     println!("{} packets, {:?}", outcome.packets, outcome.pauses);
+}
+
+#[test]
+fn a_clock_that_steps_is_the_same_fault_in_any_layout() {
+    let stepping = |schema, layout, traffic, control| {
+        run_from(schema, layout, Timed { traffic, steps: true }, control)
+    };
+    for schema in ["kitsune-115", "kitsune-115-clean"] {
+        let (whole, expected) = stepping(schema, "fused", Traffic::to(30_000), None);
+        let faults = whole.clock.faults();
+        // Three seconds back and ahead again, 2106 and back, and a year ahead.
+        assert_eq!((faults.steps_back, faults.jumps, faults.first), (2, 3, Some(4_000)));
+        assert_eq!(whole.clock.elapsed() / 1_000_000_000, 29);
+        for layout in LAYOUTS {
+            let (outcome, rows) = stepping(schema, layout, Traffic::to(30_000), None);
+            assert!(outcome.fault.is_none() && rows == expected, "{schema} {layout} {:?}", outcome.fault);
+            assert_eq!(outcome.clock, whole.clock);
+        }
+        let mut script = Script::of(LAYOUTS.iter().cycle().take(12).map(|plan| plan.parse().unwrap()));
+        let (outcome, rows) = stepping(schema, LAYOUTS[3], Traffic::to(30_000), Some(&mut script));
+        assert!(rows == expected && outcome.clock == whole.clock, "{:?}", outcome.fault);
+    }
 }
 
 #[test]

@@ -181,6 +181,9 @@ pub struct Headers {
     pub seq: u64,
     /// Capture time.
     pub timestamp: Timestamp,
+    /// Nanoseconds from there to [`stream_time`](Self::stream_time), which the [`Clock`](crate::Clock) of a run finds: 0 as
+    /// long as the capture's clock is not set.
+    pub shift: i64,
     /// Length on the wire in bytes.
     pub wire_len: u32,
     /// Link-layer identity; `None` where the link type has none or the frame is shorter than it.
@@ -191,4 +194,12 @@ pub struct Headers {
     pub inner: Option<Inner>,
     /// Why parsing ended early, if it did.
     pub malformed: Option<Malformed>,
+}
+
+impl Headers {
+    /// The time by which streams decay where they do not follow the faults of a capture's clock.
+    #[inline]
+    pub fn stream_time(&self) -> Timestamp {
+        Timestamp::from_nanos(self.timestamp.as_nanos().wrapping_add(self.shift))
+    }
 }

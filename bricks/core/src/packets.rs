@@ -27,6 +27,8 @@ pub struct PacketRecord {
     pub timestamp: Timestamp,
     /// Length on the wire in bytes, as the capture states it.
     pub wire_len: u32,
+    /// Nanoseconds from the time stamp to the packet's stream time; see [`Headers::shift`](crate::Headers::shift).
+    pub shift: i64,
     /// Framing of the bytes.
     pub link: LinkType,
     offset: u32,
@@ -37,6 +39,11 @@ impl PacketRecord {
     /// Captured length in bytes.
     pub fn captured_len(&self) -> u32 {
         self.len
+    }
+
+    /// As [`Headers::stream_time`](crate::Headers::stream_time).
+    pub fn stream_time(&self) -> Timestamp {
+        Timestamp::from_nanos(self.timestamp.as_nanos().wrapping_add(self.shift))
     }
 }
 
@@ -65,7 +72,23 @@ impl Packets {
         let offset = u32::try_from(self.arena.len()).expect("a batch holds less than 4 GiB");
         let len = u32::try_from(bytes.len()).expect("a packet is shorter than 4 GiB");
         self.arena.extend_from_slice(bytes);
-        self.records.push(PacketRecord { seq, timestamp, wire_len, link, offset, len });
+        self.records.push(PacketRecord { seq, timestamp, wire_len, shift: 0, link, offset, len });
+    }
+
+    /// Appends a packet of another batch, copying its captured bytes.
+    ///
+    /// # Panics
+    /// As [`push`](Self::push).
+    pub fn push_copy(&mut self, record: &PacketRecord, bytes: &[u8]) {
+        self.push(record.seq, record.timestamp, record.wire_len, record.link, bytes);
+        if let Some(copy) = self.records.last_mut() {
+            copy.shift = record.shift;
+        }
+    }
+
+    /// Sets the shift of each packet, in order, to what `shift` gives for its number and time stamp.
+    pub(crate) fn shift_each(&mut self, mut shift: impl FnMut(u64, Timestamp) -> i64) {
+        self.records.iter_mut().for_each(|record| record.shift = shift(record.seq, record.timestamp));
     }
 
     /// Number of packets.

@@ -28,24 +28,27 @@ impl Timestamp {
         self.0
     }
 
-    /// Seconds since the epoch as the nearest `f64`.
-    ///
-    /// The sum is rounded once in effect: a quotient `n / 10^9` that is not exact lies at least
-    /// `1 / (10^9 * 2^23)` away from every midpoint between two doubles near 1.7e9, which is more than the
-    /// rounding error of the division. So the result is the double nearest to the decimal time stamp, as
-    /// both reference implementations read it.
+    /// Seconds since the epoch as the nearest `f64`: what a correct reader makes of the decimal time stamp, as both
+    /// reference implementations read it.
     #[inline]
     pub fn as_secs_f64(self) -> f64 {
-        let (seconds, nanos) = match self.0 {
-            // In fewer instructions.
-            0.. => {
-                let (nanos, all) = (NANOS.cast_unsigned(), self.0.cast_unsigned());
-                ((all / nanos).cast_signed(), (all % nanos).cast_signed())
-            }
-            _ => (self.0.div_euclid(NANOS), self.0.rem_euclid(NANOS)),
-        };
-        seconds as f64 + nanos as f64 / 1e9
+        let seconds = seconds(self.0.unsigned_abs());
+        if self.0 < 0 { -seconds } else { seconds }
     }
+}
+
+/// The `f64` that is nearest to `all / 10^9`.
+///
+/// Below 2^53 the number is a double itself, and a division rounds once. From there on, seconds `s` are more than 2^23.
+/// `s + n / 10^9` is rounded twice, but to the same end: doubles near it are 2^-29 apart or more, so a quotient that is
+/// no midpoint between two lies at least `2^-30 / 5^9 > 2^-51` away from each, and the division errs by 2^-54 at most.
+#[inline]
+fn seconds(all: u64) -> f64 {
+    const UNIT: u64 = NANOS.cast_unsigned();
+    if all < 1 << 53 {
+        return all as f64 / 1e9;
+    }
+    (all / UNIT) as f64 + (all % UNIT) as f64 / 1e9
 }
 
 /// Seconds with nine decimals, as tshark prints `frame.time_epoch`.
@@ -59,6 +62,7 @@ impl fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn seconds_are_the_nearest_double() {
@@ -70,6 +74,31 @@ mod tests {
             let expected: f64 = text.parse().unwrap();
             assert_eq!(Timestamp::new(seconds, nanos).as_secs_f64().to_bits(), expected.to_bits(), "{text}");
         }
+    }
+
+    /// Numbers of every size.
+    fn nanos() -> impl Strategy<Value = i64> {
+        (any::<i64>(), 0..63_u32).prop_map(|(nanos, shift)| nanos >> shift)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn seconds_are_the_decimal_time_stamp_rounded_once(nanos in nanos()) {
+            let time = Timestamp::from_nanos(nanos);
+            prop_assert_eq!(time.as_secs_f64(), time.to_string().parse::<f64>().unwrap());
+        }
+    }
+
+    #[test]
+    fn seconds_are_right_at_the_ends_and_where_the_way_changes() {
+        let edges = [i64::MIN, i64::MIN + 1, i64::MAX, 0, -1, 1_533_333_000, -1_533_333_000];
+        let change = (-3..=3).flat_map(|by| [(1 << 53) + by, -(1 << 53) + by]);
+        for time in edges.into_iter().chain(change).map(Timestamp::from_nanos) {
+            assert_eq!(time.as_secs_f64(), time.to_string().parse::<f64>().unwrap(), "{time}");
+        }
+        assert_eq!(Timestamp::new(1, 533_333_000).as_secs_f64(), 1.533333);
     }
 
     #[test]

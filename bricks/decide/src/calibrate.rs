@@ -7,7 +7,7 @@
 
 use crate::DecideError;
 use crate::numeric::{binomial_quantile_below, binomial_upper_bound, normal_quantile};
-use legonf_core::Timestamp;
+use legonf_core::{Clock, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The fewest scores that a distribution is fitted to.
@@ -127,11 +127,11 @@ pub struct Calibration {
 #[derive(Clone, Debug, Default)]
 pub struct BenignScores {
     scores: Vec<f64>,
-    span: Option<(Timestamp, Timestamp)>,
+    clock: Clock,
 }
 
 impl BenignScores {
-    /// Adds the score of one packet.
+    /// Adds the score of one packet. Packets come in the order of arrival.
     ///
     /// # Errors
     /// If the score is not a finite number.
@@ -139,9 +139,8 @@ impl BenignScores {
         if !score.is_finite() {
             return Err(DecideError::NonFinite { index: self.scores.len(), score });
         }
+        self.clock.shift(self.scores.len() as u64, timestamp);
         self.scores.push(score);
-        let (first, last) = self.span.unwrap_or((timestamp, timestamp));
-        self.span = Some((first.min(timestamp), last.max(timestamp)));
         Ok(())
     }
 
@@ -155,10 +154,10 @@ impl BenignScores {
         self.scores.is_empty()
     }
 
-    /// Days of packet time between the earliest and the latest packet.
+    /// Days of benign traffic that were seen: the sum of all plausible gaps between packets ([`Clock`]), since a clock that
+    /// is set, or one wrong time stamp, is no time in which there was no alarm.
     pub fn days(&self) -> f64 {
-        let nanos = |(first, last): (Timestamp, Timestamp)| last.as_nanos().abs_diff(first.as_nanos());
-        self.span.map_or(0, nanos) as f64 / NANOS_PER_DAY
+        self.clock.elapsed() as f64 / NANOS_PER_DAY
     }
 
     /// Finds a threshold by `method`. Sorts the scores in place.

@@ -77,7 +77,7 @@ pub enum DecideError {
     },
     /// The trace spans no time, so a daily number means nothing.
     #[error(
-        "all benign packets have one time stamp, so alarms a day cannot be counted; use the quantile method"
+        "no time passes between the benign packets (a gap of more than 1,000 s is none), so alarms a day cannot be counted; use the quantile method"
     )]
     NoDuration,
 }

@@ -238,6 +238,12 @@ pub fn build_shards(
     Ok(Box::new(Kitsune115::of_shards(variant, arithmetic, &limits, set)))
 }
 
+/// Whether the features of a schema follow stream time ([`Clock`](legonf_core::Clock)), and not the time stamps as they are:
+/// the published ones keep the reference's behaviour.
+pub fn follows_stream_time(schema: &str) -> bool {
+    schema == Variant::Clean.name()
+}
+
 /// The schema of this name.
 ///
 /// # Errors

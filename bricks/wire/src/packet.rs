@@ -29,6 +29,7 @@ pub(crate) fn fill(record: &PacketRecord, bytes: &[u8], headers: &mut Headers) {
 pub(crate) fn fill_record(record: &PacketRecord, headers: &mut Headers) {
     headers.seq = record.seq;
     headers.timestamp = record.timestamp;
+    headers.shift = record.shift;
     headers.wire_len = record.wire_len;
 }
 

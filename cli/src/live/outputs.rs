@@ -5,7 +5,7 @@ use crate::features;
 use crate::replay::tally::Results;
 use legonf_core::{Batch, Column, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
 use legonf_io::sink::{Eve, LineStream, PacketFile, RunStats, ScoresCsv, SinkError, StatsHandle};
-use legonf_runtime::BrickCounters;
+use legonf_runtime::Outcome;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -61,10 +61,10 @@ impl Outputs {
     pub fn finish(
         &mut self,
         coverage: &Coverage,
-        counters: &[BrickCounters],
+        outcome: &Outcome,
     ) -> Result<Vec<String>, Failure> {
         if let Some((eve, stats)) = &mut self.eve {
-            stats.set(RunStats { coverage: coverage.clone(), counters: features::flatten(counters) });
+            stats.set(RunStats { coverage: coverage.clone(), counters: features::with_clock(outcome) });
             eve.finish()?;
         }
         self.scores.as_mut().map_or(Ok(()), Sink::finish)?;

@@ -10,7 +10,7 @@ use legonf_io::Content;
 use legonf_io::sink::{
     AlertPcap, Eve, OutputFile, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
 };
-use legonf_runtime::BrickCounters;
+use legonf_runtime::Outcome;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,9 +71,9 @@ impl Outputs {
     pub fn finish(
         &mut self,
         coverage: &Coverage,
-        counters: &[BrickCounters],
+        outcome: &Outcome,
     ) -> Result<Vec<String>, Failure> {
-        let counters = features::flatten(counters);
+        let counters = features::with_clock(outcome);
         self.stats.set(RunStats { coverage: coverage.clone(), counters });
         for sink in self.sinks() {
             sink.finish()?;

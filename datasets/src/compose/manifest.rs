@@ -11,7 +11,8 @@ by a seeded permutation that keeps public, private and link-local addresses what
 Multicast, broadcast, loopback, 0.0.0.0/8 and 169.254.0.0/16 stay. Ethernet addresses are the hosts' own, or the \
 gateway's for other addresses. ARP, neighbour discovery and packets quoted by ICMP errors are rewritten alike, and \
 IPv4, TCP, UDP, ICMP and ICMPv6 checksums follow (RFC 1624). Addresses in tunnels and in application data stay. \
-Times: the first attack packet comes `start_seconds` after the first benign packet, intervals are divided by `speed`. \
+Times: the first attack packet comes `start_seconds` after the first benign packet, intervals are divided by `speed`; \
+where a capture's clock is set, or nothing comes for more than 1,000 s, no time passes. \
 Benign packets are unchanged.";
 
 /// The manifest of a composite.

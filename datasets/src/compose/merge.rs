@@ -27,16 +27,19 @@ pub struct Composer {
 struct Lane {
     stream: Stream,
     head: Option<Head>,
-    /// The latest time so far: within a capture the order of packets stays even where time runs backwards.
+    /// The latest stream time so far: within a capture the order of packets stays even where time runs backwards.
     latest: Timestamp,
+    /// From the time stamp of the last packet written to its stream time.
+    shift: i64,
     written: u64,
     left_out: BTreeMap<&'static str, u64>,
 }
 
-/// The next packet of a capture. Its bytes are in the stream, or rewritten in the intruder.
+/// The next packet of a capture: its stream time, and when its turn is. Its bytes are in the stream, or rewritten in the
+/// intruder.
 #[derive(Clone, Copy, Debug)]
 struct Head {
-    timestamp: Timestamp,
+    time: Timestamp,
     turn: Timestamp,
 }
 
@@ -55,18 +58,18 @@ impl Lane {
     fn open(input: &Input, wanted: bool) -> Result<Self, ComposeError> {
         let stream = Stream::open(input, wanted)?;
         let latest = Timestamp::from_nanos(i64::MIN);
-        Ok(Self { stream, head: None, latest, written: 0, left_out: BTreeMap::new() })
+        Ok(Self { stream, head: None, latest, shift: 0, written: 0, left_out: BTreeMap::new() })
     }
 
-    fn arrive(&mut self, timestamp: Timestamp) {
-        self.latest = self.latest.max(timestamp);
-        self.head = Some(Head { timestamp, turn: self.latest });
+    fn arrive(&mut self, time: Timestamp) {
+        self.latest = self.latest.max(time);
+        self.head = Some(Head { time, turn: self.latest });
     }
 
     fn advance_benign(&mut self) -> Result<(), ComposeError> {
         self.head = None;
-        if let Some(timestamp) = self.stream.advance()?.map(|(record, _)| record.timestamp) {
-            self.arrive(timestamp);
+        if let Some(time) = self.stream.advance()?.map(|(record, _)| record.stream_time()) {
+            self.arrive(time);
         }
         Ok(())
     }
@@ -77,9 +80,9 @@ impl Lane {
         while let Some((record, bytes)) = self.stream.advance()? {
             match rewrite(record.link, bytes, &intruder.mapping, &mut intruder.frame) {
                 Ok(longer) => {
-                    let timestamp = intruder.time(record.timestamp);
+                    let time = intruder.time(record.stream_time());
                     intruder.wire_len = record.wire_len.saturating_add_signed(longer);
-                    self.arrive(timestamp);
+                    self.arrive(time);
                     break;
                 }
                 Err(reason) => *self.left_out.entry(reason.label()).or_default() += 1,
@@ -125,7 +128,7 @@ impl Intruder {
         })
     }
 
-    /// A time of the attack's capture in the composite.
+    /// A stream time of the attack's capture in that of the composite.
     #[allow(clippy::float_cmp)]
     fn time(&self, recorded: Timestamp) -> Timestamp {
         let after = recorded.as_nanos().saturating_sub(self.first.as_nanos());
@@ -187,7 +190,7 @@ impl Composer {
     fn pass(&mut self, packets: &mut Packets) -> Result<(), ComposeError> {
         if let Some((record, bytes)) = self.benign.stream.current() {
             packets.push(self.seq, record.timestamp, record.wire_len, record.link, bytes);
-            self.benign.written += 1;
+            (self.benign.written, self.benign.shift) = (self.benign.written + 1, record.shift);
         }
         self.benign.advance_benign()
     }
@@ -195,7 +198,9 @@ impl Composer {
     fn intrude(&mut self, at: usize, packets: &mut Packets) -> Result<(), ComposeError> {
         let (intruder, lane) = &mut self.attacks[at];
         if let Some(head) = lane.head {
-            packets.push(self.seq, head.timestamp, intruder.wire_len, LinkType::Ethernet, &intruder.frame);
+            // By the clock of the benign capture, also where it is wrong.
+            let time = Timestamp::from_nanos(head.time.as_nanos().wrapping_sub(self.benign.shift));
+            packets.push(self.seq, time, intruder.wire_len, LinkType::Ethernet, &intruder.frame);
             lane.written += 1;
             self.malicious += 1;
             self.first_malicious.get_or_insert(self.seq);

@@ -1,7 +1,7 @@
 //! The packets of one capture that are wanted, one by one.
 
 use super::{ComposeError, Input};
-use legonf_core::{BATCH, Batch, PacketRecord, Progress, Source};
+use legonf_core::{BATCH, Batch, Clock, PacketRecord, Progress, Source};
 use legonf_io::SourceOptions;
 use legonf_io::labels::Labels;
 
@@ -13,6 +13,8 @@ pub(super) struct Stream {
     /// The label of packets that are wanted.
     wanted: bool,
     batch: Batch,
+    /// Over all packets, wanted or not.
+    clock: Clock,
     at: usize,
     received: u64,
     unwanted: u64,
@@ -30,6 +32,7 @@ impl Stream {
             labels: input.labels.as_deref().map(Labels::open).transpose()?,
             wanted,
             batch: Batch::default(),
+            clock: Clock::default(),
             at: 0,
             received: 0,
             unwanted: 0,
@@ -67,6 +70,7 @@ impl Stream {
         self.batch.clear();
         self.at = 0;
         self.source.fill(&mut self.batch)?;
+        self.clock.mark(&mut self.batch);
         if self.batch.packets.is_empty() && !self.batch.headers.is_empty() {
             return Err(ComposeError::HeadersOnly { file: self.file.clone() });
         }

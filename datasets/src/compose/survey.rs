@@ -9,7 +9,7 @@ use legonf_core::Timestamp;
 #[derive(Debug)]
 pub(super) struct Survey {
     pub(super) census: Census,
-    /// Earliest and latest time of a wanted packet.
+    /// Earliest and latest stream time of a wanted packet.
     pub(super) first: Timestamp,
     pub(super) last: Timestamp,
 }
@@ -22,7 +22,7 @@ impl Survey {
         let mut times: Option<(Timestamp, Timestamp)> = None;
         while let Some((record, bytes)) = stream.advance()? {
             census.count(&legonf_wire::parse(record, bytes));
-            let time = record.timestamp;
+            let time = record.stream_time();
             times = Some(times.map_or((time, time), |(a, b)| (a.min(time), b.max(time))));
         }
         let wanted = if wanted { "an attack" } else { "benign" };

@@ -116,18 +116,40 @@ fn numbers_out_of_range_are_refused() {
 }
 
 #[test]
-fn time_running_backwards_still_has_a_duration() {
-    let mut scores = BenignScores::default();
-    for seconds in [86_400, 0, 43_200] {
-        scores.push(1.0, Timestamp::new(seconds, 0)).unwrap();
+fn a_span_of_time_is_the_sum_of_plausible_gaps() {
+    let days = |times: [i64; 5]| {
+        let mut scores = BenignScores::default();
+        times.iter().for_each(|seconds| scores.push(1.0, Timestamp::new(*seconds, 0)).unwrap());
+        (scores.days() * 86_400.0).round()
+    };
+    assert_eq!(days([0, 300, 600, 900, 1_200]), 1_200.0);
+    // One packet of the year 2106; a clock that goes a year ahead, or back; ten days between the halves.
+    assert_eq!(days([0, 300, 4_294_967_295, 900, 1_200]), 1_200.0);
+    assert_eq!(days([0, 300, 600, 31_536_900, 31_537_200]), 900.0);
+    assert_eq!(days([31_536_000, 31_536_300, 31_536_600, 900, 1_200]), 900.0);
+    assert_eq!(days([0, 300, 864_300, 864_600, 864_900]), 900.0);
+}
+
+#[test]
+fn a_clock_that_was_set_changes_no_alarm_budget() {
+    let scores = || (0..=1_000).map(|at| f64::from(at * 7 % 1_001));
+    let budget = |by: i64, from: i64| {
+        let mut benign = BenignScores::default();
+        for (score, at) in scores().zip(0..) {
+            let seconds = at * 173 + if at < from { 0 } else { by };
+            benign.push(score, Timestamp::new(1_700_000_000 + seconds, 0)).unwrap();
+        }
+        benign.calibrate(Method::AlarmBudget { alarms_per_day: 5.0, confidence: 0.95 }).unwrap().threshold
+    };
+    for by in [31_536_000, -31_536_000, 864_000] {
+        assert_eq!(budget(by, 500), budget(0, 0), "{by}");
     }
-    assert_eq!(scores.days(), 1.0);
 }
 
 #[test]
 fn a_calibration_survives_its_file() {
     let method = Method::AlarmBudget { alarms_per_day: 3.5, confidence: 0.99 };
-    let found = benign(whole_numbers(50), 3_600).calibrate(method).unwrap();
+    let found = benign(whole_numbers(50), 900).calibrate(method).unwrap();
     let text = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<Calibration>(&text).unwrap(), found);
     let method = r#"{"name": "quantile", "false_positive_rate": 0.001}"#;

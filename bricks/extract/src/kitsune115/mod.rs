@@ -10,6 +10,7 @@
 //! | `kitsune-115` | `kitsune-115-clean` |
 //! |---|---|
 //! | A direction's first packet has the time since the epoch (about 1.5e9 s) as its jitter value. | It has 0. |
+//! | Times are the time stamps, as they are. | Times are stream times ([`Clock`](legonf_core::Clock)): a clock that is set, or one wrong time stamp, is no time. |
 //! | The sum of residual products S decays unevenly: an even packet of the channel (counted from 0) multiplies it by 2^(-λ·g) twice, where g is the gap to the packet before; an odd one once by 2^(-λ·g'), where g' is the gap to the odd packet before. | Every packet multiplies S by 2^(-λ·g) once, g being the gap by which both directions' sums decay. |
 //!
 //! # Where the published definition has no answer
@@ -98,6 +99,16 @@ pub(crate) struct Rules {
     pub(crate) clean: bool,
     /// Those of [`Arithmetic::Fast`].
     pub(crate) fast: bool,
+}
+
+impl Rules {
+    /// The time by which a packet's streams decay, in seconds: [`Variant::Clean`] does not follow the faults of a capture's
+    /// clock.
+    #[inline(always)]
+    pub(crate) fn time(self, headers: &Headers) -> f64 {
+        let time = if self.clean { headers.stream_time() } else { headers.timestamp };
+        time.as_secs_f64()
+    }
 }
 
 /// What a packet brings to a stream.

@@ -7,7 +7,7 @@ use crate::hash::{Hasher, slot};
 use crate::shard::Shards;
 use crate::{Arithmetic, Extractor, Limits};
 use legonf_core::{
-    Encapsulation, Headers, Icmp, Inner, Layer, Link, Mac, Network, Rows, Timestamp, Transport,
+    Clock, Encapsulation, Headers, Icmp, Inner, Layer, Link, Mac, Network, Rows, Timestamp, Transport,
 };
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -187,7 +187,8 @@ impl Model {
 
     fn step(&mut self, headers: &Headers) -> Vec<f64> {
         let (keys, clean) = (PacketKeys::of(headers), self.clean);
-        let (time, value) = (headers.timestamp.as_secs_f64(), f64::from(headers.wire_len));
+        let time = if clean { headers.stream_time() } else { headers.timestamp };
+        let (time, value) = (time.as_secs_f64(), f64::from(headers.wire_len));
         let one = |s: &Stream| expiry(s.time, s.sums[0][4]);
         let two = |c: &Channel| {
             let [a, b] = &c.streams;
@@ -287,16 +288,50 @@ prop_compose! {
     }
 }
 
+/// The same packets with a clock that is wrong by this from packet `at` on, as a run marks them.
+fn set_clock(packets: &[Headers], at: usize, wrong: i64) -> Vec<Headers> {
+    let mut clock = Clock::default();
+    let mut set = |(seq, packet): (u64, &Headers)| {
+        let by = if seq < at as u64 { 0 } else { wrong };
+        let timestamp = Timestamp::from_nanos(packet.timestamp.as_nanos().saturating_add(by));
+        Headers { seq, timestamp, shift: clock.shift(seq, timestamp), ..*packet }
+    };
+    (0..).zip(packets).map(&mut set).collect()
+}
+
+#[test]
+fn the_clean_schema_follows_no_clock_that_is_set() {
+    let pool = addresses(1234);
+    let steady: Vec<Headers> =
+        (0..200).map(|i| packet(&pool, 8, [i % 3, i % 2 + 4, 1, 2], i as i64 * 1_000_000_000, 60)).collect();
+    let year = 365 * 86_400 * 1_000_000_000;
+    for wrong in [year, -year] {
+        let packets = set_clock(&steady, 100, wrong);
+        let rows = |variant, packets: &[Headers]| {
+            run(&mut Kitsune115::new(variant, Arithmetic::Reference, &Limits::default()), packets, 64)
+        };
+        // The packet at which it was set comes at once, the others as if it had not been.
+        let mut right = set_clock(&steady, 0, 0);
+        right[100..].iter_mut().for_each(|packet| packet.shift = -1_000_000_000);
+        assert_eq!(rows(Variant::Clean, &packets), rows(Variant::Clean, &right));
+        assert_ne!(rows(Variant::Published, &packets), rows(Variant::Published, &steady));
+        // The published one takes the time stamps, whatever the run says of them.
+        let plain: Vec<Headers> = packets.iter().map(|packet| Headers { shift: 0, ..*packet }).collect();
+        assert_eq!(rows(Variant::Published, &packets), rows(Variant::Published, &plain));
+    }
+}
+
 proptest! {
     #[test]
     fn equals_the_model_in_every_bit(
-        packets in traffic(), batch in 1..100usize, clean in any::<bool>(), limits in prop::array::uniform3(1..7u32),
+        packets in traffic(), batch in 1..100usize, clean in any::<bool>(), (at, wrong) in (0..200usize, any::<i64>()), limits in prop::array::uniform3(1..7u32),
     ) {
         let [sources_per_slot, channels_per_slot, sockets_per_slot] = limits;
         let limits = Limits { sources_per_slot, channels_per_slot, sockets_per_slot, ..Limits::default() };
         let variant = if clean { Variant::Clean } else { Variant::Published };
         let mut extractor = Kitsune115::new(variant, Arithmetic::Reference, &limits);
         let mut model = Model::new(variant, &limits);
+        let packets = set_clock(&packets, at, wrong);
         let ours = run(&mut extractor, &packets, batch);
         for (at, (packet, row)) in packets.iter().zip(ours.chunks(115)).enumerate() {
             for (column, (a, b)) in row.iter().zip(model.step(packet)).enumerate() {

@@ -76,9 +76,10 @@ impl Packets {
         pairs: &Pairs,
         (headers, shards): (&Headers, Shards),
         at: usize,
+        rules: Rules,
     ) {
         let step = &mut self.steps[at];
-        step.time = headers.timestamp.as_secs_f64();
+        step.time = rules.time(headers);
         step.value = f64::from(headers.wire_len);
         match Ends::of(headers).and_then(|ends| Some((ends, pairs.find(&ends, tables.generation())?))) {
             Some((ends, pair)) => self.recognize(tables, hasher, (headers, shards), (&ends, pair), at),

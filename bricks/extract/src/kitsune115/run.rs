@@ -145,7 +145,8 @@ impl Run {
     fn identify<const ALL: bool>(&mut self, tables: &Tables, headers: Selection<'_>, packet: usize) {
         if let Some(headers) = headers.get(packet) {
             let (shards, packets) = (self.shards::<ALL>(), &mut self.under_way[run(packet)]);
-            packets.identify(tables, &self.hasher, &self.pairs, (headers, shards), packet % LENGTH);
+            let (at, rules) = (packet % LENGTH, self.rules);
+            packets.identify(tables, &self.hasher, &self.pairs, (headers, shards), at, rules);
         }
     }
 

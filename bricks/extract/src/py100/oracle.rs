@@ -146,7 +146,9 @@ impl Oracle {
 
     pub(super) fn packet(&mut self, headers: &Headers) -> Vec<f64> {
         let keys = Keys::of(&Tuple::of(headers));
-        let (v, t) = (f64::from(headers.wire_len), headers.timestamp.as_secs_f64());
+        // As Python reads what tshark prints.
+        let t = headers.timestamp.to_string().parse().expect("a decimal time");
+        let v = f64::from(headers.wire_len);
         let [identities, hosts, channels, sockets] = &mut self.0;
         let mut row = Vec::with_capacity(100);
         let single = |table: &mut Table, key: &[u8], v| table.single(key, v, t);

@@ -34,7 +34,8 @@ fn headers(seq: u64, sketch: Sketch, time: &mut f64) -> Headers {
         1 => Layer::default(),
         _ => Layer { transport: Transport::Tcp, ports, ..ip },
     };
-    let timestamp = Timestamp::from_nanos((*time * 1e9) as i64);
+    // In microseconds, as most captures have them.
+    let timestamp = Timestamp::from_nanos((*time * 1e6) as i64 * 1_000);
     Headers { seq, timestamp, wire_len: sketch.length, link: Some(link), outer, ..Headers::default() }
 }
 
@@ -46,7 +47,10 @@ fn sketch() -> impl Strategy<Value = Sketch> {
 }
 
 fn packets(sketches: &[Sketch]) -> Vec<Headers> {
-    let mut time = 1.7e9;
+    packets_from(1.7e9, sketches)
+}
+
+fn packets_from(mut time: f64, sketches: &[Sketch]) -> Vec<Headers> {
     sketches.iter().enumerate().map(|(i, s)| headers(i as u64, *s, &mut time)).collect()
 }
 
@@ -74,6 +78,13 @@ proptest! {
     #[test]
     fn equals_the_eager_reference(sketches in proptest::collection::vec(sketch(), 1..400)) {
         check(&mut Py100::new(Arithmetic::Reference, &limits()), &packets(&sketches));
+    }
+
+    #[test]
+    fn equals_the_eager_reference_near_the_epoch(
+        sketches in proptest::collection::vec(sketch(), 1..400), start in -9.0..9e6_f64,
+    ) {
+        check(&mut Py100::new(Arithmetic::Reference, &limits()), &packets_from(start, &sketches));
     }
 
     #[test]

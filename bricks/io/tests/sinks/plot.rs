@@ -51,6 +51,24 @@ fn svg_says_what_it_shows() {
     assert!(svg.len() < 1 << 20, "{} bytes", svg.len());
 }
 
+/// One packet of 2106 leaves the others where they were.
+#[test]
+fn a_wrong_time_stamp_is_left_out_of_the_axis() {
+    let timed = |wrong: i64| {
+        let mut plot = ScorePlot::new("t", 1.5);
+        for i in 0..300 {
+            let time = Timestamp::new(if i == 150 { wrong } else { 1_540_448_619 + i }, 0);
+            plot.add(time, 0.5, Verdict::Benign, None);
+        }
+        svg(&plot)
+    };
+    let (right, wrong) = (timed(1_540_448_619 + 150), timed(4_294_967_295));
+    assert!(wrong.contains("300 packets from 2018-10-25 06:23:39 UTC, 0 anomalous, 2 jumps and steps back of the clock left out"));
+    assert!(!right.contains("left out") && wrong.contains("time since the first packet (s)"));
+    let bars = |svg: &str| svg.matches("<rect").count();
+    assert!(bars(&right) > 300 && bars(&right) - bars(&wrong) <= 2, "{} {}", bars(&right), bars(&wrong));
+}
+
 #[test]
 fn labels_are_shown_only_if_there_are_any() {
     assert!(!svg(&plot(500, false)).contains("labels"));

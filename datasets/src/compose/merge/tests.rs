@@ -1,5 +1,5 @@
 use super::*;
-use legonf_core::Headers;
+use legonf_core::{Headers, PacketRecord};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -100,6 +100,29 @@ fn times_are_shifted_and_scaled() {
     let recorded = (survey.last.as_nanos() - survey.first.as_nanos()) as f64 / 1e9;
     assert!((times[0] - 1.5).abs() < 1e-6, "{}", times[0]);
     assert!((times[times.len() - 1] - times[0] - recorded / 10.0).abs() < 1e-6);
+}
+
+/// The small capture with one packet stamped 2106, in whose middle the attack comes by default.
+#[test]
+fn a_wrong_time_stamp_moves_no_attack() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("wrong.pcapng");
+    let mut stream = Stream::open(&unlabelled(), false).unwrap();
+    let mut out = legonf_io::sink::PacketFile::create(&path).unwrap();
+    while let Some((record, bytes)) = stream.advance().unwrap() {
+        let wrong = Timestamp::new(4_294_967_295, 0);
+        let timestamp = if record.seq == 100 { wrong } else { record.timestamp };
+        out.packet(&PacketRecord { timestamp, ..*record }, bytes).unwrap();
+    }
+    out.finish().unwrap();
+    let attacks = vec![Attack { input: testbed(), start: None, speed: 10.0 }];
+    let order = |path| {
+        let benign = Input { path, labels: None };
+        let (_, headers, labels, _) = compose(Config { benign, attacks: attacks.clone(), seed: 1 });
+        let times = headers.iter().filter(|h| h.timestamp < Timestamp::new(4_294_967_295, 0));
+        (labels, times.map(|h| h.timestamp).max())
+    };
+    assert!(order(path) == order(mini().path));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod record;
 use super::scored::{Scored, scored};
 use super::{Lines, OutputFile, SinkError};
 use legonf_core::{
-    Batch, Column, Columns, Coverage, Explain, Explanation, Fault, Headers, Sink, Timestamp, Verdict,
+    Batch, Clock, Column, Columns, Coverage, Explain, Explanation, Fault, Headers, Sink, Timestamp, Verdict,
 };
 use record::{AlertRecord, StatsRecord};
 use serde::Serialize;
@@ -62,7 +62,7 @@ struct Tally {
     malformed: u64,
     not_finite: u64,
     alerts: u64,
-    first: Option<Timestamp>,
+    clock: Clock,
     last: Timestamp,
 }
 
@@ -157,14 +157,13 @@ impl Tally {
         self.malformed += u64::from(headers.malformed.is_some());
         self.not_finite += u64::from(row.verdict == Verdict::Rejected);
         self.alerts += u64::from(row.verdict == Verdict::Anomalous);
-        self.first.get_or_insert(row.timestamp);
+        self.clock.shift(row.seq, row.timestamp);
         self.last = row.timestamp;
     }
 
-    /// Whole seconds between the first and the last packet.
+    /// Whole seconds between the first and the last packet, without the faults of the capture's clock.
     fn seconds(&self) -> u64 {
-        let span = self.last.as_nanos().saturating_sub(self.first.unwrap_or_default().as_nanos());
-        u64::try_from(span / 1_000_000_000).unwrap_or(0)
+        self.clock.elapsed() / 1_000_000_000
     }
 
     /// Where the packets seen so far went.

@@ -7,7 +7,7 @@ use super::picture::{Area, Face, Picture, SIZE};
 use crate::sink::file::display;
 use crate::sink::time::iso8601;
 use crate::sink::{OutputFile, SinkError};
-use legonf_core::{Timestamp, Verdict};
+use legonf_core::{Clock, Timestamp, Verdict};
 use plotters::style::RGBColor;
 use std::path::Path;
 
@@ -27,6 +27,9 @@ const DEPTH: f64 = 1e9;
 
 /// Gathers scores one by one in bounded memory and draws them over packet time, on a logarithmic scale.
 ///
+/// The axis is stream time ([`Clock`]), so that one wrong time stamp does not press all others together; what is left out
+/// is said above the plot.
+///
 /// For each column of pixels it shows the range of the benign scores with their geometric mean, the range of
 /// the anomalous ones, the threshold, and, where labels are given, when there were malicious packets. Equal
 /// packets give equal bytes; only the texts of the PNG depend on the fonts of the machine.
@@ -39,14 +42,15 @@ pub struct ScorePlot {
     labelled: bool,
     /// Whether there are rows without times in place of packets.
     rows: bool,
+    clock: Clock,
     span: Option<(i64, i64)>,
 }
 
 impl ScorePlot {
     /// An empty plot. `threshold` is the score above which a packet is anomalous.
     pub fn new(title: impl Into<String>, threshold: f64) -> Self {
-        let (bins, span) = (Bins::default(), None);
-        Self { title: title.into(), threshold, bins, packets: 0, labelled: false, rows: false, span }
+        let (title, bins, clock) = (title.into(), Bins::default(), Clock::default());
+        Self { title, threshold, bins, packets: 0, labelled: false, rows: false, clock, span: None }
     }
 
     /// The same plot over the number of the row, for rows that have no time; the time stamps given are not looked at.
@@ -59,7 +63,11 @@ impl ScorePlot {
     pub fn add(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>) {
         // A row takes the place of a second.
         let row = || i64::try_from(self.packets).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
-        let nanos = if self.rows { row() } else { timestamp.as_nanos() };
+        let nanos = if self.rows {
+            row()
+        } else {
+            self.clock.stream_time(self.packets, timestamp).as_nanos()
+        };
         let (first, last) = self.span.unwrap_or((nanos, nanos));
         self.span = Some((first.min(nanos), last.max(nanos)));
         self.packets += 1;
@@ -178,6 +186,11 @@ impl ScorePlot {
         text += &format!(", {} anomalous", grouped(total.anomalous.count));
         if total.rejected > 0 {
             text += &format!(", {} without a finite score", grouped(total.rejected));
+        }
+        let faults = self.clock.faults();
+        let set = faults.steps_back + faults.jumps;
+        if set > 0 {
+            text += &format!(", {} jumps and steps back of the clock left out", grouped(set));
         }
         text
     }

@@ -82,7 +82,7 @@ impl Row<'_> {
         };
         let link = self.link(ethertype)?;
         let malformed = malformed(link, &outer, inner.as_ref());
-        Ok(Headers { seq, timestamp, wire_len, link, outer, inner, malformed })
+        Ok(Headers { seq, timestamp, shift: 0, wire_len, link, outer, inner, malformed })
     }
 
     fn transports(&self) -> Result<Transports, String> {
