@@ -68,9 +68,9 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     arguments.check_overlap(&model, &origin)?;
     let (mut scores, clock) = arguments.score(&model, style)?;
     let calibration = scores.calibrate(method)?;
+    let clock = ClockReport::of(&clock, &model.schema().name);
     let output = arguments.output.as_ref().unwrap_or(&arguments.model);
     model.with_calibration(stored(&calibration, origin.name)).save(output)?;
-    let clock = ClockReport::of(&clock, &model.schema().name);
     arguments.show(&calibration, clock, style)
 }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{contents, example, fault, succeed, text, trained};
-use legonf_core::{Batch, PacketRecord, Timestamp};
+use legonf_core::{Batch, Timestamp};
 use legonf_io::SourceOptions;
 use legonf_io::sink::PacketFile;
 use serde_json::Value;
@@ -49,8 +49,9 @@ impl Bench {
                 break;
             }
             for (record, bytes) in batch.packets.iter() {
-                let timestamp = Timestamp::from_nanos(set(record.seq, record.timestamp.as_nanos()));
-                out.packet(&PacketRecord { timestamp, ..*record }, bytes).unwrap();
+                let mut record = *record;
+                record.timestamp = Timestamp::from_nanos(set(record.seq, record.timestamp.as_nanos()));
+                out.packet(&record, bytes).unwrap();
             }
         }
         out.finish().unwrap();

@@ -143,22 +143,20 @@ fn replicas_come_and_go_while_packets_flow() {
 
 #[test]
 fn a_clock_that_steps_is_the_same_fault_in_any_layout() {
-    let stepping = |schema, layout, traffic, control| {
-        run_from(schema, layout, Timed { traffic, steps: true }, control)
-    };
+    let stepping = || Timed { traffic: Traffic::to(30_000), steps: true };
     for schema in ["kitsune-115", "kitsune-115-clean"] {
-        let (whole, expected) = stepping(schema, "fused", Traffic::to(30_000), None);
+        let (whole, expected) = run_from(schema, "fused", stepping(), None);
         let faults = whole.clock.faults();
         // Three seconds back and ahead again, 2106 and back, and a year ahead.
         assert_eq!((faults.steps_back, faults.jumps, faults.first), (2, 3, Some(4_000)));
         assert_eq!(whole.clock.elapsed() / 1_000_000_000, 29);
         for layout in LAYOUTS {
-            let (outcome, rows) = stepping(schema, layout, Traffic::to(30_000), None);
+            let (outcome, rows) = run_from(schema, layout, stepping(), None);
             assert!(outcome.fault.is_none() && rows == expected, "{schema} {layout} {:?}", outcome.fault);
             assert_eq!(outcome.clock, whole.clock);
         }
         let mut script = Script::of(LAYOUTS.iter().cycle().take(12).map(|plan| plan.parse().unwrap()));
-        let (outcome, rows) = stepping(schema, LAYOUTS[3], Traffic::to(30_000), Some(&mut script));
+        let (outcome, rows) = run_from(schema, LAYOUTS[3], stepping(), Some(&mut script));
         assert!(rows == expected && outcome.clock == whole.clock, "{:?}", outcome.fault);
     }
 }

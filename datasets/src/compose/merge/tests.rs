@@ -1,5 +1,5 @@
 use super::*;
-use legonf_core::{Headers, PacketRecord};
+use legonf_core::Headers;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -110,9 +110,11 @@ fn a_wrong_time_stamp_moves_no_attack() {
     let mut stream = Stream::open(&unlabelled(), false).unwrap();
     let mut out = legonf_io::sink::PacketFile::create(&path).unwrap();
     while let Some((record, bytes)) = stream.advance().unwrap() {
-        let wrong = Timestamp::new(4_294_967_295, 0);
-        let timestamp = if record.seq == 100 { wrong } else { record.timestamp };
-        out.packet(&PacketRecord { timestamp, ..*record }, bytes).unwrap();
+        let mut record = *record;
+        if record.seq == 100 {
+            record.timestamp = Timestamp::new(4_294_967_295, 0);
+        }
+        out.packet(&record, bytes).unwrap();
     }
     out.finish().unwrap();
     let attacks = vec![Attack { input: testbed(), start: None, speed: 10.0 }];
