@@ -98,7 +98,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let mut sink = arguments.start(&config, identity)?;
     let mut used = Vec::new();
     let outcome = arguments.feed(&schema, &mut sink, &mut used, style)?;
-    let clock = ClockReport::of(&outcome.clock, &arguments.schema);
+    let clock = ClockReport::of(&sink.clock(), &arguments.schema);
     let checkpoint = sink.checkpoint_path().to_owned();
     if !sink.is_done() {
         return Err(unfinished(arguments, &mut sink, outcome));
@@ -208,6 +208,7 @@ impl Arguments {
                     enough.fetch_or(stop.load(Ordering::Relaxed), Ordering::Relaxed);
                 });
             clock = outcome.clock.next_capture();
+            sink.next_capture();
             used.push(sink.seen().min(sink.packets()) - used.iter().sum::<u64>());
             let stopped = stop.load(Ordering::Relaxed) || self.stop_after.is_some_and(|n| sink.seen() >= n);
             let ended = stopped || outcome.fault.is_some() || sink.is_done();

@@ -94,7 +94,9 @@ fn a_clock_that_was_set_moves_no_threshold() {
     let right = json(&calibrate("calibrate-ok.pcap", &["--json"]));
     assert!(right.get("clock").is_none(), "{right}");
     let threshold = |said: &Value| said["threshold"].as_f64().unwrap();
-    for (name, found) in [("calibrate-clock-back.pcap", [1, 0, 200]), ("calibrate-two-days.pcap", [0, 1, 200])] {
+    for (name, found) in
+        [("calibrate-clock-back.pcap", [1, 0, 200]), ("calibrate-two-days.pcap", [0, 1, 200])]
+    {
         let said = json(&calibrate(name, &["--json"]));
         let (is, should) = (threshold(&said), threshold(&right));
         assert!((is / should - 1.0).abs() < 1e-2, "{name}: {is} is not {should}");
@@ -116,11 +118,11 @@ fn one_wrong_time_stamp_and_a_clock_a_year_ahead_alarm_nobody() {
     assert_eq!(faults(&clock)[..2], [0, 0]);
     assert!(right.iter().any(|verdict| verdict == "anomalous") && right.len() == 3_001);
     let wrong = 4_294_967_295 * SECOND;
-    let (verdicts, clock) = bench.verdicts("2106.pcapng", |seq, time| if seq == 2_500 { wrong } else { time });
+    let (verdicts, clock) =
+        bench.verdicts("2106.pcapng", |seq, time| if seq == 2_500 { wrong } else { time });
     assert_eq!((verdicts == right, faults(&clock)[..2].to_vec()), (true, vec![1, 1]));
     for (name, by, found) in [("ahead.pcapng", YEAR, [0, 1]), ("back.pcapng", -YEAR, [1, 0])] {
-        let (verdicts, clock) =
-            bench.verdicts(name, |seq, time| if seq >= 2_500 { time + by } else { time });
+        let (verdicts, clock) = bench.verdicts(name, |seq, time| if seq >= 2_500 { time + by } else { time });
         assert_eq!((verdicts == right, faults(&clock)[..2].to_vec()), (true, found.to_vec()), "{name}");
     }
 }
@@ -162,7 +164,8 @@ fn every_summary_says_that_time_ran_backwards() {
     let few = ["--feature-mapping-packets", "4", "--training-packets", "5", "-o", &bench.path("few.onnx")];
     let said = succeed(["train", "kitsune", &capture, "--schema", CLEAN].iter().chain(&few));
     assert!(said.contains(line), "{said}");
-    let calibrate = ["calibrate", &bench.model, &capture, "-o", &bench.path("c.onnx"), "--method", "quantile"];
+    let calibrate =
+        ["calibrate", &bench.model, &capture, "-o", &bench.path("c.onnx"), "--method", "quantile"];
     let said = succeed(calibrate.iter().chain(&["--false-positive-rate", "0.9"]));
     assert!(said.contains(line), "{said}");
 
@@ -195,6 +198,21 @@ fn the_layout_does_not_show_where_the_clock_is_set() {
             assert_eq!(faults(&said["clock"])[..2], [2, 3], "{said}");
             assert!(contents(&out) == whole, "{schema} {workers}");
         }
+    }
+}
+
+/// How far the source reads beyond what training needs depends on the layout.
+#[test]
+fn a_training_speaks_of_the_packets_that_it_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = text(example("synth-mini.pcap.gz"));
+    for workers in ["fused", "pipeline"] {
+        let model = text(folder.path().join(format!("{workers}.onnx")));
+        let given = ["train", "kitsune", &capture, "-o", &model, "--json", "--workers", workers];
+        let packets = ["--feature-mapping-packets", "500", "--training-packets", "1500"];
+        let clock = json(&succeed(given.iter().chain(&packets)))["clock"].clone();
+        // Behind them come nine others and a long gap.
+        assert_eq!((&clock["reordered"], faults(&clock)), (&10.into(), [0, 0, 1_025]), "{workers}");
     }
 }
 

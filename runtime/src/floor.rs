@@ -457,7 +457,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             p99: self.pauses.quantile(0.99),
             longest: self.pauses.longest(),
         };
-        let clock = parts.ends.head.map(|head| head.clock).unwrap_or_default();
+        let clock = parts.ends.tail.map(|tail| tail.clock).unwrap_or_default();
         let (counters, fault) = (std::mem::take(&mut self.past), self.over.take().flatten());
         Leftovers { units: kept, counters, pauses, clock, fault }
     }

@@ -6,7 +6,7 @@ use crate::route::Marks;
 use crate::split::{Arrival, Deal, Joint, Loan, Parcel, Pause};
 use crate::sync::{Receiver, Sender};
 use crate::worker::Job;
-use legonf_core::Batch;
+use legonf_core::{Batch, Clock};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub(crate) struct Envelope {
     /// Set where the stream ends here.
     pub ending: Option<Ending>,
     pub batch: Batch,
+    /// Stream time behind it.
+    pub clock: Clock,
     /// Where the graph branches: the bricks that each packet has still to pass.
     pub marks: Marks,
     /// What replicas of a brick with state look at together, memory for what they take of it, and where they bring it back.

@@ -78,7 +78,7 @@ pub struct Outcome {
     pub restarts: u64,
     /// What moving slots cost.
     pub pauses: Pauses,
-    /// How long the packets took by their own clock, and what was wrong with it.
+    /// How long these packets took by their own clock, and what was wrong with it.
     pub clock: Clock,
     /// Whether the run was ended by [`Options::stop`].
     pub stopped: bool,
@@ -139,8 +139,9 @@ pub fn run_under(
     if let Some(control) = &control {
         shared.set_pace(control.pace());
     }
-    let head = Some(Head { source, next: 0, ended: false, clock: options.clock, epoch: 0, spare: None });
-    let ends = Job { head, tail: Some(Tail { sink, over: false }), ..Job::default() };
+    let clock = options.clock;
+    let head = Some(Head { source, next: 0, ended: false, clock, epoch: 0, spare: None });
+    let ends = Job { head, tail: Some(Tail { sink, over: false, clock }), ..Job::default() };
     let cores = if options.pin { Cores::allowed() } else { Cores::default() };
     let left = sync::scope(|scope| {
         let mut floor = Floor::new(scope, &shared, shape, options.queue, cores);

@@ -31,6 +31,8 @@ pub(crate) struct Head<'a> {
 pub(crate) struct Tail<'a> {
     pub sink: &'a mut dyn Sink,
     pub over: bool,
+    /// Stream time behind the last batch that it took.
+    pub clock: Clock,
 }
 
 /// What a worker has in its hands, which can move to another.
@@ -239,6 +241,7 @@ impl Worker<'_> {
             envelope.ending = Some(Ending::Input);
         }
         head.clock.mark(&mut envelope.batch);
+        envelope.clock = head.clock;
         head.ended = envelope.ending.is_some();
         if let Some(routes) = &self.shared.routes {
             routes.enter(&envelope.batch, &mut envelope.marks);
@@ -287,6 +290,7 @@ impl Worker<'_> {
             None => {
                 let done = self.shared.done.load(Relaxed) + envelope.batch.len() as u64;
                 self.shared.done.store(done, Relaxed);
+                tail.clock = envelope.clock;
             }
             Some(fault) => {
                 tail.over = true;

@@ -161,6 +161,43 @@ fn a_clock_that_steps_is_the_same_fault_in_any_layout() {
     }
 }
 
+/// Stateless: fails at a packet.
+struct Fails(u64);
+
+impl Brick for Fails {
+    fn descriptor(&self) -> Descriptor {
+        Digest.descriptor()
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        let fails = batch.headers.iter().any(|packet| packet.seq == self.0);
+        Digest.process(batch)?;
+        if fails { Err(BrickError { brick: "digest", reason: "failed".into() }) } else { Ok(()) }
+    }
+}
+
+/// What was read ahead of the fault, which depends on the layout, does not count.
+#[test]
+fn the_clock_of_a_run_is_that_of_the_packets_whose_results_are_there() {
+    let extractor = maker("kitsune-115-clean");
+    let make = |id: &str| match id {
+        "digest" => Ok(Box::new(Fails(9_500)) as Box<dyn Brick>),
+        other => extractor(other),
+    };
+    let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores]));
+    for layout in LAYOUTS {
+        let spec = GraphSpec::from_toml(SPEC).unwrap();
+        let mut graph = Graph::assemble(&spec, given, wanted, |brick| make(&brick.id)).unwrap();
+        let (source, sink) = (Timed { traffic: Traffic::to(30_000), steps: true }, Collect::default());
+        let (outcome, rows) = go_from(&make, &layout.parse().unwrap(), &mut graph, source, sink, None, None);
+        assert!(outcome.fault.is_some() && outcome.packets == rows.len() as u64);
+        let faults = outcome.clock.faults();
+        assert_eq!((faults.steps_back, faults.jumps), (1, 1), "{layout}");
+        let time = (outcome.packets - 1) * 1_000_003;
+        assert_eq!(outcome.clock.elapsed(), time, "{layout}");
+    }
+}
+
 #[test]
 fn what_is_coupled_is_refused_in_one_line() {
     let (outcome, rows) = run("kitsune-py-100", LAYOUTS[0], Traffic::to(10), None);

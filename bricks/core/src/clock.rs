@@ -94,7 +94,10 @@ impl Clock {
         if !batch.packets.is_empty() {
             batch.packets.shift_each(|seq, time| self.shift(seq, time));
         } else if batch.features.is_empty() {
-            batch.headers.iter_mut().for_each(|packet| packet.shift = self.shift(packet.seq, packet.timestamp));
+            batch
+                .headers
+                .iter_mut()
+                .for_each(|packet| packet.shift = self.shift(packet.seq, packet.timestamp));
         }
     }
 

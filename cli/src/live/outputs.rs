@@ -58,11 +58,7 @@ impl Outputs {
     }
 
     /// Completes them, and names those that are files.
-    pub fn finish(
-        &mut self,
-        coverage: &Coverage,
-        outcome: &Outcome,
-    ) -> Result<Vec<String>, Failure> {
+    pub fn finish(&mut self, coverage: &Coverage, outcome: &Outcome) -> Result<Vec<String>, Failure> {
         if let Some((eve, stats)) = &mut self.eve {
             stats.set(RunStats { coverage: coverage.clone(), counters: features::with_clock(outcome) });
             eve.finish()?;

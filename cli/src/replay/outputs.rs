@@ -68,11 +68,7 @@ impl Outputs {
     }
 
     /// Completes the tables and draws the plots.
-    pub fn finish(
-        &mut self,
-        coverage: &Coverage,
-        outcome: &Outcome,
-    ) -> Result<Vec<String>, Failure> {
+    pub fn finish(&mut self, coverage: &Coverage, outcome: &Outcome) -> Result<Vec<String>, Failure> {
         let counters = features::with_clock(outcome);
         self.stats.set(RunStats { coverage: coverage.clone(), counters });
         for sink in self.sinks() {

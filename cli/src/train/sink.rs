@@ -1,7 +1,7 @@
 //! The end of the training graph: every feature vector goes to the trainer.
 
 use super::checkpoint::{Checkpoint, Identity};
-use legonf_core::{Batch, Column, Columns, Fault, Sink};
+use legonf_core::{Batch, Clock, Column, Columns, Fault, Sink};
 use legonf_models::kitnet::{Phase, Trainer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,13 +16,16 @@ pub struct TrainSink {
     /// Packets seen of the captures; those before the checkpoint are only extracted again.
     seen: u64,
     last_rmse: f64,
+    /// That of the packets up to the last one needed: how far a source reads beyond depends on the layout.
+    clock: Clock,
     enough: Arc<AtomicBool>,
 }
 
 impl TrainSink {
     /// A sink over `trainer`, which may have seen packets before.
     pub fn new(trainer: Trainer, identity: Identity, checkpoint: PathBuf, every: u64) -> Self {
-        Self { trainer, identity, checkpoint, every, seen: 0, last_rmse: 0.0, enough: Arc::default() }
+        let (clock, enough) = (Clock::default(), Arc::default());
+        Self { trainer, identity, checkpoint, every, seen: 0, last_rmse: 0.0, clock, enough }
     }
 
     /// Packets that the trainer was given: those it learnt from and those it passed over.
@@ -54,6 +57,16 @@ impl TrainSink {
     /// RMSE of the last training packet, before its update.
     pub fn last_rmse(&self) -> f64 {
         self.last_rmse
+    }
+
+    /// The clock of the packets that were seen until the trainer had all it needs.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Expects packets of another capture.
+    pub fn next_capture(&mut self) {
+        self.clock = self.clock.next_capture();
     }
 
     /// Where checkpoints go.
@@ -91,7 +104,13 @@ impl TrainSink {
 
 impl Sink for TrainSink {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        batch.features.iter().try_for_each(|row| self.take(row))
+        for (packet, row) in batch.headers.iter().zip(batch.features.iter()) {
+            if !self.is_done() {
+                self.clock.shift(packet.seq, packet.timestamp);
+            }
+            self.take(row)?;
+        }
+        Ok(())
     }
 
     fn reads(&self) -> Columns {

@@ -10,8 +10,7 @@ const START: i64 = 1_700_000_000 * SECOND;
 fn tick(times: impl IntoIterator<Item = i64>) -> (Vec<i64>, Clock) {
     let mut clock = Clock::default();
     let stream = times.into_iter().zip(0..).map(|(time, seq)| {
-        let headers =
-            Headers { timestamp: Timestamp::from_nanos(time), seq, shift: 0, ..Headers::default() };
+        let headers = Headers { timestamp: Timestamp::from_nanos(time), seq, shift: 0, ..Headers::default() };
         let shift = clock.shift(seq, headers.timestamp);
         Headers { shift, ..headers }.stream_time().as_nanos()
     });
@@ -115,11 +114,8 @@ fn packets_and_tables_of_headers_are_marked_and_rows_are_not() {
     assert_eq!((copy.record(0).shift, copy.bytes(0)), (-YEAR, &[7][..]));
 
     let table = |features: Rows| {
-        let timed = |(time, seq)| Headers {
-            seq,
-            timestamp: Timestamp::from_nanos(time),
-            ..Headers::default()
-        };
+        let timed =
+            |(time, seq)| Headers { seq, timestamp: Timestamp::from_nanos(time), ..Headers::default() };
         let headers = times.into_iter().zip(0..).map(timed).collect();
         let (mut batch, mut clock) = (Batch { headers, features, ..Batch::default() }, Clock::default());
         clock.mark(&mut batch);

@@ -63,7 +63,9 @@ fn a_wrong_time_stamp_is_left_out_of_the_axis() {
         svg(&plot)
     };
     let (right, wrong) = (timed(1_540_448_619 + 150), timed(4_294_967_295));
-    assert!(wrong.contains("300 packets from 2018-10-25 06:23:39 UTC, 0 anomalous, 2 jumps and steps back of the clock left out"));
+    assert!(wrong.contains(
+        "300 packets from 2018-10-25 06:23:39 UTC, 0 anomalous, 2 jumps and steps back of the clock left out"
+    ));
     assert!(!right.contains("left out") && wrong.contains("time since the first packet (s)"));
     let bars = |svg: &str| svg.matches("<rect").count();
     assert!(bars(&right) > 300 && bars(&right) - bars(&wrong) <= 2, "{} {}", bars(&right), bars(&wrong));

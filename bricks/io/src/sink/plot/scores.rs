@@ -63,11 +63,8 @@ impl ScorePlot {
     pub fn add(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>) {
         // A row takes the place of a second.
         let row = || i64::try_from(self.packets).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
-        let nanos = if self.rows {
-            row()
-        } else {
-            self.clock.stream_time(self.packets, timestamp).as_nanos()
-        };
+        let nanos =
+            if self.rows { row() } else { self.clock.stream_time(self.packets, timestamp).as_nanos() };
         let (first, last) = self.span.unwrap_or((nanos, nanos));
         self.span = Some((first.min(nanos), last.max(nanos)));
         self.packets += 1;
