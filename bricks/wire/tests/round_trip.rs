@@ -328,6 +328,7 @@ fn on_a_link() -> impl Strategy<Value = (LinkType, Vec<u8>, Headers)> {
             let headers = Headers {
                 seq: 7,
                 timestamp: Timestamp::new(1, 2),
+                shift: 0,
                 wire_len: bytes.len() as u32,
                 link: found,
                 outer: packet.layer,

@@ -32,6 +32,7 @@ fn expected(ethertype: u16, outer: Layer, inner: Option<Inner>) -> Headers {
     Headers {
         seq: 0,
         timestamp: Timestamp::from_nanos(1_500_000_000),
+        shift: 0,
         wire_len: 60,
         link: Some(Link { src: mac(1), dst: mac(2), ethertype, vlan: None }),
         outer,
