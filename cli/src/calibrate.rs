@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use legonf_core::{Batch, Column, Columns, Fault, Sink};
 use legonf_decide::calibrate::{BenignScores, Calibration, DEFAULT_CONFIDENCE, Method};
 use legonf_models::CaptureProvenance;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Scores benign traffic that the model was not trained on, and stores in the model a threshold with the
@@ -64,11 +65,11 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let model = Network::load(&arguments.model)?;
     let origin = input::origin(&arguments.capture)?;
     arguments.check_overlap(&model, &origin)?;
-    let mut scores = arguments.score(&model, style)?;
+    let Collect { mut scores, rejected, .. } = arguments.score(&model, style)?;
     let calibration = scores.calibrate(method)?;
     let output = arguments.output.as_ref().unwrap_or(&arguments.model);
     model.with_calibration(stored(&calibration, origin.name)).save(output)?;
-    arguments.show(&calibration, style)
+    arguments.show(&calibration, rejected, style)
 }
 
 impl Arguments {
@@ -96,12 +97,12 @@ impl Arguments {
         )))
     }
 
-    fn score(&self, model: &Network, style: Style) -> Result<BenignScores, Failure> {
+    fn score(&self, model: &Network, style: Style) -> Result<Collect, Failure> {
         let (content, mut source) = input::open_any(&self.capture, self.limit, model.schema())?;
         let spec = replay::built_in(model, content, replay::Execution::default(), None)?;
         let mut graph = replay::assemble(&spec, content, model, None)?;
         self.workers.check(&mut graph)?;
-        let mut sink = Collect { skip: self.skip, scores: BenignScores::default() };
+        let mut sink = Collect { skip: self.skip, scores: BenignScores::default(), rejected: 0 };
         let bar = Bar::new("calibration", None, style.quiet);
         let maker = Maker { spec: &spec, network: Some((model, None)) };
         let make = |id: &str| maker.make(id);
@@ -112,13 +113,13 @@ impl Arguments {
         match outcome.fault {
             Some(fault) => Err(Failure::fault(format!("{fault}; the model is unchanged"))),
             None if outcome.stopped => Err(Failure::Interrupted("the model is unchanged".into())),
-            None => Ok(sink.scores),
+            None => Ok(sink),
         }
     }
 
-    fn show(&self, c: &Calibration, style: Style) -> Result<(), Failure> {
+    fn show(&self, c: &Calibration, rejected: u64, style: Style) -> Result<(), Failure> {
         if style.json {
-            return print_json(c);
+            return print_json(&Report { calibration: c, rejected });
         }
         if style.quiet {
             return Ok(());
@@ -126,8 +127,9 @@ impl Arguments {
         let a_day = c
             .alarms_per_day
             .map_or_else(String::new, |n| format!(", {n:.1} alerts a day at this packet rate"));
+        let passed = if rejected == 0 { String::new() } else { format!("; {rejected} more were rejected") };
         print(&format!(
-            "threshold {:.6} by {} from {} benign packets ({} of them above); false positives at most {:.4}%{a_day}\n",
+            "threshold {:.6} by {} from {} benign packets ({} of them above{passed}); false positives at most {:.4}%{a_day}\n",
             c.threshold,
             c.method.label(),
             c.samples,
@@ -152,16 +154,30 @@ fn stored(c: &Calibration, source: String) -> legonf_models::Calibration {
     }
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    calibration: &'a Calibration,
+    /// Packets without a score, since their link type is not parsed.
+    rejected: u64,
+}
+
 /// Takes the scores after the packets left out.
 struct Collect {
     skip: u64,
     scores: BenignScores,
+    rejected: u64,
 }
 
 impl Sink for Collect {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         let held_out = batch.headers.iter().zip(&batch.scores).filter(|(header, _)| header.seq >= self.skip);
         for (header, score) in held_out {
+            if header.is_unread() {
+                self.rejected += 1;
+                continue;
+            }
             self.scores.push(*score, header.timestamp).map_err(Fault::new)?;
         }
         Ok(())
