@@ -138,8 +138,8 @@ pub struct Inner {
 pub enum Malformed {
     /// Shorter than its link-layer header.
     LinkTooShort,
-    /// A header between the link and the network layer (VLAN, MPLS, PPPoE and others) is cut off, or they are
-    /// nested too deep.
+    /// A header between the link and the network layer (VLAN, MPLS, PPPoE and others) is cut off or contradicts
+    /// itself, or they are nested too deep.
     TagTooShort,
     /// An ARP packet is cut off or has address lengths that are not Ethernet and IPv4.
     BadArp,
