@@ -104,7 +104,7 @@ impl Arguments {
         let spec = replay::built_in(model, content, replay::Execution::default(), None)?;
         let mut graph = replay::assemble(&spec, content, model, None)?;
         self.workers.check(&mut graph)?;
-        let mut sink = Collect { skip: self.skip, scores: BenignScores::default() };
+        let mut sink = Collect { skip: self.skip, scores: BenignScores::default(), rejected: 0 };
         let bar = Bar::new("calibration", None, style.quiet);
         let maker = Maker { spec: &spec, network: Some((model, None)) };
         let make = |id: &str| maker.make(id);
@@ -129,6 +129,7 @@ impl Arguments {
         let a_day = c
             .alarms_per_day
             .map_or_else(String::new, |n| format!(", {n:.1} alerts a day at this packet rate"));
+        let passed = if rejected == 0 { String::new() } else { format!("; {rejected} more were rejected") };
         print(&format!(
             "threshold {:.6} by {} from {} benign packets ({} of them above); false positives at most {:.4}%{a_day}\n{}",
             c.threshold,
@@ -165,16 +166,30 @@ fn stored(c: &Calibration, source: String) -> legonf_models::Calibration {
     }
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    calibration: &'a Calibration,
+    /// Packets without a score, since their link type is not parsed.
+    rejected: u64,
+}
+
 /// Takes the scores after the packets left out.
 struct Collect {
     skip: u64,
     scores: BenignScores,
+    rejected: u64,
 }
 
 impl Sink for Collect {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         let held_out = batch.headers.iter().zip(&batch.scores).filter(|(header, _)| header.seq >= self.skip);
         for (header, score) in held_out {
+            if header.is_unread() {
+                self.rejected += 1;
+                continue;
+            }
             self.scores.push(*score, header.timestamp).map_err(Fault::new)?;
         }
         Ok(())

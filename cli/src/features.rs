@@ -8,7 +8,7 @@ use crate::workers::Workers;
 use crate::{Style, input, interrupt, kitsune};
 use clap::Args;
 use legonf_catalog::Context;
-use legonf_core::{Column, Columns, Sink};
+use legonf_core::{Column, Columns, Malformed, Sink};
 use legonf_extract::Arithmetic;
 use legonf_io::sink::Matrix;
 use legonf_runtime::{BrickCounters, Graph, Outcome};
@@ -16,7 +16,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Writes one row of features for every packet.
+/// Writes one row of features for every packet; that of a packet whose link type is not parsed is NaN.
 #[derive(Args)]
 pub struct Arguments {
     /// Capture: pcap, pcapng or Kitsune's TSV, plain, gzip or zstd; `-` is standard input.
@@ -43,6 +43,8 @@ struct Report {
     schema: String,
     schema_hash: String,
     rows: u64,
+    /// Rows of packets whose link type is not parsed.
+    rejected: u64,
     columns: usize,
     counters: BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,13 +78,15 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         None if outcome.stopped => return Err(Failure::Interrupted(written)),
         None => {}
     }
+    let counters = flatten(&outcome.counters);
     let report = Report {
         output: arguments.output.display().to_string(),
         schema: schema.name.clone(),
         schema_hash: schema.hash().to_string(),
         rows: outcome.packets,
         columns: schema.len(),
-        counters: flatten(&outcome.counters),
+        rejected: counters.get(Malformed::LinkType.label()).copied().unwrap_or(0),
+        counters,
         clock: ClockReport::of(&outcome.clock, &schema.name),
     };
     show(&report, style)

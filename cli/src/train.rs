@@ -82,6 +82,8 @@ struct Report<'a> {
     model: String,
     schema: &'a str,
     packets: u64,
+    /// Packets that were passed over: of a link type that is not parsed, or with features that are no finite numbers.
+    skipped: u64,
     autoencoders: usize,
     last_training_rmse: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -249,11 +251,14 @@ impl Arguments {
     ) -> Result<(), Failure> {
         let model = self.output.display().to_string();
         let autoencoders = bundle.describe().ensemble.len();
+        let skipped = bundle.provenance.skipped;
+        let passed = if skipped == 0 { String::new() } else { format!(" ({skipped} more were rejected)") };
         if style.json {
             return print_json(&Report {
                 model,
                 schema: &self.schema,
                 packets: self.needed(),
+                skipped,
                 autoencoders,
                 last_training_rmse,
                 clock,
@@ -263,7 +268,7 @@ impl Arguments {
             return Ok(());
         }
         print(&format!(
-            "trained {model}: {autoencoders} autoencoders over {} features of {}, from {} packets, last training RMSE {last_training_rmse:.6}\n\
+            "trained {model}: {autoencoders} autoencoders over {} features of {}, from {} packets{passed}, last training RMSE {last_training_rmse:.6}\n\
              {}next: legonf calibrate {model} BENIGN_CAPTURE\n",
             bundle.schema.len(),
             self.schema,

@@ -6,7 +6,7 @@
 pub mod seeds;
 
 use legonf_core::{
-    BATCH, Batch, Column, Columns, Feature, LinkType, Packets, Schema, Source, Timestamp, Unit,
+    BATCH, Batch, Column, Columns, Feature, LinkType, Malformed, Packets, Schema, Source, Timestamp, Unit,
 };
 use legonf_io::labels::Labels;
 use legonf_io::source::{any_from_reader, from_reader};
@@ -18,11 +18,34 @@ use legonf_splitter::{GroupSet, Plan, SplitError};
 use std::io::{Cursor, Read};
 
 /// Link types by the first byte of an input of [`parse`].
-pub const LINKS: [LinkType; 5] =
-    [LinkType::Ethernet, LinkType::RawIp, LinkType::Null, LinkType::LinuxSll, LinkType::LinuxSll2];
+pub const LINKS: [LinkType; 23] = [
+    LinkType::Ethernet,
+    LinkType::RawIp,
+    LinkType::Null,
+    LinkType::LinuxSll,
+    LinkType::LinuxSll2,
+    LinkType::Ppp,
+    LinkType::PppWithDirection,
+    LinkType::Pppd,
+    LinkType::PppoeSession,
+    LinkType::CiscoHdlc,
+    LinkType::FrameRelay,
+    LinkType::Llc,
+    LinkType::Fddi,
+    LinkType::Wlan,
+    LinkType::Radiotap,
+    LinkType::Prism,
+    LinkType::Avs,
+    LinkType::Ppi,
+    LinkType::NfLog,
+    LinkType::PfLog,
+    LinkType::Enc,
+    LinkType::Ieee1394,
+    LinkType::Unread(227),
+];
 
 /// Parses one packet, whose first byte names the link type: what it finds lies within the packet, and a packet that
-/// is cut shorter never has an identity that the longer one has not.
+/// is cut shorter never has an identity that the longer one has not, but for that of the outer one of two frames.
 pub fn parse(data: &[u8]) {
     let Some((link, packet)) = data.split_first() else { return };
     let link = LINKS[usize::from(*link) % LINKS.len()];
@@ -30,7 +53,8 @@ pub fn parse(data: &[u8]) {
     assert_eq!((whole.seq, whole.wire_len), (7, 1500));
     let cut = headers(link, &packet[..packet.len() / 2]);
     if let Some(link) = cut.link {
-        assert_eq!(whole.link.map(|whole| whole.src), Some(link.src));
+        let same = whole.link.map(|whole| whole.src) == Some(link.src);
+        assert!(same || cut.malformed == Some(Malformed::TagTooShort), "{cut:?} {whole:?}");
     }
 }
 

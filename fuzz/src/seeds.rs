@@ -65,7 +65,37 @@ fn first() -> Batch {
     batch
 }
 
-/// One packet of each length, on every link type.
+/// Ethernet headers whose last EtherType is that of a tag or a frame within, and what stands before the packet.
+const TAGS: [(u16, &[u8]); 6] = [
+    (0x893f, &[0, 0, 0x10, 1, 0, 0, 8, 0]),
+    (0x88e5, &[0x20, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0, 1, 8, 0]),
+    (0x88e7, &[0, 1, 2, 3, 4, 4, 4, 4, 4, 4, 6, 6, 6, 6, 6, 6, 8, 0]),
+    (0x8903, &[0, 0x60, 4, 4, 4, 4, 4, 4, 6, 6, 6, 6, 6, 6, 8, 0]),
+    (0x22f3, &[0, 0x49, 0, 1, 0, 2, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 6, 6, 6, 6, 6, 6, 8, 0]),
+    (0x894f, &[0x0f, 0xc2, 1, 1, 0, 0, 1, 0xff]),
+];
+
+/// Datagrams' destination ports of tunnels, and the headers that they announce.
+const TUNNELS: [(u16, &[u8]); 4] = [
+    (4789, &[8, 0, 0, 0, 0, 0, 7, 0]),
+    (4790, &[0x0c, 0, 0, 1, 0, 0, 7, 0]),
+    (6081, &[1, 0, 8, 0, 0, 0, 7, 0, 1, 2, 3, 0]),
+    (2152, &[0x34, 255, 1, 0, 0, 0, 0, 7, 0, 9, 0, 0x85, 1, 0x10, 9, 0]),
+];
+
+/// The packet of an Ethernet frame behind every tag and in every tunnel.
+fn carried(frame: &[u8]) -> Vec<Vec<u8>> {
+    let (macs, packet) = (&frame[..12], &frame[14..]);
+    let tagged = TAGS.iter().map(|(tag, bytes)| [macs, &tag.to_be_bytes(), bytes, packet].concat());
+    let tunnelled = TUNNELS.iter().map(|(port, bytes)| {
+        let udp = [[4, 0], port.to_be_bytes(), [1, 0], [0, 0]].concat();
+        let ip = [&[0x45, 0, 1, 20, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2][..], &udp].concat();
+        [macs, &[8, 0], &ip, bytes, packet].concat()
+    });
+    tagged.chain(tunnelled).collect()
+}
+
+/// One packet of each length, on every link type, behind every tag and in every tunnel.
 fn packets() -> Vec<Vec<u8>> {
     let batch = first();
     let mut seen = Vec::new();
@@ -76,6 +106,7 @@ fn packets() -> Vec<Vec<u8>> {
         }
         seen.push(frame.len());
         all.extend((0_u8..).zip(LINKS).map(|(number, link)| [&[number][..], &on(link, frame)].concat()));
+        all.extend(carried(frame).into_iter().map(|frame| [&[0][..], &frame].concat()));
     }
     all
 }
@@ -83,7 +114,10 @@ fn packets() -> Vec<Vec<u8>> {
 /// An Ethernet frame on another link type.
 fn on(link: LinkType, frame: &[u8]) -> Vec<u8> {
     let (ethertype, packet) = (&frame[12..14], &frame[14..]);
-    let family = if ethertype == [0x86, 0xdd] { 30 } else { 2 };
+    let is6 = ethertype == [0x86, 0xdd];
+    let (family, protocol) = if is6 { (30, 0x57) } else { (2, 0x21) };
+    let snap = [&[0xaa, 0xaa, 3, 0, 0, 0][..], ethertype, packet].concat();
+    let wlan = [&[0x88, 1, 0, 0][..], &[2; 6], &[4; 6], &[6; 6], &[0; 4], &snap].concat();
     match link {
         LinkType::Ethernet => frame.to_vec(),
         LinkType::RawIp => packet.to_vec(),
@@ -92,6 +126,26 @@ fn on(link: LinkType, frame: &[u8]) -> Vec<u8> {
         LinkType::LinuxSll2 => {
             [ethertype, &[0, 0, 0, 0, 0, 3, 0, 1, 4, 6, 2, 0, 0, 0, 0, 7, 0, 0], packet].concat()
         }
+        LinkType::Ppp => [&[0xff, 3, 0, protocol], packet].concat(),
+        LinkType::PppWithDirection => [&[1, 0xff, 3, 0, protocol], packet].concat(),
+        LinkType::Pppd => [&[1, 3, 0, protocol], packet].concat(),
+        LinkType::PppoeSession => [&[0x11, 0, 0, 1, 1, 0, 0, protocol], packet].concat(),
+        LinkType::CiscoHdlc => [&[0x0f, 0], ethertype, packet].concat(),
+        LinkType::FrameRelay => [&[0x18, 0x41], ethertype, packet].concat(),
+        LinkType::Llc => snap,
+        LinkType::Fddi => [&[0x50][..], &frame[..12], &snap].concat(),
+        LinkType::Wlan => wlan,
+        LinkType::Radiotap => [&[0, 0, 9, 0, 2, 0, 0, 0, 0x10][..], &wlan].concat(),
+        LinkType::Prism => [&[0x44, 0, 0, 0, 8, 0, 0, 0][..], &wlan].concat(),
+        LinkType::Avs => [&[0x80, 0x21, 0x10, 1, 0, 0, 0, 8][..], &wlan].concat(),
+        LinkType::Ppi => [&[0, 0, 8, 0, 105, 0, 0, 0][..], &wlan].concat(),
+        LinkType::NfLog => {
+            [&[2, 0, 0, 5, 8, 0, 1, 0][..], ethertype, &[1, 0, 200, 0, 9, 0], packet].concat()
+        }
+        LinkType::PfLog => [&[61, 2][..], &[0; 62], packet].concat(),
+        LinkType::Enc => [&[0; 12][..], packet].concat(),
+        LinkType::Ieee1394 => [&[2; 16][..], ethertype, packet].concat(),
+        LinkType::Unread(_) => frame.to_vec(),
     }
 }
 

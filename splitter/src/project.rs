@@ -153,6 +153,11 @@ fn tunnel(headers: &Headers) -> u64 {
         Some(Encapsulation::Gre(None)) => 2 << 32,
         Some(Encapsulation::Gre(Some(key))) => 3 << 32 | u64::from(key),
         Some(Encapsulation::Vxlan(id)) => 4 << 32 | u64::from(id),
+        Some(Encapsulation::VxlanGpe(id)) => 5 << 32 | u64::from(id),
+        Some(Encapsulation::Geneve(id)) => 6 << 32 | u64::from(id),
+        Some(Encapsulation::Erspan(None)) => 7 << 32,
+        Some(Encapsulation::Erspan(Some(session))) => 8 << 32 | u64::from(session),
+        Some(Encapsulation::GtpU(id)) => 9 << 32 | u64::from(id),
     }
 }
 

@@ -15,15 +15,15 @@ impl fmt::Display for Mac {
     }
 }
 
-/// Link-layer identity of a packet.
+/// Link-layer identity of a packet. Where one frame carries another (PBB, FabricPath, TRILL), that of the inner one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Link {
-    /// Source address. On Linux cooked captures the only one there is.
+    /// Source address. On Linux cooked captures the only one there is; zero where the frame has none.
     pub src: Mac,
     /// Destination address; zero on link types that have none.
     pub dst: Mac,
     /// EtherType of the payload after every VLAN tag, MPLS label, PPPoE and SNAP header, as far as it is known;
-    /// for IEEE 802.3 frames without SNAP the length.
+    /// for IEEE 802.3 frames without SNAP the length, and 0 where the link type has neither.
     pub ethertype: u16,
     /// VLAN identifier of the outermost tag.
     pub vlan: Option<u16>,
@@ -111,6 +111,14 @@ pub enum Encapsulation {
     Gre(Option<u32>),
     /// VXLAN, with its network identifier.
     Vxlan(u32),
+    /// VXLAN with the generic protocol extension, with its network identifier.
+    VxlanGpe(u32),
+    /// GENEVE, with its network identifier.
+    Geneve(u32),
+    /// ERSPAN over GRE, with its session if it has one (type I has none).
+    Erspan(Option<u16>),
+    /// The user plane of GTP, with its tunnel endpoint identifier.
+    GtpU(u32),
 }
 
 /// A packet inside the packet, one level deep.
@@ -130,7 +138,8 @@ pub struct Inner {
 pub enum Malformed {
     /// Shorter than its link-layer header.
     LinkTooShort,
-    /// A VLAN, MPLS or PPPoE header is cut off, or nested too deep.
+    /// A header between the link and the network layer (VLAN, MPLS, PPPoE and others) is cut off or contradicts
+    /// itself, or they are nested too deep.
     TagTooShort,
     /// An ARP packet is cut off or has address lengths that are not Ethernet and IPv4.
     BadArp,
@@ -144,11 +153,14 @@ pub enum Malformed {
     TransportTooShort,
     /// A tunnel header is cut off or contradicts itself; one that carries what is not parsed is not malformed.
     BadTunnel,
+    /// The packet is of a link type that is not parsed. Nothing is known of it, so it changes no stream and is
+    /// rejected: [`Headers::is_unread`].
+    LinkType,
 }
 
 impl Malformed {
     /// Every reason, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::LinkTooShort,
         Self::TagTooShort,
         Self::BadArp,
@@ -157,6 +169,7 @@ impl Malformed {
         Self::BadExtension,
         Self::TransportTooShort,
         Self::BadTunnel,
+        Self::LinkType,
     ];
 
     /// The name under which this reason is counted and shown.
@@ -170,6 +183,7 @@ impl Malformed {
             Self::BadExtension => "bad-ipv6-extension",
             Self::TransportTooShort => "transport-too-short",
             Self::BadTunnel => "bad-tunnel",
+            Self::LinkType => "link-type",
         }
     }
 }
@@ -201,5 +215,11 @@ impl Headers {
     #[inline]
     pub fn stream_time(&self) -> Timestamp {
         Timestamp::from_nanos(self.timestamp.as_nanos().wrapping_add(self.shift))
+    }
+
+    /// Whether the packet is of a link type that is not parsed: it has no features, and it is rejected.
+    #[inline(always)]
+    pub fn is_unread(&self) -> bool {
+        self.malformed == Some(Malformed::LinkType)
     }
 }

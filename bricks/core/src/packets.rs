@@ -16,6 +16,42 @@ pub enum LinkType {
     LinuxSll,
     /// Linux cooked capture v2 (LINKTYPE 276).
     LinuxSll2,
+    /// PPP, with or without the address and control of HDLC-like framing (LINKTYPE 9 and 50).
+    Ppp,
+    /// PPP behind a byte that tells the direction (LINKTYPE 204).
+    PppWithDirection,
+    /// PPP of Linux's pppd, the direction in place of the address (LINKTYPE 166).
+    Pppd,
+    /// A PPPoE session (LINKTYPE 51).
+    PppoeSession,
+    /// Cisco HDLC (LINKTYPE 104).
+    CiscoHdlc,
+    /// Frame Relay (LINKTYPE 107).
+    FrameRelay,
+    /// LLC and SNAP alone, as in ATM's RFC 1483 (LINKTYPE 100).
+    Llc,
+    /// FDDI (LINKTYPE 10).
+    Fddi,
+    /// IEEE 802.11 (LINKTYPE 105).
+    Wlan,
+    /// IEEE 802.11 behind a radiotap header (LINKTYPE 127).
+    Radiotap,
+    /// IEEE 802.11 behind a Prism or an AVS header (LINKTYPE 119).
+    Prism,
+    /// IEEE 802.11 behind an AVS header (LINKTYPE 163).
+    Avs,
+    /// Per-packet information before a packet of a link type that it names (LINKTYPE 192).
+    Ppi,
+    /// Linux's netfilter log (LINKTYPE 239).
+    NfLog,
+    /// OpenBSD's packet filter log (LINKTYPE 117).
+    PfLog,
+    /// OpenBSD's view into IPsec (LINKTYPE 109).
+    Enc,
+    /// Apple's IP over IEEE 1394 (LINKTYPE 138).
+    Ieee1394,
+    /// One that is not parsed, by its number in capture files. Only files whose interfaces differ have such packets.
+    Unread(u16),
 }
 
 /// One captured packet of [`Packets`].

@@ -2,6 +2,7 @@
 
 use crate::kitsune115::{self, Kitsune115, Variant};
 use crate::py100::{self, Py100};
+use crate::readable::Readable;
 use crate::shard::Shards;
 use crate::{Shard, StateError};
 use legonf_core::{Headers, Rows, Schema, StateGroup};
@@ -24,7 +25,8 @@ pub trait Extractor: Send {
         crate::state_groups(&self.schema().name).unwrap_or_default()
     }
 
-    /// Makes `rows` one row per packet of `headers`, `schema().len()` wide, and counts the packets in.
+    /// Makes `rows` one row per packet of `headers`, `schema().len()` wide, and counts the packets in, but for those of
+    /// link types that are [not parsed](Headers::is_unread): their rows are NaN.
     fn extract(&mut self, headers: &[Headers], rows: &mut Rows);
 
     /// Takes the streams of some slots of a shard out, as bytes for [`import`](Self::import): whichever extractor of
@@ -228,14 +230,16 @@ pub fn build_shards(
     let variant = match schema {
         "kitsune-115" => Variant::Published,
         "kitsune-115-clean" => Variant::Clean,
-        "kitsune-py-100" if set == Shards::ALL => return Ok(Box::new(Py100::new(arithmetic, &limits))),
+        "kitsune-py-100" if set == Shards::ALL => {
+            return Ok(Box::new(Readable::new(Py100::new(arithmetic, &limits))));
+        }
         "kitsune-py-100" => return Err(ExtractError::Shards { name: schema.into() }),
         _ => return Err(ExtractError::UnknownSchema { name: schema.into() }),
     };
     if shards.is_empty() {
         return Err(ExtractError::NoShard);
     }
-    Ok(Box::new(Kitsune115::of_shards(variant, arithmetic, &limits, set)))
+    Ok(Box::new(Readable::new(Kitsune115::of_shards(variant, arithmetic, &limits, set))))
 }
 
 /// Whether the features of a schema follow stream time ([`Clock`](legonf_core::Clock)), and not the time stamps as they are:

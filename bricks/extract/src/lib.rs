@@ -18,6 +18,7 @@ mod pages;
 mod prefetch;
 mod py100;
 mod quantization;
+mod readable;
 mod schema;
 mod shard;
 mod state;

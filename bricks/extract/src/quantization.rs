@@ -34,7 +34,7 @@ impl Default for Config {
 /// Fills the features of each packet from its headers.
 ///
 /// Stateful: a packet's features depend on the packets before it. Malformed packets have features like any other,
-/// of the identity that was read.
+/// of the identity that was read; those of link types that are not parsed change no stream, and their features are NaN.
 pub struct FeatureQuantization {
     extractor: Box<dyn Extractor>,
     seed: u64,

@@ -45,7 +45,20 @@ impl Brick for Onnx {
         let fault = |reason| BrickError { brick: KIND, reason };
         self.engine.score(&batch.features, &mut batch.scores).map_err(|e| fault(e.to_string()))?;
         let (rows, scores) = (batch.features.len(), batch.scores.len());
-        if rows == scores { Ok(()) } else { Err(fault(format!("{scores} scores for {rows} rows"))) }
+        if rows != scores {
+            return Err(fault(format!("{scores} scores for {rows} rows")));
+        }
+        reject(batch);
+        Ok(())
+    }
+}
+
+/// A row of NaN has no score, whatever a network makes of it: many turn NaN into a number.
+fn reject(batch: &mut Batch) {
+    for (row, score) in batch.features.iter().zip(&mut batch.scores) {
+        if row.iter().all(|cell| cell.is_nan()) {
+            *score = f64::NAN;
+        }
     }
 }
 
@@ -79,6 +92,23 @@ mod tests {
         run(5, &mut batch).unwrap();
         let expected: Vec<f64> = batch.features.iter().map(|row| row.iter().sum()).collect();
         assert_eq!(batch.scores, expected);
+    }
+
+    #[test]
+    fn rows_without_a_number_have_no_score() {
+        struct Zero;
+        impl Engine for Zero {
+            fn score(&mut self, features: &Rows, scores: &mut Vec<f64>) -> Result<(), EngineError> {
+                scores.clear();
+                scores.resize(features.len(), 0.0);
+                Ok(())
+            }
+        }
+        let mut batch = batch(3);
+        batch.features.row_mut(1).fill(f64::NAN);
+        batch.features.row_mut(2)[0] = f64::NAN;
+        Onnx::new(OnnxConfig {}, Box::new(Zero)).process(&mut batch).unwrap();
+        assert_eq!(batch.scores.iter().map(|score| score.is_nan()).collect::<Vec<_>>(), [false, true, false]);
     }
 
     #[test]

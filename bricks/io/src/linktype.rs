@@ -3,8 +3,9 @@
 use legonf_core::LinkType;
 
 /// The supported link types, as listed in messages.
-pub const SUPPORTED: &str =
-    "Ethernet (1), raw IP (101, 12, 14, 228, 229), null/loop (0, 108), Linux SLL (113), Linux SLL2 (276)";
+pub const SUPPORTED: &str = "Ethernet (1), raw IP (101, 12, 14, 228, 229), null/loop (0, 108), Linux SLL (113), Linux SLL2 (276), \
+     IEEE 802.11 (105, 127, 119, 163), PPI (192), PPP (9, 50, 51, 166, 204), Cisco HDLC (104), Frame Relay (107), \
+     LLC (100), FDDI (10), IEEE 1394 (138), NFLOG (239), pflog (117), enc (109)";
 
 /// The framing that number `number` of a capture file stands for; `None` where it is not parsed.
 pub const fn from_number(number: u32) -> Option<LinkType> {
@@ -14,11 +15,29 @@ pub const fn from_number(number: u32) -> Option<LinkType> {
         0 | 108 => Some(LinkType::Null),
         113 => Some(LinkType::LinuxSll),
         276 => Some(LinkType::LinuxSll2),
+        9 | 50 => Some(LinkType::Ppp),
+        10 => Some(LinkType::Fddi),
+        51 => Some(LinkType::PppoeSession),
+        100 => Some(LinkType::Llc),
+        104 => Some(LinkType::CiscoHdlc),
+        105 => Some(LinkType::Wlan),
+        107 => Some(LinkType::FrameRelay),
+        109 => Some(LinkType::Enc),
+        117 => Some(LinkType::PfLog),
+        119 => Some(LinkType::Prism),
+        127 => Some(LinkType::Radiotap),
+        138 => Some(LinkType::Ieee1394),
+        163 => Some(LinkType::Avs),
+        166 => Some(LinkType::Pppd),
+        192 => Some(LinkType::Ppi),
+        204 => Some(LinkType::PppWithDirection),
+        239 => Some(LinkType::NfLog),
         _ => None,
     }
 }
 
-/// The number that stands for a framing in capture files. [`from_number`] is its inverse.
+/// The number that stands for a framing in capture files. [`from_number`] is its inverse, but for
+/// [`LinkType::Unread`].
 pub const fn to_number(link: LinkType) -> u32 {
     match link {
         LinkType::Null => 0,
@@ -26,6 +45,24 @@ pub const fn to_number(link: LinkType) -> u32 {
         LinkType::RawIp => 101,
         LinkType::LinuxSll => 113,
         LinkType::LinuxSll2 => 276,
+        LinkType::Ppp => 9,
+        LinkType::Fddi => 10,
+        LinkType::PppoeSession => 51,
+        LinkType::Llc => 100,
+        LinkType::CiscoHdlc => 104,
+        LinkType::Wlan => 105,
+        LinkType::FrameRelay => 107,
+        LinkType::Enc => 109,
+        LinkType::PfLog => 117,
+        LinkType::Prism => 119,
+        LinkType::Radiotap => 127,
+        LinkType::Ieee1394 => 138,
+        LinkType::Avs => 163,
+        LinkType::Pppd => 166,
+        LinkType::Ppi => 192,
+        LinkType::PppWithDirection => 204,
+        LinkType::NfLog => 239,
+        LinkType::Unread(number) => number as u32,
     }
 }
 
@@ -34,7 +71,7 @@ pub fn name(number: u32) -> &'static str {
     NAMES.iter().find(|(n, _)| *n == number).map_or("unknown", |(_, name)| name)
 }
 
-const NAMES: [(u32, &str); 56] = [
+const NAMES: [(u32, &str); 57] = [
     (0, "null/loopback"),
     (1, "Ethernet"),
     (3, "AX.25"),
@@ -54,6 +91,7 @@ const NAMES: [(u32, &str); 56] = [
     (105, "IEEE 802.11"),
     (107, "Frame Relay"),
     (108, "OpenBSD loopback"),
+    (109, "OpenBSD enc"),
     (113, "Linux SLL"),
     (117, "OpenBSD pflog"),
     (119, "Prism header + IEEE 802.11"),
@@ -99,11 +137,12 @@ mod tests {
 
     #[test]
     fn numbers_are_inverse() {
-        let all =
-            [LinkType::Ethernet, LinkType::RawIp, LinkType::Null, LinkType::LinuxSll, LinkType::LinuxSll2];
+        let all: Vec<_> = (0..1024).filter_map(from_number).collect();
+        assert_eq!(all.len(), 28);
         for link in all {
             assert_eq!(from_number(to_number(link)), Some(link));
         }
+        assert_eq!(to_number(LinkType::Unread(227)), 227);
     }
 
     #[test]
@@ -113,7 +152,7 @@ mod tests {
             let digits = |c: char| c.is_ascii_digit();
             assert!(SUPPORTED.split(|c| !digits(c)).any(|w| w == number.to_string()), "{number}");
         }
-        assert_eq!(name(105), "IEEE 802.11");
+        assert_eq!(name(227), "SocketCAN");
         assert_eq!(name(9999), "unknown");
     }
 }

@@ -1,5 +1,6 @@
 //! IPv6 extension headers (RFC 8200 §4), and the authentication header of either IP.
 
+use crate::bytes::at_most;
 use crate::network::Upper;
 use crate::transport::AUTHENTICATION;
 use legonf_core::{Fragment, Layer, Malformed};
@@ -10,6 +11,11 @@ const FRAGMENT: u8 = 44;
 const NO_NEXT_HEADER: u8 = 59;
 const DESTINATION: u8 = 60;
 const MOBILITY: u8 = 135;
+const HIP: u8 = 139;
+const SHIM6: u8 = 140;
+
+/// The jumbo payload option.
+const JUMBO: u8 = 0xc2;
 
 /// The most extension headers that are followed.
 const MAX_EXTENSIONS: usize = 16;
@@ -18,8 +24,10 @@ const MAX_EXTENSIONS: usize = 16;
 pub(crate) fn skip(upper: &mut Upper<'_>, layer: &mut Layer) -> Result<(), Malformed> {
     for _ in 0..MAX_EXTENSIONS {
         *upper = match upper.protocol {
-            MOBILITY if upper.bytes.first() == Some(&NO_NEXT_HEADER) => return Ok(()),
-            HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY => after(upper.bytes, |len| (len + 1) * 8)?,
+            MOBILITY | HIP | SHIM6 if upper.bytes.first() == Some(&NO_NEXT_HEADER) => return Ok(()),
+            HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY | HIP | SHIM6 => {
+                after(upper.bytes, |len| (len + 1) * 8)?
+            }
             AUTHENTICATION => after(upper.bytes, |len| (len + 2) * 4)?,
             FRAGMENT => fragment(upper.bytes, layer)?,
             _ => return Ok(()),
@@ -34,12 +42,33 @@ pub(crate) fn skip(upper: &mut Upper<'_>, layer: &mut Layer) -> Result<(), Malfo
 /// Whether this is a header that [`skip`] follows.
 #[inline(always)]
 pub(crate) fn is_extension(protocol: u8) -> bool {
-    matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | MOBILITY)
+    matches!(
+        protocol,
+        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | MOBILITY | HIP | SHIM6
+    )
 }
 
-/// Whether a packet's first extension header opens with the jumbo payload option (RFC 2675).
+/// Whether a packet whose payload length is 0 is longer than the field can say: its hop-by-hop header has the jumbo
+/// payload option (RFC 2675), or there is no such header (BIG TCP).
 pub(crate) fn is_jumbo(protocol: u8, bytes: &[u8]) -> bool {
-    protocol == HOP_BY_HOP && matches!(bytes, [_, _, 0xc2, 4, ..])
+    match (protocol, bytes) {
+        (HOP_BY_HOP, [_, units, ..]) => has_jumbo_option(at_most(bytes, (usize::from(*units) + 1) * 8)),
+        (HOP_BY_HOP, _) => false,
+        _ => true,
+    }
+}
+
+/// Looks among the options of a whole hop-by-hop header. One of type 0 is a byte of padding.
+fn has_jumbo_option(header: &[u8]) -> bool {
+    let mut options = header.get(2..).unwrap_or_default();
+    loop {
+        options = match options {
+            [JUMBO, 4, ..] => return true,
+            [0, rest @ ..] => rest,
+            [_, len, rest @ ..] => rest.get(usize::from(*len)..).unwrap_or_default(),
+            _ => return false,
+        };
+    }
 }
 
 /// What follows a header whose second byte gives its length in some unit.
@@ -72,7 +101,7 @@ mod tests {
     #[test]
     fn each_extension_is_skipped() {
         let long = [6, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        for first in [0, 43, 60, 135] {
+        for first in [0, 43, 60, 135, 139, 140] {
             assert_eq!(chain(first, &[6, 0, 1, 4, 0, 0, 0, 0]).outer.ports, Some((80, 4000)), "{first}");
             assert_eq!(chain(first, &long).outer.ports, Some((80, 4000)), "{first}");
         }
@@ -95,8 +124,10 @@ mod tests {
 
     #[test]
     fn a_mobility_message_is_its_own_protocol() {
-        let headers = chain(135, &[59, 0, 5, 0, 0, 0, 0, 0]);
-        assert_eq!(headers.outer.transport, Transport::Other(135));
+        for protocol in [135, 139, 140] {
+            let headers = chain(protocol, &[59, 0, 5, 0, 0, 0, 0, 0]);
+            assert_eq!(headers.outer.transport, Transport::Other(protocol));
+        }
     }
 
     #[test]

@@ -8,9 +8,13 @@ use std::net::{IpAddr, Ipv6Addr};
 
 const HEADER: usize = 40;
 
+/// The most bytes by which Ethernet pads a packet that has no payload: 46 less the header.
+const PADDING: usize = 6;
+
 /// Reads the fixed header and the extension headers; `None` for a later fragment.
 ///
-/// A payload length beyond the frame is normal; that of a jumbogram is 0.
+/// A payload length beyond the frame is normal. That of a jumbogram is 0, and so is that of a segment of more than
+/// 65,535 bytes that is captured before it is cut (BIG TCP), which has no option to say so.
 #[inline(always)]
 pub(crate) fn read<'a>(bytes: &'a [u8], layer: &mut Layer) -> Result<Option<Upper<'a>>, Malformed> {
     let Some((h, rest)) = bytes.split_first_chunk::<HEADER>() else { return Err(cut(bytes, layer)) };
@@ -21,7 +25,7 @@ pub(crate) fn read<'a>(bytes: &'a [u8], layer: &mut Layer) -> Result<Option<Uppe
     layer.src = address(&h[8..24]);
     layer.dst = address(&h[24..40]);
     let payload_len = usize::from(u16::from_be_bytes([h[4], h[5]]));
-    let is_jumbo = payload_len == 0 && extension::is_jumbo(h[6], rest);
+    let is_jumbo = payload_len == 0 && rest.len() > PADDING && extension::is_jumbo(h[6], rest);
     let payload = if is_jumbo { rest } else { at_most(rest, payload_len) };
     network::upper(Upper { protocol: h[6], bytes: payload }, extension::is_extension(h[6]), layer)
 }
@@ -43,7 +47,7 @@ fn cut(bytes: &[u8], layer: &mut Layer) -> Malformed {
 
 #[cfg(test)]
 mod tests {
-    use crate::samples::{DST6, SRC6, ethernet, ip4, ip6, parse, udp};
+    use crate::samples::{DST6, SRC6, ethernet, ip4, ip6, parse, tcp, udp};
     use legonf_core::{Malformed, Network};
 
     #[test]
@@ -87,5 +91,24 @@ mod tests {
         assert_eq!(parse(&ethernet(0x86dd, &packet)).outer.ports, Some((53, 4000)));
         packet[42] = 1;
         assert_eq!(parse(&ethernet(0x86dd, &packet)).outer.ports, None);
+        for padded in [
+            &[0, 0, 0xc2, 4, 0, 1, 0x11, 0x70, 1, 2, 0, 0][..],
+            &[1, 2, 0, 0, 0xc2, 4, 0, 1, 0x11, 0x70, 0, 0],
+        ] {
+            let options = [&[17, 1][..], padded, &[0, 0]].concat();
+            let mut packet = ip6(0, &[&options[..], &udp(53, 4000)].concat());
+            packet[4..6].copy_from_slice(&[0, 0]);
+            assert_eq!(parse(&ethernet(0x86dd, &packet)).outer.ports, Some((53, 4000)), "{padded:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_big_segment_states_no_length() {
+        let mut packet = ip6(6, &tcp(4321, 443));
+        packet[4..6].copy_from_slice(&[0, 0]);
+        let headers = parse(&ethernet(0x86dd, &packet));
+        assert_eq!((headers.outer.ports, headers.malformed), (Some((4321, 443)), None));
+        let padded = parse(&ethernet(0x86dd, &[&packet[..40], &[0; 6]].concat()));
+        assert_eq!((padded.outer.ports, padded.malformed), (None, Some(Malformed::TransportTooShort)));
     }
 }

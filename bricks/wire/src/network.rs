@@ -10,6 +10,13 @@ pub(crate) struct Payload<'a> {
     pub bytes: &'a [u8],
 }
 
+impl<'a> Payload<'a> {
+    /// Bytes that are none of what is parsed.
+    pub(crate) fn none(bytes: &'a [u8]) -> Self {
+        Self { ethertype: 0, bytes }
+    }
+}
+
 /// What follows the network layer: bytes that end where the headers so far say that the packet ends.
 #[derive(Clone, Copy)]
 pub(crate) struct Upper<'a> {

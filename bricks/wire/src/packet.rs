@@ -56,8 +56,31 @@ mod tests {
     use proptest::sample::Index;
     use std::fmt::Debug;
 
-    const LINKS: [LinkType; 5] =
-        [LinkType::Ethernet, LinkType::RawIp, LinkType::Null, LinkType::LinuxSll, LinkType::LinuxSll2];
+    const LINKS: [LinkType; 23] = [
+        LinkType::Ethernet,
+        LinkType::RawIp,
+        LinkType::Null,
+        LinkType::LinuxSll,
+        LinkType::LinuxSll2,
+        LinkType::Ppp,
+        LinkType::PppWithDirection,
+        LinkType::Pppd,
+        LinkType::PppoeSession,
+        LinkType::CiscoHdlc,
+        LinkType::FrameRelay,
+        LinkType::Llc,
+        LinkType::Fddi,
+        LinkType::Wlan,
+        LinkType::Radiotap,
+        LinkType::Prism,
+        LinkType::Avs,
+        LinkType::Ppi,
+        LinkType::NfLog,
+        LinkType::PfLog,
+        LinkType::Enc,
+        LinkType::Ieee1394,
+        LinkType::Unread(227),
+    ];
 
     /// What holds of every layer, however malformed the packet.
     fn assert_layer(layer: &Layer) {

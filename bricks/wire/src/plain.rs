@@ -1,8 +1,8 @@
 //! The headers that most packets have: TCP or UDP in IPv4 without options, in Ethernet without tags.
 
+use crate::datagram::is_tunnel;
 use crate::ethertype;
 use crate::transport::{TCP, TCP_HEADER, UDP, UDP_HEADER};
-use crate::tunnel::VXLAN_PORT;
 use legonf_core::{Headers, Layer, Link, LinkType, Mac, Network, PacketRecord, Transport};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -23,7 +23,7 @@ pub(crate) fn read(record: &PacketRecord, bytes: &[u8], headers: &mut Headers) -
         & (be16(12) == ethertype::IPV4)
         & (h[14] == 0x45)
         & (be16(20) & 0x3fff == 0)
-        & ((protocol == TCP) | ((protocol == UDP) & (ports.1 != VXLAN_PORT)));
+        & ((protocol == TCP) | ((protocol == UDP) & !is_tunnel(ports.1)));
     let header = if protocol == TCP { TCP_HEADER } else { UDP_HEADER };
     if !is_plain || ip_len(be16(16), bytes.len()) < IP + header {
         return false;
@@ -84,7 +84,9 @@ mod tests {
             assert!(!check(LinkType::RawIp, &frame));
             assert!(!check(LinkType::Ethernet, &frame[..frame.len() - 1]));
         }
-        assert!(!check(LinkType::Ethernet, &ethernet(0x0800, &ip4(17, &udp(53, 4789)))));
+        for tunnel in [4789, 4790, 6081, 2152] {
+            assert!(!check(LinkType::Ethernet, &ethernet(0x0800, &ip4(17, &udp(53, tunnel)))));
+        }
         for (link, bytes) in valid() {
             check(link, &bytes);
         }

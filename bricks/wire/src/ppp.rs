@@ -1,16 +1,19 @@
-//! PPP, as PPPoE and GRE carry it.
+//! PPP, as a link of its own and as PPPoE and GRE carry it.
 
 use crate::ethertype;
 use crate::network::Payload;
 use legonf_core::Malformed;
 
-/// Reads the protocol field, after address and control (`ff 03`) if they are there; `None` if it is not IP.
+/// Reads the protocol field, after address and control (`ff 03`) if they are there; `None` if it is neither IP
+/// nor MPLS.
 pub(crate) fn read(bytes: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
     let bytes = bytes.strip_prefix(&[0xff, 0x03]).unwrap_or(bytes);
     let (protocol, bytes) = protocol(bytes).ok_or(Malformed::TagTooShort)?;
     let ethertype = match protocol {
         0x0021 => ethertype::IPV4,
         0x0057 => ethertype::IPV6,
+        0x0281 => ethertype::MPLS,
+        0x0283 => ethertype::MPLS_MULTICAST,
         _ => return Ok(None),
     };
     Ok(Some(Payload { ethertype, bytes }))

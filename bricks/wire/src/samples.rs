@@ -94,13 +94,23 @@ fn carriers(ethertype: u16, packet: &[u8]) -> Vec<(u16, Vec<u8>)> {
     let vxlan = [&[8, 0, 0, 0, 0, 0, 1, 0][..], &ethernet(ethertype, packet)].concat();
     let is4 = ethertype == 0x0800;
     let error = [&[if is4 { 3 } else { 1 }, 0, 0, 0, 0, 0, 0, 0][..], packet].concat();
+    let frame = ethernet(ethertype, packet);
+    let gtp = (4 + packet.len() as u16).to_be_bytes();
+    let gtp = [&[0x32, 255, gtp[0], gtp[1], 0, 0, 0, 7, 0, 9, 0, 0][..], packet].concat();
+    let geneve = [&[1, 0, 0x65, 0x58, 0, 0, 7, 0, 1, 2, 3, 0][..], &frame].concat();
+    let gpe = [&[0x0c, 0, 0, 3, 0, 0, 7, 0][..], &frame].concat();
     let quoting = if is4 { ip4(1, &error) } else { ip6(58, &error) };
     let mut all = vec![(ethertype, quoting)];
     for (protocol, body) in [
         (if is4 { 4 } else { 41 }, packet.to_vec()),
         (47, [&[0x20, 0, high, low, 0, 0, 0, 7][..], packet].concat()),
         (47, [&[0, 0, 0x65, 0x58][..], &ethernet(ethertype, packet)].concat()),
+        (47, [&[0, 0, 0x88, 0xbe][..], &frame].concat()),
+        (47, [&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 5, 0, 9, 0, 0, 0, 7][..], &frame].concat()),
         (17, udp_with(40010, 4789, &vxlan)),
+        (17, udp_with(40010, 4790, &gpe)),
+        (17, udp_with(40010, 6081, &geneve)),
+        (17, udp_with(2152, 2152, &gtp)),
     ] {
         all.push((0x0800, ip4(protocol, &body)));
         all.push((0x86dd, ip6(protocol, &body)));
@@ -118,6 +128,11 @@ fn frames(ethertype: u16, packet: &[u8]) -> Vec<Vec<u8>> {
         ethernet(ethertype, packet),
         tagged(0x88a8, &[0, 7, 0x81, 0, 0, 8, high, low]),
         tagged(0x8847, &[0, 1, 0, 64, 0, 2, 1, 64]),
+        tagged(0x893f, &[0, 0, 0x10, 1, 0, 0, high, low]),
+        tagged(0x8926, &[0x80, 1, 0, 2, high, low]),
+        tagged(0x8909, &[1, 1, 0, 1, 0, 9, high, low]),
+        tagged(0x88e5, &[0x20, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0, 1, high, low]),
+        tagged(0x894f, &[0x0f, 0xc2, 1, if ethertype == 0x0800 { 1 } else { 2 }, 0, 0, 1, 0xff]),
         tagged(0x8864, &[0x11, 0, 0, 1, session[0], session[1], 0, ppp]),
         tagged(8 + packet.len() as u16, &[0xaa, 0xaa, 3, 0, 0, 0, high, low]),
     ]
@@ -136,7 +151,39 @@ pub(crate) fn valid() -> Vec<(LinkType, Vec<u8>)> {
         all.push((LinkType::Null, [&[family, 0, 0, 0][..], &packet].concat()));
         all.push((LinkType::LinuxSll, [&sll[..], &packet].concat()));
         all.push((LinkType::LinuxSll2, [&sll2[..], &packet].concat()));
+        all.extend(rarer_links(ethertype, &packet));
         all.push((LinkType::RawIp, packet));
     }
     all
+}
+
+/// The packet on every link type that few captures have.
+fn rarer_links(ethertype: u16, packet: &[u8]) -> Vec<(LinkType, Vec<u8>)> {
+    let [high, low] = ethertype.to_be_bytes();
+    let protocol = if ethertype == 0x0800 { 0x21 } else { 0x57 };
+    let session = (2 + packet.len() as u16).to_be_bytes();
+    let snap = [0xaa, 0xaa, 3, 0, 0, 0, high, low];
+    let wlan = [&[0x88, 1, 0, 0][..], &[2; 6], &[4; 6], &[6; 6], &[0, 0, 0, 0], &snap].concat();
+    let log = (4 + packet.len() as u16).to_le_bytes();
+    let log = [2, 0, 0, 5, 8, 0, 1, 0, high, low, 1, 0, log[0], log[1], 9, 0];
+    let headers = [
+        (LinkType::Ppp, vec![0xff, 3, 0, protocol]),
+        (LinkType::PppWithDirection, vec![1, 0xff, 3, 0, protocol]),
+        (LinkType::Pppd, vec![1, 3, 0, protocol]),
+        (LinkType::PppoeSession, vec![0x11, 0, 0, 1, session[0], session[1], 0, protocol]),
+        (LinkType::CiscoHdlc, vec![0x0f, 0, high, low]),
+        (LinkType::FrameRelay, vec![0x18, 0x41, high, low]),
+        (LinkType::Llc, snap.to_vec()),
+        (LinkType::Fddi, [&[0x50][..], &[2; 6], &[4; 6], &snap].concat()),
+        (LinkType::Ieee1394, [&[2; 16][..], &[high, low]].concat()),
+        (LinkType::Radiotap, [&[0, 0, 8, 0, 0, 0, 0, 0][..], &wlan].concat()),
+        (LinkType::Prism, [&[0x44, 0, 0, 0, 8, 0, 0, 0][..], &wlan].concat()),
+        (LinkType::Avs, [&[0x80, 0x21, 0x10, 1, 0, 0, 0, 8][..], &wlan].concat()),
+        (LinkType::Ppi, [&[0, 0, 8, 0, 105, 0, 0, 0][..], &wlan].concat()),
+        (LinkType::Wlan, wlan),
+        (LinkType::NfLog, log.to_vec()),
+        (LinkType::PfLog, [&[61, 2][..], &[0; 62]].concat()),
+        (LinkType::Enc, vec![0; 12]),
+    ];
+    headers.map(|(link, header)| (link, [&header[..], packet].concat())).into()
 }

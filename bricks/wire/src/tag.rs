@@ -1,9 +1,10 @@
-//! What may stand between the Ethernet header and the network layer: VLAN tags, MPLS labels, PPPoE, LLC.
+//! What may stand between the Ethernet header and the network layer: VLAN tags, MPLS labels, PPPoE, LLC, and the
+//! tags of [`bridge`].
 
 use crate::bytes::{at_most, be16};
 use crate::ethertype as et;
 use crate::network::Payload;
-use crate::ppp;
+use crate::{bridge, nsh, ppp};
 use legonf_core::{Link, Malformed};
 
 /// The most tags, and the most labels in one stack, that are followed.
@@ -22,17 +23,40 @@ pub(crate) fn read<'a>(ethertype: u16, bytes: &'a [u8], link: &mut Link) -> Resu
 fn follow(payload: &mut Payload<'_>, link: &mut Link) -> Result<(), Malformed> {
     for _ in 0..MAX_TAGS {
         link.ethertype = payload.ethertype;
-        let next = match payload.ethertype {
-            et::VLAN | et::QINQ | et::QINQ_OLD => Some(vlan(payload.bytes, link)?),
-            et::MPLS | et::MPLS_MULTICAST => mpls(payload.bytes)?,
-            et::PPPOE_SESSION => pppoe(payload.bytes)?,
-            0..=et::MAX_LENGTH => llc(*payload)?,
-            _ => None,
-        };
-        let Some(next) = next else { return Ok(()) };
+        let Some(next) = next(*payload, link)? else { return Ok(()) };
         *payload = next;
     }
     Err(Malformed::TagTooShort)
+}
+
+/// What follows one tag; `None` if this is none.
+fn next<'a>(tag: Payload<'a>, link: &mut Link) -> Result<Option<Payload<'a>>, Malformed> {
+    match tag.ethertype {
+        et::VLAN | et::QINQ | et::QINQ_OLD | et::QINQ_OLDER | et::QINQ_OLDEST => {
+            vlan(tag.bytes, link).map(Some)
+        }
+        et::MPLS | et::MPLS_MULTICAST => mpls(tag.bytes),
+        et::PPPOE_SESSION => pppoe(tag.bytes),
+        et::NSH => nsh::read(tag.bytes),
+        0..=et::MAX_LENGTH => llc(at_most(tag.bytes, tag.ethertype.into())),
+        _ => bridge::read(tag, link),
+    }
+}
+
+/// [`read`] for a payload without an Ethernet header of its own.
+pub(crate) fn read_bare(payload: Payload<'_>) -> Result<Payload<'_>, Malformed> {
+    read(payload.ethertype, payload.bytes, &mut Link::default())
+}
+
+/// What follows LLC, through every tag; `link` gets the last EtherType.
+pub(crate) fn read_llc<'a>(bytes: &'a [u8], link: &mut Link) -> Result<Payload<'a>, Malformed> {
+    match llc(bytes)? {
+        Some(payload) => {
+            link.ethertype = payload.ethertype;
+            read(payload.ethertype, payload.bytes, link)
+        }
+        None => Ok(Payload::none(bytes)),
+    }
 }
 
 fn vlan<'a>(bytes: &'a [u8], link: &mut Link) -> Result<Payload<'a>, Malformed> {
@@ -59,20 +83,20 @@ fn pppoe(bytes: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
     ppp::read(at_most(bytes, u16::from_be_bytes([h[4], h[5]]).into()))
 }
 
-/// IEEE 802.3: LLC with IP, or with SNAP, whose EtherType counts if its organization is Ethernet's.
-fn llc(frame: Payload<'_>) -> Result<Option<Payload<'_>>, Malformed> {
-    let bytes = at_most(frame.bytes, frame.ethertype.into());
+/// LLC (IEEE 802.2) with IP, or with SNAP.
+fn llc(bytes: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
     match bytes {
-        [0xaa, 0xaa, 0x03, ..] => snap(bytes),
+        [0xaa, 0xaa, 0x03, snap @ ..] => self::snap(snap),
         [0x06, _, 0x03, ip @ ..] => Ok(Some(Payload { ethertype: et::IPV4, bytes: ip })),
         _ => Ok(None),
     }
 }
 
-fn snap(bytes: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
-    let ethertype = be16(bytes, 6).ok_or(Malformed::TagTooShort)?;
-    let is_type = matches!(bytes[3..6], [0, 0, 0 | 0xf8]) && ethertype > et::MAX_LENGTH;
-    Ok(is_type.then(|| Payload { ethertype, bytes: &bytes[8..] }))
+/// SNAP: organization (3) and type (2), which is an EtherType if the organization is Ethernet's.
+pub(crate) fn snap(bytes: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
+    let ethertype = be16(bytes, 3).ok_or(Malformed::TagTooShort)?;
+    let is_type = matches!(bytes[..3], [0, 0, 0 | 0xf8]) && ethertype > et::MAX_LENGTH;
+    Ok(is_type.then(|| Payload { ethertype, bytes: &bytes[5..] }))
 }
 
 #[cfg(test)]
@@ -97,7 +121,9 @@ mod tests {
         assert_ip4(&tagged(0x8100, &[0x60, 0x07, 0x08, 0x00], &packet), Some(7));
         let inner_tag = [0x01, 0x23, 0x81, 0x00, 0x00, 0x02, 0x08, 0x00];
         assert_ip4(&tagged(0x88a8, &inner_tag, &packet), Some(0x123));
-        assert_ip4(&tagged(0x9100, &inner_tag, &packet), Some(0x123));
+        for old in [0x9100, 0x9200, 0x9300] {
+            assert_ip4(&tagged(old, &inner_tag, &packet), Some(0x123));
+        }
     }
 
     #[test]

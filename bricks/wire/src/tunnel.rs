@@ -1,12 +1,8 @@
 //! The packet inside the packet, one level deep.
 
-use crate::bytes::{at_most, be16, be32};
 use crate::network::{self, Payload, Upper};
-use crate::{ethernet, ethertype, icmp, ppp, tag, transport};
-use legonf_core::{Encapsulation, Inner, Layer, Link, Malformed, Transport};
-
-pub(crate) const VXLAN_PORT: u16 = 4789;
-const VXLAN_HEADER: usize = 8;
+use crate::{datagram, ethernet, ethertype, gre, icmp, tag, transport};
+use legonf_core::{Encapsulation, Inner, Layer, Malformed, Transport};
 
 /// Reads what the transport layer `upper` carries, if that is a tunnel or an ICMP error. The tunnel's
 /// identity is kept even where its payload is none that is parsed.
@@ -14,7 +10,9 @@ const VXLAN_HEADER: usize = 8;
 pub(crate) fn read(upper: Upper<'_>, outer: &Layer, inner: &mut Option<Inner>) -> Result<(), Malformed> {
     match (outer.transport, outer.ports) {
         (Transport::Tcp, _) => Ok(()),
-        (Transport::Udp, Some((_, VXLAN_PORT))) => vxlan(upper.bytes, inner),
+        (Transport::Udp, Some((_, port))) if datagram::is_tunnel(port) => {
+            datagram::read(port, upper.bytes, inner)
+        }
         (Transport::Udp, _) => Ok(()),
         (Transport::Other(protocol), _) => by_protocol(protocol, upper.bytes, inner),
         (other, _) => match icmp::quotes(other) {
@@ -29,13 +27,13 @@ fn by_protocol(protocol: u8, bytes: &[u8], inner: &mut Option<Inner>) -> Result<
     match protocol {
         transport::IPV4 => carry(Encapsulation::IpInIp, ip(ethertype::IPV4), inner),
         transport::IPV6 => carry(Encapsulation::IpInIp, ip(ethertype::IPV6), inner),
-        transport::GRE => gre(bytes, inner),
+        transport::GRE => gre::read(bytes, inner),
         _ => Ok(()),
     }
 }
 
 /// Keeps the tunnel's identity, then reads its payload.
-fn carry(
+pub(crate) fn carry(
     by: Encapsulation,
     payload: Result<Option<Payload<'_>>, Malformed>,
     inner: &mut Option<Inner>,
@@ -53,50 +51,16 @@ pub(crate) fn layer(payload: Payload<'_>, layer: &mut Layer) -> Result<(), Malfo
     transport::read(upper, layer)
 }
 
-/// VXLAN (RFC 7348 §5): flags, of which bit 3 says that the network identifier is valid, then that identifier.
-fn vxlan(udp: &[u8], inner: &mut Option<Inner>) -> Result<(), Malformed> {
-    let udp_len = be16(udp, 4).ok_or(Malformed::BadTunnel)?;
-    let bytes = at_most(udp, udp_len.into()).get(transport::UDP_HEADER..).ok_or(Malformed::BadTunnel)?;
-    let (h, frame) = bytes.split_first_chunk::<VXLAN_HEADER>().ok_or(Malformed::BadTunnel)?;
-    if h[0] & 0x08 == 0 {
-        return Err(Malformed::BadTunnel);
-    }
-    let network = u32::from_be_bytes([0, h[4], h[5], h[6]]);
-    carry(Encapsulation::Vxlan(network), inner_ethernet(frame), inner)
-}
-
 /// The link-layer identity of an inner frame is not kept.
-fn inner_ethernet(frame: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
+pub(crate) fn inner_ethernet(frame: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
     ethernet::read(frame, &mut None).map(Some)
 }
 
-const GRE_CHECKSUM: u16 = 0x8000;
-const GRE_ROUTING: u16 = 0x4000;
-const GRE_KEY: u16 = 0x2000;
-const GRE_SEQUENCE: u16 = 0x1000;
-const GRE_ACKNOWLEDGEMENT: u16 = 0x0080;
-const GRE_VERSION: u16 = 0x0007;
-
-/// GRE (RFC 2784, RFC 2890) and its version 1 (RFC 2637), which carries PPP.
-fn gre(bytes: &[u8], inner: &mut Option<Inner>) -> Result<(), Malformed> {
-    let (flags, protocol) = be16(bytes, 0).zip(be16(bytes, 2)).ok_or(Malformed::BadTunnel)?;
-    let set = |flag: u16| usize::from(flags & flag != 0) * 4;
-    let checksum = usize::from(flags & (GRE_CHECKSUM | GRE_ROUTING) != 0) * 4;
-    let key = if flags & GRE_KEY == 0 { None } else { be32(bytes, 4 + checksum) };
-    let acknowledgement = if flags & GRE_VERSION == 1 { set(GRE_ACKNOWLEDGEMENT) } else { 0 };
-    let header = 4 + checksum + set(GRE_KEY) + set(GRE_SEQUENCE) + acknowledgement;
-    let payload = bytes.get(header..).ok_or(Malformed::BadTunnel)?;
-    carry(Encapsulation::Gre(key), gre_payload(flags, protocol, payload), inner)
-}
-
-/// Source-routed GRE (RFC 1701) is out of use and stays unparsed.
-fn gre_payload(flags: u16, protocol: u16, bytes: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
-    match protocol {
-        _ if flags & GRE_ROUTING != 0 => Ok(None),
+/// What a tunnel carries by EtherType.
+pub(crate) fn by_ethertype(ethertype: u16, bytes: &[u8]) -> Result<Option<Payload<'_>>, Malformed> {
+    match ethertype {
         ethertype::TRANSPARENT_ETHERNET => inner_ethernet(bytes),
-        ethertype::PPP if bytes.is_empty() => Ok(None),
-        ethertype::PPP => ppp::read(bytes),
-        ethertype => tag::read(ethertype, bytes, &mut Link::default()).map(Some),
+        ethertype => tag::read_bare(Payload { ethertype, bytes }).map(Some),
     }
 }
 

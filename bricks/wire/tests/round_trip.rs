@@ -29,6 +29,9 @@ struct Body {
 
 const VXLAN: u16 = 4789;
 
+/// Ports of tunnels.
+const TUNNELS: [u16; 4] = [VXLAN, 4790, 6081, 2152];
+
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..24)
 }
@@ -53,7 +56,7 @@ fn udp_around(src: u16, dst: u16, payload: &[u8]) -> Vec<u8> {
 }
 
 fn udp() -> impl Strategy<Value = Body> {
-    let ports = any::<(u16, u16)>().prop_filter("no tunnel", |(_, dst)| *dst != VXLAN);
+    let ports = any::<(u16, u16)>().prop_filter("no tunnel", |(_, dst)| !TUNNELS.contains(dst));
     (ports, payload()).prop_map(|((src, dst), payload)| {
         let bytes = udp_around(src, dst, &payload);
         Body { protocol: 17, transport: Transport::Udp, ports: Some((src, dst)), inner: None, bytes }

@@ -36,8 +36,9 @@ const FIELDS: [&str; 19] = [
     "ipv6.dst",
 ];
 
-/// Wireshark's numbers of the link types that are parsed: Ethernet, raw IP (three), null and loop, SLL, SLL2.
-const PARSED: [&str; 8] = ["1", "7", "129", "130", "15", "158", "25", "210"];
+/// Wireshark's numbers of the link types that are compared: Ethernet, raw IP (three), null and loop, SLL, SLL2, PPP, Cisco
+/// HDLC, PPI.
+const PARSED: [&str; 11] = ["1", "7", "129", "130", "15", "158", "25", "210", "4", "28", "97"];
 
 /// Packets that differ, by capture and field.
 type Differences = BTreeMap<(String, String), u64>;

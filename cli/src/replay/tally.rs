@@ -1,6 +1,6 @@
 //! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
 
-use legonf_core::{Batch, Columns, Coverage, Fault, Sink, Timestamp, Verdict};
+use legonf_core::{Batch, Columns, Coverage, Fault, Headers, Malformed, Sink, Timestamp, Verdict};
 use legonf_decide::evaluate::{self, Evaluation, ScoreSummary};
 use legonf_io::labels::Labels;
 
@@ -72,8 +72,9 @@ impl<R: Results> Tally<R> {
         self.outputs.as_mut()
     }
 
-    fn count(&mut self, score: f64, verdict: Verdict) -> Result<Option<bool>, Fault> {
+    fn count(&mut self, header: &Headers, score: f64, verdict: Verdict) -> Result<Option<bool>, Fault> {
         match verdict {
+            Verdict::Rejected if header.is_unread() => self.coverage.reject(Malformed::LinkType.label(), 1),
             Verdict::Rejected => self.coverage.reject(Coverage::NON_FINITE_SCORE, 1),
             Verdict::Benign | Verdict::Anomalous => self.coverage.score(1),
         }
@@ -89,7 +90,7 @@ impl<R: Results> Tally<R> {
 impl<R: Results> Sink for Tally<R> {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         for ((header, score), verdict) in batch.headers.iter().zip(&batch.scores).zip(&batch.verdicts) {
-            let malicious = self.count(*score, *verdict)?;
+            let malicious = self.count(header, *score, *verdict)?;
             if let Some(outputs) = &mut self.outputs {
                 outputs.packet(header.timestamp, *score, *verdict, malicious);
             }

@@ -17,6 +17,8 @@ pub(super) enum LeftOut {
     NoAddress,
     /// The header with the addresses is cut off or contradicts itself.
     BadHeader,
+    /// Its link-layer header cannot become Ethernet's.
+    LinkType,
 }
 
 impl LeftOut {
@@ -25,6 +27,7 @@ impl LeftOut {
         match self {
             Self::NoAddress => "no-ip-address",
             Self::BadHeader => "bad-header",
+            Self::LinkType => "link-type",
         }
     }
 }
@@ -94,6 +97,7 @@ fn ethernet(link: LinkType, bytes: &[u8], frame: &mut Vec<u8>) -> Result<i32, Le
         LinkType::Null => 4,
         LinkType::LinuxSll => 16,
         LinkType::LinuxSll2 => 20,
+        _ => return Err(LeftOut::LinkType),
     };
     let payload = bytes.get(header..).ok_or(LeftOut::BadHeader)?;
     let ethertype = match (link, payload.first().map(|b| b >> 4)) {

@@ -1,7 +1,7 @@
 use super::{batch, on_a_full_disk, written, written_twice};
 use legonf_core::{
-    Batch, Coverage, Explain, Explanation, FeatureShare, GroupShare, Headers, Icmp, Layer, Link, Mac,
-    Network, Sink, Transport, Verdict,
+    Batch, Coverage, Encapsulation, Explain, Explanation, FeatureShare, GroupShare, Headers, Icmp, Inner,
+    Layer, Link, Mac, Malformed, Network, Sink, Transport, Verdict,
 };
 use legonf_io::sink::{Eve, RunStats};
 use std::fs;
@@ -55,6 +55,49 @@ fn an_alert_is_literal() {
         )
     );
     assert_eq!(lines.len(), 2);
+}
+
+#[test]
+fn a_packet_in_a_tunnel_is_named_with_the_one_around_it() {
+    let outer = Layer { transport: Transport::Udp, ports: Some((40010, 6081)), ..tcp() };
+    let layer = Layer { src: Some("192.168.0.7".parse().unwrap()), ..tcp() };
+    let of = |by| {
+        let mut batch = alert(Some(LINK), outer);
+        batch.headers[0].inner = Some(Inner { by, layer });
+        lines(written("eve.json", plain, &[batch])).remove(0)
+    };
+    let line = of(Encapsulation::Geneve(7));
+    assert_eq!((field(&line, "src_ip"), field(&line, "src_port")), ("192.168.0.7".into(), 1443.into()));
+    assert_eq!(
+        (field(&line, "proto"), field(&line, "pkt_src")),
+        ("TCP".into(), "geneve encapsulation".into())
+    );
+    assert!(
+        line.contains(concat!(
+            r#""tunnel":{"src_ip":"10.0.0.1","src_port":40010,"dest_ip":"10.0.0.2","dest_port":6081,"#,
+            r#""proto":"UDP","depth":1,"pkt_src":"wire/pcap"}"#
+        )),
+        "{line}"
+    );
+    assert_eq!(field(&of(Encapsulation::IpInIp), "pkt_src"), "ipv4 tunnel");
+    let quoted = of(Encapsulation::Quoted);
+    assert_eq!(
+        (field(&quoted, "src_ip"), field(&quoted, "tunnel")),
+        ("10.0.0.1".into(), serde_json::Value::Null)
+    );
+}
+
+#[test]
+fn packets_that_are_not_parsed_are_rejected_by_link_type() {
+    let mut unread = batch(0);
+    let (header, score, verdict) = (unread.headers[0], f64::NAN, Verdict::Rejected);
+    unread.headers.push(Headers { malformed: Some(Malformed::LinkType), ..header });
+    unread.scores.push(score);
+    unread.verdicts.push(verdict);
+    unread.packets.clear();
+    let lines = lines(written("eve.json", plain, &[unread]));
+    let coverage = r#""coverage":{"received":5,"scored":3,"rejected":{"link-type":1,"non-finite-score":1},"dropped":{}}"#;
+    assert!(lines[1].contains(coverage), "{}", lines[1]);
 }
 
 #[test]

@@ -44,6 +44,24 @@ fn every_supported_link_type() {
         (228, LinkType::RawIp),
         (229, LinkType::RawIp),
         (276, LinkType::LinuxSll2),
+        (9, LinkType::Ppp),
+        (10, LinkType::Fddi),
+        (50, LinkType::Ppp),
+        (51, LinkType::PppoeSession),
+        (100, LinkType::Llc),
+        (104, LinkType::CiscoHdlc),
+        (105, LinkType::Wlan),
+        (107, LinkType::FrameRelay),
+        (109, LinkType::Enc),
+        (117, LinkType::PfLog),
+        (119, LinkType::Prism),
+        (127, LinkType::Radiotap),
+        (138, LinkType::Ieee1394),
+        (163, LinkType::Avs),
+        (166, LinkType::Pppd),
+        (192, LinkType::Ppi),
+        (204, LinkType::PppWithDirection),
+        (239, LinkType::NfLog),
         (0xf400_0001, LinkType::Ethernet),
     ] {
         let mut file = pcap_header(Order::Little, MICROS, number);
@@ -54,8 +72,8 @@ fn every_supported_link_type() {
 
 #[test]
 fn other_link_types_are_named() {
-    let message = read(&pcap_header(Order::Big, NANOS, 105)).message();
-    let expected = "x: link type 105 (IEEE 802.11) is not supported; supported: Ethernet (1), ";
+    let message = read(&pcap_header(Order::Big, NANOS, 227)).message();
+    let expected = "x: link type 227 (SocketCAN) is not supported; supported: Ethernet (1), ";
     assert!(message.starts_with(expected), "{message}");
 }
 

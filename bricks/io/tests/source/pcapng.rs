@@ -70,20 +70,20 @@ fn sections_interfaces_clocks_and_kinds_of_blocks() {
 }
 
 #[test]
-fn other_link_type_is_an_error_at_its_first_packet() {
+fn packets_of_another_link_type_are_delivered_among_others() {
     let order = Order::Little;
-    let file = [
-        section(order),
-        interface(order, 1, 0, &[]),
-        interface(order, 105, 0, &[]),
-        enhanced(order, 0, 0, 1, b"a"),
-        enhanced(order, 1, 0, 1, b"b"),
-    ];
-    let run = read(&file.concat());
-    assert_eq!(run.packets.len(), 1);
-    let message = run.message();
-    assert!(message.starts_with("x: link type 105 (IEEE 802.11) is not supported; supported: "), "{message}");
-    assert!(message.ends_with("; the 1 packet before it was read"), "{message}");
+    let (ethernet, can) = (interface(order, 1, 0, &[]), interface(order, 227, 0, &[]));
+    let packets = [enhanced(order, 1, 0, 1, b"b"), enhanced(order, 0, 0, 1, b"a")].concat();
+    let mixed = [section(order), ethernet.clone(), can.clone(), packets].concat();
+    let expected = [seen(0, 1, LinkType::Unread(227), b"b"), seen(0, 1, LinkType::Ethernet, b"a")];
+    let run = read(&mixed);
+    assert_eq!((run.message().as_str(), &run.packets[..]), ("", &expected[..]));
+    let alone = [section(order), can, enhanced(order, 0, 0, 1, b"b")].concat();
+    let later = read(&[section(order), ethernet, enhanced(order, 0, 0, 1, b"a"), alone.clone()].concat());
+    assert_eq!((later.message().as_str(), later.packets.len()), ("", 2));
+    assert_eq!(later.packets[1].link, LinkType::Unread(227));
+    let message = read(&alone).message();
+    assert!(message.starts_with("x: link type 227 (SocketCAN) is not supported; supported: "), "{message}");
 }
 
 #[test]

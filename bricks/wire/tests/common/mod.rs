@@ -95,6 +95,9 @@ fn link_type(number: Linktype) -> Option<LinkType> {
         12 | 14 | 101 | 228 | 229 => Some(LinkType::RawIp),
         113 => Some(LinkType::LinuxSll),
         276 => Some(LinkType::LinuxSll2),
+        9 | 50 => Some(LinkType::Ppp),
+        104 => Some(LinkType::CiscoHdlc),
+        192 => Some(LinkType::Ppi),
         _ => None,
     }
 }

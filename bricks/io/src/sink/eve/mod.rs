@@ -5,7 +5,8 @@ mod record;
 use super::scored::{Scored, scored};
 use super::{Lines, OutputFile, SinkError};
 use legonf_core::{
-    Batch, Clock, Column, Columns, Coverage, Explain, Explanation, Fault, Headers, Sink, Timestamp, Verdict,
+    Batch, Clock, Column, Columns, Coverage, Explain, Explanation, Fault, Headers, Malformed, Sink,
+    Timestamp, Verdict,
 };
 use record::{AlertRecord, StatsRecord};
 use serde::Serialize;
@@ -61,6 +62,8 @@ struct Tally {
     bytes: u64,
     malformed: u64,
     not_finite: u64,
+    /// Of a link type that is not parsed.
+    unread: u64,
     alerts: u64,
     clock: Clock,
     last: Timestamp,
@@ -155,7 +158,8 @@ impl Tally {
         self.packets += 1;
         self.bytes += u64::from(headers.wire_len);
         self.malformed += u64::from(headers.malformed.is_some());
-        self.not_finite += u64::from(row.verdict == Verdict::Rejected);
+        self.not_finite += u64::from(row.verdict == Verdict::Rejected && !headers.is_unread());
+        self.unread += u64::from(row.verdict == Verdict::Rejected && headers.is_unread());
         self.alerts += u64::from(row.verdict == Verdict::Anomalous);
         self.clock.shift(row.seq, row.timestamp);
         self.last = row.timestamp;
@@ -169,7 +173,10 @@ impl Tally {
     /// Where the packets seen so far went.
     fn coverage(&self) -> Coverage {
         let mut coverage = Coverage::default();
-        coverage.score(self.packets - self.not_finite);
+        coverage.score(self.packets - self.not_finite - self.unread);
+        if self.unread > 0 {
+            coverage.reject(Malformed::LinkType.label(), self.unread);
+        }
         if self.not_finite > 0 {
             coverage.reject(Coverage::NON_FINITE_SCORE, self.not_finite);
         }

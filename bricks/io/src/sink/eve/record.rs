@@ -3,12 +3,14 @@
 use super::{RunStats, Tally};
 use crate::sink::scored::Scored;
 use crate::sink::time::iso8601;
-use legonf_core::{Coverage, Explanation, Headers, Icmp, Layer, Link, Network, Transport};
+use legonf_core::{
+    Coverage, Encapsulation, Explanation, Headers, Icmp, Inner, Layer, Link, Network, Transport,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// An `alert` record.
+/// An `alert` record. Of a packet in a tunnel, as in Suricata, it names the inner one, and the outer one under `tunnel`.
 #[derive(Debug, Serialize)]
 pub(super) struct AlertRecord {
     timestamp: String,
@@ -18,6 +20,8 @@ pub(super) struct AlertRecord {
     vlan: Option<[u16; 1]>,
     #[serde(flatten)]
     flow: Flow,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<Tunnel>,
     #[serde(skip_serializing_if = "Option::is_none")]
     icmp_type: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,7 +35,7 @@ pub(super) struct AlertRecord {
     legonf: Detail,
 }
 
-/// Addresses, ports and protocol of the outermost network layer. What the packet has not, the record has not.
+/// Addresses, ports and protocol of a network layer. What the packet has not, the record has not.
 #[derive(Debug, Serialize)]
 struct Flow {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +48,16 @@ struct Flow {
     dest_port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proto: Option<String>,
+}
+
+/// The packet around the one that the record is of.
+#[derive(Debug, Serialize)]
+struct Tunnel {
+    #[serde(flatten)]
+    flow: Flow,
+    /// How many packets are around it: one is opened.
+    depth: u8,
+    pkt_src: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,16 +109,20 @@ impl AlertRecord {
         explanation: Option<Explanation>,
         coverage: Coverage,
     ) -> Self {
-        let icmp = icmp(&headers.outer);
+        let inside = headers.inner.filter(is_tunnelled);
+        let layer = inside.map_or(headers.outer, |inner| inner.layer);
+        let icmp = icmp(&layer);
         Self {
             timestamp: iso8601(row.timestamp),
             pcap_cnt: row.seq.saturating_add(1),
             event_type: "alert",
             vlan: headers.link.and_then(|link| link.vlan).map(|id| [id]),
-            flow: Flow::new(&headers.outer),
+            flow: Flow::new(&layer),
+            tunnel: inside.map(|_| Tunnel { flow: Flow::new(&headers.outer), depth: 1, pkt_src: WIRE }),
             icmp_type: icmp.map(|i| i.kind),
             icmp_code: icmp.map(|i| i.code),
-            pkt_src: (*headers != row_of_table(headers)).then_some("wire/pcap"),
+            pkt_src: (*headers != row_of_table(headers))
+                .then_some(inside.map_or(WIRE, |inner| source(inner.by, &headers.outer))),
             ether: headers.link.as_ref().map(Ether::new),
             alert: KITSUNE,
             legonf: Detail { seq: row.seq, score: row.score, threshold, explanation, coverage },
@@ -127,6 +145,27 @@ impl Flow {
 impl Ether {
     fn new(link: &Link) -> Self {
         Self { src_mac: link.src.to_string(), dest_mac: link.dst.to_string() }
+    }
+}
+
+const WIRE: &str = "wire/pcap";
+
+/// Whether a packet is carried, not quoted, and is one that is parsed.
+fn is_tunnelled(inner: &Inner) -> bool {
+    inner.by != Encapsulation::Quoted && inner.layer.network != Network::None
+}
+
+/// Where Suricata says that a packet inside a tunnel comes from.
+fn source(by: Encapsulation, outer: &Layer) -> &'static str {
+    match by {
+        Encapsulation::Quoted => WIRE,
+        Encapsulation::IpInIp if outer.network == Network::Ipv6 => "ipv6 tunnel",
+        Encapsulation::IpInIp => "ipv4 tunnel",
+        Encapsulation::Gre(_) => "gre tunnel",
+        Encapsulation::Vxlan(_) | Encapsulation::VxlanGpe(_) => "vxlan encapsulation",
+        Encapsulation::Geneve(_) => "geneve encapsulation",
+        Encapsulation::Erspan(_) => "erspan tunnel",
+        Encapsulation::GtpU(_) => "gtp-u tunnel",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Comma-separated features.
 
 use super::columns::{Column, of_first_line};
-use super::push;
+use super::{is_rejected, push};
 use crate::error::SourceErrorKind;
 use crate::source::detect::unquoted;
 use crate::source::input::{Input, Line};
@@ -43,9 +43,24 @@ impl Csv {
                 Column::Feature(feature) => value(cell).map(|value| self.row[feature] = value),
                 Column::Index => self.check_index(cell),
             };
-            read.map_err(|reason| format!("column {}{}: {reason}", place + 1, self.name(place)))?;
+            read.map_err(|reason| self.at(place, reason))?;
         }
-        Ok(())
+        self.check_finite()
+    }
+
+    /// Refuses a row in which a number is missing, unless all are.
+    fn check_finite(&self) -> Result<(), String> {
+        let is_nan = |column: &Column| matches!(column, Column::Feature(f) if self.row[*f].is_nan());
+        match self.columns.iter().position(is_nan) {
+            Some(place) if !is_rejected(&self.row) => {
+                Err(self.at(place, "\"NaN\" is not a finite number".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn at(&self, place: usize, reason: String) -> String {
+        format!("column {}{}: {reason}", place + 1, self.name(place))
     }
 
     fn name(&self, place: usize) -> String {
@@ -100,9 +115,9 @@ impl Decode for Csv {
     }
 }
 
-/// A finite number.
+/// A finite number, or NaN.
 fn value(cell: &[u8]) -> Result<f64, String> {
     let value = std::str::from_utf8(cell).ok().and_then(|text| text.parse::<f64>().ok());
-    let value = value.filter(|value| value.is_finite());
+    let value = value.filter(|value| !value.is_infinite());
     value.ok_or_else(|| format!("{} is not a finite number", shown(cell)))
 }

@@ -11,7 +11,7 @@ pub(super) use csv::Csv;
 pub(super) use npy::Npy;
 
 use super::detect::{is_json, is_text};
-use legonf_core::{Batch, Headers};
+use legonf_core::{Batch, Headers, Malformed};
 
 /// The format of a table of features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +36,18 @@ pub(super) fn recognize(head: &[u8]) -> Option<Table> {
     (plain && commas >= FEWEST_COMMAS).then_some(Table::Csv)
 }
 
-/// Appends row `seq`. A row has no time: its time stamp is 0.
+/// Appends row `seq`. A row has no time: its time stamp is 0. One of NaN alone stands for a packet that was rejected.
 fn push(batch: &mut Batch, seq: u64, row: &[f64]) {
     let at = batch.features.len();
     batch.features.reset(at + 1, row.len());
     batch.features.row_mut(at).copy_from_slice(row);
-    batch.headers.push(Headers { seq, ..Headers::default() });
+    let malformed = is_rejected(row).then_some(Malformed::LinkType);
+    batch.headers.push(Headers { seq, malformed, ..Headers::default() });
+}
+
+/// Whether a row is that of a packet without features.
+fn is_rejected(row: &[f64]) -> bool {
+    row.iter().all(|value| value.is_nan())
 }
 
 #[cfg(test)]

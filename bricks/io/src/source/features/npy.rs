@@ -1,6 +1,6 @@
 //! Features as NumPy's array file (formats 1 to 3).
 
-use super::push;
+use super::{is_rejected, push};
 use crate::error::SourceErrorKind;
 use crate::source::input::Input;
 use crate::source::reader::Decode;
@@ -64,7 +64,9 @@ impl Decode for Npy {
         }
         self.fill(&window[..size]);
         input.consume(size);
-        if let Some(at) = self.row.iter().position(|value| !value.is_finite()) {
+        if let Some(at) = self.row.iter().position(|value| !value.is_finite())
+            && !is_rejected(&self.row)
+        {
             let (name, value) = (&self.schema.features[at].name, self.row[at]);
             let reason = format!("column {} ({name}): {value} is not a finite number", at + 1);
             return Err(corrupt(&format!("row {seq}"), offset, reason));

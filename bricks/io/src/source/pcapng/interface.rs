@@ -9,10 +9,8 @@ const NANOS: i128 = 1_000_000_000;
 /// What the packets of an interface need to know of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Interface {
-    /// Number of the link type.
-    pub(super) number: u32,
-    /// The link type, where it is supported.
-    pub(super) link: Option<LinkType>,
+    /// The link type; that of interfaces which are not parsed by its number.
+    pub(super) link: LinkType,
     /// The most bytes captured of a packet.
     pub(super) snap_len: u32,
     /// How its time stamps are to be read.
@@ -23,13 +21,19 @@ impl Interface {
     /// Reads the body of an interface description block, at least 8 bytes.
     pub(super) fn parse(order: Order, body: &[u8]) -> Result<Self, &'static str> {
         let (fixed, options) = body.split_at(8);
-        let number = u32::from(order.u16(fixed));
+        let number = order.u16(fixed);
         let snap_len = match order.u32(&fixed[4..]) {
             0 => u32::MAX,
             limit => limit,
         };
         let clock = Clock::parse(order, options)?;
-        Ok(Self { number, link: linktype::from_number(number), snap_len, clock })
+        let link = linktype::from_number(number.into()).unwrap_or(LinkType::Unread(number));
+        Ok(Self { link, snap_len, clock })
+    }
+
+    /// Whether its packets can be parsed.
+    pub(super) fn is_read(&self) -> bool {
+        !matches!(self.link, LinkType::Unread(_))
     }
 }
 

@@ -9,8 +9,9 @@ use super::order::Order;
 use super::pcap::cut_off;
 use super::reader::Decode;
 use crate::error::SourceErrorKind;
+use crate::linktype;
 use interface::Interface;
-use legonf_core::{Batch, Timestamp};
+use legonf_core::{Batch, LinkType, Timestamp};
 use packet::Kind;
 
 const SECTION: u32 = 0x0a0d_0d0a;
@@ -47,7 +48,9 @@ pub(crate) struct Pcapng {
 impl Decode for Pcapng {
     #[inline]
     fn decode(&mut self, input: &mut Input, seq: u64, batch: &mut Batch) -> Result<bool, SourceErrorKind> {
-        if let Some((len, packet)) = packet::usual(self.order, &self.interfaces, input.ready()) {
+        if let Some((len, packet)) = packet::usual(self.order, &self.interfaces, input.ready())
+            && seq > 0
+        {
             batch.packets.push(seq, packet.timestamp, packet.original, packet.link, packet.bytes);
             self.last = packet.timestamp;
             input.consume(len);
@@ -94,6 +97,9 @@ impl Pcapng {
         };
         let packet = packet::parse(kind, self.order, &self.interfaces, block, self.last)
             .map_err(|fault| fault.at(seq, offset))?;
+        if seq == 0 {
+            check_link(packet.link, &self.interfaces)?;
+        }
         batch.packets.push(seq, packet.timestamp, packet.original, packet.link, packet.bytes);
         self.last = packet.timestamp;
         input.consume(len as usize);
@@ -169,6 +175,16 @@ impl Pcapng {
         input.consume(TAIL);
         Ok(())
     }
+}
+
+/// Refuses a capture that begins with a packet which cannot be parsed, where no interface so far is of a link type that
+/// can. In a mixed capture such packets are delivered, to be rejected one by one.
+fn check_link(link: LinkType, interfaces: &[Interface]) -> Result<(), SourceErrorKind> {
+    let number = linktype::to_number(link);
+    if interfaces.iter().any(Interface::is_read) {
+        return Ok(());
+    }
+    Err(SourceErrorKind::LinkType { number, name: linktype::name(number) })
 }
 
 #[inline]

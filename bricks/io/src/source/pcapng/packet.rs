@@ -3,7 +3,6 @@
 use super::interface::Interface;
 use super::{HEAD, MAX_BLOCK, TAIL};
 use crate::error::SourceErrorKind;
-use crate::linktype;
 use crate::source::MAX_CAPTURED;
 use crate::source::order::Order;
 use crate::source::pcap::too_long;
@@ -61,7 +60,6 @@ pub(super) struct Packet<'a> {
 pub(super) enum BlockFault {
     TooLong(u32),
     Interface(u32, usize),
-    LinkType(u32),
     Overrun(u32, usize),
 }
 
@@ -71,9 +69,6 @@ impl BlockFault {
     pub(super) fn at(self, seq: u64, offset: u64) -> SourceErrorKind {
         let reason = match self {
             Self::TooLong(captured) => return too_long(seq, offset, captured),
-            Self::LinkType(number) => {
-                return SourceErrorKind::LinkType { number, name: linktype::name(number) };
-            }
             Self::Interface(id, known) => {
                 format!("it is of interface {id}, but its section has described {known} so far")
             }
@@ -107,8 +102,7 @@ pub(super) fn usual<'a>(
         & (len <= MAX_BLOCK)
         & (captured <= MAX_CAPTURED as usize);
     let bytes = body.get(HEAD + 20..)?.get(..captured)?;
-    let link = interface.link.filter(|_| is_sound)?;
-    Some((len as usize, Packet { timestamp, original: word(24), link, bytes }))
+    is_sound.then_some((len as usize, Packet { timestamp, original: word(24), link: interface.link, bytes }))
 }
 
 /// Reads a whole block, at least [`Kind::min_block`] bytes long. A packet without a time gets `last`, the time of
@@ -129,7 +123,6 @@ pub(super) fn parse<'a>(
         Kind::Simple => 0,
     };
     let interface = interfaces.get(id as usize).ok_or(BlockFault::Interface(id, interfaces.len()))?;
-    let link = interface.link.ok_or(BlockFault::LinkType(interface.number))?;
     let (timestamp, captured, original) = match kind {
         Kind::Simple => {
             let original = order.u32(fixed);
@@ -144,7 +137,7 @@ pub(super) fn parse<'a>(
         return Err(BlockFault::TooLong(captured));
     }
     let bytes = room.get(..captured as usize).ok_or(BlockFault::Overrun(captured, room.len()))?;
-    Ok(Packet { timestamp, original, link, bytes })
+    Ok(Packet { timestamp, original, link: interface.link, bytes })
 }
 
 #[cfg(test)]
