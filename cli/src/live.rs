@@ -3,6 +3,7 @@
 mod outputs;
 
 use crate::agent::Agent;
+use crate::alerts::Alerts;
 use crate::failure::Failure;
 use crate::progress::Bar;
 use crate::replay::tally::Tally;
@@ -53,6 +54,8 @@ pub struct Arguments {
     /// Begin a new --eve file before one exceeds this size (K, M, G); the full ones become FILE.1, FILE.2, ...
     #[arg(long, value_name = "SIZE", requires = "eve", value_parser = size)]
     rotate: Option<u64>,
+    #[command(flatten)]
+    alerts: Alerts,
     /// Score of every packet (CSV).
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
@@ -155,7 +158,8 @@ impl Arguments {
 
     fn purpose(&self) -> Purpose<'_> {
         let (eve, rotate) = (self.eve.as_deref(), self.rotate);
-        Purpose { eve, rotate, scores: self.scores.as_deref(), record: self.record.as_deref() }
+        let rate = self.alerts.rate();
+        Purpose { eve, rotate, rate, scores: self.scores.as_deref(), record: self.record.as_deref() }
     }
 
     /// Prints the summary where it is in no one's way.

@@ -128,6 +128,8 @@ impl Scoring {
             threshold: function.threshold,
             false_positive_bound: self.threshold.is_none().then(|| network.false_positive_bound()).flatten(),
             alerts: tally.alerts(),
+            alerts_written: tally.suppressed().map(|suppressed| tally.alerts() - suppressed),
+            alerts_suppressed: tally.suppressed(),
             counters: features::flatten(&outcome.counters),
             evaluation: tally.evaluation(),
             ended_early: None,
