@@ -1,7 +1,7 @@
 //! How a command fails: one line on standard error and an exit code.
 
 use std::error::Error;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io;
 use std::process::ExitCode;
 
@@ -25,23 +25,36 @@ impl Failure {
     /// Prints the failure and gives its exit code.
     pub fn report(&self) -> ExitCode {
         match self {
-            Self::Fault(message) => {
-                eprintln!("legonf: {}", printable(message));
-                ExitCode::from(1)
-            }
-            Self::Interrupted(message) => {
-                eprintln!("legonf: interrupted: {}", printable(message));
-                ExitCode::from(130)
-            }
-            Self::ClosedPipe => ExitCode::from(141),
+            Self::Fault(message) => eprintln!("legonf: {}", printable(message)),
+            Self::Interrupted(message) => eprintln!("legonf: interrupted: {}", printable(message)),
+            Self::ClosedPipe => {}
+        }
+        ExitCode::from(self.code())
+    }
+
+    /// Its exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Fault(_) => 1,
+            Self::Interrupted(_) => 130,
+            Self::ClosedPipe => 141,
         }
     }
 }
 
 /// A message as one line: control characters, which come from a file's content or its name, as escapes.
-fn printable(message: &str) -> String {
+pub fn printable(message: &str) -> String {
     let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     message.chars().map(escaped).collect()
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(message) | Self::Interrupted(message) => f.write_str(message),
+            Self::ClosedPipe => f.write_str("the reader of the output went away"),
+        }
+    }
 }
 
 /// Any error is a fault, but a closed pipe is what it is.

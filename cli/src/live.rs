@@ -3,6 +3,7 @@
 mod outputs;
 
 use crate::agent::Agent;
+use crate::alerts::Alerts;
 use crate::failure::Failure;
 use crate::progress::Bar;
 use crate::replay::tally::Tally;
@@ -53,6 +54,8 @@ pub struct Arguments {
     /// Begin a new --eve file before one exceeds this size (K, M, G); the full ones become FILE.1, FILE.2, ...
     #[arg(long, value_name = "SIZE", requires = "eve", value_parser = size)]
     rotate: Option<u64>,
+    #[command(flatten)]
+    alerts: Alerts,
     /// Score of every packet (CSV).
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
@@ -114,7 +117,8 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let mut summary = arguments.scoring.summary(arguments.interface.clone(), &function, &mut tally, &outcome);
     summary.ended_early = ended.clone();
     let coverage = tally.coverage().clone();
-    let outputs = tally.outputs().map_or(Ok(Vec::new()), |o| o.finish(&coverage, &outcome))?;
+    let outputs =
+        tally.outputs().map_or(Ok(Vec::new()), |o| o.finish(&coverage, features::with_clock(&outcome)))?;
     let (controller, incidents) = (agent.as_ref().map(Agent::ending), Incidents::of(&outcome));
     let report = Report { summary: &summary, timing, incidents, outputs, controller };
     arguments.print(&render(report, style)?)?;
@@ -155,7 +159,8 @@ impl Arguments {
 
     fn purpose(&self) -> Purpose<'_> {
         let (eve, rotate) = (self.eve.as_deref(), self.rotate);
-        Purpose { eve, rotate, scores: self.scores.as_deref(), record: self.record.as_deref() }
+        let rate = self.alerts.rate();
+        Purpose { eve, rotate, rate, scores: self.scores.as_deref(), record: self.record.as_deref() }
     }
 
     /// Prints the summary where it is in no one's way.

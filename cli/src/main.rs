@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod agent;
+mod alerts;
 mod bench;
 mod calibrate;
 mod clock;
@@ -29,6 +30,7 @@ mod run;
 mod scoring;
 mod split;
 mod steering;
+mod stuck;
 mod summary;
 mod supply;
 mod train;
@@ -127,9 +129,12 @@ struct Style {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let style = Style { quiet: arguments.quiet, json: arguments.json };
-    match run(arguments.command, style) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+    stuck::install_hook();
+    match std::panic::catch_unwind(|| run(arguments.command, style)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => failure.report(),
+        // The hook has said it.
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

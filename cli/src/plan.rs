@@ -4,7 +4,7 @@ use crate::agent::read;
 use crate::failure::{Failure, print, print_json};
 use crate::{Style, graph};
 use clap::Args;
-use legonf_controller::{Costs, Deadline, Forecast, Model, deadlines};
+use legonf_controller::{Costs, Deadline, Forecast, Model, State, deadlines};
 use legonf_io::sink::SeriesPlot;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -56,6 +56,10 @@ struct Report {
     #[serde(flatten)]
     forecast: Forecast,
     deadlines: Vec<Deadline>,
+    /// The dearest brick of the bottleneck, where it is an end of the graph: of that there is one, whatever the cores.
+    undivided: Option<String>,
+    /// Packets a second that the plan carries at most where every packet is an alert; none where that was not measured.
+    flood_capacity: Option<f64>,
     /// The best plan for each number of cores.
     curve: Vec<Point>,
 }
@@ -106,6 +110,11 @@ impl Arguments {
             None => model.best(cores).map(|(rate, plan)| (plan, Some(rate)))?,
         };
         let forecast = model.forecast(&plan, rate, f64::from(self.cores))?;
+        let flooded = costs.flooded();
+        let flooded =
+            flooded.map(|costs| Model::new(&costs, self.load).forecast(&plan, None, f64::from(self.cores)));
+        let flood_capacity = flooded.transpose()?.map(|forecast| forecast.capacity);
+        let undivided = undivided(costs, &forecast.bottleneck);
         let deadlines = self.latency.map_or(Ok(Vec::new()), |latency| deadlines(costs, latency))?;
         Ok(Report {
             graph: costs.graph.clone(),
@@ -114,9 +123,17 @@ impl Arguments {
             feasible,
             forecast,
             deadlines,
+            undivided,
+            flood_capacity,
             curve,
         })
     }
+}
+
+/// The dearest of some bricks, where there can be but one of it.
+fn undivided(costs: &Costs, bricks: &[String]) -> Option<String> {
+    let dearest = bricks.iter().filter_map(|id| costs.of(id).ok()).max_by(|a, b| a.ns.total_cmp(&b.ns))?;
+    (dearest.state == State::Single).then(|| dearest.id.clone())
 }
 
 fn text(report: &Report) -> String {
@@ -135,8 +152,15 @@ fn text(report: &Report) -> String {
     for deadline in &report.deadlines {
         out += &format!("deadline of {:<28} {:>8.3} ms\n", deadline.id, deadline.ms);
     }
+    let flood = report.flood_capacity.map_or_else(String::new, |capacity| {
+        format!("flood       {capacity:.0} packets/s at most where every packet is an alert\n")
+    });
+    let undivided = report
+        .undivided
+        .as_ref()
+        .map_or_else(String::new, |id| format!(": there is one `{id}`, which cannot be divided"));
     out + &format!(
-        "plan        {}\nworkers     {} of {} cores\nthroughput  {:.0} packets/s, at most {:.0}\nlatency     {:.3} ms, {:.3} ms for 99 of 100 packets\nbottleneck  {}\n",
+        "plan        {}\nworkers     {} of {} cores\nthroughput  {:.0} packets/s, at most {:.0}\nlatency     {:.3} ms, {:.3} ms for 99 of 100 packets\nbottleneck  {}{undivided}\n{flood}",
         forecast.plan,
         forecast.workers,
         report.cores,

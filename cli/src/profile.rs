@@ -7,7 +7,9 @@ use crate::bench::stopwatch::{self, Stopwatch};
 use crate::failure::{Failure, print, print_json};
 use crate::network::Network;
 use crate::progress::Bar;
-use crate::replay::Execution;
+use crate::replay::outputs::{Outputs, Purpose};
+use crate::replay::tally::Tally;
+use crate::replay::{Execution, ScoreFormat};
 use crate::run::graph_file;
 use crate::trial::{Trial, alone, median};
 use crate::{Style, agent, graph, input};
@@ -15,13 +17,17 @@ use clap::Args;
 use legonf_controller::{Cost, Costs, State};
 use legonf_core::{BATCH, Brick, Fault, Plan, Sink};
 use legonf_extract::Arithmetic;
-use legonf_io::sink::OutputFile;
+use legonf_io::Content;
+use legonf_io::sink::{AlertRate, OutputFile};
 use legonf_runtime::Graph;
 use meter::{Meter, Seen};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Runs a graph over a capture in one thread and measures each brick: nanoseconds of processor time a packet, bytes a packet
 /// that it adds, bytes of state at the end; and what handing a batch from one worker to the next takes.
+///
+/// The sink is that of `legonf replay --out`, with all its files, which go into a temporary folder (TMPDIR). It is measured
+/// with the alerts that the capture raises, and, since it takes longer for an alert, once more with every packet as one.
 ///
 /// `legonf plan` and `legonf run` take what it writes. Of several runs the medians count.
 #[derive(Args)]
@@ -41,6 +47,9 @@ pub struct Arguments {
     /// Arithmetic of the features of the built-in graph.
     #[arg(long)]
     arithmetic: Option<Arithmetic>,
+    /// Scores above this are alerts, instead of the model's calibrated threshold.
+    #[arg(long, value_name = "RMSE")]
+    threshold: Option<f64>,
     /// Runs, after one that warms up.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
@@ -71,21 +80,23 @@ impl Arguments {
         let mut runs = Vec::new();
         // The run before the first that counts brings the capture into the page cache.
         for number in 0..=self.runs {
-            let costs = self.once(&network, &bar)?;
+            let costs = self.once(&network, self.threshold.or(network.threshold()), &bar)?;
             if number > 0 {
                 runs.push(costs);
             }
         }
+        let flood = self.once(&network, Some(f64::MIN), &bar)?;
         bar.clear();
         let mut costs = runs.swap_remove(0);
         for (index, brick) in costs.bricks.iter_mut().enumerate() {
             brick.ns = median(runs.iter().map(|run| run.bricks[index].ns).chain([brick.ns]));
         }
+        costs.flood_ns = Some(flood.of(Plan::SINK)?.ns);
         costs.hop_ns = hop::nanoseconds(BATCH, hop::Work::NONE)?;
         Ok(costs)
     }
 
-    fn once(&self, network: &Network, bar: &Bar) -> Result<Costs, Failure> {
+    fn once(&self, network: &Network, threshold: Option<f64>, bar: &Bar) -> Result<Costs, Failure> {
         let trial = match graph_file(&self.graph) {
             Some(path) => Trial { network, spec: graph::read(&path)? },
             None => Trial::built_in(network, self.execution, self.arithmetic)?,
@@ -93,14 +104,22 @@ impl Arguments {
         let (watch, meter) = (Stopwatch::default(), Meter::default());
         let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);
         let wrap = |id: &str, brick: Box<dyn Brick>| meter.watch(watch.watch(id, brick));
-        let mut graph = trial.graph_with(wrap)?;
-        let mut seen = Seen::default();
+        let mut graph = trial.graph_above(threshold, wrap)?;
+        let folder = tempfile::tempdir()?;
+        let mut seen = Seen::of(Tally::new(None, Some(self.outputs(network, threshold, folder.path())?)));
         let outcome = alone(&mut graph, &mut source, &mut seen, &mut |p, n| bar.update(p, n))?;
         if outcome.packets == 0 {
             let capture = self.capture.display();
             return Err(Failure::fault(format!("{capture}: holds no packet to measure with")));
         }
         Ok(self.costs(&trial.spec.name, &graph, &watch, &meter, &seen))
+    }
+
+    /// What `legonf replay --out` writes.
+    fn outputs(&self, network: &Network, threshold: Option<f64>, folder: &Path) -> Result<Outputs, Failure> {
+        let (format, content, rate) = (ScoreFormat::Csv, Content::Packets, AlertRate::default());
+        let (title, explain) = (String::new(), network.explainer());
+        Outputs::create(Purpose { folder, force: true, format, content, title, threshold, explain, rate })
     }
 
     fn costs(&self, name: &str, graph: &Graph, watch: &Stopwatch, meter: &Meter, seen: &Seen) -> Costs {
@@ -126,7 +145,8 @@ impl Arguments {
         let capture = crate::scoring::file_name(&self.capture);
         let batch = packets / seen.batches.max(1) as f64;
         let unknown = Costs::unknown(name, BATCH, []);
-        Costs { capture, packets: seen.packets, batch, bricks, ..unknown }
+        let (packets, alert_share) = (seen.packets, seen.alert_share());
+        Costs { capture, packets, batch, bricks, alert_share, ..unknown }
     }
 }
 
@@ -144,6 +164,11 @@ fn table(costs: &Costs) -> String {
         );
     }
     let total = costs.total();
+    let flood = costs.flood_ns.unwrap_or_default();
+    out += &format!(
+        "alerts: {:.3}% of the packets; where every packet is one, the sink takes {flood:.1} ns a packet\n",
+        costs.alert_share * 100.0
+    );
     out + &format!(
         "one worker: {:.0} packets/s of processor time; a hop between workers: {:.0} ns a batch of {:.0} packets\n",
         1e9 / total,

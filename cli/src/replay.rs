@@ -1,9 +1,10 @@
 //! `legonf replay`: a capture through the brick graph, a score and a verdict for every packet.
 
-mod outputs;
+pub mod outputs;
 pub mod tally;
 
 use crate::agent::{Agent, Ending};
+use crate::alerts::Alerts;
 use crate::failure::{Failure, print};
 use crate::network::Network;
 use crate::progress::Bar;
@@ -25,7 +26,8 @@ use tally::Tally;
 /// quantization, and writes what each packet scored.
 ///
 /// With --out the folder gets scores.csv (or .parquet), eve.json (alerts in Suricata's schema), alerts.pcapng (their
-/// packets), scores.svg and scores.png, and summary.json. Two replays of one capture write the same bytes,
+/// packets), scores.svg and scores.png, and summary.json. Of a flood of alerts the first of each second are written, and the
+/// others counted: records of the type `suppressed` in eve.json say of whom they were. Two replays of one capture write the same bytes,
 /// whatever --workers says.
 ///
 /// A table of features in place of the capture starts at feature mapping: Kitsune's published CSV files, N-BaIoT's,
@@ -46,6 +48,8 @@ pub struct Arguments {
     /// Format of the scores.
     #[arg(long, value_enum, default_value_t = ScoreFormat::Csv)]
     scores: ScoreFormat,
+    #[command(flatten)]
+    alerts: Alerts,
     /// Truth of every packet: lines `index,label` or one label a line (0/1, benign/malicious), for AUC, TPR and FPR.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -179,7 +183,17 @@ impl Arguments {
         let title = format!("{}: anomaly score of every {item}", file_name(&self.capture));
         let (force, format) = (self.force, self.scores);
         let (threshold, explain) = (function.threshold, function.network.explainer());
-        Ok(Some(Outputs::create(Purpose { folder, force, format, content, title, threshold, explain })?))
+        let rate = self.alerts.rate();
+        Ok(Some(Outputs::create(Purpose {
+            folder,
+            force,
+            format,
+            content,
+            title,
+            threshold,
+            explain,
+            rate,
+        })?))
     }
 
     /// Name of the capture's file.
@@ -201,7 +215,7 @@ impl Arguments {
         let coverage = tally.coverage().clone();
         let mut written = Vec::new();
         if let Some(results) = tally.outputs() {
-            written = results.finish(&coverage, &outcome)?;
+            written = results.finish(&coverage, features::with_clock(&outcome))?;
             written.push(results.summarize(&summary)?);
         }
         let (summary, incidents, outputs) = (&summary, Incidents::of(&outcome), written);

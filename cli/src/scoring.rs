@@ -129,6 +129,8 @@ impl Scoring {
             threshold: function.threshold,
             false_positive_bound: self.threshold.is_none().then(|| network.false_positive_bound()).flatten(),
             alerts: tally.alerts(),
+            alerts_written: tally.suppressed().map(|suppressed| tally.alerts() - suppressed),
+            alerts_suppressed: tally.suppressed(),
             counters: features::flatten(&outcome.counters),
             clock: ClockReport::of(&outcome.clock, &schema.name),
             evaluation: tally.evaluation(),

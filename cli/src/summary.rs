@@ -37,6 +37,11 @@ pub struct Summary {
     pub false_positive_bound: Option<f64>,
     /// Packets above the threshold.
     pub alerts: u64,
+    /// Those of them that were written, and those that were only counted; none where no alerts are written at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts_written: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts_suppressed: Option<u64>,
     /// Malformed packets by reason, evictions by table, and other counters that are not zero.
     pub counters: BTreeMap<String, u64>,
     /// What was wrong with the capture's clock; none where it was in order.
@@ -132,7 +137,8 @@ impl Summary {
         self.write_scores(&mut out)?;
         match self.threshold {
             Some(threshold) => {
-                writeln!(out, "alerts      {} above the threshold of {threshold:.6}", self.alerts)?
+                let left_out = self.left_out();
+                writeln!(out, "alerts      {} above the threshold of {threshold:.6}{left_out}", self.alerts)?
             }
             None => {
                 writeln!(out, "alerts      none: the model has no threshold (`legonf calibrate` sets one)")?
@@ -146,6 +152,18 @@ impl Summary {
             writeln!(out, "counters    {}", list.join(", "))?;
         }
         Ok(out)
+    }
+
+    /// The words on alerts that were not written.
+    fn left_out(&self) -> String {
+        match (self.alerts_written, self.alerts_suppressed) {
+            (Some(written), Some(suppressed @ 1..)) => {
+                format!(
+                    "; {written} of them written, {suppressed} only counted (--alerts-per-source, --alerts-per-second)"
+                )
+            }
+            _ => String::new(),
+        }
     }
 
     fn write_scores(&self, out: &mut String) -> fmt::Result {

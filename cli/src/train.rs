@@ -203,7 +203,9 @@ impl Arguments {
             let limit = self.stop_after.map(|n| n.saturating_sub(done));
             let (content, mut source) = input::open_any(capture, limit, schema)?;
             let graph = if content == Content::Features { &mut no_brick } else { &mut graph };
-            let options = Options { clock, ..self.workers.options(&enough, Some(&make)) };
+            let mut options = Options { clock, ..self.workers.options(&enough, Some(&make)) };
+            // The trainer may take its time for the feature map, also when it is to end: its checkpoint is worth it.
+            options.watchdog.iter_mut().for_each(|watchdog| watchdog.hurry = None);
             let outcome =
                 legonf_runtime::run(graph, &mut *source, sink, options, &mut |progress, packets| {
                     bar.update(progress, done + packets);

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::network::Network;
 use crate::replay::{Execution, assemble_with, built_in};
+use crate::stuck;
 use crate::supply::Maker;
 use legonf_controller::Config;
 use legonf_core::{Brick, Progress, Sink, Source};
@@ -14,7 +15,7 @@ use legonf_io::Content;
 use legonf_runtime::{Control, Graph, GraphSpec, Layout, Options, Outcome, run_under};
 use std::time::{Duration, Instant};
 
-/// A model and its graph over packets, in which no score is an alert.
+/// A model and its graph over packets, in which no score is an alert where no threshold is given.
 pub struct Trial<'a> {
     pub network: &'a Network,
     pub spec: GraphSpec,
@@ -47,7 +48,16 @@ impl<'a> Trial<'a> {
         &self,
         wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
     ) -> Result<Graph, Failure> {
-        assemble_with(&self.spec, Content::Packets, self.network, Self::THRESHOLD, wrap)
+        self.graph_above(Self::THRESHOLD, wrap)
+    }
+
+    /// [`graph_with`](Self::graph_with), where scores above a threshold are alerts.
+    pub fn graph_above(
+        &self,
+        threshold: Option<f64>,
+        wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
+    ) -> Result<Graph, Failure> {
+        assemble_with(&self.spec, Content::Packets, self.network, threshold, wrap)
     }
 
     /// The bricks.
@@ -66,7 +76,7 @@ impl<'a> Trial<'a> {
         let mut graph = self.graph()?;
         let maker = Maker { spec: &self.spec, network: Some((self.network, Self::THRESHOLD)) };
         let make = |id: &str| maker.make(id);
-        let options = Options { supply: Some(&make), ..Options::new(layout, interrupt::install()) };
+        let options = Options { supply: Some(&make), ..options(layout) };
         let (begin, before) = (Instant::now(), process_time());
         let outcome = run_under(control, &mut graph, source, sink, options, &mut |_, _| {});
         let (seconds, spent) = (begin.elapsed().as_secs_f64(), process_time().saturating_sub(before));
@@ -93,8 +103,13 @@ pub fn alone(
     sink: &mut dyn Sink,
     observe: &mut dyn FnMut(Progress, u64),
 ) -> Result<Outcome, Failure> {
-    let options = Options::new(&Layout::Fused, interrupt::install());
-    whole(legonf_runtime::run(graph, source, sink, options, observe))
+    whole(legonf_runtime::run(graph, source, sink, options(&Layout::Fused), observe))
+}
+
+/// How to run a graph in a layout, with the usual watchdog.
+fn options(layout: &Layout) -> Options<'_> {
+    let watchdog = Some(stuck::watchdog(Duration::from_secs(stuck::AFTER)));
+    Options { watchdog, ..Options::new(layout, interrupt::install()) }
 }
 
 /// A run, if it came to its end: what part of one took is no measurement.

@@ -2,9 +2,11 @@
 
 use crate::agent::host::cores;
 use crate::failure::Failure;
+use crate::stuck;
 use clap::Args;
 use legonf_runtime::{Graph, Layout, Options, Supply};
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// How bricks are laid out over threads.
 #[derive(Clone, Args)]
@@ -23,6 +25,10 @@ pub struct Workers {
     /// to half as much time again in the extractor.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     checkpoint: Option<u32>,
+    /// End the run where a brick has been at one batch for so many seconds. Meanwhile the process cannot end, since the thread
+    /// that runs the brick does not: what came before is completed, and the brick is named.
+    #[arg(long, value_name = "S", default_value_t = stuck::AFTER, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    watchdog: u64,
     /// Allow a stage more replicas than this machine has cores.
     #[arg(long)]
     oversubscribe: bool,
@@ -53,6 +59,7 @@ impl Workers {
     /// How to run a graph that has this layout, ends when `stop` is set and takes replicas from `supply`.
     pub fn options<'a>(&'a self, stop: &'a AtomicBool, supply: Option<Supply<'a>>) -> Options<'a> {
         let checkpoint = self.checkpoint.map(|mib| (mib as usize) << 20);
-        Options { supply, pin: self.pin, checkpoint, ..Options::new(&self.workers, stop) }
+        let watchdog = Some(stuck::watchdog(Duration::from_secs(self.watchdog)));
+        Options { supply, pin: self.pin, checkpoint, watchdog, ..Options::new(&self.workers, stop) }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::ControllerError;
 use crate::error::{demand, read};
+use legonf_core::Plan;
 use serde::{Deserialize, Serialize};
 
 /// Whether and how a brick can be replicated.
@@ -54,6 +55,12 @@ pub struct Costs {
     /// Nanoseconds of processor time a packet for dealing it out to replicas of a brick with state and joining their answers.
     #[serde(default = "split")]
     pub split_ns: f64,
+    /// The part of the packets that were alerts, for which the sink takes longer.
+    #[serde(default)]
+    pub alert_share: f64,
+    /// Nanoseconds of processor time a packet of the sink where every packet is an alert; none where that was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flood_ns: Option<f64>,
     /// Bricks in the order of the graph, with its ends.
     #[serde(rename = "brick")]
     pub bricks: Vec<Cost>,
@@ -89,6 +96,14 @@ impl Costs {
         demand((1.0..=65_536.0).contains(&self.batch), "batch", self.batch, "packets, from 1 to 65536")?;
         demand(size(self.hop_ns), "hop_ns", self.hop_ns, "nanoseconds, not negative")?;
         demand(size(self.split_ns), "split_ns", self.split_ns, "nanoseconds, not negative")?;
+        demand(
+            (0.0..=1.0).contains(&self.alert_share),
+            "alert_share",
+            self.alert_share,
+            "a part, from 0 to 1",
+        )?;
+        let flood = self.flood_ns.unwrap_or(0.0);
+        demand(size(flood), "flood_ns", flood, "nanoseconds, not negative")?;
         demand(!self.bricks.is_empty(), "brick", "[]", "a [[brick]] at least")?;
         for brick in &self.bricks {
             demand(size(brick.ns), "ns", brick.ns, "nanoseconds, not negative")?;
@@ -104,6 +119,15 @@ impl Costs {
     pub fn of(&self, id: &str) -> Result<&Cost, ControllerError> {
         let found = self.bricks.iter().find(|brick| brick.id == id);
         found.ok_or_else(|| ControllerError::NoCost(id.to_owned()))
+    }
+
+    /// The costs where every packet is an alert, if that was measured.
+    pub fn flooded(&self) -> Option<Self> {
+        let flood = self.flood_ns?;
+        let mut costs = self.clone();
+        costs.bricks.iter_mut().filter(|brick| brick.id == Plan::SINK).for_each(|sink| sink.ns = flood);
+        costs.alert_share = 1.0;
+        Some(costs)
     }
 
     /// Nanoseconds a packet of all bricks and both ends.
@@ -141,6 +165,15 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_flood_of_alerts_costs_the_sink_alone() {
+        assert_eq!(kitsune().flooded(), None);
+        let costs = Costs { flood_ns: Some(3000.0), alert_share: 0.01, ..kitsune() };
+        assert_eq!(Costs::from_toml(&costs.to_toml()).unwrap(), costs);
+        let flooded = costs.flooded().unwrap();
+        assert_eq!((flooded.total() - costs.total(), flooded.of("sink").unwrap().ns), (2955.0, 3000.0));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let good = kitsune().to_toml();
         for (from, to, words) in [
@@ -148,6 +181,7 @@ pub(crate) mod tests {
             ("ns = 500.0", "ns = -1.0", "ns = -1: expected nanoseconds"),
             ("ns = 500.0", "ns = inf", "ns = inf: expected nanoseconds"),
             ("split_ns = 0.0", "split_ns = nan", "split_ns = NaN: expected nanoseconds"),
+            ("alert_share = 0.0", "alert_share = 1.5", "alert_share = 1.5: expected a part"),
             ("hop_ns", "hops", "unknown field `hops`"),
         ] {
             let error = Costs::from_toml(&good.replace(from, to)).unwrap_err().to_string();

@@ -9,7 +9,7 @@ use crate::order::Order;
 use crate::parts::Parts;
 use crate::replica::{Desk, Replica};
 use crate::route::Detour;
-use crate::split::{Deal, Split, Tally, Turning};
+use crate::split::{Deal, Split, Tally, Turning, prepare};
 use crate::sync::{Sender, bounded};
 use legonf_core::SLOTS;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ impl<'env> Floor<'_, 'env> {
         let mut job = parts.job(&live.place, false);
         for unit in job.units.iter_mut().filter(|unit| unit.index == split.unit) {
             unit.seat = seat;
-            split.prepare(&mut *unit.brick).map_err(|error| PlanError::of_move(&unit.id, error))?;
+            prepare(&split, unit, self.shared)?;
         }
         let locker = Locker::of(self.shape.kept(false, split.unit..live.place.units.end, false));
         crew.tallies.push(tally.clone());
@@ -131,6 +131,7 @@ impl<'env> Floor<'_, 'env> {
             detour: Detour::default(),
             outbox: Vec::new(),
             early: Vec::new(),
+            failed: false,
         };
         let running: Running = self.spawn(serial, stats, core, move || replica.run())?;
         live.workers.push(running);

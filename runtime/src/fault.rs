@@ -22,6 +22,24 @@ pub enum RunFault {
         /// The panic's message.
         message: String,
     },
+    /// A worker, or the supervisor, panicked outside of a brick: a defect of legonf.
+    #[error("{name} panicked ({message}); please report this with the capture")]
+    Worker {
+        /// What panicked, with the bricks that it had.
+        name: String,
+        /// The panic's message.
+        message: String,
+    },
+    /// A worker does not come back from a brick, the source or the sink.
+    #[error("{name} in {worker} has been at one batch for {seconds} s")]
+    Stuck {
+        /// The brick, the source or the sink.
+        name: String,
+        /// The worker, or the supervisor.
+        worker: String,
+        /// For how long it was watched.
+        seconds: u64,
+    },
     /// The layout does not fit the graph.
     #[error("{0}")]
     Plan(#[from] PlanError),
@@ -105,11 +123,4 @@ pub enum PlanError {
     /// The system has no further thread.
     #[error("a worker cannot be started: {0}")]
     Thread(std::io::Error),
-}
-
-impl PlanError {
-    /// The fault of brick `id`, whose state could not move.
-    pub(crate) fn of_move(id: &str, error: BrickError) -> Self {
-        Self::Move { id: id.to_owned(), reason: error.reason }
-    }
 }

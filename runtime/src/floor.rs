@@ -1,5 +1,6 @@
 //! The supervisor's side: stages and their workers, put up, changed while they run, and taken down.
 
+use crate::contain::guarded;
 use crate::crew::Crew;
 use crate::keep::Keeper;
 use crate::layout::{Place, Shape};
@@ -10,16 +11,18 @@ use crate::parts::Parts;
 use crate::pin::{Core, Cores};
 use crate::route::Detour;
 use crate::run::Pauses;
-use crate::split::{Histogram, Owners};
+use crate::split::{Histogram, Owners, prepare};
 use crate::stats::{Done, Scheduling, Stats};
 use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
 use crate::unit::{Counters, Unit, add};
-use crate::worker::{Job, Shared, Worker};
+use crate::watchdog::{Still, Stuck, Watchdog};
+use crate::worker::{Job, Shared, Worker, supplied};
 use crate::{PlanError, RunFault};
 use legonf_core::{Brick, Clock, Plan};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// Workers of all stages at most.
@@ -33,6 +36,8 @@ pub(crate) struct Running {
     /// What it had done at the last snapshot, and how long its own queue was since, in batches times seconds.
     pub seen: Done,
     pub area: f64,
+    /// Since when it has been where it is.
+    pub still: Still,
 }
 
 /// A stage that runs.
@@ -54,7 +59,7 @@ pub(crate) struct Floor<'scope, 'env> {
     pub stages: Vec<Live>,
     /// Free batches, on their way back from the sink to the source.
     pool: Queue,
-    events: (Sender<Event<'env>>, Receiver<Event<'env>>),
+    pub events: (Sender<Event<'env>>, Receiver<Event<'env>>),
     serial: u64,
     cores: Cores,
     /// Batches of each queue.
@@ -77,6 +82,12 @@ pub(crate) struct Floor<'scope, 'env> {
     past: Vec<Counters>,
     /// How the run ended, once it has.
     pub over: Option<Option<RunFault>>,
+    /// What ends a run that cannot go on, when workers were last watched, and which does not move.
+    pub watchdog: Option<Watchdog<'env>>,
+    pub watched: Instant,
+    pub stuck: Option<Stuck>,
+    /// What workers had left when a change of the layout was given up.
+    left: Parts<'env>,
 }
 
 impl<'scope, 'env> Floor<'scope, 'env> {
@@ -86,6 +97,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         shape: Shape,
         depth: usize,
         cores: Cores,
+        watchdog: Option<Watchdog<'env>>,
     ) -> Self {
         let past = vec![Vec::new(); shape.bricks.len()];
         let (depth, stages) = (depth.max(1), Vec::new());
@@ -112,6 +124,10 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             pauses: Histogram::default(),
             past,
             over,
+            watchdog,
+            watched: Instant::now(),
+            stuck: None,
+            left: Parts::default(),
         }
     }
 
@@ -140,6 +156,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         if let Ok(event) = self.events.1.recv_timeout(patience) {
             self.hear(event, &mut Parts::default());
         }
+        self.watch();
     }
 
     /// Puts another plan in force, at a batch boundary: nothing is lost, and order stays.
@@ -154,24 +171,33 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let places = self.shape.resolve(plan, MAX_WORKERS)?;
         let units = self.extra(&places, |unit| self.present(unit))?;
         let mut parts = Parts { units, ..Parts::default() };
-        self.shrink_crews(&places, &mut parts)?;
+        self.change(plan, &places, &mut parts)?;
+        if self.stuck.is_some() {
+            self.left = parts;
+            return Ok(());
+        }
+        parts.units.iter().for_each(|unit| self.bury(unit));
+        self.balance();
+        Ok(())
+    }
+
+    /// Brings workers to where a plan wants them.
+    fn change(&mut self, plan: &Plan, places: &[Place], parts: &mut Parts<'env>) -> Result<(), PlanError> {
+        self.shrink_crews(places, parts)?;
         let same = |(a, b): &(&Live, &Place)| self.stays(a, b);
-        let head = self.stages.iter().zip(&places).take_while(same).count();
+        let head = self.stages.iter().zip(places).take_while(same).count();
         let most = self.stages.len().min(places.len()) - head;
         let tail = self.stages.iter().rev().zip(places.iter().rev()).take(most).take_while(same).count();
         let changed = places[head..places.len() - tail].to_vec();
         if self.over.is_none() {
-            self.relay(head..self.stages.len() - tail, changed, &mut parts)?;
+            self.relay(head..self.stages.len() - tail, changed, parts)?;
         }
         for (stage, place) in places.iter().enumerate() {
             if self.over.is_none() {
-                self.resize(stage, place.replicas, &mut parts)?;
+                self.resize(stage, place.replicas, parts)?;
             }
         }
-        self.shift_as_told(plan)?;
-        parts.units.iter().for_each(|unit| self.bury(unit));
-        self.balance();
-        Ok(())
+        self.shift_as_told(plan)
     }
 
     /// Replaces some stages by others with the same bricks.
@@ -186,6 +212,9 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         }
         for stage in old.clone() {
             self.retire(stage, self.stages[stage].workers.len(), parts);
+        }
+        if self.stuck.is_some() {
+            return Ok(());
         }
         let input = self.stages[old.start].input.clone();
         let output = self.after(old.end);
@@ -215,6 +244,9 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         }
         let present = self.stages[stage].workers.len();
         self.retire(stage, present.saturating_sub(replicas), parts);
+        if self.stuck.is_some() {
+            return Ok(());
+        }
         self.stages[stage].place.replicas = replicas;
         let (place, input) = (self.stages[stage].place.clone(), self.stages[stage].input.1.clone());
         for _ in present..replicas {
@@ -231,7 +263,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     }
 
     /// Lets workers of a stage end behind what is in its queue now, and takes over what they have.
-    fn retire(&mut self, stage: usize, workers: usize, parts: &mut Parts<'env>) {
+    pub fn retire(&mut self, stage: usize, workers: usize, parts: &mut Parts<'env>) {
         if workers > 0 && self.stages[stage].crew.is_some() {
             return self.retire_crew(stage, parts);
         }
@@ -240,7 +272,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         self.shared.set_leave(source);
         retire_from(&self.stages[stage].input.0, workers);
         while self.stages[stage].workers.len() > left {
-            let Ok(event) = self.events.1.recv() else { return };
+            let Some(event) = self.next_event() else { return };
             self.hear(event, parts);
         }
         if source {
@@ -256,17 +288,22 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             Event::Quiet(_) => {}
             Event::Turned(_, turned) => turned.pauses.into_iter().for_each(|pause| self.pauses.add(pause)),
             Event::Retired(retired) => {
-                for live in &mut self.stages {
-                    live.workers.retain(|worker| worker.serial != retired.serial);
-                }
+                self.strike(retired.serial);
                 parts.add(*retired);
+            }
+            Event::Lost(serial, message) => {
+                self.strike(serial);
+                let fault = RunFault::Worker { name: format!("worker {serial}"), message };
+                self.over.get_or_insert(Some(fault));
             }
         }
     }
 
-    /// What the next worker tells; nothing where there is none.
-    pub fn next_event(&self) -> Option<Event<'env>> {
-        self.events.1.recv().ok()
+    /// Takes a worker that is gone off the list.
+    fn strike(&mut self, serial: u64) {
+        for live in &mut self.stages {
+            live.workers.retain(|worker| worker.serial != serial);
+        }
     }
 
     /// Makes stages of parts. The first has a queue already, and the last one leads to one.
@@ -320,6 +357,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             detour,
             first,
             locker,
+            failed: false,
         };
         self.spawn(serial, stats, core, move || worker.run())
     }
@@ -343,13 +381,18 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         core: Core,
         work: impl FnOnce() + Send + 'scope,
     ) -> Result<Running, PlanError> {
+        let events = self.events();
         let body = move || {
-            core.pin();
-            work();
+            let worked = guarded(|| {
+                core.pin();
+                work();
+            });
+            // Nobody listens where the supervisor itself has panicked.
+            let _ = worked.map_err(|message| events.send(Event::Lost(serial, message)));
         };
         sync::spawn(self.scope, format!("worker {serial}"), body).map_err(PlanError::Thread)?;
-        let (scheduling, seen) = Default::default();
-        Ok(Running { serial, stats, scheduling, seen, area: 0.0 })
+        let (scheduling, seen, still) = Default::default();
+        Ok(Running { serial, stats, scheduling, seen, area: 0.0, still })
     }
 
     /// Bricks that a plan needs beyond those there are.
@@ -369,7 +412,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let id = self.shape.bricks[index].0.clone();
         let refused = |reason| PlanError::Replica { id: id.clone(), reason };
         let supply = self.shared.supply.ok_or_else(|| refused("nothing was given that makes one".into()))?;
-        let brick: Box<dyn Brick> = supply(&id).map_err(refused)?;
+        let brick: Box<dyn Brick> = self.shared.at(index, || supplied(supply, &id)).map_err(refused)?;
         let mut unit = Unit { index, seat: usize::MAX, id, brick, past: Vec::new(), keeper: None };
         self.keep(&mut unit)?;
         Ok(unit)
@@ -377,12 +420,15 @@ impl<'scope, 'env> Floor<'scope, 'env> {
 
     /// Has a brick's state kept from now on, if that is wanted and possible.
     fn keep(&self, unit: &mut Unit) -> Result<(), PlanError> {
-        if let (Some(least), Ok(split)) = (self.shared.checkpoint, &self.shape.splits[unit.index]) {
-            let failed = |error| PlanError::of_move(&unit.id, error);
-            split.prepare(&mut *unit.brick).map_err(failed)?;
-            let keeper = Keeper::new(split.clone(), least, &mut *unit.brick).map_err(failed)?;
-            unit.keeper = Some(Box::new(keeper));
-        }
+        let (Some(least), Ok(split)) = (self.shared.checkpoint, &self.shape.splits[unit.index]) else {
+            return Ok(());
+        };
+        prepare(split, unit, self.shared)?;
+        let keep = || guarded(|| Keeper::new(split.clone(), least, &mut *unit.brick));
+        let made = self.shared.at(unit.index, keep);
+        let failed = |reason| PlanError::Move { id: unit.id.clone(), reason };
+        let made = made.map_err(|message| failed(format!("it panicked ({message})")))?;
+        unit.keeper = Some(Box::new(made.map_err(|error| failed(error.reason))?));
         Ok(())
     }
 
@@ -430,12 +476,23 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         self.pool.1.len()
     }
 
+    /// Lets all workers end.
+    fn take_down(&mut self, parts: &mut Parts<'env>) {
+        self.shared.over.store(true, Relaxed);
+        for stage in 0..self.stages.len() {
+            self.retire(stage, self.stages[stage].workers.len(), parts);
+        }
+    }
+
     /// Takes all stages down and gives the bricks back, one of each, with all counters.
     pub fn close(mut self) -> Leftovers {
-        self.shared.over.store(true, std::sync::atomic::Ordering::Relaxed);
-        let mut parts = Parts::default();
-        for stage in 0..self.stages.len() {
-            self.retire(stage, self.stages[stage].workers.len(), &mut parts);
+        let mut parts = std::mem::take(&mut self.left);
+        if self.stuck.is_none() {
+            self.take_down(&mut parts);
+        }
+        if self.stuck.is_some() {
+            self.abandon(&mut parts);
+            self.take_down(&mut parts);
         }
         let shared: Vec<usize> = self.owners.keys().copied().collect();
         if !matches!(self.over, Some(Some(_)))
@@ -475,6 +532,14 @@ pub(crate) struct Leftovers {
     pub fault: Option<RunFault>,
 }
 
+impl Leftovers {
+    /// What is left where the supervisor itself has panicked: no brick, and the reason.
+    pub fn of_panic(message: String) -> Self {
+        let fault = Some(RunFault::Worker { name: "the supervisor".into(), message });
+        Self { fault, ..Self::default() }
+    }
+}
+
 /// Tells so many readers of a queue to retire.
 pub(crate) fn retire_from(queue: &Sender<Message>, readers: usize) {
     // The queue has room for it, and the floor holds the other end.
@@ -500,7 +565,7 @@ fn room(depth: usize, bricks: usize) -> usize {
 /// A supervisor that panics leaves no worker behind that waits for ever.
 impl Drop for Floor<'_, '_> {
     fn drop(&mut self) {
-        self.shared.over.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.shared.over.store(true, Relaxed);
         for live in &self.stages {
             retire_from(&live.input.0, live.workers.len());
             if let Some(crew) = &live.crew {

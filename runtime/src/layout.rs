@@ -91,6 +91,11 @@ impl Shape {
         Self { name, bricks, splits, columns }
     }
 
+    /// The identifier of each brick.
+    pub fn ids(&self) -> Vec<String> {
+        self.bricks.iter().map(|(id, _)| id.clone()).collect()
+    }
+
     /// The columns that are filled in a stage, or in some of its bricks, and that nobody behind it looks at: they can stay with
     /// the worker, whose core has them in its cache. Headers go along: by them packets are counted.
     pub fn kept(&self, source: bool, units: Range<usize>, sink: bool) -> Columns {

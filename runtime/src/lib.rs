@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod contain;
 mod crew;
 mod drawing;
 mod error;
@@ -32,9 +33,12 @@ mod stats;
 mod sync;
 mod unit;
 mod watch;
+mod watchdog;
 mod ways;
+mod whole;
 mod worker;
 
+pub use contain::is_contained;
 pub use drawing::svg;
 pub use error::GraphError;
 pub use fault::{PlanError, RunFault};
@@ -43,3 +47,4 @@ pub use graph::{Graph, Node, check};
 pub use layout::Layout;
 pub use run::{BrickCounters, Control, Options, Outcome, Pauses, Supply, run, run_under};
 pub use spec::{Branch, BrickSpec, GraphSpec};
+pub use watchdog::{End, Watchdog};

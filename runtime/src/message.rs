@@ -68,6 +68,8 @@ pub(crate) enum Event<'a> {
     Turned(u64, Turned),
     /// A worker is gone.
     Retired(Box<Retired<'a>>),
+    /// A worker is gone with all that it had, by a panic.
+    Lost(u64, String),
 }
 
 /// What the moves of an epoch have cost a replica.

@@ -1,6 +1,7 @@
 //! One replica of a stage whose brick with state is divided: it deals batches out, processes its parcels of all batches,
 //! and finishes batches whose parcels are joined.
 
+use crate::contain::guarded;
 use crate::locker::Locker;
 use crate::message::{Ending, Envelope, Event, Message, Queue, Retired, Waiting};
 use crate::order::Order;
@@ -52,6 +53,8 @@ pub(crate) struct Replica<'a> {
     /// Parcels that are being filled, or came too early.
     pub outbox: Vec<Parcel>,
     pub early: Vec<Parcel>,
+    /// Whether it has panicked outside of a brick: it does nothing more, and waits to be retired.
+    pub failed: bool,
 }
 
 /// Whether a replica goes on.
@@ -67,14 +70,13 @@ impl<'a> Replica<'a> {
             let input = open.then_some(&self.desk.input);
             let idled = |time| self.stats.idle(time);
             let goes = match recv_first(&self.desk.own, &self.desk.joined.1, input, idled) {
-                Some(Choice::First(message)) => self.receive(message),
-                Some(Choice::Second(Message::Batch(envelope))) => self.finish(envelope),
-                Some(Choice::Third(Message::Batch(envelope))) => self.deal(envelope),
+                None | Some(Choice::Second(Message::Retire)) => false,
+                Some(Choice::First(Message::Retire)) => self.tell(Event::Quiet(self.serial)),
                 Some(Choice::Third(Message::Retire)) => {
                     open = false;
                     self.tell(Event::Quiet(self.serial))
                 }
-                _ => false,
+                Some(work) => self.failed || self.attend(work),
             };
             if !goes {
                 break;
@@ -82,6 +84,20 @@ impl<'a> Replica<'a> {
         }
         self.stats.set_thread(0);
         self.leave();
+    }
+
+    /// Does what comes; a defect of the runtime itself ends the run, and not the thread, for which others would wait.
+    fn attend(&mut self, work: Choice<Message>) -> Goes {
+        let done = guarded(|| match work {
+            Choice::First(message) => self.receive(message),
+            Choice::Second(Message::Batch(envelope)) => self.finish(envelope),
+            Choice::Third(Message::Batch(envelope)) => self.deal(envelope),
+            Choice::Second(_) | Choice::Third(_) => false,
+        });
+        done.unwrap_or_else(|message| {
+            self.failed = true;
+            self.tell(Event::Over(Some(self.job.fault(message))))
+        })
     }
 
     /// Takes what comes to this replica alone.

@@ -3,6 +3,7 @@
 //! A batch passes all bricks in their order; a packet that a branch has led elsewhere is left out where it does not belong.
 //! That is what µNF's marker, branch and sync ports do; bricks know nothing of it.
 
+use crate::whole;
 use legonf_core::{Batch, Brick, BrickError, Column, Columns, Verdict};
 
 /// A brick of a graph that branches, among at most [`MAX_BRICKS`].
@@ -80,11 +81,11 @@ impl Routes {
     ) -> Result<(), BrickError> {
         detour.find(marks, index);
         if detour.places.len() == marks.len() {
-            brick.process(batch)?;
+            whole::process(brick, batch, marks.len())?;
         } else if !detour.places.is_empty() {
             // A brick may change what it writes in place, so it finds there what was there before.
             gather(batch, &detour.places, self.reads[index].union(self.writes[index]), &mut detour.part);
-            brick.process(&mut detour.part)?;
+            whole::process(brick, &mut detour.part, detour.places.len())?;
             scatter(&detour.part, &detour.places, self.writes[index], batch);
         }
         self.mark(index, batch, marks, &detour.places);

@@ -1,11 +1,13 @@
 //! Moves batches from a source through the bricks to a sink.
 
+use crate::contain::guarded;
 use crate::floor::{Floor, Leftovers, MAX_WORKERS};
 use crate::graph::{Graph, Node};
 use crate::layout::{Layout, Shape};
 use crate::pin::Cores;
-use crate::sync;
+use crate::sync::{self, bounded};
 use crate::unit::Unit;
+use crate::watchdog::{Watchdog, watch_supervisor};
 use crate::worker::{Head, Job, Shared, Tail};
 use crate::{PlanError, RunFault};
 use legonf_core::{Brick, Clock, Pace, Plan, Progress, Sink, Snapshot, Source};
@@ -36,12 +38,23 @@ pub struct Options<'a> {
     pub checkpoint: Option<usize>,
     /// Where stream time begins: as the first packet says, or after other captures ([`Clock::next_capture`]).
     pub clock: Clock,
+    /// Ends a run of which a worker does not come back from a brick. Without it such a run never ends.
+    pub watchdog: Option<Watchdog<'a>>,
 }
 
 impl<'a> Options<'a> {
     /// A layout with queues of four batches.
     pub fn new(layout: &'a Layout, stop: &'a AtomicBool) -> Self {
-        Self { layout, queue: 4, stop, supply: None, pin: false, checkpoint: None, clock: Clock::default() }
+        Self {
+            layout,
+            queue: 4,
+            stop,
+            supply: None,
+            pin: false,
+            checkpoint: None,
+            clock: Clock::default(),
+            watchdog: None,
+        }
     }
 }
 
@@ -143,21 +156,20 @@ pub fn run_under(
     let head = Some(Head { source, next: 0, ended: false, clock, epoch: 0, spare: None });
     let ends = Job { head, tail: Some(Tail { sink, over: false, clock }), ..Job::default() };
     let cores = if options.pin { Cores::allowed() } else { Cores::default() };
-    let left = sync::scope(|scope| {
-        let mut floor = Floor::new(scope, &shared, shape, options.queue, cores);
-        match floor.shape.resolve(&plan, MAX_WORKERS) {
-            Err(error) => {
-                return Leftovers { units: units(graph), fault: Some(error.into()), ..Leftovers::default() };
+    let run = || {
+        sync::scope(|scope| {
+            let (_alive, ended) = bounded::<()>(1);
+            if let Some(watchdog) = options.watchdog {
+                let (shared, ids) = (&shared, shape.ids());
+                let watch = move || watch_supervisor(watchdog, shared, &ids, &ended);
+                // Where there is no thread for it, there is none for a worker either, and that is told.
+                let _ = sync::spawn(scope, "watchdog".into(), watch);
             }
-            Ok(places) => {
-                if let Err(error) = floor.open(places, ends, units(graph)) {
-                    floor.over = Some(Some(error.into()));
-                }
-            }
-        }
-        supervise(&mut floor, control, observe);
-        floor.close()
-    });
+            let floor = Floor::new(scope, &shared, shape, options.queue, cores, options.watchdog);
+            go(floor, &plan, ends, units(graph), control, observe)
+        })
+    };
+    let left = guarded(run).unwrap_or_else(Leftovers::of_panic);
     let Leftovers { units, counters: past, pauses, clock, fault } = left;
     graph.set_nodes(units.into_iter().map(|unit| Node { id: unit.id, brick: unit.brick }).collect());
     let stopped = options.stop.load(Ordering::Relaxed);
@@ -168,6 +180,27 @@ pub fn run_under(
         .map(|(node, counters)| BrickCounters { id: node.id.clone(), counters });
     let (packets, restarts) = (shared.done.load(Ordering::Relaxed), shared.restarts.load(Ordering::Relaxed));
     Outcome { packets, counters: counters.collect(), restarts, pauses, clock, stopped, fault }
+}
+
+/// Puts the workers up, watches them until the run is over, and takes them down.
+fn go<'env>(
+    mut floor: Floor<'_, 'env>,
+    plan: &Plan,
+    ends: Job<'env>,
+    units: Vec<Unit>,
+    control: Option<&mut dyn Control>,
+    observe: &mut dyn FnMut(Progress, u64),
+) -> Leftovers {
+    match floor.shape.resolve(plan, MAX_WORKERS) {
+        Err(error) => return Leftovers { units, fault: Some(error.into()), ..Leftovers::default() },
+        Ok(places) => {
+            if let Err(error) = floor.open(places, ends, units) {
+                floor.over = Some(Some(error.into()));
+            }
+        }
+    }
+    supervise(&mut floor, control, observe);
+    floor.close()
 }
 
 fn units(graph: &mut Graph) -> Vec<Unit> {

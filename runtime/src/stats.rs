@@ -1,5 +1,6 @@
 //! What a worker tells of itself: counters that it alone writes and the supervisor reads.
 
+use crate::watchdog::At;
 use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
 use std::fs::File;
@@ -49,6 +50,8 @@ pub(crate) struct Stats {
     received: AtomicU64,
     packets: AtomicU64,
     restarts: AtomicU64,
+    /// What it is at, below the number of things that it was at before.
+    position: AtomicU64,
     /// Nanoseconds for which others had the core although there was nothing to do.
     idled: AtomicU64,
     /// Whether the supervisor wants to know how large the state is, and how large it was when it last did.
@@ -80,6 +83,16 @@ impl Stats {
     /// Counts time for which others had the core although there was nothing to do, likewise.
     pub fn idle(&self, time: Duration) {
         self.idled.store(self.idled.load(Relaxed) + time.as_nanos() as u64, Relaxed);
+    }
+
+    /// Notes what the worker begins with; for the worker itself, likewise.
+    pub fn begin(&self, at: At) {
+        self.position.store(((self.position.load(Relaxed) >> 32) + 1) << 32 | at.code(), Relaxed);
+    }
+
+    /// A word that differs from step to step, and tells what the worker is [at](At::of).
+    pub fn position(&self) -> u64 {
+        self.position.load(Relaxed)
     }
 
     /// Counts a brick that was made anew.
@@ -180,6 +193,11 @@ mod tests {
         assert_eq!(stats.done(scheduling).idled, Duration::from_millis(40));
         assert_eq!(times(70, 50).since(&times(20, 10)).starved(), Duration::from_millis(10));
         assert_eq!(times(70, 80).since(&times(20, 10)).starved(), Duration::ZERO);
+        assert_eq!(At::of(stats.position()), At::Nothing);
+        stats.begin(At::Brick(2));
+        let first = stats.position();
+        stats.begin(At::Brick(2));
+        assert!(first != stats.position() && At::of(first) == At::of(stats.position()));
         stats.measure(|| 9);
         assert_eq!(stats.state_bytes(), 0);
         stats.measure(|| 9);

@@ -94,6 +94,18 @@ pub(crate) fn recv<T>(queue: &Receiver<T>, _: impl FnMut(Duration)) -> Option<T>
     queue.recv().ok()
 }
 
+/// Whether something comes from a queue, or it is closed, within some time.
+#[cfg(not(feature = "model"))]
+pub(crate) fn ended<T>(queue: &Receiver<T>, patience: Duration) -> bool {
+    !matches!(queue.recv_timeout(patience), Err(crossbeam_channel::RecvTimeoutError::Timeout))
+}
+
+/// Whether something comes from a queue within some time.
+#[cfg(feature = "model")]
+pub(crate) fn ended<T>(queue: &Receiver<T>, patience: Duration) -> bool {
+    queue.recv_timeout(patience).is_ok()
+}
+
 /// Takes from the first queue that has something, and waits where none has; nothing where a queue is closed. `idled` is as for
 /// [`recv`].
 #[cfg(not(feature = "model"))]

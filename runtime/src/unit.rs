@@ -1,13 +1,15 @@
 //! A brick in its place, and batches through it.
 
 use crate::RunFault;
+use crate::contain::guarded;
 use crate::keep::Keeper;
 use crate::message::Envelope;
 use crate::route::Detour;
 use crate::stats::Stats;
-use crate::worker::Shared;
+use crate::watchdog::At;
+use crate::whole;
+use crate::worker::{Fresh, Shared};
 use legonf_core::{Batch, Brick, BrickError, Rows, WestEast};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Counters by name.
@@ -37,7 +39,9 @@ impl Unit {
         if let Some(keeper) = &mut self.keeper {
             keeper.begin(batch, Some((part, places)));
         }
+        let (packets, width) = (rows.len(), rows.width());
         west_east(&mut *self.brick)?.process_part(part, batch, places, rows)?;
+        whole::check_rows(&*self.brick, rows, packets, width)?;
         self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.end(&mut *self.brick))
     }
 
@@ -100,7 +104,10 @@ pub(crate) fn pass<'a>(
             let Unit { index, brick, keeper, .. } = unit;
             let mut run = |brick: &mut dyn Brick| match &shared.routes {
                 Some(routes) => routes.run(*index, brick, batch, marks, detour),
-                None => brick.process(batch),
+                None => {
+                    let packets = batch.len();
+                    whole::process(brick, batch, packets)
+                }
             };
             match keeper {
                 Some(keeper) => run(&mut keeper.watch(&mut **brick)),
@@ -119,11 +126,32 @@ pub(crate) fn attempt<T>(
     stats: Option<&Stats>,
     work: &mut dyn FnMut(&mut Unit) -> Result<T, BrickError>,
 ) -> Result<T, RunFault> {
-    let message = match guarded(|| work(unit)) {
-        Ok(result) => return Ok(result?),
-        Err(message) => message,
+    let note = |at| stats.unwrap_or(&shared.own).begin(at);
+    note(At::Brick(unit.index));
+    let result = match guarded(|| work(unit)) {
+        Ok(result) => result.map_err(Into::into),
+        Err(message) => again(unit, shared, stats, message, work),
     };
-    let Some(fresh) = shared.fresh(unit) else { return Err(panicked(&unit.id, message)) };
+    note(At::Nothing);
+    result
+}
+
+/// Makes a brick anew that panicked, and lets it do its work once more.
+#[cold]
+fn again<T>(
+    unit: &mut Unit,
+    shared: &Shared<'_>,
+    stats: Option<&Stats>,
+    message: String,
+    work: &mut dyn FnMut(&mut Unit) -> Result<T, BrickError>,
+) -> Result<T, RunFault> {
+    let fresh = match shared.fresh(unit) {
+        Fresh::Made(fresh) => fresh,
+        Fresh::Kept => return Err(panicked(&unit.id, message)),
+        Fresh::Failed(reason) => {
+            return Err(panicked(&unit.id, format!("{message}, and cannot be made anew: {reason}")));
+        }
+    };
     match guarded(|| unit.renew(fresh)) {
         Ok(renewed) => renewed?,
         Err(message) => return Err(panicked(&unit.id, message)),
@@ -159,15 +187,6 @@ pub(crate) fn add(sum: &mut Counters, counters: &[(&'static str, u64)]) {
             None => sum.push((name, *value)),
         }
     }
-}
-
-/// Runs what may panic and gives the panic's message.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
-        let text = payload.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        text.unwrap_or("no message").to_owned()
-    })
 }
 
 pub(crate) fn panicked(id: &str, message: String) -> RunFault {

@@ -1,12 +1,14 @@
 //! One worker: a thread with a queue, some bricks, and perhaps the source or the sink.
 
+use crate::contain::guarded;
 use crate::locker::Locker;
 use crate::message::{Ending, Envelope, Event, Message, Retired, Waiting};
 use crate::order::Order;
 use crate::route::{Detour, Routes};
 use crate::stats::Stats;
 use crate::sync::{Receiver, Sender, recv};
-use crate::unit::{Unit, guarded, panicked, pass};
+use crate::unit::{Unit, panicked, pass};
+use crate::watchdog::At;
 use crate::{Options, RunFault, Supply};
 use legonf_core::{BATCH, Batch, Brick, Clock, Fault, Pace, Plan, Progress, Sink, Source, State};
 use std::sync::Arc;
@@ -45,6 +47,17 @@ pub(crate) struct Job<'a> {
     pub tail: Option<Tail<'a>>,
 }
 
+impl Job<'_> {
+    /// The fault of a worker with this job that has panicked outside of a brick.
+    pub fn fault(&self, message: String) -> RunFault {
+        let source = self.head.iter().map(|_| Plan::SOURCE);
+        let sink = self.tail.iter().map(|_| Plan::SINK);
+        let bricks: Vec<_> =
+            source.chain(self.units.iter().map(|unit| unit.id.as_str())).chain(sink).collect();
+        RunFault::Worker { name: format!("the worker of `{}`", bricks.join(" ")), message }
+    }
+}
+
 /// What all workers see.
 pub(crate) struct Shared<'a> {
     /// Set from outside: nothing more is read.
@@ -65,6 +78,8 @@ pub(crate) struct Shared<'a> {
     pub epoch: AtomicU64,
     /// Packets that were lost before the source.
     pub dropped: AtomicU64,
+    /// What the supervisor is at: where state moves between replicas that stand still, it runs bricks itself.
+    pub own: Stats,
     /// Packets that make a batch full, 0 where nothing is said of batches; and nanoseconds that a packet may wait for that, the
     /// greatest number where it is left to the source.
     full: AtomicUsize,
@@ -93,6 +108,7 @@ impl<'a> Shared<'a> {
             restarts,
             epoch,
             dropped,
+            own: Stats::default(),
             full: AtomicUsize::new(0),
             patience: AtomicU64::new(u64::MAX),
             leave: AtomicBool::new(false),
@@ -149,10 +165,37 @@ impl<'a> Shared<'a> {
         Progress { read_bytes: self.read_bytes.load(Relaxed), total_bytes }
     }
 
-    pub fn fresh(&self, unit: &Unit) -> Option<Box<dyn Brick>> {
-        let replaceable = unit.keeper.is_some() || unit.brick.descriptor().state == State::Stateless;
-        self.supply.filter(|_| replaceable)?(&unit.id).ok()
+    /// Lets the supervisor do something with a brick.
+    pub fn at<T>(&self, brick: usize, work: impl FnOnce() -> T) -> T {
+        self.own.begin(At::Brick(brick));
+        let result = work();
+        self.own.begin(At::Nothing);
+        result
     }
+
+    /// A brick that can take the place of one that panicked.
+    pub fn fresh(&self, unit: &Unit) -> Fresh {
+        let replaceable = unit.keeper.is_some() || unit.brick.descriptor().state == State::Stateless;
+        match self.supply.filter(|_| replaceable).map(|supply| supplied(supply, &unit.id)) {
+            None => Fresh::Kept,
+            Some(Ok(brick)) => Fresh::Made(brick),
+            Some(Err(reason)) => Fresh::Failed(reason),
+        }
+    }
+}
+
+/// What there is to take the place of a brick that panicked.
+pub(crate) enum Fresh {
+    /// Nothing: another one would not have its state, or nobody makes one.
+    Kept,
+    Made(Box<dyn Brick>),
+    /// Why it could not be made.
+    Failed(String),
+}
+
+/// A brick of a supply, or in one line why there is none, also where making it panics.
+pub(crate) fn supplied(supply: Supply<'_>, id: &str) -> Result<Box<dyn Brick>, String> {
+    guarded(|| supply(id)).unwrap_or_else(|message| Err(format!("that panicked ({message})")))
 }
 
 /// A worker at work.
@@ -168,6 +211,8 @@ pub(crate) struct Worker<'a> {
     /// The number of its first brick, and the columns that stay here.
     pub first: usize,
     pub locker: Locker,
+    /// Whether it has panicked outside of a brick: it does nothing more, and waits to be retired.
+    pub failed: bool,
 }
 
 impl Worker<'_> {
@@ -178,7 +223,7 @@ impl Worker<'_> {
         let spare = self.job.head.as_mut().and_then(|head| head.spare.take());
         let mut next = spare.map(Message::Batch).or_else(|| self.wait());
         while let Some(Message::Batch(envelope)) = next {
-            self.accept(envelope);
+            self.attend(envelope);
             let leaves = self.job.head.is_some() && self.shared.leaves();
             next = if leaves { None } else { self.wait() };
         }
@@ -194,6 +239,17 @@ impl Worker<'_> {
     /// What comes next.
     fn wait(&self) -> Option<Message> {
         recv(&self.input, |time| self.stats.idle(time))
+    }
+
+    /// [`accept`](Self::accept); a defect of the runtime itself ends the run, and not the thread, for which others would wait.
+    fn attend(&mut self, envelope: Box<Envelope>) {
+        if self.failed {
+            return;
+        }
+        if let Err(message) = guarded(|| self.accept(envelope)) {
+            self.failed = true;
+            let _ = self.events.send(Event::Over(Some(self.job.fault(message))));
+        }
     }
 
     fn accept(&mut self, mut envelope: Box<Envelope>) {
@@ -225,11 +281,13 @@ impl Worker<'_> {
         envelope.epoch = self.shared.epoch.load(Acquire);
         envelope.turn = std::mem::replace(&mut head.epoch, envelope.epoch) != envelope.epoch;
         if !self.shared.is_over() {
+            self.stats.begin(At::Source);
             envelope.ending = match guarded(|| self.shared.fill(head.source, &mut envelope.batch)) {
                 Ok(Ok(())) => None,
                 Ok(Err(fault)) => Some(Ending::Fault(RunFault::Source(fault))),
                 Err(message) => Some(Ending::Fault(panicked(Plan::SOURCE, message))),
             };
+            self.stats.begin(At::Nothing);
             self.shared.publish(head.source.progress());
             self.shared.dropped.store(head.source.dropped(), Relaxed);
         }
@@ -276,7 +334,9 @@ impl Worker<'_> {
 
     /// Gives a batch to the sink, or notes how the stream ends; what comes behind the end is of no use.
     fn deliver(&mut self, envelope: &mut Envelope) {
-        let Some(tail) = self.job.tail.as_mut().filter(|tail| !tail.over) else { return };
+        let over = self.shared.over.load(Relaxed);
+        let Some(tail) = self.job.tail.as_mut().filter(|tail| !tail.over && !over) else { return };
+        self.stats.begin(At::Sink);
         let ended = match envelope.ending.take() {
             Some(Ending::Input) => Some(None),
             Some(Ending::Fault(fault)) => Some(Some(fault)),
@@ -286,6 +346,7 @@ impl Worker<'_> {
                 Err(message) => Some(Some(panicked(Plan::SINK, message))),
             },
         };
+        self.stats.begin(At::Nothing);
         match ended {
             None => {
                 let done = self.shared.done.load(Relaxed) + envelope.batch.len() as u64;

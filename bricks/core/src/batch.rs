@@ -177,6 +177,19 @@ impl Batch {
         }
     }
 
+    /// Number of packets for which a column holds a value.
+    pub fn filled(&self, column: Column) -> usize {
+        match column {
+            Column::Packets => self.packets.len(),
+            Column::Headers => self.headers.len(),
+            Column::Features => self.features.len(),
+            Column::Mapped => self.mapped.len(),
+            Column::Errors => self.errors.len(),
+            Column::Scores => self.scores.len(),
+            Column::Verdicts => self.verdicts.len(),
+        }
+    }
+
     /// Number of packets in the batch.
     pub fn len(&self) -> usize {
         self.packets.len().max(self.headers.len()).max(self.features.len())

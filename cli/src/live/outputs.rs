@@ -1,11 +1,10 @@
 //! Where the results of a live run go.
 
 use crate::failure::Failure;
-use crate::features;
 use crate::replay::tally::Results;
 use legonf_core::{Batch, Column, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
-use legonf_io::sink::{Eve, LineStream, PacketFile, RunStats, ScoresCsv, SinkError, StatsHandle};
-use legonf_runtime::Outcome;
+use legonf_io::sink::{AlertRate, Eve, LineStream, PacketFile, RunStats, ScoresCsv, SinkError, StatsHandle};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -16,6 +15,8 @@ pub struct Purpose<'a> {
     pub eve: Option<&'a OsStr>,
     /// Size in bytes at which a file of alerts is rotated.
     pub rotate: Option<u64>,
+    /// How many alerts are written.
+    pub rate: AlertRate,
     /// Scores.
     pub scores: Option<&'a Path>,
     /// The packets themselves.
@@ -51,16 +52,23 @@ impl Outputs {
         let threshold = threshold.unwrap_or(f64::INFINITY);
         let eve = purpose.eve.map(|target| LineStream::open(target, purpose.rotate)).transpose();
         let eve = eve.map_err(explain_root)?.map(|lines| Eve::over(Box::new(lines), threshold, explain));
-        let eve = eve.map(|eve| (eve.stats(), eve)).map(|(stats, eve)| (eve, stats));
+        let eve = eve
+            .map(|eve| eve.limited(purpose.rate))
+            .map(|eve| (eve.stats(), eve))
+            .map(|(stats, eve)| (eve, stats));
         let scores = purpose.scores.map(ScoresCsv::create).transpose().map_err(explain_root)?;
         let record = purpose.record.map(PacketFile::create).transpose().map_err(explain_root)?;
         Ok(Self { eve, scores, record, names })
     }
 
     /// Completes them, and names those that are files.
-    pub fn finish(&mut self, coverage: &Coverage, outcome: &Outcome) -> Result<Vec<String>, Failure> {
+    pub fn finish(
+        &mut self,
+        coverage: &Coverage,
+        counters: BTreeMap<String, u64>,
+    ) -> Result<Vec<String>, Failure> {
         if let Some((eve, stats)) = &mut self.eve {
-            stats.set(RunStats { coverage: coverage.clone(), counters: features::with_clock(outcome) });
+            stats.set(RunStats { coverage: coverage.clone(), counters });
             eve.finish()?;
         }
         self.scores.as_mut().map_or(Ok(()), Sink::finish)?;
@@ -91,6 +99,14 @@ impl Results for Outputs {
         let Some(record) = &mut self.record else { return Ok(()) };
         batch.packets.iter().try_for_each(|(packet, bytes)| record.packet(packet, bytes))?;
         Ok(())
+    }
+
+    fn suppressed(&self) -> Option<u64> {
+        self.eve.as_ref().map(|(eve, _)| eve.suppressed())
+    }
+
+    fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault> {
+        self.finish(coverage, BTreeMap::new()).map(drop).map_err(|failure| Fault::new(failure.to_string()))
     }
 
     fn reads(&self) -> Columns {

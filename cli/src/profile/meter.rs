@@ -2,6 +2,8 @@
 
 use super::{Fault, Sink};
 use crate::clock::processor_time;
+use crate::replay::outputs::Outputs;
+use crate::replay::tally::Tally;
 use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, Headers, PacketRecord, Verdict};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,29 +83,36 @@ fn bytes(batch: &Batch, columns: Columns) -> u64 {
     columns.iter().map(column).sum::<usize>() as u64
 }
 
-/// A sink that does what every sink does at least: it looks at each score and verdict.
-#[derive(Default)]
+/// The sink of a replay, measured: counts, files of scores, alerts and their packets, and the plot.
 pub struct Seen {
     pub packets: u64,
     pub batches: u64,
     pub source_bytes: u64,
-    alerts: u64,
-    sum: f64,
+    tally: Tally<Outputs>,
     spent: Duration,
 }
 
 impl Seen {
+    /// A measured sink.
+    pub fn of(tally: Tally<Outputs>) -> Self {
+        Self { packets: 0, batches: 0, source_bytes: 0, tally, spent: Duration::ZERO }
+    }
+
     /// Nanoseconds spent in the sink.
     pub fn ns(&self) -> f64 {
         self.spent.as_nanos() as f64
+    }
+
+    /// The part of the packets that were alerts.
+    pub fn alert_share(&self) -> f64 {
+        self.tally.alerts() as f64 / self.packets.max(1) as f64
     }
 }
 
 impl Sink for Seen {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         let start = processor_time();
-        self.sum += batch.scores.iter().filter(|score| score.is_finite()).sum::<f64>();
-        self.alerts += batch.verdicts.iter().filter(|verdict| **verdict == Verdict::Anomalous).count() as u64;
+        self.tally.write(batch)?;
         self.spent += processor_time().saturating_sub(start);
         self.packets += batch.len() as u64;
         self.batches += 1;
@@ -112,7 +121,7 @@ impl Sink for Seen {
     }
 
     fn reads(&self) -> Columns {
-        Columns::RESULTS
+        self.tally.reads().union(Columns::of(&[Column::Packets]))
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

@@ -3,14 +3,13 @@
 use super::ScoreFormat;
 use super::tally::Results;
 use crate::failure::Failure;
-use crate::features;
 use crate::summary::Summary;
 use legonf_core::{Batch, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
 use legonf_io::Content;
 use legonf_io::sink::{
-    AlertPcap, Eve, OutputFile, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
+    AlertPcap, AlertRate, Eve, OutputFile, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
 };
-use legonf_runtime::Outcome;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,6 +30,8 @@ pub struct Purpose<'a> {
     pub threshold: Option<f64>,
     /// Says why a packet is anomalous.
     pub explain: Option<Box<dyn Explain>>,
+    /// How many alerts are written.
+    pub rate: AlertRate,
 }
 
 /// Every file of the folder. None has its name before it is whole.
@@ -51,7 +52,9 @@ impl Outputs {
         let folder = purpose.folder.to_owned();
         make(&folder, purpose.force)?;
         let threshold = purpose.threshold.unwrap_or(f64::INFINITY);
-        let eve = Eve::create(&folder.join("eve.json"), threshold, purpose.explain)?;
+        // Rows of a table have no time, and so no rate.
+        let rate = if purpose.content == Content::Packets { purpose.rate } else { AlertRate::ALL };
+        let eve = Eve::create(&folder.join("eve.json"), threshold, purpose.explain)?.limited(rate);
         let stats = eve.stats();
         let (scores, table): (_, Box<dyn Sink>) = match purpose.format {
             ScoreFormat::Csv => ("scores.csv", Box::new(ScoresCsv::create(&folder.join("scores.csv"))?)),
@@ -68,8 +71,11 @@ impl Outputs {
     }
 
     /// Completes the tables and draws the plots.
-    pub fn finish(&mut self, coverage: &Coverage, outcome: &Outcome) -> Result<Vec<String>, Failure> {
-        let counters = features::with_clock(outcome);
+    pub fn finish(
+        &mut self,
+        coverage: &Coverage,
+        counters: BTreeMap<String, u64>,
+    ) -> Result<Vec<String>, Failure> {
         self.stats.set(RunStats { coverage: coverage.clone(), counters });
         for sink in self.sinks() {
             sink.finish()?;
@@ -114,7 +120,18 @@ impl Results for Outputs {
     }
 
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        self.sinks().try_for_each(|sink| sink.write(batch))
+        self.table.write(batch)?;
+        self.eve.write(batch)?;
+        let Some(alerts) = &mut self.alerts else { return Ok(()) };
+        alerts.write_some(batch, self.eve.written())
+    }
+
+    fn suppressed(&self) -> Option<u64> {
+        Some(self.eve.suppressed())
+    }
+
+    fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault> {
+        self.finish(coverage, BTreeMap::new()).map(drop).map_err(|failure| Fault::new(failure.to_string()))
     }
 
     fn reads(&self) -> Columns {

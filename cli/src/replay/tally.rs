@@ -14,6 +14,12 @@ pub trait Results: Send {
 
     /// The columns that it looks at, as in [`Sink::reads`].
     fn reads(&self) -> Columns;
+
+    /// Alerts that were left out of what is written so far; none where no alerts are written at all.
+    fn suppressed(&self) -> Option<u64>;
+
+    /// Completes what is written, where the run cannot go on, with where its packets went.
+    fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault>;
 }
 
 /// Everything that is kept of a run besides the files: its size does not depend on the number of packets, but for
@@ -47,6 +53,11 @@ impl<R: Results> Tally<R> {
     /// Packets above the threshold.
     pub fn alerts(&self) -> u64 {
         self.alerts
+    }
+
+    /// Those of them that were left out of what is written; none where no alerts are written at all.
+    pub fn suppressed(&self) -> Option<u64> {
+        self.outputs.as_ref().and_then(Results::suppressed)
     }
 
     /// The comparison with the labels. Takes it out of the tally.
@@ -103,7 +114,9 @@ impl<R: Results> Sink for Tally<R> {
         outputs.union(Columns::RESULTS)
     }
 
+    /// Completes the outputs of a run that cannot go on; of others more is known, and they are completed with that.
     fn finish(&mut self) -> Result<(), Fault> {
-        Ok(())
+        let coverage = self.coverage.clone();
+        self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.complete(&coverage))
     }
 }

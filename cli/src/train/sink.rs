@@ -117,7 +117,8 @@ impl Sink for TrainSink {
         Columns::of(&[Column::Features])
     }
 
+    /// Keeps what was learnt, where there is more to learn.
     fn finish(&mut self) -> Result<(), Fault> {
-        Ok(())
+        if self.is_done() { Ok(()) } else { self.save_checkpoint().map_err(Fault::new) }
     }
 }

@@ -1,7 +1,8 @@
 //! One trained autoencoder with tied weights (Kitsune §IV-D).
 
+use super::dispatch;
 use super::mt19937::Mt19937;
-use super::normal::Normal;
+use super::normal::Column;
 use super::real::Real;
 
 /// A part of a model that is not as it must be.
@@ -133,21 +134,29 @@ impl Autoencoder {
 
     /// Normalised inputs and their reconstruction for one row, with the bits of the batch kernel.
     pub(crate) fn reconstruct(&self, inputs: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        let (visible, hidden) = (self.visible(), self.hidden());
-        let weight = |v: usize, h: usize| f64::weight(self.weights[v * hidden + h]);
-        let normal = Normal::of(std::slice::from_ref(self));
-        let x: Vec<f64> =
-            normal.columns().iter().zip(inputs).map(|(column, input)| column.apply(*input)).collect();
-        let sum = |bias, terms: &mut dyn Iterator<Item = (f64, f64)>| {
-            terms.fold(f64::weight(bias), |sum, (w, x)| w.mul_add(x, sum)).logistic()
-        };
-        let y: Vec<f64> = (0..hidden)
-            .map(|h| sum(self.hidden_bias[h], &mut x.iter().enumerate().map(|(v, x)| (weight(v, h), *x))))
-            .collect();
-        let z = (0..visible)
-            .map(|v| sum(self.visible_bias[v], &mut y.iter().enumerate().map(|(h, y)| (weight(v, h), *y))))
-            .collect();
+        let (mut x, mut y, mut z) =
+            (vec![0.0; self.visible()], vec![0.0; self.hidden()], vec![0.0; self.visible()]);
+        dispatch::reconstruct(self, inputs, [&mut x, &mut y, &mut z]);
         (x, z)
+    }
+
+    /// [`reconstruct`](Self::reconstruct) into memory for visible, hidden and visible units.
+    #[inline(always)]
+    pub(super) fn reconstruct_into(&self, inputs: &[f64], [x, y, z]: [&mut [f64]; 3]) {
+        for (v, (x, input)) in x.iter_mut().zip(inputs).enumerate() {
+            *x = Column::of(self, v).apply(*input);
+        }
+        y.iter_mut().zip(&self.hidden_bias).for_each(|(y, bias)| *y = f64::weight(*bias));
+        for (weights, x) in self.weights.chunks_exact(y.len()).zip(x.iter()) {
+            y.iter_mut().zip(weights).for_each(|(y, weight)| *y = f64::weight(*weight).mul_add(*x, *y));
+        }
+        y.iter_mut().for_each(|y| *y = y.logistic());
+        for ((z, bias), weights) in
+            z.iter_mut().zip(&self.visible_bias).zip(self.weights.chunks_exact(y.len()))
+        {
+            let terms = weights.iter().zip(y.iter());
+            *z = terms.fold(f64::weight(*bias), |sum, (w, y)| f64::weight(*w).mul_add(*y, sum)).logistic();
+        }
     }
 
     /// The RMSE between normalised inputs and their reconstruction, with the bits of the batch kernel.

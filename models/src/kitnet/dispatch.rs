@@ -4,6 +4,7 @@
 //! multiply-add, in one order. A processor without fused multiply-add emulates it, slowly. An AArch64 processor has NEON, for
 //! which all code is compiled there.
 
+use super::Autoencoder;
 use super::correlation;
 use super::kernel::{Buffers, Network, Phases, Place};
 use super::learner::{self, Learner};
@@ -99,6 +100,12 @@ phases!(f32, ROWS_F32, load_f32, store_f32, forward_f32, errors_f32, row_f32);
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
 pub(super) fn add_products(products: &mut [f64], residuals: &[f64]) {
     correlation::add_products(products, residuals);
+}
+
+/// [`Autoencoder::reconstruct_into`] on the widest vectors of this processor.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
+pub(super) fn reconstruct(autoencoder: &Autoencoder, inputs: &[f64], units: [&mut [f64]; 3]) {
+    autoencoder.reconstruct_into(inputs, units);
 }
 
 /// [`learner::train`] on the widest vectors of this processor.

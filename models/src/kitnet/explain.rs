@@ -1,7 +1,8 @@
 //! Why a packet was found anomalous.
 
-use super::KitNet;
-use legonf_core::{Explain, Explanation, FeatureShare, GroupShare, Schema};
+use super::{KitNet, Scratch};
+use legonf_core::{Explain, Explanation, FeatureShare, GroupShare, Rows, Schema, Tiles};
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Explains scores of a [`KitNet`] in terms of a schema.
@@ -9,12 +10,24 @@ use std::sync::Arc;
 pub struct Explainer {
     model: Arc<KitNet>,
     schema: Arc<Schema>,
+    memory: RefCell<Memory>,
+}
+
+/// Memory for the kernel to run one row in.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    row: Rows,
+    mapped: Tiles,
+    scratch: Scratch,
+    errors: Tiles,
+    scores: Vec<f64>,
 }
 
 impl Explainer {
     /// An explainer of `model`, whose features `schema` names; `None` when their numbers differ.
     pub fn new(model: Arc<KitNet>, schema: Arc<Schema>) -> Option<Self> {
-        (model.features() == schema.len()).then_some(Self { model, schema })
+        let memory = RefCell::default();
+        (model.features() == schema.len()).then_some(Self { model, schema, memory })
     }
 
     fn group(&self, index: usize, features: &[f64], share: f64, top: usize) -> GroupShare {
@@ -39,13 +52,14 @@ impl Explainer {
         }
     }
 
+    /// The error of each autoencoder.
     fn errors(&self, features: &[f64]) -> Vec<f64> {
-        let rmse = |(autoencoder, columns): (&super::Autoencoder, &Vec<usize>)| {
-            let inputs: Vec<f64> = columns.iter().map(|c| features[*c]).collect();
-            let (x, z) = autoencoder.reconstruct(&inputs);
-            autoencoder.rmse(&x, &z)
-        };
-        self.model.ensemble().iter().zip(self.model.feature_map()).map(rmse).collect()
+        let Memory { row, mapped, scratch, errors, scores } = &mut *self.memory.borrow_mut();
+        row.reset(1, features.len());
+        row.row_mut(0).copy_from_slice(features);
+        self.model.gather(row, mapped);
+        self.model.score_rows(mapped, scratch, errors, scores);
+        errors.row(0).collect()
     }
 }
 
@@ -76,16 +90,23 @@ fn shares(deviations: &[f64]) -> Vec<f64> {
 
 /// Indices of the `top` largest values, the largest first; equal ones in index order.
 fn largest(values: &[f64], top: usize) -> impl Iterator<Item = usize> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
-    order.into_iter().take(top)
+    let mut largest: Vec<usize> = Vec::with_capacity(top + 1);
+    for (index, value) in values.iter().enumerate() {
+        let before = |other: &usize| values[*other].total_cmp(value).is_ge();
+        let place = largest.partition_point(before);
+        if place < top {
+            largest.truncate(top - 1);
+            largest.insert(place, index);
+        }
+    }
+    largest.into_iter()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::model::tests::small;
     use super::*;
-    use legonf_core::{Feature, Rows, Tiles, Unit};
+    use legonf_core::{Feature, Unit};
 
     fn schema(len: usize) -> Arc<Schema> {
         let feature = |i| Feature {
@@ -99,14 +120,29 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_the_bits_of_the_kernel() {
+    fn errors_of_all_autoencoders_have_the_bits_of_the_kernel() {
         let (model, rows) = small();
         let explainer = Explainer::new(Arc::new(model.clone()), schema(17)).unwrap();
-        let (mut mapped, mut errors, mut scores) = (Tiles::default(), Tiles::default(), Vec::new());
         for row in &rows {
-            model.gather(&Rows::of([row.as_slice()]), &mut mapped);
-            model.score_rows(&mapped, &mut super::super::Scratch::default(), &mut errors, &mut scores);
-            assert_eq!(explainer.errors(row), errors.row(0).collect::<Vec<_>>());
+            let error = |(autoencoder, columns): (&super::super::Autoencoder, &Vec<usize>)| {
+                let inputs: Vec<f64> = columns.iter().map(|column| row[*column]).collect();
+                let (x, z) = autoencoder.reconstruct(&inputs);
+                autoencoder.rmse(&x, &z)
+            };
+            let errors: Vec<f64> = model.ensemble().iter().zip(model.feature_map()).map(error).collect();
+            assert_eq!(explainer.errors(row), errors);
+        }
+    }
+
+    #[test]
+    fn the_largest_come_first_and_equal_ones_in_their_order() {
+        let values: Vec<f64> =
+            (0..40).map(|i| f64::from(i * 7 % 11)).chain([f64::NAN, f64::INFINITY]).collect();
+        for top in 0..50 {
+            let mut order: Vec<usize> = (0..values.len()).collect();
+            order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
+            order.truncate(top);
+            assert_eq!(largest(&values, top).collect::<Vec<_>>(), order, "{top}");
         }
     }
 

@@ -20,8 +20,7 @@ pub(crate) struct Column {
 impl Normal {
     /// The columns of these autoencoders, one after the other.
     pub(crate) fn of(autoencoders: &[Autoencoder]) -> Self {
-        let column = |a: &Autoencoder, v: usize| Column { min: a.norm_min[v], inverse: 1.0 / a.range(v) };
-        let columns = autoencoders.iter().flat_map(|a| (0..a.visible()).map(move |v| column(a, v)));
+        let columns = autoencoders.iter().flat_map(|a| (0..a.visible()).map(move |v| Column::of(a, v)));
         Self { columns: columns.collect() }
     }
 
@@ -33,6 +32,12 @@ impl Normal {
 }
 
 impl Column {
+    /// That of an input of an autoencoder.
+    #[inline(always)]
+    pub(crate) fn of(a: &Autoencoder, v: usize) -> Self {
+        Self { min: a.norm_min[v], inverse: 1.0 / a.range(v) }
+    }
+
     /// (x − min) / range, by the rounded inverse: within 1.5 ulp of the quotient.
     #[inline(always)]
     pub(crate) fn apply<T: Real>(self, x: f64) -> T {

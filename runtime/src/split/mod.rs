@@ -19,5 +19,6 @@ pub(crate) use joint::{Joint, Piece};
 pub(crate) use loan::Loan;
 pub(crate) use parcel::{Lane, Parcel};
 pub(crate) use pause::{Histogram, Pause};
+pub(crate) use regroup::prepare;
 pub(crate) use tally::Tally;
 pub(crate) use turn::Turning;

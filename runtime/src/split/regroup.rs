@@ -2,6 +2,7 @@
 
 use super::{Owners, Split, shifts};
 use crate::PlanError;
+use crate::contain::guarded;
 use crate::unit::{Unit, attempt_move};
 use crate::worker::Shared;
 use legonf_core::{BrickError, SLOTS, balanced};
@@ -19,7 +20,7 @@ impl Split {
         shared: &Shared<'_>,
     ) -> Result<Owners, PlanError> {
         for (seat, unit) in units.iter_mut().enumerate() {
-            self.prepare(&mut *unit.brick).map_err(|error| PlanError::of_move(&unit.id, error))?;
+            prepare(self, unit, shared)?;
             unit.seat = seat;
         }
         let next: Owners = owners.iter().map(|owners| balanced(owners, &[0; SLOTS], seats).into()).collect();
@@ -33,6 +34,15 @@ impl Split {
         }
         Ok(next)
     }
+}
+
+/// Has a brick keep the state of each shard apart.
+pub(crate) fn prepare(split: &Split, unit: &mut Unit, shared: &Shared<'_>) -> Result<(), PlanError> {
+    let prepared = shared.at(unit.index, || guarded(|| split.prepare(&mut *unit.brick)));
+    let error = |reason| PlanError::Move { id: unit.id.clone(), reason };
+    prepared
+        .map_err(|message| error(format!("it panicked ({message})")))?
+        .map_err(|fault| error(fault.reason))
 }
 
 fn moved<T>(

@@ -5,7 +5,7 @@ use super::{PacketFile, SinkError};
 use legonf_core::{Batch, Column, Columns, Fault, Sink, Verdict};
 use std::path::Path;
 
-/// Writes the packets with [`Verdict::Anomalous`] as pcapng.
+/// Writes the packets with [`Verdict::Anomalous`] as pcapng, or some of them.
 #[derive(Debug)]
 pub struct AlertPcap {
     out: PacketFile,
@@ -32,18 +32,30 @@ impl AlertPcap {
     }
 }
 
+impl AlertPcap {
+    /// Writes the packets of a batch that are `wanted`, as [`Eve::written`](super::Eve::written) says it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_some(&mut self, batch: &Batch, wanted: &[bool]) -> Result<(), Fault> {
+        let places = wanted.iter().enumerate().filter(|(_, wanted)| **wanted);
+        places.map(|(place, _)| place).try_for_each(|place| self.packet(batch, place))
+    }
+
+    fn packet(&mut self, batch: &Batch, place: usize) -> Result<(), Fault> {
+        if place < batch.packets.len() {
+            return Ok(self.out.packet(batch.packets.record(place), batch.packets.bytes(place))?);
+        }
+        self.skipped += 1;
+        Ok(())
+    }
+}
+
 impl Sink for AlertPcap {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        for (i, row) in scored(batch, || self.out.name())?.enumerate() {
-            match row.verdict {
-                Verdict::Anomalous if i < batch.packets.len() => {
-                    self.out.packet(batch.packets.record(i), batch.packets.bytes(i))?;
-                }
-                Verdict::Anomalous => self.skipped += 1,
-                Verdict::Benign | Verdict::Rejected => {}
-            }
-        }
-        Ok(())
+        let rows = scored(batch, || self.out.name())?.enumerate();
+        let alerts = rows.filter(|(_, row)| row.verdict == Verdict::Anomalous);
+        alerts.map(|(place, _)| place).try_for_each(|place| self.packet(batch, place))
     }
 
     fn reads(&self) -> Columns {

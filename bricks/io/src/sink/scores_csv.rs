@@ -28,7 +28,10 @@ impl ScoresCsv {
     }
 
     fn push(&mut self, row: Scored) {
-        text::push(&mut self.lines, format_args!("{},{},", row.seq, row.timestamp));
+        text::push_integer(&mut self.lines, row.seq);
+        self.lines.push(b',');
+        text::push_time(&mut self.lines, row.timestamp);
+        self.lines.push(b',');
         text::push_f64(&mut self.lines, row.score);
         self.lines.push(b',');
         self.lines.extend_from_slice(row.verdict.label().as_bytes());

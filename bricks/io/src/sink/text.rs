@@ -1,11 +1,39 @@
 //! Numbers as text, without an allocation for each.
 
+use legonf_core::Timestamp;
 use std::fmt;
 use std::io::Write;
 
 /// Appends formatted text.
 pub(super) fn push(to: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     to.write_fmt(text).expect("a vector takes every byte");
+}
+
+/// Appends an integer.
+pub(super) fn push_integer(to: &mut Vec<u8>, value: u64) {
+    push_digits::<0>(to, value);
+}
+
+/// Appends a time as its [`Display`](fmt::Display) shows it: seconds with nine decimals.
+pub(super) fn push_time(to: &mut Vec<u8>, time: Timestamp) {
+    let nanos = time.as_nanos();
+    if nanos < 0 {
+        to.push(b'-');
+    }
+    push_digits::<0>(to, nanos.unsigned_abs() / 1_000_000_000);
+    to.push(b'.');
+    push_digits::<9>(to, nanos.unsigned_abs() % 1_000_000_000);
+}
+
+/// Appends the digits of a number, at least so many and at least one.
+fn push_digits<const LEAST: usize>(to: &mut Vec<u8>, mut value: u64) {
+    let (mut digits, mut first) = ([b'0'; 20], 20);
+    while value > 0 {
+        first -= 1;
+        digits[first] += (value % 10) as u8;
+        value /= 10;
+    }
+    to.extend_from_slice(&digits[first.min(20 - LEAST.max(1))..]);
 }
 
 /// Appends the shortest decimal that reads back to the same bits; `NaN`, `inf` or `-inf` if not finite.
@@ -56,6 +84,20 @@ mod tests {
             bytes.push(b'|');
         }
         assert_eq!(bytes, b"HH_L0.1_pcc|\"a,b\"|\"say \"\"x\"\"\"|");
+    }
+
+    #[test]
+    fn integers_and_times_are_as_they_are_shown() {
+        for value in [0, 1, 9, 10, 99, 1_000_000_000, u64::MAX] {
+            let mut bytes = Vec::new();
+            push_integer(&mut bytes, value);
+            assert_eq!(String::from_utf8(bytes).unwrap(), value.to_string());
+        }
+        for nanos in [0, 1, -1, 999_999_999, 1_000_000_000, -1_500_000_000, i64::MAX, i64::MIN] {
+            let (mut bytes, time) = (Vec::new(), Timestamp::from_nanos(nanos));
+            push_time(&mut bytes, time);
+            assert_eq!(String::from_utf8(bytes).unwrap(), time.to_string());
+        }
     }
 
     proptest! {

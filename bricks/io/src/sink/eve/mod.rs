@@ -2,13 +2,14 @@
 
 mod record;
 
+use super::limit::AlertLimit;
 use super::scored::{Scored, scored};
-use super::{Lines, OutputFile, SinkError};
+use super::{AlertRate, Lines, OutputFile, SinkError};
 use legonf_core::{
     Batch, Clock, Column, Columns, Coverage, Explain, Explanation, Fault, Headers, Malformed, Sink,
     Timestamp, Verdict,
 };
-use record::{AlertRecord, StatsRecord};
+use record::{AlertRecord, LeftOutRecord, StatsRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,6 +44,10 @@ impl StatsHandle {
 
 /// Writes one `alert` record for each packet with [`Verdict::Anomalous`], and at the end one `stats` record.
 ///
+/// Of alerts that exceed a [rate](Self::limited) only the first of each second are written. What was left out in a second is
+/// told before the first alert of the next, or at the end, in one record of the type `suppressed`: how many alerts, and of
+/// which sources most of them were.
+///
 /// The records have the fields of Suricata's `eve.json` of the same meaning, so that its dashboards read them;
 /// what Suricata has no field for is in the object `legonf`. `pcap_cnt` is the packet's number in the capture,
 /// from 1. Times are packet times: the file holds no wall clock.
@@ -52,6 +57,9 @@ pub struct Eve {
     explain: Option<Box<dyn Explain>>,
     stats: StatsHandle,
     tally: Tally,
+    limit: AlertLimit,
+    /// For each packet of the last batch whether its alert was written.
+    written: Vec<bool>,
     lines: Vec<u8>,
 }
 
@@ -81,8 +89,15 @@ impl Eve {
 
     /// As [`create`](Self::create), over an open output.
     pub fn over(out: Box<dyn Lines>, threshold: f64, explain: Option<Box<dyn Explain>>) -> Self {
-        let (stats, tally) = (StatsHandle::default(), Tally::default());
-        Self { out, threshold, explain, stats, tally, lines: Vec::new() }
+        let (stats, tally, limit) =
+            (StatsHandle::default(), Tally::default(), AlertLimit::new(AlertRate::ALL));
+        Self { out, threshold, explain, stats, tally, limit, written: Vec::new(), lines: Vec::new() }
+    }
+
+    /// The same sink with a bound on the alerts that it writes; without it writes all.
+    #[must_use]
+    pub fn limited(self, rate: AlertRate) -> Self {
+        Self { limit: AlertLimit::new(rate), ..self }
     }
 
     /// Where to put the run's coverage and counters for the closing record. If nothing is put there, the record
@@ -91,9 +106,36 @@ impl Eve {
         self.stats.clone()
     }
 
-    /// Alerts written so far.
+    /// Alerts so far, those that were left out among them.
     pub fn alerts(&self) -> u64 {
         self.tally.alerts
+    }
+
+    /// Alerts that were left out so far.
+    pub fn suppressed(&self) -> u64 {
+        self.limit.suppressed()
+    }
+
+    /// For each packet of the last batch whether its alert was written.
+    pub fn written(&self) -> &[bool] {
+        &self.written
+    }
+
+    /// Whether a packet's alert is written. Tells before what was left out in the second before.
+    fn admits(&mut self, headers: &Headers, row: Scored, lines: &mut Vec<u8>) -> bool {
+        if row.verdict != Verdict::Anomalous {
+            return false;
+        }
+        if self.limit.begins(row.timestamp) {
+            self.tell_left_out(lines);
+        }
+        self.limit.admit(headers, row.timestamp)
+    }
+
+    fn tell_left_out(&mut self, lines: &mut Vec<u8>) {
+        if let Some(left_out) = self.limit.take() {
+            line(lines, &LeftOutRecord::new(&left_out));
+        }
     }
 
     fn alert(&self, headers: &Headers, row: Scored, features: Option<&[f64]>) -> AlertRecord {
@@ -116,10 +158,13 @@ impl Sink for Eve {
         let features = (batch.features.len() == batch.len()).then_some(&batch.features);
         let mut lines = std::mem::take(&mut self.lines);
         lines.clear();
+        self.written.clear();
         for (i, row) in scored(batch, || self.out.name())?.enumerate() {
             let headers = headers(batch, i, row);
             self.tally.count(&headers, row);
-            if row.verdict == Verdict::Anomalous {
+            let admitted = self.admits(&headers, row, &mut lines);
+            self.written.push(admitted);
+            if admitted {
                 line(&mut lines, &self.alert(&headers, row, features.map(|f| f.row(i))));
             }
         }
@@ -138,7 +183,8 @@ impl Sink for Eve {
             .get()
             .unwrap_or_else(|| RunStats { coverage: self.tally.coverage(), counters: BTreeMap::new() });
         let mut lines = Vec::new();
-        line(&mut lines, &StatsRecord::new(&stats, &self.tally));
+        self.tell_left_out(&mut lines);
+        line(&mut lines, &StatsRecord::new(&stats, &self.tally, self.limit.suppressed()));
         self.out.put(&lines)?;
         Ok(self.out.finish()?)
     }
@@ -154,6 +200,7 @@ impl std::fmt::Debug for Eve {
 }
 
 impl Tally {
+    #[inline]
     fn count(&mut self, headers: &Headers, row: Scored) {
         self.packets += 1;
         self.bytes += u64::from(headers.wire_len);

@@ -1,6 +1,7 @@
 //! The records, field by field as in Suricata's `eve.json`.
 
 use super::{RunStats, Tally};
+use crate::sink::limit::{LeftOut, Origin};
 use crate::sink::scored::Scored;
 use crate::sink::time::iso8601;
 use legonf_core::{
@@ -202,6 +203,57 @@ fn protocol(layer: &Layer) -> Option<String> {
     Some(name.into())
 }
 
+/// A `suppressed` record: alerts of one second that were left out.
+#[derive(Debug, Serialize)]
+pub(super) struct LeftOutRecord {
+    timestamp: String,
+    event_type: &'static str,
+    legonf: Suppressed,
+}
+
+#[derive(Debug, Serialize)]
+struct Suppressed {
+    /// Time of the first of them; that of the last is the record's.
+    since: String,
+    alerts: u64,
+    sources: Vec<SuppressedSource>,
+    /// Those of other sources.
+    others: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct SuppressedSource {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_mac: Option<String>,
+    alerts: u64,
+}
+
+impl LeftOutRecord {
+    pub fn new(left_out: &LeftOut) -> Self {
+        let source = |(origin, alerts): &(Origin, u64)| {
+            let (src_ip, src_mac) = match origin {
+                Origin::Ip(ip) => (Some(*ip), None),
+                Origin::Mac(mac) => (None, Some(mac.to_string())),
+                Origin::Unknown => (None, None),
+            };
+            SuppressedSource { src_ip, src_mac, alerts: *alerts }
+        };
+        let named: u64 = left_out.sources.iter().map(|(_, alerts)| alerts).sum();
+        Self {
+            timestamp: iso8601(left_out.last),
+            event_type: "suppressed",
+            legonf: Suppressed {
+                since: iso8601(left_out.first),
+                alerts: left_out.alerts,
+                sources: left_out.sources.iter().map(source).collect(),
+                others: left_out.alerts - named,
+            },
+        }
+    }
+}
+
 /// The closing `stats` record.
 #[derive(Debug, Serialize)]
 pub(super) struct StatsRecord<'a> {
@@ -234,7 +286,14 @@ struct Decoder {
 
 #[derive(Debug, Serialize)]
 struct Detect {
+    /// All alerts, and those of them that were left out.
     alert: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    alerts_suppressed: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Debug, Serialize)]
@@ -244,7 +303,7 @@ struct Run<'a> {
 }
 
 impl<'a> StatsRecord<'a> {
-    pub fn new(run: &'a RunStats, tally: &Tally) -> Self {
+    pub fn new(run: &'a RunStats, tally: &Tally, alerts_suppressed: u64) -> Self {
         let capture = Capture {
             kernel_packets: run.coverage.received,
             kernel_drops: run.coverage.dropped.values().sum(),
@@ -257,7 +316,7 @@ impl<'a> StatsRecord<'a> {
                 uptime: tally.seconds(),
                 capture,
                 decoder,
-                detect: Detect { alert: tally.alerts },
+                detect: Detect { alert: tally.alerts, alerts_suppressed },
             },
             legonf: Run { coverage: &run.coverage, counters: &run.counters },
         }
