@@ -8,13 +8,22 @@ use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, interrupt, replay};
 use clap::{Args, ValueEnum};
-use legonf_core::{Batch, Column, Columns, Fault, Sink};
-use legonf_decide::calibrate::{BenignScores, Calibration, DEFAULT_CONFIDENCE, Method};
+use legonf_core::{Batch, Column, Columns, Fault, Headers, Sink};
+use legonf_decide::DecideError;
+use legonf_decide::calibrate::{
+    BenignScores, Calibration, Check, DEFAULT_CONFIDENCE, DEFAULT_HOLDOUT, Extreme, HeldOut, Method,
+};
 use legonf_models::CaptureProvenance;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Scores benign traffic that the model was not trained on, and stores in the model a threshold with the
 /// false-positive bound that it stands for.
+///
+/// The threshold comes from the first part of the packets, and its bound is checked on the rest (--holdout): where more of
+/// these are above it than the bound allows (by the binomial distribution at the confidence given, or that of Poisson for an alarm
+/// budget), nothing is stored and the exit code is 1. An alarm budget needs a time without an alarm: at 95% confidence 3 / N days
+/// for N alerts a day (the rule of three).
 #[derive(Args)]
 pub struct Arguments {
     /// Model to calibrate.
@@ -23,17 +32,23 @@ pub struct Arguments {
     /// no times, so it takes no alarm budget.
     capture: PathBuf,
     /// How the threshold is found.
-    #[arg(long, value_enum, default_value_t = MethodName::LogNormal)]
+    #[arg(long, value_enum, default_value_t = MethodName::Quantile)]
     method: MethodName,
-    /// False positives among benign packets to allow (log-normal and quantile).
+    /// False positives among benign packets to allow (quantile and log-normal).
     #[arg(long, default_value_t = 0.001, value_name = "RATE")]
     false_positive_rate: f64,
     /// Alerts a day to allow on benign traffic (alarm-budget).
     #[arg(long, default_value_t = 10.0, value_name = "N")]
     alarms_per_day: f64,
-    /// Confidence of the bound (quantile and alarm-budget).
+    /// Confidence of the bound and of its check.
     #[arg(long, default_value_t = DEFAULT_CONFIDENCE)]
     confidence: f64,
+    /// Part of the packets, the last ones, that the threshold does not come from and its bound is checked on.
+    #[arg(long, default_value_t = DEFAULT_HOLDOUT, value_name = "SHARE", value_parser = holdout)]
+    holdout: f64,
+    /// Where the bound does not hold or the packets are too few to show it, store what the held-out ones show instead.
+    #[arg(long)]
+    force: bool,
     /// Leave out the first N packets of the capture (they still build up the features' state), such as those
     /// that the model was trained on.
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -50,25 +65,33 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum MethodName {
-    /// Fit a log-normal distribution; the threshold is where it leaves the false-positive rate above.
-    LogNormal,
     /// The empirical quantile; its bound needs no assumption on the distribution.
     Quantile,
-    /// At most so many alerts a day on the calibration trace.
+    /// Fit a log-normal distribution; the threshold is where it leaves the false-positive rate above.
+    LogNormal,
+    /// At most so many alerts a day, as far as the time of benign traffic can show it.
     AlarmBudget,
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let method = arguments.method();
     method.validate()?;
+    arguments.check().validate()?;
     let model = Network::load(&arguments.model)?;
     let origin = input::origin(&arguments.capture)?;
     arguments.check_overlap(&model, &origin)?;
-    let mut scores = arguments.score(&model, style)?;
-    let calibration = scores.calibrate(method)?;
+    let benign = arguments.score(&model, style)?;
+    let calibration =
+        benign.scores.calibrate(method, arguments.check()).map_err(|error| arguments.refusal(&error))?;
     let output = arguments.output.as_ref().unwrap_or(&arguments.model);
-    model.with_calibration(stored(&calibration, origin.name)).save(output)?;
-    arguments.show(&calibration, style)
+    model.with_calibration(arguments.stored(&calibration, origin.name)).save(output)?;
+    arguments.show(&calibration, &benign.named(&calibration), style)
+}
+
+/// A part of the packets to hold out; without any nothing could be checked.
+fn holdout(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.01..=0.99).contains(share));
+    share.ok_or_else(|| "expected a part of the packets from 0.01 to 0.99".into())
 }
 
 impl Arguments {
@@ -81,6 +104,17 @@ impl Arguments {
                 Method::AlarmBudget { alarms_per_day: self.alarms_per_day, confidence }
             }
         }
+    }
+
+    fn check(&self) -> Check {
+        Check { share: self.holdout, confidence: self.confidence, force: self.force }
+    }
+
+    /// Why there is no threshold, and what can be done.
+    fn refusal(&self, error: &DecideError) -> Failure {
+        let capture = self.capture.display();
+        let force = if error.yields_to_force() { ", or store what was seen with --force" } else { "" };
+        Failure::fault(format!("{capture}: {error}{force}; the model is unchanged"))
     }
 
     /// Refuses packets that the model was trained on: they score too low to set a threshold by.
@@ -96,12 +130,12 @@ impl Arguments {
         )))
     }
 
-    fn score(&self, model: &Network, style: Style) -> Result<BenignScores, Failure> {
+    fn score(&self, model: &Network, style: Style) -> Result<Collect, Failure> {
         let (content, mut source) = input::open_any(&self.capture, self.limit, model.schema())?;
         let spec = replay::built_in(model, content, replay::Execution::default(), None)?;
         let mut graph = replay::assemble(&spec, content, model, None)?;
         self.workers.check(&mut graph)?;
-        let mut sink = Collect { skip: self.skip, scores: BenignScores::default() };
+        let mut sink = Collect { skip: self.skip, ..Collect::default() };
         let bar = Bar::new("calibration", None, style.quiet);
         let maker = Maker { spec: &spec, network: Some((model, None)) };
         let make = |id: &str| maker.make(id);
@@ -112,59 +146,126 @@ impl Arguments {
         match outcome.fault {
             Some(fault) => Err(Failure::fault(format!("{fault}; the model is unchanged"))),
             None if outcome.stopped => Err(Failure::Interrupted("the model is unchanged".into())),
-            None => Ok(sink.scores),
+            None => Ok(sink),
         }
     }
 
-    fn show(&self, c: &Calibration, style: Style) -> Result<(), Failure> {
+    /// The calibration as the model keeps it.
+    fn stored(&self, c: &Calibration, source: String) -> legonf_models::Calibration {
+        let held_out =
+            |h: HeldOut| legonf_models::HeldOut { samples: h.samples as u64, above: h.above as u64 };
+        legonf_models::Calibration {
+            method: c.method.label().into(),
+            threshold: c.threshold,
+            false_positive_bound: c.false_positive_bound,
+            samples: c.samples as u64,
+            log_mean: c.log_mean,
+            log_sd: c.log_sd,
+            alarms_per_day: c.alarms_per_day,
+            confidence: if c.seen { Some(self.confidence) } else { c.method.confidence() },
+            source,
+            held_out: c.held_out.map(held_out),
+            seen: c.seen,
+        }
+    }
+
+    fn show(&self, calibration: &Calibration, decided_by: &[Packet], style: Style) -> Result<(), Failure> {
         if style.json {
-            return print_json(c);
+            return print_json(&Report { calibration, decided_by });
         }
-        if style.quiet {
-            return Ok(());
-        }
-        let a_day = c
-            .alarms_per_day
-            .map_or_else(String::new, |n| format!(", {n:.1} alerts a day at this packet rate"));
-        print(&format!(
-            "threshold {:.6} by {} from {} benign packets ({} of them above); false positives at most {:.4}%{a_day}\n",
-            c.threshold,
-            c.method.label(),
-            c.samples,
-            c.samples_above,
-            100.0 * c.false_positive_bound,
-        ))
+        if style.quiet { Ok(()) } else { print(&text(calibration, decided_by)) }
     }
 }
 
-/// The calibration as the model keeps it.
-fn stored(c: &Calibration, source: String) -> legonf_models::Calibration {
-    legonf_models::Calibration {
-        method: c.method.label().into(),
-        threshold: c.threshold,
-        false_positive_bound: c.false_positive_bound,
-        samples: c.samples as u64,
-        log_mean: c.log_mean,
-        log_sd: c.log_sd,
-        alarms_per_day: c.alarms_per_day,
-        confidence: c.method.confidence(),
-        source,
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    calibration: &'a Calibration,
+    decided_by: &'a [Packet],
+}
+
+/// A packet that decides the threshold, with a few others.
+#[derive(Serialize)]
+struct Packet {
+    seq: u64,
+    timestamp: String,
+    score: f64,
+}
+
+fn text(c: &Calibration, decided_by: &[Packet]) -> String {
+    let (threshold, method) = (c.threshold, c.method.label());
+    let mut out = format!(
+        "threshold {threshold:.6} by {method} from {} benign packets ({} of them above)\n",
+        c.samples, c.samples_above
+    );
+    if let Some(seen) = c.held_out {
+        let percent = 100.0 * seen.rate();
+        out += &format!(
+            "held out  {} of the {} packets after them are above, {percent:.4}%\n",
+            seen.above, seen.samples
+        );
     }
+    let bound = 100.0 * c.false_positive_bound;
+    let a_day =
+        c.alarms_per_day.map_or_else(String::new, |n| format!(", {n:.1} alerts a day at this packet rate"));
+    let seen =
+        if c.seen { ", as seen on the packets held out: the method's own bound is not shown" } else { "" };
+    out += &format!("bound     false positives at most {bound:.4}%{a_day}{seen}\n");
+    if !decided_by.is_empty() {
+        let packets: Vec<_> = decided_by
+            .iter()
+            .map(|p| format!("{} at {} (score {:.6})", p.seq, p.timestamp, p.score))
+            .collect();
+        out += &format!(
+            "decided   by {} that score 10 times as high as all others or more: {}; look whether they are benign\n",
+            if packets.len() == 1 { "a packet".into() } else { format!("{} packets", packets.len()) },
+            packets.join(", ")
+        );
+    }
+    out
 }
 
 /// Takes the scores after the packets left out.
+#[derive(Default)]
 struct Collect {
     skip: u64,
     scores: BenignScores,
+    /// Where the packets' numbers do not go on from those before: the score's position, and the number.
+    numbers: Vec<(usize, u64)>,
+}
+
+impl Collect {
+    fn push(&mut self, score: f64, header: &Headers) -> Result<(), Fault> {
+        let at = self.scores.len();
+        if self.number(at) != Some(header.seq) {
+            self.numbers.push((at, header.seq));
+        }
+        self.scores.push(score, header.timestamp).map_err(Fault::new)
+    }
+
+    /// The number of the packet with the score at this position.
+    fn number(&self, at: usize) -> Option<u64> {
+        let run = self.numbers.partition_point(|(first, _)| *first <= at).checked_sub(1)?;
+        let (first, seq) = self.numbers[run];
+        Some(seq + (at - first) as u64)
+    }
+
+    /// The packets that decide the threshold.
+    fn named(&self, calibration: &Calibration) -> Vec<Packet> {
+        let packet = |extreme: &Extreme| {
+            let seq = self.number(extreme.index)?;
+            Some(Packet { seq, timestamp: extreme.timestamp.to_string(), score: extreme.score })
+        };
+        calibration.decided_by.iter().filter_map(packet).collect()
+    }
 }
 
 impl Sink for Collect {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        let held_out = batch.headers.iter().zip(&batch.scores).filter(|(header, _)| header.seq >= self.skip);
-        for (header, score) in held_out {
-            self.scores.push(*score, header.timestamp).map_err(Fault::new)?;
-        }
-        Ok(())
+        let skip = self.skip;
+        let mut packets = batch.headers.iter().zip(&batch.scores).filter(|(header, _)| header.seq >= skip);
+        packets.try_for_each(|(header, score)| self.push(*score, header))
     }
 
     fn reads(&self) -> Columns {
@@ -173,5 +274,20 @@ impl Sink for Collect {
 
     fn finish(&mut self) -> Result<(), Fault> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_of_scores_are_numbers_of_packets() {
+        let mut collect = Collect::default();
+        for seq in [5, 6, 7, 9, 10, 20] {
+            collect.push(1.0, &Headers { seq, ..Headers::default() }).unwrap();
+        }
+        let numbers: Vec<_> = (0..6).map(|at| collect.number(at).unwrap()).collect();
+        assert_eq!((numbers, collect.numbers.len()), (vec![5, 6, 7, 9, 10, 20], 3));
     }
 }
