@@ -40,7 +40,9 @@ impl Phases {
         let last = samples.last()?;
         let full = samples.iter().position(|s| s.state_bytes as f64 >= FULL * last.state_bytes as f64)?;
         let left = last.packets.saturating_sub(samples[full].packets) as f64;
-        if left < LEFT * last.packets as f64 {
+        // A table that has forgotten nothing was never full: the flood's sources came to an end.
+        let forgets = outcome.evicted.values().any(|streams| *streams > 0);
+        if !forgets || left < LEFT * last.packets as f64 {
             return Some(Self { filling: phase(outcome.start, samples), full: None });
         }
         let (filling, rest) = samples.split_at(full + 1);
@@ -82,8 +84,9 @@ mod tests {
         }
     }
 
-    fn phases(samples: Vec<Sample>) -> Option<Phases> {
-        Phases::of(&Outcome { start: sample(0, 0, 0.0), samples, ..Outcome::default() })
+    fn phases(samples: Vec<Sample>, evicted: u64) -> Option<Phases> {
+        let evicted = std::collections::BTreeMap::from([("evicted-H", evicted)]);
+        Phases::of(&Outcome { start: sample(0, 0, 0.0), samples, evicted, ..Outcome::default() })
     }
 
     #[test]
@@ -94,7 +97,7 @@ mod tests {
             sample(300, 8192, 2.5),
             sample(400, 8192, 3.0),
         ];
-        let Phases { filling, full } = phases(samples).unwrap();
+        let Phases { filling, full } = phases(samples, 7).unwrap();
         assert_eq!((filling.packets, filling.packets_per_second, filling.grown_bytes), (200, 100.0, 8192));
         assert_eq!(filling.extraction_packets_per_second, 400.0);
         assert_eq!((filling.page_faults, filling.system_ns_per_packet), (2, 40.96));
@@ -106,10 +109,16 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_forgets_nothing_was_never_full() {
+        let samples = vec![sample(100, 8192, 1.0), sample(200, 8192, 2.0), sample(300, 8192, 2.5)];
+        assert_eq!(phases(samples, 0).unwrap().full, None);
+    }
+
+    #[test]
     fn a_run_that_grows_to_its_end_is_not_full() {
         let growing = (1..=10).map(|i| sample(i * 10, i * 100_000, i as f64)).collect();
-        let phases = phases(growing).unwrap();
+        let phases = phases(growing, 7).unwrap();
         assert_eq!((phases.filling.packets, phases.full), (100, None));
-        assert_eq!(self::phases(Vec::new()), None);
+        assert_eq!(self::phases(Vec::new(), 0), None);
     }
 }
