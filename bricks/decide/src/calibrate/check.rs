@@ -71,11 +71,11 @@ impl Check {
         let seen = HeldOut::of(scores, found.threshold, alpha);
         let found = Calibration { held_out: Some(seen), ..found };
         if found.seen {
-            return Ok(found.as_seen(seen));
+            return Ok(found.with_seen(seen));
         }
         match contradiction(&found, seen, scores.days(), alpha) {
             None => Ok(found),
-            Some(_) if self.force => Ok(found.as_seen(seen)),
+            Some(_) if self.force => Ok(found.with_seen(seen)),
             Some(error) => Err(error),
         }
     }
@@ -102,7 +102,7 @@ impl HeldOut {
 
 impl Calibration {
     /// The same threshold with the bounds that the held-out scores show.
-    fn as_seen(self, held_out: HeldOut) -> Self {
+    fn with_seen(self, held_out: HeldOut) -> Self {
         let HeldOut { false_positive_bound, alarms_per_day, .. } = held_out;
         Self { false_positive_bound, alarms_per_day, seen: true, ..self }
     }
