@@ -1,5 +1,6 @@
 //! `legonf bench`: how fast the bricks are on this machine, and how near to what it can do.
 
+mod busy;
 mod graph;
 mod growth;
 pub mod hop;
@@ -18,10 +19,11 @@ use crate::profile::meter::Meter;
 use crate::progress::Bar;
 use crate::replay::Execution;
 use crate::trial::{Trial, alone, median};
+use busy::Watch;
 use clap::{Args, Subcommand};
 use legonf_core::{Batch, Column, Columns, Fault, Progress, Sink};
 use legonf_extract::Arithmetic;
-use machine::Machine;
+use machine::Probe;
 use report::{Report, Run, Traffic, columns, report, table};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -63,7 +65,11 @@ Keys of --json (rates: packets a second of processor time of one core, medians o
     bound_ns, bound_by                    least time for those at the machine's rates, and for which
     percent_of_roofline                   that time in percent of ns_per_packet
     instructions_per_packet               null without --instructions
-  machine                       this core: peaks in GFLOP/s, ns of a division and a root, GB/s
+  machine                       this core: peaks in GFLOP/s, ns of a division and a root, GB/s, by the
+                                fastest of samples between the runs, and their instruction set
+  raised                        rates that a stage was faster than, and that were raised to it
+  busy                          what else the machine did meanwhile; null where nothing much
+  instruction_sets              those that features and network ran with; null of the generic engine
   network                       a KitNET's products of weights alone, beside the core's peak rate";
 
 /// Arguments of `legonf bench kitsune`.
@@ -111,6 +117,7 @@ impl Arguments {
         let model = Network::load(&self.model)?;
         let trial = Trial::built_in(&model, self.execution, self.arithmetic)?;
         let bar = Bar::new("bench", None, style.quiet);
+        let (mut host, mut probe) = (Watch::begin(), Probe::new());
         let (mut ids, mut runs, mut packets, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
         let meter = Meter::default();
         // The run before the first that counts brings the capture into the page cache, and counts bytes.
@@ -124,6 +131,7 @@ impl Arguments {
             if number > 0 {
                 runs.push(run);
             }
+            probe.sample();
         }
         bar.clear();
         if packets == 0 {
@@ -134,9 +142,17 @@ impl Arguments {
         }
         let instructions =
             if self.instructions { Some(instructions::per_packet(self, packets)?) } else { None };
-        let machine = Machine::measure();
         let traffic = Traffic { packets, capture: bytes, columns: columns(&meter) };
-        Ok(report(self, &trial, first_score, &ids, &runs, &traffic, instructions.as_ref(), machine))
+        Ok(report(
+            self,
+            &trial,
+            first_score,
+            &ids,
+            &runs,
+            &traffic,
+            instructions.as_ref(),
+            (&mut host, &mut probe),
+        ))
     }
 
     /// One pass from the file to the scores.

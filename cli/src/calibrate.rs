@@ -85,9 +85,9 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let calibration =
         benign.scores.calibrate(method, arguments.check()).map_err(|error| arguments.refusal(&error))?;
     let output = arguments.output.as_ref().unwrap_or(&arguments.model);
+    let clock = ClockReport::of(&clock, &model.schema().name);
     model.with_calibration(arguments.stored(&calibration, origin.name)).save(output)?;
     let decided_by = benign.named(&calibration);
-    let clock = ClockReport::of(&clock, &model.schema().name);
     let report = Report { calibration: &calibration, decided_by, rejected: benign.rejected, clock };
     show(&report, style)
 }

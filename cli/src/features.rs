@@ -24,8 +24,8 @@ pub struct Arguments {
     /// Where the matrix goes; the ending (.npy, .csv or .parquet) names the format.
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
-    /// Feature schema: kitsune-115, kitsune-115-clean or kitsune-py-100.
-    #[arg(long, default_value = "kitsune-115")]
+    /// Feature schema: kitsune-115-clean, or kitsune-115 and kitsune-py-100, which reproduce what was published.
+    #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]
     schema: String,
     /// `reference` gives the bits of the reference implementation, `fast` is quicker within a stated tolerance.
     #[arg(long, default_value = "reference")]

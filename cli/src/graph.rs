@@ -75,7 +75,9 @@ pub fn read(path: &Path) -> Result<GraphSpec, Failure> {
 fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let spec = match &arguments.graph {
         Some(path) => read(path)?,
-        None => kitsune::deciding(kitsune::scoring("kitsune-115", Arithmetic::Reference, None)),
+        None => {
+            kitsune::deciding(kitsune::scoring(legonf_extract::DEFAULT_SCHEMA, Arithmetic::Reference, None))
+        }
     };
     let bricks = legonf_runtime::check(
         &spec,

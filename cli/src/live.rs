@@ -10,7 +10,7 @@ use crate::replay::tally::Tally;
 use crate::scoring::{Report, Scoring, fault_after, render};
 use crate::steering::{Steering, Work};
 use crate::summary::Incidents;
-use crate::{Style, interrupt};
+use crate::{Style, features, interrupt};
 use clap::Args;
 use legonf_io::Content;
 use legonf_live::{Bounds, LiveConfig, LiveSource, Losses};

@@ -99,8 +99,12 @@ fn threshold(model: &Description) -> String {
     model.calibration.as_ref().map_or_else(
         || "none: `legonf calibrate` sets one".into(),
         |c| {
+            let held_out = c
+                .held_out
+                .map_or_else(String::new, |h| format!(", {} of {} held out above", h.above, h.samples));
+            let seen = if c.seen { " as seen on these: the method's own bound is not shown" } else { "" };
             format!(
-                "{:.6} by {} from {} benign packets of {}, false positives at most {:.4}%",
+                "{:.6} by {} from {} benign packets of {}{held_out}, false positives at most {:.4}%{seen}",
                 c.threshold,
                 c.method,
                 c.samples,

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use legonf_catalog::{Context, MakeEngine};
 use legonf_core::{ENGINE_ROWS, Explain, Schema};
+use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
 use legonf_extract::{Arithmetic, ExtractError};
 use legonf_models::kitnet::{Explainer, KitNet};
 use legonf_models::{Bundle, Calibration, Engine, EngineError, Model};
@@ -50,6 +51,11 @@ impl Network {
     /// The part of benign packets above the threshold that its calibration stands for.
     pub fn false_positive_bound(&self) -> Option<f64> {
         self.bundle.calibration.as_ref().map(|c| c.false_positive_bound)
+    }
+
+    /// The probability with which that bound holds.
+    pub fn confidence(&self) -> f64 {
+        self.bundle.calibration.as_ref().and_then(|c| c.confidence).unwrap_or(DEFAULT_CONFIDENCE)
     }
 
     /// The network, where it is a KitNET.

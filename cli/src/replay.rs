@@ -10,7 +10,7 @@ use crate::network::Network;
 use crate::progress::Bar;
 use crate::scoring::{Function, Report, Scoring, fault_after, file_name, render};
 use crate::summary::{Incidents, Timing};
-use crate::{Style, input, interrupt, kitsune};
+use crate::{Style, features, input, interrupt, kitsune};
 use clap::{Args, ValueEnum};
 use legonf_core::{Brick, Column, Columns};
 use legonf_extract::Arithmetic;

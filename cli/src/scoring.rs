@@ -117,7 +117,10 @@ impl Scoring {
         outcome: &Outcome,
     ) -> Summary {
         let (network, schema) = (&function.network, function.network.schema());
+        let bound = self.threshold.is_none().then(|| network.false_positive_bound()).flatten();
+        let beside = |bound| Some(tally.false_positives()?.beside(bound, network.confidence()));
         Summary {
+            promise: bound.and_then(beside),
             capture,
             model: file_name(&self.model),
             schema: schema.name.clone(),
@@ -127,7 +130,7 @@ impl Scoring {
             coverage: tally.coverage().clone(),
             score: tally.scores(),
             threshold: function.threshold,
-            false_positive_bound: self.threshold.is_none().then(|| network.false_positive_bound()).flatten(),
+            false_positive_bound: bound,
             alerts: tally.alerts(),
             alerts_written: tally.suppressed().map(|suppressed| tally.alerts() - suppressed),
             alerts_suppressed: tally.suppressed(),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use legonf_decide::evaluate::{Report as Evaluation, Summary as ScoreSummary};
+use legonf_decide::evaluate::{BenignShare, Promise, Report as Evaluation, Summary as ScoreSummary};
 
 /// The content of `summary.json`: nothing in it depends on a clock, a path or the number of workers.
 #[derive(Serialize)]
@@ -35,6 +35,8 @@ pub struct Summary {
     pub threshold: Option<f64>,
     /// The share of benign packets above the threshold that its calibration stands for.
     pub false_positive_bound: Option<f64>,
+    /// That share beside what the labels show, where both are there.
+    pub promise: Option<Promise>,
     /// Packets above the threshold.
     pub alerts: u64,
     /// Those of them that were written, and those that were only counted; none where no alerts are written at all.
@@ -147,6 +149,9 @@ impl Summary {
         if let Some(evaluation) = &self.evaluation {
             write_evaluation(&mut out, evaluation)?;
         }
+        if let Some(promise) = &self.promise {
+            writeln!(out, "bound       {}", promised(promise))?;
+        }
         if !self.counters.is_empty() {
             let list: Vec<_> = self.counters.iter().map(|(k, v)| format!("{k} {v}")).collect();
             writeln!(out, "counters    {}", list.join(", "))?;
@@ -187,6 +192,23 @@ fn write_evaluation(out: &mut String, e: &Evaluation) -> fmt::Result {
     writeln!(out, "  benign    {:>12} {:>12}", c.false_positives, c.true_negatives)
 }
 
+/// What the threshold stands for beside what the labels show, in a line.
+fn promised(promise: &Promise) -> String {
+    let share = |share: BenignShare, contradicted| {
+        let word = if contradicted { ", which contradicts it" } else { "" };
+        format!("{} of {} ({:.3}%{word})", share.above, share.packets, 100.0 * share.rate())
+    };
+    let mut line = format!(
+        "false positives at most {:.4}% by the model; before the first malicious packet {}",
+        100.0 * promise.false_positive_bound,
+        share(promise.before_attack, promise.contradicted_before)
+    );
+    if promise.since_attack.packets > 0 {
+        line += &format!(", from it on {}", share(promise.since_attack, promise.contradicted_since));
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +219,23 @@ mod tests {
     fn outcome(restarts: u64, pauses: Pauses) -> Outcome {
         let (counters, clock) = (Vec::new(), Clock::default());
         Outcome { packets: 9, counters, restarts, pauses, clock, stopped: false, fault: None }
+    }
+
+    #[test]
+    fn a_bound_that_the_labels_contradict_is_said_to_be() {
+        let share = |packets, above| BenignShare { packets, above };
+        let promise = Promise {
+            false_positive_bound: 0.001,
+            before_attack: share(50_000, 29),
+            since_attack: share(16_000, 4_000),
+            contradicted_before: false,
+            contradicted_since: true,
+        };
+        let line = "false positives at most 0.1000% by the model; before the first malicious packet 29 of 50000 (0.058%), \
+                    from it on 4000 of 16000 (25.000%, which contradicts it)";
+        assert_eq!(promised(&promise), line);
+        let quiet = Promise { since_attack: share(0, 0), contradicted_since: false, ..promise };
+        assert!(promised(&quiet).ends_with("29 of 50000 (0.058%)"));
     }
 
     #[test]

@@ -39,8 +39,8 @@ pub struct Arguments {
     /// Where the model goes (one ONNX file).
     #[arg(long, short, value_name = "MODEL")]
     output: PathBuf,
-    /// Feature schema: kitsune-115, kitsune-115-clean or kitsune-py-100.
-    #[arg(long, default_value = "kitsune-115")]
+    /// Feature schema: kitsune-115-clean, or kitsune-115 and kitsune-py-100, which reproduce what was published.
+    #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]
     schema: String,
     /// `reference` gives the bits of the reference implementation, `fast` is quicker within a stated tolerance.
     #[arg(long, default_value = "reference")]

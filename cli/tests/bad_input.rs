@@ -17,7 +17,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let model = text(trained(folder.path(), "kitsune-115"));
+        let model = text(trained(folder.path(), "kitsune-115-clean"));
         Self { folder, model }
     }
 
@@ -100,7 +100,7 @@ fn models_that_are_none_say_so() {
 fn a_model_for_another_schema_is_refused() {
     let bench = Bench::new();
     let capture = text(example("synth-mini.pcap.gz"));
-    let toml = succeed(["graph", "show", "--toml"]).replace("kitsune-115", "kitsune-py-100");
+    let toml = succeed(["graph", "show", "--toml"]).replace("kitsune-115-clean", "kitsune-py-100");
     let graph = bench.file("graph.toml", toml.as_bytes());
     let line = fail(["replay", &capture, "--model", &bench.model, "--graph", &graph]);
     assert!(line.contains("kitsune-py-100") && line.contains("trained on kitsune-115"), "{line}");

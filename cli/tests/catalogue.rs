@@ -62,7 +62,7 @@ fn the_catalogue_is_listed_and_described() {
         "SHA-256 unknown",
         "NDSS 2018",
         &format!(
-            "  legonf train kitsune {folder}/Mirai_pcap.pcap.gz --feature-mapping-packets 5000 --training-packets 50000"
+            "  legonf train kitsune {folder}/Mirai_pcap.pcap.gz --schema kitsune-115 --feature-mapping-packets 5000 --training-packets 50000"
         ),
         &format!(
             "  legonf replay {folder}/Mirai_pcap.pcap.gz --model mirai.onnx --labels {folder}/Mirai_labels.csv.gz"

@@ -21,7 +21,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let model = text(trained(folder.path(), "kitsune-115"));
+        let model = text(trained(folder.path(), "kitsune-115-clean"));
         Self { folder, model, capture: text(example("synth-mini.pcap.gz")) }
     }
 

@@ -17,7 +17,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let model = text(trained(folder.path(), "kitsune-115"));
+        let model = text(trained(folder.path(), "kitsune-115-clean"));
         let (capture, graph) = (text(example("synth-mini.pcap.gz")), succeed(["graph", "show", "--toml"]));
         Self { folder, model, capture, graph }
     }
@@ -99,7 +99,11 @@ fn graphs_that_cannot_run_are_refused() {
         ),
         ("no brick", "name = \"nothing\"\n".into(), "has no [[brick]]"),
         ("no verdict", good.replace(last, "kind = \"packet-batching\"\n"), "without verdicts"),
-        ("another model's schema", good.replace("kitsune-115", "kitsune-py-100"), "trained on kitsune-115"),
+        (
+            "another model's schema",
+            good.replace("kitsune-115-clean", "kitsune-py-100"),
+            "trained on kitsune-115",
+        ),
     ] {
         let graph = bench.file("graph.toml", &toml);
         let line = bench.refused(&graph, &[]);
@@ -154,7 +158,7 @@ fn policies_that_cannot_be_kept_are_refused() {
     }
     let other = bench.file("graph.toml", &bench.graph.replace("\"mapping\"", "\"gathering\""));
     assert!(bench.refused(&other, &["--costs", &costs]).contains("the costs have no brick `gathering`"));
-    assert!(bench.refused("kitsune", &["--costs", &bench.model]).contains("kitsune-115.onnx: "));
+    assert!(bench.refused("kitsune", &["--costs", &bench.model]).contains("kitsune-115-clean.onnx: "));
     assert!(bench.refused("kitsune", &["--policy", &text(bench.path("missing"))]).contains("missing: "));
 }
 

@@ -39,7 +39,7 @@ per_packet() {
     printf '%s,%d\n' "$name" $(((high - low) / (more - fewer)))
 }
 
-"$legonf" train kitsune "$capture" --quiet --feature-mapping-packets 1000 --training-packets 2000 -o "$work/115.onnx"
+"$legonf" train kitsune "$capture" --quiet --schema kitsune-115 --feature-mapping-packets 1000 --training-packets 2000 -o "$work/115.onnx"
 {
     echo 'path,instructions_per_packet'
     for schema in kitsune-115 kitsune-py-100; do
@@ -48,7 +48,7 @@ per_packet() {
                 --arithmetic "$arithmetic" --limit COUNT -o "$work/f.npy"
         done
     done
-    per_packet 'train kitsune-115' 4000 8000 train kitsune "$capture" --quiet --workers monolithic \
+    per_packet 'train kitsune-115' 4000 8000 train kitsune "$capture" --quiet --schema kitsune-115 --workers monolithic \
         --feature-mapping-packets 1000 --training-packets COUNT -o "$work/trained.onnx"
     per_packet 'replay kitsune-115' 5000 10000 replay "$capture" --quiet --workers monolithic --model "$work/115.onnx" \
         --limit COUNT

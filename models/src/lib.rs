@@ -11,7 +11,7 @@ mod file;
 pub mod kitnet;
 
 pub use bundle::{
-    AutoencoderSummary, Bundle, Calibration, CaptureProvenance, Check, Description, Foreign, Model,
+    AutoencoderSummary, Bundle, Calibration, CaptureProvenance, Check, Description, Foreign, HeldOut, Model,
     Provenance,
 };
 pub use engine::{Engine, EngineError};

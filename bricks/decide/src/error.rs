@@ -14,9 +14,14 @@ pub enum DecideError {
         /// What it was set to.
         value: f64,
     },
-    /// An alarm budget is negative or not a finite number.
-    #[error("alarms_per_day: {0} is not a number of alarms; give 0 or more")]
+    /// An alarm budget is not a positive finite number.
+    #[error(
+        "alarms_per_day: {0} is not a number of alarms above 0; no time is long enough to show that there are none"
+    )]
     Budget(f64),
+    /// A part to hold out is not from 0 to below 1.
+    #[error("holdout: {0} is no part of the packets; give a number from 0 to below 1, such as 0.25")]
+    Holdout(f64),
     /// There is no score to calibrate on.
     #[error("no benign score to calibrate on; give a capture with packets that the model was not trained on")]
     NoScores,
@@ -48,6 +53,56 @@ pub enum DecideError {
         have: usize,
         /// Scores needed.
         need: usize,
+    },
+    /// The trace is too short to show that there are no more alarms than the budget.
+    #[error(
+        "{alarms_per_day} alerts a day need at least {} of benign traffic without an alarm, {} with the part that is held out; \
+         there are {}: give more, or allow {:.0} alerts a day",
+        span(*without), span(*need), span(*have), possible(*alarms_per_day, *have, *need)
+    )]
+    Unshown {
+        /// The budget.
+        alarms_per_day: f64,
+        /// Days of packet time given.
+        have: f64,
+        /// Days without an alarm from which the budget follows (the rule of three).
+        without: f64,
+        /// Days needed in all.
+        need: f64,
+    },
+    /// More held-out scores are above the threshold than its bound allows.
+    #[error(
+        "the {what} does not hold: {} seen, {} claimed ({above} of {samples} benign packets that were held out are above the \
+         threshold); {}",
+        percent(*seen), percent(*claimed), remedy(what)
+    )]
+    Contradicted {
+        /// What claims it.
+        what: &'static str,
+        /// Held-out scores above the threshold.
+        above: usize,
+        /// Held-out scores.
+        samples: usize,
+        /// Part of them above the threshold.
+        seen: f64,
+        /// The bound on the false-positive rate.
+        claimed: f64,
+    },
+    /// More held-out packets are alarms than the budget allows.
+    #[error(
+        "the alarm budget does not hold: {seen:.0} alerts a day seen ({above} in {} of benign packets that were held out), {claimed} \
+         claimed; {}",
+        span(*days), remedy("alarm budget")
+    )]
+    TooManyAlarms {
+        /// Held-out scores above the threshold.
+        above: usize,
+        /// Days of packet time that these span.
+        days: f64,
+        /// Alarms a day among them.
+        seen: f64,
+        /// The budget.
+        claimed: f64,
     },
     /// A distribution cannot be fitted to so few scores.
     #[error("{have} benign scores are too few to fit a distribution to, which needs {need}; give more")]
@@ -89,6 +144,10 @@ impl DecideError {
             Self::Threshold(_) => "bad-threshold",
             Self::Probability { .. } => "bad-probability",
             Self::Budget(_) => "bad-alarm-budget",
+            Self::Holdout(_) => "bad-holdout",
+            Self::Unshown { .. } => "budget-not-shown",
+            Self::Contradicted { .. } => "contradicted",
+            Self::TooManyAlarms { .. } => "too-many-alarms",
             Self::NoScores => "no-scores",
             Self::NonFinite { .. } => "non-finite-score",
             Self::NonPositive { .. } => "non-positive-score",
@@ -98,5 +157,67 @@ impl DecideError {
             Self::Overflow { .. } => "threshold-overflow",
             Self::NoDuration => "no-duration",
         }
+    }
+
+    /// Whether a bound cannot be shown from what there is.
+    pub(crate) const fn is_unshown(&self) -> bool {
+        matches!(self, Self::TooFewSamples { .. } | Self::Unshown { .. })
+    }
+
+    /// Whether [`Check::force`](crate::calibrate::Check) takes what is seen in place of this.
+    pub const fn yields_to_force(&self) -> bool {
+        self.is_unshown() || matches!(self, Self::Contradicted { .. } | Self::TooManyAlarms { .. })
+    }
+
+    /// The same of all scores and days, of which `share` is held out.
+    pub(crate) fn of_whole(self, (scores, days): (usize, f64), share: f64) -> Self {
+        let rest = 1.0 - share;
+        match self {
+            Self::TooFewSamples { need, .. } => {
+                Self::TooFewSamples { have: scores, need: (need as f64 / rest).ceil() as usize }
+            }
+            Self::Unshown { alarms_per_day, without, need, .. } => {
+                Self::Unshown { alarms_per_day, have: days, without, need: need / rest }
+            }
+            Self::TooFewToFit { need, .. } => {
+                Self::TooFewToFit { have: scores, need: (need as f64 / rest).ceil() as usize }
+            }
+            other => other,
+        }
+    }
+}
+
+/// What to do where a bound does not hold.
+fn remedy(what: &str) -> &'static str {
+    match what {
+        "log-normal fit" => "use the quantile method, whose bound needs no distribution",
+        _ => "the packets held out are unlike those before: give a longer and more varied capture",
+    }
+}
+
+/// A probability in percent, with two decimals or two digits.
+fn percent(part: f64) -> String {
+    let percent = 100.0 * part;
+    let digits = if percent > 0.0 { 1.0 - percent.log10().floor() } else { 2.0 };
+    format!("{percent:.*}%", digits.clamp(2.0, 17.0) as usize)
+}
+
+/// The least budget that so many days could show if they had no alarm, rounded up.
+fn possible(alarms_per_day: f64, have: f64, need: f64) -> f64 {
+    (alarms_per_day * need / have).ceil()
+}
+
+/// A span of time in its two largest units, rounded up.
+fn span(days: f64) -> String {
+    let seconds = (days * 86_400.0).ceil();
+    if seconds < 120.0 {
+        return format!("{seconds} s");
+    }
+    let minutes = (days * 1440.0 - 1e-9).ceil() as u64;
+    let (days, hours, minutes) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes} min"),
+        (0, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Both accumulators take one packet at a time, and their results depend on nothing but what was pushed.
 
+mod promise;
 mod ranking;
 mod summary;
 
+pub use promise::{BenignShare, FalsePositives, Promise};
 pub use summary::{ScoreSummary, Summary};
 
 use legonf_core::Verdict;

@@ -1,4 +1,4 @@
-//! The two special functions that calibration needs: the normal quantile and the binomial tail.
+//! The special functions that calibration needs: the normal quantile, and the tails of the binomial and Poisson distributions.
 
 use std::f64::consts::PI;
 
@@ -52,16 +52,104 @@ pub(crate) fn binomial_upper_bound(k: u64, n: u64, alpha: f64) -> f64 {
 
 /// The largest `k` with `P(X <= k) <= alpha`, if even `k = 0` is not too many.
 pub(crate) fn binomial_quantile_below(n: u64, p: f64, alpha: f64) -> Option<u64> {
-    if binomial_cdf(0, n, p) > alpha {
+    largest_below(n, |k| binomial_cdf(k, n, p) <= alpha)
+}
+
+/// `P(X >= k)` for `X` binomial with `n` trials of probability `p`; accurate where it is small, too.
+pub(crate) fn binomial_upper_tail(k: u64, n: u64, p: f64) -> f64 {
+    if k == 0 {
+        1.0
+    } else if k > n {
+        0.0
+    } else {
+        binomial_cdf(n - k, n, 1.0 - p)
+    }
+}
+
+/// `P(X <= k)` for `X` of a Poisson distribution with this mean, 0 or more.
+pub(crate) fn poisson_cdf(k: u64, mean: f64) -> f64 {
+    if mean <= 0.0 {
+        return 1.0;
+    }
+    if !mean.is_finite() {
+        return 0.0;
+    }
+    if k as f64 > mean {
+        return 1.0 - poisson_terms(k + 1, mean, |at| Some((mean / (at + 1) as f64, at + 1)));
+    }
+    poisson_terms(k, mean, |at| Some((at as f64 / mean, at.checked_sub(1)?)))
+}
+
+/// `P(X >= k)` for `X` of a Poisson distribution with this mean; accurate where it is small, too.
+pub(crate) fn poisson_upper_tail(k: u64, mean: f64) -> f64 {
+    match k.checked_sub(1) {
+        None => 1.0,
+        Some(_) if mean <= 0.0 => 0.0,
+        Some(_) if k as f64 > mean && mean.is_finite() => {
+            poisson_terms(k, mean, |at| Some((mean / (at + 1) as f64, at + 1)))
+        }
+        Some(below) => 1.0 - poisson_cdf(below, mean),
+    }
+}
+
+/// The largest mean that `k` or fewer do not contradict at level `alpha`: for 0 it is about 3 at 95% (the rule of three).
+pub(crate) fn poisson_upper_bound(k: u64, alpha: f64) -> f64 {
+    let (mut low, mut high) = (k as f64, 2.0 * (k as f64 - alpha.ln() + 1.0));
+    while poisson_cdf(k, high) > alpha {
+        high *= 2.0;
+    }
+    while high - low > f64::EPSILON * high {
+        let middle = low + (high - low) / 2.0;
+        if middle <= low || middle >= high {
+            break;
+        }
+        let beyond = poisson_cdf(k, middle) <= alpha;
+        (low, high) = if beyond { (low, middle) } else { (middle, high) };
+    }
+    high
+}
+
+/// The largest `k` below `end` with `P(X <= k) <= alpha` for a Poisson distribution, if even `k = 0` is not too many.
+pub(crate) fn poisson_quantile_below(mean: f64, alpha: f64, end: u64) -> Option<u64> {
+    largest_below(end, |k| poisson_cdf(k, mean) <= alpha)
+}
+
+/// The largest number below `end` that fits, if 0 does; all below it do, too.
+fn largest_below(end: u64, fits: impl Fn(u64) -> bool) -> Option<u64> {
+    if !fits(0) {
         return None;
     }
-    let (mut fits, mut too_many) = (0, n);
-    while too_many - fits > 1 {
-        let middle = fits + (too_many - fits) / 2;
-        let fits_still = binomial_cdf(middle, n, p) <= alpha;
-        (fits, too_many) = if fits_still { (middle, too_many) } else { (fits, middle) };
+    let (mut low, mut high) = (0, end);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        (low, high) = if fits(middle) { (middle, high) } else { (low, middle) };
     }
-    Some(fits)
+    Some(low)
+}
+
+/// The sum of the probabilities of a Poisson distribution from `k` on in the direction of `next`, which gives the ratio of a
+/// neighbour's probability and the neighbour; away from the mean, where they fall.
+fn poisson_terms(k: u64, mean: f64, next: impl Fn(u64) -> Option<(f64, u64)>) -> f64 {
+    let (mut at, mut term, mut sum) = (k, poisson_pmf(k, mean), 0.0);
+    loop {
+        sum += term;
+        let Some((ratio, neighbour)) = next(at) else { break };
+        (at, term) = (neighbour, term * ratio);
+        if term <= sum * f64::EPSILON / 16.0 {
+            break;
+        }
+    }
+    sum.min(1.0)
+}
+
+/// `P(X = k)` by Loader's saddle-point expansion.
+fn poisson_pmf(k: u64, mean: f64) -> f64 {
+    let x = k as f64;
+    if k == 0 {
+        (-mean).exp()
+    } else {
+        (-stirling_error(x) - deviance(x, mean)).exp() / (2.0 * PI * x).sqrt()
+    }
 }
 
 /// The sum of the probabilities of `k`, `k - 1`, …, for `k` at or below the mean.

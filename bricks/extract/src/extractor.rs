@@ -4,6 +4,7 @@ use crate::kitsune115::{self, Kitsune115, Variant};
 use crate::py100::{self, Py100};
 use crate::readable::Readable;
 use crate::shard::Shards;
+use crate::vector;
 use crate::{Shard, StateError};
 use legonf_core::{Headers, Rows, Schema, StateGroup};
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,16 @@ use std::str::FromStr;
 
 /// Names of the schemas that [`build`] knows.
 pub const SCHEMAS: [&str; 3] = ["kitsune-115", "kitsune-115-clean", "kitsune-py-100"];
+
+/// The instruction set that features of a schema are computed with on this processor: `avx512`, `avx2`, `neon`, or `portable` where
+/// there is nothing wider than what all processors of the architecture have.
+pub fn instruction_set(schema: &str) -> &'static str {
+    if schema == "kitsune-py-100" { py100::instruction_set() } else { vector::name() }
+}
+
+/// The schema where none is named. The published ones are for reproducing what was published: on quiet traffic their
+/// divisions by almost nothing give scores that mean nothing.
+pub const DEFAULT_SCHEMA: &str = "kitsune-115-clean";
 
 /// Turns parsed headers into feature vectors, one row per packet, in arrival order.
 ///

@@ -1,6 +1,8 @@
 //! The brick *feature quantization* (LEGO, Table I): headers in, feature vectors out.
 
-use crate::{Arithmetic, ExtractError, Extractor, Limits, Shard, StateError, build_shards, shards_of};
+use crate::{
+    Arithmetic, DEFAULT_SCHEMA, ExtractError, Extractor, Limits, Shard, StateError, build_shards, shards_of,
+};
 use legonf_core::{
     Batch, Brick, BrickError, Column, Columns, Descriptor, Division, Rows, Schema, State, WestEast,
 };
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Name of the schema, one of [`SCHEMAS`](crate::SCHEMAS). Default `kitsune-115`.
+    /// Name of the schema, one of [`SCHEMAS`](crate::SCHEMAS). Default `kitsune-115-clean`.
     pub schema: String,
     /// `reference` or `fast`. Default `reference`.
     pub arithmetic: Arithmetic,
@@ -23,7 +25,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            schema: "kitsune-115".into(),
+            schema: DEFAULT_SCHEMA.into(),
             arithmetic: Arithmetic::default(),
             limits: Limits::default(),
             shards: Shard::ALL.into(),

@@ -1,11 +1,12 @@
 //! `legonf bench graph`: the price of being bricks.
 
+use super::busy::Watch;
 use super::hop;
 use crate::Style;
 use crate::agent::Agent;
 use crate::agent::host::cores;
 use crate::clock::{process_time, processor_time};
-use crate::experiment::figure4::{learn, watch::Checksum};
+use crate::experiment::figure4::{SCHEMA, learn, watch::Checksum};
 use crate::experiment::lap::{Laps, Track};
 use crate::failure::{Failure, print, print_json};
 use crate::progress::Bar;
@@ -79,6 +80,12 @@ struct Report {
     sampling_percent: f64,
     /// Whether all scores are the same bits.
     identical: bool,
+    /// Feature schema, as LEGO's Figure 4 has it.
+    schema: &'static str,
+    /// Instruction sets of the features and of the network.
+    instruction_sets: [&'static str; 2],
+    /// What else the machine did meanwhile; none where nothing much.
+    busy: Option<String>,
 }
 
 /// A run.
@@ -114,6 +121,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 
 impl Arguments {
     fn measure(&self, case: &Case<'_>) -> Result<Report, Failure> {
+        let mut host = Watch::begin();
         let (mut plain, mut graph) = (Vec::new(), Vec::new());
         for _ in 0..self.rounds {
             plain.push(case.plain()?);
@@ -144,6 +152,12 @@ impl Arguments {
             crowds,
             sampling_percent,
             identical,
+            schema: SCHEMA,
+            instruction_sets: [
+                legonf_extract::instruction_set(SCHEMA),
+                legonf_models::kitnet::instruction_set(),
+            ],
+            busy: host.busy(None),
         })
     }
 
@@ -184,7 +198,9 @@ impl Case<'_> {
     fn plain(&self) -> Result<Once, Failure> {
         let kitnet = self.trial.network.kitnet().ok_or_else(|| Failure::fault("the network is no KitNET"))?;
         let mut parser = PacketBatching::new(legonf_wire::Config {});
-        let mut extractor = FeatureQuantization::new(&legonf_extract::Config::default())?;
+        let schema = SCHEMA.to_owned();
+        let config = legonf_extract::Config { schema, ..legonf_extract::Config::default() };
+        let mut extractor = FeatureQuantization::new(&config)?;
         let (mut scratch, mut batch, mut sink) = (Scratch::default(), Batch::default(), Checksum::default());
         let mut source = Laps::new(self.track.clone(), self.packets);
         let (begin, before) = (Instant::now(), process_time());
@@ -277,5 +293,8 @@ fn text(report: &Report) -> String {
         );
     }
     let identical = if report.identical { "identical" } else { "DIFFERENT" };
-    out + &format!("snapshots   {:.2}% of a core\nscores      {identical}\n", report.sampling_percent)
+    out += &format!("snapshots   {:.2}% of a core\nscores      {identical}\n", report.sampling_percent);
+    let [features, network] = report.instruction_sets;
+    out += &format!("sets        features ({}) with {features}, network with {network}\n", report.schema);
+    out + &report.busy.as_ref().map_or_else(String::new, |busy| format!("load        {busy}\n"))
 }

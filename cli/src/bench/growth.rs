@@ -4,6 +4,7 @@ mod network;
 mod plots;
 mod streams;
 
+use super::busy::Watch;
 use crate::Style;
 use crate::failure::{Failure, print, print_json};
 use crate::folder::Folder;
@@ -27,8 +28,8 @@ pub struct Arguments {
     /// The most streams; 10,000,000 take about 8 GiB and some minutes.
     #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
     max_streams: u32,
-    /// Feature schema: kitsune-115, kitsune-115-clean or kitsune-py-100.
-    #[arg(long, default_value = "kitsune-115")]
+    /// Feature schema: kitsune-115-clean, or kitsune-115 and kitsune-py-100, which reproduce what was published.
+    #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]
     schema: String,
     /// Seed of the traffic.
     #[arg(long, default_value_t = 1)]
@@ -52,6 +53,12 @@ struct Report {
     schema: String,
     seed: u64,
     points: Vec<Measured>,
+    /// Instruction sets of the features and of the network, of the last run that measured.
+    #[serde(default)]
+    instruction_sets: [String; 2],
+    /// What else the machine did while that ran; none where nothing much.
+    #[serde(default)]
+    busy: Option<String>,
 }
 
 /// What is measured by itself.
@@ -103,6 +110,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let folder = arguments.out.as_deref().map(Folder::create).transpose()?;
     let mut report = arguments.begin()?;
     let (start, mut left) = (Instant::now(), 0);
+    let mut host = Watch::begin();
     for (round, point) in arguments.plan() {
         if report.rounds(point) >= round {
             continue;
@@ -117,6 +125,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
             folder.report(&report)?;
         }
     }
+    report.busy = host.busy(None);
     if let Some(folder) = folder {
         folder.report(&report)?;
         plots::plots(&report).iter().try_for_each(|(name, plot)| folder.plot(name, plot))?;
@@ -131,7 +140,10 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 impl Arguments {
     /// An empty report, or the one to go on with.
     fn begin(&self) -> Result<Report, Failure> {
-        let fresh = Report { schema: self.schema.clone(), seed: self.seed, points: Vec::new() };
+        let schema = self.schema.clone();
+        let sets = [legonf_extract::instruction_set(&schema), legonf_models::kitnet::instruction_set()];
+        let instruction_sets = sets.map(str::to_owned);
+        let fresh = Report { schema, seed: self.seed, instruction_sets, ..Report::default() };
         let path = self.out.as_ref().filter(|_| self.resume).map(|folder| folder.join("report.json"));
         let Some(path) = path.filter(|path| path.exists()) else { return Ok(fresh) };
         let report = Report::read(&path)?;
@@ -140,7 +152,7 @@ impl Arguments {
             let reason = format!("is of schema {schema} and seed {seed}: give these, or leave --resume out");
             return Err(Failure::fault(format!("{}: {reason}", path.display())));
         }
-        Ok(report)
+        Ok(Report { instruction_sets: fresh.instruction_sets, ..report })
     }
 
     /// Round by round all points, those first that take least.
@@ -213,7 +225,11 @@ fn rate(count: u64, spent: Duration) -> f64 {
 }
 
 fn text(report: &Report, left: usize) -> String {
-    let mut text = format!("{}; network of 115 features but where it says how many\n", report.schema);
+    let [features, network] = &report.instruction_sets;
+    let mut text = format!(
+        "{} with {features}; network with {network}, of 115 features but where it says how many\n",
+        report.schema
+    );
     for Measured { point, per_second, state, .. } in &report.points {
         let (what, million) = (point.to_string(), per_second / 1e6);
         // Writing to a String cannot fail.
@@ -223,6 +239,9 @@ fn text(report: &Report, left: usize) -> String {
             let _ = write!(text, " {mib:>8.1} MiB of state, {evicted} evicted");
         }
         text.push('\n');
+    }
+    if let Some(busy) = &report.busy {
+        let _ = writeln!(text, "{busy}");
     }
     if left > 0 {
         let _ = writeln!(text, "{left} measurements are left for --resume");

@@ -1,14 +1,19 @@
 //! What one core of this machine can do: multiply-adds and divisions from registers, and bytes read from memory.
 
+use super::work::Work;
+use crate::clock::processor_time;
+use crate::trial::median;
 use legonf_models::kitnet::Precision;
 use multiversion::multiversion;
+use multiversion::target::match_target;
 use serde::Serialize;
 use std::hint::black_box;
-use std::time::Instant;
 
 /// Rates of one core.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Machine {
+    /// Instruction set that these were measured with.
+    pub instruction_set: &'static str,
     /// Peak rate in f64, 10⁹ operations a second; a fused multiply-add is two.
     pub peak_f64_gflops: f64,
     /// The same in f32.
@@ -25,19 +30,23 @@ pub struct Machine {
     pub cache_gb_per_s: f64,
 }
 
-/// Independent chains of multiply-adds, enough to hide the latency of two units.
-const CHAINS: usize = 12;
-/// Multiply-adds of each chain in a run.
-const STEPS: usize = 1 << 18;
-/// Divisions or roots of each chain in a run.
-const SLOW_STEPS: usize = 1 << 15;
-/// Numbers in the array that is read: 256 MiB.
+/// A stage that was measured: its work for a packet, the precision of it, and the nanoseconds that it took.
+pub type Done = (Work, Precision, f64);
+
+/// Multiply-adds of each number in a sample.
+const STEPS: usize = 1 << 15;
+/// Divisions or roots of each number in a sample.
+const SLOW_STEPS: usize = 1 << 12;
+/// Numbers in the array that is read (256 MiB), and how many of them a sample reads.
 const WORDS: usize = 1 << 25;
+const PIECE: usize = 1 << 20;
 /// Numbers in the array that is read from the caches: 256 KiB, about a column of features of a batch; and how often.
 const CACHED: usize = 1 << 15;
-const PASSES: usize = 64;
-/// Runs of each measurement, of which the fastest counts.
-const RUNS: usize = 9;
+const PASSES: usize = 8;
+/// Samples that are taken one after the other.
+const ROUND: usize = 12;
+/// How often samples are taken anew where a stage was faster than they are.
+const AGAIN: usize = 8;
 
 impl Machine {
     /// Peak rate in this precision.
@@ -56,81 +65,178 @@ impl Machine {
         }
     }
 
-    /// Measures for about half a second.
-    pub fn measure() -> Self {
-        let double = fastest(|| black_box(chains_f64(black_box(0.999_999))));
-        let single = fastest(|| black_box(chains_f32(black_box(0.999))));
-        let divisions = fastest(|| black_box(divisions_f64(black_box(1.000_001))));
-        let single_divisions = fastest(|| black_box(divisions_f32(black_box(1.001))));
-        let roots = fastest(|| black_box(roots_f64(black_box(1.5))));
-        let words = vec![1_u64; WORDS];
-        let read = fastest(|| black_box(sum(black_box(&words))));
-        let cached = fastest(|| {
-            (0..PASSES).for_each(|_| {
-                black_box(sum(black_box(&words[..CACHED])));
-            });
+    /// The stage that was fastest beyond its bound, with its bound's name and how many times as fast.
+    fn exceeded(&self, done: &[Done]) -> Option<(&'static str, Precision, f64)> {
+        let beyond = done.iter().map(|(work, precision, ns)| {
+            let bound = work.bound(self, *precision);
+            (bound.bound_by, *precision, bound.bound_ns / ns.max(f64::MIN_POSITIVE))
         });
-        let operations = |lanes: usize| (2 * CHAINS * lanes * STEPS) as f64;
-        let slow = |lanes: usize| (CHAINS * lanes * SLOW_STEPS) as f64;
-        Self {
-            peak_f64_gflops: operations(F64_LANES) / double,
-            peak_f32_gflops: operations(F32_LANES) / single,
-            division_f64_ns: divisions / slow(F64_LANES),
-            division_f32_ns: single_divisions / slow(F32_LANES),
-            root_f64_ns: roots / slow(F64_LANES),
-            memory_gb_per_s: (WORDS * size_of::<u64>()) as f64 / read,
-            cache_gb_per_s: (PASSES * CACHED * size_of::<u64>()) as f64 / cached,
+        beyond.filter(|(.., times)| *times > 1.0).max_by(|a, b| a.2.total_cmp(&b.2))
+    }
+
+    /// Raises the rates that stages were faster than to what these show; names them.
+    fn raise(&mut self, done: &[Done]) -> Vec<&'static str> {
+        let mut raised = Vec::new();
+        while let Some((by, precision, times)) = self.exceeded(done) {
+            self.speed_up(by, precision, times * (1.0 + f64::EPSILON));
+            if !raised.contains(&by) {
+                raised.push(by);
+            }
+        }
+        raised
+    }
+
+    fn speed_up(&mut self, by: &str, precision: Precision, times: f64) {
+        match (by, precision) {
+            ("arithmetic", Precision::F64) => self.peak_f64_gflops *= times,
+            ("arithmetic", Precision::F32) => self.peak_f32_gflops *= times,
+            ("memory", _) => self.memory_gb_per_s *= times,
+            ("cache", _) => self.cache_gb_per_s *= times,
+            _ => {
+                self.division_f64_ns /= times;
+                self.division_f32_ns /= times;
+                self.root_f64_ns /= times;
+            }
         }
     }
 }
 
-/// Nanoseconds of the fastest of [`RUNS`].
-fn fastest<T>(mut work: impl FnMut() -> T) -> f64 {
-    let once = |_| {
-        let start = Instant::now();
-        work();
-        start.elapsed().as_nanos() as f64
-    };
-    (0..RUNS).map(once).fold(f64::INFINITY, f64::min)
+/// Takes short samples of a core's rates: the fastest of each counts, since other work only slows.
+pub struct Probe {
+    words: Vec<u64>,
+    /// Where the next piece of the large array begins.
+    at: usize,
+    /// Nanoseconds of an operation or a byte, of each rate.
+    samples: [Vec<f64>; 7],
 }
 
-const F64_LANES: usize = 4;
-const F32_LANES: usize = 8;
+impl Probe {
+    /// A probe that has taken its first samples.
+    pub fn new() -> Self {
+        let mut probe = Self { words: vec![1; WORDS], at: 0, samples: Default::default() };
+        probe.sample();
+        probe
+    }
 
-/// Defines a function that runs [`CHAINS`] chains of an operation over `$lanes` numbers each.
+    /// Takes some samples of each rate, in some hundredths of a second.
+    pub fn sample(&mut self) {
+        (0..ROUND).for_each(|_| self.sample_once());
+    }
+
+    fn sample_once(&mut self) {
+        let piece = &self.words[self.at..self.at + PIECE];
+        let cached = &self.words[..CACHED];
+        let passes = || (0..PASSES).map(|_| sum(black_box(cached))).fold(0, |a, b| a ^ b);
+        // Once before, so that the caches hold it.
+        black_box(sum(black_box(cached)));
+        let of_cache = nanoseconds(passes) / (PASSES * size_of_val(cached)) as f64;
+        let taken = [
+            nanoseconds(|| fused_f64(black_box(0.999_999))) / (2 * STEPS * numbers_f64()) as f64,
+            nanoseconds(|| fused_f32(black_box(0.999))) / (2 * STEPS * 2 * numbers_f64()) as f64,
+            nanoseconds(|| divisions_f64(black_box(1.000_001))) / (SLOW_STEPS * numbers_f64()) as f64,
+            nanoseconds(|| divisions_f32(black_box(1.001))) / (SLOW_STEPS * 2 * numbers_f64()) as f64,
+            nanoseconds(|| roots_f64(black_box(1.5))) / (SLOW_STEPS * numbers_f64()) as f64,
+            nanoseconds(|| sum(black_box(piece))) / size_of_val(piece) as f64,
+            of_cache,
+        ];
+        self.samples.iter_mut().zip(taken).for_each(|(samples, taken)| samples.push(taken));
+        self.at = (self.at + PIECE) % WORDS;
+    }
+
+    /// The rates of the fastest samples.
+    fn machine(&self) -> Machine {
+        let [double, single, division, single_division, root, memory, cache] =
+            self.samples.each_ref().map(|samples| samples.iter().copied().fold(f64::INFINITY, f64::min));
+        Machine {
+            instruction_set: legonf_models::kitnet::instruction_set(),
+            peak_f64_gflops: 1.0 / double,
+            peak_f32_gflops: 1.0 / single,
+            division_f64_ns: division,
+            division_f32_ns: single_division,
+            root_f64_ns: root,
+            memory_gb_per_s: 1.0 / memory,
+            cache_gb_per_s: 1.0 / cache,
+        }
+    }
+
+    /// How many times as long as the fastest sample of arithmetic the median one takes.
+    pub fn spread(&self) -> f64 {
+        let [double, ..] = &self.samples;
+        median(double.iter().copied()) / double.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    /// The core's rates, none of them slower than what stages did, and which had to be raised to that.
+    ///
+    /// A stage can be faster than the samples where the machine was busy whenever they were taken: so they are taken anew first.
+    pub fn settle(&mut self, done: &[Done]) -> (Machine, Vec<&'static str>) {
+        for _ in 0..AGAIN {
+            if self.machine().exceeded(done).is_none() {
+                break;
+            }
+            self.sample();
+        }
+        let mut machine = self.machine();
+        let raised = machine.raise(done);
+        (machine, raised)
+    }
+}
+
+/// Nanoseconds of processor time of some work.
+fn nanoseconds<T>(work: impl FnOnce() -> T) -> f64 {
+    let start = processor_time();
+    black_box(work());
+    processor_time().saturating_sub(start).as_nanos().max(1) as f64
+}
+
+/// Numbers in f64 that [`fused_f64`] and its like work on: twelve full vectors, enough to hide the latency of two units and no more
+/// than there are registers.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
+fn numbers_f64() -> usize {
+    match_target! {
+        "x86_64+avx512f" => 96,
+        "x86_64+avx2+fma" => 48,
+        _ => 24,
+    }
+}
+
+/// Defines a function that does an operation so many times on each of [`numbers_f64`] numbers, or twice as many; and one that does it
+/// on a given number of them.
+///
+/// The numbers are in one array: of arrays in an array compilers make vectors across, which they gather and scatter.
 macro_rules! chains {
-    ($name:ident, $float:ty, $lanes:expr, $steps:expr, |$x:ident, $y:ident| $operation:expr) => {
-        #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
-        fn $name(factor: $float) -> [[$float; $lanes]; CHAINS] {
-            let mut numbers: [[$float; $lanes]; CHAINS] = [[factor; $lanes]; CHAINS];
+    ($name:ident, $of:ident, $float:ty, $times:expr, $steps:expr, |$x:ident, $y:ident| $operation:expr) => {
+        #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
+        fn $name(y: $float) -> $float {
+            match_target! {
+                "x86_64+avx512f" => $of::<{ 96 * $times }>(y),
+                "x86_64+avx2+fma" => $of::<{ 48 * $times }>(y),
+                _ => $of::<{ 24 * $times }>(y),
+            }
+        }
+
+        #[inline(always)]
+        fn $of<const NUMBERS: usize>($y: $float) -> $float {
+            let mut numbers = [$y; NUMBERS];
             for _ in 0..$steps {
                 for number in &mut numbers {
-                    for lane in number {
-                        let ($x, $y) = (*lane, factor);
-                        *lane = $operation;
-                    }
+                    let $x = *number;
+                    *number = $operation;
                 }
             }
-            numbers
+            black_box(numbers)[0]
         }
     };
 }
 
-chains!(chains_f64, f64, F64_LANES, STEPS, |x, factor| x.mul_add(factor, 1e-6));
-chains!(chains_f32, f32, F32_LANES, STEPS, |x, factor| x.mul_add(factor, 1e-6));
-chains!(divisions_f64, f64, F64_LANES, SLOW_STEPS, |x, divisor| x / divisor);
-chains!(divisions_f32, f32, F32_LANES, SLOW_STEPS, |x, divisor| x / divisor);
-chains!(roots_f64, f64, F64_LANES, SLOW_STEPS, |x, _factor| x.sqrt());
+chains!(fused_f64, fused_f64_of, f64, 1, STEPS, |x, factor| x.mul_add(factor, 1e-6));
+chains!(fused_f32, fused_f32_of, f32, 2, STEPS, |x, factor| x.mul_add(factor, 1e-6));
+chains!(divisions_f64, divisions_f64_of, f64, 1, SLOW_STEPS, |x, divisor| x / divisor);
+chains!(divisions_f32, divisions_f32_of, f32, 2, SLOW_STEPS, |x, divisor| x / divisor);
+chains!(roots_f64, roots_f64_of, f64, 1, SLOW_STEPS, |x, _y| x.sqrt());
 
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
 fn sum(words: &[u64]) -> u64 {
-    let mut sums = [0_u64; 32];
-    for chunk in words.as_chunks::<32>().0 {
-        for (sum, word) in sums.iter_mut().zip(chunk) {
-            *sum = sum.wrapping_add(*word);
-        }
-    }
-    sums.iter().fold(0, |a, b| a.wrapping_add(*b))
+    words.iter().fold(0, |sum, word| sum ^ word)
 }
 
 #[cfg(test)]
@@ -138,17 +244,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_positive_numbers() {
-        let machine = Machine::measure();
-        let rates = [
-            machine.peak_f64_gflops,
-            machine.peak_f32_gflops,
-            machine.division_f64_ns,
-            machine.division_f32_ns,
-            machine.root_f64_ns,
-            machine.memory_gb_per_s,
-            machine.cache_gb_per_s,
-        ];
+    fn rates_are_those_of_a_core() {
+        let machine = Probe::new().machine();
+        let rates = [machine.division_f64_ns, machine.division_f32_ns, machine.root_f64_ns];
         assert!(rates.iter().all(|rate| rate.is_finite() && *rate > 0.0), "{rates:?}");
+        // In full vectors of fused multiply-adds f32 is no slower than f64, and a cache than memory.
+        assert!(
+            machine.peak_f64_gflops > 0.0 && machine.peak_f32_gflops > 0.0 && machine.memory_gb_per_s > 0.0
+        );
+        assert!(machine.cache_gb_per_s > 0.0);
+    }
+
+    #[test]
+    fn no_stage_is_faster_than_the_core() {
+        let fast = |memory, cache, flops| Work {
+            memory_bytes_per_packet: memory,
+            cache_bytes_per_packet: cache,
+            flops_per_packet: Some(flops),
+            ..Work::default()
+        };
+        // A millionth of a nanosecond is faster than any core.
+        let done = [
+            (fast(100.0, 0.0, 0.0), Precision::F64, 1e-6),
+            (fast(0.0, 50.0, 0.0), Precision::F64, 1e-6),
+            (fast(0.0, 0.0, 1e3), Precision::F32, 1e-6),
+            (Work { divisions_per_packet: 3.0, ..Work::default() }, Precision::F64, 1e-6),
+        ];
+        let (machine, mut raised) = Probe::new().settle(&done);
+        raised.sort_unstable();
+        assert_eq!(raised, ["arithmetic", "cache", "divider", "memory"]);
+        for (work, precision, ns) in done {
+            assert!(work.bound(&machine, precision).bound_ns <= ns);
+        }
+        // A second is slower than any: nothing is raised.
+        let slow = [(fast(100.0, 50.0, 1e3), Precision::F64, 1e9)];
+        assert_eq!(Probe::new().settle(&slow).1, [""; 0]);
     }
 }

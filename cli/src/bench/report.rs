@@ -1,8 +1,9 @@
 //! What `legonf bench kitsune` says.
 
 use super::Arguments;
+use super::busy::Watch;
 use super::instructions::Instructions;
-use super::machine::Machine;
+use super::machine::{Done, Machine, Probe};
 use super::stopwatch;
 use super::work::{Bound, Work};
 use crate::network::Network;
@@ -30,7 +31,18 @@ pub struct Report {
     capture_bytes_per_packet: f64,
     instructions_per_packet: Option<f64>,
     machine: Machine,
+    raised: Vec<&'static str>,
+    busy: Option<String>,
+    instruction_sets: InstructionSets,
     network: Option<Roofline>,
+}
+
+/// The instruction sets that ran.
+#[derive(Serialize)]
+struct InstructionSets {
+    features: &'static str,
+    /// None where the generic engine runs the network.
+    network: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -88,7 +100,7 @@ pub fn report(
     runs: &[Run],
     traffic: &Traffic,
     instructions: Option<&Instructions>,
-    machine: Machine,
+    (host, probe): (&mut Watch, &mut Probe),
 ) -> Report {
     let model = trial.network;
     let packets = traffic.packets;
@@ -101,12 +113,19 @@ pub fn report(
         let chosen = ids.iter().enumerate().filter(|(_, id)| names.contains(&id.as_str()));
         pps(chosen.map(|(i, _)| stage(i)).sum())
     };
-    let brick = |(i, id): (usize, &String)| {
-        let ns_per_packet = stage(i) / packets as f64;
+    let done = |(i, id): (usize, &String)| -> Done {
         let columns = traffic.columns.get(i).map_or(0.0, |bytes| per_packet(*bytes));
         let work = Work::of(id, model, precision, columns, per_packet(traffic.capture));
         // Features are computed in f64 whatever the network is.
-        let bound = work.bound(&machine, if id == "autoencoder" { precision } else { Precision::F64 });
+        let precision = if id == "autoencoder" { precision } else { Precision::F64 };
+        (work, precision, stage(i) / packets as f64)
+    };
+    let all: Vec<_> = ids.iter().enumerate().map(done).collect();
+    let busy = host.busy(Some(probe.spread()));
+    let (machine, raised) = probe.settle(&all);
+    let brick = |(i, id): (usize, &String)| {
+        let (work, precision, ns_per_packet) = all[i];
+        let bound = work.bound(&machine, precision);
         BrickReport {
             id: id.clone(),
             pps: pps(stage(i)),
@@ -133,6 +152,12 @@ pub fn report(
         capture_bytes_per_packet: per_packet(traffic.capture),
         instructions_per_packet: instructions.map(|counted| counted.all),
         machine,
+        raised,
+        busy,
+        instruction_sets: InstructionSets {
+            features: legonf_extract::instruction_set(&model.schema().name),
+            network: network.as_ref().map(|_| legonf_models::kitnet::instruction_set()),
+        },
         network,
     }
 }
@@ -195,16 +220,27 @@ pub fn table(report: &Report) -> String {
     if let Some(all) = report.instructions_per_packet {
         let of = |brick: &BrickReport| Some(format!(", {} {:.0}", brick.id, brick.instructions_per_packet?));
         let stages: String = report.bricks.iter().filter_map(of).collect();
-        rows.push(("instructions", format!("{all:.0} a packet{stages}")));
+        rows.push(("counted", format!("{all:.0} instructions a packet{stages}")));
     }
     let machine = &report.machine;
     rows.push((
         "core",
         format!(
-            "{:.1} GFLOP/s in f64, {:.1} in f32, {:.1} GB/s from memory, {:.1} from cache, measured in this run",
-            machine.peak_f64_gflops, machine.peak_f32_gflops, machine.memory_gb_per_s, machine.cache_gb_per_s
+            "{:.1} GFLOP/s in f64, {:.1} in f32, {:.1} GB/s from memory, {:.1} from cache, with {} in this run",
+            machine.peak_f64_gflops, machine.peak_f32_gflops, machine.memory_gb_per_s, machine.cache_gb_per_s,
+            machine.instruction_set
         ),
     ));
+    if !report.raised.is_empty() {
+        let value = format!("{} raised to what a stage showed, above all samples", report.raised.join(", "));
+        rows.push(("roof", value));
+    }
+    let InstructionSets { features, network } = &report.instruction_sets;
+    let network = network.map_or_else(String::new, |network| format!(", network with {network}"));
+    rows.push(("instructions", format!("features with {features}{network}")));
+    if let Some(busy) = &report.busy {
+        rows.push(("load", busy.clone()));
+    }
     if let Some(network) = &report.network {
         let value = format!(
             "{:.0} FLOP and {} sigmoids a packet: {:.2} GFLOP/s, {:.1}% of the core's {} peak",

@@ -81,6 +81,7 @@ mod tests {
     #[test]
     fn the_longest_bound_counts() {
         let machine = Machine {
+            instruction_set: "avx2",
             peak_f64_gflops: 50.0,
             peak_f32_gflops: 100.0,
             division_f64_ns: 0.5,

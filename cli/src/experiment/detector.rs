@@ -3,7 +3,7 @@
 use super::load::Traffic;
 use crate::failure::Failure;
 use legonf_core::{Rows, Tiles};
-use legonf_decide::calibrate::{BenignScores, Calibration, Method};
+use legonf_decide::calibrate::{BenignScores, Calibration, Check, Method};
 use legonf_models::kitnet::{KitNet, Scratch, TrainConfig, Trainer};
 
 /// A trained network, its threshold and the memory that it scores in.
@@ -65,7 +65,8 @@ impl Detector {
             scores.push(network.score(&row), timestamp)?;
         }
         let method = Method::Quantile { false_positive_rate: 0.001, confidence: 0.95 };
-        let calibration = scores.calibrate(method)?;
+        // An experiment goes on with the bound that it sees, and says it beside what comes after.
+        let calibration = scores.calibrate(method, Check { force: true, ..Check::default() })?;
         let (mapped, errors) = (Tiles::default(), Tiles::default());
         Ok(Self { network, calibration, mapped, errors, scratch: Scratch::default(), scores: Vec::new() })
     }

@@ -144,9 +144,12 @@ pub fn lines(events: &[Event]) -> String {
     events.iter().map(|event| event.to_line() + "\n").collect()
 }
 
-/// Trains a network on the first packets of the track.
+/// LEGO's Kitsune is the published one: what reproduces its figures, and what is set beside that, takes its features.
+pub const SCHEMA: &str = "kitsune-115";
+
+/// Trains a network on the first packets of the track, over features of [`SCHEMA`].
 pub fn learn(track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Failure> {
-    let schema = legonf_extract::schema_by_name("kitsune-115")?;
+    let schema = legonf_extract::schema_by_name(SCHEMA)?;
     let training = TrainConfig {
         features: schema.len(),
         feature_mapping_packets: 2000,
@@ -154,7 +157,7 @@ pub fn learn(track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Fail
         ..TrainConfig::default()
     };
     let mut trainer = Trainer::new(training.clone())?;
-    let spec = crate::kitsune::extraction("kitsune-115", arithmetic);
+    let spec = crate::kitsune::extraction(SCHEMA, arithmetic);
     let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
     let mut graph = Graph::assemble(&spec, given, wanted, |brick| {
         legonf_catalog::build(&brick.kind, &brick.config, &legonf_catalog::Context::default())

@@ -119,7 +119,7 @@ pub struct Share {
 }
 
 /// A point of the curves.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Sample {
     pub packets: u64,
     pub state_bytes: u64,
@@ -127,10 +127,18 @@ pub struct Sample {
     pub resident_bytes: Option<u64>,
     /// Packets from bytes to verdict since the point before, for each second of processor time.
     pub packets_per_second: f64,
+    /// Seconds of processor time from bytes to verdict since the warm-up.
+    pub busy_seconds: f64,
+    /// Those of parser and extractor alone.
+    pub extraction_seconds: f64,
+    /// Pages that this thread has touched for the first time, and seconds that the system worked for it, since it began; where the
+    /// system tells.
+    pub page_faults: u64,
+    pub system_seconds: f64,
 }
 
 /// What a run took and found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Outcome {
     pub packets: u64,
     /// Packets of the warm-up, which end before the attacks begin; they are not in the figures below.
@@ -146,6 +154,8 @@ pub struct Outcome {
     pub benign: Share,
     pub scan: Share,
     pub flood: Share,
+    /// The end of the warm-up.
+    pub start: Sample,
     pub samples: Vec<Sample>,
 }
 
@@ -171,7 +181,10 @@ pub fn run(
         if traffic.position() <= warm_up {
             continue;
         }
-        let (from, before) = *started.get_or_insert((traffic.position(), traffic.busy));
+        let (from, before) = *started.get_or_insert_with(|| {
+            meter.start = point(&traffic, Spent::default(), 0.0);
+            (traffic.position(), traffic.busy)
+        });
         let clock = processor_time();
         let verdicts = detector.judge(&traffic.batch.features);
         for ((alarm, headers), malicious) in verdicts.zip(&traffic.batch.headers).zip(&traffic.labels) {
@@ -180,7 +193,8 @@ pub fn run(
             share.alarms += u64::from(alarm);
         }
         judging += processor_time().saturating_sub(clock);
-        let run = (traffic.position() - from, traffic.busy - before + judging);
+        let extraction = traffic.busy - before;
+        let run = Spent { packets: traffic.position() - from, extraction, busy: extraction + judging };
         meter.sample(run, (total.saturating_sub(from) / SAMPLES).max(1), &traffic);
     }
     let (from, before) = started.unwrap_or((traffic.position(), traffic.busy));
@@ -199,6 +213,7 @@ pub fn run(
         benign,
         scan,
         flood,
+        start: meter.start,
         samples: meter.samples,
     })
 }
@@ -211,24 +226,52 @@ fn rate(part: f64, whole: f64) -> f64 {
 /// Takes a sample every so many packets.
 #[derive(Default)]
 struct Meter {
+    start: Sample,
     samples: Vec<Sample>,
-    last: (u64, Duration),
+    last: Spent,
 }
 
 impl Meter {
-    fn sample(&mut self, (packets, busy): (u64, Duration), every: u64, traffic: &Traffic) {
-        let (since, spent) = (packets - self.last.0, busy.saturating_sub(self.last.1));
-        if since < every {
+    fn sample(&mut self, spent: Spent, every: u64, traffic: &Traffic) {
+        let (packets, busy) = (spent.packets - self.last.packets, spent.busy.saturating_sub(self.last.busy));
+        if packets < every {
             return;
         }
-        self.last = (packets, busy);
-        self.samples.push(Sample {
-            packets,
-            state_bytes: traffic.state_bytes().0 as u64,
-            resident_bytes: resident(),
-            packets_per_second: rate(since as f64, spent.as_secs_f64()),
-        });
+        self.last = spent;
+        self.samples.push(point(traffic, spent, rate(packets as f64, busy.as_secs_f64())));
     }
+}
+
+/// What was spent since the warm-up, of processor time: on the way to the features, and in all.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    packets: u64,
+    extraction: Duration,
+    busy: Duration,
+}
+
+/// The traffic after so many packets and so much time.
+fn point(traffic: &Traffic, Spent { packets, extraction, busy }: Spent, packets_per_second: f64) -> Sample {
+    let (page_faults, system_seconds) = faults().unwrap_or_default();
+    Sample {
+        packets,
+        state_bytes: traffic.state_bytes().0 as u64,
+        resident_bytes: resident(),
+        packets_per_second,
+        busy_seconds: busy.as_secs_f64(),
+        extraction_seconds: extraction.as_secs_f64(),
+        page_faults,
+        system_seconds,
+    }
+}
+
+/// Pages that this thread has touched for the first time, and seconds that the system worked for it, as Linux tells.
+fn faults() -> Option<(u64, f64)> {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").ok()?;
+    // The name, which may have blanks in it, ends with the last bracket; faults are the eighth field behind it, system time the
+    // thirteenth, in hundredths of a second.
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some((fields.get(7)?.parse().ok()?, fields.get(12)?.parse::<f64>().ok()? / 100.0))
 }
 
 /// Memory of this process, as Linux tells it.

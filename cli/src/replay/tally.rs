@@ -1,7 +1,7 @@
 //! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
 
 use legonf_core::{Batch, Columns, Coverage, Fault, Headers, Malformed, Sink, Timestamp, Verdict};
-use legonf_decide::evaluate::{self, Evaluation, ScoreSummary};
+use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
 use legonf_io::labels::Labels;
 
 /// Where a tally passes results on to.
@@ -30,14 +30,22 @@ pub struct Tally<R> {
     alerts: u64,
     labels: Option<Labels>,
     evaluation: Evaluation,
+    false_positives: FalsePositives,
     outputs: Option<R>,
 }
 
 impl<R: Results> Tally<R> {
     /// An empty tally.
     pub fn new(labels: Option<Labels>, outputs: Option<R>) -> Self {
-        let (coverage, scores, evaluation) = Default::default();
-        Self { coverage, scores, alerts: 0, labels, evaluation, outputs }
+        Self {
+            coverage: Coverage::default(),
+            scores: ScoreSummary::default(),
+            alerts: 0,
+            labels,
+            evaluation: Evaluation::default(),
+            false_positives: FalsePositives::default(),
+            outputs,
+        }
     }
 
     /// Where every packet went.
@@ -63,6 +71,11 @@ impl<R: Results> Tally<R> {
     /// The comparison with the labels. Takes it out of the tally.
     pub fn evaluation(&mut self) -> Option<evaluate::Report> {
         self.labels.as_ref().map(|_| std::mem::take(&mut self.evaluation).finish())
+    }
+
+    /// The benign packets by the labels, where they are given.
+    pub fn false_positives(&self) -> Option<&FalsePositives> {
+        self.labels.as_ref().map(|_| &self.false_positives)
     }
 
     /// Checks that there were exactly as many labels as packets. Takes the labels out of the tally.
@@ -94,6 +107,7 @@ impl<R: Results> Tally<R> {
         let Some(labels) = &mut self.labels else { return Ok(None) };
         let malicious = labels.require().map_err(Fault::new)?;
         self.evaluation.push(score, verdict, malicious);
+        self.false_positives.push(verdict, malicious);
         Ok(Some(malicious))
     }
 }

@@ -36,11 +36,38 @@ pub struct Calibration {
     pub confidence: Option<f64>,
     /// Where the scores came from, such as a capture's name.
     pub source: String,
+    /// What was seen on benign scores that the threshold was not found from; none in models of before this was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<HeldOut>,
+    /// Whether the bounds are what was seen on these, since those of the method do not hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seen: bool,
+}
+
+/// Benign scores that a threshold was checked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldOut {
+    /// How many there were.
+    pub samples: u64,
+    /// How many of them were above the threshold.
+    pub above: u64,
 }
 
 impl Calibration {
     /// The methods that there are.
     pub const METHODS: [&'static str; 4] = ["log-normal", "quantile", "alarm-budget", "manual"];
+
+    /// What is wrong with the scores that were held out, if anything is.
+    fn check_held_out(&self) -> Option<&'static str> {
+        match self.held_out {
+            None if self.seen => Some("is missing, though the bounds are said to be seen on it"),
+            Some(HeldOut { samples, above }) if samples == 0 || above > samples => {
+                Some("has no scores, or more above the threshold than there are")
+            }
+            _ => None,
+        }
+    }
 
     /// Checks method and numbers.
     ///
@@ -71,7 +98,7 @@ impl Calibration {
         for (key, value) in optional {
             check(value.is_none_or(f64::is_finite), key, "is not a finite number".into())?;
         }
-        Ok(())
+        self.check_held_out().map_or(Ok(()), |reason| check(false, "held_out", reason.into()))
     }
 }
 

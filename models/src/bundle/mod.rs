@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 pub use describe::{AutoencoderSummary, Check, Description};
 pub use foreign::Foreign;
-pub use metadata::{Calibration, CaptureProvenance, Provenance};
+pub use metadata::{Calibration, CaptureProvenance, HeldOut, Provenance};
 
 /// The version of ONNX's file format that is written.
 const IR_VERSION: i64 = 9;

@@ -46,6 +46,8 @@ fn bundle() -> Bundle {
             alarms_per_day: None,
             confidence: None,
             source: "b.pcap".into(),
+            held_out: Some(HeldOut { samples: 250, above: 1 }),
+            seen: false,
         }),
         provenance: Provenance {
             legonf: "0.1.0".into(),
@@ -104,6 +106,30 @@ fn verify_and_describe_state_the_figures() {
     assert!(Bundle::load(&path).is_ok(), "fields of ONNX that are not used here are passed over");
     let error = Bundle::verify(&path).unwrap_err().to_string();
     assert!(error.ends_with("file: holds more than what is read of it"), "{error}");
+}
+
+#[test]
+fn a_calibration_of_before_scores_were_held_out_is_read_and_written_as_it_is() {
+    let mut bundle = bundle();
+    bundle.calibration.as_mut().unwrap().held_out = None;
+    let bytes = bundle.to_bytes().unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(!text.contains("held_out") && !text.contains("\"seen\""));
+    assert_eq!(Bundle::from_bytes(&bytes, "m.onnx").unwrap(), bundle);
+}
+
+#[test]
+fn what_was_held_out_is_checked() {
+    let refused = |held_out, seen| {
+        let mut bundle = bundle();
+        let calibration = bundle.calibration.take().unwrap();
+        bundle.calibration = Some(Calibration { held_out, seen, ..calibration });
+        bundle.validate().unwrap_err().to_string()
+    };
+    assert!(refused(None, true).contains("legonf.calibration"));
+    for held_out in [HeldOut { samples: 0, above: 0 }, HeldOut { samples: 5, above: 6 }] {
+        assert!(refused(Some(held_out), false).contains("held_out"));
+    }
 }
 
 #[test]

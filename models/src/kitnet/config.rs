@@ -9,7 +9,7 @@ pub const MAX_FEATURES: usize = 2048;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Number of features of a row, 1 to [`MAX_FEATURES`]. Default 115 (`kitsune-115`).
+    /// Number of features of a row, 1 to [`MAX_FEATURES`]. Default 115, as `kitsune-115` and `kitsune-115-clean` have.
     pub features: usize,
     /// Packets from which the feature map is learnt (the reference takes one more). Default 5000.
     pub feature_mapping_packets: u64,

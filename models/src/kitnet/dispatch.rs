@@ -12,6 +12,7 @@ use super::normal::Normal;
 use super::tile;
 use legonf_core::LANES;
 use multiversion::multiversion;
+use multiversion::target::match_target;
 
 /// The phases on the widest vectors of this processor.
 pub(super) struct Widest;
@@ -95,6 +96,18 @@ macro_rules! phases {
 
 phases!(f64, ROWS_F64, load_f64, store_f64, forward_f64, errors_f64, row_f64);
 phases!(f32, ROWS_F32, load_f32, store_f32, forward_f32, errors_f32, row_f32);
+
+/// The instruction set that networks are executed with on this processor: `avx512`, `avx2`, `neon`, or `portable` where there is
+/// nothing wider than what all processors of the architecture have.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
+pub fn instruction_set() -> &'static str {
+    match_target! {
+        "x86_64+avx512f" => "avx512",
+        "x86_64+avx2+fma" => "avx2",
+        "aarch64+neon" => "neon",
+        _ => "portable",
+    }
+}
 
 /// [`correlation::add_products`] on the widest vectors of this processor.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]

@@ -32,6 +32,7 @@ mod transpose;
 pub use autoencoder::{Autoencoder, Defect};
 pub use checkpoint::Checkpoint;
 pub use config::{ConfigError, MAX_FEATURES, TrainConfig};
+pub use dispatch::instruction_set;
 pub use effort::Effort;
 pub use explain::Explainer;
 pub use kernel::Scratch;

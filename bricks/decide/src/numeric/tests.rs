@@ -71,3 +71,40 @@ fn the_largest_count_below_a_level() {
         assert!(binomial_cdf(k, n, p) <= 0.05 && binomial_cdf(k + 1, n, p) > 0.05);
     }
 }
+
+#[test]
+fn poisson_tails() {
+    for (k, mean, up_to, from) in [
+        (0, 3.0, 0.049787068367863944, 1.0),
+        (4, 10.0, 0.029252688076961072, 0.9896639493240743),
+        (20, 10.0, 0.998411739338142, 0.0034543419758568078),
+        (1, 0.001, 0.9999995003332084, 0.0009995001666250085),
+        (9_500, 10_000.0, 2.3793771979994753e-7, 0.9999997743806506),
+        (10_300, 10_000.0, 0.9986132822429136, 0.001432365367466765),
+        (150, 100.0, 0.9999987669055809, 1.88421046603867e-6),
+    ] {
+        close(poisson_cdf(k, mean), up_to, 1e-12);
+        close(poisson_upper_tail(k, mean), from, 1e-12);
+    }
+    assert_eq!((poisson_cdf(3, 0.0), poisson_cdf(3, f64::INFINITY), poisson_cdf(3, 1e300)), (1.0, 0.0, 0.0));
+    assert_eq!((poisson_upper_tail(0, 0.0), poisson_upper_tail(1, 0.0)), (1.0, 0.0));
+}
+
+#[test]
+fn poisson_bounds() {
+    for (k, alpha, expected) in [
+        (0, 0.05, 2.995732273553991),
+        (4, 0.05, 9.153519026637573),
+        (3, 0.1, 6.680783068255863),
+        (100, 0.01, 125.83865288360526),
+        (1_000_000, 0.05, 1001646.4227676168),
+    ] {
+        close(poisson_upper_bound(k, alpha), expected, 1e-12);
+    }
+    assert_eq!(poisson_quantile_below(9.16, 0.05, 100), Some(4));
+    assert_eq!(poisson_quantile_below(9.15, 0.05, 100), Some(3));
+    assert_eq!(
+        (poisson_quantile_below(2.9, 0.05, 100), poisson_quantile_below(1e300, 0.05, 7)),
+        (None, Some(6))
+    );
+}

@@ -51,6 +51,7 @@ use legonf_core::{Headers, Rows, Schema};
 use linked::{Bounds, Linked, NEAR, PATIENCE, Route};
 use lone::{Lone, Value};
 use multiversion::multiversion;
+use multiversion::target::match_target;
 pub(crate) use schema::schema;
 use schema::{HH, JITTER, MI, SOCKETS, WIDTH};
 use text::Keys;
@@ -249,6 +250,17 @@ impl Extractor for Py100 {
             + Linked::max_bytes(self.bounds.sockets)
             + self.flows.bytes()
             + self.calculator.bytes()
+    }
+}
+
+/// The instruction set that rows are computed with on this processor.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx2+fma+bmi2", "x86_64+avx2+fma+bmi2"))]
+pub(crate) fn instruction_set() -> &'static str {
+    match_target! {
+        "x86_64+avx512f" => "avx512",
+        "x86_64+avx2+fma" => "avx2",
+        "aarch64+neon" => "neon",
+        _ => "portable",
     }
 }
 

@@ -49,6 +49,8 @@ register!(Mul, mul, _mm256_mul_pd);
 register!(Div, div, _mm256_div_pd);
 
 impl Vector for Register {
+    const NAME: &'static str = "avx2";
+
     #[inline(always)]
     fn load(from: &Quick) -> Self {
         // SAFETY: see `run`; the array has the four numbers that are read.

@@ -14,6 +14,9 @@ use std::ops::{Add, Div, Mul, Sub};
 pub(crate) trait Vector:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
+    /// Name of the instruction set.
+    const NAME: &'static str;
+
     /// From memory.
     fn load(from: &Quick) -> Self;
 
@@ -88,6 +91,21 @@ pub(crate) fn dispatch(work: impl Work) {
         Err(work) => work,
     };
     work.run::<Portable>();
+}
+
+/// Name of the instruction set that [`dispatch`] chooses.
+pub(crate) fn name() -> &'static str {
+    let mut name = Portable::NAME;
+    dispatch(Name(&mut name));
+    name
+}
+
+struct Name<'a>(&'a mut &'static str);
+
+impl Work for Name<'_> {
+    fn run<V: Vector>(self) {
+        *self.0 = V::NAME;
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ portable!(Mul, mul, *);
 portable!(Div, div, /);
 
 impl Vector for Portable {
+    // Of AArch64 processors the compiler knows that they have NEON.
+    const NAME: &'static str = if cfg!(target_arch = "aarch64") { "neon" } else { "portable" };
+
     #[inline(always)]
     fn load(from: &Quick) -> Self {
         Self(*from)

@@ -17,6 +17,9 @@ pub(super) enum Column {
 /// The schema whose features N-BaIoT names in its own words: both come from the extractor of Kitsune's authors.
 const PUBLISHED: &str = "kitsune-115";
 
+/// The schema of as many other features that is the default.
+const MENDED: &str = "kitsune-115-clean";
+
 /// Names of a column that numbers the rows.
 const INDEX: [&str; 4] = ["", "index", "Unnamed: 0", "seq"];
 
@@ -46,7 +49,16 @@ fn is_count(cells: &[&[u8]]) -> bool {
 }
 
 /// As many columns as features, in order, or one more that numbers the rows.
+///
+/// # Errors
+/// Beside other numbers of columns, for the mended schema: tables without names are the published ones, which have the same
+/// number of columns.
 fn by_place(found: usize, schema: &Schema) -> Result<Vec<Column>, String> {
+    if schema.name == MENDED {
+        return Err(format!(
+            "columns without names are taken for {PUBLISHED}, as published tables are, not for {MENDED}: use --schema {PUBLISHED}"
+        ));
+    }
     let width = schema.len();
     let features = (0..width).map(Column::Feature);
     if found == width {
@@ -147,6 +159,15 @@ mod tests {
         assert_eq!(columns("0,1.5,0,-2e3", "x"), Ok((numbered.clone(), false)));
         assert_eq!(columns("0,1,2", "x"), Ok((features, true)));
         assert_eq!(columns(",0,1,2", "x"), Ok((numbered, true)));
+    }
+
+    #[test]
+    fn published_tables_are_not_taken_for_the_mended_schema() {
+        let error = columns("1.5,0,-2e3", MENDED).unwrap_err();
+        assert!(
+            error.contains("columns without names") && error.ends_with("use --schema kitsune-115"),
+            "{error}"
+        );
     }
 
     #[test]
