@@ -2,7 +2,7 @@
 
 pub mod tables;
 
-use legonf_core::Coverage;
+use legonf_core::{Coverage, count};
 use legonf_runtime::Outcome;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -85,9 +85,9 @@ impl Incidents {
     pub fn text(&self) -> String {
         let mut text = String::new();
         if self.restarts > 0 {
-            let panics = self.restarts;
+            let panics = count(self.restarts, "panic");
             text += &format!(
-                "restarts    {panics} panics of bricks, each of which was made anew; please report this\n"
+                "restarts    {panics} of bricks, each of which was made anew; please report this\n"
             );
         }
         if self.moved_slots > 0 {
@@ -99,8 +99,11 @@ impl Incidents {
     /// What packets waited for slots that moved, in a line.
     pub fn pauses(&self) -> String {
         format!(
-            "pauses      {} slots moved, for which {} packets waited: {:.2} ms for 99 of 100, {:.2} ms at most\n",
-            self.moved_slots, self.paused_packets, self.pause_ms_p99, self.pause_ms_max
+            "pauses      {} moved, for which {} waited: {:.2} ms for 99 of 100, {:.2} ms at most\n",
+            count(self.moved_slots, "slot"),
+            count(self.paused_packets, "packet"),
+            self.pause_ms_p99,
+            self.pause_ms_max
         )
     }
 }

@@ -8,6 +8,7 @@
 
 mod batch;
 mod brick;
+mod count;
 mod coverage;
 mod endpoint;
 mod explain;
@@ -29,6 +30,7 @@ mod west_east;
 
 pub use batch::{BATCH, Batch, ENGINE_ROWS, Rows};
 pub use brick::{Brick, BrickError, Column, Columns, Descriptor, State};
+pub use count::count;
 pub use coverage::Coverage;
 pub use endpoint::{Fault, Pace, Progress, Sink, Source};
 pub use explain::{Explain, Explanation, FeatureShare, GroupShare};

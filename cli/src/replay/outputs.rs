@@ -5,7 +5,7 @@ use super::tally::Results;
 use crate::failure::Failure;
 use crate::features;
 use crate::summary::Summary;
-use legonf_core::{Batch, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
+use legonf_core::{BATCH, Batch, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
 use legonf_io::Content;
 use legonf_io::sink::{
     AlertPcap, Eve, OutputFile, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
@@ -118,7 +118,9 @@ impl Results for Outputs {
     }
 
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        self.sinks().try_for_each(|sink| sink.write(batch))
+        self.sinks().try_for_each(|sink| sink.write(batch))?;
+        // What comes through a pipe is written as it comes; only there are batches not full before the end.
+        if batch.len() < BATCH { self.sinks().try_for_each(|sink| sink.flush()) } else { Ok(()) }
     }
 
     fn reads(&self) -> Columns {

@@ -47,7 +47,7 @@ impl Stream {
             }
             self.unwanted += 1;
         }
-        if let Some(labels) = self.labels.take() {
+        if let Some(mut labels) = self.labels.take() {
             labels.finish(self.received)?;
         }
         Ok(None)
