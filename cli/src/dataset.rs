@@ -162,5 +162,5 @@ fn report(report: &Report, style: Style) -> Result<(), Failure> {
         return Ok(());
     }
     let Report { output, packets, malicious, .. } = report;
-    print(&format!("{output}: {}, {malicious} of them malicious\n", count(packets, "packet")))
+    print(&format!("{output}: {}, {malicious} of them malicious\n", count(*packets, "packet")))
 }
