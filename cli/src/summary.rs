@@ -86,9 +86,8 @@ impl Incidents {
         let mut text = String::new();
         if self.restarts > 0 {
             let panics = count(self.restarts, "panic");
-            text += &format!(
-                "restarts    {panics} of bricks, each of which was made anew; please report this\n"
-            );
+            text +=
+                &format!("restarts    {panics} of bricks, each of which was made anew; please report this\n");
         }
         if self.moved_slots > 0 {
             text += &self.pauses();

@@ -23,13 +23,7 @@ pub struct TrainSink {
 
 impl TrainSink {
     /// A sink over `trainer`, which has seen packets before where it was `resumed` from the checkpoint.
-    pub fn new(
-        trainer: Trainer,
-        identity: Identity,
-        checkpoint: PathBuf,
-        every: u64,
-        resumed: bool,
-    ) -> Self {
+    pub fn new(trainer: Trainer, identity: Identity, checkpoint: PathBuf, every: u64, resumed: bool) -> Self {
         let (seen, last_rmse, enough) = Default::default();
         Self { trainer, identity, checkpoint, has_checkpoint: resumed, every, seen, last_rmse, enough }
     }

@@ -127,7 +127,11 @@ pub fn from_reader(
     built.map_err(|kind| SourceError::new(name, 0, kind))
 }
 
-pub(super) fn build(name: &str, mut input: Input, options: &SourceOptions) -> Result<Box<dyn Source>, SourceErrorKind> {
+pub(super) fn build(
+    name: &str,
+    mut input: Input,
+    options: &SourceOptions,
+) -> Result<Box<dyn Source>, SourceErrorKind> {
     match format(input.head(HEAD, is_settled)?)? {
         Format::Pcap(variant) => {
             let decoder = Pcap::new(&mut input, variant)?;

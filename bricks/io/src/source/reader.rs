@@ -186,7 +186,8 @@ mod tests {
         let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (30, 9), }\n";
         let numbers: Vec<u8> = (0..270).flat_map(|n| f64::from(n).to_le_bytes()).collect();
         let npy =
-            [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &numbers].concat();
+            [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &numbers]
+                .concat();
         [row.repeat(300).into(), csv.into(), npy]
     }
 

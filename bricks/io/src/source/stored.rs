@@ -93,7 +93,9 @@ impl Stored {
     fn fault(&self, error: std::io::Error) -> SourceErrorKind {
         let compression = match self {
             Self::Plain(_) => return error.into(),
-            _ if error.raw_os_error().is_some() || error.kind() == ErrorKind::WouldBlock => return error.into(),
+            _ if error.raw_os_error().is_some() || error.kind() == ErrorKind::WouldBlock => {
+                return error.into();
+            }
             Self::Gzip(_) => "gzip",
             Self::Zstd(_) => "zstd",
         };

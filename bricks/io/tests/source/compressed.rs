@@ -84,7 +84,8 @@ fn a_stream_with_a_dictionary_says_what_it_needs() {
 
 /// The shortest dictionary that has a number: one of content alone has none.
 fn dictionary() -> Vec<u8> {
-    let samples: Vec<Vec<u8>> = (0..200_u32).map(|n| format!("packet {n} of {}\n", n * n).repeat(5).into()).collect();
+    let samples: Vec<Vec<u8>> =
+        (0..200_u32).map(|n| format!("packet {n} of {}\n", n * n).repeat(5).into()).collect();
     zstd::dict::from_samples(&samples, 1000).unwrap()
 }
 

@@ -182,7 +182,8 @@ fn columns_in_any_order_and_more_of_them_read_the_same() {
     let cells: Vec<_> = plain.strip_suffix('\n').unwrap().split('\t').zip(names.split('\t')).collect();
     let mut turned: Vec<_> = cells.iter().rev().copied().collect();
     turned.insert(4, ("64", "ip.ttl"));
-    let line = |part: fn(&(&str, &str)) -> String| turned.iter().map(part).collect::<Vec<_>>().join("\t") + "\n";
+    let line =
+        |part: fn(&(&str, &str)) -> String| turned.iter().map(part).collect::<Vec<_>>().join("\t") + "\n";
     let table = line(|(_, name)| (*name).into()) + &line(|(cell, _)| (*cell).into());
     assert_eq!(only(&table), headers, "{table}");
     let missing = read(table.replace("ip.src", "ip.source").as_bytes()).message();
@@ -198,7 +199,8 @@ fn dates_are_read_where_they_are_clear_and_named_where_not() {
     for date in ["Nov 28, 2026 03:13:31.123456789 UTC", "2026-11-28 03:13:31.5"] {
         for text in [dated(date), NAMES.to_owned() + &dated(date)] {
             let message = read(text.as_bytes()).message();
-            let named = format!("column frame.time_epoch: {date:?} is not a time in decimal seconds, but a date; ");
+            let named =
+                format!("column frame.time_epoch: {date:?} is not a time in decimal seconds, but a date; ");
             assert!(message.contains(&named) && message.contains("tshark -t e"), "{message}");
             assert!(!message.contains("occurrence"), "{message}");
         }

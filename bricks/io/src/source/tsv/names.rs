@@ -1,8 +1,8 @@
 //! The line of column names.
 
+use super::WIDTH;
 use super::cell::shown;
 use super::row::COLUMNS;
-use super::WIDTH;
 use crate::source::detect::unquoted;
 use legonf_core::count;
 
@@ -49,7 +49,11 @@ pub(super) fn places(line: &[u8]) -> Result<Vec<usize>, String> {
 fn absent(missing: &[usize]) -> String {
     let options: Vec<_> = missing.iter().map(|column| format!("-e {}", COLUMNS[*column])).collect();
     let (number, verb) = (missing.len(), if missing.len() == 1 { "is" } else { "are" });
-    format!("{} {verb} missing; export the table with {} as well", count(number as u64, "column"), options.join(" "))
+    format!(
+        "{} {verb} missing; export the table with {} as well",
+        count(number as u64, "column"),
+        options.join(" ")
+    )
 }
 
 #[cfg(test)]
@@ -69,10 +73,7 @@ mod tests {
     fn what_is_missing_or_double_is_named() {
         let fault = |names: &[&str]| places(names.join("\t").as_bytes()).unwrap_err();
         let missing = fault(&COLUMNS[..17]);
-        assert_eq!(
-            missing,
-            "2 columns are missing; export the table with -e ipv6.src -e ipv6.dst as well"
-        );
+        assert_eq!(missing, "2 columns are missing; export the table with -e ipv6.src -e ipv6.dst as well");
         assert!(fault(&COLUMNS[1..]).starts_with("1 column is missing"), "{}", fault(&COLUMNS[1..]));
         let mut twice = COLUMNS.to_vec();
         twice.push("ip.src");
