@@ -131,20 +131,20 @@ mod tests {
 
     /// All that a source delivers, as text, with its fault.
     fn drain(mut source: Box<dyn Source>) -> String {
-        let (mut text, mut batch) = (String::new(), Batch::default());
+        let (mut text, mut rows, mut batch) = (String::new(), String::new(), Batch::default());
         loop {
             batch.clear();
             if let Err(fault) = source.fill(&mut batch) {
-                return text + &fault.to_string();
+                return text + &rows + &fault.to_string();
             }
             if batch.is_empty() && !source.is_idle() {
-                return text;
+                return text + &rows;
             }
             for (record, bytes) in batch.packets.iter() {
                 text += &format!("{} {:?} {} {bytes:?}\n", record.seq, record.timestamp, record.wire_len);
             }
             batch.headers.iter().for_each(|headers| text += &format!("{headers:?}\n"));
-            (0..batch.features.len()).for_each(|row| text += &format!("{:?}\n", batch.features.row(row)));
+            (0..batch.features.len()).for_each(|row| rows += &format!("{:?}\n", batch.features.row(row)));
         }
     }
 
