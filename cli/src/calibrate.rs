@@ -136,8 +136,9 @@ impl Arguments {
         if self.skip >= trained {
             return Ok(());
         }
+        let packets = if trained == 1 { "packet; leave it" } else { "packets; leave them" };
         Err(Failure::fault(format!(
-            "{}: the model was trained on its first {trained} packets; leave them out with --skip {trained}, or give another capture",
+            "{}: the model was trained on its first {trained} {packets} out with --skip {trained}, or give another capture",
             self.capture.display()
         )))
     }

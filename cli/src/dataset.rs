@@ -10,7 +10,7 @@ use crate::failure::{Failure, print, print_json};
 use crate::progress::Bar;
 use crate::{Style, interrupt};
 use clap::{Args, Subcommand};
-use legonf_core::{BATCH, Packets, Progress};
+use legonf_core::{BATCH, Packets, Progress, count};
 use legonf_datasets::generate::{Attack, Config, Generator, Mix};
 use legonf_io::sink::{OutputFile, PacketFile};
 use serde::Serialize;
@@ -162,5 +162,5 @@ fn report(report: &Report, style: Style) -> Result<(), Failure> {
         return Ok(());
     }
     let Report { output, packets, malicious, .. } = report;
-    print(&format!("{output}: {packets} packets, {malicious} of them malicious\n"))
+    print(&format!("{output}: {}, {malicious} of them malicious\n", count(*packets, "packet")))
 }

@@ -8,7 +8,7 @@ use crate::workers::Workers;
 use crate::{Style, input, interrupt, kitsune};
 use clap::Args;
 use legonf_catalog::Context;
-use legonf_core::{Column, Columns, Malformed, Sink};
+use legonf_core::{Column, Columns, Malformed, Sink, count};
 use legonf_extract::Arithmetic;
 use legonf_io::sink::Matrix;
 use legonf_runtime::{BrickCounters, Graph, Outcome};
@@ -71,7 +71,8 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     if !matches!(outcome.fault, Some(legonf_runtime::RunFault::Sink(_))) {
         matrix.finish()?;
     }
-    let written = format!("{} holds the {} packets before it", arguments.output.display(), outcome.packets);
+    let packets = count(outcome.packets, "packet");
+    let written = format!("{} holds the {packets} before it", arguments.output.display());
     match outcome.fault {
         Some(legonf_runtime::RunFault::Sink(fault)) => return Err(fault.into()),
         Some(fault) => return Err(Failure::fault(format!("{fault}; {written}"))),
@@ -115,9 +116,9 @@ fn show(report: &Report, style: Style) -> Result<(), Failure> {
     }
     let counters: Vec<_> = report.counters.iter().map(|(name, value)| format!(", {name} {value}")).collect();
     print(&format!(
-        "{}: {} rows of {} features ({}, {}){}\n{}",
+        "{}: {} of {} features ({}, {}){}\n{}",
         report.output,
-        report.rows,
+        count(report.rows, "row"),
         report.columns,
         report.schema,
         report.schema_hash,

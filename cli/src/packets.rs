@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::progress::Bar;
 use crate::{Style, input, interrupt};
-use legonf_core::{Batch, Brick, Clock, Headers};
+use legonf_core::{Batch, Brick, Clock, Headers, count};
 use legonf_wire::PacketBatching;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ pub fn headers(
     loop {
         batch.clear();
         source.fill(&mut batch)?;
-        if batch.is_empty() {
+        if batch.is_empty() && !source.is_idle() {
             bar.clear();
             return Ok(());
         }
@@ -34,9 +34,8 @@ pub fn headers(
         packets += batch.headers.len() as u64;
         bar.update(source.progress(), packets);
         if stop.load(Ordering::Relaxed) {
-            return Err(Failure::Interrupted(format!(
-                "stopped after {packets} packets; nothing was written"
-            )));
+            let packets = count(packets, "packet");
+            return Err(Failure::Interrupted(format!("stopped after {packets}; nothing was written")));
         }
     }
 }

@@ -12,10 +12,9 @@ use crate::scoring::{Function, Report, Scoring, fault_after, file_name, render};
 use crate::summary::{Incidents, Timing};
 use crate::{Style, features, input, interrupt, kitsune};
 use clap::{Args, ValueEnum};
-use legonf_core::{Brick, Column, Columns};
+use legonf_core::{Brick, Column, Columns, count};
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
-use legonf_io::labels::Labels;
 use legonf_models::kitnet::Precision;
 use legonf_runtime::{BrickSpec, Control, Graph, GraphSpec, Outcome};
 use outputs::{Outputs, Purpose};
@@ -106,7 +105,7 @@ pub fn replay(
         Some((place, make)) => (Some(place), Some(make(&mut function)?)),
         None => (None, None),
     };
-    let labels = arguments.labels.as_deref().map(Labels::open).transpose()?;
+    let labels = arguments.labels.as_deref().map(input::labels).transpose()?;
     let mut tally = Tally::new(labels, arguments.outputs(content, &function)?);
     let bar = Bar::new("replay", None, style.quiet);
     let stop = interrupt::install();
@@ -114,6 +113,7 @@ pub fn replay(
     let ran = function.run(control, &mut *source, &mut tally, stop, &mut |p, n| bar.update(p, n));
     bar.clear();
     let (outcome, timing) = ran?;
+    arguments.check_labels(&mut tally, &outcome)?;
     let ending = agent.as_ref().map(Agent::ending);
     if let Some(place) = place {
         *place = agent.map(|agent| (agent, outcome.packets));
@@ -210,7 +210,7 @@ impl Arguments {
         style: Style,
     ) -> Result<(), Failure> {
         let mut summary = self.scoring.summary(file_name(&self.capture), function, &mut tally, &outcome);
-        let ended = self.ending(&mut tally, &outcome);
+        let ended = ending(&outcome);
         summary.ended_early = ended.clone();
         let coverage = tally.coverage().clone();
         let mut written = Vec::new();
@@ -227,15 +227,19 @@ impl Arguments {
         }
     }
 
-    /// Why the replay ended before the end of the capture, and up to where the results are complete.
-    fn ending(&self, tally: &mut Tally<Outputs>, outcome: &Outcome) -> Option<String> {
-        if outcome.fault.is_some() {
-            return fault_after(outcome);
-        }
-        if outcome.stopped {
-            return Some(format!("stopped after {} packets, whose results are complete", outcome.packets));
-        }
-        // A limit leaves labels over, which is not a fault.
-        if self.limit.is_some() { None } else { tally.check_labels().err() }
+    /// Checks, before anything is said of them, that the labels were those of the packets.
+    fn check_labels(&self, tally: &mut Tally<Outputs>, outcome: &Outcome) -> Result<(), Failure> {
+        // What ends before the capture leaves labels over, which is not a fault.
+        let early = self.limit.is_some() || outcome.stopped || outcome.fault.is_some();
+        if early { Ok(()) } else { tally.check_labels() }
     }
+}
+
+/// Why the replay ended before the end of the capture, and up to where the results are complete.
+fn ending(outcome: &Outcome) -> Option<String> {
+    if outcome.fault.is_some() {
+        return fault_after(outcome);
+    }
+    let packets = count(outcome.packets, "packet");
+    outcome.stopped.then(|| format!("stopped after {packets}, whose results are complete"))
 }

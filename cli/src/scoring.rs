@@ -9,10 +9,10 @@ use crate::summary::clock::ClockReport;
 use crate::summary::{Incidents, Summary, Timing};
 use crate::supply::Maker;
 use crate::workers::Workers;
-use crate::{Style, features, graph, kitsune};
+use crate::{Style, features, graph, input, kitsune};
 use clap::Args;
 use legonf_controller::State;
-use legonf_core::{Progress, Source};
+use legonf_core::{Progress, Source, count};
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
@@ -168,7 +168,7 @@ impl Function {
         let seconds = start.elapsed().as_secs_f64();
         match outcome.fault.take() {
             Some(RunFault::Sink(fault)) if is_closed_pipe(&fault) => return Err(Failure::ClosedPipe),
-            Some(RunFault::Sink(fault)) => return Err(fault.into()),
+            Some(RunFault::Sink(fault)) => return Err(input::sink_failure(fault)),
             other => outcome.fault = other,
         }
         let packets_per_second = outcome.packets as f64 / seconds.max(1e-9);
@@ -179,7 +179,8 @@ impl Function {
 /// The words on a fault, with up to where the results are complete.
 pub fn fault_after(outcome: &Outcome) -> Option<String> {
     let fault = outcome.fault.as_ref()?;
-    Some(format!("{fault}; the results are complete for the {} packets before it", outcome.packets))
+    let packets = count(outcome.packets, "packet");
+    Some(format!("{fault}; the results are complete for the {packets} before it"))
 }
 
 /// A report, in the style that is asked for; empty where none is asked for.

@@ -4,7 +4,7 @@ pub mod clock;
 pub mod tables;
 
 use clock::ClockReport;
-use legonf_core::Coverage;
+use legonf_core::{Coverage, count};
 use legonf_runtime::Outcome;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -97,10 +97,9 @@ impl Incidents {
     pub fn text(&self) -> String {
         let mut text = String::new();
         if self.restarts > 0 {
-            let panics = self.restarts;
-            text += &format!(
-                "restarts    {panics} panics of bricks, each of which was made anew; please report this\n"
-            );
+            let panics = count(self.restarts, "panic");
+            text +=
+                &format!("restarts    {panics} of bricks, each of which was made anew; please report this\n");
         }
         if self.moved_slots > 0 {
             text += &self.pauses();
@@ -111,8 +110,11 @@ impl Incidents {
     /// What packets waited for slots that moved, in a line.
     pub fn pauses(&self) -> String {
         format!(
-            "pauses      {} slots moved, for which {} packets waited: {:.2} ms for 99 of 100, {:.2} ms at most\n",
-            self.moved_slots, self.paused_packets, self.pause_ms_p99, self.pause_ms_max
+            "pauses      {} moved, for which {} waited: {:.2} ms for 99 of 100, {:.2} ms at most\n",
+            count(self.moved_slots, "slot"),
+            count(self.paused_packets, "packet"),
+            self.pause_ms_p99,
+            self.pause_ms_max
         )
     }
 }

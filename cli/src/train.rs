@@ -13,12 +13,12 @@ use crate::{Style, interrupt, kitsune};
 use checkpoint::Checkpoint;
 use clap::Args;
 use legonf_catalog::Context;
-use legonf_core::{Clock, Column, Columns, Schema};
+use legonf_core::{Clock, Column, Columns, Schema, count};
 use legonf_extract::Arithmetic;
-use legonf_io::Content;
+use legonf_io::{Content, SourceError, SourceErrorKind};
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
-use legonf_runtime::{Graph, Options, Outcome};
+use legonf_runtime::{Graph, Options, Outcome, RunFault};
 use serde::Serialize;
 use sink::TrainSink;
 use std::path::PathBuf;
@@ -63,7 +63,8 @@ pub struct Arguments {
     /// Seed of the initial weights.
     #[arg(long, default_value_t = 1234)]
     seed: u32,
-    /// Go on from the checkpoint beside the model (MODEL.checkpoint), with the same captures and options.
+    /// Go on from the checkpoint beside the model (MODEL.checkpoint), with the same captures and options. Captures that are too
+    /// short or damaged leave none.
     #[arg(long)]
     resume: bool,
     /// Packets between two checkpoints.
@@ -99,7 +100,11 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         checkpoint::Identity { schema: schema.hash().to_string(), arithmetic: arguments.arithmetic, origins };
     let mut sink = arguments.start(&config, identity)?;
     let mut used = Vec::new();
-    let outcome = arguments.feed(&schema, &mut sink, &mut used, style)?;
+    let fed = arguments.feed(&schema, &mut sink, &mut used, style);
+    if let Err(Failure::Fault(_)) = &fed {
+        sink.discard_checkpoint();
+    }
+    let outcome = fed?;
     let clock = ClockReport::of(&sink.clock(), &arguments.schema);
     let checkpoint = sink.checkpoint_path().to_owned();
     if !sink.is_done() {
@@ -116,29 +121,53 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 
 /// The failure of a run that ended before the last training packet.
 fn unfinished(arguments: &Arguments, sink: &mut TrainSink, outcome: Outcome) -> Failure {
-    let needed = arguments.needed();
-    let have = sink.packets();
-    let kept = match sink.save_checkpoint() {
+    match outcome.fault {
+        Some(fault) if is_of_the_capture(&fault) => {
+            sink.discard_checkpoint();
+            Failure::fault(format!("{fault}; training needs whole captures, so nothing is kept"))
+        }
+        Some(fault) => Failure::fault(format!("{fault}; {}", keep(arguments, sink))),
+        None if outcome.stopped => Failure::Interrupted(keep(arguments, sink)),
+        None => {
+            sink.discard_checkpoint();
+            too_short(arguments, sink)
+        }
+    }
+}
+
+/// Writes a checkpoint, and says what it holds.
+fn keep(arguments: &Arguments, sink: &mut TrainSink) -> String {
+    match sink.save_checkpoint() {
         Ok(()) => format!(
-            "checkpoint {} holds {have} of {needed} packets; go on with --resume",
-            sink.checkpoint_path().display()
+            "checkpoint {} holds {} of {}; go on with --resume",
+            sink.checkpoint_path().display(),
+            sink.packets(),
+            count(arguments.needed(), "packet"),
         ),
         Err(error) => format!("no checkpoint could be written: {error}"),
-    };
-    if let Some(fault) = outcome.fault {
-        return Failure::fault(format!("{fault}; {kept}"));
     }
-    if outcome.stopped {
-        return Failure::Interrupted(kept);
-    }
+}
+
+/// Whether a run over the same captures would end in the same fault: a checkpoint of them is of no use.
+fn is_of_the_capture(fault: &RunFault) -> bool {
+    let RunFault::Source(fault) = fault else { return false };
+    let error = fault.get_ref().downcast_ref::<SourceError>();
+    error.is_some_and(|error| !matches!(error.kind(), SourceErrorKind::Io(_)))
+}
+
+/// The failure where the captures end before training does. No longer list of captures can go on from a checkpoint of these.
+fn too_short(arguments: &Arguments, sink: &TrainSink) -> Failure {
+    let (needed, have) = (arguments.needed(), sink.packets());
+    let missing = needed.saturating_sub(have - sink.skipped());
     let names: Vec<_> = arguments.captures.iter().map(|c| c.display().to_string()).collect();
     Failure::fault(format!(
-        "{}: too short: training needs {needed} packets ({} + 1 for the feature map, {} for the ensemble), there are {have}: \
-         {} are missing; give more captures or lower --feature-mapping-packets or --training-packets",
+        "{}: too short: training needs {} ({} + 1 for the feature map, {} for the ensemble), and {have} came: \
+         {missing} {} missing; give more captures or lower --feature-mapping-packets or --training-packets",
         names.join(", "),
+        count(needed, "packet"),
         arguments.feature_mapping_packets,
         arguments.training_packets,
-        needed.saturating_sub(have - sink.skipped()),
+        if missing == 1 { "is" } else { "are" },
     ))
 }
 
@@ -174,7 +203,7 @@ impl Arguments {
         } else {
             Trainer::new(config.clone())?
         };
-        Ok(TrainSink::new(trainer, identity, path, self.checkpoint_every))
+        Ok(TrainSink::new(trainer, identity, path, self.checkpoint_every, self.resume))
     }
 
     /// Feeds the captures one after the other until the trainer has enough.
@@ -197,11 +226,19 @@ impl Arguments {
         let maker = Maker { spec: &spec, network: None };
         let make = |id: &str| maker.make(id);
         let bar = Bar::new("training", Some(self.needed()), style.quiet);
-        let (mut last, mut clock) = (None, Clock::default());
+        let (mut last, mut clock): (Option<Outcome>, _) = (None, Clock::default());
         for capture in &self.captures {
             let done = sink.seen();
             let limit = self.stop_after.map(|n| n.saturating_sub(done));
-            let (content, mut source) = input::open_any(capture, limit, schema)?;
+            let (content, mut source) = match (input::open_any(capture, limit, schema), &mut last) {
+                (Ok(opened), _) => opened,
+                // What the captures before this one taught is kept.
+                (Err(Failure::Interrupted(_)), Some(outcome)) => {
+                    outcome.stopped = true;
+                    break;
+                }
+                (Err(failure), _) => return Err(failure),
+            };
             let graph = if content == Content::Features { &mut no_brick } else { &mut graph };
             let mut options = Options { clock, ..self.workers.options(&enough, Some(&make)) };
             // The trainer may take its time for the feature map, also when it is to end: its checkpoint is worth it.

@@ -214,8 +214,8 @@ fn an_interrupted_training_goes_on_to_the_same_model() {
     let folder = tempfile::tempdir().unwrap();
     let whole = trained(folder.path(), "kitsune-115");
     let (capture, model) = (text(example("synth-mini.pcap.gz")), text(folder.path().join("resumed.onnx")));
-    // A capture that is too short leaves the checkpoint from which a longer list of captures cannot go on, but the
-    // same one can; so the run is cut short by its options, and the checkpoint taken in mid-training.
+    // A capture that is too short leaves no checkpoint; so the run is cut short by its options, and the checkpoint taken in
+    // mid-training.
     let arguments = |extra: &[&str]| {
         let base = [
             "train",

@@ -1,6 +1,6 @@
 //! What was decided, and why: the lines of the event log.
 
-use legonf_core::{HostLoad, Plan, WorkerLoad};
+use legonf_core::{HostLoad, Plan, WorkerLoad, count};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -180,11 +180,12 @@ impl Event {
             }
             Self::Costs { ns, .. } => format!("costs      {} ns a packet", list(ns, |ns| format!("{ns:.1}"))),
             Self::End { packets, violations, .. } if violations.is_empty() => {
-                format!("end        {packets} packets, no violation")
+                format!("end        {}, no violation", count(*packets, "packet"))
             }
             Self::End { packets, violations, .. } => {
                 format!(
-                    "end        {packets} packets, ticks of violation: {}",
+                    "end        {}, ticks of violation: {}",
+                    count(*packets, "packet"),
                     list(violations, u64::to_string)
                 )
             }

@@ -88,6 +88,15 @@ pub trait Sink: Send {
         Columns::ALL
     }
 
+    /// Hands what was gathered to the system, so that others can read it. Does nothing where an output cannot be read before
+    /// its end.
+    ///
+    /// # Errors
+    /// When the results cannot be written.
+    fn flush(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Completes the output: after this everything written is on its way to the disk and well-formed.
     ///
     /// # Errors

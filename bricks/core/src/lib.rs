@@ -9,6 +9,7 @@
 mod batch;
 mod brick;
 mod clock;
+mod count;
 mod coverage;
 mod endpoint;
 mod explain;
@@ -31,6 +32,7 @@ mod west_east;
 pub use batch::{BATCH, Batch, ENGINE_ROWS, Rows};
 pub use brick::{Brick, BrickError, Column, Columns, Descriptor, State};
 pub use clock::{Clock, ClockFaults, LONGEST_GAP};
+pub use count::count;
 pub use coverage::Coverage;
 pub use endpoint::{Fault, Pace, Progress, Sink, Source};
 pub use explain::{Explain, Explanation, FeatureShare, GroupShare};

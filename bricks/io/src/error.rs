@@ -1,5 +1,6 @@
 //! What goes wrong when a capture is read.
 
+use legonf_core::count;
 use std::{fmt, io};
 
 /// A capture that could not be read, or not to its end.
@@ -37,10 +38,10 @@ impl SourceError {
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.file, self.kind)?;
+        let verb = if self.packets_delivered == 1 { "was" } else { "were" };
         match self.packets_delivered {
             0 => Ok(()),
-            1 => f.write_str("; the 1 packet before it was read"),
-            n => write!(f, "; the {n} packets before it were read"),
+            n => write!(f, "; the {} before it {verb} read", count(n, "packet")),
         }
     }
 }
@@ -64,6 +65,9 @@ pub enum SourceErrorKind {
     /// The path names a directory.
     #[error("this is a directory, expected a capture file")]
     Directory,
+    /// The wait for the first bytes of a pipe was ended.
+    #[error("nothing had come before it was stopped")]
+    Stopped,
     /// The operating system could not open or read the file.
     #[error("cannot be read: {0}")]
     Io(#[source] io::Error),
@@ -121,12 +125,18 @@ pub enum SourceErrorKind {
 }
 
 impl SourceErrorKind {
+    /// Whether nothing is wrong, but bytes of a pipe have not come yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// A short fixed name, under which such errors can be counted.
     pub const fn label(&self) -> &'static str {
         match self {
             Self::NotFound => "not-found",
             Self::PermissionDenied => "permission-denied",
             Self::Directory => "directory",
+            Self::Stopped => "stopped",
             Self::Io(_) => "io",
             Self::Empty => "empty",
             Self::Foreign(_) => "foreign",

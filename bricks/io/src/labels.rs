@@ -1,7 +1,8 @@
 //! Truth: one label for each packet of a capture, from a table.
 
 use crate::error::SourceErrorKind;
-use crate::source::{Input, Line, display_name, open_bytes};
+use crate::source::{Input, Line, Stop, display_name, open_input};
+use legonf_core::count;
 use std::path::Path;
 
 /// What is wrong with a label file.
@@ -27,7 +28,7 @@ pub enum LabelError {
         reason: String,
     },
     /// The labels end before the packets, of which the rest is not known yet.
-    #[error("{file}: {labels} labels, but the capture has at least {} packets", .labels + 1)]
+    #[error("{file}: {}, but the capture has at least {}", count(*.labels, "label"), count(.labels + 1, "packet"))]
     RanOut {
         /// The file.
         file: String,
@@ -35,7 +36,7 @@ pub enum LabelError {
         labels: u64,
     },
     /// The capture has another number of packets.
-    #[error("{file}: {labels} labels, but the capture has {packets} packets")]
+    #[error("{file}: {}, but the capture has {}", count(*.labels, "label"), count(*.packets, "packet"))]
     Length {
         /// The file.
         file: String,
@@ -93,9 +94,16 @@ impl Labels {
     /// # Errors
     /// If it cannot be read or is empty.
     pub fn open(path: &Path) -> Result<Self, LabelError> {
-        let opened = open_bytes(path).and_then(|(bytes, total)| Input::new(bytes, total));
+        Self::open_until(path, Stop::default())
+    }
+
+    /// [`open`](Self::open), where `stop` ends every wait for labels that come through a pipe.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), and with [`SourceErrorKind::Stopped`] where it was stopped.
+    pub fn open_until(path: &Path, stop: Stop) -> Result<Self, LabelError> {
         let file = display_name(path);
-        match opened {
+        match open_input(path, stop) {
             Ok(input) => Self::new(file, input),
             Err(kind) => Err(file_error(&file, kind)),
         }
@@ -170,12 +178,12 @@ impl Labels {
     ///
     /// # Errors
     /// If there are fewer or more, or one of the rest is not a label.
-    pub fn finish(mut self, packets: u64) -> Result<(), LabelError> {
+    pub fn finish(&mut self, packets: u64) -> Result<(), LabelError> {
         while self.next_label()?.is_some() {}
         if self.labels == packets {
             return Ok(());
         }
-        Err(LabelError::Length { file: self.file, labels: self.labels, packets })
+        Err(LabelError::Length { file: self.file.clone(), labels: self.labels, packets })
     }
 
     /// Empty lines are accepted only at the end.
@@ -338,7 +346,7 @@ mod tests {
         let mut long = labels(b"0\n1\n0\n").unwrap();
         long.require().unwrap();
         let error = long.finish(1).unwrap_err().to_string();
-        assert_eq!(error, "l.csv: 3 labels, but the capture has 1 packets");
+        assert_eq!(error, "l.csv: 3 labels, but the capture has 1 packet");
     }
 
     #[test]

@@ -9,4 +9,4 @@ pub mod sink;
 pub mod source;
 
 pub use error::{SourceError, SourceErrorKind};
-pub use source::{Content, SourceOptions, open, open_any, open_with};
+pub use source::{Content, SourceOptions, Stop, open, open_any, open_with};

@@ -114,6 +114,10 @@ impl Source for Watched<Box<dyn Source>> {
         self.time(|source| source.fill(batch))
     }
 
+    fn is_idle(&self) -> bool {
+        self.inner.is_idle()
+    }
+
     fn progress(&self) -> Progress {
         self.inner.progress()
     }

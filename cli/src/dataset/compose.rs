@@ -4,7 +4,7 @@ use crate::failure::{Failure, print, print_json};
 use crate::progress::Bar;
 use crate::{Style, input, interrupt};
 use clap::Args;
-use legonf_core::{BATCH, Packets};
+use legonf_core::{BATCH, Packets, count};
 use legonf_datasets::compose::{Attack, AttackPart, Composer, Config, Input, Manifest};
 use legonf_io::sink::{OutputFile, PacketFile};
 use std::ffi::OsString;
@@ -155,7 +155,7 @@ fn report(manifest: &Manifest, style: Style) -> Result<(), Failure> {
         return Ok(());
     }
     let output = &manifest.output;
-    let mut text = format!("{}: composite of {} packets", output.file, output.packets);
+    let mut text = format!("{}: composite of {}", output.file, count(output.packets, "packet"));
     text += &format!(", {} of them malicious", output.malicious);
     if let Some(first) = output.first_malicious_index {
         text += &format!(", the first at index {first}");
@@ -171,7 +171,7 @@ fn part(part: &legonf_datasets::compose::Part) -> String {
     let left_out: Vec<_> = part.left_out.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
     let reasons =
         if left_out.is_empty() { String::new() } else { format!(", left out: {}", left_out.join(", ")) };
-    format!("{}: {} of {} packets{reasons}", part.file, part.written, part.received)
+    format!("{}: {} of {}{reasons}", part.file, part.written, count(part.received, "packet"))
 }
 
 fn describe(attack: &AttackPart) -> String {

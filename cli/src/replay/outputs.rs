@@ -4,7 +4,7 @@ use super::ScoreFormat;
 use super::tally::Results;
 use crate::failure::Failure;
 use crate::summary::Summary;
-use legonf_core::{Batch, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
+use legonf_core::{BATCH, Batch, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
 use legonf_io::Content;
 use legonf_io::sink::{
     AlertPcap, AlertRate, Eve, OutputFile, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
@@ -122,8 +122,11 @@ impl Results for Outputs {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.table.write(batch)?;
         self.eve.write(batch)?;
-        let Some(alerts) = &mut self.alerts else { return Ok(()) };
-        alerts.write_some(batch, self.eve.written())
+        if let Some(alerts) = &mut self.alerts {
+            alerts.write_some(batch, self.eve.written())?;
+        }
+        // What comes through a pipe is written as it comes; only there are batches not full before the end.
+        if batch.len() < BATCH { self.sinks().try_for_each(|sink| sink.flush()) } else { Ok(()) }
     }
 
     fn suppressed(&self) -> Option<u64> {

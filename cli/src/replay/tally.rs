@@ -1,5 +1,7 @@
 //! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
 
+use crate::failure::Failure;
+use crate::input;
 use legonf_core::{Batch, Columns, Coverage, Fault, Headers, Malformed, Sink, Timestamp, Verdict};
 use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
 use legonf_io::labels::Labels;
@@ -78,11 +80,10 @@ impl<R: Results> Tally<R> {
         self.labels.as_ref().map(|_| &self.false_positives)
     }
 
-    /// Checks that there were exactly as many labels as packets. Takes the labels out of the tally.
-    pub fn check_labels(&mut self) -> Result<(), String> {
-        let labels = self.labels.take();
+    /// Checks that there were exactly as many labels as packets.
+    pub fn check_labels(&mut self) -> Result<(), Failure> {
         let packets = self.coverage.received;
-        labels.map_or(Ok(()), |labels| labels.finish(packets).map_err(|error| error.to_string()))
+        self.labels.as_mut().map_or(Ok(()), |labels| labels.finish(packets)).map_err(input::label_failure)
     }
 
     /// Counts packets that were lost before they could be scored.

@@ -12,6 +12,8 @@ pub struct TrainSink {
     trainer: Trainer,
     identity: Identity,
     checkpoint: PathBuf,
+    /// Whether the file is there, of this training.
+    has_checkpoint: bool,
     every: u64,
     /// Packets seen of the captures; those before the checkpoint are only extracted again.
     seen: u64,
@@ -22,10 +24,11 @@ pub struct TrainSink {
 }
 
 impl TrainSink {
-    /// A sink over `trainer`, which may have seen packets before.
-    pub fn new(trainer: Trainer, identity: Identity, checkpoint: PathBuf, every: u64) -> Self {
-        let (clock, enough) = (Clock::default(), Arc::default());
-        Self { trainer, identity, checkpoint, every, seen: 0, last_rmse: 0.0, clock, enough }
+    /// A sink over `trainer`, which has seen packets before where it was `resumed` from the checkpoint.
+    pub fn new(trainer: Trainer, identity: Identity, checkpoint: PathBuf, every: u64, resumed: bool) -> Self {
+        let (seen, last_rmse, enough) = Default::default();
+        let clock = Clock::default();
+        Self { trainer, identity, checkpoint, has_checkpoint: resumed, every, seen, last_rmse, clock, enough }
     }
 
     /// Packets that the trainer was given: those it learnt from and those it passed over.
@@ -78,7 +81,17 @@ impl TrainSink {
     pub fn save_checkpoint(&mut self) -> Result<(), String> {
         Checkpoint::of(&self.trainer, &self.identity)
             .save(&self.checkpoint)
-            .map_err(|error| format!("{}: {error}", self.checkpoint.display()))
+            .map_err(|error| format!("{}: {error}", self.checkpoint.display()))?;
+        self.has_checkpoint = true;
+        Ok(())
+    }
+
+    /// Takes away the checkpoint of this training, from which nothing can go on.
+    pub fn discard_checkpoint(&mut self) {
+        if std::mem::take(&mut self.has_checkpoint) {
+            // One that is left does no harm.
+            let _ = std::fs::remove_file(&self.checkpoint);
+        }
     }
 
     /// The trainer and what it was trained on.

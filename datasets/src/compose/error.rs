@@ -34,6 +34,12 @@ pub enum ComposeError {
     /// Standard input was named.
     #[error("standard input cannot be read twice, as a composite needs: expected the name of a file")]
     StandardInput,
+    /// A pipe or a device was named.
+    #[error("{file}: this is no regular file and cannot be read twice, as a composite needs")]
+    Stream {
+        /// The file.
+        file: String,
+    },
     /// A number is out of range.
     #[error("{key} = {value}: expected {expected}")]
     Range {
@@ -56,6 +62,7 @@ impl ComposeError {
             Self::HeadersOnly { .. } => "headers-only",
             Self::Nothing { .. } => "nothing",
             Self::StandardInput => "standard-input",
+            Self::Stream { .. } => "stream",
             Self::Range { .. } => "bad-configuration",
         }
     }

@@ -26,9 +26,13 @@ impl Stream {
         if input.path.as_os_str() == "-" {
             return Err(ComposeError::StandardInput);
         }
+        let file = input.path.display().to_string();
+        if std::fs::metadata(&input.path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            return Err(ComposeError::Stream { file });
+        }
         Ok(Self {
             source: legonf_io::open_with(&input.path, &SourceOptions::default())?,
-            file: input.path.display().to_string(),
+            file,
             labels: input.labels.as_deref().map(Labels::open).transpose()?,
             wanted,
             batch: Batch::default(),
@@ -50,7 +54,7 @@ impl Stream {
             }
             self.unwanted += 1;
         }
-        if let Some(labels) = self.labels.take() {
+        if let Some(mut labels) = self.labels.take() {
             labels.finish(self.received)?;
         }
         Ok(None)

@@ -62,6 +62,10 @@ impl Sink for AlertPcap {
         Columns::RESULTS.union(Columns::of(&[Column::Packets]))
     }
 
+    fn flush(&mut self) -> Result<(), Fault> {
+        Ok(self.out.flush()?)
+    }
+
     fn finish(&mut self) -> Result<(), Fault> {
         Ok(self.out.finish()?)
     }

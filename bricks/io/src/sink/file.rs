@@ -129,7 +129,8 @@ impl OutputFile {
         Err(SinkError::Ended { path: self.name(), state })
     }
 
-    fn drain(&mut self) -> Result<(), SinkError> {
+    /// Hands what was gathered to the system.
+    pub(super) fn drain(&mut self) -> Result<(), SinkError> {
         self.file.write_all(&self.buffer).map_err(|e| self.fail(e))?;
         self.flushed += self.buffer.len() as u64;
         self.buffer.clear();

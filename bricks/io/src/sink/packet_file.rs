@@ -97,6 +97,14 @@ impl PacketFile {
         self.out.put(&self.block)
     }
 
+    /// Hands what was gathered to the system.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn flush(&mut self) -> Result<(), SinkError> {
+        self.out.drain()
+    }
+
     /// Completes the file.
     ///
     /// # Errors

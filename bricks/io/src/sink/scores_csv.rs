@@ -52,6 +52,10 @@ impl Sink for ScoresCsv {
         Columns::RESULTS
     }
 
+    fn flush(&mut self) -> Result<(), Fault> {
+        Ok(self.out.drain()?)
+    }
+
     fn finish(&mut self) -> Result<(), Fault> {
         Ok(self.out.finish()?)
     }

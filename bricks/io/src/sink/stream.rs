@@ -21,6 +21,14 @@ pub trait Lines: Send {
     /// When they cannot be written.
     fn put(&mut self, lines: &[u8]) -> Result<(), SinkError>;
 
+    /// Hands lines that were gathered to the system.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     /// Completes the output.
     ///
     /// # Errors
@@ -35,6 +43,10 @@ impl Lines for OutputFile {
 
     fn put(&mut self, lines: &[u8]) -> Result<(), SinkError> {
         Self::put(self, lines)
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.drain()
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {

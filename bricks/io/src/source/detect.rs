@@ -1,27 +1,21 @@
 //! Recognizes what a file is by its first bytes.
 
-use super::features::recognize;
+use super::features::{NPY, recognize};
 use super::order::Order;
+use super::pcap::Variant;
+use super::tsv::{WIDTH, is_column};
 use crate::error::SourceErrorKind;
 
 /// A capture format with what its magic number says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// The classic format.
-    Pcap {
-        /// Byte order of every header.
-        order: Order,
-        /// Nanoseconds in one tick of the fraction of a second.
-        tick: i64,
-    },
+    Pcap(Variant),
     /// The block format.
     Pcapng,
     /// Kitsune's table.
     Tsv,
 }
-
-/// Name of the table's first column.
-pub(crate) const FIRST_COLUMN: &str = "frame.time_epoch";
 
 /// The format of a file that begins with `head`.
 pub(crate) fn format(head: &[u8]) -> Result<Format, SourceErrorKind> {
@@ -41,27 +35,40 @@ fn by_magic(magic: [u8; 4]) -> Option<Result<Format, SourceErrorKind>> {
         return Some(Ok(Format::Pcapng));
     }
     [Order::Little, Order::Big].into_iter().find_map(|order| match order.u32(&magic) {
-        0xa1b2_c3d4 => Some(Ok(Format::Pcap { order, tick: 1000 })),
-        0xa1b2_3c4d => Some(Ok(Format::Pcap { order, tick: 1 })),
-        0xa1b2_cd34 => Some(Err(variant("modified (Kuznetzov)"))),
-        0x1c00_01ab | 0x1c00_01ac => Some(Err(variant("IXIA"))),
+        0xa1b2_c3d4 => Some(Ok(Format::Pcap(Variant::usual(order, 1000)))),
+        0xa1b2_3c4d => Some(Ok(Format::Pcap(Variant::usual(order, 1)))),
+        // The modified one of Alexey Kuznetzov: interface, protocol and kind behind each record's header.
+        0xa1b2_cd34 => Some(Ok(Format::Pcap(Variant { more_record: 8, ..Variant::usual(order, 1000) }))),
+        // Ixia's by software: the length of all records behind the file's header.
+        0x1c00_01ab => Some(Ok(Format::Pcap(Variant { more_file: 4, ..Variant::usual(order, 1000) }))),
+        0x1c00_01ac => Some(Err(variant("Ixia hardware", "convert it with `editcap -F pcapng`"))),
+        0xa12b_3c4d => Some(Err(variant("Navtel", "capture it anew as pcapng"))),
+        0xa1b2_34cd => Some(Err(variant("Mesquita", "capture it anew as pcapng"))),
         _ => None,
     })
 }
 
-fn variant(name: &str) -> SourceErrorKind {
-    SourceErrorKind::Unsupported(format!(
-        "the {name} variant of pcap is not supported; convert it with `editcap -F pcapng`"
-    ))
+fn variant(name: &str, remedy: &str) -> SourceErrorKind {
+    SourceErrorKind::Unsupported(format!("the {name} variant of pcap is not supported; {remedy}"))
 }
 
-/// Whether the first line has tabs and begins with a decimal number or the name of the first column.
+/// Whether a file that begins with `head` is known to be what it is, whatever follows.
+pub(super) fn is_settled(head: &[u8]) -> bool {
+    let Some(magic) = head.first_chunk::<4>() else { return false };
+    by_magic(*magic).is_some()
+        || head.starts_with(NPY)
+        || head.contains(&b'\n')
+        || FOREIGN.iter().any(|(magic, _)| head.starts_with(magic))
+}
+
+/// Whether the first line has tabs and either begins with a decimal number, names a column, or is as wide as the table.
 fn is_table(head: &[u8]) -> bool {
     let line = head.split(|b| *b == b'\n').next().unwrap_or(head);
-    let mut cells = line.split(|b| *b == b'\t');
+    let (mut cells, tabs) = (line.split(|b| *b == b'\t'), line.iter().filter(|b| **b == b'\t').count());
     let first = unquoted(cells.next().unwrap_or_default());
     let number = !first.is_empty() && first.iter().all(|b| b.is_ascii_digit() || b".-".contains(b));
-    cells.next().is_some() && (number || first == FIRST_COLUMN.as_bytes())
+    let named = is_column(first) || cells.any(|cell| is_column(unquoted(cell.trim_ascii_end())));
+    tabs > 0 && (number || named || (tabs + 1 == WIDTH && is_text(line)))
 }
 
 /// A cell without the quotation marks around it and, in the first cell, without a byte order mark.
@@ -101,6 +108,9 @@ fn foreign(head: &[u8]) -> &'static str {
     }
     let begin = head.trim_ascii_start();
     match begin.first() {
+        Some(_) if has_commas(head) => {
+            "a table of headers with commas between its cells (export it with `-E separator=/t`)"
+        }
         Some(_) if recognize(head).is_some() => "a table of features",
         Some(_) if is_json(begin) && is_text(head) => "a JSON file",
         Some(_) if is_text(head) => "a text file",
@@ -110,6 +120,13 @@ fn foreign(head: &[u8]) -> &'static str {
         _ if head.len() < 4 => "a file of less than 4 bytes",
         _ => "a file of unknown kind",
     }
+}
+
+/// Whether the first line has the name of a table's column and commas.
+pub(super) fn has_commas(head: &[u8]) -> bool {
+    let line = head.split(|b| *b == b'\n').next().unwrap_or(head);
+    let mut cells = line.split(|b| *b == b',').map(|cell| unquoted(cell.trim_ascii_end()));
+    line.contains(&b',') && cells.any(is_column)
 }
 
 /// An object, or a list of what is not a name (as in the section headers of TOML).
@@ -143,22 +160,37 @@ mod tests {
 
     #[test]
     fn captures_are_recognized() {
-        let pcap = |order, tick| Format::Pcap { order, tick };
+        let pcap = |order, tick| Format::Pcap(Variant::usual(order, tick));
         assert_eq!(format(&[0xd4, 0xc3, 0xb2, 0xa1]).unwrap(), pcap(Order::Little, 1000));
         assert_eq!(format(&[0xa1, 0xb2, 0xc3, 0xd4]).unwrap(), pcap(Order::Big, 1000));
         assert_eq!(format(&[0x4d, 0x3c, 0xb2, 0xa1]).unwrap(), pcap(Order::Little, 1));
         assert_eq!(format(&[0xa1, 0xb2, 0x3c, 0x4d]).unwrap(), pcap(Order::Big, 1));
         assert_eq!(format(&[0x0a, 0x0d, 0x0d, 0x0a]).unwrap(), Format::Pcapng);
-        for table in ["1.5\t60", "\"frame.time_epoch\"\t\"frame.len\"", "\u{feff}frame.time_epoch\tx"] {
+        for table in [
+            "1.5\t60",
+            "\"frame.time_epoch\"\t\"frame.len\"",
+            "\u{feff}frame.time_epoch\tx",
+            "x\tframe.len\r\n",
+        ] {
             assert_eq!(format(table.as_bytes()).unwrap(), Format::Tsv, "{table}");
         }
     }
 
     #[test]
     fn variants_are_refused_by_name() {
-        assert!(looks(&[0x34, 0xcd, 0xb2, 0xa1]).starts_with("the modified (Kuznetzov) variant of pcap"));
-        assert!(looks(&[0xa1, 0xb2, 0xcd, 0x34]).contains("Kuznetzov"));
-        assert!(looks(&[0xab, 0x01, 0x00, 0x1c]).contains("IXIA"));
+        assert!(looks(&[0xac, 0x01, 0x00, 0x1c]).starts_with("the Ixia hardware variant of pcap"));
+        assert!(looks(&[0xa1, 0x2b, 0x3c, 0x4d]).contains("Navtel"));
+        assert!(looks(&[0xcd, 0x34, 0xb2, 0xa1]).contains("Mesquita"));
+    }
+
+    #[test]
+    fn a_pipe_is_recognized_by_as_little_as_tells() {
+        for settled in [&b"\xd4\xc3\xb2\xa1"[..], b"\x0a\x0d\x0d\x0a", b"\x93NUMPY", b"GIF89", b"1.5\t60\n"] {
+            assert!(is_settled(settled), "{settled:?}");
+        }
+        for open in [&b""[..], b"\n", b"\x0a\x0d\x0d", b"1.5\t60", b"\x93NUM"] {
+            assert!(!is_settled(open), "{open:?}");
+        }
     }
 
     #[test]
@@ -172,6 +204,10 @@ mod tests {
             (b"time,len\n1.0,60\n", "a text file"),
             (b"1,60,0,1,60,0,1,60,0\n", "a table of features"),
             (b"\tindented\n", "a text file"),
+            (
+                b"frame.len,frame.time_epoch\n",
+                "a table of headers with commas between its cells (export it with `-E separator=/t`)",
+            ),
             (b"[workspace]\n", "a text file"),
             (b"[\n {}]\n", "a JSON file"),
             (b"\xd4\xc3", "a file of less than 4 bytes"),

@@ -1,5 +1,6 @@
 //! A window of decompressed bytes that slides over a file.
 
+use super::pipe::Waiter;
 use super::stored::{Bytes, Stored};
 use crate::error::SourceErrorKind;
 use legonf_core::Progress;
@@ -21,12 +22,40 @@ pub(crate) struct Input {
     base: u64,
     /// A fault behind the bytes in the window, for when they are used up.
     fault: Option<SourceErrorKind>,
+    /// Waits for bytes, where the input is a pipe.
+    waiter: Option<Waiter>,
+    /// Whether a call ends where bytes have not come yet, instead of waiting for them.
+    is_hasty: bool,
 }
 
 impl Input {
     pub(crate) fn new(bytes: Bytes, total: Option<u64>) -> Result<Self, SourceErrorKind> {
-        let stored = Stored::new(bytes)?;
-        Ok(Self { stored, total, buffer: vec![0; WINDOW], start: 0, end: 0, base: 0, fault: None })
+        Self::over(bytes, total, None)
+    }
+
+    /// An input whose bytes `waiter` waits for, where they come when they come.
+    pub(crate) fn over(
+        bytes: Bytes,
+        total: Option<u64>,
+        waiter: Option<Waiter>,
+    ) -> Result<Self, SourceErrorKind> {
+        let stored = Stored::new(bytes, waiter.as_ref())?;
+        let (buffer, start, end, base) = (vec![0; WINDOW], 0, 0, 0);
+        Ok(Self { stored, total, buffer, start, end, base, fault: None, waiter, is_hasty: false })
+    }
+
+    /// From now on a call for bytes that have not come yet fails with a kind that [is
+    /// pending](SourceErrorKind::is_pending), and may be made again.
+    pub(crate) fn make_hasty(&mut self) {
+        self.is_hasty = true;
+    }
+
+    /// Waits for a while for bytes that have not come yet; `false` where none came.
+    ///
+    /// # Errors
+    /// `pending`, where there is nothing to wait for.
+    pub(crate) fn pause(&self, pending: SourceErrorKind) -> Result<bool, SourceErrorKind> {
+        self.waiter.as_ref().map_or(Err(pending), Waiter::pause)
     }
 
     /// Offset of the window in the decompressed bytes.
@@ -57,15 +86,27 @@ impl Input {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// Like [`window`](Self::window), but where a fault follows fewer bytes these are given, and the fault later.
-    pub(crate) fn head(&mut self, len: usize) -> Result<&[u8], SourceErrorKind> {
-        if let Err(fault) = self.window(len) {
-            if self.start == self.end {
-                return Err(fault);
+    /// The bytes at the window's start: `most` of them, or as many as are `enough`, fewer where the input ends.
+    ///
+    /// Where a fault follows fewer bytes these are given, and the fault later.
+    pub(crate) fn head(
+        &mut self,
+        most: usize,
+        enough: impl Fn(&[u8]) -> bool,
+    ) -> Result<&[u8], SourceErrorKind> {
+        let mut have = 0;
+        while have < most && !enough(&self.buffer[self.start..self.start + have]) {
+            match self.window(have + 1) {
+                Ok(window) if window.len() == have => break,
+                Ok(window) => have = window.len(),
+                Err(fault) if have == 0 || matches!(fault, SourceErrorKind::Stopped) => return Err(fault),
+                Err(fault) => {
+                    self.fault = Some(fault);
+                    break;
+                }
             }
-            self.fault = Some(fault);
         }
-        Ok(&self.buffer[self.start..self.end])
+        Ok(&self.buffer[self.start..self.end.min(self.start + most)])
     }
 
     /// Moves the window past `len` bytes of it.
@@ -74,16 +115,16 @@ impl Input {
         self.start = (self.start + len).min(self.end);
     }
 
-    /// Moves the window past any number of bytes; `false` if the input ends before.
-    pub(crate) fn skip(&mut self, mut len: u64) -> Result<bool, SourceErrorKind> {
-        while len > 0 {
+    /// Moves the window past any number of bytes, which `left` counts down; `false` if the input ends before.
+    pub(crate) fn skip(&mut self, left: &mut u64) -> Result<bool, SourceErrorKind> {
+        while *left > 0 {
             let here = self.window(1)?.len();
             if here == 0 {
                 return Ok(false);
             }
-            let step = usize::try_from(len).map_or(here, |len| len.min(here));
+            let step = usize::try_from(*left).map_or(here, |left| left.min(here));
             self.consume(step);
-            len -= step as u64;
+            *left -= step as u64;
         }
         Ok(true)
     }
@@ -128,12 +169,22 @@ impl Input {
             if let Some(fault) = self.fault.take() {
                 return Err(fault);
             }
-            match self.stored.read(&mut self.buffer[self.end..])? {
-                0 => break,
-                read => self.end += read,
+            match self.stored.read(&mut self.buffer[self.end..]) {
+                Ok(0) => break,
+                Ok(read) => self.end += read,
+                Err(kind) => self.bear(kind)?,
             }
         }
         Ok(())
+    }
+
+    /// Waits where bytes have not come yet; other faults, and this one in haste, are passed on.
+    #[cold]
+    fn bear(&self, kind: SourceErrorKind) -> Result<(), SourceErrorKind> {
+        match &self.waiter {
+            Some(waiter) if kind.is_pending() && !self.is_hasty => waiter.wait(),
+            _ => Err(kind),
+        }
     }
 }
 
@@ -178,8 +229,9 @@ mod tests {
     fn window_grows_for_a_large_record() {
         let mut input = input(&vec![7; WINDOW * 2]);
         assert_eq!(input.window(WINDOW + 5).unwrap().len(), WINDOW + 5);
-        assert!(input.skip(WINDOW as u64 * 2).unwrap());
-        assert!(!input.skip(1).unwrap());
+        let mut left = WINDOW as u64 * 2;
+        assert!(input.skip(&mut left).unwrap());
+        assert!(left == 0 && !input.skip(&mut 1).unwrap());
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! Opening a capture.
 
-use super::detect::{Format, format};
+use super::detect::{Format, format, is_settled};
 use super::features::{Csv, Npy, Table, recognize};
 use super::input::Input;
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
+use super::pipe::{Stop, Waiter};
 use super::reader::{Decode, Reader};
-use super::stored::Bytes;
 use super::tsv::Tsv;
 use crate::error::{SourceError, SourceErrorKind};
 use legonf_core::{Schema, Source};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// How a capture is read.
@@ -20,6 +22,10 @@ use std::path::Path;
 pub struct SourceOptions {
     /// Ends after this many packets. Default: none, the whole capture is read.
     pub limit: Option<u64>,
+    /// Ends the wait for a pipe's first bytes. Where there is one, the source [is idle](Source::is_idle) now and then while
+    /// nothing comes; without one it waits.
+    #[serde(skip)]
+    pub stop: Stop,
 }
 
 /// Enough of a file to recognize it.
@@ -40,10 +46,8 @@ pub fn open(path: &Path) -> Result<Box<dyn Source>, SourceError> {
 /// As for [`open`].
 pub fn open_with(path: &Path, options: &SourceOptions) -> Result<Box<dyn Source>, SourceError> {
     let name = display_name(path);
-    match open_bytes(path) {
-        Ok((bytes, total)) => from_reader(name, bytes, total, options),
-        Err(kind) => Err(SourceError::new(name, 0, kind)),
-    }
+    let built = open_input(path, options.stop).and_then(|input| build(&name, input, options));
+    built.map_err(|kind| SourceError::new(name, 0, kind))
 }
 
 /// What a source fills.
@@ -70,10 +74,8 @@ pub fn open_any(
     schema: &Schema,
 ) -> Result<(Content, Box<dyn Source>), SourceError> {
     let name = display_name(path);
-    match open_bytes(path) {
-        Ok((bytes, total)) => any_from_reader(name, bytes, total, options, schema),
-        Err(kind) => Err(SourceError::new(name, 0, kind)),
-    }
+    let built = open_input(path, options.stop).and_then(|input| build_any(&name, input, options, schema));
+    built.map_err(|kind| SourceError::new(name, 0, kind))
 }
 
 /// [`open_any`] over any stream of bytes, as [`from_reader`] is [`open_with`] over one.
@@ -92,14 +94,13 @@ pub fn any_from_reader(
     built.map_err(|kind| SourceError::new(name, 0, kind))
 }
 
-fn build_any(
+pub(super) fn build_any(
     name: &str,
     mut input: Input,
     options: &SourceOptions,
     schema: &Schema,
 ) -> Result<(Content, Box<dyn Source>), SourceErrorKind> {
-    let head = input.head(HEAD)?;
-    let source = match recognize(&head[..head.len().min(HEAD)]) {
+    let source = match recognize(input.head(HEAD, is_settled)?) {
         None => return Ok((Content::Packets, build(name, input, options)?)),
         Some(Table::Csv) => reader(name, input, Csv::new(schema), options),
         Some(Table::Npy) => {
@@ -126,11 +127,14 @@ pub fn from_reader(
     built.map_err(|kind| SourceError::new(name, 0, kind))
 }
 
-fn build(name: &str, mut input: Input, options: &SourceOptions) -> Result<Box<dyn Source>, SourceErrorKind> {
-    let head = input.head(HEAD)?;
-    match format(&head[..head.len().min(HEAD)])? {
-        Format::Pcap { order, tick } => {
-            let decoder = Pcap::new(&mut input, order, tick)?;
+pub(super) fn build(
+    name: &str,
+    mut input: Input,
+    options: &SourceOptions,
+) -> Result<Box<dyn Source>, SourceErrorKind> {
+    match format(input.head(HEAD, is_settled)?)? {
+        Format::Pcap(variant) => {
+            let decoder = Pcap::new(&mut input, variant)?;
             Ok(reader(name, input, decoder, options))
         }
         Format::Pcapng => Ok(reader(name, input, Pcapng::default(), options)),
@@ -147,18 +151,25 @@ fn reader(
     Box::new(Reader::new(name, input, decoder, options.limit))
 }
 
-/// The file's bytes and, for a regular file, its length. `-` is standard input.
-pub(crate) fn open_bytes(path: &Path) -> Result<(Bytes, Option<u64>), SourceErrorKind> {
-    if is_standard_input(path) {
-        return Ok((Box::new(std::io::stdin()), None));
-    }
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
+/// The file's bytes. `-` is standard input.
+///
+/// A named pipe is opened at once, whether something writes to it or not; then its first bytes are waited for.
+pub(crate) fn open_input(path: &Path, stop: Stop) -> Result<Input, SourceErrorKind> {
+    let standard = is_standard_input(path);
+    let file = if standard {
+        File::from(std::io::stdin().as_fd().try_clone_to_owned()?)
+    } else {
+        File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?
+    };
+    let found = file.metadata()?;
+    if found.is_dir() {
         return Err(SourceErrorKind::Directory);
     }
-    let total = metadata.is_file().then_some(metadata.len());
-    Ok((Box::new(file), total))
+    if found.is_file() {
+        return Input::new(Box::new(file), (!standard).then_some(found.len()));
+    }
+    let (pipe, waiter) = Waiter::new(file, stop);
+    Input::over(Box::new(pipe), None, Some(waiter))
 }
 
 pub(crate) fn is_standard_input(path: &Path) -> bool {

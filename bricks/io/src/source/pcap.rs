@@ -11,6 +11,26 @@ use legonf_core::{Batch, LinkType, Timestamp};
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
 
+/// How a pcap file is laid out, as its magic number says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Variant {
+    /// Byte order of every header.
+    pub(crate) order: Order,
+    /// Nanoseconds in one tick of the fraction of a second.
+    pub(crate) tick: i64,
+    /// Bytes behind the usual file header.
+    pub(crate) more_file: usize,
+    /// Bytes behind the usual header of a record.
+    pub(crate) more_record: usize,
+}
+
+impl Variant {
+    /// The usual layout.
+    pub(crate) const fn usual(order: Order, tick: i64) -> Self {
+        Self { order, tick, more_file: 0, more_record: 0 }
+    }
+}
+
 /// The bits of the link-type field that hold the link type; others hold the length of the frame check sequence.
 const LINK_TYPE: u32 = 0x03ff_ffff;
 
@@ -19,8 +39,12 @@ pub(crate) struct Pcap {
     order: Order,
     /// Nanoseconds in one tick of the fraction of a second.
     tick: i64,
+    /// Bytes of a record before those of the packet.
+    record_header: usize,
     lengths: Lengths,
     link: LinkType,
+    /// Whether records are as little-endian machines write them.
+    is_usual: bool,
 }
 
 /// Order of the two lengths in a record: it changed with version 2.3, in which both are found.
@@ -32,17 +56,22 @@ enum Lengths {
 }
 
 impl Pcap {
-    /// Reads the file header. The magic number gave the byte order and the nanoseconds in one tick.
-    pub(crate) fn new(input: &mut Input, order: Order, tick: i64) -> Result<Self, SourceErrorKind> {
-        let Some(header) = input.window(FILE_HEADER)?.first_chunk::<FILE_HEADER>() else {
+    /// Reads the file header, of the variant that the magic number stands for.
+    pub(crate) fn new(input: &mut Input, variant: Variant) -> Result<Self, SourceErrorKind> {
+        let Variant { order, tick, more_file, more_record } = variant;
+        let Some(header) = input.window(FILE_HEADER + more_file)?.get(..FILE_HEADER + more_file) else {
             return Err(SourceErrorKind::CutOff { part: "the file header".into(), offset: 0 });
         };
-        let lengths = lengths(order.u16(&header[4..]), order.u16(&header[6..]))?;
+        let version = (order.u16(&header[4..]), order.u16(&header[6..]));
         let number = order.u32(&header[20..]) & LINK_TYPE;
+        let aix = aix_link_type(version, number).filter(|_| more_file + more_record == 0);
+        let (number, tick) = aix.map_or((number, tick), |number| (number, 1));
+        let lengths = if aix.is_some() { Lengths::CapturedIsSmaller } else { lengths(version)? };
         let link = linktype::from_number(number)
             .ok_or(SourceErrorKind::LinkType { number, name: linktype::name(number) })?;
-        input.consume(FILE_HEADER);
-        Ok(Self { order, tick, lengths, link })
+        input.consume(FILE_HEADER + more_file);
+        let is_usual = order == Order::Little && lengths == Lengths::CapturedFirst && more_record == 0;
+        Ok(Self { order, tick, record_header: RECORD_HEADER + more_record, lengths, link, is_usual })
     }
 
     /// Captured and original length.
@@ -63,11 +92,22 @@ impl Pcap {
     }
 }
 
-fn lengths(major: u16, minor: u16) -> Result<Lengths, SourceErrorKind> {
+/// The link type of a capture by AIX, which writes version 2.2 with the interface's type and nanoseconds; `None` for others.
+fn aix_link_type(version: (u16, u16), number: u32) -> Option<u32> {
+    match (version, number) {
+        ((2, 2), 6) => Some(1),
+        ((2, 2), 15) => Some(10),
+        ((2, 2), 24) => Some(0),
+        _ => None,
+    }
+}
+
+fn lengths((major, minor): (u16, u16)) -> Result<Lengths, SourceErrorKind> {
     match (major, minor) {
         (2, 4..) => Ok(Lengths::CapturedFirst),
         (2, 3) => Ok(Lengths::CapturedIsSmaller),
-        (2, _) => Ok(Lengths::OriginalFirst),
+        // Version 543 is that of DG/UX.
+        (2, _) | (543, 0) => Ok(Lengths::OriginalFirst),
         _ => Err(SourceErrorKind::Unsupported(format!(
             "pcap version {major}.{minor} is not supported, expected version 2"
         ))),
@@ -100,9 +140,7 @@ impl Pcap {
     fn usual<'a>(&self, bytes: &'a [u8]) -> Option<(&'a [u8; RECORD_HEADER], &'a [u8])> {
         let (header, rest) = bytes.split_first_chunk::<RECORD_HEADER>()?;
         let captured = Order::Little.u32(&header[8..]);
-        let is_usual = (self.order == Order::Little)
-            & (self.lengths == Lengths::CapturedFirst)
-            & (captured <= MAX_CAPTURED);
+        let is_usual = self.is_usual & (captured <= MAX_CAPTURED);
         let bytes = rest.get(..captured as usize)?;
         is_usual.then_some((header, bytes))
     }
@@ -110,7 +148,7 @@ impl Pcap {
     /// Takes the record at the window.
     fn any(&mut self, input: &mut Input, seq: u64, batch: &mut Batch) -> Result<bool, SourceErrorKind> {
         let offset = input.offset();
-        let window = input.window(RECORD_HEADER)?;
+        let window = input.window(self.record_header)?;
         let Some(header) = window.first_chunk::<RECORD_HEADER>() else {
             return if window.is_empty() { Ok(false) } else { Err(cut_off(seq, offset)) };
         };
@@ -119,8 +157,8 @@ impl Pcap {
         if captured > MAX_CAPTURED {
             return Err(too_long(seq, offset, captured));
         }
-        let record = RECORD_HEADER + captured as usize;
-        let Some(bytes) = input.window(record)?.get(RECORD_HEADER..record) else {
+        let record = self.record_header + captured as usize;
+        let Some(bytes) = input.window(record)?.get(self.record_header..record) else {
             return Err(cut_off(seq, offset));
         };
         batch.packets.push(seq, timestamp, original, self.link, bytes);

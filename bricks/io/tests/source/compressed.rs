@@ -54,6 +54,35 @@ fn compressed_captures_read_as_plain_ones() {
     }
 }
 
+/// A zstd frame of one block as it is, with a window of 2 to the power of `log`.
+fn windowed(log: u8, bytes: &[u8]) -> Vec<u8> {
+    let block = ((bytes.len() as u32) << 3 | 1).to_le_bytes();
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0, (log - 10) << 3], &block[..3], bytes].concat()
+}
+
+#[test]
+fn long_windows_are_read_up_to_a_bound() {
+    let mut file = pcap_header(Order::Little, MICROS, 1);
+    file.extend(pcap_record(Order::Little, 1, 0, 3, b"abc"));
+    for log in [10, 27, 28] {
+        assert_eq!(read(&windowed(log, &file)).packets.len(), 1, "{log}");
+    }
+    for log in [29, 31, 41] {
+        let message = read(&windowed(log, &file)).message();
+        assert!(message.contains("longer than 256 MiB; decompress it before"), "{log}: {message}");
+        assert!(message.contains("zstd -dc --long=31"), "{log}: {message}");
+    }
+}
+
+#[test]
+fn a_stream_with_a_dictionary_says_what_it_needs() {
+    let mut frame = windowed(20, b"packets");
+    frame[4] = 1;
+    frame.insert(6, 7);
+    let message = read(&frame).message();
+    assert!(message.contains("it needs a dictionary"), "{message}");
+}
+
 fn check_damage(run: &Run, plain: &[crate::Seen], compression: &str) {
     let begin = format!("x: damaged {compression} stream: ");
     assert!(run.message().starts_with(&begin), "{}", run.message());

@@ -83,7 +83,7 @@ fn files_on_disk() {
     let expected =
         format!("{}: cut off inside packet 2 (byte 61); the 2 packets before it were read", path.display());
     assert_eq!(run.message(), expected);
-    let first = open_with(&path, &SourceOptions { limit: Some(1) }).unwrap();
+    let first = open_with(&path, &SourceOptions { limit: Some(1), ..SourceOptions::default() }).unwrap();
     assert_eq!(first.progress().total_bytes, Some(file.len() as u64 - 1));
     assert_eq!(crate::drain(first).packets.len(), 1);
     let empty = dir.path().join("empty.pcap");

@@ -70,6 +70,33 @@ fn every_supported_link_type() {
     }
 }
 
+/// Variants of the format, each with a packet of four bytes in both byte orders.
+#[test]
+fn variants_of_other_systems_are_read() {
+    for order in ORDERS {
+        let header = |magic, version: (u16, u16), link| {
+            let mut header = pcap_header(order, magic, link);
+            header[4..8].copy_from_slice(&[order.u16(version.0), order.u16(version.1)].concat());
+            header
+        };
+        let record = |a: u32, b: u32| [1, 2, a, b].map(|n| order.u32(n)).concat();
+        let micros = seen(1_000_002_000, 9, LinkType::Ethernet, b"abcd");
+        let nanos = seen(1_000_000_002, 9, LinkType::Ethernet, b"abcd");
+        let modified = [record(4, 9), vec![0, 0, 0, 7, 8, 0, 4, 0]].concat();
+        for (file, packet) in [
+            ([header(0xa1b2_cd34, (2, 4), 1), modified.clone()].concat(), &micros),
+            ([header(0x1c00_01ab, (2, 4), 1), vec![0xff; 4], record(4, 9)].concat(), &micros),
+            ([header(MICROS, (2, 2), 6), record(4, 9)].concat(), &nanos),
+            ([header(MICROS, (2, 2), 6), record(9, 4)].concat(), &nanos),
+            ([header(MICROS, (543, 0), 1), record(9, 4)].concat(), &micros),
+        ] {
+            let run = read(&[&file[..], b"abcd", &file[file.len() - modified.len()..][..7]].concat());
+            assert_eq!(run.packets, std::slice::from_ref(packet), "{}", run.message());
+            assert!(run.message().contains("cut off inside packet 1"), "{}", run.message());
+        }
+    }
+}
+
 #[test]
 fn other_link_types_are_named() {
     let message = read(&pcap_header(Order::Big, NANOS, 227)).message();
@@ -123,10 +150,10 @@ fn limit_ends_early_and_sees_no_later_fault() {
     }
     file.extend(b"cut");
     for (limit, count) in [(0, 0), (1, 1), (256, 256), (257, 257), (600, 600)] {
-        let run = read_with(&file, &SourceOptions { limit: Some(limit) });
+        let run = read_with(&file, &SourceOptions { limit: Some(limit), ..SourceOptions::default() });
         assert_eq!((run.packets.len(), run.message()), (count, String::new()), "{limit}");
     }
-    let run = read_with(&file, &SourceOptions { limit: Some(601) });
+    let run = read_with(&file, &SourceOptions { limit: Some(601), ..SourceOptions::default() });
     assert_eq!(run.packets.len(), 600);
     assert!(run.message().contains("cut off inside packet 600 (byte 12024)"), "{}", run.message());
 }

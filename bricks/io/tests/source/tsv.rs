@@ -176,6 +176,38 @@ fn wrong_rows_name_line_and_column() {
     assert_eq!(renamed, "x: line 1: column 7 is named \"sport\", expected tcp.srcport");
 }
 
+#[test]
+fn columns_in_any_order_and_more_of_them_read_the_same() {
+    let (names, plain) = (NAMES.trim_end(), row(&[IP, TCP].concat()));
+    let headers = only(&plain);
+    let cells: Vec<_> = plain.strip_suffix('\n').unwrap().split('\t').zip(names.split('\t')).collect();
+    let mut turned: Vec<_> = cells.iter().rev().copied().collect();
+    turned.insert(4, ("64", "ip.ttl"));
+    let line =
+        |part: fn(&(&str, &str)) -> String| turned.iter().map(part).collect::<Vec<_>>().join("\t") + "\n";
+    let table = line(|(_, name)| (*name).into()) + &line(|(cell, _)| (*cell).into());
+    assert_eq!(only(&table), headers, "{table}");
+    let missing = read(table.replace("ip.src", "ip.source").as_bytes()).message();
+    assert_eq!(missing, "x: line 1: 1 column is missing; export the table with -e ip.src as well");
+    let narrow = read((line(|(_, name)| (*name).into()) + &plain).as_bytes()).message();
+    assert_eq!(narrow, "x: line 2: expected 20 columns, found 19");
+}
+
+#[test]
+fn dates_are_read_where_they_are_clear_and_named_where_not() {
+    let dated = |date: &str| row(&[(0, date)]);
+    assert_eq!(only(&dated("1970-01-01T00:00:01.5Z")), only(&row(&[])));
+    for date in ["Nov 28, 2026 03:13:31.123456789 UTC", "2026-11-28 03:13:31.5"] {
+        for text in [dated(date), NAMES.to_owned() + &dated(date)] {
+            let message = read(text.as_bytes()).message();
+            let named =
+                format!("column frame.time_epoch: {date:?} is not a time in decimal seconds, but a date; ");
+            assert!(message.contains(&named) && message.contains("tshark -t e"), "{message}");
+            assert!(!message.contains("occurrence"), "{message}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read(

@@ -158,6 +158,7 @@ fn bad_input_is_named() {
     );
     assert!(error(with(Attack { speed: f64::NAN, ..base() })).starts_with("speed = NaN: expected"));
     assert!(error(with(Attack::new("-"))).contains("cannot be read twice"));
+    assert!(error(with(Attack::new("/dev/null"))).contains("no regular file"));
     assert!(error(with(Attack::new(example("synth-mini/none.pcap")))).contains("no such file"));
     assert!(error(with(Attack::new(example("synth-mini/synth-mini.pcap.tsv")))).contains("table of headers"));
     let short = Input { path: testbed().path, ..mini() };

@@ -177,6 +177,10 @@ impl Sink for Eve {
         Columns::RESULTS.union(explained)
     }
 
+    fn flush(&mut self) -> Result<(), Fault> {
+        Ok(self.out.flush()?)
+    }
+
     fn finish(&mut self) -> Result<(), Fault> {
         let stats = self
             .stats

@@ -92,8 +92,9 @@ impl Decode for Csv {
     fn decode(&mut self, input: &mut Input, seq: u64, batch: &mut Batch) -> Result<bool, SourceErrorKind> {
         loop {
             let offset = input.offset();
+            let line = input.line()?;
             self.lines += 1;
-            let (text, ended) = match input.line()? {
+            let (text, ended) = match line {
                 Line::End => return Ok(false),
                 Line::TooLong => return Err(self.fault("it is longer than any row".into())),
                 Line::Text { text, ended } => (text, ended),

@@ -8,9 +8,9 @@ mod csv;
 mod npy;
 
 pub(super) use csv::Csv;
-pub(super) use npy::Npy;
+pub(super) use npy::{MAGIC as NPY, Npy};
 
-use super::detect::{is_json, is_text};
+use super::detect::{has_commas, is_json, is_text};
 use legonf_core::{Batch, Headers, Malformed};
 
 /// The format of a table of features.
@@ -32,7 +32,8 @@ pub(super) fn recognize(head: &[u8]) -> Option<Table> {
     }
     let line = head.split(|b| *b == b'\n').next().unwrap_or(head);
     let commas = line.iter().filter(|b| **b == b',').count();
-    let plain = !line.contains(&b'\t') && is_text(line) && !is_json(line.trim_ascii_start());
+    let text = is_text(line) && !is_json(line.trim_ascii_start()) && !has_commas(line);
+    let plain = !line.contains(&b'\t') && text;
     (plain && commas >= FEWEST_COMMAS).then_some(Table::Csv)
 }
 

@@ -7,7 +7,7 @@ use crate::source::reader::Decode;
 use legonf_core::{Batch, Schema};
 
 /// What every such file begins with.
-pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+pub(in crate::source) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// The longest header in bytes; that of a table has about 100.
 const MAX_HEADER: usize = 64 * 1024;

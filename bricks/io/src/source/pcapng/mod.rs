@@ -43,6 +43,17 @@ pub(crate) struct Pcapng {
     interfaces: Vec<Interface>,
     /// Time of the packet before, for packets that have none.
     last: Timestamp,
+    /// The block that is being passed over.
+    passing: Option<Passing>,
+}
+
+/// A block that is being passed over.
+struct Passing {
+    /// Where it begins.
+    offset: u64,
+    len: u32,
+    /// Bytes left before its tail.
+    left: u64,
 }
 
 impl Decode for Pcapng {
@@ -63,6 +74,7 @@ impl Decode for Pcapng {
 impl Pcapng {
     /// Passes over blocks to the next packet and takes it.
     fn any(&mut self, input: &mut Input, seq: u64, batch: &mut Batch) -> Result<bool, SourceErrorKind> {
+        self.pass(input)?;
         loop {
             let offset = input.offset();
             let window = input.window(HEAD + TAIL)?;
@@ -162,17 +174,25 @@ impl Pcapng {
     }
 
     /// Passes over the block of `len` bytes at the window, however long it is.
-    fn skip(&self, input: &mut Input, len: u32, min: u32) -> Result<(), SourceErrorKind> {
+    fn skip(&mut self, input: &mut Input, len: u32, min: u32) -> Result<(), SourceErrorKind> {
         let offset = input.offset();
         check_len(offset, len, min)?;
-        if !input.skip(u64::from(len) - TAIL as u64)? {
-            return Err(cut_off_block(offset));
+        self.passing = Some(Passing { offset, len, left: u64::from(len) - TAIL as u64 });
+        self.pass(input)
+    }
+
+    /// Goes on with the block that is being passed over, if there is one: its bytes may not all have come yet.
+    fn pass(&mut self, input: &mut Input) -> Result<(), SourceErrorKind> {
+        let Some(Passing { offset, len, left }) = &mut self.passing else { return Ok(()) };
+        if !input.skip(left)? {
+            return Err(cut_off_block(*offset));
         }
         let Some(tail) = input.window(TAIL)?.first_chunk::<TAIL>() else {
-            return Err(cut_off_block(offset));
+            return Err(cut_off_block(*offset));
         };
-        check_tail(offset, len, self.order.u32(tail))?;
+        check_tail(*offset, *len, self.order.u32(tail))?;
         input.consume(TAIL);
+        self.passing = None;
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Values of single cells.
 
+use chrono::DateTime;
 use legonf_core::{Mac, Timestamp};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -24,6 +25,21 @@ pub(super) fn time(cell: &[u8]) -> Option<Timestamp> {
     let nanos = (0..9).fold(0, |sum, i| sum * 10 + decimals.get(i).map_or(0, |d| i64::from(d - b'0')));
     let total = seconds.checked_mul(1_000_000_000)?.checked_add(nanos)?;
     Some(Timestamp::from_nanos(if negative { -total } else { total }))
+}
+
+/// A date with time and time zone, as ISO 8601 and RFC 3339 have it: `2026-11-28T03:13:31.5Z`.
+#[cold]
+pub(super) fn date(cell: &[u8]) -> Option<Timestamp> {
+    let date = DateTime::parse_from_rfc3339(std::str::from_utf8(cell).ok()?).ok()?;
+    date.timestamp_nanos_opt().map(Timestamp::from_nanos)
+}
+
+/// Whether a cell has a date, in whatever form: with a month's name, or numbers and a time of day.
+pub(super) fn is_date(cell: &[u8]) -> bool {
+    let lower = cell.to_ascii_lowercase();
+    let names = |months: &[u8; 36]| months.chunks(3).any(|month| lower.windows(3).any(|part| part == month));
+    let times = cell.iter().filter(|b| **b == b':').count() >= 2;
+    times || names(b"janfebmaraprmayjunjulaugsepoctnovdec")
 }
 
 /// A decimal number.
@@ -88,6 +104,22 @@ mod tests {
         for wrong in ["", "-", ".5", "1e9", "1.5x", "1.-5", "nan", "9223372037", "99999999999999999999"] {
             assert_eq!(nanos(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn dates_with_a_time_zone_are_times() {
+        let nanos = |cell: &str| date(cell.as_bytes()).map(Timestamp::as_nanos);
+        assert_eq!(nanos("1970-01-01T00:00:01.5Z"), Some(1_500_000_000));
+        assert_eq!(nanos("2018-10-25 07:46:22.933899000+02:00"), Some(1_540_446_382_933_899_000));
+        for other in [
+            "2026-11-28T03:13:31",
+            "Nov 28, 2026 03:13:31.5 UTC",
+            "28/11/2026 03:13:31",
+            "3000-01-01T00:00:00Z",
+        ] {
+            assert!(nanos(other).is_none() && is_date(other.as_bytes()), "{other}");
+        }
+        assert!(!is_date(b"1e9") && !is_date(b"") && !is_date(b"10.0.0.1"));
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub(super) const COLUMNS: [&str; 19] = [
     "ipv6.dst",
 ];
 
+/// What a time is.
+const SECONDS: &str = "a time in decimal seconds";
+
 const TIME: usize = 0;
 const LENGTH: usize = 1;
 const ETHERNET: usize = 2;
@@ -65,7 +68,7 @@ struct Transports {
 impl Row<'_> {
     /// The headers of packet `seq`.
     pub(super) fn headers(&self, seq: u64) -> Result<Headers, String> {
-        let timestamp = self.required(TIME, cell::time, "a time in decimal seconds")?;
+        let timestamp = self.required(TIME, |cell| cell::time(cell).or_else(|| cell::date(cell)), SECONDS)?;
         let wire_len = self.required(LENGTH, whole, "a length in bytes")?;
         let transports = self.transports()?;
         let arp = self.arp()?.filter(|_| transports.tcp.is_none() && transports.udp.is_none());
@@ -203,8 +206,14 @@ impl Row<'_> {
 
 #[cold]
 fn wrong(column: usize, cell: &[u8], what: &str) -> String {
-    let list = cell.contains(&b',');
-    let remedy = if list { "; export with `-E occurrence=f`, so that a cell holds one value" } else { "" };
+    let remedy = match column {
+        TIME if cell::is_date(cell) => {
+            ", but a date; export frame.time_epoch with `tshark -t e -T fields`, or dates in ISO 8601 with their time zone"
+        }
+        TIME => "",
+        _ if cell.contains(&b',') => "; export with `-E occurrence=f`, so that a cell holds one value",
+        _ => "",
+    };
     format!("column {}: {} is not {what}{remedy}", COLUMNS[column], cell::shown(cell))
 }
 
