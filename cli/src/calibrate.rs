@@ -41,7 +41,7 @@ pub struct Arguments {
     /// Read only the first N packets, those left out included.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Where the calibrated model goes; without it the model is replaced.
+    /// Where the calibrated model goes; without it MODEL itself is changed.
     #[arg(long, short, value_name = "MODEL")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -61,6 +61,7 @@ enum MethodName {
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let method = arguments.method();
     method.validate()?;
+    style.check_results(arguments.output.as_deref())?;
     let model = Network::load(&arguments.model)?;
     let origin = input::origin(&arguments.capture)?;
     arguments.check_overlap(&model, &origin)?;
