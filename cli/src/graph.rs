@@ -90,6 +90,9 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     if let Some(path) = &arguments.svg {
         write_text(path, &legonf_runtime::svg(&spec, &bricks))?;
     }
+    if style.quiet && arguments.svg.is_some() {
+        return Ok(());
+    }
     if arguments.toml {
         // Strings in TOML have the escapes of JSON.
         return print(&printable_json(&spec.to_toml()));

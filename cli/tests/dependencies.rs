@@ -19,9 +19,9 @@ fn strings(value: &toml::Value) -> Vec<String> {
     value.as_array().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect()
 }
 
-/// The packages of a build for `target`; `None`, with the reason printed, where their sources are not on this machine.
+/// The packages of a build for `target` with default features, which such a build has brought here; `None`, with the reason printed, where their sources are not on this machine.
 fn packages(target: &str) -> Option<Vec<Value>> {
-    let arguments = ["metadata", "--format-version", "1", "--locked", "--offline", "--all-features"];
+    let arguments = ["metadata", "--format-version", "1", "--locked", "--offline"];
     let mut cargo = Command::new(env!("CARGO"));
     let cargo = cargo.args(arguments).args(["--filter-platform", target]).current_dir(root());
     let output = cargo.output().expect("cargo runs");

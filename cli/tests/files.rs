@@ -258,15 +258,19 @@ fn is_harmless<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Strin
 #[test]
 fn what_a_model_names_does_not_act_on_a_terminal() {
     let model = text(fault("terminal_escape_model.onnx"));
-    let shown = is_harmless(["model", "explain", &model]);
-    assert!(shown.contains("\\u{1b}"), "{shown}");
+    let shown = is_harmless(["model", "show", &model]);
+    assert!(shown.contains("legonf \\u{1b}]0;pwned\\u{7}\\u{1b}[31mRED"), "{shown}");
+    assert!(
+        shown.contains("capture     \\u{1b}[31mevil\\r\\n\\u{1b}[A (1 packets"),
+        "a name is in one line: {shown}"
+    );
     for command in ["show", "verify", "explain"] {
         is_harmless(["model", command, &model]);
         is_harmless(["model", command, &model, "--json"]);
     }
     let json: serde_json::Value =
-        serde_json::from_str(&succeed(["model", "explain", &model, "--json"])).unwrap();
-    assert!(json.to_string().contains("\\u001b"), "JSON keeps the name");
+        serde_json::from_str(&succeed(["model", "show", &model, "--json"])).unwrap();
+    assert!(json.to_string().contains("\\u001b[31mevil"), "JSON keeps the name");
 }
 
 /// A name that would clear a screen, close an element, begin a line and turn the direction of writing.
