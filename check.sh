@@ -36,6 +36,32 @@ done
 
 . ./setup.sh
 
+log=target/check.log
+skipped=()
+mkdir -p target
+rm -f "$log"
+
+skip() {
+    printf '\n== SKIPPED: %s\n' "$*"
+    skipped+=("$*")
+}
+
+# Ran or not, what was left out is said at the end.
+say_skipped() {
+    local status=$?
+    printf '\n'
+    [ "${#skipped[@]}" -eq 0 ] || printf 'skipped: %s\n' "${skipped[@]}"
+    # Tests that leave something out say so themselves.
+    grep -ah '^skipped: ' "$log" 2>/dev/null | sort -u || true
+    [ "$status" -ne 0 ] || printf 'all other checks passed\n'
+    exit "$status"
+}
+trap say_skipped EXIT
+
+tests() {
+    step ./test.sh --quiet -- --show-output "$@" 2>&1 | tee "$log"
+}
+
 step() {
     printf '\n== %s\n' "$*"
     "$@"
@@ -45,7 +71,8 @@ step() {
 dependencies() {
     if ! cargo deny --version >/dev/null 2>&1; then
         if ! $install; then
-            printf '\n== SKIPPED: cargo deny is not installed; ./check.sh --install installs it\n'
+            skip 'cargo deny (it is not installed; --install installs it); a test holds licences, sources and versions'
+            skip 'advisories (they need cargo deny)'
             return
         fi
         step cargo install --locked cargo-deny
@@ -54,7 +81,7 @@ dependencies() {
     if cargo deny --log-level error fetch db 2>/dev/null; then
         step cargo deny --log-level error check --disable-fetch advisories
     else
-        printf '\n== SKIPPED: the advisory database cannot be reached\n'
+        skip 'advisories (the database cannot be reached)'
     fi
 }
 
@@ -63,19 +90,23 @@ step cargo clippy --release --workspace --all-targets --locked --quiet -- -D war
 RUSTDOCFLAGS="-D warnings" step cargo doc --release --workspace --no-deps --locked --quiet
 dependencies
 if $long; then
-    step ./test.sh --quiet -- --include-ignored
+    tests --include-ignored
     step cargo test --release --locked --quiet -p legonf-runtime --features model --test model
     step datasets/testbed/test.sh
-elif ! $fast; then
-    step ./test.sh --quiet
+else
+    if $fast; then skip 'all tests (--fast)'; else tests; fi
+    skip 'long tests, the model checker and the testbed (--long runs them)'
 fi
 if $perf; then
     step experiments/perf/guard.sh
+else
+    skip 'instruction counts (--perf compares them)'
 fi
 if [ "$fuzz" -gt 0 ]; then
     if $install && ! cargo fuzz --version >/dev/null 2>&1; then
         step cargo install --locked cargo-fuzz
     fi
     step fuzz/run.sh "$fuzz"
+else
+    skip 'fuzzing (--fuzz N)'
 fi
-printf '\nall checks passed\n'

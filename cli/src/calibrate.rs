@@ -23,7 +23,7 @@ use std::path::PathBuf;
 ///
 /// The threshold comes from the first part of the packets, and its bound is checked on the rest (--holdout): where more of
 /// these are above it than the bound allows (by the binomial distribution at the confidence given, or that of Poisson for an alarm
-/// budget), nothing is stored and the exit code is 1. An alarm budget needs a time without an alarm: at 95% confidence 3 / N days
+/// budget), nothing is stored and the exit code is 1; with --force what the held-out packets show is stored instead. An alarm budget needs a time without an alarm: at 95% confidence 3 / N days
 /// for N alerts a day (the rule of three).
 #[derive(Args)]
 pub struct Arguments {
@@ -47,9 +47,6 @@ pub struct Arguments {
     /// Part of the packets, the last ones, that the threshold does not come from and its bound is checked on.
     #[arg(long, default_value_t = DEFAULT_HOLDOUT, value_name = "SHARE", value_parser = holdout)]
     holdout: f64,
-    /// Where the bound does not hold or the packets are too few to show it, store what the held-out ones show instead.
-    #[arg(long)]
-    force: bool,
     /// Leave out the first N packets of the capture (they still build up the features' state), such as those
     /// that the model was trained on.
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -57,7 +54,7 @@ pub struct Arguments {
     /// Read only the first N packets, those left out included.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Where the calibrated model goes; without it the model is replaced.
+    /// Where the calibrated model goes; without it MODEL itself is changed.
     #[arg(long, short, value_name = "MODEL")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -77,13 +74,14 @@ enum MethodName {
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let method = arguments.method();
     method.validate()?;
-    arguments.check().validate()?;
+    let check = arguments.check(style.force);
+    check.validate()?;
+    style.check_results(arguments.output.as_deref())?;
     let model = Network::load(&arguments.model)?;
     let origin = input::origin(&arguments.capture)?;
     arguments.check_overlap(&model, &origin)?;
     let (benign, clock) = arguments.score(&model, style)?;
-    let calibration =
-        benign.scores.calibrate(method, arguments.check()).map_err(|error| arguments.refusal(&error))?;
+    let calibration = benign.scores.calibrate(method, check).map_err(|error| arguments.refusal(&error))?;
     let output = arguments.output.as_ref().unwrap_or(&arguments.model);
     let clock = ClockReport::of(&clock, &model.schema().name);
     model.with_calibration(arguments.stored(&calibration, origin.name)).save(output)?;
@@ -118,8 +116,8 @@ impl Arguments {
         }
     }
 
-    fn check(&self) -> Check {
-        Check { share: self.holdout, confidence: self.confidence, force: self.force }
+    fn check(&self, force: bool) -> Check {
+        Check { share: self.holdout, confidence: self.confidence, force }
     }
 
     /// Why there is no threshold, and what can be done.

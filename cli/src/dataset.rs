@@ -114,6 +114,7 @@ impl Generate {
 fn generate(arguments: &Generate, style: Style) -> Result<(), Failure> {
     let config = arguments.config();
     let mut generator = Generator::new(config)?;
+    style.check_results([&*arguments.output].into_iter().chain(arguments.labels.as_deref()))?;
     let mut capture = PacketFile::create(&arguments.output)?;
     let mut table = arguments.labels.as_deref().map(OutputFile::create).transpose()?;
     if let Some(table) = &mut table {

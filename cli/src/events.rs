@@ -5,6 +5,7 @@ use crate::agent::read;
 use crate::failure::{Failure, print, print_json};
 use clap::Args;
 use legonf_controller::Event;
+use legonf_output::one_line;
 use std::path::PathBuf;
 
 /// Shows an event log of `legonf run --events` or `legonf live --events`: each decision with the figures behind it.
@@ -19,7 +20,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     if style.json {
         return print_json(&events);
     }
-    let lines: Vec<_> = events.iter().map(|event| event.text() + "\n").collect();
+    let lines: Vec<_> = events.iter().map(|event| one_line(&event.text()).into_owned() + "\n").collect();
     print(&lines.concat())
 }
 

@@ -224,6 +224,7 @@ impl Common {
 
 fn flood(arguments: &Flood, style: Style) -> Result<(), Failure> {
     let common = &arguments.common;
+    style.check_folder(common.out.as_deref())?;
     let mut detector = common.detector()?;
     let seconds = f64::from(arguments.packets) / arguments.rate;
     let quiet = common.scanned(600.0);
@@ -352,6 +353,7 @@ fn contradicted(benign: &[&Share], bound: f64) -> &'static str {
 
 fn soak(arguments: &Soak, style: Style) -> Result<(), Failure> {
     let common = &arguments.common;
+    style.check_folder(common.out.as_deref())?;
     let mut detector = common.detector()?;
     let run = common.measure("soaking", common.scanned(arguments.seconds as f64), &mut detector, style)?;
     let calibration = detector.calibration();

@@ -1,5 +1,6 @@
 //! How a command fails: one line on standard error and an exit code.
 
+use legonf_output::{one_line, printable, printable_json};
 use std::error::Error;
 use std::fmt::{self, Display};
 use std::io;
@@ -25,8 +26,8 @@ impl Failure {
     /// Prints the failure and gives its exit code.
     pub fn report(&self) -> ExitCode {
         match self {
-            Self::Fault(message) => eprintln!("legonf: {}", printable(message)),
-            Self::Interrupted(message) => eprintln!("legonf: interrupted: {}", printable(message)),
+            Self::Fault(message) => eprintln!("legonf: {}", one_line(message)),
+            Self::Interrupted(message) => eprintln!("legonf: interrupted: {}", one_line(message)),
             Self::ClosedPipe => {}
         }
         ExitCode::from(self.code())
@@ -40,12 +41,6 @@ impl Failure {
             Self::ClosedPipe => 141,
         }
     }
-}
-
-/// A message as one line: control characters, which come from a file's content or its name, as escapes.
-pub fn printable(message: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    message.chars().map(escaped).collect()
 }
 
 impl Display for Failure {
@@ -72,15 +67,20 @@ impl<E: Error + 'static> From<E> for Failure {
     }
 }
 
-/// Prints to standard output; a closed pipe is a [`Failure`], not a panic.
+/// Prints to standard output what does nothing but to be seen; a closed pipe is a [`Failure`], not a panic.
 pub fn print(text: &str) -> Result<(), Failure> {
     use io::Write;
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(printable(text).as_bytes())?;
     Ok(out.flush()?)
 }
 
 /// Prints a value as JSON to standard output.
 pub fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+    print(&json(value)?)
+}
+
+/// A value as JSON for a terminal.
+pub fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    Ok(printable_json(&serde_json::to_string_pretty(value)?).into_owned() + "\n")
 }

@@ -52,6 +52,7 @@ struct Report {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    style.check_results([&*arguments.output])?;
     let schema = legonf_extract::schema_by_name(&arguments.schema)?;
     let spec = kitsune::extraction(&arguments.schema, arguments.arithmetic);
     let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));

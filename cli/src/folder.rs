@@ -1,30 +1,44 @@
 //! A folder of results.
 
 use crate::failure::Failure;
-use legonf_io::sink::{OutputFile, SeriesPlot};
+use crate::overwrite::write_text;
+use legonf_io::sink::SeriesPlot;
 use serde::Serialize;
 use std::fmt::Display;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// A folder that is there.
 pub struct Folder<'a>(&'a Path);
 
 impl<'a> Folder<'a> {
-    /// The folder of this path, made if it is not there.
-    pub fn create(path: &'a Path) -> Result<Self, Failure> {
+    /// Refuses what is no folder, and, without `force`, a folder in which there is something.
+    pub fn check(path: &Path, force: bool) -> Result<(), Failure> {
         let fault = |reason: &dyn Display| Failure::fault(format!("{}: {reason}", path.display()));
-        if path.is_file() {
-            return Err(fault(&"this is a file, expected a folder"));
+        match fs::read_dir(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                Err(fault(&"this is a file, expected a folder"))
+            }
+            Err(error) => Err(fault(&error)),
+            Ok(_) if force => Ok(()),
+            Ok(mut entries) => entries.next().map_or(Ok(()), |_| {
+                Err(fault(&"exists already; give another folder, or --force to write into it"))
+            }),
         }
-        std::fs::create_dir_all(path).map_err(|e| fault(&e))?;
+    }
+
+    /// The folder of this path, made if it is not there. Files of the same names are replaced.
+    pub fn create(path: &'a Path) -> Result<Self, Failure> {
+        Self::check(path, true)?;
+        fs::create_dir_all(path).map_err(|e| Failure::fault(format!("{}: {e}", path.display())))?;
         Ok(Self(path))
     }
 
     /// Writes a file.
     pub fn put(&self, name: &str, content: &str) -> Result<(), Failure> {
-        let mut file = OutputFile::create(&self.0.join(name))?;
-        file.put(content.as_bytes())?;
-        Ok(file.finish()?)
+        write_text(&self.0.join(name), content)
     }
 
     /// Writes `report.json`.

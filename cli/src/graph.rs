@@ -2,11 +2,13 @@
 
 use crate::agent::read as read_costs;
 use crate::failure::{Failure, print, print_json};
+use crate::overwrite::write_text;
 use crate::{Style, kitsune};
 use clap::{Args, Subcommand};
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{Column, Columns, Descriptor, State};
 use legonf_extract::Arithmetic;
+use legonf_output::{one_line, printable_json};
 use legonf_runtime::GraphSpec;
 use serde::Serialize;
 use std::fs;
@@ -73,6 +75,7 @@ pub fn read(path: &Path) -> Result<GraphSpec, Failure> {
 }
 
 fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    style.check_results(arguments.svg.as_deref())?;
     let spec = match &arguments.graph {
         Some(path) => read(path)?,
         None => {
@@ -87,11 +90,14 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         |descriptor| *descriptor,
     )?;
     if let Some(path) = &arguments.svg {
-        let drawing = legonf_runtime::svg(&spec, &bricks);
-        fs::write(path, drawing).map_err(|e| Failure::fault(format!("{}: {e}", path.display())))?;
+        write_text(path, &legonf_runtime::svg(&spec, &bricks))?;
+    }
+    if style.quiet && arguments.svg.is_some() {
+        return Ok(());
     }
     if arguments.toml {
-        return print(&spec.to_toml());
+        // Strings in TOML have the escapes of JSON.
+        return print(&printable_json(&spec.to_toml()));
     }
     let mut shown: Vec<_> = bricks.into_iter().map(|(id, descriptor)| describe(id, &descriptor)).collect();
     if let Some(path) = &arguments.costs {
@@ -138,7 +144,12 @@ fn table(bricks: &[Shown]) -> String {
         let (reads, fills) = (b.reads.join(", "), b.fills.join(", "));
         let ns = b.ns.map_or_else(String::new, |ns| format!(", {ns:.1} ns a packet"));
         let deadline = b.deadline_ms.map_or_else(String::new, |ms| format!(", deadline {ms:.3} ms"));
-        out += &format!("{:<28} {:<28} {:<10} {reads:<18} {fills}{ns}{deadline}\n", b.id, b.kind, b.state);
+        out += &format!(
+            "{:<28} {:<28} {:<10} {reads:<18} {fills}{ns}{deadline}\n",
+            one_line(&b.id),
+            b.kind,
+            b.state
+        );
     }
     out
 }

@@ -14,6 +14,7 @@ use crate::{Style, features, interrupt};
 use clap::Args;
 use legonf_io::Content;
 use legonf_live::{Bounds, LiveConfig, LiveSource, Losses};
+use legonf_output::printable;
 use legonf_runtime::Control;
 use outputs::{Outputs, Purpose};
 use std::ffi::OsString;
@@ -92,6 +93,8 @@ pub struct Arguments {
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    arguments.steering.check_outputs(style)?;
+    style.check_outputs([&arguments.scores, &arguments.record].into_iter().filter_map(Option::as_deref))?;
     let orders = arguments.is_steered().then(|| arguments.steering.orders()).transpose()?;
     let mut function = arguments.scoring.build(arguments.scoring.network()?, Content::Packets)?;
     let hold = orders.as_ref().and_then(|orders| orders.hold(&mut function));
@@ -166,7 +169,7 @@ impl Arguments {
     /// Prints the summary where it is in no one's way.
     fn print(&self, text: &str) -> Result<(), Failure> {
         if self.purpose().takes_standard_output() {
-            return Ok(std::io::stderr().write_all(text.as_bytes())?);
+            return Ok(std::io::stderr().write_all(printable(text).as_bytes())?);
         }
         crate::failure::print(text)
     }

@@ -21,6 +21,7 @@ mod kitsune;
 mod live;
 mod model;
 mod network;
+mod overwrite;
 mod packets;
 mod plan;
 mod profile;
@@ -39,6 +40,7 @@ mod workers;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
+use legonf_output::printable;
 use std::process::ExitCode;
 
 /// Network functions with a neural network at their core, run as bricks that scale one by one.
@@ -51,6 +53,10 @@ struct Arguments {
     /// Print the result as one JSON document on standard output.
     #[arg(long, global = true)]
     json: bool,
+    /// Replace files that exist, and write into folders that are not empty; without it they are refused before there is
+    /// any work. A device or a pipe is written to, and an empty file replaced, all the same.
+    #[arg(long, global = true)]
+    force: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -119,16 +125,17 @@ enum Train {
     Kitsune(train::Arguments),
 }
 
-/// How results are shown.
-#[derive(Clone, Copy)]
+/// How results are shown, and whether they may replace others.
+#[derive(Clone, Copy, Default)]
 struct Style {
     quiet: bool,
     json: bool,
+    force: bool,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let style = Style { quiet: arguments.quiet, json: arguments.json };
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
+    let style = Style { quiet: arguments.quiet, json: arguments.json, force: arguments.force };
     stuck::install_hook();
     match std::panic::catch_unwind(|| run(arguments.command, style)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
@@ -136,6 +143,17 @@ fn main() -> ExitCode {
         // The hook has said it.
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Ends with what is wrong with the command line. It repeats what was given, and the shell may have put the name of
+/// anyone's file there.
+fn refuse(error: &clap::Error) -> ! {
+    let message = error.to_string();
+    if message == printable(&message) {
+        error.exit()
+    }
+    eprint!("{}", printable(&message));
+    std::process::exit(error.exit_code())
 }
 
 fn run(command: Command, style: Style) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use crate::failure::{Failure, print, print_json};
 use crate::summary::tables;
 use clap::{Args, Subcommand};
 use legonf_models::{Bundle, Description, Foreign, Model, Provenance};
+use legonf_output::one_line;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -136,7 +137,8 @@ fn explain(model: &Description, style: Style) -> Result<(), Failure> {
     }
     let mut out = format!("{:>4}  {:>6}  {:>8}  features\n", "", "hidden", "constant");
     for (index, autoencoder) in model.ensemble.iter().enumerate() {
-        let features = autoencoder.features.join(" ");
+        let features: Vec<_> = autoencoder.features.iter().map(|name| one_line(name)).collect();
+        let features = features.join(" ");
         out += &format!(
             "{index:>4}  {:>6}  {:>8}  {features}\n",
             autoencoder.hidden, autoencoder.constant_features
@@ -146,6 +148,7 @@ fn explain(model: &Description, style: Style) -> Result<(), Failure> {
 }
 
 fn import(arguments: &Import, style: Style) -> Result<(), Failure> {
+    style.check_results([&*arguments.output])?;
     let schema = legonf_extract::schema_by_name(&arguments.schema)?;
     let shown = arguments.file.display();
     let bytes = fs::read(&arguments.file).map_err(|e| Failure::fault(format!("{shown}: {e}")))?;

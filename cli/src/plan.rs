@@ -65,6 +65,7 @@ struct Report {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    style.check_results(arguments.svg.as_deref())?;
     let costs = read(&arguments.costs, Costs::from_toml)?;
     arguments.check_graph(&costs)?;
     let report = arguments.report(&costs)?;

@@ -6,6 +6,7 @@ use crate::bench::hop;
 use crate::bench::stopwatch::{self, Stopwatch};
 use crate::failure::{Failure, print, print_json};
 use crate::network::Network;
+use crate::overwrite::write_text;
 use crate::progress::Bar;
 use crate::replay::outputs::{Outputs, Purpose};
 use crate::replay::tally::Tally;
@@ -18,7 +19,7 @@ use legonf_controller::{Cost, Costs, State};
 use legonf_core::{BATCH, Brick, Fault, Plan, Sink};
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
-use legonf_io::sink::{AlertRate, OutputFile};
+use legonf_io::sink::AlertRate;
 use legonf_runtime::Graph;
 use meter::{Meter, Seen};
 use std::path::{Path, PathBuf};
@@ -59,12 +60,11 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    style.check_results(arguments.output.as_deref())?;
     let costs = arguments.measure(style)?;
     costs.check()?;
     if let Some(path) = &arguments.output {
-        let mut file = OutputFile::create(path)?;
-        file.put(costs.to_toml().as_bytes())?;
-        file.finish()?;
+        write_text(path, &costs.to_toml())?;
     }
     match style {
         Style { json: true, .. } => print_json(&costs),

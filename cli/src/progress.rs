@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use legonf_core::Progress;
+use legonf_output::one_line;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -94,8 +95,9 @@ impl Bar {
 
     /// Changes what the bar says of itself.
     pub fn say(&self, message: String) {
+        let message = one_line(&message);
         if self.bar.message() != message {
-            self.bar.set_message(message);
+            self.bar.set_message(message.into_owned());
         }
     }
 

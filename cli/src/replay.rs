@@ -38,12 +38,9 @@ pub struct Arguments {
     capture: PathBuf,
     #[command(flatten)]
     scoring: Scoring,
-    /// Folder for the results; it must not exist yet.
+    /// Folder for the results; without --force it must not exist yet, or be empty.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write into --out even if it exists; files of the same names are replaced.
-    #[arg(long, requires = "out")]
-    force: bool,
     /// Format of the scores.
     #[arg(long, value_enum, default_value_t = ScoreFormat::Csv)]
     scores: ScoreFormat,
@@ -98,6 +95,7 @@ pub fn replay(
     controlled: Option<Controlled<'_>>,
     style: Style,
 ) -> Result<(), Failure> {
+    style.check_folder(arguments.out.as_deref())?;
     let network = arguments.scoring.network()?;
     let (content, mut source) = input::open_any(&arguments.capture, arguments.limit, network.schema())?;
     let mut function = arguments.scoring.build(network, content)?;
@@ -106,7 +104,7 @@ pub fn replay(
         None => (None, None),
     };
     let labels = arguments.labels.as_deref().map(input::labels).transpose()?;
-    let mut tally = Tally::new(labels, arguments.outputs(content, &function)?);
+    let mut tally = Tally::new(labels, arguments.outputs(content, &function, style.force)?);
     let bar = Bar::new("replay", None, style.quiet);
     let stop = interrupt::install();
     let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
@@ -177,11 +175,16 @@ impl Arguments {
         self.scoring.set_graph(graph);
     }
 
-    fn outputs(&self, content: Content, function: &Function) -> Result<Option<Outputs>, Failure> {
+    fn outputs(
+        &self,
+        content: Content,
+        function: &Function,
+        force: bool,
+    ) -> Result<Option<Outputs>, Failure> {
         let Some(folder) = &self.out else { return Ok(None) };
         let item = if content == Content::Features { "row" } else { "packet" };
         let title = format!("{}: anomaly score of every {item}", file_name(&self.capture));
-        let (force, format) = (self.force, self.scores);
+        let format = self.scores;
         let (threshold, explain) = (function.threshold, function.network.explainer());
         let rate = self.alerts.rate();
         Ok(Some(Outputs::create(Purpose {

@@ -35,6 +35,7 @@ pub fn graph_file(graph: &Path) -> Option<PathBuf> {
 
 pub fn run(mut arguments: Arguments, style: Style) -> Result<(), Failure> {
     arguments.replay.set_graph(graph_file(&arguments.function));
+    arguments.steering.check_outputs(style)?;
     let orders = arguments.steering.orders()?;
     let mut prepare = |function: &mut Function| arguments.steering.agent(orders.clone(), function);
     let mut agent = None;

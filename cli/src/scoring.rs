@@ -1,7 +1,7 @@
 //! What `replay` and `live` have in common: a model's graph, running it, and the summary.
 
 use crate::agent::{Ending, facts};
-use crate::failure::Failure;
+use crate::failure::{Failure, json};
 use crate::network::Network;
 use crate::replay::tally::{Results, Tally};
 use crate::replay::{Execution, assemble, built_in};
@@ -16,6 +16,7 @@ use legonf_core::{Progress, Source, count};
 use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
+use legonf_output::one_line;
 use legonf_runtime::{Control, Graph, GraphSpec, Outcome, RunFault, run_under};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -186,14 +187,14 @@ pub fn fault_after(outcome: &Outcome) -> Option<String> {
 /// A report, in the style that is asked for; empty where none is asked for.
 pub fn render(report: Report<'_>, style: Style) -> Result<String, Failure> {
     if style.json {
-        return Ok(format!("{}\n", serde_json::to_string_pretty(&report)?));
+        return json(&report);
     }
     if style.quiet {
         return Ok(String::new());
     }
     let mut text = report.summary.text(report.timing)? + &report.incidents.text();
     for output in report.outputs {
-        text += &format!("written     {output}\n");
+        text += &format!("written     {}\n", one_line(&output));
     }
     Ok(text)
 }

@@ -1,11 +1,11 @@
 //! `legonf split`: by what traffic can be split without changing the answer.
 
 use crate::failure::{Failure, print, print_json};
+use crate::overwrite::write_text;
 use crate::{Style, packets};
 use clap::Args;
 use legonf_core::Headers;
 use legonf_extract::{Limits, schema_by_name, state_groups};
-use legonf_io::sink::OutputFile;
 use legonf_splitter::{
     Coupling, Dispatcher, Explanation, GroupSet, Lattice, Mode, Owners, Plan, Replication, SplitError,
     explain, svg,
@@ -56,6 +56,7 @@ A group file:
 rates that are computed apart. --json prints the plan in full.";
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    style.check_results(arguments.svg.as_deref())?;
     let set = group_set(&arguments.groups)?;
     let plan = if arguments.approximate { Plan::approximate(&set) } else { Plan::exact(&set) };
     plan.check(&set)?;
@@ -64,9 +65,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
             Mode::Exact => Lattice::new(&set),
             Mode::Approximate => Lattice::directed(&set),
         };
-        let mut file = OutputFile::create(path)?;
-        file.put(svg(&set, &lattice).as_bytes())?;
-        file.finish()?;
+        write_text(path, &svg(&set, &lattice))?;
     }
     let copies = arguments.capture.as_deref().map(|path| copies(path, &plan, style)).transpose()?;
     let explanation = explain(&set, plan);

@@ -1,12 +1,13 @@
 //! The controller's options, for every command that runs a graph under it.
 
+use crate::Style;
 use crate::agent::host::cores;
 use crate::agent::{self, Agent, read};
 use crate::failure::Failure;
+use crate::overwrite::write_text;
 use crate::scoring::Function;
 use clap::Args;
 use legonf_controller::{Config, Costs};
-use legonf_io::sink::OutputFile;
 use std::path::{Path, PathBuf};
 
 /// How the controller decides, and where it writes what it did.
@@ -63,6 +64,11 @@ impl Steering {
         [&self.policy, &self.costs, &self.costs_out, &self.events].into_iter().any(Option::is_some)
     }
 
+    /// Refuses files that would be overwritten.
+    pub fn check_outputs(&self, style: Style) -> Result<(), Failure> {
+        style.check_outputs([&self.costs_out, &self.events].into_iter().filter_map(Option::as_deref))
+    }
+
     /// Reads the files that are given.
     pub fn orders(&self) -> Result<Orders, Failure> {
         let policy = |text: &str| {
@@ -99,7 +105,5 @@ fn write_costs(path: &Path, costs: &Costs, work: Work) -> Result<(), Failure> {
         let reason = "the run was over before anything was measured";
         return Err(Failure::fault(format!("{}: not written: {reason}", path.display())));
     }
-    let mut file = OutputFile::create(path)?;
-    file.put(costs.to_toml().as_bytes())?;
-    Ok(file.finish()?)
+    write_text(path, &costs.to_toml())
 }

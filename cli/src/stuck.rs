@@ -1,8 +1,9 @@
 //! How the process ends where it cannot go on: a brick that does not come back, a defect that panics.
 
-use crate::failure::{Failure, printable};
+use crate::failure::Failure;
 use crate::interrupt;
 use legonf_core::Sink;
+use legonf_output::one_line;
 use legonf_runtime::{RunFault, Watchdog, is_contained};
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
@@ -55,7 +56,7 @@ pub fn install_hook() {
 fn said(info: &PanicHookInfo<'_>, contained: bool) -> Option<String> {
     let place =
         info.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
-    let message = printable(info.payload_as_str().unwrap_or("no message"));
+    let message = one_line(info.payload_as_str().unwrap_or("no message"));
     (!contained).then(|| format!("a defect: {message}{place}; please report this with the command"))
 }
 

@@ -5,6 +5,7 @@ pub mod tables;
 
 use clock::ClockReport;
 use legonf_core::{Coverage, count};
+use legonf_output::one_line;
 use legonf_runtime::Outcome;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -123,12 +124,14 @@ impl Summary {
     /// The summary as lines of text.
     pub fn text(&self, timing: Timing) -> Result<String, fmt::Error> {
         let mut out = String::new();
-        writeln!(out, "capture     {}", self.capture)?;
+        writeln!(out, "capture     {}", one_line(&self.capture))?;
         let precision = self.precision.iter().map(|p| format!(", network in {p}")).collect::<String>();
         writeln!(
             out,
             "model       {} ({}, {} arithmetic{precision})",
-            self.model, self.schema, self.arithmetic
+            one_line(&self.model),
+            self.schema,
+            self.arithmetic
         )?;
         let rate = timing.packets_per_second;
         writeln!(

@@ -92,6 +92,8 @@ struct Report<'a> {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    style.check_results([&*arguments.output])?;
+    arguments.check_checkpoint(style)?;
     let schema = legonf_extract::schema_by_name(&arguments.schema)?;
     let config = arguments.config(schema.len());
     config.validate()?;
@@ -193,6 +195,18 @@ impl Arguments {
         let mut name = self.output.as_os_str().to_owned();
         name.push(".checkpoint");
         name.into()
+    }
+
+    /// Refuses to begin anew over the checkpoint of a run that was broken off.
+    fn check_checkpoint(&self, style: Style) -> Result<(), Failure> {
+        let path = self.checkpoint_path();
+        let found = std::fs::metadata(&path).is_ok_and(|found| found.len() > 0);
+        if self.resume || style.force || !found {
+            return Ok(());
+        }
+        let reason = "is the checkpoint of a training that was broken off";
+        let remedy = "go on with --resume, or begin anew with --force";
+        Err(Failure::fault(format!("{}: {reason}; {remedy}", path.display())))
     }
 
     /// A new trainer, or the one of the checkpoint.

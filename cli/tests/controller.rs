@@ -66,7 +66,7 @@ fn a_profile_names_every_brick_and_a_plan_follows_from_it() {
         report["curve"].as_array().unwrap().iter().map(|p| p["throughput"].as_f64().unwrap()).collect();
     assert!(curve.len() == 8 && curve.windows(2).all(|pair| pair[1] >= pair[0]) && curve[7] > curve[0]);
     assert!(fs::read_to_string(&svg).unwrap().contains("best plan"));
-    assert!(succeed(arguments).contains("bottleneck "));
+    assert!(succeed(arguments.iter().copied().chain(["--force"])).contains("bottleneck "));
     let shown = json(&succeed(["graph", "show", "--costs", &costs, "--latency", "1000", "--json"]));
     assert!(shown[1]["deadline_ms"].as_f64() > shown[4]["deadline_ms"].as_f64());
 }

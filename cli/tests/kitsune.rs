@@ -34,7 +34,7 @@ fn features_of_kitsune_py_are_the_references_bits() {
     let folder = tempfile::tempdir().unwrap();
     let (reference, _) = golden(&example("kitsune-py-100.npz"));
     for capture in ["synth-mini.pcap.gz", "synth-mini.pcap.tsv"] {
-        let matrix = folder.path().join("features.npy");
+        let matrix = folder.path().join(format!("{capture}.npy"));
         succeed(["features", &text(example(capture)), "--schema", "kitsune-py-100", "-o", &text(&matrix)]);
         assert_same_bits(&ndarray_npy::read_npy(&matrix).unwrap(), &reference);
     }

@@ -18,8 +18,14 @@ use tempfile::TempDir;
 
 const TAG: &str = "\"v1\"";
 
-const OPTIONS: Options =
-    Options { stall: Duration::from_secs(60), attempts: 3, pause: Duration::from_millis(1), proxy: false };
+const OPTIONS: Options = Options {
+    stall: Duration::from_secs(60),
+    attempts: 3,
+    pause: Duration::from_millis(1),
+    min_rate: 1024,
+    max_size: 1 << 30,
+    proxy: false,
+};
 
 fn content() -> Vec<u8> {
     (0..100_000_u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
@@ -377,6 +383,100 @@ fn a_file_of_unknown_length_needs_a_size_or_a_checksum() {
     assert!(matches!(get(&short).unwrap_err(), FetchError::Size { .. }));
     assert!(!place.target.exists());
     get(&Item { size: Some(content.len() as u64), ..place.item(&url) }).unwrap();
+    place.holds(&content);
+}
+
+#[test]
+fn a_reply_without_end_ends_at_the_size() {
+    let server = Server::start(b"", None, &[Step::Endless]);
+    let url = server.url("f");
+    let place = Place::new();
+    let bounded = Options { max_size: 1_000_000, ..OPTIONS };
+    let error = fetch(&place.item(&url), &bounded, &AtomicBool::new(false), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, FetchError::TooLong { limit: 1_000_000, .. }), "{error}");
+    assert!(
+        error.to_string().contains("more than 1000000 bytes came")
+            && error.to_string().contains("--max-size")
+    );
+    assert!(fs::metadata(partial_path(&place.target)).unwrap().len() <= 1_000_000);
+    let place = Place::new();
+    let error = get(&Item { size: Some(5000), ..place.item(&url) }).unwrap_err();
+    assert!(matches!(error, FetchError::Size { expected: 5000, .. }), "{error}");
+    assert!(fs::metadata(partial_path(&place.target)).unwrap().len() <= 5000);
+    assert_eq!(server.requests().len(), 2, "it is not tried again");
+}
+
+#[test]
+fn a_trickle_is_given_up() {
+    let (place, content) = (Place::new(), content());
+    let server = Server::start(&content, Some(TAG), &[Step::Trickle]);
+    let url = server.url("f");
+    let options = Options { stall: Duration::from_millis(500), min_rate: 10_000, attempts: 2, ..OPTIONS };
+    let error = fetch(&place.item(&url), &options, &AtomicBool::new(false), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, FetchError::GaveUp { attempts: 2, .. }), "{error}");
+    assert!(error.to_string().contains("less than 10000 bytes a second came over 0.5 s"), "{error}");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn a_few_bytes_an_attempt_are_no_progress() {
+    let (place, content) = (Place::new(), content());
+    let server = Server::start(&content, Some(TAG), &[Step::BreakOff(1)]);
+    let url = server.url("f");
+    let error = get(&place.item(&url)).unwrap_err();
+    assert!(matches!(error, FetchError::GaveUp { attempts: 3, bytes: 3, .. }), "{error}");
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
+fn a_head_without_end_is_refused() {
+    let place = Place::new();
+    for step in [Step::EndlessHead, Step::EndlessInformation] {
+        let server = Server::start(b"", None, std::slice::from_ref(&step));
+        let url = server.url("f");
+        let error = get(&place.item(&url)).unwrap_err().to_string();
+        assert!(error.starts_with(&url), "{error}");
+        place.holds_only_part(0);
+    }
+}
+
+#[test]
+fn the_body_of_a_redirect_or_a_refusal_is_not_read_without_end() {
+    let (place, content) = (Place::new(), content());
+    let steps = [Step::EndlessRedirect("/g".into()), Step::EndlessStatus(503), Step::Serve];
+    let server = Server::start(&content, Some(TAG), &steps);
+    let url = server.url("f");
+    get(&place.item(&url)).unwrap();
+    place.holds(&content);
+}
+
+#[test]
+fn what_is_compressed_stays_compressed() {
+    let (place, content) = (Place::new(), content());
+    let server = Server::start(&content, Some(TAG), &[Step::Encoded]);
+    let url = server.url("f");
+    get(&place.item(&url)).unwrap();
+    place.holds(&content);
+}
+
+#[test]
+fn a_link_in_place_of_a_partial_file_is_not_followed() {
+    let (place, content) = (Place::new(), content());
+    let folder = place.target.parent().unwrap();
+    fs::create_dir_all(folder).unwrap();
+    let victim = folder.join("victim");
+    fs::write(&victim, "precious").unwrap();
+    let server = Server::start(&content, Some(TAG), &[Step::Serve]);
+    let url = server.url("f");
+    for name in ["file.pcap.partial", "file.pcap.partial.toml.partial"] {
+        std::os::unix::fs::symlink(&victim, folder.join(name)).unwrap();
+        let error = get(&place.item(&url)).unwrap_err().to_string();
+        assert!(error.contains(&format!("{name} is in the way")), "{error}");
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    get(&place.item(&url)).unwrap();
+    fs::remove_file(&victim).unwrap();
     place.holds(&content);
 }
 

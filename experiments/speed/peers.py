@@ -99,7 +99,7 @@ def rows_per_second(running, features, batch):
 def train(program, capture, schema, packets, model):
     """A model of some packets; seconds of processor time that training it took."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    legonf(program, "train", "kitsune", capture, "--quiet", "--workers", "monolithic", "--schema", schema,
+    legonf(program, "train", "kitsune", capture, "--quiet", "--force", "--workers", "monolithic", "--schema", schema,
            "--feature-mapping-packets", 1000, "--training-packets", packets, "-o", model)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
 

@@ -3,8 +3,8 @@
 use crate::ModelError;
 use crate::error::shown;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
 /// The largest model file in bytes (256 MiB).
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -24,31 +24,13 @@ pub fn read_bounded(path: &Path) -> Result<Vec<u8>, ModelError> {
     Ok(bytes)
 }
 
-/// Writes a file so that at every moment either the old or the new content stands under its name: first
-/// beside it with `.partial` appended, synchronised to the disk, then renamed.
+/// Writes a file so that at every moment either the old or the new content stands under its name; a device or a
+/// pipe is written in place, and a link keeps leading to its file, by the rules of [`legonf_output::Destination`].
 ///
 /// # Errors
 /// When it cannot be written; the partial file is then removed.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-    let partial = partial(path);
-    let written = write_synced(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
-    written.map_err(|source| {
-        // The write has failed already; that its remains cannot be removed either adds nothing.
-        let _ = std::fs::remove_file(&partial);
-        ModelError::Write { file: shown(path), source }
-    })
-}
-
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
-    name.into()
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    legonf_output::write(path, bytes).map_err(|source| ModelError::Write { file: shown(path), source })
 }
 
 #[cfg(test)]
@@ -60,7 +42,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.onnx");
         write_atomic(&path, b"old").unwrap();
-        std::fs::create_dir(partial(&path)).unwrap();
+        std::fs::create_dir(folder.path().join("model.onnx.partial")).unwrap();
         let error = write_atomic(&path, b"new").unwrap_err().to_string();
         assert!(error.contains("model.onnx: cannot be written"), "{error}");
         assert_eq!(read_bounded(&path).unwrap(), b"old");

@@ -3,6 +3,7 @@
 use crate::GraphSpec;
 use crate::spec::VERDICTS;
 use legonf_core::{Descriptor, State};
+use legonf_output::xml;
 use std::fmt::Write;
 
 const WIDTH: usize = 190;
@@ -29,7 +30,7 @@ pub fn svg(spec: &GraphSpec, bricks: &[(String, Descriptor)]) -> String {
          <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\">\
          <path d=\"M0,0 L8,4 L0,8 z\" fill=\"#445\"/></marker></defs>\n\
          <text x=\"{MARGIN}\" y=\"{y}\" font-size=\"15\" font-weight=\"bold\">{name}</text>\n",
-        name = escape(name),
+        name = xml(name),
         y = MARGIN,
     );
     for (index, (id, d)) in bricks.iter().enumerate() {
@@ -45,7 +46,7 @@ pub fn svg(spec: &GraphSpec, bricks: &[(String, Descriptor)]) -> String {
                 "<text x=\"{}\" y=\"{}\" font-size=\"{size}\" text-anchor=\"middle\">{}</text>",
                 x + WIDTH / 2,
                 y + dy,
-                escape(text)
+                xml(text)
             );
         }
     }
@@ -115,8 +116,4 @@ fn draw_box(out: &mut String, x: usize, y: usize, double: bool) {
     if double {
         rect(3, "none");
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,6 +1,7 @@
 //! Draws the lattice of granularities as SVG.
 
 use crate::{GroupSet, Lattice};
+use legonf_output::xml;
 use std::fmt::Write;
 
 const WIDTH: usize = 230;
@@ -21,7 +22,7 @@ pub fn svg(set: &GroupSet, lattice: &Lattice) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"sans-serif\">\n<title>{name}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
          <text x=\"{MARGIN}\" y=\"{y}\" font-size=\"15\" font-weight=\"bold\">{name}: granularities by inclusion</text>\n",
-        name = escape(set.name()),
+        name = xml(set.name()),
         y = MARGIN + 10,
     );
     let places = places(&rows, lattice.elements().len(), width);
@@ -92,13 +93,9 @@ fn draw(out: &mut String, (x, y): (usize, usize), maximal: bool, name: &str, gro
             "<text x=\"{}\" y=\"{}\" font-size=\"{size}\" text-anchor=\"middle\">{}</text>",
             x + WIDTH / 2,
             y + dy,
-            escape(text)
+            xml(text)
         );
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -107,6 +107,8 @@ const FEATURE_COUNTS: [usize; 8] = [10, 20, 50, 100, 115, 200, 500, 1000];
 const MIB: f64 = 1024.0 * 1024.0;
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    // A report that is gone on with is in the folder.
+    style.check_folder(arguments.out.as_deref().filter(|_| !arguments.resume))?;
     let folder = arguments.out.as_deref().map(Folder::create).transpose()?;
     let mut report = arguments.begin()?;
     let (start, mut left) = (Instant::now(), 0);
@@ -270,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_report_goes_on_where_it_ended() {
-        let (folder, style) = (tempfile::tempdir().unwrap(), Style { quiet: true, json: false });
+        let (folder, style) = (tempfile::tempdir().unwrap(), Style { quiet: true, ..Style::default() });
         let mut arguments = Arguments {
             max_streams: 100,
             schema: "kitsune-115".into(),

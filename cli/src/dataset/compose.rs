@@ -1,6 +1,7 @@
 //! `legonf dataset compose`: attacks of some captures in the benign traffic of another.
 
 use crate::failure::{Failure, print, print_json};
+use crate::overwrite::write_text;
 use crate::progress::Bar;
 use crate::{Style, input, interrupt};
 use clap::Args;
@@ -79,12 +80,11 @@ pub fn run(arguments: &Compose, style: Style) -> Result<(), Failure> {
     let benign = Input { path: arguments.benign.clone(), labels: arguments.benign_labels.clone() };
     let attacks: Vec<_> = arguments.attack.iter().map(|part| part.0.clone()).collect();
     arguments.refuse_to_overwrite(&benign, &attacks)?;
+    style.check_outputs([&*arguments.output, &arguments.labels, &arguments.manifest_path()])?;
     let mut composer = Composer::new(Config { benign, attacks, seed: arguments.seed })?;
     write(arguments, &mut composer, style)?;
     let manifest = composer.manifest(&arguments.output, |path| input::origin(path).map(|o| o.sha256))?;
-    let mut file = OutputFile::create(&arguments.manifest_path())?;
-    file.put(format!("{}\n", serde_json::to_string_pretty(&manifest)?).as_bytes())?;
-    file.finish()?;
+    write_text(&arguments.manifest_path(), &(serde_json::to_string_pretty(&manifest)? + "\n"))?;
     report(&manifest, style)
 }
 

@@ -29,10 +29,17 @@ pub struct Fetch {
     /// Fetch from a mirror: an address below which the files lie by their names.
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
-    /// Seconds for which the server may send nothing before the transfer is tried again.
+    /// Seconds for which the server may send nothing, or less than --min-rate, before the transfer is tried again.
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     stall: u64,
-    /// Attempts in a row that bring nothing new before the download is given up.
+    /// Bytes a second that must come on average over --stall seconds; 0 for any number.
+    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
+    min_rate: u64,
+    /// The most bytes of a file whose size neither the catalogue nor the server states. Of others no more is taken than is
+    /// stated.
+    #[arg(long, default_value_t = 1 << 30, value_name = "BYTES")]
+    max_size: u64,
+    /// Attempts in a row that bring nothing new (less than 16 KiB, or too slowly) before the download is given up.
     #[arg(long, default_value_t = 6, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     attempts: u32,
 }
@@ -120,6 +127,8 @@ fn bring(
     let options = Options {
         stall: Duration::from_secs(arguments.stall),
         attempts: arguments.attempts,
+        min_rate: arguments.min_rate,
+        max_size: arguments.max_size,
         ..Options::default()
     };
     let bar = Bar::transfer(&file.name, style.quiet);

@@ -1,5 +1,6 @@
 //! Bars side by side, in groups.
 
+use legonf_output::xml;
 use std::fmt::Write;
 
 const COLORS: [&str; 5] = ["#9aa5b1", "#175CA0", "#D94801", "#388E3C", "#7B4EA3"];
@@ -25,9 +26,11 @@ pub fn svg(title: &str, unit: &str, series: &[&str], groups: &[Group]) -> String
     let _ = writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" font-family=\"sans-serif\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"{left}\" y=\"28\" font-size=\"18\">{title}</text>\n\
-         <text x=\"{left}\" y=\"56\" font-size=\"12\">{unit}</text>\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"{left}\" y=\"28\" font-size=\"18\">{}</text>\n\
+         <text x=\"{left}\" y=\"56\" font-size=\"12\">{}</text>\n\
          <line x1=\"{left}\" y1=\"{floor}\" x2=\"{}\" y2=\"{floor}\" stroke=\"#445\"/>",
+        xml(title),
+        xml(unit),
         WIDTH - 20.0
     );
     for (index, group) in groups.iter().enumerate() {
@@ -48,7 +51,7 @@ pub fn svg(title: &str, unit: &str, series: &[&str], groups: &[Group]) -> String
         let _ = writeln!(
             out,
             "<text x=\"{x:.1}\" y=\"{y}\" font-size=\"14\" text-anchor=\"middle\">{}</text>",
-            group.name
+            xml(&group.name)
         );
     }
     for (index, (name, color)) in series.iter().zip(COLORS).enumerate() {
@@ -56,9 +59,10 @@ pub fn svg(title: &str, unit: &str, series: &[&str], groups: &[Group]) -> String
         let _ = writeln!(
             out,
             "<rect x=\"{x:.1}\" y=\"{y}\" width=\"12\" height=\"12\" fill=\"{color}\"/>\n\
-             <text x=\"{:.1}\" y=\"{}\" font-size=\"12\">{name}</text>",
+             <text x=\"{:.1}\" y=\"{}\" font-size=\"12\">{}</text>",
             x + 18.0,
-            y + 11.0
+            y + 11.0,
+            xml(name)
         );
     }
     out + "</svg>\n"

@@ -217,6 +217,7 @@ impl Demand {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    style.check_folder(arguments.out.as_deref())?;
     let config = generate::Config { packets: 200_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
     let network = learn(&track, Arithmetic::Reference)?;

@@ -111,6 +111,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     if arguments.seconds < 10.0 * arguments.tick {
         return Err(Failure::fault("--seconds: the controller needs ten ticks (--tick) at least"));
     }
+    style.check_folder(arguments.out.as_deref())?;
     let config =
         generate::Config { packets: arguments.packets, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);

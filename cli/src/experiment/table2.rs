@@ -100,6 +100,7 @@ struct Experiment<'a> {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    style.check_folder(arguments.out.as_deref())?;
     let experiment = Experiment::new(arguments)?;
     let mut table = experiment.table()?;
     match arguments.rebalance_every {

@@ -3,11 +3,13 @@
 use super::ScoreFormat;
 use super::tally::Results;
 use crate::failure::Failure;
+use crate::folder::Folder;
+use crate::overwrite::write_text;
 use crate::summary::Summary;
 use legonf_core::{BATCH, Batch, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
 use legonf_io::Content;
 use legonf_io::sink::{
-    AlertPcap, AlertRate, Eve, OutputFile, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
+    AlertPcap, AlertRate, Eve, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub struct Purpose<'a> {
     /// The folder.
     pub folder: &'a Path,
-    /// Whether an existing folder may be written into.
+    /// Whether a folder that is not empty may be written into.
     pub force: bool,
     /// Format of the scores.
     pub format: ScoreFormat,
@@ -98,9 +100,7 @@ impl Outputs {
 
     /// Writes the summary, the last file: where it is, all the others are whole.
     pub fn summarize(&mut self, summary: &Summary) -> Result<String, Failure> {
-        let mut file = OutputFile::create(&self.folder.join("summary.json"))?;
-        file.put(format!("{}\n", serde_json::to_string_pretty(summary)?).as_bytes())?;
-        file.finish()?;
+        write_text(&self.folder.join("summary.json"), &(serde_json::to_string_pretty(summary)? + "\n"))?;
         Ok(self.path("summary.json"))
     }
 
@@ -149,13 +149,11 @@ fn note(text: &str) {
 }
 
 fn make(folder: &Path, force: bool) -> Result<(), Failure> {
-    let shown = folder.display();
+    Folder::check(folder, force)?;
     match fs::create_dir(folder) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && force && folder.is_dir() => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(Failure::fault(format!(
-            "--out {shown}: exists already; give another folder, or --force to write into it"
-        ))),
-        Err(e) => Err(Failure::fault(format!("--out {shown}: {e}"))),
-        Ok(()) => Ok(()),
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Failure::fault(format!("--out {}: {e}", folder.display())))
+        }
+        _ => Ok(()),
     }
 }

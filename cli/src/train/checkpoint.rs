@@ -63,9 +63,7 @@ impl Checkpoint {
 
     /// Writes the checkpoint whole or not at all.
     pub fn save(&self, path: &Path) -> io::Result<()> {
-        let partial = path.with_extension("checkpoint.partial");
-        fs::write(&partial, serde_json::to_vec(self)?)?;
-        fs::rename(partial, path)
+        legonf_output::write(path, &serde_json::to_vec(self)?)
     }
 }
 

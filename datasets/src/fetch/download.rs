@@ -10,6 +10,10 @@ use ureq::Agent;
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Bytes that an attempt must bring to count as progress, in all since the last that did.
+const PROGRESS: u64 = 16 << 10;
+/// The most bytes of a response's head.
+const LONGEST_HEAD: usize = 64 << 10;
 /// How often the stop flag is looked at.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -26,7 +30,7 @@ pub(super) fn download(
     thread::scope(|scope| {
         let _ended = SetOnDrop(&ended);
         scope.spawn(|| shut_down_on_stop(&agent, stop, &ended));
-        attempts(&Attempt { agent: &agent, item, stop }, options, partial, watch)
+        attempts(&Attempt { agent: &agent, item, options, stop }, options, partial, watch)
     })
 }
 
@@ -55,6 +59,8 @@ fn agent(url: &str, options: &Options) -> Agent {
         .http_status_as_error(false)
         .https_only(url.starts_with("https:"))
         .user_agent(concat!("legonf/", env!("CARGO_PKG_VERSION")))
+        .max_redirects(0)
+        .max_response_header_size(LONGEST_HEAD)
         .timeout_resolve(stall)
         .timeout_connect(stall)
         .timeout_recv_response(stall)
@@ -71,23 +77,31 @@ fn attempts(
     watch: &mut dyn FnMut(Event<'_>),
 ) -> Result<(), FetchError> {
     let start = partial.len();
-    let (mut furthest, mut failures) = (start, 0);
+    let (mut furthest, mut counted, mut failures) = (start, start, 0);
     while !partial.is_whole() {
         let trouble = match check_stop(attempt.stop, partial).map_err(Trouble::Fatal) {
             Ok(()) => attempt.run(partial, watch),
             stopped => stopped,
         };
+        let mut slow = false;
         let reason = match trouble {
             Ok(()) => return Ok(()),
             Err(Trouble::Fatal(error)) => return Err(error),
             Err(Trouble::Unreachable(reason)) if furthest == start => {
                 return Err(FetchError::Request { url: attempt.item.url.into(), reason });
             }
+            Err(Trouble::Slow(reason)) => {
+                slow = true;
+                reason
+            }
             Err(Trouble::Transient(reason) | Trouble::Unreachable(reason)) => reason,
         };
-        // A server that always breaks off at the same byte makes no progress, however much it sends.
-        failures = if partial.len() > furthest { 1 } else { failures + 1 };
+        // A server that always breaks off at the same byte, or after a few, makes no progress, however much it sends.
         furthest = furthest.max(partial.len());
+        if furthest >= counted + PROGRESS && !slow {
+            (counted, failures) = (furthest, 0);
+        }
+        failures += 1;
         if failures >= options.attempts {
             check_stop(attempt.stop, partial)?;
             return Err(gave_up(attempt.item.url, reason, failures, partial));

@@ -51,6 +51,16 @@ pub enum FetchError {
         /// Bytes as the server says, or those that came before it was stopped.
         found: u64,
     },
+    /// A file of unknown size is longer than is allowed.
+    #[error(
+        "{url}: more than {limit} bytes came, and neither the server nor the catalogue says how many there are: allow more with --max-size, if that is right"
+    )]
+    TooLong {
+        /// The address.
+        url: String,
+        /// The most bytes that were allowed.
+        limit: u64,
+    },
     /// Nothing says where the file ends.
     #[error(
         "{url}: neither the server nor the catalogue says how long the file is, so that a broken download could not be told from a whole one"
@@ -98,6 +108,12 @@ pub enum FetchError {
         /// The partial file.
         partial: PathBuf,
     },
+    /// Something else stands where the partial file is to be.
+    #[error("{reason}")]
+    InTheWay {
+        /// What, where, and the remedy.
+        reason: String,
+    },
     /// A file or folder cannot be made, read, written or renamed.
     #[error("{}: {source}", file.display())]
     File {
@@ -135,11 +151,13 @@ impl FetchError {
             Self::Request { .. } => "bad-request",
             Self::GaveUp { .. } => "gave-up",
             Self::Size { .. } => "wrong-size",
+            Self::TooLong { .. } => "too-long",
             Self::UnknownLength { .. } => "unknown-length",
             Self::Checksum { .. } => "wrong-checksum",
             Self::Present { .. } => "present-and-different",
             Self::Space { .. } => "disk-full",
             Self::Busy { .. } => "busy",
+            Self::InTheWay { .. } => "in-the-way",
             Self::File { .. } => "file",
             Self::Interrupted { .. } => "interrupted",
             Self::Unchecked { .. } => "unchecked",

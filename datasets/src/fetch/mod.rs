@@ -4,6 +4,11 @@
 //! it gets its name only when it is whole and its checksum, where one is known, is right. A transfer that breaks
 //! off or stalls is tried again from where it was (`Range` with `If-Range`, RFC 9110), and from the start where
 //! the server does not resume or has another file now.
+//!
+//! A server can neither fill the disk nor hold a download for ever: no more is written than the catalogue or else the
+//! server says the file has, or than [`Options::max_size`] where neither does; a transfer slower than
+//! [`Options::min_rate`] counts as a failed attempt, whatever it brings, as does one that brings less than 16 KiB;
+//! heads and redirects are bounded, and nothing is decompressed.
 
 mod digest;
 mod download;
@@ -24,19 +29,30 @@ use std::time::Duration;
 /// How a download behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How long the server may send nothing before the connection is given up.
+    /// How long the server may send nothing, or less than [`min_rate`](Self::min_rate), before the connection is given up.
     pub stall: Duration,
     /// Attempts in a row that bring nothing new before the download is given up; at least one is made.
     pub attempts: u32,
     /// Pause after the first failed attempt; it doubles with each further one, up to a minute.
     pub pause: Duration,
+    /// Bytes a second that must come on average over each [`stall`](Self::stall); 0 for any number.
+    pub min_rate: u64,
+    /// The most bytes of a file whose size neither the catalogue nor the server states.
+    pub max_size: u64,
     /// Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.
     pub proxy: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { stall: Duration::from_secs(30), attempts: 6, pause: Duration::from_secs(1), proxy: true }
+        Self {
+            stall: Duration::from_secs(30),
+            attempts: 6,
+            pause: Duration::from_secs(1),
+            min_rate: 1024,
+            max_size: 1 << 30,
+            proxy: true,
+        }
     }
 }
 

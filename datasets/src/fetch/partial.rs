@@ -1,9 +1,10 @@
 //! The file that a download grows in: `FILE.partial`, and beside it `FILE.partial.toml`, which says of what.
 
 use super::{FetchError, Item};
+use legonf_output::{OutputError, open_resumable, rename_new};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// A download that is under way or was broken off.
@@ -34,9 +35,7 @@ impl Partial {
     pub fn open(item: &Item<'_>) -> Result<Self, FetchError> {
         let path = appended(item.target, ".partial");
         let state_path = appended(&path, ".toml");
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(FetchError::file(&path))?;
-        lock(&file, &path)?;
+        let file = open_resumable(&path).map_err(|source| busy(source, &path))?;
         let len = file.metadata().map_err(FetchError::file(&path))?.len();
         let state = read_state(&state_path)?;
         let mut partial = Self { path, state_path, file, len, state };
@@ -77,11 +76,10 @@ impl Partial {
 
     /// Notes what is known of the whole file.
     pub fn set_state(&mut self, state: State) -> Result<(), FetchError> {
-        let text = toml::to_string(&state).map_err(|e| FetchError::File {
-            file: self.state_path.clone(),
-            source: std::io::Error::other(e),
-        })?;
-        fs::write(&self.state_path, text).map_err(FetchError::file(&self.state_path))?;
+        let text = toml::to_string(&state)
+            .map_err(|e| FetchError::File { file: self.state_path.clone(), source: io::Error::other(e) })?;
+        legonf_output::write(&self.state_path, text.as_bytes())
+            .map_err(FetchError::file(&self.state_path))?;
         self.state = state;
         Ok(())
     }
@@ -113,7 +111,7 @@ impl Partial {
 
     /// Gives the whole file its name.
     pub fn rename(self, target: &Path) -> Result<(), FetchError> {
-        fs::rename(&self.path, target).map_err(FetchError::file(target))?;
+        rename_new(&self.path, target).map_err(FetchError::file(target))?;
         self.forget()
     }
 }
@@ -129,11 +127,12 @@ pub fn partial_path(target: &Path) -> PathBuf {
     appended(target, ".partial")
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), FetchError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(FetchError::Busy { partial: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(FetchError::File { file: path.to_owned(), source }),
+fn busy(source: io::Error, path: &Path) -> FetchError {
+    let inner = source.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(OutputError::Busy(_)) => FetchError::Busy { partial: path.to_owned() },
+        Some(_) => FetchError::InTheWay { reason: source.to_string() },
+        None => FetchError::File { file: path.to_owned(), source },
     }
 }
 

@@ -1,12 +1,15 @@
 //! One request and its answer.
 
 use super::partial::{Partial, State};
-use super::{Event, FetchError, Item, space};
+use super::{Event, FetchError, Item, Options, space};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use ureq::http::{HeaderMap, Response, StatusCode, header};
 use ureq::{Agent, Body};
 
+/// The most redirects of a request.
+const REDIRECTS: u32 = 10;
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 16;
 
@@ -17,6 +20,8 @@ pub(super) enum Trouble {
     Fatal(FetchError),
     /// Trying again may help.
     Transient(String),
+    /// What came was too little for its time, so that it does not count as progress.
+    Slow(String),
     /// The server was not found at all.
     Unreachable(String),
 }
@@ -31,6 +36,7 @@ impl From<FetchError> for Trouble {
 pub(super) struct Attempt<'a> {
     pub agent: &'a Agent,
     pub item: &'a Item<'a>,
+    pub options: &'a Options,
     pub stop: &'a AtomicBool,
 }
 
@@ -47,8 +53,22 @@ impl Attempt<'_> {
         self.copy(response.into_body(), partial, watch)
     }
 
+    /// Follows redirects. The body of one is not read, since it may have no end.
     fn ask(&self, partial: &Partial) -> Result<Response<Body>, Trouble> {
-        let mut request = self.agent.get(self.item.url).header(header::ACCEPT_ENCODING, "identity");
+        let mut url = self.item.url.to_owned();
+        for _ in 0..=REDIRECTS {
+            let response = self.request(&url, partial)?;
+            match redirect(&url, &response) {
+                Some(next) => url = next,
+                None => return Ok(response),
+            }
+        }
+        let reason = "too many redirects".into();
+        Err(FetchError::Request { url: self.item.url.into(), reason }.into())
+    }
+
+    fn request(&self, url: &str, partial: &Partial) -> Result<Response<Body>, Trouble> {
+        let mut request = self.agent.get(url).header(header::ACCEPT_ENCODING, "identity");
         if partial.len() > 0 {
             request = request.header(header::RANGE, format!("bytes={}-", partial.len()));
             if let Some(validator) = &partial.state().validator {
@@ -146,6 +166,7 @@ impl Attempt<'_> {
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Trouble> {
         let (mut body, mut buffer) = (body.into_reader(), vec![0; CHUNK]);
+        let mut pace = Pace::new(self.options);
         loop {
             let read = match body.read(&mut buffer) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
@@ -161,6 +182,7 @@ impl Attempt<'_> {
             self.check_end(partial.len() + read as u64, partial)?;
             partial.append(&buffer[..read])?;
             watch(Event::Received { bytes: partial.len(), total: partial.state().size });
+            pace.count(read)?;
         }
     }
 
@@ -169,8 +191,65 @@ impl Attempt<'_> {
             Some(expected) if reached > expected => {
                 Err(FetchError::Size { url: self.item.url.into(), expected, found: reached })
             }
+            None if reached > self.options.max_size => {
+                Err(FetchError::TooLong { url: self.item.url.into(), limit: self.options.max_size })
+            }
             _ => Ok(()),
         }
+    }
+}
+
+/// Looks whether enough bytes come.
+struct Pace {
+    window: Duration,
+    min_rate: u64,
+    since: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    fn new(options: &Options) -> Self {
+        Self { window: options.stall, min_rate: options.min_rate, since: Instant::now(), bytes: 0 }
+    }
+
+    /// Counts what was read, and says at the end of each window whether it was enough.
+    fn count(&mut self, read: usize) -> Result<(), Trouble> {
+        self.bytes += read as u64;
+        let spent = self.since.elapsed();
+        if spent < self.window {
+            return Ok(());
+        }
+        if (self.bytes as f64) < self.min_rate as f64 * spent.as_secs_f64() {
+            let seconds = self.window.as_secs_f64();
+            let rate = self.min_rate;
+            return Err(Trouble::Slow(format!("less than {rate} bytes a second came over {seconds} s")));
+        }
+        *self = Self { since: Instant::now(), bytes: 0, ..*self };
+        Ok(())
+    }
+}
+
+/// Where a redirect leads from `url` (RFC 9110, 10.2.2), but for `..` in it, which is left to the server.
+fn redirect(url: &str, response: &Response<Body>) -> Option<String> {
+    let code = response.status().as_u16();
+    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    matches!(code, 301 | 302 | 303 | 307 | 308).then(|| located(url, location))
+}
+
+fn located(url: &str, location: &str) -> String {
+    let location = location.split('#').next().unwrap_or_default();
+    let is_whole =
+        location.split_once("://").is_some_and(|(scheme, _)| scheme.chars().all(char::is_alphanumeric));
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, folder) =
+        (path.split('/').next().unwrap_or_default(), path.rfind('/').map(|at| &path[..at]));
+    match location {
+        _ if is_whole => location.to_owned(),
+        _ if location.starts_with("//") => format!("{scheme}:{location}"),
+        _ if location.starts_with('/') => format!("{scheme}://{authority}{location}"),
+        _ if location.starts_with('?') || location.is_empty() => format!("{scheme}://{path}{location}"),
+        _ => format!("{scheme}://{}/{location}", folder.unwrap_or(authority)),
     }
 }
 
@@ -227,6 +306,22 @@ mod tests {
         for wrong in ["", "bytes", "bytes 5", "bytes 5/10", "bytes -9/10", "bytes 5-9/ten", "items 5-9/10"] {
             assert_eq!(content_range(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn redirects_lead_to_addresses() {
+        let from = "https://a.b:8/c/d?e";
+        for (location, expected) in [
+            ("http://x/y#z", "http://x/y"),
+            ("//x/y", "https://x/y"),
+            ("/y?z=http://w", "https://a.b:8/y?z=http://w"),
+            ("y", "https://a.b:8/c/y"),
+            ("?y", "https://a.b:8/c/d?y"),
+            ("", "https://a.b:8/c/d"),
+        ] {
+            assert_eq!(located(from, location), expected);
+        }
+        assert_eq!(located("http://a", "y"), "http://a/y");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// How a request is answered.
 #[derive(Clone, Debug)]
@@ -33,6 +34,20 @@ pub enum Step {
     Status(u16),
     /// A redirect.
     Redirect(String),
+    /// Chunks without end.
+    Endless,
+    /// The whole file, a byte at a time with pauses.
+    Trickle,
+    /// Header lines without end.
+    EndlessHead,
+    /// Interim responses without end.
+    EndlessInformation,
+    /// A redirect whose body has no end.
+    EndlessRedirect(String),
+    /// A status whose body has no end.
+    EndlessStatus(u16),
+    /// As `Serve`, with a header that says that the body is compressed.
+    Encoded,
     /// From now on there is another file with another tag.
     Replace(Vec<u8>, &'static str),
     /// The same, and this time `If-Range` is not heeded.
@@ -112,6 +127,33 @@ fn answer(mut stream: TcpStream, step: &Step, file: &Mutex<File>, seen: &Mutex<V
         Step::Status(code) => write!(stream, "HTTP/1.1 {code} x\r\n{EMPTY}"),
         Step::Redirect(to) => write!(stream, "HTTP/1.1 302 Found\r\nLocation: {to}\r\n{EMPTY}"),
         Step::Chunked(sent) => chunked(&mut stream, &file.content, *sent),
+        Step::Endless => {
+            drop(file);
+            write!(stream, "HTTP/1.1 200 OK\r\n{CHUNKED}").and_then(|()| endless(&mut stream))
+        }
+        Step::EndlessRedirect(to) => {
+            drop(file);
+            let head = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\n{CHUNKED}");
+            stream.write_all(head.as_bytes()).and_then(|()| endless(&mut stream))
+        }
+        Step::EndlessStatus(code) => {
+            drop(file);
+            write!(stream, "HTTP/1.1 {code} x\r\n{CHUNKED}").and_then(|()| endless(&mut stream))
+        }
+        Step::EndlessHead => {
+            drop(file);
+            write!(stream, "HTTP/1.1 200 OK\r\n").and_then(|()| repeat(&mut stream, b"X: y\r\n"))
+        }
+        Step::EndlessInformation => {
+            drop(file);
+            repeat(&mut stream, b"HTTP/1.1 102 Processing\r\n\r\n")
+        }
+        Step::Trickle => trickle(&mut stream, &file, &request),
+        Step::Encoded => {
+            let length = file.content.len();
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n{CLOSE}")
+                .and_then(|()| stream.write_all(&file.content))
+        }
         Step::NoLength => {
             write!(stream, "HTTP/1.1 200 OK\r\n{CLOSE}").and_then(|()| stream.write_all(&file.content))
         }
@@ -134,6 +176,7 @@ fn answer(mut stream: TcpStream, step: &Step, file: &Mutex<File>, seen: &Mutex<V
 }
 
 const CLOSE: &str = "Connection: close\r\n\r\n";
+const CHUNKED: &str = "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
 const EMPTY: &str = "Content-Length: 0\r\nConnection: close\r\n\r\n";
 
 fn read_request(stream: &mut TcpStream) -> Request {
@@ -166,6 +209,26 @@ fn serve(stream: &mut TcpStream, file: &File, request: &Request, sent: usize) ->
         Some(first) if first < file.content.len() => part(stream, file, first, sent),
         Some(_) => write!(stream, "HTTP/1.1 416 x\r\n{EMPTY}"),
     }
+}
+
+/// The same bytes until the client goes away.
+fn repeat(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    loop {
+        stream.write_all(bytes)?;
+    }
+}
+
+fn endless(stream: &mut TcpStream) -> std::io::Result<()> {
+    repeat(stream, format!("400\r\n{}\r\n", "x".repeat(0x400)).as_bytes())
+}
+
+fn trickle(stream: &mut TcpStream, file: &File, request: &Request) -> std::io::Result<()> {
+    serve(stream, file, request, 0)?;
+    for byte in &file.content {
+        stream.write_all(&[*byte])?;
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 fn tag(file: &File) -> String {

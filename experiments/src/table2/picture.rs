@@ -1,6 +1,7 @@
 //! The table as a bar chart.
 
 use super::Report;
+use legonf_output::xml;
 use std::fmt::Write;
 
 const WIDTH: usize = 900;
@@ -46,7 +47,7 @@ pub(super) fn svg(report: &Report) -> String {
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
             LEFT - 12,
             y + 20,
-            row.split
+            xml(&row.split)
         );
         bar(&mut out, y, ours * scale, OURS, &format!("{:.6} ({:+.1e})", row.average_rmse, row.deviation));
         if let (Some(value), Some(part)) = (row.paper_average_rmse, paper) {

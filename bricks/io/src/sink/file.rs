@@ -1,29 +1,26 @@
 //! Output files that are either whole or visibly not.
 
 use super::SinkError;
-use std::fs::{self, File};
+use legonf_output::{Destination, goes_to_file};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes gathered before they go to the system.
 const BUFFER: usize = 128 * 1024;
 
-/// A buffered output that appears under its name only when it is complete.
+/// A buffered output that appears under its name only when it is complete, by the rules of [`Destination`].
 ///
-/// It is written to `NAME.partial` beside the target; [`finish`](Self::finish) brings it to the disk and renames
-/// it, replacing an older file. Without `finish` the file keeps the name `NAME.partial`. An older `NAME.partial`
-/// is overwritten; nothing else is touched. Pipes and devices are written in place, and `-` is standard output.
+/// [`finish`](Self::finish) brings a file to the disk and gives it its name. Without `finish` it keeps the name
+/// `NAME.partial`. Pipes and devices are written in place, and `-` is standard output.
 ///
 /// A call of [`put`](Self::put) is one unit: when the disk fills up, the partial file is cut back to the end of
 /// the last unit that fitted whole.
 #[derive(Debug)]
 pub struct OutputFile {
+    /// The name given by the caller.
     target: PathBuf,
-    /// Where the bytes go until the end; `None` where they go straight to the target.
-    partial: Option<PathBuf>,
-    file: File,
+    out: Destination,
     buffer: Vec<u8>,
     flushed: u64,
     state: State,
@@ -37,34 +34,27 @@ enum State {
 }
 
 impl OutputFile {
-    /// Opens an output; `-` is standard output.
+    /// Opens an output; `-` is standard output. An older file is replaced: whoever must not do that asks
+    /// [`legonf_output::check`] first.
     ///
     /// # Errors
     /// [`SinkError::Create`] when the file cannot be created or `path` is a folder.
     pub fn create(path: &Path) -> Result<Self, SinkError> {
-        let fail = |source| SinkError::Create { path: display(path), source };
-        if path.as_os_str() == "-" {
-            let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(fail)?;
-            return Ok(Self::over(File::from(stdout), path, None));
-        }
-        match fs::metadata(path) {
-            Ok(found) if found.is_dir() => Err(fail(io::ErrorKind::IsADirectory.into())),
-            Ok(found) if !found.is_file() => {
-                let file = File::options().write(true).open(path).map_err(fail)?;
-                Ok(Self::over(file, path, None))
-            }
-            _ => {
-                let partial = partial_name(path).ok_or_else(|| fail(io::ErrorKind::IsADirectory.into()))?;
-                let file = File::create(&partial).map_err(fail)?;
-                Ok(Self::over(file, path, Some(partial)))
-            }
-        }
+        let out =
+            Destination::open(path).map_err(|source| SinkError::Create { path: display(path), source })?;
+        let buffer = Vec::with_capacity(2 * BUFFER);
+        Ok(Self { target: path.to_owned(), out, buffer, flushed: 0, state: State::Open })
     }
 
-    /// An output over an open file, such as one end of a pipe.
-    pub(super) fn over(file: File, target: &Path, partial: Option<PathBuf>) -> Self {
-        let buffer = Vec::with_capacity(2 * BUFFER);
-        Self { target: target.to_owned(), partial, file, buffer, flushed: 0, state: State::Open }
+    /// Opens an output whose earlier bytes will be changed.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and [`SinkError::NotRegular`] for what is written in place.
+    pub fn create_regular(path: &Path) -> Result<Self, SinkError> {
+        match goes_to_file(path) {
+            Ok(false) => Err(SinkError::NotRegular { path: display(path) }),
+            _ => Self::create(path),
+        }
     }
 
     /// The name given by the caller, for messages.
@@ -74,7 +64,7 @@ impl OutputFile {
 
     /// Whether the output is a regular file, whose earlier bytes can still be changed.
     pub fn is_regular(&self) -> bool {
-        self.partial.is_some()
+        self.out.partial().is_some()
     }
 
     /// Bytes written so far.
@@ -99,7 +89,7 @@ impl OutputFile {
     pub fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkError> {
         self.check_open()?;
         self.drain()?;
-        self.file.write_all_at(bytes, offset).map_err(|e| self.fail(e))
+        self.out.file().write_all_at(bytes, offset).map_err(|e| self.fail(e))
     }
 
     /// Completes the output: its bytes are on the disk and it has its name. A second call does nothing.
@@ -112,10 +102,7 @@ impl OutputFile {
         }
         self.check_open()?;
         self.drain()?;
-        if let Some(partial) = &self.partial {
-            let renamed = self.file.sync_all().and_then(|()| fs::rename(partial, &self.target));
-            renamed.map_err(|e| self.fail(e))?;
-        }
+        self.out.finish().map_err(|e| self.fail(e))?;
         self.state = State::Finished;
         Ok(())
     }
@@ -131,7 +118,7 @@ impl OutputFile {
 
     /// Hands what was gathered to the system.
     pub(super) fn drain(&mut self) -> Result<(), SinkError> {
-        self.file.write_all(&self.buffer).map_err(|e| self.fail(e))?;
+        self.out.file().write_all(&self.buffer).map_err(|e| self.fail(e))?;
         self.flushed += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
@@ -145,9 +132,11 @@ impl OutputFile {
         }
         if self.is_regular() {
             // A failure here changes nothing: the file is marked as partial by its name already.
-            let _ = self.file.set_len(self.flushed);
+            let _ = self.out.file().set_len(self.flushed);
         }
-        let partial = self.partial.as_deref().map(display);
+        // Where another file has the name, the error says itself where the bytes are.
+        let partial =
+            self.out.partial().filter(|_| source.kind() != io::ErrorKind::AlreadyExists).map(display);
         SinkError::Write { path: self.name(), partial, source }
     }
 }
@@ -177,17 +166,12 @@ pub(super) fn display(path: &Path) -> String {
     if path.as_os_str() == "-" { "standard output".into() } else { path.display().to_string() }
 }
 
-fn partial_name(path: &Path) -> Option<PathBuf> {
-    let mut name = path.file_name()?.to_owned();
-    name.push(".partial");
-    Some(path.with_file_name(name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::io::Read;
-    use std::os::fd::OwnedFd;
+    use std::os::fd::AsRawFd;
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> =
@@ -252,7 +236,7 @@ mod tests {
         let path = dir.path().join("a.csv");
         let mut out = OutputFile::create(&path).unwrap();
         out.put(&vec![b'x'; BUFFER]).unwrap();
-        out.file.write_all(b"part of a unit").unwrap();
+        out.out.file().write_all(b"part of a unit").unwrap();
         let error = out.fail(io::ErrorKind::StorageFull.into()).to_string();
         assert!(error.contains("a.csv: the disk is full; what was written before is kept in "), "{error}");
         assert!(error.ends_with("a.csv.partial"), "{error}");
@@ -265,7 +249,9 @@ mod tests {
     #[test]
     fn a_closed_pipe_is_told_apart() {
         let (mut reader, writer) = io::pipe().unwrap();
-        let mut out = OutputFile::over(File::from(OwnedFd::from(writer)), Path::new("-"), None);
+        let mut out = OutputFile::create(Path::new(&format!("/dev/fd/{}", writer.as_raw_fd()))).unwrap();
+        drop(writer);
+        out.target = "-".into();
         out.put(b"seen").unwrap();
         out.drain().unwrap();
         let mut seen = [0; 4];

@@ -86,7 +86,7 @@ mod tests {
         for batch in [1, 1024] {
             let arithmetic = Arithmetic::Fast;
             let case = Case { schema: "kitsune-115", seed: 1, streams: 100, arithmetic, batch };
-            let (per_second, state) = case.measure(Style { quiet: true, json: false }).unwrap();
+            let (per_second, state) = case.measure(Style { quiet: true, ..Style::default() }).unwrap();
             assert!(per_second > 0.0 && per_second.is_finite(), "{batch}");
             assert!(state.state_bytes > 0 && state.state_bytes <= state.state_bytes_bound);
         }

@@ -18,10 +18,7 @@ pub(super) struct Npy {
 
 impl Npy {
     pub fn create(path: &Path, schema: &Schema) -> Result<Self, SinkError> {
-        let mut out = OutputFile::create(path)?;
-        if !out.is_regular() {
-            return Err(SinkError::NotRegular { path: out.name() });
-        }
+        let mut out = OutputFile::create_regular(path)?;
         let width = schema.len();
         out.put(&header(0, width))?;
         Ok(Self { out, width, rows: 0, bytes: Vec::new() })

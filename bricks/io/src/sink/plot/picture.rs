@@ -2,6 +2,7 @@
 
 use super::font;
 use ab_glyph::FontVec;
+use legonf_output::one_line;
 use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
@@ -70,9 +71,9 @@ impl Picture {
         self.0.push(Shape::Line(points, color));
     }
 
-    /// Sets a text.
-    pub fn text(&mut self, text: impl Into<String>, face: Face, at: (i32, i32)) {
-        self.0.push(Shape::Text(text.into(), face, at));
+    /// Sets a text of one line; control characters, which SVG cannot hold, are shown as escapes.
+    pub fn text(&mut self, text: impl AsRef<str>, face: Face, at: (i32, i32)) {
+        self.0.push(Shape::Text(one_line(text.as_ref()).into_owned(), face, at));
     }
 
     /// The picture as an SVG document. It names the font family `sans-serif` and needs no font to be made.
