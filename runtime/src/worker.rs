@@ -5,7 +5,7 @@ use crate::message::{Ending, Envelope, Event, Message, Retired, Waiting};
 use crate::order::Order;
 use crate::route::{Detour, Routes};
 use crate::stats::Stats;
-use crate::sync::{Receiver, Sender, recv};
+use crate::sync::{Receiver, Sender, recv, recv_tending};
 use crate::unit::{Unit, guarded, panicked, pass};
 use crate::{Options, RunFault, Supply};
 use legonf_core::{BATCH, Batch, Brick, Fault, Pace, Plan, Progress, Sink, Source, State};
@@ -29,6 +29,27 @@ pub(crate) struct Head<'a> {
 pub(crate) struct Tail<'a> {
     pub sink: &'a mut dyn Sink,
     pub over: bool,
+}
+
+impl<'a> Tail<'a> {
+    /// Lets the sink do what is due.
+    fn tend(&mut self, shared: &Shared<'a>, events: &Sender<Event<'a>>) {
+        if self.over {
+            return;
+        }
+        match guarded(|| self.sink.tend()) {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => self.end(Some(RunFault::Sink(fault)), shared, events),
+            Err(message) => self.end(Some(panicked(Plan::SINK, message)), shared, events),
+        }
+    }
+
+    /// Takes nothing more, and says why.
+    fn end(&mut self, fault: Option<RunFault>, shared: &Shared<'a>, events: &Sender<Event<'a>>) {
+        self.over = true;
+        shared.over.store(true, Relaxed);
+        let _ = events.send(Event::Over(fault));
+    }
 }
 
 /// What a worker has in its hands, which can move to another.
@@ -115,7 +136,8 @@ impl<'a> Shared<'a> {
     }
 
     /// Fills a batch from a source; it stays empty at the end, or where nothing comes and the worker shall leave.
-    fn fill(&self, source: &mut dyn Source, batch: &mut Batch) -> Result<(), Fault> {
+    /// `tended` says whether the caller has something to do where nothing comes for a while.
+    fn fill(&self, source: &mut dyn Source, batch: &mut Batch, tended: bool) -> Result<(), Fault> {
         let (full, nanos) = (self.full.load(Relaxed), self.patience.load(Relaxed));
         if full > 0 {
             let patience = (nanos != u64::MAX).then(|| Duration::from_nanos(nanos));
@@ -123,7 +145,7 @@ impl<'a> Shared<'a> {
         }
         loop {
             source.fill(batch)?;
-            if !source.is_idle() || self.is_over() || self.leaves() {
+            if !source.is_idle() || self.is_over() || self.leaves() || tended {
                 return Ok(());
             }
         }
@@ -188,16 +210,22 @@ impl Worker<'_> {
     }
 
     /// What comes next.
-    fn wait(&self) -> Option<Message> {
-        recv(&self.input, |time| self.stats.idle(time))
+    fn wait(&mut self) -> Option<Message> {
+        let Self { job, input, stats, shared, events, .. } = self;
+        let idled = |time| stats.idle(time);
+        match &mut job.tail {
+            Some(tail) => recv_tending(input, idled, || tail.tend(shared, events)),
+            None => recv(input, idled),
+        }
     }
 
     fn accept(&mut self, mut envelope: Box<Envelope>) {
-        if self.job.head.is_some() && !self.fill(&mut envelope) {
-            if let Some(head) = self.job.head.as_mut().filter(|head| !head.ended) {
-                head.spare = Some(envelope);
+        while self.job.head.is_some() && !self.fill(&mut envelope) {
+            let Some(head) = self.job.head.as_mut().filter(|head| !head.ended) else { return };
+            match &mut self.job.tail {
+                Some(tail) if !self.shared.leaves() => tail.tend(self.shared, &self.events),
+                _ => return head.spare = Some(envelope),
             }
-            return;
         }
         self.stats.take_batch();
         if envelope.ending.is_none() {
@@ -221,7 +249,8 @@ impl Worker<'_> {
         envelope.epoch = self.shared.epoch.load(Acquire);
         envelope.turn = std::mem::replace(&mut head.epoch, envelope.epoch) != envelope.epoch;
         if !self.shared.is_over() {
-            envelope.ending = match guarded(|| self.shared.fill(head.source, &mut envelope.batch)) {
+            let tended = self.job.tail.is_some();
+            envelope.ending = match guarded(|| self.shared.fill(head.source, &mut envelope.batch, tended)) {
                 Ok(Ok(())) => None,
                 Ok(Err(fault)) => Some(Ending::Fault(RunFault::Source(fault))),
                 Err(message) => Some(Ending::Fault(panicked(Plan::SOURCE, message))),
@@ -285,11 +314,7 @@ impl Worker<'_> {
                 let done = self.shared.done.load(Relaxed) + envelope.batch.len() as u64;
                 self.shared.done.store(done, Relaxed);
             }
-            Some(fault) => {
-                tail.over = true;
-                self.shared.over.store(true, Relaxed);
-                let _ = self.events.send(Event::Over(fault));
-            }
+            Some(fault) => tail.end(fault, self.shared, &self.events),
         }
     }
 }
