@@ -1,10 +1,11 @@
 //! Output files that are either whole or visibly not.
 
 use super::SinkError;
-use std::fs::{self, File};
+use super::stream::{ORDINARY, PRIVATE};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes gathered before they go to the system.
@@ -42,6 +43,18 @@ impl OutputFile {
     /// # Errors
     /// [`SinkError::Create`] when the file cannot be created or `path` is a folder.
     pub fn create(path: &Path) -> Result<Self, SinkError> {
+        Self::with_mode(path, ORDINARY)
+    }
+
+    /// As [`create`](Self::create); a file can be read by its owner alone.
+    ///
+    /// # Errors
+    /// As `create`.
+    pub fn create_private(path: &Path) -> Result<Self, SinkError> {
+        Self::with_mode(path, PRIVATE)
+    }
+
+    fn with_mode(path: &Path, mode: u32) -> Result<Self, SinkError> {
         let fail = |source| SinkError::Create { path: display(path), source };
         if path.as_os_str() == "-" {
             let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(fail)?;
@@ -55,7 +68,7 @@ impl OutputFile {
             }
             _ => {
                 let partial = partial_name(path).ok_or_else(|| fail(io::ErrorKind::IsADirectory.into()))?;
-                let file = File::create(&partial).map_err(fail)?;
+                let file = make(&partial, mode).map_err(fail)?;
                 Ok(Self::over(file, path, Some(partial)))
             }
         }
@@ -174,6 +187,15 @@ impl Drop for OutputFile {
 /// How a path is shown in messages.
 pub(super) fn display(path: &Path) -> String {
     if path.as_os_str() == "-" { "standard output".into() } else { path.display().to_string() }
+}
+
+/// A new file, or an old one emptied, with no more permissions than these.
+fn make(path: &Path, mode: u32) -> io::Result<File> {
+    let file = File::options().write(true).create(true).truncate(true).mode(mode).open(path)?;
+    if mode == PRIVATE {
+        file.set_permissions(Permissions::from_mode(PRIVATE))?;
+    }
+    Ok(file)
 }
 
 fn partial_name(path: &Path) -> Option<PathBuf> {

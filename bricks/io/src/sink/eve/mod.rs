@@ -88,6 +88,11 @@ impl Eve {
         self.stats.clone()
     }
 
+    /// Where the lines go.
+    pub fn output(&mut self) -> &mut dyn Lines {
+        &mut *self.out
+    }
+
     /// Alerts written so far.
     pub fn alerts(&self) -> u64 {
         self.tally.alerts
