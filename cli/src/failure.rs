@@ -39,7 +39,7 @@ impl Failure {
 }
 
 /// A message as one line: control characters, which come from a file's content or its name, as escapes.
-fn printable(message: &str) -> String {
+pub fn printable(message: &str) -> String {
     let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     message.chars().map(escaped).collect()
 }

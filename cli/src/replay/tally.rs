@@ -14,6 +14,11 @@ pub trait Results: Send {
 
     /// The columns that it looks at, as in [`Sink::reads`].
     fn reads(&self) -> Columns;
+
+    /// Does what is due now and then, as [`Sink::tend`].
+    fn tend(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// Everything that is kept of a run besides the files: its size does not depend on the number of packets, but for
@@ -100,6 +105,10 @@ impl<R: Results> Sink for Tally<R> {
     fn reads(&self) -> Columns {
         let outputs = self.outputs.as_ref().map_or(Columns::NONE, Results::reads);
         outputs.union(Columns::RESULTS)
+    }
+
+    fn tend(&mut self) -> Result<(), Fault> {
+        self.outputs.as_mut().map_or(Ok(()), Results::tend)
     }
 
     fn finish(&mut self) -> Result<(), Fault> {
