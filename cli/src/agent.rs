@@ -8,10 +8,12 @@ use host::Host;
 use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, State, full, patience};
 use legonf_core::{HostLoad, Pace, Plan, Snapshot};
 use legonf_runtime::{Control, Graph, Node, PlanError};
+use nix::libc;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,14 +59,19 @@ struct Log {
     fault: Option<String>,
 }
 
+/// Opens an event log; a named pipe whose reader is away or stalled holds nobody up.
+fn open(path: &Path) -> io::Result<File> {
+    File::options().write(true).create(true).truncate(false).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
 impl Log {
     /// A log that what the file holds makes way for with the first event: a run that is refused leaves an older log alone.
     fn create(path: Option<&Path>) -> Result<Self, Failure> {
-        let open = |path: &Path| match File::options().write(true).create(true).truncate(false).open(path) {
+        let named = |path: &Path| match open(path) {
             Ok(file) => Ok((path.to_owned(), file)),
             Err(error) => Err(Failure::fault(format!("{}: {error}", path.display()))),
         };
-        Ok(Self { file: path.map(open).transpose()?, ..Self::default() })
+        Ok(Self { file: path.map(named).transpose()?, ..Self::default() })
     }
 
     fn write(&mut self, event: Event) {

@@ -1,5 +1,7 @@
-//! Ctrl-C and SIGTERM: the first one ends the work in order, a second one at once.
+//! Ctrl-C and SIGTERM: the first one ends the work in order, a second one at once. SIGHUP: files are opened anew.
 
+#[cfg(feature = "live")]
+use signal_hook::consts::SIGHUP;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::sync::Once;
@@ -18,4 +20,13 @@ pub fn install() -> &'static AtomicBool {
         }
     });
     &STOP
+}
+
+/// Has SIGHUP set a flag from now on, instead of ending the process.
+#[cfg(feature = "live")]
+pub fn hang_up() -> &'static AtomicBool {
+    static HANG_UP: AtomicBool = AtomicBool::new(false);
+    // Only forbidden signals cannot be registered.
+    let _ = flag::register(SIGHUP, &HANG_UP);
+    &HANG_UP
 }

@@ -7,21 +7,21 @@ use crate::alerts::Alerts;
 use crate::failure::Failure;
 use crate::progress::Bar;
 use crate::replay::tally::Tally;
-use crate::scoring::{Report, Scoring, fault_after, render};
-use crate::steering::{Steering, Work};
-use crate::summary::Incidents;
+use crate::scoring::{Function, Report, Scoring, fault_after, render};
+use crate::steering::{Orders, Steering, Work};
+use crate::summary::{Incidents, Service, Timing};
 use crate::{Style, features, interrupt};
 use clap::Args;
 use legonf_io::Content;
-use legonf_live::{Bounds, LiveConfig, LiveSource, Losses};
+use legonf_live::{Account, Bounds, Interface, LiveConfig, LiveSource, Losses};
 use legonf_output::printable;
-use legonf_runtime::Control;
+use legonf_runtime::{Control, Outcome};
 use outputs::{Outputs, Purpose};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Scores the packets of a network interface as they come, until Ctrl-C, SIGTERM, --duration or
 /// --packets; then sums up. Packets that the kernel or the interface lost are counted as dropped.
@@ -30,9 +30,18 @@ use std::time::Duration;
 ///
 ///   sudo setcap cap_net_raw=ep $(command -v legonf)
 ///
-/// As soon as the interface is open it gives up all capabilities, root's too: run as root, it can
-/// write only where root's user can without special rights. --record keeps what was seen: a replay
-/// of it gives the same scores.
+/// As soon as the interface is open, and before the model is read, it gives up all capabilities,
+/// root's too, and the system calls that lead to new ones. Run as root it stays root's user without
+/// them, so that it can open its files anew, unless --user names another, who must then be able to
+/// read the model and to write into the outputs' folders.
+///
+/// --record keeps what was seen: a replay of it with the same --slot-seed gives the same scores.
+///
+/// Outputs have their own names while they grow, and every batch is with the system when it is
+/// scored: what was seen survives a `kill -9`. After a SIGHUP the run goes on in new files, as
+/// logrotate expects. A full disk, and a socket or a named pipe whose reader is away or does not
+/// keep up, cost what could not be written, which is counted, and not the run. An interface that
+/// goes down is listened to again when it comes up; one that is removed ends the run.
 ///
 /// With --controller it runs as `legonf run` does (`legonf run --help` says what a policy is): the
 /// controller finds the brick that is the bottleneck, replicates it, and merges it again when the
@@ -48,8 +57,9 @@ pub struct Arguments {
     /// Only packets that this BPF expression takes, such as 'tcp and not port 22' (man 7 pcap-filter).
     #[arg(long, value_name = "BPF")]
     filter: Option<String>,
-    /// Alerts as they come, in Suricata's EVE JSON: a file, which is appended to, `-` for standard output (the summary
-    /// then goes to standard error), or unix:PATH for a socket on which a reader listens.
+    /// Alerts as they come, in Suricata's EVE JSON: a file, which is appended to, a named pipe, `-` for standard output (the
+    /// summary then goes to standard error), or unix:PATH for a socket on which a reader listens. Up to 4 MiB are kept for a
+    /// reader who is slow or away.
     #[arg(long, value_name = "FILE|-|unix:PATH")]
     eve: Option<OsString>,
     /// Begin a new --eve file before one exceeds this size (K, M, G); the full ones become FILE.1, FILE.2, ...
@@ -57,12 +67,16 @@ pub struct Arguments {
     rotate: Option<u64>,
     #[command(flatten)]
     alerts: Alerts,
-    /// Score of every packet (CSV).
+    /// Score of every packet (CSV). A file of this name becomes FILE.1, or what number follows.
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
-    /// Every packet that was scored, as pcapng with nanoseconds.
+    /// Every packet that was scored, as pcapng with nanoseconds, for its owner alone to read. A file of this name becomes FILE.1,
+    /// or what number follows.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Go on as this user (name or number) once the interface is open; root can.
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
     /// Bytes of each packet that are kept.
     #[arg(long, value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(64..=262_144))]
     snaplen: u32,
@@ -92,41 +106,38 @@ pub struct Arguments {
 /// The graph's own stop flag stays unset: the source ends in order, with all that the kernel took before.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+/// How often what is due with the outputs is done.
+const TENDING: Duration = Duration::from_secs(1);
+
+pub fn run(mut arguments: Arguments, style: Style) -> Result<(), Failure> {
     arguments.steering.check_outputs(style)?;
-    style.check_outputs([&arguments.scores, &arguments.record].into_iter().filter_map(Option::as_deref))?;
-    let orders = arguments.is_steered().then(|| arguments.steering.orders()).transpose()?;
+    arguments.scoring.seed_at_random();
+    let (orders, interface) = arguments.listen()?;
+    let (stop, hang_up) = (interrupt::install(), interrupt::hang_up());
+    // Before there are other threads, which would keep theirs, and before a file of others' making is parsed.
+    let account = arguments.user.as_deref().map(Account::find).transpose()?;
+    legonf_live::give_up_privileges(account.as_ref())?;
     let mut function = arguments.scoring.build(arguments.scoring.network()?, Content::Packets)?;
-    let hold = orders.as_ref().and_then(|orders| orders.hold(&mut function));
-    let interface = legonf_live::open(&arguments.config(hold))?;
-    let stop = interrupt::install();
-    // Before there are other threads, which would keep theirs.
-    legonf_live::give_up_privileges()?;
     let mut agent = orders.map(|orders| arguments.steering.agent(orders, &mut function)).transpose()?;
-    let purpose = arguments.purpose();
-    let outputs = Outputs::create(&purpose, function.threshold, function.network.explainer())?;
+    let outputs = Outputs::create(&arguments.purpose(), &function, hang_up)?;
     let bounds = Bounds { packets: arguments.packets, duration: arguments.duration };
     let mut source = LiveSource::new(interface, bounds, stop);
     let (losses, mut tally) = (source.losses(), Tally::new(None, Some(outputs)));
 
     let bar = Bar::live(style.quiet);
-    let mut show = |_, packets| bar.update_live(packets, losses.total());
+    let mut tended = Instant::now();
+    let mut show = |_, packets| {
+        bar.update_live(packets, losses.total());
+        if tended.elapsed() >= TENDING {
+            tended = Instant::now();
+            outputs::DUE.store(true, Ordering::Relaxed);
+        }
+    };
     let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
     let ran = function.run(control, &mut source, &mut tally, &NEVER, &mut show);
     bar.clear();
     let (outcome, timing) = ran?;
-    count(&losses, &mut tally);
-    let ended = fault_after(&outcome);
-    let mut summary = arguments.scoring.summary(arguments.interface.clone(), &function, &mut tally, &outcome);
-    summary.ended_early = ended.clone();
-    let coverage = tally.coverage().clone();
-    let outputs =
-        tally.outputs().map_or(Ok(Vec::new()), |o| o.finish(&coverage, features::with_clock(&outcome)))?;
-    let (controller, incidents) = (agent.as_ref().map(Agent::ending), Incidents::of(&outcome));
-    let report = Report { summary: &summary, timing, incidents, outputs, controller };
-    arguments.print(&render(report, style)?)?;
-    agent.map_or(Ok(()), |agent| arguments.conclude(agent, outcome.packets, style))?;
-    ended.map_or(Ok(()), |reason| Err(Failure::Fault(reason)))
+    arguments.conclude(&function, (tally, losses), (outcome, timing), agent, style)
 }
 
 fn count(losses: &Losses, tally: &mut Tally<Outputs>) {
@@ -136,6 +147,41 @@ fn count(losses: &Losses, tally: &mut Tally<Outputs>) {
 }
 
 impl Arguments {
+    /// Opens the interface, with what the controller was told that decides how.
+    fn listen(&self) -> Result<(Option<Orders>, Interface), Failure> {
+        let orders = self.is_steered().then(|| self.steering.orders()).transpose()?;
+        let bricks = self.scoring.expected_bricks()?;
+        let hold = orders.as_ref().and_then(|orders| orders.hold(bricks));
+        self.scoring.check_present()?;
+        Ok((orders, legonf_live::open(&self.config(hold))?))
+    }
+
+    /// Completes the outputs, prints the summary, and says how the run ended.
+    fn conclude(
+        &self,
+        function: &Function,
+        (mut tally, losses): (Tally<Outputs>, Losses),
+        (outcome, timing): (Outcome, Timing),
+        agent: Option<Agent>,
+        style: Style,
+    ) -> Result<(), Failure> {
+        count(&losses, &mut tally);
+        let ended = fault_after(&outcome);
+        let mut summary = self.scoring.summary(self.interface.clone(), function, &mut tally, &outcome);
+        summary.ended_early = ended.clone();
+        let coverage = tally.coverage().clone();
+        let (mut written, mut service) = (Vec::new(), Service::default());
+        if let Some(outputs) = tally.outputs() {
+            written = outputs.finish(&coverage, features::with_clock(&outcome))?;
+            service = outputs.service(losses.outages());
+        }
+        let (controller, incidents) = (agent.as_ref().map(Agent::ending), Incidents::of(&outcome));
+        let (summary, outputs, service) = (&summary, written, Some(service));
+        self.print(&render(Report { summary, timing, incidents, outputs, controller, service }, style)?)?;
+        agent.map_or(Ok(()), |agent| self.conclude_control(agent, outcome.packets, style))?;
+        ended.map_or(Ok(()), |reason| Err(Failure::Fault(reason)))
+    }
+
     fn config(&self, hold: Option<Duration>) -> LiveConfig {
         LiveConfig {
             filter: self.filter.clone(),
@@ -154,7 +200,7 @@ impl Arguments {
     }
 
     /// Writes what the controller has to say at the end.
-    fn conclude(&self, mut agent: Agent, packets: u64, style: Style) -> Result<(), Failure> {
+    fn conclude_control(&self, mut agent: Agent, packets: u64, style: Style) -> Result<(), Failure> {
         let (graph, capture) = (self.scoring.graph_name(), self.interface.clone());
         let decided = self.steering.conclude(&mut agent, Work { graph, capture, packets })?;
         if style.quiet || style.json { Ok(()) } else { self.print(&decided) }

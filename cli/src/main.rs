@@ -29,6 +29,7 @@ mod progress;
 mod replay;
 mod run;
 mod scoring;
+mod seed;
 mod split;
 mod steering;
 mod stuck;
@@ -168,7 +169,7 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Events(arguments) => events::run(&arguments, style),
         Command::Bench(command) => bench::run(&command, style),
         #[cfg(feature = "live")]
-        Command::Live(arguments) => live::run(&arguments, style),
+        Command::Live(arguments) => live::run(arguments, style),
         Command::Graph(command) => graph::run(&command, style),
         Command::Split(arguments) => split::run(&arguments, style),
         Command::Dataset(command) => dataset::run(&command, style),

@@ -222,7 +222,7 @@ impl Arguments {
             written.push(results.summarize(&summary)?);
         }
         let (summary, incidents, outputs) = (&summary, Incidents::of(&outcome), written);
-        print(&render(Report { summary, timing, incidents, outputs, controller }, style)?)?;
+        print(&render(Report { summary, timing, incidents, outputs, controller, service: None }, style)?)?;
         match ended {
             None => Ok(()),
             Some(reason) if outcome.stopped => Err(Failure::Interrupted(reason)),

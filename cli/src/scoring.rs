@@ -5,8 +5,9 @@ use crate::failure::{Failure, json};
 use crate::network::Network;
 use crate::replay::tally::{Results, Tally};
 use crate::replay::{Execution, assemble, built_in};
+use crate::seed::{self, Seed};
 use crate::summary::clock::ClockReport;
-use crate::summary::{Incidents, Summary, Timing};
+use crate::summary::{Incidents, Service, Summary, Timing};
 use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, features, graph, input, kitsune};
@@ -42,6 +43,13 @@ pub struct Scoring {
     /// Scores above this are anomalous, instead of the model's calibrated threshold.
     #[arg(long, value_name = "RMSE")]
     threshold: Option<f64>,
+    /// Seed by which streams are divided into slots: what `summary.json`, or the comment of a recording, says of an earlier run.
+    /// Without it `live` takes a random one, and the others a fixed one. It shows in the results only where streams were evicted.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    slot_seed: Option<u64>,
+    /// Where the seed comes from otherwise.
+    #[arg(skip)]
+    seed: Seed,
 }
 
 /// A network function that is ready to run.
@@ -73,12 +81,38 @@ pub struct Report<'a> {
     /// What a controller has done, where there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub controller: Option<Ending>,
+    /// What happened to the interface and the outputs of a live run.
+    #[serde(rename = "live", skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
 }
 
 impl Scoring {
     /// Takes the graph of this file, or the built-in one.
     pub fn set_graph(&mut self, graph: Option<PathBuf>) {
         self.graph = graph;
+    }
+
+    /// Takes a random seed for the slots, unless one is given.
+    #[cfg(feature = "live")]
+    pub fn seed_at_random(&mut self) {
+        self.seed = Seed::Random;
+    }
+
+    /// Refuses a model that is not there, before anything is done with it.
+    #[cfg(feature = "live")]
+    pub fn check_present(&self) -> Result<(), Failure> {
+        let missing = |error| Failure::fault(format!("{}: {error}", self.model.display()));
+        std::fs::metadata(&self.model).map(drop).map_err(missing)
+    }
+
+    /// Identifiers of the bricks, as far as they are known before the model is: that of a foreign network is one for two.
+    #[cfg(feature = "live")]
+    pub fn expected_bricks(&self) -> Result<Vec<String>, Failure> {
+        let spec = match &self.graph {
+            Some(path) => graph::read(path)?,
+            None => kitsune::deciding(kitsune::scoring("", Arithmetic::default(), None)),
+        };
+        Ok(spec.bricks.into_iter().map(|brick| brick.id).collect())
     }
 
     /// Name of the graph's file, or of the built-in graph.
@@ -103,10 +137,12 @@ impl Scoring {
     }
 
     fn spec(&self, network: &Network, content: Content) -> Result<GraphSpec, Failure> {
-        match &self.graph {
-            Some(path) => graph::read(path),
-            None => built_in(network, content, self.execution, self.arithmetic),
-        }
+        let mut spec = match &self.graph {
+            Some(path) => graph::read(path)?,
+            None => built_in(network, content, self.execution, self.arithmetic)?,
+        };
+        self.slot_seed.map_or(self.seed, Seed::Given).set(&mut spec)?;
+        Ok(spec)
     }
 
     /// What a run over `capture` found. Takes the evaluation out of the tally.
@@ -128,6 +164,7 @@ impl Scoring {
             schema_hash: schema.hash().to_string(),
             arithmetic: self.arithmetic.unwrap_or(network.arithmetic()).to_string(),
             precision: function.precision.clone(),
+            slot_seed: function.slot_seed(),
             coverage: tally.coverage().clone(),
             score: tally.scores(),
             threshold: function.threshold,
@@ -144,6 +181,11 @@ impl Scoring {
 }
 
 impl Function {
+    /// Seed by which its streams are divided into slots.
+    pub fn slot_seed(&self) -> Option<u64> {
+        seed::of(&self.spec)
+    }
+
     /// What the controller must know of the bricks.
     pub fn facts(&mut self) -> Vec<(String, State)> {
         facts(&mut self.graph)
@@ -193,6 +235,7 @@ pub fn render(report: Report<'_>, style: Style) -> Result<String, Failure> {
         return Ok(String::new());
     }
     let mut text = report.summary.text(report.timing)? + &report.incidents.text();
+    text += &report.service.map_or_else(String::new, |service| service.text());
     for output in report.outputs {
         text += &format!("written     {}\n", one_line(&output));
     }

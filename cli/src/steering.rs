@@ -7,7 +7,11 @@ use crate::failure::Failure;
 use crate::overwrite::write_text;
 use crate::scoring::Function;
 use clap::Args;
+#[cfg(feature = "live")]
+use legonf_controller::State;
 use legonf_controller::{Config, Costs};
+#[cfg(feature = "live")]
+use legonf_core::Plan;
 use std::path::{Path, PathBuf};
 
 /// How the controller decides, and where it writes what it did.
@@ -47,9 +51,11 @@ pub struct Work {
 
 #[cfg(feature = "live")]
 impl Orders {
-    /// How long a batch of a function may wait to be full, as far as that is known before the run.
-    pub fn hold(&self, function: &mut Function) -> Option<std::time::Duration> {
-        let facts = function.facts();
+    /// How long a batch may wait to be full, as far as that is known before the model is.
+    pub fn hold(&self, bricks: Vec<String>) -> Option<std::time::Duration> {
+        let ends = |id: &str| [id.to_owned()];
+        let all = ends(Plan::SOURCE).into_iter().chain(bricks).chain(ends(Plan::SINK));
+        let facts: Vec<_> = all.map(|id| (id, State::Single)).collect();
         let batching = agent::batching(&facts);
         let costs = self.costs.clone();
         let costs = costs.unwrap_or_else(|| Costs::unknown("", legonf_core::BATCH, facts));

@@ -28,6 +28,8 @@ pub struct Summary {
     pub arithmetic: String,
     /// Numbers that the KitNET is executed in, `f64` or `f32`; none where a generic engine runs the model.
     pub precision: Option<String>,
+    /// Seed by which streams were divided into slots; none where there were no packets.
+    pub slot_seed: Option<u64>,
     /// Where every packet went.
     pub coverage: Coverage,
     /// Distribution of the scores (RMSE); none where nothing was scored.
@@ -79,6 +81,34 @@ pub struct Incidents {
     pub pause_ms_p99: f64,
     /// Milliseconds that the longest of them waited.
     pub pause_ms_max: f64,
+}
+
+/// What happened to the interface and the outputs of a live run, which lasts however they fare.
+#[derive(Default, Serialize)]
+pub struct Service {
+    /// How often the interface was seen to be down.
+    pub interface_down: u64,
+    /// How often the files were opened anew (SIGHUP).
+    pub reopened: u64,
+    /// Lines or packets that each output did not take.
+    pub lost: BTreeMap<&'static str, u64>,
+    /// What went wrong with an output first.
+    pub trouble: BTreeMap<&'static str, String>,
+}
+
+impl Service {
+    /// Lines of text on what there was; nothing where all went on undisturbed.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        if self.interface_down > 0 {
+            text += &format!("interface   went down {} times, and the run went on\n", self.interface_down);
+        }
+        for (output, reason) in &self.trouble {
+            let lost = self.lost.get(output).copied().unwrap_or(0);
+            text += &format!("lost        {lost} of --{output}: {reason}\n");
+        }
+        text
+    }
 }
 
 impl Incidents {

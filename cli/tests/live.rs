@@ -3,161 +3,19 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
+#[path = "common/veth.rs"]
+mod veth;
 
-use common::{example, fail, legonf, succeed, text, trained};
+use common::{fail, legonf, succeed};
 use legonf_core::Batch;
-use nix::sched::{CloneFlags, setns};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Two network namespaces with a veth pair between them: `here` in the first one, `there` in the second one.
-struct Pair {
-    names: [String; 2],
-}
-
-static PAIRS: AtomicU32 = AtomicU32::new(0);
-
-fn ip(arguments: &str) -> Result<(), String> {
-    let output = Command::new("ip").args(arguments.split(' ')).output().map_err(|e| format!("ip: {e}"))?;
-    let error = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(format!("ip {arguments}: {}", error.trim())) }
-}
-
-impl Pair {
-    /// Nothing, with the reason printed, where namespaces cannot be made.
-    fn new() -> Option<Self> {
-        let number = PAIRS.fetch_add(1, Ordering::Relaxed);
-        let names = ["a", "b"].map(|end| format!("legonf-{}-{number}{end}", std::process::id()));
-        let this = Self { names };
-        if let Err(reason) = this.build() {
-            eprintln!("skipped: a live run needs root and network namespaces ({reason})");
-            return None;
-        }
-        Some(this)
-    }
-
-    fn build(&self) -> Result<(), String> {
-        let [a, b] = &self.names;
-        ip(&format!("netns add {a}"))?;
-        ip(&format!("netns add {b}"))?;
-        ip(&format!("-n {a} link add here type veth peer name there netns {b}"))?;
-        for (namespace, end) in [(a, "here"), (b, "there")] {
-            // Without IPv6 and ARP the kernel sends nothing of its own.
-            let silence = format!("net.ipv6.conf.{end}.disable_ipv6=1");
-            let _ = Command::new("ip").args(["netns", "exec", namespace, "sysctl", "-qw", &silence]).status();
-            ip(&format!("-n {namespace} link set {end} arp off up"))?;
-        }
-        Ok(())
-    }
-
-    /// The command in the first namespace.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.names[0], env!("CARGO_BIN_EXE_legonf")]).args(arguments);
-        command
-    }
-
-    fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    }
-
-    /// Waits until the run has opened its interface, after which it gives up its privileges.
-    fn wait_for_listener(child: &Child) {
-        let end = Instant::now() + Duration::from_secs(60);
-        while Instant::now() < end {
-            let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-            if status.contains("NoNewPrivs:\t1") {
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        panic!("nobody listens");
-    }
-
-    /// Sends packets into the second namespace's end of the pair.
-    fn send(&self, packets: Vec<Vec<u8>>) {
-        let namespace = File::open(format!("/run/netns/{}", self.names[1])).unwrap();
-        thread::spawn(move || {
-            setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
-            let mut wire = pcap::Capture::from_device("there").unwrap().open().unwrap();
-            for (i, packet) in packets.iter().enumerate() {
-                wire.sendpacket(&packet[..]).unwrap();
-                if i % 64 == 63 {
-                    thread::sleep(Duration::from_millis(1));
-                }
-            }
-        })
-        .join()
-        .unwrap();
-    }
-
-    fn signal(child: &Child, signal: &str) {
-        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    }
-
-    /// Ends the run with a signal, as an operator does.
-    fn stop(child: Child, signal: &str) -> Output {
-        Self::signal(&child, signal);
-        child.wait_with_output().unwrap()
-    }
-}
-
-impl Drop for Pair {
-    fn drop(&mut self) {
-        for name in &self.names {
-            let _ = ip(&format!("netns del {name}"));
-        }
-    }
-}
-
-/// The packets of the shipped capture.
-fn packets() -> Vec<Vec<u8>> {
-    let mut source = legonf_io::open(&example("synth-mini.pcap.gz")).unwrap();
-    let (mut batch, mut packets) = (Batch::default(), Vec::new());
-    loop {
-        batch.clear();
-        source.fill(&mut batch).unwrap();
-        if batch.is_empty() {
-            return packets;
-        }
-        packets.extend(batch.packets.iter().map(|(_, bytes)| bytes.to_vec()));
-    }
-}
-
-/// They, so many times.
-fn repeated(times: usize) -> Vec<Vec<u8>> {
-    let packets = packets();
-    packets.iter().cycle().take(times * packets.len()).cloned().collect()
-}
-
-struct Bench {
-    folder: tempfile::TempDir,
-    model: String,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let model = text(trained(folder.path(), "kitsune-115"));
-        Self { folder, model }
-    }
-
-    fn path(&self, name: &str) -> String {
-        text(self.folder.path().join(name))
-    }
-}
-
-fn json(output: &Output) -> serde_json::Value {
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{error}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {error}"))
-}
+use veth::{Bench, Pair, ip, json, packets, repeated};
 
 #[test]
 fn live_equals_replay() {
@@ -351,10 +209,12 @@ fn a_run_keeps_no_capability_and_needs_one() {
     };
     assert!(status.len() > 3, "{status:?}");
     for status in &status {
-        for line in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        for line in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
             assert!(status.contains(&format!("{line}:\t0000000000000000")), "{status}");
         }
-        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+        for line in ["NoNewPrivs:\t1", "Seccomp:\t2"] {
+            assert!(status.contains(line), "{status}");
+        }
     }
     assert_eq!(Pair::stop(child, "-INT").status.code(), Some(0));
 
@@ -383,23 +243,24 @@ fn a_run_keeps_no_capability_and_needs_one() {
 }
 
 #[test]
-fn an_interface_that_is_lost_ends_the_run_with_what_was_scored() {
-    for change in ["link set here down", "link del here"] {
-        let Some(pair) = Pair::new() else { return };
-        let (bench, packets) = (Bench::new(), packets());
-        let scores = bench.path("live.csv");
-        let child = pair.start(&["live", "-i", "here", "--model", &bench.model, "--scores", &scores]);
-        Pair::wait_for_listener(&child);
-        pair.send(packets.clone());
-        thread::sleep(Duration::from_millis(500));
-        ip(&format!("-n {} {change}", pair.names[0])).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
-        let complete = format!("complete for the {} packets before it", packets.len());
-        assert!(error.starts_with("legonf: here: ") && error.contains(&complete), "{error}");
-        assert_eq!(fs::read_to_string(&scores).unwrap().lines().count(), packets.len() + 1);
-    }
+fn an_interface_that_is_removed_ends_the_run_with_what_was_scored() {
+    let Some(pair) = Pair::new() else { return };
+    let (bench, packets) = (Bench::new(), packets());
+    let scores = bench.path("live.csv");
+    let child = pair.start(&["live", "-i", "here", "--model", &bench.model, "--scores", &scores]);
+    Pair::wait_for_listener(&child);
+    pair.send(packets.clone());
+    thread::sleep(Duration::from_millis(500));
+    ip(&format!("-n {} link del here", pair.names[0])).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
+    let complete = format!("complete for the {} packets before it", packets.len());
+    assert!(
+        error.starts_with("legonf: here: the interface disappeared; ") && error.contains(&complete),
+        "{error}"
+    );
+    assert_eq!(fs::read_to_string(&scores).unwrap().lines().count(), packets.len() + 1);
 }
 
 #[test]
@@ -468,7 +329,8 @@ fn what_cannot_be_listened_to_says_why() {
         (vec!["-i", "here", "--policy", &policy], "cores = 4096: this host has"),
         (vec!["-i", "here", "--filter", "tcp and and"], "filter `tcp and and`: "),
         (vec!["-i", "lo"], "not up"),
-        (vec!["-i", "here", "--eve", "unix:/nonesuch"], "there is no such socket"),
+        (vec!["-i", "here", "--eve", "unix:/nonesuch/s"], "its folder is not a folder"),
+        (vec!["-i", "here", "--user", "nonesuch"], "--user nonesuch: no such user"),
         (vec!["-i", "here", "--scores", "/nonesuch/scores.csv"], "its folder does not exist"),
     ] {
         let output = pair

@@ -1,6 +1,8 @@
 //! Queues and threads: the real ones, or those of a model checker, which runs them in one order after the other.
 
 #[cfg(not(feature = "model"))]
+use crossbeam_channel::RecvTimeoutError;
+#[cfg(not(feature = "model"))]
 pub(crate) use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 #[cfg(not(feature = "model"))]
 pub(crate) use std::sync::atomic::AtomicUsize;
@@ -88,6 +90,35 @@ pub(crate) fn recv<T>(queue: &Receiver<T>, idled: impl FnMut(Duration)) -> Optio
     patiently(|| queue.try_recv().ok(), idled).or_else(|| queue.recv().ok())
 }
 
+/// As [`recv`]; `tend` is called every so often while nothing comes.
+#[cfg(not(feature = "model"))]
+pub(crate) fn recv_tending<T>(
+    queue: &Receiver<T>,
+    idled: impl FnMut(Duration),
+    mut tend: impl FnMut(),
+) -> Option<T> {
+    const PERIOD: Duration = Duration::from_millis(100);
+    let mut found = patiently(|| queue.try_recv().ok(), idled);
+    while found.is_none() {
+        match queue.recv_timeout(PERIOD) {
+            Ok(item) => found = Some(item),
+            Err(RecvTimeoutError::Timeout) => tend(),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+    found
+}
+
+/// As [`recv`]: time does not pass in the model.
+#[cfg(feature = "model")]
+pub(crate) fn recv_tending<T>(
+    queue: &Receiver<T>,
+    idled: impl FnMut(Duration),
+    _: impl FnMut(),
+) -> Option<T> {
+    recv(queue, idled)
+}
+
 /// Takes what comes next from a queue.
 #[cfg(feature = "model")]
 pub(crate) fn recv<T>(queue: &Receiver<T>, _: impl FnMut(Duration)) -> Option<T> {
@@ -97,7 +128,7 @@ pub(crate) fn recv<T>(queue: &Receiver<T>, _: impl FnMut(Duration)) -> Option<T>
 /// Whether something comes from a queue, or it is closed, within some time.
 #[cfg(not(feature = "model"))]
 pub(crate) fn ended<T>(queue: &Receiver<T>, patience: Duration) -> bool {
-    !matches!(queue.recv_timeout(patience), Err(crossbeam_channel::RecvTimeoutError::Timeout))
+    !matches!(queue.recv_timeout(patience), Err(RecvTimeoutError::Timeout))
 }
 
 /// Whether something comes from a queue within some time.

@@ -6,7 +6,7 @@ use crate::message::{Ending, Envelope, Event, Message, Retired, Waiting};
 use crate::order::Order;
 use crate::route::{Detour, Routes};
 use crate::stats::Stats;
-use crate::sync::{Receiver, Sender, recv};
+use crate::sync::{Receiver, Sender, recv, recv_tending};
 use crate::unit::{Unit, panicked, pass};
 use crate::watchdog::At;
 use crate::{Options, RunFault, Supply};
@@ -35,6 +35,27 @@ pub(crate) struct Tail<'a> {
     pub over: bool,
     /// Stream time behind the last batch that it took.
     pub clock: Clock,
+}
+
+impl<'a> Tail<'a> {
+    /// Lets the sink do what is due.
+    fn tend(&mut self, shared: &Shared<'a>, events: &Sender<Event<'a>>) {
+        if self.over {
+            return;
+        }
+        match guarded(|| self.sink.tend()) {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => self.end(Some(RunFault::Sink(fault)), shared, events),
+            Err(message) => self.end(Some(panicked(Plan::SINK, message)), shared, events),
+        }
+    }
+
+    /// Takes nothing more, and says why.
+    fn end(&mut self, fault: Option<RunFault>, shared: &Shared<'a>, events: &Sender<Event<'a>>) {
+        self.over = true;
+        shared.over.store(true, Relaxed);
+        let _ = events.send(Event::Over(fault));
+    }
 }
 
 /// What a worker has in its hands, which can move to another.
@@ -135,7 +156,8 @@ impl<'a> Shared<'a> {
     }
 
     /// Fills a batch from a source; it stays empty at the end, or where nothing comes and the worker shall leave.
-    fn fill(&self, source: &mut dyn Source, batch: &mut Batch) -> Result<(), Fault> {
+    /// `tended` says whether the caller has something to do where nothing comes for a while.
+    fn fill(&self, source: &mut dyn Source, batch: &mut Batch, tended: bool) -> Result<(), Fault> {
         let (full, nanos) = (self.full.load(Relaxed), self.patience.load(Relaxed));
         if full > 0 {
             let patience = (nanos != u64::MAX).then(|| Duration::from_nanos(nanos));
@@ -143,7 +165,7 @@ impl<'a> Shared<'a> {
         }
         loop {
             source.fill(batch)?;
-            if !source.is_idle() || self.is_over() || self.leaves() {
+            if !source.is_idle() || self.is_over() || self.leaves() || tended {
                 return Ok(());
             }
         }
@@ -237,8 +259,13 @@ impl Worker<'_> {
     }
 
     /// What comes next.
-    fn wait(&self) -> Option<Message> {
-        recv(&self.input, |time| self.stats.idle(time))
+    fn wait(&mut self) -> Option<Message> {
+        let Self { job, input, stats, shared, events, .. } = self;
+        let idled = |time| stats.idle(time);
+        match &mut job.tail {
+            Some(tail) => recv_tending(input, idled, || tail.tend(shared, events)),
+            None => recv(input, idled),
+        }
     }
 
     /// [`accept`](Self::accept); a defect of the runtime itself ends the run, and not the thread, for which others would wait.
@@ -253,11 +280,12 @@ impl Worker<'_> {
     }
 
     fn accept(&mut self, mut envelope: Box<Envelope>) {
-        if self.job.head.is_some() && !self.fill(&mut envelope) {
-            if let Some(head) = self.job.head.as_mut().filter(|head| !head.ended) {
-                head.spare = Some(envelope);
+        while self.job.head.is_some() && !self.fill(&mut envelope) {
+            let Some(head) = self.job.head.as_mut().filter(|head| !head.ended) else { return };
+            match &mut self.job.tail {
+                Some(tail) if !self.shared.leaves() => tail.tend(self.shared, &self.events),
+                _ => return head.spare = Some(envelope),
             }
-            return;
         }
         self.stats.take_batch();
         if envelope.ending.is_none() {
@@ -282,7 +310,8 @@ impl Worker<'_> {
         envelope.turn = std::mem::replace(&mut head.epoch, envelope.epoch) != envelope.epoch;
         if !self.shared.is_over() {
             self.stats.begin(At::Source);
-            envelope.ending = match guarded(|| self.shared.fill(head.source, &mut envelope.batch)) {
+            let tended = self.job.tail.is_some();
+            envelope.ending = match guarded(|| self.shared.fill(head.source, &mut envelope.batch, tended)) {
                 Ok(Ok(())) => None,
                 Ok(Err(fault)) => Some(Ending::Fault(RunFault::Source(fault))),
                 Err(message) => Some(Ending::Fault(panicked(Plan::SOURCE, message))),
@@ -353,11 +382,7 @@ impl Worker<'_> {
                 self.shared.done.store(done, Relaxed);
                 tail.clock = envelope.clock;
             }
-            Some(fault) => {
-                tail.over = true;
-                self.shared.over.store(true, Relaxed);
-                let _ = self.events.send(Event::Over(fault));
-            }
+            Some(fault) => tail.end(fault, self.shared, &self.events),
         }
     }
 }

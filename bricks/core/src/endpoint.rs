@@ -97,6 +97,14 @@ pub trait Sink: Send {
         Ok(())
     }
 
+    /// Does what is due now and then. Whoever has the sink calls it some times a second while there is nothing to write.
+    ///
+    /// # Errors
+    /// When the results cannot be written.
+    fn tend(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Completes the output: after this everything written is on its way to the disk and well-formed.
     ///
     /// # Errors

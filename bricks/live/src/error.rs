@@ -50,13 +50,19 @@ pub enum LiveError {
         /// The link type's number.
         number: u32,
     },
-    /// The interface went down, disappeared, or failed while it was listened to.
+    /// The interface disappeared, or failed while it was listened to.
     #[error("{interface}: {reason}")]
     Lost {
         /// The interface.
         interface: String,
         /// What happened.
         reason: String,
+    },
+    /// There is no such user.
+    #[error("--user {name}: no such user on this system")]
+    NoSuchUser {
+        /// The name that was given.
+        name: String,
     },
     /// Rights could not be given up.
     #[error("cannot give up {what}: {reason}")]
@@ -78,6 +84,7 @@ impl LiveError {
             Self::Filter { .. } => "filter",
             Self::LinkType { .. } => "link-type",
             Self::Lost { .. } => "lost",
+            Self::NoSuchUser { .. } => "no-such-user",
             Self::Privileges { .. } => "privileges",
         }
     }

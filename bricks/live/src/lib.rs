@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod calls;
 mod config;
 mod error;
 mod losses;
@@ -14,9 +15,10 @@ mod open;
 mod privileges;
 mod source;
 
+pub use calls::DENIED;
 pub use config::{Bounds, LiveConfig};
 pub use error::LiveError;
 pub use losses::Losses;
 pub use open::{Interface, interfaces, open};
-pub use privileges::give_up_privileges;
+pub use privileges::{Account, give_up_privileges};
 pub use source::LiveSource;

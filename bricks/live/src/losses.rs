@@ -11,6 +11,7 @@ pub struct Losses(Arc<Counts>);
 struct Counts {
     kernel: AtomicU64,
     interface: AtomicU64,
+    outages: AtomicU64,
 }
 
 impl Losses {
@@ -25,9 +26,18 @@ impl Losses {
         [(Self::KERNEL, value(&self.0.kernel)), (Self::INTERFACE, value(&self.0.interface))]
     }
 
-    /// All of them.
+    /// How often the interface was seen to be down.
+    pub fn outages(&self) -> u64 {
+        self.0.outages.load(Ordering::Relaxed)
+    }
+
+    /// All packets that were lost.
     pub fn total(&self) -> u64 {
         self.by_reason().iter().map(|(_, packets)| packets).sum()
+    }
+
+    pub(crate) fn add_outage(&self) {
+        self.0.outages.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn set(&self, kernel: u64, interface: u64) {

@@ -1,40 +1,113 @@
 //! Rights that reading from an open interface does not need.
 
-use crate::LiveError;
-use caps::CapSet;
+use crate::{LiveError, calls};
+use caps::{CapSet, Capability};
+use nix::unistd::{Uid, User, initgroups, setresgid, setresuid};
+use std::ffi::CString;
 
-/// Gives up every capability, CAP_NET_RAW too, and the way to get any back by running a program (no_new_privs).
+/// A user of this system.
+#[derive(Clone, Debug)]
+pub struct Account(User);
+
+impl Account {
+    /// The user of this name, or of this number.
+    ///
+    /// # Errors
+    /// [`LiveError::NoSuchUser`] where there is none.
+    pub fn find(name: &str) -> Result<Self, LiveError> {
+        let number = name.parse().map(Uid::from_raw).map(User::from_uid);
+        let found = number.unwrap_or_else(|_| User::from_name(name));
+        found.ok().flatten().map(Self).ok_or_else(|| LiveError::NoSuchUser { name: name.to_owned() })
+    }
+}
+
+/// Gives up every capability, CAP_NET_RAW too, and the ways to get any back: by running a program (no_new_privs, and the bounding
+/// set where the process may change it), and by the system calls of [`DENIED`](crate::DENIED). With an account, user and groups
+/// become those of the account.
 ///
 /// Holds for the calling thread and those that it starts afterwards: to be called before there are others.
 ///
 /// # Errors
 /// [`LiveError::Privileges`] when the system refuses.
-pub fn give_up_privileges() -> Result<(), LiveError> {
-    let failed = |what, reason: String| LiveError::Privileges { what, reason };
-    nix::sys::prctl::set_no_new_privs()
-        .map_err(|error| failed("the way to new privileges", error.to_string()))?;
-    for set in [CapSet::Effective, CapSet::Inheritable, CapSet::Permitted] {
-        caps::clear(None, set).map_err(|error| failed("capabilities", error.to_string()))?;
+pub fn give_up_privileges(account: Option<&Account>) -> Result<(), LiveError> {
+    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
+        clear(CapSet::Bounding)?;
     }
-    Ok(())
+    account.map_or(Ok(()), become_user)?;
+    for set in [CapSet::Ambient, CapSet::Effective, CapSet::Inheritable, CapSet::Permitted] {
+        clear(set)?;
+    }
+    nix::sys::prctl::set_no_new_privs().map_err(|error| refused("the way to new privileges", &error))?;
+    calls::deny()
+}
+
+fn clear(set: CapSet) -> Result<(), LiveError> {
+    caps::clear(None, set).map_err(|error| refused("capabilities", &error))
+}
+
+/// Takes on user and groups of an account, for good.
+fn become_user(Account(user): &Account) -> Result<(), LiveError> {
+    let failed =
+        |error: nix::Error| refused("the rights of the user that started this, which root alone can", &error);
+    let name = CString::new(user.name.as_str()).map_err(|error| refused("the user", &error))?;
+    initgroups(&name, user.gid).map_err(failed)?;
+    setresgid(user.gid, user.gid, user.gid).map_err(failed)?;
+    setresuid(user.uid, user.uid, user.uid).map_err(failed)
+}
+
+pub(crate) fn refused(what: &'static str, reason: &dyn std::fmt::Display) -> LiveError {
+    LiveError::Privileges { what, reason: reason.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sched::{CloneFlags, unshare};
+    use std::fs;
+    use std::io;
+    use std::net::TcpListener;
+    use std::process::Command;
 
     #[test]
     fn nothing_is_left() {
         // In a thread of its own: other tests may need what they have.
         std::thread::spawn(|| {
-            give_up_privileges().unwrap();
-            give_up_privileges().unwrap();
+            let had_bounding = caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap();
+            give_up_privileges(None).unwrap();
+            give_up_privileges(None).unwrap();
             assert!(nix::sys::prctl::get_no_new_privs().unwrap());
             for set in [CapSet::Effective, CapSet::Inheritable, CapSet::Permitted, CapSet::Ambient] {
                 assert!(caps::read(None, set).unwrap().is_empty(), "{set:?}");
             }
+            let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+            assert!(!had_bounding || status.contains("CapBnd:\t0000000000000000"), "{status}");
+            assert!(status.contains("Seccomp:\t2"), "{status}");
         })
         .join()
         .unwrap();
+    }
+
+    #[test]
+    fn what_leads_to_new_rights_is_refused_and_what_a_run_needs_is_not() {
+        std::thread::spawn(|| {
+            give_up_privileges(None).unwrap();
+            let refused = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+            assert!(refused(Command::new("/bin/true").status().unwrap_err()));
+            assert_eq!(unshare(CloneFlags::CLONE_NEWUSER), Err(nix::errno::Errno::EPERM));
+            assert!(refused(TcpListener::bind("127.0.0.1:0").unwrap_err()));
+            std::thread::spawn(|| fs::read("/proc/self/status").unwrap()).join().unwrap();
+            assert!(!crate::interfaces().is_empty());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn accounts_are_found_by_name_and_number() {
+        for name in ["root", "0"] {
+            assert!(Account::find(name).unwrap().0.uid.is_root(), "{name}");
+        }
+        let line = Account::find("nonesuch\u{1b}").unwrap_err().to_string();
+        assert!(line.starts_with("--user nonesuch"), "{line}");
     }
 }

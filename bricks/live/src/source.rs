@@ -73,9 +73,20 @@ struct Counters {
     dropped: Wide,
     interface: Wide,
     sampled: Instant,
-    /// When the interface was last seen to be up.
+    /// When the interface was last looked at, and whether it was down.
     seen: Instant,
+    down: bool,
     losses: Losses,
+}
+
+impl Counters {
+    /// Notes whether the interface is down, and counts how often it went down.
+    fn note(&mut self, down: bool) {
+        if down && !self.down {
+            self.losses.add_outage();
+        }
+        self.down = down;
+    }
 }
 
 impl LiveSource {
@@ -84,7 +95,9 @@ impl LiveSource {
         let (received, dropped, interface_losses) = Default::default();
         let (sampled, losses) = (Instant::now(), Losses::default());
         let seen = sampled;
-        let counters = Counters { received, dropped, interface: interface_losses, sampled, seen, losses };
+        let down = false;
+        let counters =
+            Counters { received, dropped, interface: interface_losses, sampled, seen, down, losses };
         let (deadline, phase, intake, pending) = (None, Phase::Idle, Intake::default(), None);
         let patience = interface.hold.map(|hold| hold.min(interface.latency));
         Self {
@@ -189,7 +202,12 @@ impl LiveSource {
             });
             match taken {
                 Ok(0) => break,
-                Ok(_) => {}
+                Ok(_) => self.counters.down = false,
+                // It may come up again.
+                Err(error) if one_line(&error).contains("went down") => {
+                    self.counters.note(true);
+                    break;
+                }
                 Err(error) => {
                     self.pending = Some(lost(&self.interface.name, &error));
                     break;
@@ -201,38 +219,42 @@ impl LiveSource {
     /// Waits until there may be packets, for a while at most; `false` where there are none even then.
     fn wait(&mut self) -> Result<bool, LiveError> {
         self.look()?;
-        self.poll(PollTimeout::from(PATIENCE))
+        let begin = Instant::now();
+        let ready = self.poll(PollTimeout::from(PATIENCE))?;
+        if ready.intersects(PollFlags::POLLERR) {
+            self.counters.note(true);
+            // Whatever is wrong, the core is others' until it is looked at again.
+            std::thread::sleep(Duration::from_millis(PATIENCE.into()).saturating_sub(begin.elapsed()));
+            return Ok(false);
+        }
+        Ok(!ready.is_empty())
     }
 
-    fn poll(&self, timeout: PollTimeout) -> Result<bool, LiveError> {
+    /// What there is to say of the interface's socket, after so long at most; a signal counts as packets, since the caller then
+    /// looks at the stop flag.
+    fn poll(&self, timeout: PollTimeout) -> Result<PollFlags, LiveError> {
         let mut interface = [PollFd::new(self.interface.capture.as_fd(), PollFlags::POLLIN)];
         match poll(&mut interface, timeout) {
-            // A signal: the caller looks at the stop flag. A lost interface: the next read says how.
-            Ok(ready) => Ok(ready > 0),
-            Err(Errno::EINTR) => Ok(true),
+            Ok(_) => Ok(interface[0].revents().unwrap_or(PollFlags::empty())),
+            Err(Errno::EINTR) => Ok(PollFlags::POLLIN),
             Err(error) => {
                 Err(LiveError::Lost { interface: self.interface.name.clone(), reason: error.to_string() })
             }
         }
     }
 
-    /// Sees about once a second, when there are no packets, whether the interface is still there and up: libpcap
-    /// waits without a word for one that was taken down.
+    /// Sees about once a second, when there are no packets, whether the interface is still there. One that was taken down may
+    /// come up again: its socket goes on then.
     fn look(&mut self) -> Result<(), LiveError> {
         if self.counters.seen.elapsed() < LOOKING {
             return Ok(());
         }
         self.counters.seen = Instant::now();
-        let name = &self.interface.name;
-        match is_up(name) {
-            Some(true) => Ok(()),
-            Some(false) => {
-                Err(LiveError::Lost { interface: name.clone(), reason: "the interface went down".into() })
-            }
-            None => {
-                Err(LiveError::Lost { interface: name.clone(), reason: "the interface disappeared".into() })
-            }
+        match is_up(&self.interface.name) {
+            Some(up) => self.counters.note(!up),
+            None => return Err(gone(&self.interface.name)),
         }
+        Ok(())
     }
 
     fn end(&mut self) -> Result<(), LiveError> {
@@ -323,5 +345,15 @@ impl Source for LiveSource {
 }
 
 fn lost(interface: &str, error: &pcap::Error) -> LiveError {
-    LiveError::Lost { interface: interface.to_owned(), reason: one_line(error) }
+    let reason = one_line(error);
+    if reason.contains("disappeared") {
+        return gone(interface);
+    }
+    LiveError::Lost { interface: interface.to_owned(), reason }
+}
+
+/// An interface that was removed; a new one of its name is another.
+fn gone(interface: &str) -> LiveError {
+    let reason = "the interface disappeared; to listen to a new one of that name needs CAP_NET_RAW, which was given up: start again";
+    LiveError::Lost { interface: interface.to_owned(), reason: reason.into() }
 }

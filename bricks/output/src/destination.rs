@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Permission bits of a new file, before the process's umask.
 const MODE: u32 = 0o666;
+/// Those of a file that its owner alone may read.
+const PRIVATE: u32 = 0o600;
 
 /// An open output.
 ///
@@ -41,6 +43,19 @@ impl Destination {
     /// # Errors
     /// An [`OutputError`] inside the [`io::Error`], or what the system says.
     pub fn open(path: &Path) -> io::Result<Self> {
+        Self::open_with(path, |old| old.unwrap_or(MODE))
+    }
+
+    /// As [`open`](Self::open); a regular file can be read by its owner alone, whoever could read an older one.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_private(path: &Path) -> io::Result<Self> {
+        Self::open_with(path, |old| old.unwrap_or(PRIVATE) & PRIVATE)
+    }
+
+    /// `mode` gives the permission bits of a new file, by those of the older one that it replaces.
+    fn open_with(path: &Path, mode: impl FnOnce(Option<u32>) -> u32) -> io::Result<Self> {
         match Place::of(path)? {
             Place::StandardOutput => {
                 let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -48,7 +63,7 @@ impl Destination {
             }
             Place::InPlace => Self::in_place(path),
             Place::Regular { target, partial, old } => {
-                let file = create(&partial, old.map_or(MODE, |(_, mode)| mode))?;
+                let file = create(&partial, mode(old.map(|(_, mode)| mode)))?;
                 let replaces = old.is_some();
                 Ok(Self { file, growing: Some(Growing { partial, target, replaces }) })
             }

@@ -2,11 +2,17 @@
 
 use crate::failure::Failure;
 use crate::replay::tally::Results;
-use legonf_core::{Batch, Column, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
-use legonf_io::sink::{AlertRate, Eve, LineStream, PacketFile, RunStats, ScoresCsv, SinkError, StatsHandle};
+use crate::scoring::Function;
+use crate::summary::Service;
+use legonf_core::{Batch, Column, Columns, Coverage, Fault, Sink, Timestamp, Verdict};
+use legonf_io::sink::{
+    AlertRate, Eve, Framing, LineStream, Lines, Loss, PacketFile, RunStats, ScoresCsv, SinkError, StatsHandle,
+};
+use legonf_output::one_line;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is wanted.
 #[derive(Clone, Copy)]
@@ -23,12 +29,18 @@ pub struct Purpose<'a> {
     pub record: Option<&'a Path>,
 }
 
+/// Set now and then: what is due with the outputs is to be done.
+pub static DUE: AtomicBool = AtomicBool::new(false);
+
 /// Every output that is wanted.
 pub struct Outputs {
     eve: Option<(Eve, StatsHandle)>,
     scores: Option<ScoresCsv>,
     record: Option<PacketFile>,
     names: Vec<String>,
+    /// Set by SIGHUP.
+    hang_up: &'static AtomicBool,
+    reopened: u64,
 }
 
 impl Purpose<'_> {
@@ -40,25 +52,59 @@ impl Purpose<'_> {
 }
 
 impl Outputs {
-    /// Opens them.
+    /// Opens them for what a function finds; `hang_up` says that files are to be opened anew.
     pub fn create(
         purpose: &Purpose<'_>,
-        threshold: Option<f64>,
-        explain: Option<Box<dyn Explain>>,
+        function: &Function,
+        hang_up: &'static AtomicBool,
     ) -> Result<Self, Failure> {
         let files = [purpose.scores, purpose.record].into_iter().flatten().map(Path::as_os_str);
         let names = purpose.eve.into_iter().chain(files).filter(|name| *name != "-");
         let names = names.map(|name| name.to_string_lossy().into_owned()).collect();
-        let threshold = threshold.unwrap_or(f64::INFINITY);
-        let eve = purpose.eve.map(|target| LineStream::open(target, purpose.rotate)).transpose();
-        let eve = eve.map_err(explain_root)?.map(|lines| Eve::over(Box::new(lines), threshold, explain));
-        let eve = eve
-            .map(|eve| eve.limited(purpose.rate))
-            .map(|eve| (eve.stats(), eve))
-            .map(|(stats, eve)| (eve, stats));
-        let scores = purpose.scores.map(ScoresCsv::create).transpose().map_err(explain_root)?;
-        let record = purpose.record.map(PacketFile::create).transpose().map_err(explain_root)?;
-        Ok(Self { eve, scores, record, names })
+        let eve = purpose.eve.map(|target| open(LineStream::open(target, purpose.rotate))).transpose()?;
+        let (threshold, explain) =
+            (function.threshold.unwrap_or(f64::INFINITY), function.network.explainer());
+        let eve = eve.map(|lines| Eve::over(lines, threshold, explain).limited(purpose.rate));
+        let eve = eve.map(|eve| (eve.stats(), eve));
+        let fresh = |path: Option<&Path>, framing| {
+            path.map(|path| open(LineStream::fresh(path, framing))).transpose()
+        };
+        let scores = fresh(purpose.scores, Framing::Lines)?.map(ScoresCsv::over).transpose()?;
+        let record = fresh(purpose.record, Framing::Blocks)?;
+        let comment = format!("legonf live: slot seed {}", function.slot_seed().unwrap_or(0));
+        let record = record.map(|blocks| PacketFile::over(blocks, &comment)).transpose()?;
+        let eve = eve.map(|(stats, eve)| (eve, stats));
+        Ok(Self { eve, scores, record, names, hang_up, reopened: 0 })
+    }
+
+    /// What happened to them, beside how often the interface went down.
+    pub fn service(&mut self, interface_down: u64) -> Service {
+        let mut service = Service { interface_down, reopened: self.reopened, ..Service::default() };
+        for (name, output) in self.each() {
+            let Loss { units, reason } = output.loss();
+            service.lost.insert(name, units);
+            service.trouble.extend(reason.map(|reason| (name, reason)));
+        }
+        service
+    }
+
+    fn each(&mut self) -> impl Iterator<Item = (&'static str, &mut dyn Lines)> {
+        let eve = self.eve.as_mut().map(|(eve, _)| ("eve", eve.output()));
+        let scores = self.scores.as_mut().map(|scores| ("scores", scores.output()));
+        let record = self.record.as_mut().map(|record| ("record", record.output()));
+        eve.into_iter().chain(scores).chain(record)
+    }
+
+    /// Does what signals and the time ask for.
+    fn heed(&mut self) -> Result<(), Fault> {
+        if is_set(self.hang_up) {
+            self.reopened += 1;
+            self.each().for_each(|(_, output)| output.reopen());
+        }
+        if is_set(&DUE) {
+            self.each().try_for_each(|(_, output)| output.tend())?;
+        }
+        Ok(())
     }
 
     /// Completes them, and names those that are files.
@@ -77,6 +123,21 @@ impl Outputs {
     }
 }
 
+/// Whether a flag was set, which it is no more then.
+fn is_set(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::Relaxed)
+}
+
+/// An output that was opened, with a word where nobody reads it yet.
+fn open(opened: Result<LineStream, SinkError>) -> Result<Box<dyn Lines>, Failure> {
+    let output = opened.map_err(explain_root)?;
+    if !output.is_read() {
+        let note = "nobody reads yet; 4 MiB are kept, and what goes beyond is counted as lost";
+        eprintln!("legonf: note: {}: {note}", one_line(&output.name()));
+    }
+    Ok(Box::new(output))
+}
+
 /// Root without capabilities may be refused where root is used to be let in.
 fn explain_root(error: SinkError) -> Failure {
     let refused = matches!(&error, SinkError::Create { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied);
@@ -84,7 +145,7 @@ fn explain_root(error: SinkError) -> Failure {
         return error.into();
     }
     Failure::fault(format!(
-        "{error}; all capabilities are given up once the interface is open, so write into a folder of the user that runs this"
+        "{error}; all capabilities are given up once the interface is open, so write into a folder of the user that runs this, or whom --user names"
     ))
 }
 
@@ -92,13 +153,18 @@ impl Results for Outputs {
     fn packet(&mut self, _: Timestamp, _: f64, _: Verdict, _: Option<bool>) {}
 
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        self.heed()?;
         if let Some((eve, _)) = &mut self.eve {
             eve.write(batch)?;
         }
         self.scores.as_mut().map_or(Ok(()), |scores| scores.write(batch))?;
         let Some(record) = &mut self.record else { return Ok(()) };
         batch.packets.iter().try_for_each(|(packet, bytes)| record.packet(packet, bytes))?;
-        Ok(())
+        Ok(record.flush()?)
+    }
+
+    fn tend(&mut self) -> Result<(), Fault> {
+        self.heed()
     }
 
     fn suppressed(&self) -> Option<u64> {

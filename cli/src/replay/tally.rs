@@ -22,6 +22,11 @@ pub trait Results: Send {
 
     /// Completes what is written, where the run cannot go on, with where its packets went.
     fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault>;
+
+    /// Does what is due now and then, as [`Sink::tend`].
+    fn tend(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// Everything that is kept of a run besides the files: its size does not depend on the number of packets, but for
@@ -127,6 +132,10 @@ impl<R: Results> Sink for Tally<R> {
     fn reads(&self) -> Columns {
         let outputs = self.outputs.as_ref().map_or(Columns::NONE, Results::reads);
         outputs.union(Columns::RESULTS)
+    }
+
+    fn tend(&mut self) -> Result<(), Fault> {
+        self.outputs.as_mut().map_or(Ok(()), Results::tend)
     }
 
     /// Completes the outputs of a run that cannot go on; of others more is known, and they are completed with that.

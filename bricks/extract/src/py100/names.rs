@@ -1,5 +1,7 @@
 //! Interned key texts: a dense number for each.
 
+use legonf_core::Hasher;
+
 /// Place of a free cell of the index.
 const FREE: u32 = u32::MAX;
 /// Cells of the smallest index.
@@ -20,13 +22,16 @@ pub(super) struct Names {
     texts: Vec<u8>,
     /// Open addressing with linear probing; at most half of the cells are taken.
     index: Vec<u32>,
-    seed: u64,
+    /// Who does not know them cannot choose texts that share a cell.
+    keys: [u64; 2],
 }
 
 impl Names {
     /// None yet; `seed` is that of the hash.
     pub(super) fn new(seed: u64) -> Self {
-        Self { names: Vec::new(), texts: Vec::new(), index: vec![FREE; SMALLEST], seed }
+        let hasher = Hasher::new(seed);
+        let keys = [0, 1].map(|key| hasher.three([key, 0, 0]) | 1);
+        Self { names: Vec::new(), texts: Vec::new(), index: vec![FREE; SMALLEST], keys }
     }
 
     /// How many there are.
@@ -37,7 +42,7 @@ impl Names {
 
     /// The number of a text, which is the next one for a new text.
     pub(super) fn intern(&mut self, text: &[u8]) -> u32 {
-        let hash = hash(text, self.seed);
+        let hash = hash(text, self.keys);
         let mask = self.index.len() - 1;
         let mut cell = hash as usize & mask;
         while self.index[cell] != FREE {
@@ -102,14 +107,15 @@ impl Names {
     }
 }
 
-/// A hash of eight bytes at a time by folded multiplication.
-fn hash(text: &[u8], seed: u64) -> u32 {
+/// A hash of eight bytes at a time by folded multiplication with a key.
+fn hash(text: &[u8], [first, factor]: [u64; 2]) -> u32 {
     let mix = |sum: u64, word: u64| {
-        let product = u128::from(sum ^ word ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93_u128;
-        (product as u64) ^ (product >> 64) as u64
+        let product = u128::from(sum ^ word) * u128::from(factor);
+        product as u64 ^ (product >> 64) as u64
     };
     let (words, rest) = text.as_chunks::<8>();
-    let sum = words.iter().fold(mix(seed, text.len() as u64), |sum, w| mix(sum, u64::from_le_bytes(*w)));
+    let begin = mix(first, text.len() as u64);
+    let sum = words.iter().fold(begin, |sum, word| mix(sum, u64::from_le_bytes(*word)));
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
     (mix(sum, u64::from_le_bytes(last)) >> 16) as u32
@@ -143,5 +149,21 @@ mod tests {
         assert_eq!(names.intern(b"99"), 33);
         assert_eq!(names.intern(b"1"), 34);
         assert!(names.bytes() < Names::max_bytes(100));
+    }
+
+    #[test]
+    fn texts_chosen_for_one_cell_scatter_under_another_seed() {
+        let (known, secret) = (Names::new(1), Names::new(2));
+        let address = |n: u32| format!("192.168.{}.{}->{}", n >> 8 & 255, n & 255, n >> 16);
+        let cell = |names: &Names, n: u32| hash(address(n).as_bytes(), names.keys) % 4096;
+        let chosen: Vec<u32> = (0..1 << 20).filter(|n| cell(&known, *n) == 7).collect();
+        let cells: std::collections::HashSet<u32> = chosen.iter().map(|n| cell(&secret, *n)).collect();
+        // Some 256 texts over 4,096 cells: 248 different ones are expected.
+        assert!(
+            chosen.len() > 180 && cells.len() * 10 > chosen.len() * 9,
+            "{} {}",
+            chosen.len(),
+            cells.len()
+        );
     }
 }

@@ -13,12 +13,12 @@ pub struct AlertPcap {
 }
 
 impl AlertPcap {
-    /// Creates the file; `-` is standard output.
+    /// Creates the file, which only its owner can read: it holds what others sent. `-` is standard output.
     ///
     /// # Errors
     /// When the file cannot be created.
     pub fn create(path: &Path) -> Result<Self, SinkError> {
-        Ok(Self { out: PacketFile::create(path)?, skipped: 0 })
+        Ok(Self { out: PacketFile::create_private(path)?, skipped: 0 })
     }
 
     /// Packets written.

@@ -117,7 +117,7 @@ pub fn is_closed_pipe(fault: &Fault) -> bool {
     fault.get_ref().downcast_ref::<SinkError>().is_some_and(SinkError::is_closed_pipe)
 }
 
-fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     use io::ErrorKind as K;
     match error.kind() {
         K::StorageFull => "the disk is full".into(),

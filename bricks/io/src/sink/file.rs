@@ -40,8 +40,19 @@ impl OutputFile {
     /// # Errors
     /// [`SinkError::Create`] when the file cannot be created or `path` is a folder.
     pub fn create(path: &Path) -> Result<Self, SinkError> {
-        let out =
-            Destination::open(path).map_err(|source| SinkError::Create { path: display(path), source })?;
+        Self::over(path, Destination::open(path))
+    }
+
+    /// As [`create`](Self::create); a file can be read by its owner alone.
+    ///
+    /// # Errors
+    /// As `create`.
+    pub fn create_private(path: &Path) -> Result<Self, SinkError> {
+        Self::over(path, Destination::open_private(path))
+    }
+
+    fn over(path: &Path, out: io::Result<Destination>) -> Result<Self, SinkError> {
+        let out = out.map_err(|source| SinkError::Create { path: display(path), source })?;
         let buffer = Vec::with_capacity(2 * BUFFER);
         Ok(Self { target: path.to_owned(), out, buffer, flushed: 0, state: State::Open })
     }

@@ -30,4 +30,4 @@ pub use packet_file::PacketFile;
 pub use plot::{ScorePlot, SeriesPlot};
 pub use scores_csv::ScoresCsv;
 pub use scores_parquet::ScoresParquet;
-pub use stream::{LineStream, Lines};
+pub use stream::{Framing, LineStream, Lines, Loss};

@@ -1,7 +1,7 @@
 //! Scores as comma-separated values.
 
 use super::scored::{Scored, scored};
-use super::{OutputFile, SinkError, text};
+use super::{Lines, OutputFile, SinkError, text};
 use legonf_core::{Batch, Columns, Fault, Sink};
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use std::path::Path;
 /// [`Verdict::label`](legonf_core::Verdict::label).
 #[derive(Debug)]
 pub struct ScoresCsv {
-    out: OutputFile,
+    out: Box<dyn Lines>,
     lines: Vec<u8>,
 }
 
@@ -22,9 +22,21 @@ impl ScoresCsv {
     /// # Errors
     /// When the file cannot be created.
     pub fn create(path: &Path) -> Result<Self, SinkError> {
-        let mut out = OutputFile::create(path)?;
-        out.put(b"seq,timestamp,score,verdict\n")?;
+        Self::over(Box::new(OutputFile::create(path)?))
+    }
+
+    /// As [`create`](Self::create), over an open output.
+    ///
+    /// # Errors
+    /// When the header cannot be written.
+    pub fn over(mut out: Box<dyn Lines>) -> Result<Self, SinkError> {
+        out.begin_with(b"seq,timestamp,score,verdict\n")?;
         Ok(Self { out, lines: Vec::new() })
+    }
+
+    /// Where the lines go.
+    pub fn output(&mut self) -> &mut dyn Lines {
+        &mut *self.out
     }
 
     fn push(&mut self, row: Scored) {
@@ -53,7 +65,7 @@ impl Sink for ScoresCsv {
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
-        Ok(self.out.drain()?)
+        Ok(self.out.flush()?)
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

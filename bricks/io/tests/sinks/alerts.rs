@@ -2,6 +2,7 @@ use super::{batch, on_a_full_disk, written, written_twice};
 use legonf_core::{Batch, LinkType, Sink, Timestamp, Verdict};
 use legonf_io::sink::AlertPcap;
 use pcap_parser::{Block, PcapError, PcapNGReader, traits::PcapReaderIterator};
+use std::fs;
 use std::path::Path;
 
 fn create(path: &Path) -> AlertPcap {
@@ -84,11 +85,23 @@ fn a_table_of_headers_has_no_packets() {
     sink.write(&table).unwrap();
     sink.finish().unwrap();
     assert_eq!((sink.skipped(), sink.written()), (1, 0));
-    let bytes = std::fs::read(dir.path().join("alerts.pcapng")).unwrap();
+    let bytes = fs::read(dir.path().join("alerts.pcapng")).unwrap();
     assert_eq!(read(&bytes), (vec![], vec![1]), "an empty file has an interface still");
 }
 
 #[test]
 fn faults_name_the_file() {
     assert_eq!(on_a_full_disk(create), "cannot write /dev/full: the disk is full");
+}
+
+#[test]
+fn packets_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alerts.pcapng");
+    // Not even a partial file of an earlier run keeps its permissions.
+    fs::write(dir.path().join("alerts.pcapng.partial"), "").unwrap();
+    let mut sink = create(&path);
+    sink.finish().unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }

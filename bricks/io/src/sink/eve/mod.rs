@@ -106,7 +106,12 @@ impl Eve {
         self.stats.clone()
     }
 
-    /// Alerts so far, those that were left out among them.
+    /// Where the lines go.
+    pub fn output(&mut self) -> &mut dyn Lines {
+        &mut *self.out
+    }
+
+    /// Alerts seen so far, written or not.
     pub fn alerts(&self) -> u64 {
         self.tally.alerts
     }
