@@ -4,6 +4,11 @@ use crate::ControllerError;
 use crate::error::{demand, read};
 use serde::{Deserialize, Serialize};
 
+/// The largest cost in nanoseconds or bytes.
+const MOST: f64 = 1e15;
+/// The most bricks: those of the largest graph, with its ends.
+const MOST_BRICKS: usize = 4098;
+
 /// Whether and how a brick can be replicated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -85,14 +90,17 @@ impl Costs {
     /// # Errors
     /// [`ControllerError::Range`] with the key and what would do.
     pub fn check(&self) -> Result<(), ControllerError> {
-        let size = |value: f64| value.is_finite() && value >= 0.0;
+        let size = |value: f64| (0.0..=MOST).contains(&value);
         demand((1.0..=65_536.0).contains(&self.batch), "batch", self.batch, "packets, from 1 to 65536")?;
-        demand(size(self.hop_ns), "hop_ns", self.hop_ns, "nanoseconds, not negative")?;
-        demand(size(self.split_ns), "split_ns", self.split_ns, "nanoseconds, not negative")?;
-        demand(!self.bricks.is_empty(), "brick", "[]", "a [[brick]] at least")?;
+        demand(size(self.hop_ns), "hop_ns", self.hop_ns, "nanoseconds, not negative, at most 1e15")?;
+        demand(size(self.split_ns), "split_ns", self.split_ns, "nanoseconds, not negative, at most 1e15")?;
+        let count = self.bricks.len();
+        demand((1..=MOST_BRICKS).contains(&count), "brick", count, "a [[brick]] at least, and at most 4098")?;
         for brick in &self.bricks {
-            demand(size(brick.ns), "ns", brick.ns, "nanoseconds, not negative")?;
-            demand(size(brick.bytes), "bytes", brick.bytes, "bytes, not negative")?;
+            demand(size(brick.ns), "ns", brick.ns, "nanoseconds, not negative, at most 1e15")?;
+            demand(size(brick.bytes), "bytes", brick.bytes, "bytes, not negative, at most 1e15")?;
+            let state = brick.state_bytes <= MOST as u64;
+            demand(state, "state_bytes", brick.state_bytes, "bytes, at most 1e15")?;
         }
         demand(self.total() > 0.0, "ns", 0, "a brick that takes time")
     }
@@ -148,6 +156,13 @@ pub(crate) mod tests {
             ("ns = 500.0", "ns = -1.0", "ns = -1: expected nanoseconds"),
             ("ns = 500.0", "ns = inf", "ns = inf: expected nanoseconds"),
             ("split_ns = 0.0", "split_ns = nan", "split_ns = NaN: expected nanoseconds"),
+            ("ns = 500.0", "ns = 1e300", "ns = 1000"),
+            ("bytes = 0.0", "bytes = 1e16", "bytes = 10000000000000000: expected bytes"),
+            (
+                "state_bytes = 0",
+                "state_bytes = 9000000000000000000",
+                "state_bytes = 9000000000000000000: expected",
+            ),
             ("hop_ns", "hops", "unknown field `hops`"),
         ] {
             let error = Costs::from_toml(&good.replace(from, to)).unwrap_err().to_string();
