@@ -42,4 +42,4 @@ pub use floor::MAX_WORKERS;
 pub use graph::{Graph, Node, check};
 pub use layout::Layout;
 pub use run::{BrickCounters, Control, Options, Outcome, Pauses, Supply, run, run_under};
-pub use spec::{Branch, BrickSpec, GraphSpec};
+pub use spec::{Branch, BrickSpec, GraphSpec, MAX_BRICKS};
