@@ -2,7 +2,7 @@
 
 use crate::agent::read as read_costs;
 use crate::failure::{Failure, print, print_json};
-use crate::{Style, kitsune};
+use crate::{Style, kitsune, reading};
 use clap::{Args, Subcommand};
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{Column, Columns, Descriptor, State};
@@ -68,8 +68,8 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
 /// Reads a graph file.
 pub fn read(path: &Path) -> Result<GraphSpec, Failure> {
     let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|e| Failure::fault(format!("{shown}: {e}")))?;
-    GraphSpec::from_toml(&text).map_err(|e| Failure::fault(format!("{shown}: {e}")))
+    GraphSpec::from_toml(&reading::text(path, reading::GRAPH)?)
+        .map_err(|e| Failure::fault(format!("{shown}: {e}")))
 }
 
 fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
@@ -93,7 +93,7 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     }
     let mut shown: Vec<_> = bricks.into_iter().map(|(id, descriptor)| describe(id, &descriptor)).collect();
     if let Some(path) = &arguments.costs {
-        add_costs(&mut shown, &read_costs(path, Costs::from_toml)?, arguments.latency)?;
+        add_costs(&mut shown, &read_costs(path, reading::TABLE, Costs::from_toml)?, arguments.latency)?;
     }
     if style.json { print_json(&shown) } else { print(&table(&shown)) }
 }
