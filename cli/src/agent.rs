@@ -3,6 +3,7 @@
 pub mod host;
 
 use crate::failure::Failure;
+use crate::reading;
 use crate::scoring::Function;
 use host::Host;
 use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, State, full, patience};
@@ -11,7 +12,7 @@ use legonf_runtime::{Control, Graph, Node, PlanError};
 use nix::libc;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -122,14 +123,14 @@ pub fn hold(config: &Config, costs: &Costs, batching: &[String]) -> Option<Durat
     config.sla.latency_ms.map(|latency| patience(costs, batching, latency))
 }
 
-/// Reads a file and what it holds; a fault names the file.
+/// Reads a file of at most `limit` bytes and what it holds; a fault names the file.
 pub fn read<T, E: std::fmt::Display>(
     path: &Path,
+    limit: u64,
     parse: impl Fn(&str) -> Result<T, E>,
 ) -> Result<T, Failure> {
     let named = |error: &dyn std::fmt::Display| Failure::fault(format!("{}: {error}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| named(&error))?;
-    parse(&text).map_err(|error| named(&error))
+    parse(&reading::text(path, limit)?).map_err(|error| named(&error))
 }
 
 impl Agent {

@@ -3,6 +3,7 @@
 use crate::Style;
 use crate::agent::read;
 use crate::failure::{Failure, print, print_json};
+use crate::reading;
 use clap::Args;
 use legonf_controller::Event;
 use legonf_output::one_line;
@@ -16,7 +17,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    let events = read(&arguments.file, events)?;
+    let events = read(&arguments.file, reading::EVENTS, events)?;
     if style.json {
         return print_json(&events);
     }

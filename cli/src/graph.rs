@@ -3,7 +3,7 @@
 use crate::agent::read as read_costs;
 use crate::failure::{Failure, print, print_json};
 use crate::overwrite::write_text;
-use crate::{Style, kitsune};
+use crate::{Style, kitsune, reading};
 use clap::{Args, Subcommand};
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{Column, Columns, Descriptor, State};
@@ -11,7 +11,6 @@ use legonf_extract::Arithmetic;
 use legonf_output::{one_line, printable_json};
 use legonf_runtime::GraphSpec;
 use serde::Serialize;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The subcommands of `legonf graph`.
@@ -70,8 +69,8 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
 /// Reads a graph file.
 pub fn read(path: &Path) -> Result<GraphSpec, Failure> {
     let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|e| Failure::fault(format!("{shown}: {e}")))?;
-    GraphSpec::from_toml(&text).map_err(|e| Failure::fault(format!("{shown}: {e}")))
+    GraphSpec::from_toml(&reading::text(path, reading::GRAPH)?)
+        .map_err(|e| Failure::fault(format!("{shown}: {e}")))
 }
 
 fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
@@ -101,7 +100,7 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     }
     let mut shown: Vec<_> = bricks.into_iter().map(|(id, descriptor)| describe(id, &descriptor)).collect();
     if let Some(path) = &arguments.costs {
-        add_costs(&mut shown, &read_costs(path, Costs::from_toml)?, arguments.latency)?;
+        add_costs(&mut shown, &read_costs(path, reading::TABLE, Costs::from_toml)?, arguments.latency)?;
     }
     if style.json { print_json(&shown) } else { print(&table(&shown)) }
 }

@@ -1,12 +1,13 @@
 //! `legonf model`: shows, checks, explains and imports models.
 
-use crate::Style;
 use crate::failure::{Failure, print, print_json};
 use crate::summary::tables;
+use crate::{Style, foreign, reading};
 use clap::{Args, Subcommand};
-use legonf_models::{Bundle, Description, Foreign, Model, Provenance};
+use legonf_models::kitnet::KitNet;
+use legonf_models::{Bundle, Check, Description, Foreign, MAX_FILE_BYTES, Model, Provenance, take_in};
 use legonf_output::one_line;
-use std::fs;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 /// The subcommands of `legonf model`.
@@ -14,12 +15,17 @@ use std::path::{Path, PathBuf};
 pub enum Command {
     /// Print what a model takes, how it was trained, and its threshold.
     Show(Named),
-    /// Check every part of a model file against the others: structure, weights, schema hash, calibration.
+    /// Check every part of a model file against the others: structure, weights, schema hash, calibration, checksum. A foreign
+    /// network is run, too.
     Verify(Named),
     /// Print which features each autoencoder watches.
     Explain(Named),
-    /// Make a legonf model of anyone's ONNX file, or of the JSON export of a Kitsune-py model.
+    #[command(
+        about = "Make a legonf model of anyone's ONNX file, or of the JSON export of a Kitsune-py model"
+    )]
     Import(Import),
+    #[command(hide = true)]
+    TryOut(foreign::Arguments),
 }
 
 /// A model file.
@@ -29,10 +35,18 @@ pub struct Named {
     model: PathBuf,
 }
 
-/// Arguments of `legonf model import`.
+/// Makes a legonf model of anyone's ONNX file, or of the JSON export of a Kitsune-py model.
+///
+/// An output with one value a row is the score; one with a value for each feature is a reconstruction, and the score its RMSE
+/// against the input. Weights in a file beside the model are taken in.
+///
+/// The network is run before anything is written. What cannot run is refused by the name of the operator; so is what needs
+/// more than 10,000 operators, 200,000 parts in all, 8 MiB beside the numbers of tensors, 256 MiB in all, 2 GiB of tensors
+/// for a batch of 64 rows, 4 GiB of memory or 60 s of processor time to be made ready.
 #[derive(Args)]
 pub struct Import {
-    /// ONNX file with an input [batch, features] and an output of one score for each row, or a JSON export.
+    /// ONNX file with an input [batch, features] and an output of one score for each row or of one value for each feature, or a
+    /// JSON export.
     file: PathBuf,
     /// Where the model goes.
     #[arg(long, short, value_name = "MODEL")]
@@ -43,7 +57,7 @@ pub struct Import {
     /// Arithmetic of the features.
     #[arg(long, default_value = "reference")]
     arithmetic: legonf_extract::Arithmetic,
-    /// Name of the output that holds the scores, where there are several.
+    /// Name of the output that the scores come from, where there are several.
     #[arg(long, value_name = "NAME")]
     scores: Option<String>,
 }
@@ -54,6 +68,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::Verify(named) => verify(&named.model, style),
         Command::Explain(named) => explain(&Bundle::load(&named.model)?.describe(), style),
         Command::Import(arguments) => import(arguments, style),
+        Command::TryOut(arguments) => foreign::run(arguments),
     }
 }
 
@@ -73,7 +88,8 @@ fn show(model: &Description, style: Style) -> Result<(), Failure> {
         ));
     }
     if let Some((input, output)) = &model.ports {
-        rows.push(("ports", format!("{input} in, {output} out")));
+        let meaning = model.meaning.as_deref().unwrap_or_default();
+        rows.push(("ports", format!("{input} in, {output} out: a {meaning} of each row")));
     }
     if let Some(t) = &model.training {
         rows.push((
@@ -117,7 +133,14 @@ fn threshold(model: &Description) -> String {
 }
 
 fn verify(path: &Path, style: Style) -> Result<(), Failure> {
-    let checks = Bundle::verify(path)?;
+    let (bundle, mut checks) = Bundle::verify(path)?;
+    if let Model::Foreign(network) = &bundle.model {
+        foreign::check(network, path)?;
+        checks.push(Check {
+            part: "run",
+            finding: "one score a row, the same whatever rows are beside it".into(),
+        });
+    }
     if style.json {
         return print_json(&checks);
     }
@@ -150,16 +173,7 @@ fn explain(model: &Description, style: Style) -> Result<(), Failure> {
 fn import(arguments: &Import, style: Style) -> Result<(), Failure> {
     style.check_results([&*arguments.output])?;
     let schema = legonf_extract::schema_by_name(&arguments.schema)?;
-    let shown = arguments.file.display();
-    let bytes = fs::read(&arguments.file).map_err(|e| Failure::fault(format!("{shown}: {e}")))?;
-    let named = |defect| Failure::fault(format!("{shown}: {defect}"));
-    let model = if bytes.trim_ascii_start().starts_with(b"{") {
-        let json = std::str::from_utf8(&bytes).map_err(|e| Failure::fault(format!("{shown}: {e}")))?;
-        let (network, training) = legonf_models::kitnet::KitNet::from_reference_json(json).map_err(named)?;
-        Model::KitNet { network: network.into(), training }
-    } else {
-        Model::Foreign(Foreign::new(bytes, arguments.scores.as_deref()).map_err(named)?)
-    };
+    let model = read(&arguments.file, arguments.scores.as_deref())?;
     let provenance = Provenance {
         legonf: env!("CARGO_PKG_VERSION").into(),
         note: Some(format!(
@@ -172,4 +186,19 @@ fn import(arguments: &Import, style: Style) -> Result<(), Failure> {
     let bundle = Bundle { model, schema, arithmetic, calibration: None, provenance };
     bundle.save(&arguments.output)?;
     if style.quiet { Ok(()) } else { show(&bundle.describe(), style) }
+}
+
+/// The network of a file that is to be imported.
+fn read(file: &Path, scores: Option<&str>) -> Result<Model, Failure> {
+    let named = |reason: &dyn Display| Failure::fault(format!("{}: {reason}", file.display()));
+    let bytes = reading::bytes(file, MAX_FILE_BYTES)?;
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        let json = std::str::from_utf8(&bytes).map_err(|e| named(&e))?;
+        let (network, training) = KitNet::from_reference_json(json).map_err(|e| named(&e))?;
+        return Ok(Model::KitNet { network: network.into(), training });
+    }
+    let whole = take_in(&bytes, file.parent().unwrap_or(Path::new("."))).map_err(|e| named(&e))?;
+    let mut network = Foreign::new(whole, scores).map_err(|e| named(&e))?;
+    network.meaning = foreign::try_out(&network).map_err(|e| named(&e))?;
+    Ok(Model::Foreign(network))
 }

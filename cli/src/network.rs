@@ -1,6 +1,7 @@
 //! A model as the commands use it.
 
 use crate::failure::Failure;
+use crate::foreign;
 use legonf_catalog::{Context, MakeEngine};
 use legonf_core::{ENGINE_ROWS, Explain, Schema};
 use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
@@ -20,9 +21,12 @@ pub struct Network {
 }
 
 impl Network {
-    /// Reads a model.
+    /// Reads a model. A foreign network is tried out first, within bounds of memory and time.
     pub fn load(path: &Path) -> Result<Self, Failure> {
         let bundle = Bundle::load(path)?;
+        if let Model::Foreign(network) = &bundle.model {
+            foreign::check(network, path)?;
+        }
         let named = |e: ExtractError| Failure::fault(format!("{}: legonf.arithmetic: {e}", path.display()));
         let arithmetic = bundle.arithmetic.parse().map_err(named)?;
         Ok(Self::of(bundle, arithmetic))

@@ -2,7 +2,7 @@
 
 use crate::agent::read;
 use crate::failure::{Failure, print, print_json};
-use crate::{Style, graph};
+use crate::{Style, graph, reading};
 use clap::Args;
 use legonf_controller::{Costs, Deadline, Forecast, Model, State, deadlines};
 use legonf_io::sink::SeriesPlot;
@@ -66,7 +66,7 @@ struct Report {
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results(arguments.svg.as_deref())?;
-    let costs = read(&arguments.costs, Costs::from_toml)?;
+    let costs = read(&arguments.costs, reading::TABLE, Costs::from_toml)?;
     arguments.check_graph(&costs)?;
     let report = arguments.report(&costs)?;
     if let Some(path) = &arguments.svg {

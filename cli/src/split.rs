@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, print, print_json};
 use crate::overwrite::write_text;
-use crate::{Style, packets};
+use crate::{Style, packets, reading};
 use clap::Args;
 use legonf_core::Headers;
 use legonf_extract::{Limits, schema_by_name, state_groups};
@@ -11,7 +11,6 @@ use legonf_splitter::{
     explain, svg,
 };
 use serde::Serialize;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Numbers of replicas at which copies are counted.
@@ -150,8 +149,8 @@ fn group_set(name: &Path) -> Result<GroupSet, Failure> {
     if name.extension().is_none_or(|e| e != "toml") && !name.is_file() {
         return of_schema(&shown.to_string());
     }
-    let text = fs::read_to_string(name).map_err(|e| Failure::fault(format!("{shown}: {e}")))?;
-    GroupSet::from_toml(&text).map_err(|e| Failure::fault(format!("{shown}: {e}")))
+    GroupSet::from_toml(&reading::text(name, reading::TABLE)?)
+        .map_err(|e| Failure::fault(format!("{shown}: {e}")))
 }
 
 /// The groups of a schema.

@@ -5,6 +5,7 @@ use crate::agent::host::cores;
 use crate::agent::{self, Agent, read};
 use crate::failure::Failure;
 use crate::overwrite::write_text;
+use crate::reading;
 use crate::scoring::Function;
 use clap::Args;
 #[cfg(feature = "live")]
@@ -81,8 +82,9 @@ impl Steering {
             let config = Config::from_toml(text)?;
             config.check_host(cores() as f64).map(|()| config)
         };
-        let config = self.policy.as_deref().map(|path| read(path, policy)).transpose()?;
-        let costs = self.costs.as_deref().map(|path| read(path, Costs::from_toml)).transpose()?;
+        let config = self.policy.as_deref().map(|path| read(path, reading::TABLE, policy)).transpose()?;
+        let costs =
+            self.costs.as_deref().map(|path| read(path, reading::TABLE, Costs::from_toml)).transpose()?;
         Ok(Orders { config: config.unwrap_or_default(), costs })
     }
 

@@ -213,7 +213,7 @@ impl Arguments {
     fn start(&self, config: &TrainConfig, identity: checkpoint::Identity) -> Result<TrainSink, Failure> {
         let path = self.checkpoint_path();
         let trainer = if self.resume {
-            Checkpoint::load(&path, &identity)?.trainer(config)?
+            Checkpoint::load(&path, &identity)?.trainer(config, &path)?
         } else {
             Trainer::new(config.clone())?
         };

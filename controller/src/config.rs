@@ -4,6 +4,15 @@ use crate::error::{demand, read};
 use crate::{ControllerError, Sla};
 use serde::{Deserialize, Serialize};
 
+/// The longest time in seconds that a key may ask for: a day.
+const MOST_SECONDS: f64 = 86_400.0;
+/// The most ticks that a key may ask for.
+const MOST_TICKS: u32 = 1_000_000;
+/// The most cores that a key may ask for.
+const MOST_CORES: f64 = 65_536.0;
+/// The most workers that a key may ask for.
+const MOST_WORKERS: usize = 65_536;
+
 /// What is replicated when something is overloaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -115,25 +124,25 @@ impl Config {
     /// [`ControllerError::Range`] with the key and what would do.
     pub fn check(&self) -> Result<(), ControllerError> {
         let part = |value: f64| value > 0.0 && value <= 1.0;
-        demand(self.tick.is_finite() && self.tick >= 0.001, "tick", self.tick, "seconds, 0.001 at least")?;
+        let seconds = |value: f64, least: f64| (least..=MOST_SECONDS).contains(&value);
+        let ticks = |value: u32, least: u32| (least..=MOST_TICKS).contains(&value);
+        demand(seconds(self.tick, 0.001), "tick", self.tick, "seconds, 0.001 to 86400")?;
         demand(part(self.high), "high", self.high, "a part of the time, above 0 and at most 1")?;
         demand(part(self.low) && self.low < self.high, "low", self.low, "a part of the time, below high")?;
-        let multiple = self.imbalance.is_finite() && self.imbalance > 1.0;
-        demand(multiple, "imbalance", self.imbalance, "a multiple of an even share, above 1")?;
-        demand(self.ticks_up > 0, "ticks_up", self.ticks_up, "1 at least")?;
-        demand(self.trial > 0, "trial", self.trial, "1 at least")?;
-        let every = self.arrange_every.is_finite() && self.arrange_every >= 0.0;
-        demand(every, "arrange_every", self.arrange_every, "seconds, not negative")?;
-        demand(self.ticks_down > 0, "ticks_down", self.ticks_down, "1 at least")?;
-        let seconds = self.cooldown.is_finite() && self.cooldown >= 0.0;
-        demand(seconds, "cooldown", self.cooldown, "seconds, not negative")?;
-        demand(self.cores.is_finite() && self.cores >= 0.0, "cores", self.cores, "cores, not negative")?;
-        demand(
-            self.spare.is_finite() && self.spare >= 0.0,
-            "spare",
-            self.spare,
-            "a part of a core, not negative",
-        )?;
+        let multiple = self.imbalance > 1.0 && self.imbalance <= MOST_CORES;
+        demand(multiple, "imbalance", self.imbalance, "a multiple of an even share, above 1, at most 65536")?;
+        demand(ticks(self.ticks_up, 1), "ticks_up", self.ticks_up, "1 to 1000000 ticks")?;
+        demand(ticks(self.ticks_down, 1), "ticks_down", self.ticks_down, "1 to 1000000 ticks")?;
+        demand(ticks(self.settle, 0), "settle", self.settle, "0 to 1000000 ticks")?;
+        demand(ticks(self.trial, 1), "trial", self.trial, "1 to 1000000 ticks")?;
+        let every = seconds(self.arrange_every, 0.0);
+        demand(every, "arrange_every", self.arrange_every, "seconds, 0 to 86400")?;
+        demand(seconds(self.cooldown, 0.0), "cooldown", self.cooldown, "seconds, 0 to 86400")?;
+        let workers = self.max_workers <= MOST_WORKERS;
+        demand(workers, "max_workers", self.max_workers, "0 to 65536 workers")?;
+        let cores = |value: f64| (0.0..=MOST_CORES).contains(&value);
+        demand(cores(self.cores), "cores", self.cores, "cores, 0 to 65536")?;
+        demand(cores(self.spare), "spare", self.spare, "a part of a core, not negative, at most 65536")?;
         let weight = (0.0..=1.0).contains(&self.refresh);
         demand(weight, "refresh", self.refresh, "a part of what is known, from 0 to 1")?;
         self.sla.check()
@@ -143,6 +152,8 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
 
     #[test]
     fn an_empty_text_is_the_default() {
@@ -151,6 +162,40 @@ mod tests {
         assert_eq!((config.scaling, config.sla.latency_ms), (Scaling::Graph, Some(5.0)));
         let text = toml::to_string(&Config::default()).unwrap();
         assert_eq!(Config::from_toml(&text).unwrap(), Config::default());
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_is_taken_or_refused_by_its_key(value in number(), place in 0..KEYS.len()) {
+            let (table, key) = KEYS[place].split_at(KEYS[place].find(']').map_or(0, |end| end + 1));
+            match Config::from_toml(&format!("{table}\n{key} = {value:?}\n")) {
+                // The clock of the control takes it, and a day is the longest time.
+                Ok(config) => prop_assert!(Duration::try_from_secs_f64(config.tick).unwrap() <= DAY),
+                Err(error) => prop_assert!(error.to_string().contains(key) || error.to_string().contains("line")),
+            }
+        }
+    }
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    /// The keys that hold a number with a fraction, those of a table behind its name.
+    const KEYS: [&str; 11] = [
+        "tick",
+        "high",
+        "low",
+        "imbalance",
+        "cooldown",
+        "cores",
+        "spare",
+        "refresh",
+        "arrange_every",
+        "[sla]rate",
+        "[sla]latency_ms",
+    ];
+
+    /// Numbers of all sizes, with those that are none.
+    fn number() -> impl Strategy<Value = f64> {
+        prop_oneof![any::<f64>(), -2.0..2.0_f64, Just(f64::INFINITY), Just(-0.0), Just(1e20)]
     }
 
     #[test]
@@ -165,6 +210,19 @@ mod tests {
             ("cooldown = -1", "cooldown = -1: expected"),
             ("imbalance = 1.0", "imbalance = 1: expected a multiple"),
             ("refresh = 1.5", "refresh = 1.5: expected a part"),
+            ("tick = 1e20", "tick = 100000000000000000000: expected seconds, 0.001 to 86400"),
+            ("tick = inf", "tick = inf: expected seconds"),
+            ("cooldown = 1e300", "cooldown = 1000"),
+            ("arrange_every = nan", "arrange_every = NaN: expected seconds"),
+            ("imbalance = inf", "imbalance = inf: expected a multiple"),
+            ("cores = 1e9", "cores = 1000000000: expected cores, 0 to 65536"),
+            ("spare = -0.5", "spare = -0.5: expected a part of a core"),
+            ("trial = 4000000000", "trial = 4000000000: expected 1 to 1000000 ticks"),
+            ("settle = 4000000000", "settle = 4000000000: expected 0 to 1000000 ticks"),
+            ("max_workers = 9000000000", "max_workers = 9000000000: expected 0 to 65536"),
+            ("memory = -1", "line 1: invalid value"),
+            ("[sla]\nrate = 1e300", "rate = 1000"),
+            ("[sla]\nlatency_ms = inf", "latency_ms = inf: expected milliseconds"),
             ("[sla]\nrate = -5.0", "rate = -5: expected"),
         ] {
             let error = Config::from_toml(text).unwrap_err().to_string();

@@ -5,6 +5,11 @@ use crate::error::{demand, read};
 use legonf_core::Plan;
 use serde::{Deserialize, Serialize};
 
+/// The largest cost in nanoseconds or bytes.
+const MOST: f64 = 1e15;
+/// The most bricks: those of the largest graph, with its ends.
+const MOST_BRICKS: usize = 4098;
+
 /// Whether and how a brick can be replicated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -92,10 +97,10 @@ impl Costs {
     /// # Errors
     /// [`ControllerError::Range`] with the key and what would do.
     pub fn check(&self) -> Result<(), ControllerError> {
-        let size = |value: f64| value.is_finite() && value >= 0.0;
+        let size = |value: f64| (0.0..=MOST).contains(&value);
         demand((1.0..=65_536.0).contains(&self.batch), "batch", self.batch, "packets, from 1 to 65536")?;
-        demand(size(self.hop_ns), "hop_ns", self.hop_ns, "nanoseconds, not negative")?;
-        demand(size(self.split_ns), "split_ns", self.split_ns, "nanoseconds, not negative")?;
+        demand(size(self.hop_ns), "hop_ns", self.hop_ns, "nanoseconds, not negative, at most 1e15")?;
+        demand(size(self.split_ns), "split_ns", self.split_ns, "nanoseconds, not negative, at most 1e15")?;
         demand(
             (0.0..=1.0).contains(&self.alert_share),
             "alert_share",
@@ -103,11 +108,14 @@ impl Costs {
             "a part, from 0 to 1",
         )?;
         let flood = self.flood_ns.unwrap_or(0.0);
-        demand(size(flood), "flood_ns", flood, "nanoseconds, not negative")?;
-        demand(!self.bricks.is_empty(), "brick", "[]", "a [[brick]] at least")?;
+        demand(size(flood), "flood_ns", flood, "nanoseconds, not negative, at most 1e15")?;
+        let count = self.bricks.len();
+        demand((1..=MOST_BRICKS).contains(&count), "brick", count, "a [[brick]] at least, and at most 4098")?;
         for brick in &self.bricks {
-            demand(size(brick.ns), "ns", brick.ns, "nanoseconds, not negative")?;
-            demand(size(brick.bytes), "bytes", brick.bytes, "bytes, not negative")?;
+            demand(size(brick.ns), "ns", brick.ns, "nanoseconds, not negative, at most 1e15")?;
+            demand(size(brick.bytes), "bytes", brick.bytes, "bytes, not negative, at most 1e15")?;
+            let state = brick.state_bytes <= MOST as u64;
+            demand(state, "state_bytes", brick.state_bytes, "bytes, at most 1e15")?;
         }
         demand(self.total() > 0.0, "ns", 0, "a brick that takes time")
     }
@@ -182,6 +190,13 @@ pub(crate) mod tests {
             ("ns = 500.0", "ns = inf", "ns = inf: expected nanoseconds"),
             ("split_ns = 0.0", "split_ns = nan", "split_ns = NaN: expected nanoseconds"),
             ("alert_share = 0.0", "alert_share = 1.5", "alert_share = 1.5: expected a part"),
+            ("ns = 500.0", "ns = 1e300", "ns = 1000"),
+            ("bytes = 0.0", "bytes = 1e16", "bytes = 10000000000000000: expected bytes"),
+            (
+                "state_bytes = 0",
+                "state_bytes = 9000000000000000000",
+                "state_bytes = 9000000000000000000: expected",
+            ),
             ("hop_ns", "hops", "unknown field `hops`"),
         ] {
             let error = Costs::from_toml(&good.replace(from, to)).unwrap_err().to_string();

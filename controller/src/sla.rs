@@ -6,6 +6,11 @@ use legonf_core::{BATCH, ENGINE_ROWS};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// The highest rate that can be promised, in packets a second.
+const MOST_RATE: f64 = 1e12;
+/// The longest latency that can be promised: a day.
+const MOST_LATENCY_MS: f64 = 86_400_000.0;
+
 /// An end-to-end promise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -22,10 +27,12 @@ impl Sla {
     /// # Errors
     /// [`ControllerError::Range`] with the key and what would do.
     pub fn check(&self) -> Result<(), ControllerError> {
-        let positive = |value: Option<f64>| value.is_none_or(|v| v.is_finite() && v > 0.0);
+        let within = |value: Option<f64>, most: f64| value.is_none_or(|v| v > 0.0 && v <= most);
         let text = |value: Option<f64>| value.unwrap_or_default();
-        demand(positive(self.rate), "rate", text(self.rate), "packets a second, above 0")?;
-        demand(positive(self.latency_ms), "latency_ms", text(self.latency_ms), "milliseconds, above 0")
+        let rate = within(self.rate, MOST_RATE);
+        demand(rate, "rate", text(self.rate), "packets a second, above 0, at most 1e12")?;
+        let latency = within(self.latency_ms, MOST_LATENCY_MS);
+        demand(latency, "latency_ms", text(self.latency_ms), "milliseconds, above 0, at most a day")
     }
 
     /// Refuses what no plan on some cores can keep.

@@ -5,17 +5,20 @@
 
 pub mod seeds;
 
+use legonf_controller::{Config, ControllerError, Costs, Event, Model as CostModel, Policy, full, patience};
 use legonf_core::{
     BATCH, Batch, Column, Columns, Feature, LinkType, Malformed, Packets, Schema, Source, Timestamp, Unit,
 };
 use legonf_io::labels::Labels;
 use legonf_io::source::{any_from_reader, from_reader};
 use legonf_io::{SourceError, SourceOptions};
-use legonf_models::kitnet::KitNet;
-use legonf_models::{Bundle, Foreign, Model};
+use legonf_models::kitnet::{Checkpoint, KitNet, Trainer};
+use legonf_models::{Bundle, Foreign, Model, take_in};
 use legonf_runtime::GraphSpec;
 use legonf_splitter::{GroupSet, Plan, SplitError};
 use std::io::{Cursor, Read};
+use std::path::Path;
+use std::time::Duration;
 
 /// Link types by the first byte of an input of [`parse`].
 pub const LINKS: [LinkType; 23] = [
@@ -228,5 +231,60 @@ pub fn model(data: &[u8]) {
     }
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = KitNet::from_reference_json(text);
+    }
+}
+
+/// Reads a policy: what is one gives a period that a clock takes, and reads back from its own text.
+pub fn policy(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some(config) = one_line(Config::from_toml(text)) else { return };
+    assert!(Duration::try_from_secs_f64(config.tick).is_ok());
+    let written = toml::to_string(&config).expect("a policy is TOML");
+    assert!(Config::from_toml(&written).expect("what was written is read") == config);
+    let _ = Policy::new(config, Vec::new(), None);
+}
+
+/// Reads costs: what they are reads back from its own text, and plans can be made by them or not.
+pub fn costs(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some(costs) = one_line(Costs::from_toml(text)) else { return };
+    assert!(Costs::from_toml(&costs.to_toml()).expect("what was written is read") == costs);
+    assert!((1..=BATCH).contains(&full(&costs)));
+    let _ = patience(&costs, &["source".into()], 5.0);
+    let _ = CostModel::new(&costs, 0.9).plan_for(1e6);
+}
+
+fn one_line<T>(read: Result<T, ControllerError>) -> Option<T> {
+    read.map_err(|error| assert_eq!(error.to_string().lines().count(), 1, "{error}")).ok()
+}
+
+/// Reads the lines of an event log: what is one reads back from its own text.
+pub fn events(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for event in text.lines().filter_map(|line| Event::from_line(line).ok()) {
+        assert!(Event::from_line(&event.to_line()).expect("what was written is read") == event);
+        let _ = event.text();
+    }
+}
+
+/// Reads the state of a training: one that is taken goes on, and gives a model or says why not.
+pub fn checkpoint(data: &[u8]) {
+    let Ok(checkpoint) = serde_json::from_slice::<Checkpoint>(data) else { return };
+    let Ok(mut trainer) = Trainer::from_checkpoint(checkpoint) else { return };
+    let features = trainer.config().features;
+    for row in 0..8 {
+        trainer.train(&vec![f64::from(row); features]);
+    }
+    let again = Trainer::from_checkpoint(trainer.to_checkpoint());
+    assert!(again.is_ok() || again.is_err_and(|defect| !defect.reason.is_empty()));
+    let _ = trainer.finish();
+}
+
+/// Takes in another maker's ONNX file: no file outside of an empty folder is read, and what is taken in needs none.
+pub fn foreign(data: &[u8]) {
+    let Ok(whole) = take_in(data, Path::new("/proc/self/task")) else { return };
+    if let Err(defect) = Foreign::new(whole, None) {
+        assert_eq!(defect.to_string().lines().count(), 1, "{defect}");
+        assert!(!defect.reason.contains("in another file"), "{defect}");
     }
 }

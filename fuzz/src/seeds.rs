@@ -33,6 +33,11 @@ fn of(target: &str) -> Vec<Vec<u8>> {
         "labels" => vec![lines("labels.csv", 0, 8), b"0\n1\n".to_vec(), b"x\nBenign\nMalicious\n".to_vec()],
         "graph" => vec![GRAPH.into(), GRAPH.replace("reference", "fast").into()],
         "groups" => vec![GROUPS.into()],
+        "policy" => vec![POLICY.into(), b"scaling = \"fixed\"\n[sla]\nlatency_ms = 5.0\n".to_vec()],
+        "costs" => vec![COSTS.into()],
+        "events" => vec![EVENTS.into()],
+        "checkpoint" => vec![checkpoint(1), checkpoint(4)],
+        "foreign" => vec![example_model("ext.onnx"), example_model("hang_errors_short.onnx"), model()],
         "model" => vec![model(), example("kitsune-py-100.model.json")],
         _ => Vec::new(),
     }
@@ -45,6 +50,35 @@ const GRAPH: &str = "name = \"kitsune\"\n\n[[brick]]\nid = \"batching\"\nkind = 
 const GROUPS: &str = "name = \"own\"\n\n[[group]]\nname = \"pairs\"\nfields = [\"SrcIP\", \"DstIP/24\"]\n\
     packets = [\"tcp\", \"arp\"]\ncoupled = \"x\"\ndecays = [5]\n\n[[group.except]]\npackets = [\"arp\"]\n\
     fields = [\"SrcMAC\", \"DstMAC\"]\nboth_directions = true\n";
+
+const POLICY: &str = "tick = 0.1\nhigh = 0.85\nlow = 0.5\nticks_up = 2\ncooldown = 1.0\nmax_workers = 4\n";
+
+const COSTS: &str = "graph = \"k\"\nbatch = 256.0\nhop_ns = 1000.0\n\n[[brick]]\nid = \"source\"\nstate = \"single\"\nns = 50.0\n\n\
+    [[brick]]\nid = \"extractor\"\nstate = \"stateful\"\nns = 500.0\nbytes = 920.0\nstate_bytes = 4096\n";
+
+const EVENTS: &str = "{\"event\":\"violation\",\"at\":1.0,\"promise\":\"rate\",\"promised\":2.0,\"measured\":1.0}\n\
+    {\"event\":\"end\",\"at\":2.0,\"packets\":7,\"violations\":{\"rate\":3}}\n";
+
+/// A training of few features after some rows.
+fn checkpoint(used: u32) -> Vec<u8> {
+    let config = TrainConfig {
+        features: FEATURES.len(),
+        feature_mapping_packets: 2,
+        training_packets: 2,
+        ..TrainConfig::default()
+    };
+    let mut trainer = Trainer::new(config).expect("the configuration is valid");
+    for row in rows(used) {
+        trainer.train(&row);
+    }
+    serde_json::to_vec(&trainer.to_checkpoint()).expect("a checkpoint is JSON")
+}
+
+/// A small model among the inputs that were once read wrongly.
+fn example_model(name: &str) -> Vec<u8> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/faults"));
+    fs::read(folder.join(name)).expect("the inputs are there")
+}
 
 fn example(name: &str) -> Vec<u8> {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/synth-mini"));

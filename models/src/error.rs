@@ -23,8 +23,8 @@ pub enum ModelError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The file is larger than any model.
-    #[error("{file}: larger than {limit} bytes, the most that a model may have")]
+    /// The file is larger than any of its kind.
+    #[error("{file}: larger than {limit} bytes, the most that is read of such a file")]
     TooLarge {
         /// The file.
         file: String,

@@ -4,6 +4,7 @@ use crate::GraphSpec;
 use crate::spec::VERDICTS;
 use legonf_core::{Descriptor, State};
 use legonf_output::xml;
+use std::collections::HashMap;
 use std::fmt::Write;
 
 const WIDTH: usize = 190;
@@ -64,7 +65,9 @@ pub fn svg(spec: &GraphSpec, bricks: &[(String, Descriptor)]) -> String {
 
 /// Where packets go: from brick to brick by their places, with the verdict for which, if it matters.
 fn edges<'a>(spec: &'a GraphSpec, bricks: &[(String, Descriptor)]) -> Vec<(usize, usize, &'a str)> {
-    let at = |id: &str| bricks.iter().position(|(known, _)| known == id);
+    let numbers: HashMap<&str, usize> =
+        bricks.iter().enumerate().map(|(number, (id, _))| (id.as_str(), number)).collect();
+    let at = |id: &str| numbers.get(id).copied();
     let mut edges = Vec::new();
     for brick in &spec.bricks {
         let branches = VERDICTS.into_iter().filter_map(|v| Some((brick.branch.of(v)?, v.label())));

@@ -70,6 +70,14 @@ pub enum GraphError {
     /// A branch where there is no verdict yet.
     #[error("brick `{0}` branches on verdicts, which nothing before it fills")]
     NoVerdict(String),
+    /// More bricks than a graph may have.
+    #[error("{found} bricks; a graph has at most {most}")]
+    TooLarge {
+        /// How many there are.
+        found: usize,
+        /// The limit.
+        most: usize,
+    },
     /// More branches or bricks than ways can be told apart of.
     #[error("{found} {what}; a graph that branches has at most {most}")]
     TooMany {

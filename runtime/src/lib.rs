@@ -46,5 +46,5 @@ pub use floor::MAX_WORKERS;
 pub use graph::{Graph, Node, check};
 pub use layout::Layout;
 pub use run::{BrickCounters, Control, Options, Outcome, Pauses, Supply, run, run_under};
-pub use spec::{Branch, BrickSpec, GraphSpec};
+pub use spec::{Branch, BrickSpec, GraphSpec, MAX_BRICKS};
 pub use watchdog::{End, Watchdog};

@@ -3,7 +3,13 @@
 use crate::GraphError;
 use legonf_core::Verdict;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+/// Bricks of a graph at most.
+pub const MAX_BRICKS: usize = 4096;
+/// Identifiers at most that a message lists.
+const LISTED: usize = 12;
 
 /// Every verdict, in the order of [`GraphSpec::routes`].
 pub(crate) const VERDICTS: [Verdict; 3] = [Verdict::Benign, Verdict::Anomalous, Verdict::Rejected];
@@ -117,11 +123,16 @@ impl GraphSpec {
     /// The bricks in the order in which batches pass them: each behind those that lead to it, and else as in the file.
     ///
     /// # Errors
-    /// If an identifier is there twice or missing, there is a circle, or a brick is not reached from the first.
+    /// If there are more than [`MAX_BRICKS`], an identifier is there twice or missing, there is a circle, or a brick is not
+    /// reached from the first.
     pub fn sequence(&self) -> Result<Vec<&BrickSpec>, GraphError> {
+        let found = self.bricks.len();
+        if found > MAX_BRICKS {
+            return Err(GraphError::TooLarge { found, most: MAX_BRICKS });
+        }
         let ways = self.ways()?;
-        let entered: Vec<bool> =
-            (0..ways.len()).map(|to| ways.iter().any(|next| next.contains(&to))).collect();
+        let mut entered = vec![false; ways.len()];
+        ways.iter().flatten().for_each(|to| entered[*to] = true);
         let Some(start) = entered.iter().position(|entered| !entered) else {
             return Err(self.bricks.first().map_or(GraphError::Empty, |b| GraphError::Cycle(b.id.clone())));
         };
@@ -134,7 +145,9 @@ impl GraphSpec {
 
     /// Where packets can go behind each brick, of `order`: the number of the next brick, and the verdict for which.
     pub(crate) fn routes(&self, order: &[&BrickSpec]) -> Vec<[Vec<usize>; 3]> {
-        let at = |id: &str| order.iter().position(|brick| brick.id == id);
+        let numbers: HashMap<&str, usize> =
+            order.iter().enumerate().map(|(number, brick)| (brick.id.as_str(), number)).collect();
+        let at = |id: &str| numbers.get(id).copied();
         let route = |brick: &&BrickSpec| {
             VERDICTS.map(|verdict| match brick.branch.of(verdict) {
                 Some(id) => at(id).into_iter().collect(),
@@ -144,20 +157,25 @@ impl GraphSpec {
         order.iter().map(route).collect()
     }
 
-    fn position(&self, id: &str) -> Option<usize> {
-        self.bricks.iter().position(|b| b.id == id)
+    /// The number of each brick by its identifier.
+    fn numbers(&self) -> Result<HashMap<&str, usize>, GraphError> {
+        let mut numbers = HashMap::with_capacity(self.bricks.len());
+        for (number, brick) in self.bricks.iter().enumerate() {
+            if numbers.insert(brick.id.as_str(), number).is_some() {
+                return Err(GraphError::DuplicateId(brick.id.clone()));
+            }
+        }
+        Ok(numbers)
     }
 
     /// For each brick those that it leads to, by whatever verdict.
     fn ways(&self) -> Result<Vec<Vec<usize>>, GraphError> {
+        let numbers = self.numbers()?;
         let mut ways = Vec::with_capacity(self.bricks.len());
-        for (index, brick) in self.bricks.iter().enumerate() {
-            if self.position(&brick.id) != Some(index) {
-                return Err(GraphError::DuplicateId(brick.id.clone()));
-            }
+        for brick in &self.bricks {
             let branches = VERDICTS.into_iter().filter_map(|verdict| brick.branch.of(verdict));
             let all = brick.next.iter().map(String::as_str).chain(branches);
-            let number = |id: &str| self.position(id).ok_or_else(|| self.unknown_next(&brick.id, id));
+            let number = |id: &str| numbers.get(id).copied().ok_or_else(|| self.unknown_next(&brick.id, id));
             ways.push(all.map(number).collect::<Result<Vec<_>, _>>()?);
         }
         Ok(ways)
@@ -178,20 +196,28 @@ impl GraphSpec {
     fn sorted(&self, ways: &[Vec<usize>]) -> Result<Vec<&BrickSpec>, GraphError> {
         let mut waits = vec![0_usize; ways.len()];
         ways.iter().flatten().for_each(|to| waits[*to] += 1);
-        let mut left: BTreeSet<usize> = (0..ways.len()).collect();
+        // Of those that are ready, the first of the file goes first.
+        let mut ready: BinaryHeap<_> =
+            (0..ways.len()).filter(|brick| waits[*brick] == 0).map(Reverse).collect();
         let mut order = Vec::with_capacity(ways.len());
-        while let Some(first) = left.first().copied() {
-            let ready = left.iter().copied().find(|brick| waits[*brick] == 0);
-            let Some(ready) = ready else { return Err(GraphError::Cycle(self.bricks[first].id.clone())) };
-            left.remove(&ready);
-            ways[ready].iter().for_each(|to| waits[*to] -= 1);
-            order.push(&self.bricks[ready]);
+        while let Some(Reverse(brick)) = ready.pop() {
+            order.push(&self.bricks[brick]);
+            for to in &ways[brick] {
+                waits[*to] -= 1;
+                if waits[*to] == 0 {
+                    ready.push(Reverse(*to));
+                }
+            }
         }
-        Ok(order)
+        match waits.iter().position(|waits| *waits > 0) {
+            Some(waiting) => Err(GraphError::Cycle(self.bricks[waiting].id.clone())),
+            None => Ok(order),
+        }
     }
 
     fn unknown_next(&self, from: &str, to: &str) -> GraphError {
-        let known: Vec<_> = self.bricks.iter().map(|b| b.id.as_str()).collect();
+        let more = (self.bricks.len() > LISTED).then_some("...");
+        let known: Vec<_> = self.bricks.iter().take(LISTED).map(|b| b.id.as_str()).chain(more).collect();
         GraphError::UnknownNext { from: from.into(), to: to.into(), known: known.join(", ") }
     }
 }
@@ -248,6 +274,38 @@ mod tests {
             let message = order(bricks).unwrap_err();
             assert!(message.contains(expected), "{message}");
         }
+    }
+
+    /// Bricks each of which leads to all of the next row, `wide` in a row.
+    fn rows(wide: usize, count: usize) -> GraphSpec {
+        let id = |row: usize, place: usize| format!("b{row}.{place}");
+        let width = |row: usize| if row % 2 == 0 { 1 } else { wide };
+        let brick = |row: usize, place: usize| BrickSpec {
+            id: id(row, place),
+            kind: "k".into(),
+            next: if row + 1 < count {
+                (0..width(row + 1)).map(|next| id(row + 1, next)).collect()
+            } else {
+                vec![]
+            },
+            ..BrickSpec::default()
+        };
+        let bricks = (0..count).rev().flat_map(|row| (0..width(row)).map(move |place| brick(row, place)));
+        GraphSpec { name: "g".into(), bricks: bricks.collect() }
+    }
+
+    #[test]
+    fn the_largest_graphs_are_sorted() {
+        for spec in [rows(1, MAX_BRICKS), rows(2000, 4), rows(3, 2001)] {
+            let order = spec.sequence().unwrap();
+            assert_eq!((order.len(), order[0].id.as_str()), (spec.bricks.len(), "b0.0"));
+        }
+        let error = rows(1, 100_000).sequence().unwrap_err().to_string();
+        assert_eq!(error, "100000 bricks; a graph has at most 4096");
+        let mut unknown = rows(1, 100);
+        unknown.bricks[0].next = vec!["x".into()];
+        let error = unknown.sequence().unwrap_err().to_string();
+        assert!(error.contains("\"x\" names no brick") && error.ends_with("b88.0, ...)"), "{error}");
     }
 
     #[test]

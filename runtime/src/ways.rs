@@ -3,7 +3,6 @@
 use crate::GraphError;
 use crate::route::{Bits, MAX_BRICKS, Route, Routes};
 use legonf_core::{Column, Columns, Descriptor};
-use std::collections::BTreeSet;
 
 /// Branches at most: every combination of what they may decide is looked at.
 const MAX_BRANCHES: usize = 6;
@@ -16,10 +15,34 @@ pub(crate) struct Ways<'a> {
 
 /// What packets have that take one way through the graph.
 struct Way {
-    /// Bricks that they pass.
-    passed: Vec<bool>,
+    /// Bricks that they pass, in order.
+    passed: Vec<usize>,
+    /// Columns that are filled before each brick.
+    filled: Vec<Columns>,
     /// For each brick those on the way before it.
-    before: Vec<BTreeSet<usize>>,
+    before: Vec<Before>,
+}
+
+/// A set of bricks.
+#[derive(Clone)]
+struct Before(Vec<u64>);
+
+impl Before {
+    fn none_of(count: usize) -> Self {
+        Self(vec![0; count.div_ceil(64)])
+    }
+
+    fn holds(&self, brick: usize) -> bool {
+        self.0[brick / 64] >> (brick % 64) & 1 == 1
+    }
+
+    fn add(&mut self, brick: usize) {
+        self.0[brick / 64] |= 1 << (brick % 64);
+    }
+
+    fn add_all(&mut self, others: &Self) {
+        self.0.iter_mut().zip(&others.0).for_each(|(set, others)| *set |= others);
+    }
 }
 
 impl<'a> Ways<'a> {
@@ -40,7 +63,7 @@ impl<'a> Ways<'a> {
                 let place = branches.iter().position(|branch| *branch == brick).unwrap_or(0);
                 combination / 3_usize.pow(place as u32) % 3
             };
-            self.check_way(&self.way(choice), given, wanted)?;
+            self.check_way(&self.way(given, choice), wanted)?;
         }
         Ok((!branches.is_empty()).then(|| self.routes()))
     }
@@ -51,48 +74,61 @@ impl<'a> Ways<'a> {
     }
 
     /// The way of packets for which branches decide by `choice`.
-    fn way(&self, choice: impl Fn(usize) -> usize) -> Way {
+    fn way(&self, given: Columns, choice: impl Fn(usize) -> usize) -> Way {
         let count = self.bricks.len();
-        let (mut passed, mut before) = (vec![false; count], vec![BTreeSet::new(); count]);
-        passed[0] = true;
+        let mut entered = vec![false; count];
+        entered[0] = true;
+        let (passed, filled, before) = (Vec::new(), vec![given; count], vec![Before::none_of(count); count]);
+        let mut way = Way { passed, filled, before };
         for brick in 0..count {
-            if !passed[brick] {
+            if !entered[brick] {
                 continue;
             }
+            way.passed.push(brick);
             let verdict = if self.branches(brick) { choice(brick) } else { 0 };
-            let behind: BTreeSet<usize> = before[brick].iter().copied().chain([brick]).collect();
             for next in &self.next[brick][verdict] {
-                passed[*next] = true;
-                before[*next].extend(&behind);
+                entered[*next] = true;
+                self.lead(&mut way, brick, *next);
             }
         }
-        Way { passed, before }
+        way
     }
 
-    fn check_way(&self, way: &Way, given: Columns, wanted: Columns) -> Result<(), GraphError> {
-        let passed = || (0..self.bricks.len()).filter(|brick| way.passed[*brick]);
-        let writes = |brick: usize| self.bricks[brick].1.writes;
-        for brick in passed() {
-            let (id, descriptor) = &self.bricks[brick];
-            let filled = way.before[brick].iter().fold(given, |filled, before| filled.union(writes(*before)));
-            let missing = descriptor.reads.without(filled);
-            if !missing.is_empty() {
-                let (id, kind, missing) = ((*id).to_owned(), descriptor.kind, missing.to_string());
-                return Err(GraphError::MissingColumns { id, kind, missing });
-            }
-            let verdicts = Columns::of(&[Column::Verdicts]);
-            if self.branches(brick) && !verdicts.without(filled.union(descriptor.writes)).is_empty() {
-                return Err(GraphError::NoVerdict((*id).to_owned()));
-            }
-            for other in
-                passed().take_while(|other| *other < brick).filter(|o| !way.before[brick].contains(o))
-            {
-                self.check_parallel(other, brick)?;
-            }
+    /// Notes that packets come from one brick to another.
+    fn lead(&self, way: &mut Way, from: usize, to: usize) {
+        way.filled[to] = way.filled[to].union(way.filled[from]).union(self.bricks[from].1.writes);
+        // Each comes behind those that lead to it.
+        let (earlier, later) = way.before.split_at_mut(to);
+        later[0].add_all(&earlier[from]);
+        later[0].add(from);
+    }
+
+    fn check_way(&self, way: &Way, wanted: Columns) -> Result<(), GraphError> {
+        for (place, brick) in way.passed.iter().enumerate() {
+            self.check_brick(*brick, way.filled[*brick])?;
+            let parallel = way.passed[..place].iter().filter(|other| !way.before[*brick].holds(**other));
+            parallel.into_iter().try_for_each(|other| self.check_parallel(*other, *brick))?;
         }
-        let filled = passed().fold(given, |filled, brick| filled.union(writes(brick)));
-        let unfinished = wanted.without(filled);
+        let all = |filled: Columns, brick: &usize| {
+            filled.union(way.filled[*brick]).union(self.bricks[*brick].1.writes)
+        };
+        let unfinished = wanted.without(way.passed.iter().fold(Columns::default(), all));
         if unfinished.is_empty() { Ok(()) } else { Err(GraphError::Unfinished(unfinished.to_string())) }
+    }
+
+    /// Checks that what a brick reads is filled before it.
+    fn check_brick(&self, brick: usize, filled: Columns) -> Result<(), GraphError> {
+        let (id, descriptor) = &self.bricks[brick];
+        let missing = descriptor.reads.without(filled);
+        if !missing.is_empty() {
+            let (id, kind, missing) = ((*id).to_owned(), descriptor.kind, missing.to_string());
+            return Err(GraphError::MissingColumns { id, kind, missing });
+        }
+        let verdicts = Columns::of(&[Column::Verdicts]);
+        if self.branches(brick) && !verdicts.without(filled.union(descriptor.writes)).is_empty() {
+            return Err(GraphError::NoVerdict((*id).to_owned()));
+        }
+        Ok(())
     }
 
     /// Refuses two bricks without an order between them, of which one fills what the other uses.
@@ -181,6 +217,24 @@ mod tests {
         assert!(check(&last, &next, Scores).unwrap_err().contains("`d` (k) reads features, which nothing"));
         let unknown = [("a", Headers, Features), bricks[1], bricks[2], bricks[3]];
         assert!(check(&unknown, &next, Scores).unwrap_err().contains("`a` branches on verdicts"));
+    }
+
+    #[test]
+    fn the_largest_graphs_are_checked() {
+        use Column::{Features, Headers, Scores};
+        let count = crate::MAX_BRICKS;
+        let bricks = vec![("a", Headers, Headers); count];
+        let chain: Vec<_> = (1..=count).map(|next| all(&[next][..usize::from(next < count)])).collect();
+        assert_eq!(check(&bricks, &chain, Headers), Ok(false));
+        assert!(check(&bricks, &chain, Scores).unwrap_err().contains("ends without scores"));
+        // One to all others, which all lead to the last: only two of them must not fill the same.
+        let mut wide = vec![("a", Headers, Features); count];
+        let middle: Vec<usize> = (1..count - 1).collect();
+        let mut fan = vec![all(&[count - 1]); count];
+        (fan[0], fan[count - 1]) = (all(&middle), all(&[]));
+        wide.iter_mut().skip(1).take(count - 2).for_each(|brick| *brick = ("b", Headers, Scores));
+        let error = check(&wide, &fan, Features).unwrap_err();
+        assert!(error.contains("`b` and `b` run in parallel, but both use scores"), "{error}");
     }
 
     #[test]

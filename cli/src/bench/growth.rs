@@ -8,6 +8,7 @@ use super::busy::Watch;
 use crate::Style;
 use crate::failure::{Failure, print, print_json};
 use crate::folder::Folder;
+use crate::reading;
 use clap::Args;
 use legonf_core::BATCH;
 use legonf_extract::Arithmetic;
@@ -202,7 +203,7 @@ impl Arguments {
 impl Report {
     fn read(path: &Path) -> Result<Self, Failure> {
         let fault = |error: &dyn fmt::Display| Failure::fault(format!("{}: {error}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| fault(&error))?;
+        let text = reading::text(path, reading::DOCUMENT)?;
         serde_json::from_str(&text).map_err(|error| fault(&format!("{error}; leave --resume out")))
     }
 

@@ -5,7 +5,7 @@ use crate::failure::{Failure, print, print_json};
 use crate::folder::Folder;
 use crate::network::Network;
 use crate::progress::Bar;
-use crate::{Style, packets, split};
+use crate::{Style, packets, reading, split};
 use clap::Args;
 use legonf_core::{Headers, Progress};
 use legonf_experiments::ExperimentError;
@@ -16,7 +16,6 @@ use legonf_io::sink::SeriesPlot;
 use legonf_models::kitnet::KitNet;
 use legonf_splitter::{GroupSet, Mode, Plan, Shard};
 use serde::Serialize;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -294,7 +293,7 @@ impl Middle {
 fn read(path: &Path, set: &GroupSet) -> Result<Plan, Failure> {
     let shown = path.display();
     let named = |e: &dyn std::fmt::Display| Failure::fault(format!("{shown}: {e}"));
-    let text = fs::read_to_string(path).map_err(|e| named(&e))?;
+    let text = reading::text(path, reading::DOCUMENT)?;
     let mut value: serde_json::Value = serde_json::from_str(&text).map_err(|e| named(&e))?;
     let value = value.get_mut("plan").map(serde_json::Value::take).unwrap_or(value);
     let plan: Plan = serde_json::from_value(value).map_err(|e| named(&format!("plan: {e}")))?;

@@ -1,13 +1,20 @@
-//! A training run's state on disk.
+//! A training run's state on disk: a line with the format's version and the SHA-256 of what follows, then JSON.
 
 use crate::failure::Failure;
+use crate::reading;
 use legonf_extract::Arithmetic;
 use legonf_models::CaptureProvenance;
 use legonf_models::kitnet::{self, TrainConfig, Trainer};
 use serde::{Deserialize, Serialize};
-use std::fs;
+use sha2::{Digest, Sha256};
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
+
+/// What the file begins with; the SHA-256 follows.
+const HEAD: &str = "legonf-checkpoint 2 ";
+/// Bytes of the SHA-256 in hexadecimal digits.
+const DIGITS: usize = 64;
 
 /// What a checkpoint must agree on with the run that goes on from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,10 +45,13 @@ impl Checkpoint {
     /// Reads a checkpoint and compares what it was made of.
     pub fn load(path: &Path, identity: &Identity) -> Result<Self, Failure> {
         let shown = path.display();
-        let text = fs::read(path)
-            .map_err(|e| Failure::fault(format!("{shown}: {e}; train without --resume to start anew")))?;
-        let checkpoint: Self = serde_json::from_slice(&text)
-            .map_err(|e| Failure::fault(format!("{shown}: not a checkpoint of legonf: {e}")))?;
+        let anew =
+            |reason: &str| Failure::fault(format!("{shown}: {reason}; train without --resume to start anew"));
+        if !path.exists() {
+            return Err(anew("no such file"));
+        }
+        let checkpoint =
+            Self::from_bytes(&reading::bytes(path, reading::CHECKPOINT)?).map_err(|e| anew(&e))?;
         match checkpoint.identity.difference(identity) {
             Some(what) => Err(Failure::fault(format!(
                 "{shown}: was made with another {what}; give the same ones or train without --resume"
@@ -50,20 +60,50 @@ impl Checkpoint {
         }
     }
 
-    /// The trainer, if it was made with `config`.
-    pub fn trainer(self, config: &TrainConfig) -> Result<Trainer, Failure> {
+    /// The trainer, if it was made with `config`; `path` names the checkpoint in a fault.
+    pub fn trainer(self, config: &TrainConfig, path: &Path) -> Result<Trainer, Failure> {
+        let named = |reason: &dyn Display| Failure::fault(format!("{}: {reason}", path.display()));
         if self.trainer.config() == config {
-            Trainer::from_checkpoint(self.trainer).map_err(Failure::fault)
+            Trainer::from_checkpoint(self.trainer).map_err(|defect| named(&defect))
         } else {
-            Err(Failure::fault(
-                "the checkpoint was made with other training options; give the same ones or train without --resume",
+            Err(named(
+                &"the checkpoint was made with other training options; give the same ones or train without --resume",
             ))
         }
     }
 
     /// Writes the checkpoint whole or not at all.
     pub fn save(&self, path: &Path) -> io::Result<()> {
-        legonf_output::write(path, &serde_json::to_vec(self)?)
+        legonf_output::write(path, &self.to_bytes()?)
+    }
+
+    fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        let json = serde_json::to_vec(self)?;
+        Ok([HEAD.as_bytes(), sha256(&json).as_bytes(), b"\n", &json].concat())
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote, whole and unchanged.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let rest = bytes.strip_prefix(HEAD.as_bytes()).ok_or_else(|| other(bytes))?;
+        let (stated, json) = rest.split_at_checked(DIGITS).ok_or("cut short")?;
+        let json = json.strip_prefix(b"\n").ok_or("not a checkpoint of legonf, or damaged")?;
+        if stated != sha256(json).as_bytes() {
+            return Err("its checksum differs from its content: it was changed, cut short or damaged".into());
+        }
+        serde_json::from_slice(json).map_err(|e| format!("not a checkpoint of legonf: {e}"))
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a file is that does not begin as a checkpoint of this version does.
+fn other(bytes: &[u8]) -> String {
+    if bytes.starts_with(b"{\"identity\"") || bytes.starts_with(b"legonf-checkpoint ") {
+        "a checkpoint of another version of legonf; use that one".into()
+    } else {
+        "not a checkpoint of legonf, or damaged".into()
     }
 }
 
@@ -78,5 +118,53 @@ impl Identity {
         } else {
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint() -> Checkpoint {
+        let config = TrainConfig {
+            features: 4,
+            feature_mapping_packets: 5,
+            training_packets: 9,
+            ..TrainConfig::default()
+        };
+        let mut trainer = Trainer::new(config).unwrap();
+        for row in 0..9_u8 {
+            trainer.train(&[1, 3, 4, 9].map(|factor| f64::from(row * factor % 7)));
+        }
+        let origins =
+            vec![CaptureProvenance { name: "a.pcap".into(), packets: 9, ..CaptureProvenance::default() }];
+        let identity = Identity { schema: "00".into(), arithmetic: Arithmetic::Reference, origins };
+        Checkpoint::of(&trainer, &identity)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let checkpoint = checkpoint();
+        let read = Checkpoint::from_bytes(&checkpoint.to_bytes().unwrap()).unwrap();
+        assert_eq!((read.identity, read.trainer), (checkpoint.identity, checkpoint.trainer));
+    }
+
+    #[test]
+    fn every_changed_byte_and_every_cut_is_refused() {
+        let good = checkpoint().to_bytes().unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << (at % 8);
+            assert!(Checkpoint::from_bytes(&bad).is_err(), "byte {at}");
+            assert!(Checkpoint::from_bytes(&good[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn other_formats_are_told_apart() {
+        let reason = |bytes: &[u8]| Checkpoint::from_bytes(bytes).err().unwrap();
+        assert!(reason(b"{\"identity\":{}}").starts_with("a checkpoint of another version of legonf"));
+        assert!(reason(b"legonf-checkpoint 3 00").starts_with("a checkpoint of another version of legonf"));
+        assert!(reason(b"PK").starts_with("not a checkpoint"));
     }
 }

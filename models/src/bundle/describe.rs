@@ -1,10 +1,15 @@
 //! A bundle in figures, for people.
 
+use super::metadata::UNSEALED_VERSION;
 use super::{Bundle, Calibration, Model, Provenance};
 use crate::ModelError;
+use crate::file::{MAX_FILE_BYTES, read_bounded};
 use crate::kitnet::{KitNet, TrainConfig};
 use serde::Serialize;
 use std::path::Path;
+
+/// What is said of a file without a checksum.
+const UNSEALED: &str = "none: written by an older legonf; `legonf calibrate` writes one";
 
 /// One autoencoder in figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,6 +43,8 @@ pub struct Description {
     pub training: Option<TrainConfig>,
     /// Input and output names of a foreign model.
     pub ports: Option<(String, String)>,
+    /// What the output of a foreign model says of a row: `score` or `reconstruction`.
+    pub meaning: Option<String>,
     /// The threshold, once one is calibrated.
     pub calibration: Option<Calibration>,
     /// Where it comes from.
@@ -62,6 +69,10 @@ impl Bundle {
             }
             Model::Foreign(f) => (Vec::new(), 0, None, Some((f.input.clone(), f.output.clone()))),
         };
+        let meaning = match &self.model {
+            Model::Foreign(foreign) => Some(foreign.meaning.label().to_owned()),
+            Model::KitNet { .. } => None,
+        };
         Description {
             kind: self.model.kind().into(),
             schema: self.schema.name.clone(),
@@ -72,6 +83,7 @@ impl Bundle {
             parameters,
             training,
             ports,
+            meaning,
             calibration: self.calibration.clone(),
             provenance: self.provenance.clone(),
         }
@@ -89,26 +101,29 @@ impl Bundle {
     }
 
     /// Loads a file with every check there is, and says what was found: structure, schema hash, finite
-    /// weights, blocks and zeros outside them, normalisation, calibration, and that it is written again byte for byte.
+    /// weights, blocks and zeros outside them, normalisation, calibration, checksum, and that it is written again byte for
+    /// byte. A foreign network is not run.
     ///
     /// # Errors
     /// The first check that fails.
-    pub fn verify(path: &Path) -> Result<Vec<Check>, ModelError> {
-        let bytes = crate::file::read_bounded(path)?;
+    pub fn verify(path: &Path) -> Result<(Self, Vec<Check>), ModelError> {
+        let bytes = read_bounded(path, MAX_FILE_BYTES)?;
         let file = crate::error::shown(path);
-        let bundle = Self::from_bytes(&bytes, &file)?;
-        let again = bundle.to_bytes().map_err(|d| ModelError::invalid(&file, d))?;
+        let (bundle, version) = Self::versioned(&bytes, &file)?;
+        let again = bundle.encode(version).map_err(|d| ModelError::invalid(&file, d))?;
         if again != bytes {
             let defect = crate::kitnet::Defect::new("file", "holds more than what is read of it");
             return Err(ModelError::invalid(&file, defect));
         }
-        Ok(bundle.findings(bytes.len()))
+        let checks = bundle.findings(bytes.len(), version);
+        Ok((bundle, checks))
     }
 
-    fn findings(&self, bytes: usize) -> Vec<Check> {
+    fn findings(&self, bytes: usize, version: &str) -> Vec<Check> {
         let check = |part, finding| Check { part, finding };
         let mut checks = vec![
             check("file", format!("{bytes} bytes, complete, no unknown parts")),
+            check("checksum", if version == UNSEALED_VERSION { UNSEALED.into() } else { "agrees".into() }),
             check(
                 "schema",
                 format!(
@@ -126,7 +141,8 @@ impl Bundle {
                 check("normalization", "metadata and graph agree".into()),
             ]),
             Model::Foreign(f) => {
-                checks.push(check("graph", format!("input {}, output {}", f.input, f.output)))
+                let (input, output, meaning) = (&f.input, &f.output, f.meaning.label());
+                checks.push(check("graph", format!("input {input}, output {output}: a {meaning}")))
             }
         }
         let calibration = self.calibration.as_ref();

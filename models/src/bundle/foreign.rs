@@ -2,10 +2,37 @@
 
 use super::metadata::PREFIX;
 use super::proto::{DOUBLE, Dimension, FLOAT, Graph, Model as Proto, Property, ValueInfo};
+use super::{external, wire};
 use crate::kitnet::{Defect, MAX_FEATURES};
 use prost::Message;
-use prost::bytes::Buf;
-use prost::encoding::{self, DecodeContext, WireType};
+
+/// Number of the field of a model that holds properties.
+pub(crate) const METADATA_PROPS: u32 = 14;
+
+/// What the output of a foreign network says of a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Meaning {
+    /// Its score: one value a row.
+    #[default]
+    Score,
+    /// The row as the network puts it together again: one value a feature. The score is the RMSE between both.
+    Reconstruction,
+}
+
+impl Meaning {
+    /// The word that stands for it in files.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Score => "score",
+            Self::Reconstruction => "reconstruction",
+        }
+    }
+
+    /// What a word stands for.
+    pub fn of_label(label: &str) -> Option<Self> {
+        [Self::Score, Self::Reconstruction].into_iter().find(|meaning| meaning.label() == label)
+    }
+}
 
 /// A network that was not made here. Any engine that reads ONNX can run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,19 +41,30 @@ pub struct Foreign {
     pub onnx: Vec<u8>,
     /// Name of the input: rows of features, `f32` or `f64`.
     pub input: String,
-    /// Name of the output that holds the scores, one for each row.
+    /// Name of the output that the scores come from.
     pub output: String,
+    /// What that output says of a row.
+    pub meaning: Meaning,
     /// Number of features of a row.
     pub features: usize,
 }
 
 impl Foreign {
     /// Looks at an ONNX model: its only input is taken as the features; its output `output`, or where that
-    /// is `None` the one named `rmse` or `score`, or its only output, as the scores.
+    /// is `None` the one named `rmse` or `score`, or its only output, as what the scores come from. The output is taken for a
+    /// reconstruction where the file says that it is as wide as the input.
     ///
     /// # Errors
-    /// When the model is not ONNX, has been imported before, or has no such input and output.
+    /// When the model is not ONNX, has too many parts, needs another file, has been imported before, or has no such input
+    /// and output.
     pub fn new(onnx: Vec<u8>, output: Option<&str>) -> Result<Self, Defect> {
+        wire::check(&onnx)?;
+        if let Some((tensor, file)) = external::first(&onnx)? {
+            let reason = format!(
+                "its numbers are in another file, {file:?}: import the model with that file beside it"
+            );
+            return Err(Defect::new(tensor, reason));
+        }
         let proto = Proto::decode(&*onnx).map_err(|e| Defect::new("ONNX", e.to_string()))?;
         if proto.metadata_props.iter().any(|p| p.key.starts_with(PREFIX)) {
             return Err(Defect::new("metadata", "this is a legonf model already"));
@@ -34,7 +72,8 @@ impl Foreign {
         let graph = proto.graph.ok_or_else(|| Defect::new("graph", "is missing: not ONNX, or cut short"))?;
         let (input, features) = features(&graph)?;
         let output = scores(&graph, output)?;
-        Ok(Self { onnx, input, output, features })
+        let meaning = meaning(&graph, &output, features);
+        Ok(Self { onnx, input, output, meaning, features })
     }
 
     /// The ONNX file with `properties` added and every byte of the original kept.
@@ -76,29 +115,34 @@ fn scores(graph: &Graph, wanted: Option<&str>) -> Result<String, Defect> {
         .ok_or_else(|| Defect::new("output", format!("which of {names:?} holds the scores? Name it")))
 }
 
+/// What the graph says of an output's shape.
+fn meaning(graph: &Graph, output: &str, features: usize) -> Meaning {
+    let output = graph.output.iter().find(|o| o.name == output).and_then(ValueInfo::tensor);
+    match output {
+        Some((_, [_, Dimension { value: Some(columns), .. }]))
+            if features > 1 && *columns == features as i64 =>
+        {
+            Meaning::Reconstruction
+        }
+        _ => Meaning::Score,
+    }
+}
+
 /// The file without the properties that were added here: what had been imported.
 pub(crate) fn without_properties(file: &[u8]) -> Result<Vec<u8>, Defect> {
-    let mut rest = file;
     let mut kept = Vec::with_capacity(file.len());
-    while rest.has_remaining() {
-        let before = rest;
-        let added = skip_field(&mut rest).map_err(|e| Defect::new("ONNX", e.to_string()))?;
-        if !added {
-            kept.extend_from_slice(&before[..before.len() - rest.len()]);
+    for field in wire::fields(file) {
+        let field = field?;
+        if !is_added(&field)? {
+            kept.extend_from_slice(field.whole);
         }
     }
     Ok(kept)
 }
 
-/// Passes over one field of the model; whether it is a property that was added here.
-fn skip_field(rest: &mut &[u8]) -> Result<bool, prost::DecodeError> {
-    const METADATA_PROPS: u32 = 14;
-    let (tag, wire_type) = encoding::decode_key(rest)?;
-    let value = *rest;
-    encoding::skip_field(wire_type, tag, rest, DecodeContext::default())?;
-    if tag != METADATA_PROPS || wire_type != WireType::LengthDelimited {
-        return Ok(false);
-    }
-    let value = &value[..value.len() - rest.len()];
-    Ok(Property::decode_length_delimited(value)?.key.starts_with(PREFIX))
+/// Whether a field of the model is a property that was added here.
+fn is_added(field: &wire::Field<'_>) -> Result<bool, Defect> {
+    let Some(content) = field.content.filter(|_| field.tag == METADATA_PROPS) else { return Ok(false) };
+    let property = Property::decode(content).map_err(|e| Defect::new("ONNX", e.to_string()))?;
+    Ok(property.key.starts_with(PREFIX))
 }

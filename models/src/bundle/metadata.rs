@@ -9,8 +9,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-/// Version of the properties' format.
-pub(crate) const FORMAT_VERSION: &str = "1";
+/// Version of the properties' format that is written.
+pub(crate) const FORMAT_VERSION: &str = "2";
+/// The version before: without a checksum, still read.
+pub(crate) const UNSEALED_VERSION: &str = "1";
 /// What the names of all properties begin with.
 pub(crate) const PREFIX: &str = "legonf.";
 
@@ -98,6 +100,11 @@ impl Calibration {
         for (key, value) in optional {
             check(value.is_none_or(f64::is_finite), key, "is not a finite number".into())?;
         }
+        for (key, value) in [("log_sd", self.log_sd), ("alarms_per_day", self.alarms_per_day)] {
+            check(value.is_none_or(|v| v >= 0.0), key, "is below 0".into())?;
+        }
+        let confidence = self.confidence.is_none_or(|c| (0.0..=1.0).contains(&c));
+        check(confidence, "confidence", "is not within 0 and 1".into())?;
         self.check_held_out().map_or(Ok(()), |reason| check(false, "held_out", reason.into()))
     }
 }
@@ -163,6 +170,20 @@ pub struct Provenance {
     pub note: Option<String>,
 }
 
+impl Provenance {
+    /// Checks the rows against what the training asked for.
+    ///
+    /// # Errors
+    /// Names the count where it is another. A model whose training is not known states no rows.
+    pub(crate) fn validate(&self, needed: Option<u64>) -> Result<(), Defect> {
+        let rows = self.rows;
+        if let Some(needed) = needed.filter(|needed| rows != 0 && rows != *needed) {
+            return Err(Defect::new("rows", format!("{rows}, but the training takes {needed}")));
+        }
+        Ok(())
+    }
+}
+
 /// Extremes of each feature in training, in the order of the schema; `null` for one that no autoencoder reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,6 +225,12 @@ pub(crate) fn text<'a>(properties: &'a [Property], key: &str) -> Result<&'a str,
 pub(crate) fn json<T: DeserializeOwned>(properties: &[Property], key: &str) -> Result<T, Defect> {
     serde_json::from_str(text(properties, key)?)
         .map_err(|e| Defect::new(format!("{PREFIX}{key}"), e.to_string()))
+}
+
+/// The text of the property `key` where it is there.
+pub(crate) fn optional_text<'a>(properties: &'a [Property], key: &str) -> Result<Option<&'a str>, Defect> {
+    let name = format!("{PREFIX}{key}");
+    if properties.iter().any(|p| p.key == name) { text(properties, key).map(Some) } else { Ok(None) }
 }
 
 /// The property `key` where it is there.

@@ -5,28 +5,33 @@
 //! description is in the file's `metadata_props`, each key `legonf.…` holding text or JSON.
 
 mod describe;
+mod external;
 mod foreign;
 mod graph;
 mod metadata;
 mod proto;
 mod read;
+mod seal;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use crate::ModelError;
 use crate::error::shown;
-use crate::file::{read_bounded, write_atomic};
+use crate::file::{MAX_FILE_BYTES, read_bounded, write_atomic};
 use crate::kitnet::{Defect, KitNet, TrainConfig};
 use legonf_core::Schema;
-use metadata::{FORMAT_VERSION, Normalization, Properties};
+use metadata::{FORMAT_VERSION, Normalization, Properties, UNSEALED_VERSION};
 use prost::Message;
 use proto::{Model as Proto, OperatorSet, Property};
 use std::path::Path;
 use std::sync::Arc;
 
 pub use describe::{AutoencoderSummary, Check, Description};
-pub use foreign::Foreign;
+pub use external::take_in;
+pub use foreign::{Foreign, Meaning};
 pub use metadata::{Calibration, CaptureProvenance, HeldOut, Provenance};
+pub use wire::{MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES};
 
 /// The version of ONNX's file format that is written.
 const IR_VERSION: i64 = 9;
@@ -87,7 +92,7 @@ impl Bundle {
     /// When the file cannot be read, is not such a bundle, is cut short, or any part of it is missing, not
     /// finite or at odds with another; the message names the file and the part.
     pub fn load(path: &Path) -> Result<Self, ModelError> {
-        Self::from_bytes(&read_bounded(path)?, &shown(path))
+        Self::from_bytes(&read_bounded(path, MAX_FILE_BYTES)?, &shown(path))
     }
 
     /// Reads a bundle from the content of a file; `file` names it in errors.
@@ -95,10 +100,19 @@ impl Bundle {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, ModelError> {
+        Self::versioned(bytes, file).map(|(bundle, _)| bundle)
+    }
+
+    /// A bundle and the version of the format that it was written in.
+    pub(crate) fn versioned(bytes: &[u8], file: &str) -> Result<(Self, &'static str), ModelError> {
         let not_onnx = |reason: String| ModelError::NotOnnx { file: file.into(), reason };
         if bytes.is_empty() {
             return Err(not_onnx("the file is empty".into()));
         }
+        wire::check(bytes).map_err(|defect| match defect.key.as_str() {
+            "ONNX" => not_onnx(defect.reason),
+            _ => ModelError::invalid(file, defect),
+        })?;
         let proto = Proto::decode(bytes).map_err(|e| not_onnx(e.to_string()))?;
         parse(proto, bytes).map_err(|defect| ModelError::invalid(file, defect))
     }
@@ -108,21 +122,31 @@ impl Bundle {
     /// # Errors
     /// Names the part that is not valid, so that nothing is written which could not be read.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Defect> {
+        self.encode(FORMAT_VERSION)
+    }
+
+    /// The content of the file in a version of the format.
+    pub(crate) fn encode(&self, version: &str) -> Result<Vec<u8>, Defect> {
         self.validate()?;
-        let properties = self.properties()?;
-        match &self.model {
-            Model::Foreign(foreign) => Ok(foreign.with_properties(properties)),
-            Model::KitNet { network, .. } => {
-                let proto = Proto {
-                    ir_version: IR_VERSION,
-                    producer_name: "legonf".into(),
-                    producer_version: self.provenance.legonf.clone(),
-                    graph: Some(graph::build(network)),
-                    opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
-                    metadata_props: properties,
-                };
-                Ok(proto.encode_to_vec())
-            }
+        let properties = self.properties(version)?;
+        let mut bytes = match &self.model {
+            Model::Foreign(foreign) => foreign.with_properties(properties),
+            Model::KitNet { network, .. } => self.kitnet_file(network, properties).encode_to_vec(),
+        };
+        if version != UNSEALED_VERSION {
+            seal::put(&mut bytes);
+        }
+        Ok(bytes)
+    }
+
+    fn kitnet_file(&self, network: &KitNet, metadata_props: Vec<Property>) -> Proto {
+        Proto {
+            ir_version: IR_VERSION,
+            producer_name: "legonf".into(),
+            producer_version: self.provenance.legonf.clone(),
+            graph: Some(graph::build(network)),
+            opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
+            metadata_props,
         }
     }
 
@@ -150,10 +174,15 @@ impl Bundle {
             return Err(Defect::new("legonf.arithmetic", reason));
         }
         let calibration = self.calibration.as_ref().map_or(Ok(()), Calibration::validate);
-        calibration.map_err(|d| d.within("legonf.calibration"))
+        calibration.map_err(|d| d.within("legonf.calibration"))?;
+        let needed = match &self.model {
+            Model::KitNet { training, .. } => Some(check_training(training)?),
+            Model::Foreign(_) => None,
+        };
+        self.provenance.validate(needed).map_err(|d| d.within("legonf.provenance"))
     }
 
-    fn properties(&self) -> Result<Vec<Property>, Defect> {
+    fn properties(&self, version: &str) -> Result<Vec<Property>, Defect> {
         let mut p = Properties(Vec::new());
         p.text("kind", self.model.kind());
         p.text("arithmetic", &self.arithmetic);
@@ -169,6 +198,9 @@ impl Bundle {
             Model::Foreign(foreign) => {
                 p.text("input", &foreign.input);
                 p.text("output", &foreign.output);
+                if foreign.meaning != Meaning::default() {
+                    p.text("output_meaning", foreign.meaning.label());
+                }
             }
         }
         if let Some(calibration) = &self.calibration {
@@ -177,17 +209,16 @@ impl Bundle {
         p.json("provenance", &self.provenance)?;
         p.text("content_hash", content_hash(&self.model));
         // Last in the file, so that a file that is cut short lacks it.
-        p.text("format_version", FORMAT_VERSION);
+        p.text("format_version", version);
         Ok(p.0)
     }
 }
 
-fn parse(proto: Proto, bytes: &[u8]) -> Result<Bundle, Defect> {
+fn parse(proto: Proto, bytes: &[u8]) -> Result<(Bundle, &'static str), Defect> {
     let properties = &proto.metadata_props;
-    let version = metadata::text(properties, "format_version")?;
-    if version != FORMAT_VERSION {
-        let reason = format!("{version:?} is not {FORMAT_VERSION}: written by another version of legonf");
-        return Err(Defect::new("legonf.format_version", reason));
+    let version = version(properties)?;
+    if version != UNSEALED_VERSION {
+        seal::check(bytes)?;
     }
     let graph = proto.graph.as_ref().ok_or_else(|| Defect::new("graph", "is missing"))?;
     let schema = schema(properties)?;
@@ -210,7 +241,34 @@ fn parse(proto: Proto, bytes: &[u8]) -> Result<Bundle, Defect> {
         let reason = "differs from the SHA-256 of the network: it was changed or damaged";
         return Err(Defect::new("legonf.content_hash", reason));
     }
-    Ok(bundle)
+    Ok((bundle, version))
+}
+
+/// The version of the format, where it is one that is read.
+fn version(properties: &[Property]) -> Result<&'static str, Defect> {
+    let stated = metadata::text(properties, "format_version")?;
+    let known = [FORMAT_VERSION, UNSEALED_VERSION].into_iter().find(|known| *known == stated);
+    let version = known.ok_or_else(|| {
+        let reason = format!(
+            "{stated:?} is neither {UNSEALED_VERSION} nor {FORMAT_VERSION}: written by another version of legonf; use that one, \
+             or train or import the model again"
+        );
+        Defect::new("legonf.format_version", reason)
+    })?;
+    if version == UNSEALED_VERSION && properties.iter().any(|p| p.key == seal::KEY) {
+        return Err(Defect::new(
+            "legonf.format_version",
+            "1 has no checksum, but there is one: the file was changed",
+        ));
+    }
+    Ok(version)
+}
+
+/// The rows that a training takes, if its options are within their ranges.
+fn check_training(training: &TrainConfig) -> Result<u64, Defect> {
+    let checked =
+        training.validate().map_err(|e| Defect::new(format!("legonf.training.{}", e.option), e.expected));
+    checked.map(|()| training.packets_needed())
 }
 
 /// SHA-256 of a KitNET's graph, or of the foreign file.
@@ -249,7 +307,14 @@ fn kitnet(properties: &[Property], graph: &proto::Graph, schema: &Schema) -> Res
 
 fn foreign(properties: &[Property], bytes: &[u8]) -> Result<Model, Defect> {
     let output = metadata::text(properties, "output")?;
-    let foreign = Foreign::new(foreign::without_properties(bytes)?, Some(output))?;
+    let mut foreign = Foreign::new(foreign::without_properties(bytes)?, Some(output))?;
+    foreign.meaning = match metadata::optional_text(properties, "output_meaning")? {
+        None => Meaning::Score,
+        Some(word) => Meaning::of_label(word).ok_or_else(|| {
+            let reason = format!("expected score or reconstruction, found {word:?}");
+            Defect::new("legonf.output_meaning", reason)
+        })?,
+    };
     if foreign.input != metadata::text(properties, "input")? {
         return Err(Defect::new("legonf.input", format!("the graph's input is {:?}", foreign.input)));
     }

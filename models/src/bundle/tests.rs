@@ -66,9 +66,17 @@ type Change = Box<dyn FnOnce(&mut Proto)>;
 
 /// The error of a bundle after `change`.
 fn error(change: impl FnOnce(&mut Proto)) -> String {
+    Bundle::from_bytes(&changed(change), "m.onnx").unwrap_err().to_string()
+}
+
+/// A bundle after `change`, with the checksum that belongs to it then.
+fn changed(change: impl FnOnce(&mut Proto)) -> Vec<u8> {
     let mut proto = proto();
     change(&mut proto);
-    Bundle::from_bytes(&proto.encode_to_vec(), "m.onnx").unwrap_err().to_string()
+    proto.metadata_props.retain(|p| p.key != seal::KEY);
+    let mut bytes = proto.encode_to_vec();
+    seal::put(&mut bytes);
+    bytes
 }
 
 fn set_property(proto: &mut Proto, key: &str, value: &str) {
@@ -94,15 +102,23 @@ fn verify_and_describe_state_the_figures() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.onnx");
     bundle().save(&path).unwrap();
-    let checks = Bundle::verify(&path).unwrap();
+    let (_, checks) = Bundle::verify(&path).unwrap();
     assert!(checks.iter().any(|c| c.part == "ensemble" && c.finding.contains("zero outside")), "{checks:?}");
     let description = Bundle::load(&path).unwrap().describe();
     assert_eq!((description.kind.as_str(), description.features), ("kitnet", 13));
     let named: usize = description.ensemble.iter().map(|a| a.features.len()).sum();
     assert_eq!(named, 13);
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes.extend([0x32, 1, b'x']);
-    std::fs::write(&path, bytes).unwrap();
+    let more = |mut bytes: Vec<u8>| {
+        bytes.extend([0x32, 1, b'x']);
+        std::fs::write(&path, bytes).unwrap();
+    };
+    more(bundle().to_bytes().unwrap());
+    let error = Bundle::load(&path).unwrap_err().to_string();
+    assert!(
+        error.ends_with("legonf.checksum: is not the last part of the file: it was changed or cut short"),
+        "{error}"
+    );
+    more(bundle().encode(UNSEALED_VERSION).unwrap());
     assert!(Bundle::load(&path).is_ok(), "fields of ONNX that are not used here are passed over");
     let error = Bundle::verify(&path).unwrap_err().to_string();
     assert!(error.ends_with("file: holds more than what is read of it"), "{error}");
@@ -204,7 +220,7 @@ fn parts_at_odds_with_each_other_are_named() {
             Box::new(move |p| set_property(p, "legonf.hidden_units", &ones)),
         ),
         ("legonf.schema_hash", Box::new(|p| set_property(p, "legonf.schema_hash", "00"))),
-        ("legonf.format_version", Box::new(|p| set_property(p, "legonf.format_version", "2"))),
+        ("legonf.format_version", Box::new(|p| set_property(p, "legonf.format_version", "9"))),
         ("legonf.kind", Box::new(|p| set_property(p, "legonf.kind", "cnn"))),
     ];
     for (expected, change) in cases {
@@ -238,6 +254,43 @@ fn nothing_is_written_that_could_not_be_read() {
     refuse(&|b| b.arithmetic = "quick".into(), "legonf.arithmetic");
     refuse(&|b| b.calibration.as_mut().unwrap().threshold = f64::NAN, "legonf.calibration.threshold");
     refuse(&|b| b.calibration.as_mut().unwrap().method = "guess".into(), "legonf.calibration.method");
+    refuse(&|b| b.calibration.as_mut().unwrap().threshold = -1.0, "legonf.calibration.threshold");
+    refuse(&|b| b.calibration.as_mut().unwrap().confidence = Some(1.5), "legonf.calibration.confidence");
+    refuse(
+        &|b| b.calibration.as_mut().unwrap().false_positive_bound = f64::NAN,
+        "legonf.calibration.false_positive_bound",
+    );
+    refuse(&|b| b.provenance.rows = 100, "legonf.provenance.rows");
+    refuse(
+        &|b| {
+            let Model::KitNet { training, .. } = &mut b.model else { panic!("a KitNET") };
+            training.learning_rate = f64::INFINITY;
+        },
+        "legonf.training.learning_rate",
+    );
+}
+
+#[test]
+fn every_changed_byte_is_found() {
+    let good = bundle().to_bytes().unwrap();
+    for at in (0..good.len()).step_by(7).chain(good.len() - 120..good.len()) {
+        for bit in [1, 0x80] {
+            let mut bad = good.clone();
+            bad[at] ^= bit;
+            assert!(Bundle::from_bytes(&bad, "m.onnx").is_err(), "byte {at} of {}", good.len());
+        }
+    }
+}
+
+#[test]
+fn the_format_before_is_read_too() {
+    let old = bundle().encode(UNSEALED_VERSION).unwrap();
+    let (read, version) = Bundle::versioned(&old, "m.onnx").unwrap();
+    assert_eq!((&read, version), (&bundle(), UNSEALED_VERSION));
+    assert!(read.to_bytes().unwrap().len() > old.len());
+    // What says that it is of that format and has a checksum was changed.
+    let error = error(|p| set_property(p, "legonf.format_version", UNSEALED_VERSION));
+    assert!(error.contains("legonf.format_version: 1 has no checksum"), "{error}");
 }
 
 #[test]
@@ -253,6 +306,11 @@ fn a_foreign_model_is_kept_byte_by_byte() {
     assert_eq!(read, bundle);
     assert!(matches!(&read.model, Model::Foreign(f) if f.onnx == onnx));
     assert!(Foreign::new(bytes.clone(), None).unwrap_err().to_string().contains("legonf model already"));
+    let Model::Foreign(foreign) = bundle.model.clone() else { panic!("a foreign model") };
+    let meaning = Meaning::Reconstruction;
+    let reconstruction = Bundle { model: Model::Foreign(Foreign { meaning, ..foreign }), ..bundle };
+    let again = Bundle::from_bytes(&reconstruction.to_bytes().unwrap(), "m.onnx").unwrap();
+    assert_eq!(again, reconstruction);
     for len in (0..bytes.len()).step_by(41) {
         assert!(Bundle::from_bytes(&bytes[..len], "m.onnx").is_err());
     }
@@ -269,5 +327,7 @@ fn foreign_ports_are_checked() {
     assert_eq!(error(&|_| (), Some("nothing")), "output");
     assert_eq!(error(&|g| g.output[0].name = "x".into(), None), "output");
     assert_eq!(error(&|g| g.input.clear(), None), "input");
+    let many = |g: &mut proto::Graph| g.node = vec![proto::Node::default(); MAX_NODES + 1];
+    assert_eq!(error(&many, None), "graph");
     assert_eq!(error(&|g| g.input[0].r#type = None, None), "features");
 }

@@ -84,15 +84,25 @@ impl Autoencoder {
     pub fn validate(&self) -> Result<(), Defect> {
         self.check_shape()?;
         for (key, values) in self.parts() {
-            if let Some(i) = values.iter().position(|v| !v.is_finite()) {
-                return Err(Defect::new(
-                    format!("{key}[{i}]"),
-                    format!("{} is not a finite number", values[i]),
-                ));
-            }
+            check_finite(key, values)?;
         }
         match self.norm_min.iter().zip(&self.norm_max).position(|(min, max)| min > max) {
             Some(i) => Err(Defect::new(format!("norm_min[{i}]"), "lies above norm_max")),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the numbers of one in training: all finite but for the extremes of inputs that were not seen yet.
+    pub(crate) fn check_trained(&self) -> Result<(), Defect> {
+        for (key, values) in &self.parts()[..3] {
+            check_finite(key, values)?;
+        }
+        let unseen = (f64::INFINITY, f64::NEG_INFINITY);
+        let extremes = self.norm_min.iter().copied().zip(self.norm_max.iter().copied());
+        let fits =
+            |(min, max): (f64, f64)| (min, max) == unseen || min.is_finite() && max.is_finite() && min <= max;
+        match extremes.map(fits).position(|fits| !fits) {
+            Some(i) => Err(Defect::new(format!("norm_min[{i}]"), "is not finite, or lies above norm_max")),
             None => Ok(()),
         }
     }
@@ -166,6 +176,13 @@ impl Autoencoder {
             deviation.mul_add(deviation, sum)
         });
         (sum * self.mean_factor()).sqrt()
+    }
+}
+
+fn check_finite(key: &str, values: &[f64]) -> Result<(), Defect> {
+    match values.iter().position(|v| !v.is_finite()) {
+        Some(i) => Err(Defect::new(format!("{key}[{i}]"), format!("{} is not a finite number", values[i]))),
+        None => Ok(()),
     }
 }
 

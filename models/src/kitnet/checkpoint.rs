@@ -76,6 +76,9 @@ impl Checkpoint {
         }
         self.config.validate().map_err(|e| Defect::new(format!("config.{}", e.option), e.expected))?;
         let mapped = matches!(self.learnt, SavedLearnt::Networks { .. });
+        if self.used.checked_add(self.skipped).is_none() {
+            return Err(Defect::new("skipped", format!("{} rows are more than there can be", self.skipped)));
+        }
         let fits = self.used <= self.config.packets_needed()
             && mapped == (self.used > self.config.feature_mapping_packets);
         if fits { Ok(()) } else { Err(Defect::new("used", "does not fit what was learnt")) }
@@ -131,6 +134,10 @@ fn resume_networks(
     let ensemble: Vec<Autoencoder> = ensemble.into_iter().map(Into::into).collect();
     let output: Autoencoder = output.into();
     check_map(&map, config.features, &ensemble, &output).map_err(|d| d.within("learnt"))?;
+    for (index, autoencoder) in ensemble.iter().enumerate() {
+        autoencoder.check_trained().map_err(|d| d.within(&format!("learnt.ensemble[{index}]")))?;
+    }
+    output.check_trained().map_err(|d| d.within("learnt.output"))?;
     Ok(Learnt::Networks(Box::new(Networks::new(map, &ensemble, output, config.learning_rate))))
 }
 
@@ -171,6 +178,7 @@ mod tests {
             trainer.train(&row(i));
         });
         let good = serde_json::to_value(trainer.to_checkpoint()).unwrap();
+        let nan = serde_json::json!(f64::NAN.to_bits());
         let cases = [
             ("/format", serde_json::json!("x"), "format"),
             ("/version", serde_json::json!(2), "version"),
@@ -178,6 +186,8 @@ mod tests {
             ("/used", serde_json::json!(3), "used"),
             ("/learnt/networks/map/0/0", serde_json::json!(77), "learnt.feature_map[0]"),
             ("/learnt/networks/output/weights", serde_json::json!([]), "learnt.output.weights"),
+            ("/learnt/networks/output/hidden_bias/0", nan, "learnt.output.hidden_bias[0]"),
+            ("/skipped", serde_json::json!(u64::MAX), "skipped"),
         ];
         for (pointer, value, key) in cases {
             let mut bad = good.clone();

@@ -1,16 +1,16 @@
 //! A plan of tract behind the engine interface.
 
-use crate::double;
+use crate::plan::Plan;
 use legonf_core::Rows;
-use legonf_models::{Bundle, Engine, EngineError, Model, ModelError, read_bounded};
+use legonf_models::{
+    Bundle, Engine, EngineError, Foreign, MAX_FILE_BYTES, Meaning, Model, ModelError, read_bounded,
+};
+use std::any::Any;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::infer::Factoid;
-
-/// Name of the optional output with the errors of an ensemble.
-const ERRORS: &str = "errors";
 
 /// Why a network cannot be run by tract.
 #[derive(Debug, thiserror::Error)]
@@ -31,11 +31,9 @@ pub enum LoadError {
 /// Runs an ONNX network by tract. Each batch allocates within tract. Clones share the plan with its weights.
 #[derive(Clone, Debug)]
 pub struct TractEngine {
-    plan: Arc<TypedRunnableModel>,
-    element: DatumType,
+    plan: Arc<Plan>,
     features: usize,
     batch: usize,
-    has_errors: bool,
 }
 
 impl TractEngine {
@@ -45,18 +43,20 @@ impl TractEngine {
     /// When the bundle or its network cannot be used.
     pub fn load(path: &Path, batch: usize) -> Result<Self, LoadError> {
         let file = path.display().to_string();
-        Self::from_bundle(&Bundle::from_bytes(&read_bounded(path)?, &file)?, batch)
+        Self::from_bundle(&Bundle::from_bytes(&read_bounded(path, MAX_FILE_BYTES)?, &file)?, batch)
     }
 
     /// Prepares the network of a bundle for batches of `batch` rows; for a KitNET this is its ONNX graph, so that
     /// the fused kernel can be compared with it.
     ///
     /// # Errors
-    /// When tract cannot run the network.
+    /// When tract cannot run the network, or its output means something else than the bundle says.
     pub fn from_bundle(bundle: &Bundle, batch: usize) -> Result<Self, LoadError> {
         let features = bundle.model.features();
         match &bundle.model {
-            Model::Foreign(foreign) => Self::new(&foreign.onnx, &foreign.output, features, batch),
+            Model::Foreign(foreign) => {
+                Self::new(&foreign.onnx, &foreign.output, features, batch)?.meant(foreign)
+            }
             Model::KitNet { .. } => {
                 let onnx = bundle.to_bytes().map_err(|d| refused("kitnet", d.to_string()))?;
                 Self::new(&onnx, "rmse", features, batch)
@@ -65,15 +65,36 @@ impl TractEngine {
     }
 
     /// Prepares an ONNX network with one input of `features` columns for batches of `batch` rows; `output`
-    /// names the output with the scores.
+    /// names the output that the scores come from: one value a row, or one a feature ([`Meaning`]).
     ///
     /// # Errors
-    /// When tract cannot run the network, or it has another form.
+    /// When tract cannot run the network, its tensors take more than [`MAX_TENSOR_BYTES`](crate::MAX_TENSOR_BYTES), or it has
+    /// another form.
     pub fn new(onnx: &[u8], output: &str, features: usize, batch: usize) -> Result<Self, LoadError> {
         let batch = batch.max(1);
-        guarded(|| plan(onnx, output, features, batch))
-            .map(|(plan, element, has_errors)| Self { plan, element, features, batch, has_errors })
+        guarded(|| Plan::new(onnx, output, features, batch))
+            .map(|plan| Self { plan: Arc::new(plan), features, batch })
             .map_err(|reason| refused("ONNX", reason))
+    }
+
+    /// The engine, if the network's output is what the bundle takes it for.
+    fn meant(self, foreign: &Foreign) -> Result<Self, LoadError> {
+        let (stated, found) = (foreign.meaning.label(), self.meaning().label());
+        if stated == found {
+            return Ok(self);
+        }
+        let reason = format!("its output is a {found}, not a {stated}; import the original again");
+        Err(refused("foreign", reason))
+    }
+
+    /// What the output says of a row.
+    pub fn meaning(&self) -> Meaning {
+        self.plan.meaning
+    }
+
+    /// Features of a row.
+    pub fn features(&self) -> usize {
+        self.features
     }
 
     /// Rows that the plan takes at once.
@@ -99,17 +120,13 @@ impl TractEngine {
             return Err(EngineError(format!("rows of {given} features for a network of {expected}")));
         }
         for start in (0..features.len()).step_by(self.batch) {
-            let rows = self.batch.min(features.len() - start);
+            let rows = start..features.len().min(start + self.batch);
             let outputs = guarded(|| self.plan.run(tvec!(self.input(features, start)?.into())));
             let outputs = outputs.map_err(EngineError)?;
-            let (values, _) = floats(&outputs[0]).map_err(|e| EngineError(e.to_string()))?;
-            if values.len() != self.batch {
-                return Err(EngineError(format!("{} scores for {} rows", values.len(), self.batch)));
-            }
-            scores.extend_from_slice(&values[..rows]);
-            if self.has_errors {
-                append_errors(&outputs[1], start, rows, errors).map_err(|e| EngineError(e.to_string()))?;
-            }
+            let taken = self.scores(&outputs, features, rows.clone(), scores);
+            taken
+                .and_then(|()| self.errors(&outputs, rows, errors))
+                .map_err(|e| EngineError(e.to_string()))?;
         }
         Ok(())
     }
@@ -119,11 +136,51 @@ impl TractEngine {
         let last = features.len() - 1;
         let cells = (start..start + self.batch).flat_map(|row| features.row(row.min(last)));
         let shape = [self.batch, self.features];
-        if self.element == f32::datum_type() {
+        if self.plan.is_single() {
             Tensor::from_shape(&shape, &cells.map(|v| *v as f32).collect::<Vec<_>>())
         } else {
             Tensor::from_shape(&shape, &cells.copied().collect::<Vec<_>>())
         }
+    }
+
+    /// Appends the scores of the rows `rows`, which are the first of the batch that gave `outputs`.
+    fn scores(
+        &self,
+        outputs: &[TValue],
+        features: &Rows,
+        rows: Range<usize>,
+        scores: &mut Vec<f64>,
+    ) -> TractResult<()> {
+        let width = if self.meaning() == Meaning::Score { 1 } else { self.features };
+        let values = self.output(outputs, 0, width)?;
+        if self.meaning() == Meaning::Score {
+            scores.extend_from_slice(&values[..rows.len()]);
+        } else {
+            let pairs = rows.zip(values.chunks_exact(width));
+            scores.extend(pairs.map(|(row, made)| self.plan.rmse(features.row(row), made)));
+        }
+        Ok(())
+    }
+
+    /// Appends the errors of the rows `rows`, where the network gives errors.
+    fn errors(&self, outputs: &[TValue], rows: Range<usize>, errors: &mut Rows) -> TractResult<()> {
+        let Some(width) = self.plan.errors else { return Ok(()) };
+        let values = self.output(outputs, 1, width)?;
+        errors.reset(rows.end, width);
+        errors.as_mut_slice()[rows.start * width..].copy_from_slice(&values[..rows.len() * width]);
+        Ok(())
+    }
+
+    /// The values of an output as `f64`: a row of `width` for each of the batch.
+    fn output(&self, outputs: &[TValue], index: usize, width: usize) -> TractResult<Vec<f64>> {
+        let tensor = outputs.get(index).ok_or_else(|| TractError::msg("an output is missing"))?;
+        let cast = tensor.cast_to::<f64>()?;
+        let values = cast.try_as_plain_ram()?.as_slice::<f64>()?;
+        if values.len() == self.batch * width {
+            return Ok(values.to_vec());
+        }
+        let (found, rows) = (values.len(), self.batch);
+        Err(TractError::msg(format!("{found} values for {rows} rows of {width}")))
     }
 }
 
@@ -142,50 +199,14 @@ fn refused(file: &str, reason: String) -> LoadError {
 fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|e| format!("{e:#}").replace('\n', " ")),
-        Err(_) => Err("tract stopped on this network".into()),
+        Err(panic) => Err(format!("tract stopped on this network: {}", said(&*panic))),
     }
 }
 
-/// The optimised plan, the element type of its input, and whether its second output is `errors`.
-fn plan(
-    onnx: &[u8],
-    output: &str,
-    features: usize,
-    batch: usize,
-) -> TractResult<(Arc<TypedRunnableModel>, DatumType, bool)> {
-    let mut reader = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
-    double::register(&mut reader);
-    let mut model = reader.model_for_read(&mut &*onnx)?;
-    let inputs = model.input_outlets()?.len();
-    if inputs != 1 {
-        return Err(TractError::msg(format!("expected one input, found {inputs}")));
-    }
-    let element = model.input_fact(0)?.datum_type.concretize().unwrap_or_else(f64::datum_type);
-    if ![f32::datum_type(), f64::datum_type()].contains(&element) {
-        return Err(TractError::msg(format!("expected an input of f32 or f64, found {element:?}")));
-    }
-    model.set_input_fact(0, InferenceFact::dt_shape(element, [batch, features]))?;
-    let has_errors = output != ERRORS && model.clone().with_outputs_by_name([ERRORS]).is_ok();
-    model.select_outputs_by_name(std::iter::once(output).chain(has_errors.then_some(ERRORS)))?;
-    let mut model = model.into_typed()?;
-    double::keep_sums(&mut model)?;
-    Ok((model.into_optimized()?.into_runnable()?, element, has_errors))
-}
-
-/// The values of a tensor as `f64`, and its shape.
-fn floats(tensor: &Tensor) -> TractResult<(Vec<f64>, Vec<usize>)> {
-    let cast = tensor.cast_to::<f64>()?;
-    Ok((cast.try_as_plain_ram()?.as_slice::<f64>()?.to_vec(), tensor.shape().to_vec()))
-}
-
-fn append_errors(tensor: &Tensor, start: usize, rows: usize, errors: &mut Rows) -> TractResult<()> {
-    let (values, shape) = floats(tensor)?;
-    let &[_, width] = shape.as_slice() else {
-        return Err(TractError::msg(format!("errors have the shape {shape:?}")));
-    };
-    errors.reset(start + rows, width);
-    errors.as_mut_slice()[start * width..].copy_from_slice(&values[..rows * width]);
-    Ok(())
+/// The first line of what a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+    text.and_then(|text| text.lines().next()).unwrap_or("for no stated reason")
 }
 
 #[cfg(test)]
