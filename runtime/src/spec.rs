@@ -279,7 +279,7 @@ mod tests {
     /// Bricks each of which leads to all of the next row, `wide` in a row.
     fn rows(wide: usize, count: usize) -> GraphSpec {
         let id = |row: usize, place: usize| format!("b{row}.{place}");
-        let width = |row: usize| if row % 2 == 0 { 1 } else { wide };
+        let width = |row: usize| if row.is_multiple_of(2) { 1 } else { wide };
         let brick = |row: usize, place: usize| BrickSpec {
             id: id(row, place),
             kind: "k".into(),

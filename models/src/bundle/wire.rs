@@ -156,15 +156,14 @@ impl Count {
     }
 }
 
+/// What becomes of the bytes of a tensor.
+type Change<'a> = dyn FnMut(&[u8]) -> Result<Option<Vec<u8>>, Defect> + 'a;
+
 /// The message with each tensor in it replaced by what `change` makes of its bytes; `None` of it leaves one as it is.
 ///
 /// # Errors
 /// The first of `change`, or that of a message that is no protobuf.
-pub(crate) fn with_tensors(
-    kind: Kind,
-    message: &[u8],
-    change: &mut dyn FnMut(&[u8]) -> Result<Option<Vec<u8>>, Defect>,
-) -> Result<Vec<u8>, Defect> {
+pub(crate) fn with_tensors(kind: Kind, message: &[u8], change: &mut Change<'_>) -> Result<Vec<u8>, Defect> {
     let mut changed = Vec::with_capacity(message.len());
     for field in fields(message) {
         let field = field?;
