@@ -23,7 +23,7 @@ fn refused(arguments: &[&str]) -> String {
 fn files_without_an_end_are_read_up_to_a_limit() {
     let folder = tempfile::tempdir().unwrap();
     let (capture, model) = (text(example("synth-mini.pcap.gz")), text(trained(folder.path(), "kitsune-115")));
-    let endless = "/dev/zero";
+    let (endless, imported) = ("/dev/zero", text(folder.path().join("imported.onnx")));
     for arguments in [
         &["run", "kitsune", &capture, "--model", &model, "--policy", endless][..],
         &["run", "kitsune", &capture, "--model", &model, "--costs", endless],
@@ -34,7 +34,7 @@ fn files_without_an_end_are_read_up_to_a_limit() {
         &["replay", &capture, "--model", endless],
         &["replay", &capture, "--model", &model, "--graph", endless],
         &["model", "show", endless],
-        &["model", "import", endless, "--schema", "kitsune-115", "-o", "/nonexistent/m.onnx"],
+        &["model", "import", endless, "--schema", "kitsune-115", "-o", &imported],
         &["experiment", "lego-table2", "--capture", &capture, "--model", &model, "--plan", endless],
     ] {
         let line = refused(arguments);

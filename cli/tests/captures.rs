@@ -157,7 +157,7 @@ fn modified_pcap_reads_as_usual_also_from_a_pipe() {
     let report = succeed(["features", &text(fault("modified.pcap")), "-o", &matrix, "--json"]);
     assert!(report.contains("\"rows\": 3,"), "{report}");
     let whole = fs::read(&matrix).unwrap();
-    let mut piped = Piped::start(&["features", "-", "-o", &matrix]);
+    let mut piped = Piped::start(&["features", "-", "-o", &matrix, "--force"]);
     piped.send(&fs::read(fault("modified.pcap")).unwrap());
     assert_eq!(piped.end().status.code(), Some(0));
     assert!(fs::read(&matrix).unwrap() == whole, "the pipe gives other features");
@@ -299,7 +299,7 @@ fn tables_of_tshark_are_read_or_say_what_mends_them() {
     let features = |table: String| {
         let path = folder.path().join("table.tsv");
         fs::write(&path, table).unwrap();
-        ["features".to_owned(), text(path), "-o".into(), matrix.clone()]
+        ["features".to_owned(), text(path), "-o".into(), matrix.clone(), "--force".into()]
     };
     succeed(features(names.to_owned() + &row("1.5") + &row("2018-10-25T07:46:22.9Z")));
     assert_eq!(rows(Path::new(&matrix)), 2);

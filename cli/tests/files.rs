@@ -38,8 +38,8 @@ impl Bench {
     }
 
     fn calibrate(&self, more: &[&str]) -> Vec<String> {
-        let base =
-            ["calibrate", &self.model, &self.capture, "--skip", "2001", "--method", "log-normal", "--quiet"];
+        let sample = ["--skip", "2001", "--false-positive-rate", "0.05", "--quiet"];
+        let base = [&["calibrate", &self.model, &self.capture][..], &sample].concat();
         base.iter().chain(more).map(|part| (*part).to_owned()).collect()
     }
 }

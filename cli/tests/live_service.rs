@@ -57,7 +57,8 @@ fn recorded(path: &str) -> usize {
 fn alarming(pair: &Pair, bench: &Bench, arguments: &[&str]) -> Child {
     let given =
         ["live", "-i", "here", "--model", &bench.model, "--threshold", "0", "--json", "--latency", "5"];
-    let child = pair.start(&[&given[..], arguments].concat());
+    let every = ["--alerts-per-source", "0", "--alerts-per-second", "0"];
+    let child = pair.start(&[&given[..], &every, arguments].concat());
     Pair::wait_for_listener(&child);
     child
 }

@@ -93,5 +93,5 @@ fn groups_of_ones_own_are_split_and_drawn() {
 fn what_is_neither_schema_nor_file_is_named() {
     let line = fail(["split", "kitsune"]);
     assert!(line.contains("unknown schema 'kitsune'") && line.contains("GROUPS.toml"), "{line}");
-    assert!(fail(["split", "missing.toml"]).starts_with("missing.toml: No such file"));
+    assert!(fail(["split", "missing.toml"]).starts_with("missing.toml: cannot be read: No such file"));
 }

@@ -265,6 +265,9 @@ mod tests {
             peer.tend().unwrap();
         }
         peer.put(&lines(100_000..100_001)).unwrap();
+        while peer.start < peer.queue.len() {
+            peer.tend().unwrap();
+        }
         let lost = peer.loss.units;
         drop(peer);
         let read = reading.join().unwrap();
