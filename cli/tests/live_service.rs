@@ -334,6 +334,7 @@ fn the_slot_seed_is_random_and_written_down_and_a_replay_with_it_is_the_same_run
     let limits =
         ["sources_per_slot", "channels_per_slot", "sockets_per_slot"].map(|key| (key.into(), 1.into()));
     let config = extractor["config"].as_table_mut().unwrap();
+    config.insert("schema".into(), "kitsune-115".into());
     config.insert("limits".into(), toml::Table::from_iter(limits).into());
     fs::write(&graph, spec.to_string()).unwrap();
     let mut seeds = Vec::new();
