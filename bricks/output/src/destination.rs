@@ -61,7 +61,7 @@ impl Destination {
                 let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
                 Ok(Self { file, growing: None })
             }
-            Place::InPlace => Self::in_place(path),
+            Place::Special => Self::in_place(path),
             Place::Regular { target, partial, old } => {
                 let file = create(&partial, mode(old.map(|(_, mode)| mode)))?;
                 let replaces = old.is_some();

@@ -23,7 +23,7 @@ pub(crate) enum Place {
     /// Standard output, by `-` or by a name of it.
     StandardOutput,
     /// A device or a pipe, which is written in place.
-    InPlace,
+    Special,
     /// A regular file of this name.
     Regular {
         /// Its name, with links resolved.
@@ -49,7 +49,7 @@ impl Place {
             }
             Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             Ok(found) if found.file_type().is_socket() => Err(OutputError::Socket.into()),
-            Ok(_) => Ok(Self::InPlace),
+            Ok(_) => Ok(Self::Special),
             Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
                 Ok(to) => Err(OutputError::Dangling(to).into()),
                 Err(_) => Self::regular(path.to_owned(), None),
