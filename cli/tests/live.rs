@@ -56,7 +56,7 @@ fn live_equals_replay() {
     assert_eq!(read(&scores), read(&format!("{out}/scores.csv")));
     assert_eq!(read(&eve), read(&format!("{out}/eve.json")));
     // All came within a second or two, of which the first alerts are written.
-    assert!(report["alerts"].as_u64() > Some(100) && read(&eve).lines().count() > 50, "{report}");
+    assert!(report["alerts"].as_u64() > Some(100) && read(&eve).lines().count() > 25, "{report}");
     assert_eq!(report["alerts_suppressed"], replayed["alerts_suppressed"]);
     for key in ["score", "alerts", "counters", "coverage", "threshold"] {
         assert_eq!(report[key], replayed[key], "{key}");
@@ -171,7 +171,9 @@ fn the_controller_hears_of_packets_that_the_kernel_dropped() {
     let arguments =
         ["live", "-i", "here", "--model", &bench.model, "--controller", "--buffer", "64K", "--json"];
     let child = pair.start(&arguments);
-    Pair::wait_for_listener(&child);
+    Pair::wait_for_workers(&child);
+    // The controller has looked before, so that it sees what is lost from now on.
+    thread::sleep(Duration::from_millis(500));
     // While it stands still, the ring overflows.
     Pair::signal(&child, "-STOP");
     pair.send(repeated(4));

@@ -74,6 +74,19 @@ impl Pair {
         panic!("nobody listens");
     }
 
+    /// Waits until the run's graph has its workers, which comes after the interface is open and the model is read.
+    pub fn wait_for_workers(child: &Child) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < end {
+            let tasks = fs::read_dir(format!("/proc/{}/task", child.id()));
+            if tasks.map_or(0, Iterator::count) > 3 {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the graph does not run");
+    }
+
     /// Sends packets into the second namespace's end of the pair.
     pub fn send(&self, packets: Vec<Vec<u8>>) {
         let namespace = File::open(format!("/run/netns/{}", self.names[1])).unwrap();

@@ -14,9 +14,9 @@ pub struct AlertRate {
 }
 
 impl Default for AlertRate {
-    /// 10 of a source and 50 in all.
+    /// 10 of a source and 25 in all.
     fn default() -> Self {
-        Self { per_source: 10, per_second: 50 }
+        Self { per_source: 10, per_second: 25 }
     }
 }
 
