@@ -14,9 +14,9 @@ pub struct AlertRate {
 }
 
 impl Default for AlertRate {
-    /// 10 of a source and 25 in all.
+    /// 5 of a source and 10 in all.
     fn default() -> Self {
-        Self { per_source: 10, per_second: 25 }
+        Self { per_source: 5, per_second: 10 }
     }
 }
 
