@@ -1,7 +1,7 @@
 //! A graph that is checked and ready to run.
 
+use crate::exchange::{Split, Undivided};
 use crate::route::Routes;
-use crate::split::Split;
 use crate::ways::Ways;
 use crate::{BrickSpec, GraphError, GraphSpec};
 use legonf_core::{Brick, Columns, Descriptor, State};
@@ -55,9 +55,8 @@ impl Graph {
         &self.nodes
     }
 
-    /// Bricks that keep state, in order, and in one line why the work of each cannot be divided among replicas, where it
-    /// cannot.
-    pub fn divisions(&mut self) -> Vec<(String, Result<(), String>)> {
+    /// Bricks that keep state, in order, and why the work of each cannot be divided among replicas, where it cannot.
+    pub fn divisions(&mut self) -> Vec<(String, Result<(), Undivided>)> {
         let stateful = |node: &&mut Node| node.brick.descriptor().state == State::Stateful;
         let division = |node: &mut Node| (node.id.clone(), Split::of(0, &mut *node.brick).map(drop));
         self.nodes.iter_mut().filter(stateful).map(division).collect()

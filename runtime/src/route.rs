@@ -86,7 +86,8 @@ impl Routes {
             // A brick may change what it writes in place, so it finds there what was there before.
             gather(batch, &detour.places, self.reads[index].union(self.writes[index]), &mut detour.part);
             whole::process(brick, &mut detour.part, detour.places.len())?;
-            scatter(&detour.part, &detour.places, self.writes[index], batch);
+            let len = batch.len();
+            scatter(&detour.part, &detour.places, self.writes[index], len, batch);
         }
         self.mark(index, batch, marks, &detour.places);
         Ok(())
@@ -131,9 +132,8 @@ fn copy<T: Copy>(from: &[T], places: &[usize], to: &mut Vec<T>) {
     to.extend(places.iter().filter_map(|place| from.get(*place)));
 }
 
-/// Copies columns of a part back to the places of its packets.
-fn scatter(part: &Batch, places: &[usize], columns: Columns, batch: &mut Batch) {
-    let len = batch.len();
+/// Copies columns of a part to the places of its packets in a batch of `len`.
+pub(crate) fn scatter(part: &Batch, places: &[usize], columns: Columns, len: usize, batch: &mut Batch) {
     for column in columns.iter() {
         match column {
             // Only sources fill it.

@@ -166,7 +166,8 @@ struct Fails(u64);
 
 impl Brick for Fails {
     fn descriptor(&self) -> Descriptor {
-        Digest.descriptor()
+        let digest = Digest.descriptor();
+        Descriptor { reads: digest.reads.union(Columns::of(&[Column::Headers])), ..digest }
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {

@@ -33,7 +33,7 @@ pub trait WestEast {
     fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError>;
 
     /// Processes some packets of a batch, those at `places` in this order, for one part: fills the cells of its groups in the
-    /// packets' rows and leaves all others as they are. `rows` has a row for each packet of the batch, with all cells.
+    /// packets' rows. Other cells mean nothing after that. `rows` has a row for each of `places`, with all cells.
     ///
     /// # Errors
     /// If there is no such part, and as for [`Brick::process`](crate::Brick::process).

@@ -1,0 +1,193 @@
+//! The second phase: rows completed at the packets' home, and the bricks behind the divided one.
+
+use super::{Downstream, Gathered, HomePart, Split};
+use crate::RunFault;
+use crate::route::{gather, scatter};
+use crate::stats::Stats;
+use crate::unit::{Unit, attempt};
+use crate::whole;
+use crate::worker::Shared;
+use legonf_core::{Batch, Column, ENGINE_ROWS, Rows};
+use legonf_splitter::{Selection, Strays};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Packets that go through the bricks together: so few that their rows stay in the core's cache.
+const CHUNK: usize = ENGINE_ROWS;
+
+/// What a replica needs to complete rows and run the bricks behind.
+pub(crate) struct HomeWork {
+    pub split: Arc<Split>,
+    pub downstream: Arc<Downstream>,
+    /// Rows of some packets, and a batch of these alone.
+    rows: Rows,
+    chunk: Batch,
+    /// Those packets: their indices among the rows, and their places in the batch.
+    kept: Vec<usize>,
+    places: Vec<usize>,
+    /// Their indices among the results.
+    indices: Vec<usize>,
+    /// Places of packets whose rows no replica could complete alone.
+    strays: Vec<usize>,
+}
+
+/// Who does the work, and where it is counted.
+pub(crate) struct Hands<'a, 'b> {
+    pub units: &'a mut [Unit],
+    pub shared: &'a Shared<'b>,
+    pub stats: &'a Stats,
+}
+
+impl HomeWork {
+    pub fn new(split: Arc<Split>, downstream: Arc<Downstream>) -> Self {
+        let (rows, chunk, kept, places, indices, strays) = Default::default();
+        Self { split, downstream, rows, chunk, kept, places, indices, strays }
+    }
+
+    /// Processes one selection of a part.
+    pub fn process(
+        &mut self,
+        part: &mut HomePart,
+        gathered: &Gathered,
+        lane: usize,
+        hands: &mut Hands<'_, '_>,
+    ) -> Result<(), RunFault> {
+        let selections = gathered.parts[part.label.replica].sub.at_home();
+        let selection = &selections[lane];
+        let all = selections.iter().map(|selection| selection.places.len()).sum();
+        for start in (0..selection.places.len()).step_by(CHUNK) {
+            let Some(packets) = &gathered.packets else { return Ok(()) };
+            let range = start..selection.places.len().min(start + CHUNK);
+            self.complete(selection, range.clone(), gathered, hands)?;
+            self.select(selection, range, packets, &mut part.strays);
+            self.run(hands)?;
+            self.keep(part, all);
+        }
+        Ok(())
+    }
+
+    /// Makes the rows of some packets whole.
+    fn complete(
+        &mut self,
+        selection: &Selection,
+        range: Range<usize>,
+        gathered: &Gathered,
+        hands: &mut Hands<'_, '_>,
+    ) -> Result<(), RunFault> {
+        let Self { split, rows, .. } = self;
+        let partitioner = &split.partitioner;
+        rows.reset(range.len(), split.width());
+        let (Some(unit), Some(packets)) =
+            (hands.units.iter_mut().find(|unit| unit.index == split.unit), &gathered.packets)
+        else {
+            return Ok(());
+        };
+        attempt(unit, hands.shared, Some(hands.stats), &mut |unit| {
+            unit.process_part(partitioner.home(), packets, &selection.places[range.clone()], rows)
+        })?;
+        let cells_of = |replica: usize| &gathered.parts[replica].sub.cells[..];
+        for (row, index) in rows.iter_mut().zip(range) {
+            partitioner.join(selection, index, cells_of, row);
+        }
+        Ok(())
+    }
+
+    /// Makes a batch of those packets whose rows are whole, and sets the others aside.
+    fn select(&mut self, selection: &Selection, range: Range<usize>, packets: &Batch, strays: &mut Strays) {
+        let Self { rows, chunk, kept, places, downstream, .. } = self;
+        let here = selection.strays_of(range.clone());
+        for stray in here {
+            let index = stray.index as usize;
+            let (kind, routes) = selection.routes[index];
+            strays.push(selection.places[index], kind, routes, stray.is_home, rows.row(index - range.start));
+        }
+        let is_whole = |row: &usize| here.iter().all(|stray| stray.index as usize != range.start + row);
+        kept.clear();
+        kept.extend((0..range.len()).filter(|row| here.is_empty() || is_whole(row)));
+        places.clear();
+        places.extend(kept.iter().map(|row| selection.places[range.start + row]));
+        gather(packets, places, downstream.inputs, chunk);
+        if here.is_empty() {
+            std::mem::swap(rows, &mut chunk.features);
+        } else {
+            rows.gather(kept, &mut chunk.features);
+        }
+    }
+
+    /// Runs the bricks behind on the packets of the chunk.
+    fn run(&mut self, hands: &mut Hands<'_, '_>) -> Result<(), RunFault> {
+        let Self { chunk, places, downstream, .. } = self;
+        if places.is_empty() {
+            return Ok(());
+        }
+        for unit in hands.units.iter_mut().filter(|unit| downstream.units.contains(&unit.index)) {
+            attempt(unit, hands.shared, Some(hands.stats), &mut |unit| {
+                whole::process(&mut *unit.brick, chunk, places.len())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what was found of the packets of the chunk, of which the part has so many in `all`.
+    fn keep(&mut self, part: &mut HomePart, all: usize) {
+        let Self { chunk, places, indices, downstream, .. } = self;
+        let start = part.places.len();
+        part.places.reserve(all - start);
+        part.places.extend_from_slice(places);
+        indices.clear();
+        indices.extend(start..part.places.len());
+        if !indices.is_empty() {
+            scatter(chunk, indices, downstream.outputs, all, &mut part.results);
+        }
+    }
+
+    /// Puts the results of all replicas into their batch.
+    pub fn finish(
+        &mut self,
+        parts: &[Box<HomePart>],
+        batch: &mut Batch,
+        hands: &mut Hands<'_, '_>,
+    ) -> Result<(), RunFault> {
+        let (len, outputs, width) = (batch.len(), self.downstream.outputs, self.split.width());
+        if outputs.holds(Column::Features) && (batch.features.len(), batch.features.width()) != (len, width) {
+            batch.features.reset(len, width);
+        }
+        for part in parts.iter().filter(|part| !part.places.is_empty()) {
+            scatter(&part.results, &part.places, outputs, len, batch);
+        }
+        if parts.iter().any(|part| !part.strays.is_empty()) {
+            self.finish_strays(parts, batch, hands)?;
+        }
+        Ok(())
+    }
+
+    /// Joins the rows of packets that no replica could complete alone, and runs the bricks behind on them.
+    #[cold]
+    fn finish_strays(
+        &mut self,
+        parts: &[Box<HomePart>],
+        batch: &mut Batch,
+        hands: &mut Hands<'_, '_>,
+    ) -> Result<(), RunFault> {
+        let len = batch.len();
+        let mut places = std::mem::take(&mut self.strays);
+        places.clear();
+        places.extend(parts.iter().flat_map(|part| part.strays.places()));
+        places.sort_unstable();
+        places.dedup();
+        for some in places.chunks(CHUNK) {
+            self.rows.reset(some.len(), self.split.width());
+            for part in parts {
+                self.split.partitioner.join_strays(&part.strays, some, &mut self.rows);
+            }
+            self.places.clear();
+            self.places.extend_from_slice(some);
+            gather(batch, some, self.downstream.inputs, &mut self.chunk);
+            std::mem::swap(&mut self.rows, &mut self.chunk.features);
+            self.run(hands)?;
+            scatter(&self.chunk, some, self.downstream.outputs, len, batch);
+        }
+        self.strays = places;
+        Ok(())
+    }
+}

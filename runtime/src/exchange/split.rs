@@ -1,0 +1,86 @@
+//! How the work of one brick is divided among replicas.
+
+use super::Owners;
+use crate::unit::west_east;
+use legonf_core::{Brick, BrickError, Column, Columns, SLOTS};
+use legonf_splitter::{Partitioner, SplitError};
+use std::ops::Range;
+
+/// Why a brick's work cannot be divided, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undivided {
+    /// The brick does not offer it.
+    #[error("it has no west-east interface")]
+    NoInterface,
+    /// Packets cannot be partitioned for it.
+    #[error("it does not read headers, by which packets are partitioned")]
+    NoHeaders,
+    /// What it fills cannot be joined.
+    #[error("it fills {0}, which do not lie in rows")]
+    NoRows(&'static str),
+    /// No key divides its state.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+}
+
+/// How the work of one brick is divided: by the exact plan.
+pub(crate) struct Split {
+    /// The brick's number in the graph.
+    pub unit: usize,
+    pub partitioner: Partitioner,
+    reads: Columns,
+}
+
+/// What a stage does behind its divided brick, at the home of each packet.
+pub(crate) struct Downstream {
+    /// The bricks.
+    pub units: Range<usize>,
+    /// The columns of the batch that they need.
+    pub inputs: Columns,
+    /// The columns that go on.
+    pub outputs: Columns,
+}
+
+impl Split {
+    /// How a brick's work is divided.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub fn of(unit: usize, brick: &mut dyn Brick) -> Result<Self, Undivided> {
+        let reads = brick.descriptor().reads;
+        let division = brick.west_east().ok_or(Undivided::NoInterface)?.division();
+        if !reads.holds(Column::Headers) {
+            return Err(Undivided::NoHeaders);
+        }
+        if division.fills != Column::Features {
+            return Err(Undivided::NoRows(division.fills.label()));
+        }
+        Ok(Self { unit, partitioner: Partitioner::exact(&division)?, reads })
+    }
+
+    /// Shards of the work.
+    pub fn shards(&self) -> usize {
+        self.partitioner.shards()
+    }
+
+    /// Prepares a brick for its shards.
+    pub fn prepare(&self, brick: &mut dyn Brick) -> Result<(), BrickError> {
+        let parts: Vec<_> = self.partitioner.groups().map(<[String]>::to_vec).collect();
+        west_east(brick)?.divide(&parts)
+    }
+
+    /// All slots at the first replica.
+    pub fn alone(&self) -> Owners {
+        vec![vec![0; SLOTS].into(); self.shards()]
+    }
+
+    /// Cells of a whole row.
+    pub fn width(&self) -> usize {
+        self.partitioner.width()
+    }
+
+    /// The columns that the brick reads.
+    pub fn reads(&self) -> Columns {
+        self.reads
+    }
+}

@@ -1,0 +1,129 @@
+//! A replica's part of a batch.
+
+use legonf_core::PacketKind;
+use std::ops::Range;
+
+/// Where cells of a packet's row are that another shard gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The replica in whose [`SubBatch::cells`] they are, and the first of them.
+    pub replica: u16,
+    /// Place of the first cell there.
+    pub offset: u32,
+    /// The shard.
+    pub shard: u8,
+    /// The routes by which the packet came to that replica, a bit each.
+    pub routes: u8,
+}
+
+/// A packet of the home shard whose cells of that shard come from several replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stray {
+    /// Its index in the selection.
+    pub index: u32,
+    /// Whether this replica is its home.
+    pub is_home: bool,
+}
+
+/// Packets of one shard that one replica takes, in the order of arrival.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Their places in the batch.
+    pub places: Vec<usize>,
+    /// Of what kind each is, and the routes by which it came, a bit each: the replica has the groups that these serve.
+    pub routes: Vec<(PacketKind, u8)>,
+    /// In the other shards: where each packet's cells begin in [`SubBatch::cells`].
+    pub offsets: Vec<u32>,
+    /// In the home shard: how many links there are up to each packet, itself included.
+    pub ends: Vec<u32>,
+    /// In the home shard: where the cells of the other shards are, packet by packet.
+    pub links: Vec<Link>,
+    /// In the home shard: the packets of which other routes lead to other replicas.
+    pub strays: Vec<Stray>,
+    /// Whether the replica is done with them.
+    pub done: bool,
+}
+
+impl Selection {
+    fn clear(&mut self) {
+        self.places.clear();
+        self.routes.clear();
+        self.offsets.clear();
+        self.ends.clear();
+        self.links.clear();
+        self.strays.clear();
+        self.done = false;
+    }
+
+    fn reserve(&mut self, packets: usize, links: usize) {
+        self.places.reserve(packets);
+        self.routes.reserve(packets);
+        self.offsets.reserve(packets);
+        self.ends.reserve(packets);
+        self.links.reserve(packets * links);
+    }
+
+    pub(super) fn push(&mut self, place: usize, kind: PacketKind, routes: u8) {
+        self.places.push(place);
+        self.routes.push((kind, routes));
+    }
+
+    /// Whether something is still to be done.
+    pub fn waits(&self) -> bool {
+        !self.done && !self.places.is_empty()
+    }
+
+    /// The stray packets among some, given by their indices here.
+    pub fn strays_of(&self, range: Range<usize>) -> &[Stray] {
+        let before = |end: usize| self.strays.partition_point(|stray| (stray.index as usize) < end);
+        &self.strays[before(range.start)..before(range.end)]
+    }
+
+    /// The links of a packet, by its index here.
+    pub(super) fn links(&self, index: usize) -> &[Link] {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        &self.links[start..self.ends[index] as usize]
+    }
+}
+
+/// What one replica takes of a batch: only its packets, and only its cells.
+#[derive(Clone, Debug, Default)]
+pub struct SubBatch {
+    /// For each shard the packets of slots that stay, and those of slots whose state is on the move.
+    pub selections: Vec<[Selection; 2]>,
+    /// Shards, a bit each, of which packets have to wait from here on in the order of arrival: one came that has two slots, one
+    /// of them on the move.
+    pub stalls: u64,
+    /// The cells of all shards but the home shard, packet by packet, as [`Link`]s say.
+    pub cells: Vec<f64>,
+    /// The home shard.
+    pub home: usize,
+    /// How many cells there will be.
+    pub(super) reserved: u32,
+}
+
+impl SubBatch {
+    /// Forgets the packets and makes room for so many of each shard, with so many cells each.
+    pub(super) fn clear(&mut self, shards: usize, home: usize, packets: usize, cells: usize) {
+        self.selections.resize_with(shards, Default::default);
+        self.selections.iter_mut().flatten().for_each(Selection::clear);
+        self.selections.iter_mut().for_each(|[settled, _]| settled.reserve(packets, shards - 1));
+        self.cells.clear();
+        self.cells.reserve(packets * cells);
+        (self.stalls, self.home, self.reserved) = (0, home, 0);
+    }
+
+    /// The selections of the travelling shards.
+    pub fn travelling(&self) -> impl Iterator<Item = &Selection> {
+        let shards = self.selections.iter().enumerate().filter(|(shard, _)| *shard != self.home);
+        shards.flat_map(|(_, selections)| selections)
+    }
+
+    /// The selections of the home shard.
+    ///
+    /// # Panics
+    /// If nothing was partitioned into this.
+    pub fn at_home(&self) -> &[Selection; 2] {
+        &self.selections[self.home]
+    }
+}
