@@ -18,12 +18,16 @@ use crate::unit::{Counters, Unit, add};
 use crate::watchdog::{Still, Stuck, Watchdog};
 use crate::worker::{Job, Shared, Worker, supplied};
 use crate::{PlanError, RunFault};
-use legonf_core::{Brick, Clock, Plan};
+use legonf_core::{BATCH, Brick, Clock, LARGEST_BATCH, Plan};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
+
+/// Batches of each queue at least, and of a stage whose replicas divide them at most.
+const SHALLOW: usize = 1;
+const SHARING: usize = 3;
 
 /// Workers of all stages at most.
 pub const MAX_WORKERS: usize = 256;
@@ -441,11 +445,26 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         room(self.depth, self.shape.bricks.len())
     }
 
+    /// Batches that the plan in force needs. Replicas that divide a batch all work on it, and it is as large as they are many: what
+    /// is under way does not grow with them.
+    fn wanted(&self) -> usize {
+        let sharing = |live: &Live| live.replicas.as_ref().map(|_| live.workers.len());
+        let most = self.stages.iter().filter_map(sharing).max().unwrap_or(1);
+        self.shared.coalesce(most.min(LARGEST_BATCH / BATCH));
+        let workers: usize = self.stages.iter().map(|live| live.workers.len()).sum();
+        let hands: usize = self
+            .stages
+            .iter()
+            .map(|live| sharing(live).map_or(live.workers.len(), |all| all.min(SHARING)))
+            .sum();
+        let depth = if most > 1 { self.depth.div_ceil(most).max(SHALLOW) } else { self.depth };
+        if workers <= 1 { 1 } else { depth * (self.stages.len() - 1) + hands + 1 }
+    }
+
     /// Puts as many batches into circulation as the plan in force needs: one where there is nothing to overlap, so that
     /// it stays in the core's cache.
     fn balance(&mut self) {
-        let workers: usize = self.stages.iter().map(|live| live.workers.len()).sum();
-        let wanted = if workers <= 1 { 1 } else { self.depth * (self.stages.len() - 1) + workers + 1 };
+        let wanted = self.wanted();
         let kept = self.surplus.min(wanted.saturating_sub(self.credits - self.surplus));
         self.surplus -= kept;
         let present = self.credits - self.surplus;

@@ -130,11 +130,17 @@ impl Shape {
             return Downstream { units: behind.start..behind.start, inputs: Columns::NONE, outputs: fills };
         };
         let fills = bricks[divided].writes;
+        let given = Columns::of(&[Column::Packets, Column::Headers]);
+        let filled = bricks[..divided].iter().fold(given, |all, brick| all.union(brick.writes));
         let writes = bricks[behind.clone()].iter().fold(fills, |all, brick| all.union(brick.writes));
         let uses = |brick: &Descriptor| brick.reads.union(brick.writes);
         let used = bricks[behind.clone()].iter().fold(Columns::NONE, |all, brick| all.union(uses(brick)));
         let kept = self.kept(false, divided..place.units.end, false);
-        Downstream { units: behind, inputs: used.without(fills), outputs: writes.without(kept) }
+        Downstream {
+            units: behind,
+            inputs: used.intersection(filled).without(fills),
+            outputs: writes.without(kept),
+        }
     }
 
     /// Whether the batches of a stage must come in order.

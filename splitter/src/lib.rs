@@ -23,7 +23,9 @@ mod project;
 pub use coupling::{Coupling, Replication};
 pub use dispatch::{Dispatcher, Parcel, reversed};
 pub use error::SplitError;
-pub use exchange::{Link, MAX_ROUTES, Ownership, Partitioner, Selection, SlotSet, Stray, Strays, SubBatch};
+pub use exchange::{
+    Entry, Link, MAX_ROUTES, Ownership, Partitioner, Selection, SlotSet, Stray, Strays, SubBatch,
+};
 pub use explain::{Explanation, explain};
 pub use groups::{GroupSet, MAX_GROUPS};
 pub use lattice::{Element, Lattice, Relation, is_included, relation};

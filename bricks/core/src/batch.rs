@@ -3,8 +3,11 @@
 use crate::{Column, Columns, Headers, Packets, Tiles, Verdict};
 use std::mem::swap;
 
-/// The largest number of items in a batch.
+/// The number of packets in a full batch.
 pub const BATCH: usize = 256;
+
+/// The largest number of packets in a batch for replicas of a keyed brick, which divide it among themselves.
+pub const LARGEST_BATCH: usize = 8 * BATCH;
 
 /// Rows that a network engine with fixed shapes computes at once, which takes as long for fewer: a quarter of a full batch, so that one
 /// which is not full takes less time, and a full one hardly more.

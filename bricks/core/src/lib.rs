@@ -29,7 +29,7 @@ mod time;
 mod verdict;
 mod west_east;
 
-pub use batch::{BATCH, Batch, ENGINE_ROWS, Rows};
+pub use batch::{BATCH, Batch, ENGINE_ROWS, LARGEST_BATCH, Rows};
 pub use brick::{Brick, BrickError, Column, Columns, Descriptor, State};
 pub use clock::{Clock, ClockFaults, LONGEST_GAP};
 pub use count::count;

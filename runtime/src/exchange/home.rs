@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Packets that go through the bricks together: so few that their rows stay in the core's cache.
-const CHUNK: usize = ENGINE_ROWS;
+const CHUNK: usize = 2 * ENGINE_ROWS;
 
 /// What a replica needs to complete rows and run the bricks behind.
 pub(crate) struct HomeWork {
@@ -98,8 +98,9 @@ impl HomeWork {
         let here = selection.strays_of(range.clone());
         for stray in here {
             let index = stray.index as usize;
-            let (kind, routes) = selection.routes[index];
-            strays.push(selection.places[index], kind, routes, stray.is_home, rows.row(index - range.start));
+            let entry = selection.entries[index];
+            let row = rows.row(index - range.start);
+            strays.push(selection.places[index], entry.kind, entry.routes, stray.is_home, row);
         }
         let is_whole = |row: &usize| here.iter().all(|stray| stray.index as usize != range.start + row);
         kept.clear();

@@ -62,12 +62,12 @@ impl Partitioner {
         part: &mut SubBatch,
     ) {
         let SubBatch { selections, cells, reserved, .. } = part;
-        cells.resize(*reserved as usize, 0.0);
-        let selection = &selections[shard][lane];
-        for (row, index) in rows.iter().zip(range) {
-            let (kind, routes) = selection.routes[index];
-            let mut to = selection.offsets[index] as usize;
-            for span in self.spans(shard, kind, routes) {
+        if cells.len() < *reserved as usize {
+            cells.resize(*reserved as usize, 0.0);
+        }
+        for (row, entry) in rows.iter().zip(&selections[shard][lane].entries[range]) {
+            let mut to = entry.at as usize;
+            for span in self.spans(shard, entry.kind, entry.routes) {
                 cells[to..][..span.len()].copy_from_slice(&row[span.clone()]);
                 to += span.len();
             }
@@ -85,7 +85,7 @@ impl Partitioner {
         cells_of: impl Fn(usize) -> &'a [f64],
         row: &mut [f64],
     ) {
-        let (kind, _) = selection.routes[index];
+        let kind = selection.entries[index].kind;
         for link in selection.links(index) {
             let (cells, mut from) = (cells_of(link.replica.into()), link.offset as usize);
             for span in self.spans(link.shard.into(), kind, link.routes) {
@@ -104,16 +104,20 @@ impl Partitioner {
             let Ok(row) = places.binary_search(&stray.place) else { continue };
             let row = rows.row_mut(row);
             let mut copy = |span: &Range<usize>| row[span.clone()].copy_from_slice(&cells[span.clone()]);
-            self.spans(self.home(), stray.kind, stray.routes).for_each(&mut copy);
+            self.spans(self.home(), stray.kind, stray.routes).iter().for_each(&mut copy);
             for shard in self.travelling().filter(|_| stray.is_home) {
-                self.spans(shard, stray.kind, u8::MAX).for_each(&mut copy);
+                self.spans(shard, stray.kind, self.all_routes(shard)).iter().for_each(&mut copy);
             }
         }
     }
 
+    fn all_routes(&self, shard: usize) -> u8 {
+        (self.shards[shard].spans.len() - 1) as u8
+    }
+
     /// The cells that packets of a kind get of a shard by some routes.
-    fn spans(&self, shard: usize, kind: PacketKind, routes: u8) -> impl Iterator<Item = &Range<usize>> {
-        let ways = self.shards[shard].ways.iter().enumerate().filter(move |(way, _)| routes & 1 << way != 0);
-        ways.flat_map(move |(_, way)| &way.spans[kind as usize])
+    #[inline]
+    fn spans(&self, shard: usize, kind: PacketKind, routes: u8) -> &[Range<usize>] {
+        &self.shards[shard].spans[usize::from(routes)][kind as usize]
     }
 }

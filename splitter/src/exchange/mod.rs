@@ -12,4 +12,4 @@ mod sub_batch;
 pub use join::Strays;
 pub use partitioner::{MAX_ROUTES, Ownership, Partitioner};
 pub use slots::SlotSet;
-pub use sub_batch::{Link, Selection, Stray, SubBatch};
+pub use sub_batch::{Entry, Link, Selection, Stray, SubBatch};

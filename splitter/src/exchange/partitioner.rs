@@ -2,7 +2,7 @@
 
 use super::{Link, SlotSet, Stray, SubBatch};
 use crate::{GroupSet, Plan, Projector, Route, Served, Shard, SplitError};
-use legonf_core::{Division, Headers, PacketKind, PacketKinds};
+use legonf_core::{Division, Ends, Headers, PacketKind, PacketKinds};
 use std::ops::Range;
 
 /// The most routes of a shard: the bits of a packet's mark.
@@ -20,17 +20,18 @@ pub(super) struct Way {
     packets: PacketKinds,
     projector: Projector,
     /// For each kind of packet the cells of the groups that the way serves.
-    pub(super) spans: [Vec<Range<usize>>; KINDS],
+    spans: [Vec<Range<usize>>; KINDS],
 }
 
 /// The groups of one shard, and the ways into it.
 #[derive(Clone, Debug)]
 pub(super) struct Ways {
     groups: Vec<String>,
-    pub(super) ways: Vec<Way>,
+    ways: Vec<Way>,
     /// The ways that each kind of packet takes, a bit each.
     taken: [u8; KINDS],
-    /// For each set of ways and each kind of packet the number of cells.
+    /// For each set of ways and each kind of packet the cells, and how many there are.
+    pub(super) spans: Vec<[Vec<Range<usize>>; KINDS]>,
     widths: Vec<[u32; KINDS]>,
 }
 
@@ -117,7 +118,8 @@ impl Partitioner {
     /// If there is no such shard.
     pub fn slot(&self, shard: usize, headers: &Headers) -> usize {
         let ways = &self.shards[shard];
-        ways.slot(headers, ways.taken[PacketKind::of(headers) as usize].trailing_zeros() as usize)
+        let first = ways.taken[PacketKind::of(headers) as usize].trailing_zeros() as usize;
+        ways.ways[first].projector.slot(headers)
     }
 
     /// Divides the `chosen` packets of a batch, given by their places, among replicas, whose sub-batches are made anew. `count`
@@ -137,13 +139,12 @@ impl Partitioner {
         let room = (2 * headers.len() / parts.len().max(1) + LEAST_ROOM).min(headers.len().max(LEAST_ROOM));
         parts.iter_mut().for_each(|part| part.clear(shards, self.home, room, cells));
         for (place, headers) in headers.iter().enumerate().filter(|(place, _)| chosen(*place)) {
-            let packet = Packet { place, kind: PacketKind::of(headers), headers };
+            let packet = Packet { place, kind: PacketKind::of(headers), headers, ends: Ends::of(headers) };
             let home = self.bring_home(&packet, ownership, parts, count);
             for shard in self.travelling() {
                 self.bring(&packet, shard, &home, ownership, parts, count);
             }
-            let selection = &mut parts[home.replica].selections[self.home][home.lane];
-            selection.ends.push(selection.links.len() as u32);
+            parts[home.replica].selections[self.home][home.lane].close();
         }
     }
 
@@ -168,7 +169,7 @@ impl Partitioner {
                 let lane = ways.lane(packet, routes, shard, moving, part);
                 let selection = &mut part.selections[shard][lane];
                 let index = selection.places.len() as u32;
-                selection.push(packet.place, packet.kind, routes);
+                selection.push(packet.place, packet.kind, routes, 0);
                 let is_home = home.is_none();
                 if routes != whole {
                     selection.strays.push(Stray { index, is_home });
@@ -176,7 +177,7 @@ impl Partitioner {
                 if is_home {
                     home = Some(Home { replica, lane });
                 } else {
-                    selection.ends.push(selection.links.len() as u32);
+                    selection.close();
                 }
             },
         );
@@ -205,8 +206,7 @@ impl Partitioner {
                 let offset = part.reserved;
                 part.reserved += ways.width(packet.kind, routes);
                 let selection = &mut part.selections[shard][lane];
-                selection.push(packet.place, packet.kind, routes);
-                selection.offsets.push(offset);
+                selection.push(packet.place, packet.kind, routes, offset);
                 let link = Link { replica: replica as u16, offset, shard: shard as u8, routes };
                 parts[home.replica].selections[self.home][home.lane].links.push(link);
             },
@@ -233,6 +233,7 @@ struct Packet<'a> {
     place: usize,
     kind: PacketKind,
     headers: &'a Headers,
+    ends: Ends,
 }
 
 /// The replica that completes a packet's row, and whether the packet is among those that may have to wait.
@@ -255,10 +256,11 @@ impl Ways {
         let takes = |kind| move |(at, way): (usize, &Way)| u8::from(way.packets.holds(kind)) << at;
         let taken = PacketKind::ALL.map(|kind| ways.iter().enumerate().map(takes(kind)).sum());
         let groups = shard.groups().iter().map(|group| (*group).to_owned()).collect();
-        let widths =
-            (0..1 << ways.len()).map(|routes| PacketKind::ALL.map(|kind| width(&ways, kind, routes)));
-        let widths = widths.collect();
-        Ok(Self { groups, ways, taken, widths })
+        let routes = 0..1 << ways.len();
+        let spans: Vec<_> =
+            routes.map(|routes| PacketKind::ALL.map(|kind| spans_of(&ways, kind, routes))).collect();
+        let widths = spans.iter().map(|spans| std::array::from_fn(|kind| width(&spans[kind]))).collect();
+        Ok(Self { groups, ways, taken, spans, widths })
     }
 
     /// Cells that packets of a kind get by some routes.
@@ -272,8 +274,9 @@ impl Ways {
         PacketKind::ALL.into_iter().map(|kind| self.width(kind, all)).max().unwrap_or(0)
     }
 
-    fn slot(&self, headers: &Headers, way: usize) -> usize {
-        self.ways[way].projector.slot(headers)
+    #[inline]
+    fn slot(&self, packet: &Packet<'_>, way: usize) -> usize {
+        self.ways[way].projector.slot_of(packet.headers, &packet.ends)
     }
 
     /// Finds the replicas that have a packet's slots, that of the first route first, and the routes by which it comes to each.
@@ -287,18 +290,18 @@ impl Ways {
     ) {
         let ways = self.taken[packet.kind as usize];
         if ways.is_power_of_two() {
-            let slot = self.slot(packet.headers, ways.trailing_zeros() as usize);
+            let slot = self.slot(packet, ways.trailing_zeros() as usize);
             count(slot);
             return to(owners[slot].into(), ways);
         }
-        let owner = |way: usize| owners[self.slot(packet.headers, way)];
+        let owner = |way: usize| owners[self.slot(packet, way)];
         let mut left = ways;
         while left != 0 {
             let first = left.trailing_zeros() as usize;
             let replica = owner(first);
             let taken = |way: &usize| left & 1 << way != 0 && owner(*way) == replica;
             let routes = (0..self.ways.len()).filter(taken).fold(0, |routes, way| routes | 1 << way);
-            count(self.slot(packet.headers, first));
+            count(self.slot(packet, first));
             to(replica.into(), routes);
             left &= !routes;
         }
@@ -330,7 +333,7 @@ impl Ways {
     ) -> bool {
         let taken = (0..self.ways.len()).filter(|way| routes & 1 << way != 0);
         let (mut some, mut all) = (false, true);
-        for slot in taken.map(|way| self.slot(packet.headers, way)) {
+        for slot in taken.map(|way| self.slot(packet, way)) {
             let moves = moving.holds(slot);
             (some, all) = (some || moves, all && moves);
         }
@@ -350,9 +353,14 @@ fn groups(division: &Division) -> Result<GroupSet, SplitError> {
     GroupSet::new(&division.name, division.groups.clone())
 }
 
-fn width(ways: &[Way], kind: PacketKind, routes: usize) -> u32 {
+fn width(spans: &[Range<usize>]) -> u32 {
+    spans.iter().map(|span| span.len() as u32).sum()
+}
+
+/// The cells that packets of a kind get by some ways.
+fn spans_of(ways: &[Way], kind: PacketKind, routes: usize) -> Vec<Range<usize>> {
     let taken = ways.iter().enumerate().filter(|(way, _)| routes & 1 << way != 0);
-    taken.flat_map(|(_, way)| &way.spans[kind as usize]).map(|span| span.len() as u32).sum()
+    taken.flat_map(|(_, way)| way.spans[kind as usize].clone()).collect()
 }
 
 /// The cells of the groups that a route serves for packets of a kind.

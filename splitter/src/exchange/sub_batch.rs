@@ -25,17 +25,24 @@ pub struct Stray {
     pub is_home: bool,
 }
 
+/// A packet of a selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Of what kind it is.
+    pub kind: PacketKind,
+    /// The routes by which it came, a bit each: the replica has the groups that these serve.
+    pub routes: u8,
+    /// In the home shard the end of its links in [`Selection::links`]; in others where its cells begin in [`SubBatch::cells`].
+    pub at: u32,
+}
+
 /// Packets of one shard that one replica takes, in the order of arrival.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// Their places in the batch.
     pub places: Vec<usize>,
-    /// Of what kind each is, and the routes by which it came, a bit each: the replica has the groups that these serve.
-    pub routes: Vec<(PacketKind, u8)>,
-    /// In the other shards: where each packet's cells begin in [`SubBatch::cells`].
-    pub offsets: Vec<u32>,
-    /// In the home shard: how many links there are up to each packet, itself included.
-    pub ends: Vec<u32>,
+    /// What is known of each.
+    pub entries: Vec<Entry>,
     /// In the home shard: where the cells of the other shards are, packet by packet.
     pub links: Vec<Link>,
     /// In the home shard: the packets of which other routes lead to other replicas.
@@ -47,9 +54,7 @@ pub struct Selection {
 impl Selection {
     fn clear(&mut self) {
         self.places.clear();
-        self.routes.clear();
-        self.offsets.clear();
-        self.ends.clear();
+        self.entries.clear();
         self.links.clear();
         self.strays.clear();
         self.done = false;
@@ -57,15 +62,21 @@ impl Selection {
 
     fn reserve(&mut self, packets: usize, links: usize) {
         self.places.reserve(packets);
-        self.routes.reserve(packets);
-        self.offsets.reserve(packets);
-        self.ends.reserve(packets);
+        self.entries.reserve(packets);
         self.links.reserve(packets * links);
     }
 
-    pub(super) fn push(&mut self, place: usize, kind: PacketKind, routes: u8) {
+    #[inline]
+    pub(super) fn push(&mut self, place: usize, kind: PacketKind, routes: u8, at: u32) {
         self.places.push(place);
-        self.routes.push((kind, routes));
+        self.entries.push(Entry { kind, routes, at });
+    }
+
+    /// The links of the last packet are all there.
+    #[inline]
+    pub(super) fn close(&mut self) {
+        let links = self.links.len() as u32;
+        self.entries.last_mut().into_iter().for_each(|entry| entry.at = links);
     }
 
     /// Whether something is still to be done.
@@ -81,8 +92,8 @@ impl Selection {
 
     /// The links of a packet, by its index here.
     pub(super) fn links(&self, index: usize) -> &[Link] {
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
-        &self.links[start..self.ends[index] as usize]
+        let start = index.checked_sub(1).map_or(0, |before| self.entries[before].at as usize);
+        &self.links[start..self.entries[index].at as usize]
     }
 }
 
@@ -94,7 +105,7 @@ pub struct SubBatch {
     /// Shards, a bit each, of which packets have to wait from here on in the order of arrival: one came that has two slots, one
     /// of them on the move.
     pub stalls: u64,
-    /// The cells of all shards but the home shard, packet by packet, as [`Link`]s say.
+    /// The cells of all shards but the home shard, packet by packet, as [`Link`]s say; behind them, those of larger batches before.
     pub cells: Vec<f64>,
     /// The home shard.
     pub home: usize,
@@ -108,8 +119,9 @@ impl SubBatch {
         self.selections.resize_with(shards, Default::default);
         self.selections.iter_mut().flatten().for_each(Selection::clear);
         self.selections.iter_mut().for_each(|[settled, _]| settled.reserve(packets, shards - 1));
-        self.cells.clear();
-        self.cells.reserve(packets * cells);
+        if self.cells.len() < packets * cells {
+            self.cells.resize(packets * cells, 0.0);
+        }
         (self.stalls, self.home, self.reserved) = (0, home, 0);
     }
 
