@@ -22,7 +22,6 @@ use crate::trial::{Trial, alone, median};
 use busy::Watch;
 use clap::{Args, Subcommand};
 use legonf_core::{Batch, Column, Columns, Fault, Progress, Sink};
-use legonf_extract::Arithmetic;
 use machine::Probe;
 use report::{Report, Run, Traffic, columns, report, table};
 use std::path::PathBuf;
@@ -88,9 +87,6 @@ pub struct Arguments {
     limit: Option<u64>,
     #[command(flatten)]
     execution: Execution,
-    /// Arithmetic of the features; without it the one that the model was trained with.
-    #[arg(long)]
-    arithmetic: Option<Arithmetic>,
     /// Count instructions a packet too, in all and of each stage: replays the first packets under valgrind's callgrind, twice,
     /// so that starting counts for nothing. Needs valgrind, whose processor has AVX2 at most.
     #[arg(long)]
@@ -115,7 +111,7 @@ impl Arguments {
         }
         let first_score = self.first_score()?;
         let model = Network::load(&self.model)?;
-        let trial = Trial::built_in(&model, self.execution, self.arithmetic)?;
+        let trial = Trial::built_in(&model, self.execution)?;
         let bar = Bar::new("bench", None, style.quiet);
         let (mut host, mut probe) = (Watch::begin(), Probe::new());
         let (mut ids, mut runs, mut packets, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
@@ -190,7 +186,7 @@ impl Arguments {
     fn first_score_once(&self) -> Result<f64, Failure> {
         let start = Instant::now();
         let model = Network::load(&self.model)?;
-        let mut graph = Trial::built_in(&model, self.execution, self.arithmetic)?.graph()?;
+        let mut graph = Trial::built_in(&model, self.execution)?.graph()?;
         let mut source = input::open(&self.capture, Some(1))?;
         alone(&mut graph, &mut *source, &mut Seen::default(), &mut |_, _| {})?;
         Ok(start.elapsed().as_secs_f64() * 1e3)

@@ -143,7 +143,7 @@ impl Arguments {
 
     fn score(&self, model: &Network, style: Style) -> Result<(Collect, Clock), Failure> {
         let (content, mut source) = input::open_any(&self.capture, self.limit, model.schema())?;
-        let spec = replay::built_in(model, content, replay::Execution::default(), None)?;
+        let spec = replay::built_in(model, content, replay::Execution::default())?;
         let mut graph = replay::assemble(&spec, content, model, None)?;
         self.workers.check(&mut graph)?;
         let mut sink = Collect { skip: self.skip, ..Collect::default() };

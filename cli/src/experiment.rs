@@ -19,7 +19,7 @@ use detector::{Detector, Lesson};
 use legonf_datasets::generate::{Attack, Config};
 use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
 use legonf_decide::evaluate::BenignShare;
-use legonf_extract::{Arithmetic, Limits};
+use legonf_extract::Limits;
 use legonf_io::sink::SeriesPlot;
 use load::{Outcome, Sample, Share, Traffic};
 use phases::{Phase, Phases};
@@ -52,9 +52,6 @@ struct Common {
     /// Feature schema: kitsune-115-clean, or kitsune-115 and kitsune-py-100, which reproduce what was published.
     #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]
     schema: String,
-    /// `reference` or `fast`.
-    #[arg(long, default_value = "reference")]
-    arithmetic: Arithmetic,
     /// Source streams in each of 4,096 slots, for each table keyed by a source address.
     #[arg(long, default_value_t = Limits::default().sources_per_slot, value_name = "N")]
     sources_per_slot: u32,
@@ -107,7 +104,6 @@ pub struct Soak {
 #[derive(Serialize)]
 struct FloodReport<'a> {
     schema: &'a str,
-    arithmetic: String,
     limits: Limits,
     threshold: f64,
     false_positive_bound: f64,
@@ -125,7 +121,6 @@ struct FloodReport<'a> {
 #[derive(Serialize)]
 struct SoakReport<'a> {
     schema: &'a str,
-    arithmetic: String,
     limits: Limits,
     threshold: f64,
     false_positive_bound: f64,
@@ -186,8 +181,8 @@ impl Common {
     }
 
     fn traffic(&self, config: Config) -> Result<Traffic, Failure> {
-        let (schema, arithmetic, limits) = (self.schema.clone(), self.arithmetic, self.limits());
-        Traffic::new(config, &legonf_extract::Config { schema, arithmetic, limits, ..Default::default() })
+        let (schema, limits) = (self.schema.clone(), self.limits());
+        Traffic::new(config, &legonf_extract::Config { schema, limits, ..Default::default() })
     }
 
     fn detector(&self) -> Result<Detector, Failure> {
@@ -241,7 +236,6 @@ fn flood(arguments: &Flood, style: Style) -> Result<(), Failure> {
     let calibration = detector.calibration();
     let report = FloodReport {
         schema: &common.schema,
-        arithmetic: common.arithmetic.to_string(),
         limits: common.limits(),
         threshold: calibration.threshold,
         false_positive_bound: calibration.false_positive_bound,
@@ -268,7 +262,7 @@ fn flood(arguments: &Flood, style: Style) -> Result<(), Failure> {
 fn flood_text(report: &FloodReport<'_>) -> String {
     let FloodReport { without_flood: before, with_flood: during, .. } = report;
     format!(
-        "{} distinct sources in {} packets, {} ({})\n\
+        "{} distinct sources in {} packets, {}\n\
          memory:     {:.0} MiB of at most {:.0} MiB; evicted: {}\n\
          throughput: {:.0} packets/s of processor time with the flood, {:.0} without: {:.2} times slower\n\
          {}\
@@ -279,7 +273,6 @@ fn flood_text(report: &FloodReport<'_>) -> String {
         report.distinct_sources,
         during.packets,
         report.schema,
-        report.arithmetic,
         during.state_bytes as f64 / MIB,
         during.state_bytes_bound as f64 / MIB,
         evicted(during),
@@ -362,7 +355,6 @@ fn soak(arguments: &Soak, style: Style) -> Result<(), Failure> {
         |value: fn(&Sample) -> Option<u64>| Some(value(run.samples.last()?)? as i64 - value(early?)? as i64);
     let report = SoakReport {
         schema: &common.schema,
-        arithmetic: common.arithmetic.to_string(),
         limits: common.limits(),
         threshold: calibration.threshold,
         false_positive_bound: calibration.false_positive_bound,
@@ -384,7 +376,7 @@ fn soak_text(report: &SoakReport<'_>) -> String {
     let resident =
         report.resident_growth.map_or("unknown".to_owned(), |b| format!("{:.2} MiB", b as f64 / MIB));
     format!(
-        "{} packets of {} seconds, {} ({})\n\
+        "{} packets of {} seconds, {}\n\
          memory:     state {:.1} MiB, grown by {:.2} MiB since a tenth of the run; process grown by {resident}\n\
          throughput: {:.0} packets/s of processor time, from bytes to verdict\n\
          scan:       {}\n\
@@ -392,7 +384,6 @@ fn soak_text(report: &SoakReport<'_>) -> String {
         run.packets,
         report.seconds,
         report.schema,
-        report.arithmetic,
         run.state_bytes as f64 / MIB,
         report.state_growth as f64 / MIB,
         run.packets_per_second,

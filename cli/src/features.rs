@@ -9,7 +9,6 @@ use crate::{Style, input, interrupt, kitsune};
 use clap::Args;
 use legonf_catalog::Context;
 use legonf_core::{Column, Columns, Malformed, Sink, count};
-use legonf_extract::Arithmetic;
 use legonf_io::sink::Matrix;
 use legonf_runtime::{BrickCounters, Graph, Outcome};
 use serde::Serialize;
@@ -27,9 +26,6 @@ pub struct Arguments {
     /// Feature schema: kitsune-115-clean, or kitsune-115 and kitsune-py-100, which reproduce what was published.
     #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]
     schema: String,
-    /// `reference` gives the bits of the reference implementation, `fast` is quicker within a stated tolerance.
-    #[arg(long, default_value = "reference")]
-    arithmetic: Arithmetic,
     /// Read only the first N packets.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
@@ -54,7 +50,7 @@ struct Report {
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results([&*arguments.output])?;
     let schema = legonf_extract::schema_by_name(&arguments.schema)?;
-    let spec = kitsune::extraction(&arguments.schema, arguments.arithmetic);
+    let spec = kitsune::extraction(&arguments.schema);
     let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
     let mut graph = Graph::assemble(&spec, given, wanted, |b| {
         legonf_catalog::build(&b.kind, &b.config, &Context::default())

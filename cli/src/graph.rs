@@ -7,7 +7,6 @@ use crate::{Style, kitsune, reading};
 use clap::{Args, Subcommand};
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{Column, Columns, Descriptor, State};
-use legonf_extract::Arithmetic;
 use legonf_output::{one_line, printable_json};
 use legonf_runtime::GraphSpec;
 use serde::Serialize;
@@ -77,9 +76,7 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results(arguments.svg.as_deref())?;
     let spec = match &arguments.graph {
         Some(path) => read(path)?,
-        None => {
-            kitsune::deciding(kitsune::scoring(legonf_extract::DEFAULT_SCHEMA, Arithmetic::Reference, None))
-        }
+        None => kitsune::deciding(kitsune::scoring(legonf_extract::DEFAULT_SCHEMA, None)),
     };
     let bricks = legonf_runtime::check(
         &spec,

@@ -1,13 +1,11 @@
 //! Kitsune as a graph of bricks (LEGO Fig. 3).
 
-use legonf_extract::Arithmetic;
 use legonf_models::kitnet::Precision;
 use legonf_runtime::{BrickSpec, GraphSpec};
 
 /// The bricks that turn packets into features.
-pub fn extraction(schema: &str, arithmetic: Arithmetic) -> GraphSpec {
-    let mut config = table("schema", schema);
-    config.insert("arithmetic".into(), arithmetic.to_string().into());
+pub fn extraction(schema: &str) -> GraphSpec {
+    let config = table("schema", schema);
     sequence(vec![
         ("batching", "packet-batching", Table::new()),
         ("extractor", "feature-quantization", config),
@@ -15,8 +13,8 @@ pub fn extraction(schema: &str, arithmetic: Arithmetic) -> GraphSpec {
 }
 
 /// The bricks that turn packets into scores with KitNET, in a precision that is chosen or the default one.
-pub fn scoring(schema: &str, arithmetic: Arithmetic, precision: Option<Precision>) -> GraphSpec {
-    extend(extraction(schema, arithmetic), ensemble(precision))
+pub fn scoring(schema: &str, precision: Option<Precision>) -> GraphSpec {
+    extend(extraction(schema), ensemble(precision))
 }
 
 fn ensemble(precision: Option<Precision>) -> Vec<(&'static str, &'static str, Table)> {
@@ -25,8 +23,8 @@ fn ensemble(precision: Option<Precision>) -> Vec<(&'static str, &'static str, Ta
 }
 
 /// The bricks that turn packets into scores with the generic ONNX engine.
-pub fn generic_scoring(schema: &str, arithmetic: Arithmetic) -> GraphSpec {
-    extend(extraction(schema, arithmetic), vec![("network", "onnx", Table::new())])
+pub fn generic_scoring(schema: &str) -> GraphSpec {
+    extend(extraction(schema), vec![("network", "onnx", Table::new())])
 }
 
 /// The bricks that turn features into scores, with KitNET (`own`) or the generic ONNX engine.
@@ -72,7 +70,7 @@ mod tests {
 
     #[test]
     fn kitsune_has_the_five_bricks_of_lego_figure_3() {
-        let graph = deciding(scoring("kitsune-115", Arithmetic::Reference, Some(Precision::F32)));
+        let graph = deciding(scoring("kitsune-115", Some(Precision::F32)));
         let kinds: Vec<_> = graph.sequence().unwrap().iter().map(|b| b.kind.as_str()).collect();
         let expected = [
             "packet-batching",

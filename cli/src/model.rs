@@ -54,9 +54,6 @@ pub struct Import {
     /// Schema of the features that it takes, in its order.
     #[arg(long)]
     schema: String,
-    /// Arithmetic of the features.
-    #[arg(long, default_value = "reference")]
-    arithmetic: legonf_extract::Arithmetic,
     /// Name of the output that the scores come from, where there are several.
     #[arg(long, value_name = "NAME")]
     scores: Option<String>,
@@ -79,7 +76,6 @@ fn show(model: &Description, style: Style) -> Result<(), Failure> {
     let mut rows = vec![
         ("kind", model.kind.clone()),
         ("schema", format!("{} ({} features, hash {})", model.schema, model.features, model.schema_hash)),
-        ("arithmetic", model.arithmetic.clone()),
     ];
     if !model.ensemble.is_empty() {
         rows.push((
@@ -182,8 +178,7 @@ fn import(arguments: &Import, style: Style) -> Result<(), Failure> {
         )),
         ..Provenance::default()
     };
-    let arithmetic = arguments.arithmetic.to_string();
-    let bundle = Bundle { model, schema, arithmetic, calibration: None, provenance };
+    let bundle = Bundle { model, schema, calibration: None, provenance };
     bundle.save(&arguments.output)?;
     if style.quiet { Ok(()) } else { show(&bundle.describe(), style) }
 }

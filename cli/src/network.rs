@@ -5,7 +5,6 @@ use crate::foreign;
 use legonf_catalog::{Context, MakeEngine};
 use legonf_core::{ENGINE_ROWS, Explain, Schema};
 use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
-use legonf_extract::{Arithmetic, ExtractError};
 use legonf_models::kitnet::{Explainer, KitNet};
 use legonf_models::{Bundle, Calibration, Engine, EngineError, Model};
 use legonf_tract::TractEngine;
@@ -15,7 +14,6 @@ use std::sync::{Arc, OnceLock};
 /// A model read from its file.
 pub struct Network {
     bundle: Bundle,
-    arithmetic: Arithmetic,
     /// The generic engine, once one has been made: others have its weights.
     generic: OnceLock<TractEngine>,
 }
@@ -27,24 +25,17 @@ impl Network {
         if let Model::Foreign(network) = &bundle.model {
             foreign::check(network, path)?;
         }
-        let named = |e: ExtractError| Failure::fault(format!("{}: legonf.arithmetic: {e}", path.display()));
-        let arithmetic = bundle.arithmetic.parse().map_err(named)?;
-        Ok(Self::of(bundle, arithmetic))
+        Ok(Self::of(bundle))
     }
 
     /// A model that was made here.
-    pub fn of(bundle: Bundle, arithmetic: Arithmetic) -> Self {
-        Self { bundle, arithmetic, generic: OnceLock::new() }
+    pub fn of(bundle: Bundle) -> Self {
+        Self { bundle, generic: OnceLock::new() }
     }
 
     /// Schema of the features that it takes.
     pub fn schema(&self) -> &Schema {
         &self.bundle.schema
-    }
-
-    /// Arithmetic of the features that it was trained on.
-    pub fn arithmetic(&self) -> Arithmetic {
-        self.arithmetic
     }
 
     /// The calibrated threshold.

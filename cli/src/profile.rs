@@ -17,7 +17,6 @@ use crate::{Style, agent, graph, input};
 use clap::Args;
 use legonf_controller::{Cost, Costs, State};
 use legonf_core::{BATCH, Brick, Fault, Plan, Sink};
-use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_io::sink::AlertRate;
 use legonf_runtime::Graph;
@@ -45,9 +44,6 @@ pub struct Arguments {
     output: Option<PathBuf>,
     #[command(flatten)]
     execution: Execution,
-    /// Arithmetic of the features of the built-in graph.
-    #[arg(long)]
-    arithmetic: Option<Arithmetic>,
     /// Scores above this are alerts, instead of the model's calibrated threshold.
     #[arg(long, value_name = "RMSE")]
     threshold: Option<f64>,
@@ -99,7 +95,7 @@ impl Arguments {
     fn once(&self, network: &Network, threshold: Option<f64>, bar: &Bar) -> Result<Costs, Failure> {
         let trial = match graph_file(&self.graph) {
             Some(path) => Trial { network, spec: graph::read(&path)? },
-            None => Trial::built_in(network, self.execution, self.arithmetic)?,
+            None => Trial::built_in(network, self.execution)?,
         };
         let (watch, meter) = (Stopwatch::default(), Meter::default());
         let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);

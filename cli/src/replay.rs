@@ -13,7 +13,6 @@ use crate::summary::{Incidents, Timing};
 use crate::{Style, features, input, interrupt, kitsune};
 use clap::{Args, ValueEnum};
 use legonf_core::{Brick, Column, Columns, count};
-use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_models::kitnet::Precision;
 use legonf_runtime::{BrickSpec, Control, Graph, GraphSpec, Outcome};
@@ -153,9 +152,7 @@ pub fn built_in(
     model: &Network,
     content: Content,
     Execution { engine, precision }: Execution,
-    arithmetic: Option<Arithmetic>,
 ) -> Result<GraphSpec, Failure> {
-    let arithmetic = arithmetic.unwrap_or(model.arithmetic());
     let own = engine.map_or(model.kitnet().is_some(), |e| e == EngineKind::Kitnet);
     if let (false, Some(precision)) = (own, precision) {
         let reason = "the generic engine computes in the model's own numbers; leave the option out";
@@ -164,8 +161,8 @@ pub fn built_in(
     let schema = &model.schema().name;
     Ok(kitsune::deciding(match content {
         Content::Features => kitsune::scoring_features(own, precision),
-        Content::Packets if own => kitsune::scoring(schema, arithmetic, precision),
-        Content::Packets => kitsune::generic_scoring(schema, arithmetic),
+        Content::Packets if own => kitsune::scoring(schema, precision),
+        Content::Packets => kitsune::generic_scoring(schema),
     }))
 }
 

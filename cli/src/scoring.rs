@@ -14,7 +14,6 @@ use crate::{Style, features, graph, input, kitsune};
 use clap::Args;
 use legonf_controller::State;
 use legonf_core::{Progress, Source, count};
-use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
 use legonf_output::one_line;
@@ -37,9 +36,6 @@ pub struct Scoring {
     workers: Workers,
     #[command(flatten)]
     execution: Execution,
-    /// Arithmetic of the features; without it the one that the model was trained with.
-    #[arg(long)]
-    arithmetic: Option<Arithmetic>,
     /// Scores above this are anomalous, instead of the model's calibrated threshold.
     #[arg(long, value_name = "RMSE")]
     threshold: Option<f64>,
@@ -110,7 +106,7 @@ impl Scoring {
     pub fn expected_bricks(&self) -> Result<Vec<String>, Failure> {
         let spec = match &self.graph {
             Some(path) => graph::read(path)?,
-            None => kitsune::deciding(kitsune::scoring("", Arithmetic::default(), None)),
+            None => kitsune::deciding(kitsune::scoring("", None)),
         };
         Ok(spec.bricks.into_iter().map(|brick| brick.id).collect())
     }
@@ -139,7 +135,7 @@ impl Scoring {
     fn spec(&self, network: &Network, content: Content) -> Result<GraphSpec, Failure> {
         let mut spec = match &self.graph {
             Some(path) => graph::read(path)?,
-            None => built_in(network, content, self.execution, self.arithmetic)?,
+            None => built_in(network, content, self.execution)?,
         };
         self.slot_seed.map_or(self.seed, Seed::Given).set(&mut spec)?;
         Ok(spec)
@@ -162,7 +158,6 @@ impl Scoring {
             model: file_name(&self.model),
             schema: schema.name.clone(),
             schema_hash: schema.hash().to_string(),
-            arithmetic: self.arithmetic.unwrap_or(network.arithmetic()).to_string(),
             precision: function.precision.clone(),
             slot_seed: function.slot_seed(),
             coverage: tally.coverage().clone(),

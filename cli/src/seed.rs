@@ -58,10 +58,9 @@ fn random() -> Result<u64, Failure> {
 mod tests {
     use super::*;
     use crate::kitsune;
-    use legonf_extract::Arithmetic;
 
     fn seeded(seed: Seed, config: &str) -> Option<u64> {
-        let mut spec = kitsune::extraction("kitsune-115", Arithmetic::Reference);
+        let mut spec = kitsune::extraction("kitsune-115");
         spec.bricks[1].config.extend(config.parse::<Table>().unwrap());
         seed.set(&mut spec).unwrap();
         of(&spec)

@@ -24,8 +24,6 @@ pub struct Summary {
     pub schema: String,
     /// Hash of the schema.
     pub schema_hash: String,
-    /// Arithmetic of the features.
-    pub arithmetic: String,
     /// Numbers that the KitNET is executed in, `f64` or `f32`; none where a generic engine runs the model.
     pub precision: Option<String>,
     /// Seed by which streams were divided into slots; none where there were no packets.
@@ -156,13 +154,7 @@ impl Summary {
         let mut out = String::new();
         writeln!(out, "capture     {}", one_line(&self.capture))?;
         let precision = self.precision.iter().map(|p| format!(", network in {p}")).collect::<String>();
-        writeln!(
-            out,
-            "model       {} ({}, {} arithmetic{precision})",
-            one_line(&self.model),
-            self.schema,
-            self.arithmetic
-        )?;
+        writeln!(out, "model       {} ({}{precision})", one_line(&self.model), self.schema)?;
         let rate = timing.packets_per_second;
         writeln!(
             out,

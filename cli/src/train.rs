@@ -14,7 +14,6 @@ use checkpoint::Checkpoint;
 use clap::Args;
 use legonf_catalog::Context;
 use legonf_core::{Clock, Column, Columns, Schema, count};
-use legonf_extract::Arithmetic;
 use legonf_io::{Content, SourceError, SourceErrorKind};
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
@@ -42,9 +41,6 @@ pub struct Arguments {
     /// Feature schema: kitsune-115-clean, or kitsune-115 and kitsune-py-100, which reproduce what was published.
     #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]
     schema: String,
-    /// `reference` gives the bits of the reference implementation, `fast` is quicker within a stated tolerance.
-    #[arg(long, default_value = "reference")]
-    arithmetic: Arithmetic,
     /// Packets that decide the feature map.
     #[arg(long, default_value_t = 5000, value_name = "N")]
     feature_mapping_packets: u64,
@@ -98,8 +94,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let config = arguments.config(schema.len());
     config.validate()?;
     let origins = arguments.captures.iter().map(|c| input::origin(c)).collect::<Result<Vec<_>, _>>()?;
-    let identity =
-        checkpoint::Identity { schema: schema.hash().to_string(), arithmetic: arguments.arithmetic, origins };
+    let identity = checkpoint::Identity { schema: schema.hash().to_string(), origins };
     let mut sink = arguments.start(&config, identity)?;
     let mut used = Vec::new();
     let fed = arguments.feed(&schema, &mut sink, &mut used, style);
@@ -230,7 +225,7 @@ impl Arguments {
     ) -> Result<Outcome, Failure> {
         let stop = interrupt::install();
         let enough = sink.enough();
-        let spec = kitsune::extraction(&self.schema, self.arithmetic);
+        let spec = kitsune::extraction(&self.schema);
         let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
         let mut graph = Graph::assemble(&spec, given, wanted, |b| {
             legonf_catalog::build(&b.kind, &b.config, &Context::default())
@@ -292,7 +287,7 @@ impl Arguments {
             Provenance { legonf, captures, rows: self.needed(), skipped, ..Provenance::default() };
         let training = trainer.config().clone();
         let model = Model::KitNet { network: trainer.finish()?.into(), training };
-        Ok(Bundle { model, schema, arithmetic: self.arithmetic.to_string(), calibration: None, provenance })
+        Ok(Bundle { model, schema, calibration: None, provenance })
     }
 
     fn report(

@@ -10,7 +10,6 @@ use crate::stuck;
 use crate::supply::Maker;
 use legonf_controller::Config;
 use legonf_core::{Brick, Progress, Sink, Source};
-use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_runtime::{Control, Graph, GraphSpec, Layout, Options, Outcome, run_under};
 use std::time::{Duration, Instant};
@@ -35,12 +34,8 @@ impl<'a> Trial<'a> {
     const THRESHOLD: Option<f64> = Some(f64::MAX);
 
     /// A model in the built-in graph.
-    pub fn built_in(
-        network: &'a Network,
-        execution: Execution,
-        arithmetic: Option<Arithmetic>,
-    ) -> Result<Self, Failure> {
-        Ok(Self { network, spec: built_in(network, Content::Packets, execution, arithmetic)? })
+    pub fn built_in(network: &'a Network, execution: Execution) -> Result<Self, Failure> {
+        Ok(Self { network, spec: built_in(network, Content::Packets, execution)? })
     }
 
     /// The bricks, with something put around each, which is given with its identifier.

@@ -1,6 +1,6 @@
 //! The autoencoder brick: KitNET's ensemble and output layer over mapped features.
 
-use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, State};
+use legonf_core::{BATCH, Batch, Brick, BrickError, Column, Columns, Descriptor, State};
 use legonf_models::kitnet::{KitNet, Precision, Scratch};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -58,6 +58,12 @@ impl Brick for Autoencoder {
         self.model.score_rows_in(self.precision, mapped, &mut self.scratch, errors, scores);
         Ok(())
     }
+
+    fn warm(&mut self) -> Result<(), BrickError> {
+        let mut zeros = Batch::default();
+        zeros.mapped.reset(BATCH, self.model.mapped_width());
+        self.process(&mut zeros)
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +99,20 @@ mod tests {
         }
         let error = toml::from_str::<AutoencoderConfig>("precision = \"f16\"").unwrap_err().to_string();
         assert!(error.contains("f64"), "{error}");
+    }
+
+    #[test]
+    fn a_warm_brick_gives_the_same_bits() {
+        let [mut cold, mut warm] = [(); 2].map(|()| Autoencoder::new(AutoencoderConfig::default(), model()));
+        warm.warm().unwrap();
+        assert!(warm.counters().is_empty() && warm.state_size() == 0);
+        let scores = [&mut cold, &mut warm].map(|brick| {
+            let mut batch = batch(21);
+            FeatureMapping::new(FeatureMappingConfig {}, model()).process(&mut batch).unwrap();
+            brick.process(&mut batch).unwrap();
+            batch.scores
+        });
+        assert_eq!(scores[0], scores[1]);
     }
 
     #[test]

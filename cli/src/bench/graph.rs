@@ -16,7 +16,7 @@ use clap::Args;
 use legonf_controller::{Config, Scaling};
 use legonf_core::{BATCH, Batch, Brick, Pace, Plan, Sink, Snapshot, Source, Verdict};
 use legonf_datasets::generate;
-use legonf_extract::{Arithmetic, FeatureQuantization};
+use legonf_extract::FeatureQuantization;
 use legonf_models::kitnet::Scratch;
 use legonf_runtime::{Control, Layout, PlanError};
 use legonf_wire::PacketBatching;
@@ -106,8 +106,8 @@ struct Case<'a> {
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let config = generate::Config { packets: 100_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let network = learn(&track, Arithmetic::Reference)?;
-    let trial = Trial::built_in(&network, Execution::default(), None)?;
+    let network = learn(&track)?;
+    let trial = Trial::built_in(&network, Execution::default())?;
     let case = Case { trial, track, packets: arguments.packets };
     let bar = Bar::new("bench", None, style.quiet);
     let report = arguments.measure(&case)?;

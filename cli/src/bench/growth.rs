@@ -11,7 +11,6 @@ use crate::folder::Folder;
 use crate::reading;
 use clap::Args;
 use legonf_core::BATCH;
-use legonf_extract::Arithmetic;
 use legonf_models::kitnet::Precision;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -73,7 +72,7 @@ enum Point {
     /// Packets through parser and extractor, of [`STREAMS`] streams.
     ExtractionBatch { batch: usize },
     /// Packets through parser and extractor, in batches of [`BATCH`].
-    Extraction { streams: u32, arithmetic: Arithmetic },
+    Extraction { streams: u32 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,7 +101,6 @@ const PARTS: usize = 8;
 /// Streams at which batch sizes are compared.
 const STREAMS: u32 = 10_000;
 const BATCH_SIZES: [usize; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
-const ARITHMETICS: [Arithmetic; 2] = [Arithmetic::Reference, Arithmetic::Fast];
 const PRECISIONS: [Precision; 2] = [Precision::F64, Precision::F32];
 const FEATURE_COUNTS: [usize; 8] = [10, 20, 50, 100, 115, 200, 500, 1000];
 const MIB: f64 = 1024.0 * 1024.0;
@@ -163,25 +161,18 @@ impl Arguments {
         let counts = (2..=7).map(|power| 10_u32.pow(power)).filter(|count| *count <= self.max_streams);
         let network = |features| PRECISIONS.map(|precision| Point::Network { features, precision });
         let batches = |batch| PRECISIONS.map(|precision| Point::NetworkBatch { batch, precision });
-        let streams = |streams| ARITHMETICS.map(|arithmetic| Point::Extraction { streams, arithmetic });
         let points: Vec<_> = FEATURE_COUNTS
             .into_iter()
             .flat_map(network)
             .chain(BATCH_SIZES.into_iter().flat_map(batches))
             .chain(BATCH_SIZES.map(|batch| Point::ExtractionBatch { batch }))
-            .chain(counts.flat_map(streams))
+            .chain(counts.map(|streams| Point::Extraction { streams }))
             .collect();
         (1..=self.rounds).flat_map(|round| points.iter().map(move |point| (round, *point))).collect()
     }
 
     fn measure(&self, point: Point, style: Style) -> Result<(f64, Option<State>), Failure> {
-        let case = |streams, arithmetic, batch| streams::Case {
-            schema: &self.schema,
-            seed: self.seed,
-            streams,
-            arithmetic,
-            batch,
-        };
+        let case = |streams, batch| streams::Case { schema: &self.schema, seed: self.seed, streams, batch };
         Ok(match point {
             Point::Network { features, precision } => {
                 (network::rows_per_second(&network::network(features)?, precision, BATCH), None)
@@ -189,11 +180,9 @@ impl Arguments {
             Point::NetworkBatch { batch, precision } => {
                 (network::rows_per_second(&network::network(115)?, precision, batch), None)
             }
-            Point::ExtractionBatch { batch } => {
-                (case(STREAMS, Arithmetic::Reference, batch).measure(style)?.0, None)
-            }
-            Point::Extraction { streams, arithmetic } => {
-                let (per_second, state) = case(streams, arithmetic, BATCH).measure(style)?;
+            Point::ExtractionBatch { batch } => (case(STREAMS, batch).measure(style)?.0, None),
+            Point::Extraction { streams } => {
+                let (per_second, state) = case(streams, BATCH).measure(style)?;
                 (per_second, Some(state))
             }
         })
@@ -260,9 +249,7 @@ impl fmt::Display for Point {
                 write!(f, "network in {precision}, batches of {batch}")
             }
             Self::ExtractionBatch { batch } => write!(f, "parser and extractor, batches of {batch}"),
-            Self::Extraction { streams, arithmetic } => {
-                write!(f, "parser and extractor in {arithmetic} arithmetic, {streams} streams")
-            }
+            Self::Extraction { streams } => write!(f, "parser and extractor, {streams} streams"),
         }
     }
 }
@@ -285,7 +272,7 @@ mod tests {
         };
         let mut report = arguments.begin().unwrap();
         let points = arguments.plan();
-        assert_eq!(points.len(), 2 * (2 * FEATURE_COUNTS.len() + 3 * BATCH_SIZES.len() + 2));
+        assert_eq!(points.len(), 2 * (2 * FEATURE_COUNTS.len() + 3 * BATCH_SIZES.len() + 1));
         let (point, state) =
             (points[1].1, State { state_bytes: 1, state_bytes_bound: 2, evicted: BTreeMap::new() });
         let (per_second, none) = arguments.measure(point, style).unwrap();

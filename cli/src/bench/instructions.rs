@@ -117,9 +117,6 @@ fn replay(arguments: &Arguments, packets: u64) -> Result<Command, Failure> {
     command.arg("--callgrind-out-file=/dev/stdout").arg(std::env::current_exe()?);
     command.arg("replay").arg(&arguments.capture).arg("--model").arg(&arguments.model);
     command.args(["--quiet", "--workers", "monolithic", "--limit", &packets.to_string()]);
-    if let Some(arithmetic) = arguments.arithmetic {
-        command.args(["--arithmetic", &arithmetic.to_string()]);
-    }
     if let Some(precision) = arguments.execution.precision {
         command.args(["--precision", &precision.to_string()]);
     }

@@ -16,7 +16,6 @@ use clap::Args;
 use legonf_controller::{Action, Config, Costs, Event, Model, Scaling, State};
 use legonf_core::{Column, Columns, Plan, Stage};
 use legonf_datasets::generate;
-use legonf_extract::Arithmetic;
 use legonf_models::kitnet::{Precision, TrainConfig, Trainer};
 use legonf_models::{Bundle, Provenance};
 use legonf_runtime::{Graph, Layout};
@@ -63,9 +62,6 @@ pub struct Arguments {
     /// Seconds of a layout in each turn, and of the first look at each fixed layout.
     #[arg(long, default_value_t = 0.5, value_name = "S", value_parser = crate::plan::positive)]
     look: f64,
-    /// Arithmetic of the features: `reference` or `fast`.
-    #[arg(long, default_value = "reference")]
-    arithmetic: Arithmetic,
     /// Seconds between two looks of the controller.
     #[arg(long, default_value_t = 0.1, value_name = "S", value_parser = crate::plan::positive)]
     tick: f64,
@@ -115,7 +111,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let config =
         generate::Config { packets: arguments.packets, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let network = learn(&track, arguments.arithmetic)?;
+    let network = learn(&track)?;
     let folder = arguments.out.as_deref().map(Folder::create).transpose()?;
     let mut runs = Vec::new();
     for (name, engine, precision) in ENGINES {
@@ -149,7 +145,7 @@ pub fn lines(events: &[Event]) -> String {
 pub const SCHEMA: &str = "kitsune-115";
 
 /// Trains a network on the first packets of the track, over features of [`SCHEMA`].
-pub fn learn(track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Failure> {
+pub fn learn(track: &Arc<Track>) -> Result<Network, Failure> {
     let schema = legonf_extract::schema_by_name(SCHEMA)?;
     let training = TrainConfig {
         features: schema.len(),
@@ -158,7 +154,7 @@ pub fn learn(track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Fail
         ..TrainConfig::default()
     };
     let mut trainer = Trainer::new(training.clone())?;
-    let spec = crate::kitsune::extraction(SCHEMA, arithmetic);
+    let spec = crate::kitsune::extraction(SCHEMA);
     let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
     let mut graph = Graph::assemble(&spec, given, wanted, |brick| {
         legonf_catalog::build(&brick.kind, &brick.config, &legonf_catalog::Context::default())
@@ -167,8 +163,8 @@ pub fn learn(track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Fail
     alone(&mut graph, &mut source, &mut sink, &mut |_, _| {})?;
     let model = legonf_models::Model::KitNet { network: trainer.finish()?.into(), training };
     let provenance = Provenance::default();
-    let bundle = Bundle { model, schema, arithmetic: arithmetic.to_string(), calibration: None, provenance };
-    Ok(Network::of(bundle, arithmetic))
+    let bundle = Bundle { model, schema, calibration: None, provenance };
+    Ok(Network::of(bundle))
 }
 
 impl Arguments {
@@ -179,7 +175,7 @@ impl Arguments {
         network: &Network,
         track: &Arc<Track>,
     ) -> Result<(Run, Vec<Event>), Failure> {
-        let trial = Trial::built_in(network, execution, Some(self.arithmetic))?;
+        let trial = Trial::built_in(network, execution)?;
         let mut case = Case { arguments: self, trial, track: track.clone(), compared: 0 };
         // A first run says how many packets take the time that is wanted, and what bricks cost.
         let probe = case.once(self.packets / 4, &Layout::Pipeline, Scaling::Fixed)?;

@@ -160,9 +160,9 @@ impl<'a> Experiment<'a> {
 
     /// An extractor of a shard's groups alone, where the schema's can be divided.
     fn extractor(&self, shard: &Shard) -> Result<Box<dyn Extractor>, ExperimentError> {
-        let (schema, arithmetic) = (&self.network.schema().name, self.network.arithmetic());
+        let schema = &self.network.schema().name;
         let parts = legonf_extract::shards_of(&shard.groups());
-        Ok(legonf_extract::build_shards(schema, arithmetic, Limits::default(), &parts)?)
+        Ok(legonf_extract::build_shards(schema, Limits::default(), &parts)?)
     }
 
     fn table(&self) -> Result<Table2, Failure> {

@@ -2,7 +2,6 @@
 
 use crate::failure::Failure;
 use crate::reading;
-use legonf_extract::Arithmetic;
 use legonf_models::CaptureProvenance;
 use legonf_models::kitnet::{self, TrainConfig, Trainer};
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,7 @@ use std::io;
 use std::path::Path;
 
 /// What the file begins with; the SHA-256 follows.
-const HEAD: &str = "legonf-checkpoint 2 ";
+const HEAD: &str = "legonf-checkpoint 3 ";
 /// Bytes of the SHA-256 in hexadecimal digits.
 const DIGITS: usize = 64;
 
@@ -22,8 +21,6 @@ const DIGITS: usize = 64;
 pub struct Identity {
     /// Hash of the feature schema.
     pub schema: String,
-    /// Arithmetic of the features.
-    pub arithmetic: Arithmetic,
     /// The captures, in order.
     pub origins: Vec<CaptureProvenance>,
 }
@@ -111,8 +108,6 @@ impl Identity {
     fn difference(&self, other: &Self) -> Option<&'static str> {
         if self.schema != other.schema {
             Some("schema")
-        } else if self.arithmetic != other.arithmetic {
-            Some("arithmetic")
         } else if self.origins != other.origins {
             Some("list of captures")
         } else {
@@ -138,7 +133,7 @@ mod tests {
         }
         let origins =
             vec![CaptureProvenance { name: "a.pcap".into(), packets: 9, ..CaptureProvenance::default() }];
-        let identity = Identity { schema: "00".into(), arithmetic: Arithmetic::Reference, origins };
+        let identity = Identity { schema: "00".into(), origins };
         Checkpoint::of(&trainer, &identity)
     }
 
@@ -164,7 +159,7 @@ mod tests {
     fn other_formats_are_told_apart() {
         let reason = |bytes: &[u8]| Checkpoint::from_bytes(bytes).err().unwrap();
         assert!(reason(b"{\"identity\":{}}").starts_with("a checkpoint of another version of legonf"));
-        assert!(reason(b"legonf-checkpoint 3 00").starts_with("a checkpoint of another version of legonf"));
+        assert!(reason(b"legonf-checkpoint 4 00").starts_with("a checkpoint of another version of legonf"));
         assert!(reason(b"PK").starts_with("not a checkpoint"));
     }
 }

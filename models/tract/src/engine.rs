@@ -188,6 +188,12 @@ impl Engine for TractEngine {
     fn score(&mut self, features: &Rows, scores: &mut Vec<f64>) -> Result<(), EngineError> {
         self.score_with_errors(features, scores, &mut Rows::default())
     }
+
+    fn warm(&mut self) -> Result<(), EngineError> {
+        let mut zeros = Rows::default();
+        zeros.reset(self.batch, self.features);
+        self.score(&zeros, &mut Vec::new())
+    }
 }
 
 fn refused(file: &str, reason: String) -> LoadError {

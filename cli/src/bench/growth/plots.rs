@@ -1,6 +1,6 @@
 //! The plots of what was measured.
 
-use super::{ARITHMETICS, MIB, Measured, PRECISIONS, Point, Report};
+use super::{MIB, Measured, PRECISIONS, Point, Report};
 use legonf_io::sink::SeriesPlot;
 
 type Curve = Vec<(f64, f64)>;
@@ -26,28 +26,23 @@ fn curve(report: &Report, place: impl Fn(&Measured) -> Option<(f64, f64)>) -> Cu
 }
 
 fn over_streams(report: &Report) -> SeriesPlot {
-    let rates = ARITHMETICS.map(|wanted| {
-        let place = |m: &Measured| match m.point {
-            Point::Extraction { streams, arithmetic } if arithmetic == wanted => {
-                Some((f64::from(streams), m.per_second / 1e6))
-            }
-            _ => None,
-        };
-        (wanted.to_string(), curve(report, place))
+    let rates = curve(report, |m| match m.point {
+        Point::Extraction { streams } => Some((f64::from(streams), m.per_second / 1e6)),
+        _ => None,
     });
     let title = "Parser and extractor over the number of streams, one core";
-    plot(title, "streams", "million packets a second", rates.into())
+    plot(title, "streams", "million packets a second", vec![("parser and extractor".into(), rates)])
 }
 
 fn state(report: &Report) -> SeriesPlot {
     let bytes = curve(report, |m| match (m.point, &m.state) {
-        (Point::Extraction { streams, arithmetic }, Some(state)) if arithmetic == ARITHMETICS[0] => {
+        (Point::Extraction { streams }, Some(state)) => {
             Some((f64::from(streams), state.state_bytes as f64 / MIB))
         }
         _ => None,
     });
     let bound = report.points.iter().find_map(|m| Some(m.state.as_ref()?.state_bytes_bound as f64 / MIB));
-    let series = vec![("reference".into(), bytes)];
+    let series = vec![("state".into(), bytes)];
     SeriesPlot {
         bound: bound.map(|mib| ("bound".into(), mib)),
         ..plot("State of the extractor", "streams", "memory (MiB)", series)

@@ -8,7 +8,6 @@ use crate::interrupt;
 use crate::progress::Bar;
 use legonf_core::{BATCH, Progress};
 use legonf_datasets::generate;
-use legonf_extract::{Arithmetic, Limits};
 use std::sync::atomic::Ordering;
 
 /// Packets measured for each point, in [`PARTS`] parts.
@@ -21,7 +20,6 @@ pub struct Case<'a> {
     pub schema: &'a str,
     pub seed: u64,
     pub streams: u32,
-    pub arithmetic: Arithmetic,
     /// Packets in a batch.
     pub batch: usize,
 }
@@ -41,8 +39,8 @@ impl Case<'_> {
             rate: 100_000.0,
             ..generate::Config::default()
         };
-        let (schema, arithmetic, limits) = (self.schema.to_owned(), self.arithmetic, Limits::default());
-        Traffic::new(config, &legonf_extract::Config { schema, arithmetic, limits, ..Default::default() })
+        let schema = self.schema.to_owned();
+        Traffic::new(config, &legonf_extract::Config { schema, ..Default::default() })
     }
 
     /// Meets every stream, then measures: packets a second of the fastest part, and the state at the end.
@@ -84,8 +82,7 @@ mod tests {
     #[test]
     fn a_point_is_a_positive_rate_at_any_batch_size() {
         for batch in [1, 1024] {
-            let arithmetic = Arithmetic::Fast;
-            let case = Case { schema: "kitsune-115", seed: 1, streams: 100, arithmetic, batch };
+            let case = Case { schema: "kitsune-115", seed: 1, streams: 100, batch };
             let (per_second, state) = case.measure(Style { quiet: true, ..Style::default() }).unwrap();
             assert!(per_second > 0.0 && per_second.is_finite(), "{batch}");
             assert!(state.state_bytes > 0 && state.state_bytes <= state.state_bytes_bound);
