@@ -3,22 +3,19 @@
 mod busy;
 mod graph;
 mod growth;
-pub mod hop;
 mod instructions;
 mod machine;
 mod report;
-pub mod stopwatch;
 mod work;
 
 use crate::Style;
-use crate::clock::process_time;
+use legonf_engine::measure::process_time;
 use crate::failure::{Failure, print, print_json};
-use crate::input;
-use crate::network::Network;
-use crate::profile::meter::Meter;
-use crate::progress::Bar;
-use crate::replay::Execution;
-use crate::trial::{Trial, alone, median};
+use legonf_engine::{Extent, Gauge, Session, input};
+use legonf_engine::Network;
+use legonf_engine::measure::Meter;
+use legonf_engine::Execution;
+use legonf_engine::measure::{Trial, alone, median};
 use busy::Watch;
 use clap::{Args, Subcommand};
 use legonf_core::{Batch, Column, Columns, Fault, Progress, Sink};
@@ -27,7 +24,7 @@ use machine::Probe;
 use report::{Report, Run, Traffic, columns, report, table};
 use std::path::PathBuf;
 use std::time::Instant;
-use stopwatch::Stopwatch;
+use legonf_engine::measure::Stopwatch;
 
 /// The subcommands of `legonf bench`.
 #[derive(Subcommand)]
@@ -102,21 +99,21 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::Growth(arguments) => growth::run(arguments, style),
         Command::Graph(arguments) => graph::run(arguments, style),
         Command::Kitsune(arguments) => {
-            let report = arguments.measure(style)?;
+            let report = arguments.measure(&style.session())?;
             if style.json { print_json(&report) } else { print(&table(&report)) }
         }
     }
 }
 
 impl Arguments {
-    fn measure(&self, style: Style) -> Result<Report, Failure> {
+    fn measure(&self, session: &Session) -> Result<Report, Failure> {
         if self.instructions {
             instructions::check()?;
         }
-        let first_score = self.first_score()?;
-        let model = Network::load(&self.model)?;
-        let trial = Trial::built_in(&model, self.execution, self.arithmetic)?;
-        let bar = Bar::new("bench", None, style.quiet);
+        let first_score = self.first_score(session)?;
+        let model = Network::load(session, &self.model)?;
+        let trial = Trial::built_in(session, &model, self.execution, self.arithmetic)?;
+        let bar = session.begin("bench", Extent::Bytes);
         let (mut host, mut probe) = (Watch::begin(), Probe::new());
         let (mut ids, mut runs, mut packets, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
         let meter = Meter::default();
@@ -125,7 +122,7 @@ impl Arguments {
             let watch = Stopwatch::default();
             let mut seen = Seen::default();
             let counted = (number == 0).then_some(&meter);
-            let run = self.once(&trial, &watch, counted, &mut seen, &bar)?;
+            let run = self.once(&trial, &watch, counted, &mut seen, &*bar)?;
             (packets, bytes) = (seen.packets, seen.progress.read_bytes);
             ids = watch.ids();
             if number > 0 {
@@ -133,7 +130,7 @@ impl Arguments {
             }
             probe.sample();
         }
-        bar.clear();
+        drop(bar);
         if packets == 0 {
             return Err(Failure::fault(format!(
                 "{}: holds no packet to measure with",
@@ -141,7 +138,7 @@ impl Arguments {
             )));
         }
         let instructions =
-            if self.instructions { Some(instructions::per_packet(self, packets)?) } else { None };
+            if self.instructions { Some(instructions::per_packet(session, self, packets)?) } else { None };
         let traffic = Traffic { packets, capture: bytes, columns: columns(&meter) };
         Ok(report(
             self,
@@ -162,9 +159,9 @@ impl Arguments {
         watch: &Stopwatch,
         meter: Option<&Meter>,
         seen: &mut Seen,
-        bar: &Bar,
+        bar: &dyn Gauge,
     ) -> Result<Run, Failure> {
-        let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);
+        let mut source = watch.watch_source(input::open(&trial.session, &self.capture, self.limit)?);
         let mut graph = trial.graph_with(|id, brick| {
             let brick = watch.watch(id, brick);
             match meter {
@@ -173,7 +170,7 @@ impl Arguments {
             }
         })?;
         let start = process_time();
-        let outcome = alone(&mut graph, &mut source, seen, &mut |_, _| {})?;
+        let outcome = alone(&trial.session, &mut graph, &mut source, seen, &mut |_, _| {})?;
         let total = (process_time() - start).as_nanos() as f64;
         seen.progress = legonf_core::Source::progress(&source);
         bar.update(seen.progress, outcome.packets);
@@ -182,17 +179,17 @@ impl Arguments {
     }
 
     /// Milliseconds from opening the model to the score of the first packet: the median of as many tries as runs.
-    fn first_score(&self) -> Result<f64, Failure> {
-        let tries = (0..self.runs).map(|_| self.first_score_once());
+    fn first_score(&self, session: &Session) -> Result<f64, Failure> {
+        let tries = (0..self.runs).map(|_| self.first_score_once(session));
         Ok(median(tries.collect::<Result<Vec<_>, _>>()?))
     }
 
-    fn first_score_once(&self) -> Result<f64, Failure> {
+    fn first_score_once(&self, session: &Session) -> Result<f64, Failure> {
         let start = Instant::now();
-        let model = Network::load(&self.model)?;
-        let mut graph = Trial::built_in(&model, self.execution, self.arithmetic)?.graph()?;
-        let mut source = input::open(&self.capture, Some(1))?;
-        alone(&mut graph, &mut *source, &mut Seen::default(), &mut |_, _| {})?;
+        let model = Network::load(session, &self.model)?;
+        let mut graph = Trial::built_in(session, &model, self.execution, self.arithmetic)?.graph()?;
+        let mut source = input::open(session, &self.capture, Some(1))?;
+        alone(session, &mut graph, &mut *source, &mut Seen::default(), &mut |_, _| {})?;
         Ok(start.elapsed().as_secs_f64() * 1e3)
     }
 }

@@ -11,9 +11,8 @@ mod phases;
 mod table2;
 
 use crate::failure::{Failure, print, print_json};
-use crate::folder::Folder;
-use crate::progress::Bar;
-use crate::{Style, interrupt};
+use legonf_engine::{Extent, Folder, Session};
+use crate::Style;
 use clap::{Args, Subcommand};
 use detector::{Detector, Lesson};
 use legonf_datasets::generate::{Attack, Config};
@@ -200,12 +199,11 @@ impl Common {
         name: &'static str,
         config: Config,
         detector: &mut Detector,
-        style: Style,
+        session: &Session,
     ) -> Result<Outcome, Failure> {
-        let bar = Bar::new(name, Some(config.packets), style.quiet);
-        let outcome =
-            load::run(self.traffic(config)?, self.lesson().packets(), detector, &bar, interrupt::install())?;
-        bar.clear();
+        let bar = session.begin(name, Extent::Packets(config.packets));
+        let outcome = load::run(self.traffic(config)?, self.lesson().packets(), detector, &*bar, session)?;
+        drop(bar);
         if outcome.state_bytes > outcome.state_bytes_bound {
             let (now, most) = (outcome.state_bytes, outcome.state_bytes_bound);
             return Err(Failure::fault(format!("the state takes {now} bytes, above its bound of {most}")));
@@ -218,17 +216,18 @@ impl Common {
         let folder = Folder::create(folder)?;
         folder.report(report)?;
         folder.plot("memory.svg", &memory)?;
-        folder.plot("throughput.svg", &rates)
+        Ok(folder.plot("throughput.svg", &rates)?)
     }
 }
 
 fn flood(arguments: &Flood, style: Style) -> Result<(), Failure> {
     let common = &arguments.common;
-    style.check_folder(common.out.as_deref())?;
+    let session = style.session();
+    session.check_folder(common.out.as_deref())?;
     let mut detector = common.detector()?;
     let seconds = f64::from(arguments.packets) / arguments.rate;
     let quiet = common.scanned(600.0);
-    let without_flood = common.measure("without the flood", quiet, &mut detector, style)?;
+    let without_flood = common.measure("without the flood", quiet, &mut detector, &session)?;
     let scanned = common.scanned(seconds);
     let with_flood = Config {
         // A little more, since gaps are random: every source comes at least once.
@@ -237,7 +236,7 @@ fn flood(arguments: &Flood, style: Style) -> Result<(), Failure> {
         spoofed_sources: arguments.packets,
         ..scanned
     };
-    let with_flood = common.measure("with the flood", with_flood, &mut detector, style)?;
+    let with_flood = common.measure("with the flood", with_flood, &mut detector, &session)?;
     let calibration = detector.calibration();
     let report = FloodReport {
         schema: &common.schema,
@@ -353,9 +352,10 @@ fn contradicted(benign: &[&Share], bound: f64) -> &'static str {
 
 fn soak(arguments: &Soak, style: Style) -> Result<(), Failure> {
     let common = &arguments.common;
-    style.check_folder(common.out.as_deref())?;
+    let session = style.session();
+    session.check_folder(common.out.as_deref())?;
     let mut detector = common.detector()?;
-    let run = common.measure("soaking", common.scanned(arguments.seconds as f64), &mut detector, style)?;
+    let run = common.measure("soaking", common.scanned(arguments.seconds as f64), &mut detector, &session)?;
     let calibration = detector.calibration();
     let early = run.samples.get(run.samples.len() / 10);
     let growth =

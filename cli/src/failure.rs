@@ -52,9 +52,14 @@ impl Display for Failure {
     }
 }
 
-/// Any error is a fault, but a closed pipe is what it is.
+/// Any error is a fault, but a session that was stopped and a closed pipe are what they are.
 impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
+        match (&error as &(dyn Error + 'static)).downcast_ref() {
+            Some(legonf_engine::Error::Interrupted(kept)) => return Self::Interrupted(kept.clone()),
+            Some(legonf_engine::Error::ClosedPipe) => return Self::ClosedPipe,
+            _ => {}
+        }
         let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
         while let Some(inner) = cause {
             let io = inner.downcast_ref::<io::Error>();

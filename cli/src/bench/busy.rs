@@ -1,7 +1,7 @@
 //! Whether the machine had other things to do while something was measured.
 
-use crate::agent::host::Host;
-use crate::clock::process_time;
+use legonf_engine::agent::Host;
+use legonf_engine::measure::process_time;
 use std::time::{Duration, Instant};
 
 /// Cores that other programs, or a hypervisor, may have used before it is said.

@@ -1,17 +1,16 @@
 //! `legonf bench graph`: the price of being bricks.
 
 use super::busy::Watch;
-use super::hop;
+use legonf_engine::measure::{Work, hop_nanoseconds};
 use crate::Style;
-use crate::agent::Agent;
-use crate::agent::host::cores;
-use crate::clock::{process_time, processor_time};
+use legonf_engine::agent::Agent;
+use legonf_engine::agent::cores;
+use legonf_engine::measure::{process_time, processor_time};
 use crate::experiment::figure4::{SCHEMA, learn, watch::Checksum};
 use crate::experiment::lap::{Laps, Track};
 use crate::failure::{Failure, print, print_json};
-use crate::progress::Bar;
-use crate::replay::Execution;
-use crate::trial::{Trial, median};
+use legonf_engine::{Execution, Extent};
+use legonf_engine::measure::{Trial, median};
 use clap::Args;
 use legonf_controller::{Config, Scaling};
 use legonf_core::{BATCH, Batch, Brick, Pace, Plan, Sink, Snapshot, Source, Verdict};
@@ -106,12 +105,13 @@ struct Case<'a> {
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let config = generate::Config { packets: 100_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let network = learn(&track, Arithmetic::Reference)?;
-    let trial = Trial::built_in(&network, Execution::default(), None)?;
+    let session = style.session();
+    let network = learn(&session, &track, Arithmetic::Reference)?;
+    let trial = Trial::built_in(&session, &network, Execution::default(), None)?;
     let case = Case { trial, track, packets: arguments.packets };
-    let bar = Bar::new("bench", None, style.quiet);
+    let bar = session.begin("bench", Extent::Bytes);
     let report = arguments.measure(&case)?;
-    bar.clear();
+    drop(bar);
     match style {
         Style { json: true, .. } => print_json(&report),
         Style { quiet: true, .. } => Ok(()),
@@ -187,8 +187,8 @@ impl Arguments {
 
 fn hop_of(packets: usize) -> Result<Hop, Failure> {
     let part = |batch: f64| batch / packets as f64;
-    let ns_per_batch = hop::nanoseconds(packets, hop::Work::NONE)?;
-    let loaded_ns_per_batch = hop::nanoseconds(packets, hop::Work::LOADED)?;
+    let ns_per_batch = hop_nanoseconds(packets, Work::NONE)?;
+    let loaded_ns_per_batch = hop_nanoseconds(packets, Work::LOADED)?;
     let (ns_per_packet, loaded_ns_per_packet) = (part(ns_per_batch), part(loaded_ns_per_batch));
     Ok(Hop { packets, ns_per_batch, ns_per_packet, loaded_ns_per_batch, loaded_ns_per_packet })
 }

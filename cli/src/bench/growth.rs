@@ -7,8 +7,7 @@ mod streams;
 use super::busy::Watch;
 use crate::Style;
 use crate::failure::{Failure, print, print_json};
-use crate::folder::Folder;
-use crate::reading;
+use legonf_engine::{Folder, Session, reading};
 use clap::Args;
 use legonf_core::BATCH;
 use legonf_extract::Arithmetic;
@@ -109,7 +108,8 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     // A report that is gone on with is in the folder.
-    style.check_folder(arguments.out.as_deref().filter(|_| !arguments.resume))?;
+    let session = style.session();
+    session.check_folder(arguments.out.as_deref().filter(|_| !arguments.resume))?;
     let folder = arguments.out.as_deref().map(Folder::create).transpose()?;
     let mut report = arguments.begin()?;
     let (start, mut left) = (Instant::now(), 0);
@@ -122,7 +122,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
             left += 1;
             continue;
         }
-        let (per_second, state) = arguments.measure(point, style)?;
+        let (per_second, state) = arguments.measure(&session, point)?;
         report.add(point, per_second, state);
         if let Some(folder) = &folder {
             folder.report(&report)?;
@@ -174,7 +174,7 @@ impl Arguments {
         (1..=self.rounds).flat_map(|round| points.iter().map(move |point| (round, *point))).collect()
     }
 
-    fn measure(&self, point: Point, style: Style) -> Result<(f64, Option<State>), Failure> {
+    fn measure(&self, session: &Session, point: Point) -> Result<(f64, Option<State>), Failure> {
         let case = |streams, arithmetic, batch| streams::Case {
             schema: &self.schema,
             seed: self.seed,
@@ -190,10 +190,10 @@ impl Arguments {
                 (network::rows_per_second(&network::network(115)?, precision, batch), None)
             }
             Point::ExtractionBatch { batch } => {
-                (case(STREAMS, Arithmetic::Reference, batch).measure(style)?.0, None)
+                (case(STREAMS, Arithmetic::Reference, batch).measure(session)?.0, None)
             }
             Point::Extraction { streams, arithmetic } => {
-                let (per_second, state) = case(streams, arithmetic, BATCH).measure(style)?;
+                let (per_second, state) = case(streams, arithmetic, BATCH).measure(session)?;
                 (per_second, Some(state))
             }
         })
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(points.len(), 2 * (2 * FEATURE_COUNTS.len() + 3 * BATCH_SIZES.len() + 2));
         let (point, state) =
             (points[1].1, State { state_bytes: 1, state_bytes_bound: 2, evicted: BTreeMap::new() });
-        let (per_second, none) = arguments.measure(point, style).unwrap();
+        let (per_second, none) = arguments.measure(&style.session(), point).unwrap();
         assert!(per_second > 0.0 && none.is_none());
         report.add(point, per_second, None);
         report.add(point, per_second / 2.0, None);

@@ -1,12 +1,11 @@
 //! Instructions a packet, counted by valgrind's callgrind: the same number whatever else the machine does.
 
-use super::{Arguments, stopwatch};
+use super::Arguments;
 use crate::failure::Failure;
-use crate::interrupt;
+use legonf_engine::{Session, measure};
 use clap::ValueEnum;
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::sync::atomic::Ordering;
 
 /// Packets of the longer of the two runs that are compared.
 const PACKETS: u64 = 20_000;
@@ -15,14 +14,14 @@ const PACKETS: u64 = 20_000;
 pub struct Instructions {
     /// Of the whole replay.
     pub all: f64,
-    /// Of the source, by [`stopwatch::SOURCE`], and of each brick, by the name of its type.
+    /// Of the source, by [`measure::SOURCE`], and of each brick, by the name of its type.
     stages: BTreeMap<String, f64>,
 }
 
 impl Instructions {
     /// Those of the source.
     pub fn of_source(&self) -> Option<f64> {
-        self.stages.get(stopwatch::SOURCE).copied()
+        self.stages.get(measure::SOURCE).copied()
     }
 
     /// Those of a brick of this kind: `packet-batching` is a `PacketBatching`.
@@ -77,7 +76,7 @@ impl Count {
 fn stage(function: &str) -> Option<&str> {
     let (name, work) = function.strip_prefix('<')?.split_once(" as ")?;
     if work.ends_with("::Source>::fill") {
-        return Some(stopwatch::SOURCE);
+        return Some(measure::SOURCE);
     }
     work.ends_with("::Brick>::process").then(|| name.rsplit("::").next().unwrap_or(name))
 }
@@ -89,18 +88,18 @@ pub fn check() -> Result<(), Failure> {
 }
 
 /// The difference between replaying all and half of the packets.
-pub fn per_packet(arguments: &Arguments, packets: u64) -> Result<Instructions, Failure> {
+pub fn per_packet(session: &Session, arguments: &Arguments, packets: u64) -> Result<Instructions, Failure> {
     let all = packets.min(PACKETS);
     let half = all / 2;
     if half == 0 {
         return Err(Failure::fault("--instructions needs two packets at least"));
     }
-    Ok(Instructions::between(&count(arguments, half)?, &count(arguments, all)?, all - half))
+    Ok(Instructions::between(&count(session, arguments, half)?, &count(session, arguments, all)?, all - half))
 }
 
-fn count(arguments: &Arguments, packets: u64) -> Result<Count, Failure> {
+fn count(session: &Session, arguments: &Arguments, packets: u64) -> Result<Count, Failure> {
     let output = replay(arguments, packets)?.output()?;
-    if interrupt::install().load(Ordering::Relaxed) {
+    if session.is_stopped() {
         return Err(Failure::Interrupted("instructions were not counted to the end".into()));
     }
     let count = Count::read(&String::from_utf8_lossy(&output.stdout)).filter(|_| output.status.success());

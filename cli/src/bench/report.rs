@@ -4,13 +4,13 @@ use super::Arguments;
 use super::busy::Watch;
 use super::instructions::Instructions;
 use super::machine::{Done, Machine, Probe};
-use super::stopwatch;
+use legonf_engine::measure;
 use super::work::{Bound, Work};
-use crate::network::Network;
-use crate::profile::meter::Meter;
-use crate::replay::EngineKind;
+use legonf_engine::Network;
+use legonf_engine::measure::Meter;
+use legonf_engine::EngineKind;
 use crate::summary::tables::fields;
-use crate::trial::{Trial, median};
+use legonf_engine::measure::{Trial, median};
 use legonf_models::kitnet::Precision;
 use serde::Serialize;
 
@@ -143,7 +143,7 @@ pub fn report(
         capture: arguments.capture.display().to_string(),
         packets,
         runs: arguments.runs,
-        parse_pps: of(&[stopwatch::SOURCE, "batching"]),
+        parse_pps: of(&[measure::SOURCE, "batching"]),
         features_pps: of(&["extractor"]),
         network_pps,
         end_to_end_pps: pps(total),
@@ -164,7 +164,7 @@ pub fn report(
 
 /// Instructions a packet of the source or a brick.
 fn of_stage(counted: &Instructions, trial: &Trial<'_>, id: &str) -> Option<f64> {
-    if id == stopwatch::SOURCE {
+    if id == measure::SOURCE {
         return counted.of_source();
     }
     let brick = trial.spec.bricks.iter().find(|brick| brick.id == id)?;

@@ -1,8 +1,8 @@
 //! What a packet takes of a core, stage by stage, beside what the core can do: the roofline.
 
 use super::machine::Machine;
-use super::stopwatch;
-use crate::network::Network;
+use legonf_engine::measure;
+use legonf_engine::Network;
 use legonf_models::kitnet::Precision;
 use serde::Serialize;
 
@@ -37,7 +37,7 @@ impl Work {
         let work = Self { cache_bytes_per_packet: columns, ..Self::default() };
         let published = model.schema().name.starts_with("kitsune-115");
         match id {
-            stopwatch::SOURCE => {
+            measure::SOURCE => {
                 Self { memory_bytes_per_packet: capture, flops_per_packet: Some(0.0), ..work }
             }
             "extractor" if published => Self {

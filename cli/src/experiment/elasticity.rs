@@ -4,12 +4,12 @@ use super::figure4::{learn, lines, watch::Checksum};
 use super::lap::Track;
 use super::offer::{Load, Offer};
 use crate::Style;
-use crate::agent::Agent;
+use legonf_engine::agent::Agent;
 use crate::failure::{Failure, print, print_json};
-use crate::folder::Folder;
-use crate::replay::{EngineKind, Execution};
-use crate::summary::Incidents;
-use crate::trial::{Trial, median};
+use legonf_engine::Folder;
+use legonf_engine::{EngineKind, Execution};
+use legonf_engine::Incidents;
+use legonf_engine::measure::{Trial, median};
 use clap::Args;
 use legonf_controller::{Action, Config, Event, Sla};
 use legonf_core::{BATCH, Batch, Columns, Fault, Pace, Plan, Sink, Snapshot};
@@ -217,12 +217,13 @@ impl Demand {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    style.check_folder(arguments.out.as_deref())?;
+    let session = style.session();
+    session.check_folder(arguments.out.as_deref())?;
     let config = generate::Config { packets: 200_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let network = learn(&track, Arithmetic::Reference)?;
+    let network = learn(&session, &track, Arithmetic::Reference)?;
     let engine = arguments.execution.engine.or(Some(EngineKind::Onnx));
-    let trial = Trial::built_in(&network, Execution { engine, ..arguments.execution }, None)?;
+    let trial = Trial::built_in(&session, &network, Execution { engine, ..arguments.execution }, None)?;
     let demand = arguments.demand(&trial, &track)?;
     let (report, events) = arguments.measure(&trial, &demand, &track)?;
     arguments.write(&report, &events)?;
@@ -324,7 +325,7 @@ impl Arguments {
         let workers = vec![("workers".to_owned(), curve(|s| s.workers as f64))];
         folder.plot("workers.svg", &plot("Workers under a load in steps", "workers", workers))?;
         let latency = vec![("longest of each tick".to_owned(), curve(|s| s.latency_ms))];
-        folder.plot("latency.svg", &plot("Latency under a load in steps", "milliseconds", latency))
+        Ok(folder.plot("latency.svg", &plot("Latency under a load in steps", "milliseconds", latency))?)
     }
 }
 

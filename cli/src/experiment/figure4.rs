@@ -6,20 +6,18 @@ pub mod watch;
 
 use super::lap::{Laps, Track};
 use crate::Style;
-use crate::agent::host::cores;
+use legonf_engine::agent::cores;
 use crate::failure::{Failure, print, print_json};
-use crate::folder::Folder;
-use crate::network::Network;
-use crate::replay::{EngineKind, Execution};
-use crate::trial::{Trial, alone, median};
+use legonf_engine::{EngineKind, Execution, Folder, Network, Session, assemble_extraction};
+use legonf_engine::measure::{Trial, alone, median};
 use clap::Args;
 use legonf_controller::{Action, Config, Costs, Event, Model, Scaling, State};
-use legonf_core::{Column, Columns, Plan, Stage};
+use legonf_core::{Plan, Stage};
 use legonf_datasets::generate;
 use legonf_extract::Arithmetic;
 use legonf_models::kitnet::{Precision, TrainConfig, Trainer};
 use legonf_models::{Bundle, Provenance};
-use legonf_runtime::{Graph, Layout};
+use legonf_runtime::Layout;
 use report::{Report, Run, picture, text};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -111,16 +109,17 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     if arguments.seconds < 10.0 * arguments.tick {
         return Err(Failure::fault("--seconds: the controller needs ten ticks (--tick) at least"));
     }
-    style.check_folder(arguments.out.as_deref())?;
+    let session = style.session();
+    session.check_folder(arguments.out.as_deref())?;
     let config =
         generate::Config { packets: arguments.packets, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let network = learn(&track, arguments.arithmetic)?;
+    let network = learn(&session, &track, arguments.arithmetic)?;
     let folder = arguments.out.as_deref().map(Folder::create).transpose()?;
     let mut runs = Vec::new();
     for (name, engine, precision) in ENGINES {
         let execution = Execution { engine: Some(engine), precision };
-        let (run, events) = arguments.engine(name, execution, &network, &track)?;
+        let (run, events) = arguments.engine(&session, (name, execution), &network, &track)?;
         if let Some(folder) = &folder {
             folder.put(&format!("events-{name}.json"), &lines(&events))?;
         }
@@ -149,7 +148,7 @@ pub fn lines(events: &[Event]) -> String {
 pub const SCHEMA: &str = "kitsune-115";
 
 /// Trains a network on the first packets of the track, over features of [`SCHEMA`].
-pub fn learn(track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Failure> {
+pub fn learn(session: &Session, track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Failure> {
     let schema = legonf_extract::schema_by_name(SCHEMA)?;
     let training = TrainConfig {
         features: schema.len(),
@@ -158,13 +157,10 @@ pub fn learn(track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Fail
         ..TrainConfig::default()
     };
     let mut trainer = Trainer::new(training.clone())?;
-    let spec = crate::kitsune::extraction(SCHEMA, arithmetic);
-    let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
-    let mut graph = Graph::assemble(&spec, given, wanted, |brick| {
-        legonf_catalog::build(&brick.kind, &brick.config, &legonf_catalog::Context::default())
-    })?;
+    let spec = legonf_engine::kitsune::extraction(SCHEMA, arithmetic);
+    let mut graph = assemble_extraction(&spec)?;
     let (mut source, mut sink) = (Laps::new(track.clone(), 13_000), watch::Learn(&mut trainer));
-    alone(&mut graph, &mut source, &mut sink, &mut |_, _| {})?;
+    alone(session, &mut graph, &mut source, &mut sink, &mut |_, _| {})?;
     let model = legonf_models::Model::KitNet { network: trainer.finish()?.into(), training };
     let provenance = Provenance::default();
     let bundle = Bundle { model, schema, arithmetic: arithmetic.to_string(), calibration: None, provenance };
@@ -174,12 +170,12 @@ pub fn learn(track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Fail
 impl Arguments {
     fn engine(
         &self,
-        name: &'static str,
-        execution: Execution,
+        session: &Session,
+        (name, execution): (&'static str, Execution),
         network: &Network,
         track: &Arc<Track>,
     ) -> Result<(Run, Vec<Event>), Failure> {
-        let trial = Trial::built_in(network, execution, Some(self.arithmetic))?;
+        let trial = Trial::built_in(session, network, execution, Some(self.arithmetic))?;
         let mut case = Case { arguments: self, trial, track: track.clone(), compared: 0 };
         // A first run says how many packets take the time that is wanted, and what bricks cost.
         let probe = case.once(self.packets / 4, &Layout::Pipeline, Scaling::Fixed)?;

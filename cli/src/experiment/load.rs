@@ -1,16 +1,15 @@
 //! Generated traffic through parser and extractor, with what that takes.
 
 use super::detector::Detector;
-use crate::clock::processor_time;
+use legonf_engine::measure::processor_time;
 use crate::failure::Failure;
-use crate::progress::Bar;
+use legonf_engine::{Gauge, Session};
 use legonf_core::{BATCH, Batch, Brick, Headers, Progress, Schema, Transport};
 use legonf_datasets::generate::{Config, Generator};
 use legonf_extract::FeatureQuantization;
 use legonf_wire::PacketBatching;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Points of a curve over a run.
@@ -164,8 +163,8 @@ pub fn run(
     mut traffic: Traffic,
     warm_up: u64,
     detector: &mut Detector,
-    bar: &Bar,
-    stop: &AtomicBool,
+    bar: &dyn Gauge,
+    session: &Session,
 ) -> Result<Outcome, Failure> {
     let mut meter = Meter::default();
     let total = traffic.generator.config().packets;
@@ -173,7 +172,7 @@ pub fn run(
     let mut judging = Duration::ZERO;
     let mut started = None;
     while traffic.next()? {
-        if stop.load(Ordering::Relaxed) {
+        if session.is_stopped() {
             let at = traffic.position();
             return Err(Failure::Interrupted(format!("{at} packets were run, nothing was written")));
         }

@@ -1,11 +1,9 @@
 //! `legonf experiment lego-table2`: what a split of the traffic does to Kitsune's scores.
 
-use crate::clock::processor_time;
+use legonf_engine::measure::processor_time;
 use crate::failure::{Failure, print, print_json};
-use crate::folder::Folder;
-use crate::network::Network;
-use crate::progress::Bar;
-use crate::{Style, packets, reading, split};
+use legonf_engine::{Extent, Folder, Network, Session, headers, reading};
+use crate::{Style, split};
 use clap::Args;
 use legonf_core::{Headers, Progress};
 use legonf_experiments::ExperimentError;
@@ -91,6 +89,7 @@ struct Shown<'a> {
 
 /// What every run of the experiment takes.
 struct Experiment<'a> {
+    session: Session,
     arguments: &'a Arguments,
     network: Network,
     kitnet: Arc<KitNet>,
@@ -99,23 +98,24 @@ struct Experiment<'a> {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    style.check_folder(arguments.out.as_deref())?;
-    let experiment = Experiment::new(arguments)?;
+    let session = style.session();
+    session.check_folder(arguments.out.as_deref())?;
+    let experiment = Experiment::new(arguments, session)?;
     let mut table = experiment.table()?;
     match arguments.rebalance_every {
-        Some(every) => experiment.feed_and_rebalance(&mut table, every, style)?,
-        None => experiment.feed(&mut table, "lego-table2", style)?,
+        Some(every) => experiment.feed_and_rebalance(&mut table, every)?,
+        None => experiment.feed(&mut table, "lego-table2")?,
     }
     let report = table.finish();
     let middle = match arguments.max_deviation {
-        Some(bound) => Some(experiment.middle(bound, &table, &report, style)?),
+        Some(bound) => Some(experiment.middle(bound, &table, &report)?),
         None => None,
     };
-    let points = if arguments.scaling { Some(experiment.scaling(style)?) } else { None };
+    let points = if arguments.scaling { Some(experiment.scaling()?) } else { None };
     let text = report.markdown() + &middle.as_ref().map_or(String::new(), |m| format!("\n{}\n", m.text()));
     experiment.write(&report, &text, points.as_deref())?;
     if style.json {
-        let capture = crate::scoring::file_name(&arguments.capture);
+        let capture = legonf_engine::input::file_name(&arguments.capture);
         let schema = experiment.set.name();
         print_json(&Shown { capture, schema, report: &report, with_copies: middle, scaling: points })?;
     } else if !style.quiet {
@@ -126,8 +126,8 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 }
 
 impl<'a> Experiment<'a> {
-    fn new(arguments: &'a Arguments) -> Result<Self, Failure> {
-        let network = Network::load(&arguments.model)?;
+    fn new(arguments: &'a Arguments, session: Session) -> Result<Self, Failure> {
+        let network = Network::load(&session, &arguments.model)?;
         let shown = arguments.model.display();
         let other =
             || Failure::fault(format!("{shown}: not a KitNET; this experiment needs one of `legonf train`"));
@@ -145,7 +145,7 @@ impl<'a> Experiment<'a> {
             let why = "--max-deviation and --scaling read the capture again, which standard input cannot be: give a file";
             return Err(Failure::fault(why));
         }
-        Ok(Self { arguments, network, kitnet, set, plan })
+        Ok(Self { session, arguments, network, kitnet, set, plan })
     }
 
     fn options(&self) -> Options {
@@ -170,13 +170,13 @@ impl<'a> Experiment<'a> {
         Ok(Table2::new(&self.set, &self.plan, &make, &self.kitnet, self.options())?)
     }
 
-    fn scaling(&self, style: Style) -> Result<Vec<Point>, Failure> {
+    fn scaling(&self) -> Result<Vec<Point>, Failure> {
         let mut packets = Vec::new();
-        self.read("reading", style, |headers| {
+        self.read("reading", |headers| {
             packets.extend_from_slice(headers);
             Ok(())
         })?;
-        let bar = Bar::new("scaling", Some(scaling::REPLICAS.len() as u64), style.quiet);
+        let bar = self.session.begin("scaling", Extent::Packets(scaling::REPLICAS.len() as u64));
         let make = |shard: &Shard| self.extractor(shard);
         let Options { seed, clock, .. } = self.options();
         let schema = self.network.schema();
@@ -186,23 +186,23 @@ impl<'a> Experiment<'a> {
             done += 1;
             bar.update(Progress::default(), done);
         });
-        bar.clear();
+        drop(bar);
         Ok(points?)
     }
 
     /// Runs the capture through a table.
-    fn feed(&self, table: &mut Table2, name: &'static str, style: Style) -> Result<(), Failure> {
-        self.read(name, style, |headers| {
+    fn feed(&self, table: &mut Table2, name: &'static str) -> Result<(), Failure> {
+        self.read(name, |headers| {
             table.push(headers);
             Ok(())
         })
     }
 
     /// The same, with slots placed anew from time to time.
-    fn feed_and_rebalance(&self, table: &mut Table2, every: u64, style: Style) -> Result<(), Failure> {
+    fn feed_and_rebalance(&self, table: &mut Table2, every: u64) -> Result<(), Failure> {
         let make = |shard: &Shard| self.extractor(shard);
         let mut left = every;
-        self.read("lego-table2", style, |mut headers| {
+        self.read("lego-table2", |mut headers| {
             while headers.len() as u64 >= left {
                 let (now, later) = headers.split_at(left as usize);
                 table.push(now);
@@ -218,14 +218,13 @@ impl<'a> Experiment<'a> {
     fn read(
         &self,
         name: &'static str,
-        style: Style,
         each: impl FnMut(&[Headers]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        packets::headers(&self.arguments.capture, self.arguments.limit, name, style, each)
+        headers(&self.session, name, &self.arguments.capture, self.arguments.limit, each)
     }
 
     /// Chooses what to copy and runs the capture again to see how that turns out.
-    fn middle(&self, bound: f64, table: &Table2, report: &Report, style: Style) -> Result<Middle, Failure> {
+    fn middle(&self, bound: f64, table: &Table2, report: &Report) -> Result<Middle, Failure> {
         let counted = report.scored.saturating_sub(report.skipped);
         let pairs = table.pairs().ok_or_else(|| Failure::fault("no split by SrcIP was measured"))?;
         let make = |shard: &Shard| self.extractor(shard);
@@ -233,7 +232,7 @@ impl<'a> Experiment<'a> {
         loop {
             let copies = pairs.choose(aim, counted);
             let mut again = Table2::copying(&self.set, &copies.pairs, &make, &self.kitnet, self.options())?;
-            self.feed(&mut again, "with copies", style)?;
+            self.feed(&mut again, "with copies")?;
             let deviation = again.finish().rows.last().map_or(0.0, |row| row.mean_absolute_deviation);
             if deviation <= bound || attempt == ATTEMPTS {
                 let within_bound = deviation <= bound;
@@ -254,7 +253,7 @@ impl<'a> Experiment<'a> {
         for (name, content) in files {
             folder.put(name, &content)?;
         }
-        points.map_or(Ok(()), |points| folder.plot("scaling.svg", &curve(points)))
+        Ok(points.map_or(Ok(()), |points| folder.plot("scaling.svg", &curve(points)))?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The network alone: rows a second.
 
 use super::{PARTS, rate};
-use crate::clock::processor_time;
+use legonf_engine::measure::processor_time;
 use crate::failure::Failure;
 use legonf_core::{Rows, Tiles};
 use legonf_models::kitnet::{KitNet, Precision, Scratch, TrainConfig, Trainer};

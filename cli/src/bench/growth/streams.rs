@@ -1,15 +1,12 @@
 //! Parser and extractor: packets a second over the number of streams, and over the batch size.
 
 use super::{PARTS, State, rate};
-use crate::Style;
 use crate::experiment::load::Traffic;
 use crate::failure::Failure;
-use crate::interrupt;
-use crate::progress::Bar;
+use legonf_engine::{Extent, Gauge, Session};
 use legonf_core::{BATCH, Progress};
 use legonf_datasets::generate;
 use legonf_extract::{Arithmetic, Limits};
-use std::sync::atomic::Ordering;
 
 /// Packets measured for each point, in [`PARTS`] parts.
 const MEASURED: u64 = 1_000_000;
@@ -46,18 +43,18 @@ impl Case<'_> {
     }
 
     /// Meets every stream, then measures: packets a second of the fastest part, and the state at the end.
-    pub fn measure(&self, style: Style) -> Result<(f64, State), Failure> {
-        let bar = Bar::new("streams", Some(self.warm_up() + MEASURED), style.quiet);
+    pub fn measure(&self, session: &Session) -> Result<(f64, State), Failure> {
+        let bar = session.begin("streams", Extent::Packets(self.warm_up() + MEASURED));
         let mut traffic = self.traffic()?;
         // The warm-up is done in whole batches, whatever the batches that are measured are.
-        advance(&mut traffic, self.warm_up(), BATCH, &bar)?;
+        advance(session, &mut traffic, self.warm_up(), BATCH, &*bar)?;
         let (begin, mut fastest) = (traffic.position(), 0.0);
         for part in 1..=PARTS as u64 {
             let (from, before) = (traffic.position(), traffic.busy());
-            advance(&mut traffic, begin + MEASURED * part / PARTS as u64, self.batch, &bar)?;
+            let end = begin + MEASURED * part / PARTS as u64;
+            advance(session, &mut traffic, end, self.batch, &*bar)?;
             fastest = rate(traffic.position() - from, traffic.busy().saturating_sub(before)).max(fastest);
         }
-        bar.clear();
         let (state, bound) = traffic.state_bytes();
         let evicted = traffic.evicted().into_iter().map(|(table, count)| (table.to_owned(), count));
         let (state_bytes, state_bytes_bound) = (state as u64, bound as u64);
@@ -66,10 +63,15 @@ impl Case<'_> {
 }
 
 /// Goes on to packet `end` or the batch that it is in, or to the end of the traffic.
-fn advance(traffic: &mut Traffic, end: u64, batch: usize, bar: &Bar) -> Result<(), Failure> {
-    let stop = interrupt::install();
+fn advance(
+    session: &Session,
+    traffic: &mut Traffic,
+    end: u64,
+    batch: usize,
+    bar: &dyn Gauge,
+) -> Result<(), Failure> {
     while traffic.position() < end && traffic.next_of(batch)? {
-        if stop.load(Ordering::Relaxed) {
+        if session.is_stopped() {
             return Err(Failure::Interrupted("the point that was being measured is lost".into()));
         }
         bar.update(Progress::default(), traffic.position());
@@ -86,7 +88,7 @@ mod tests {
         for batch in [1, 1024] {
             let arithmetic = Arithmetic::Fast;
             let case = Case { schema: "kitsune-115", seed: 1, streams: 100, arithmetic, batch };
-            let (per_second, state) = case.measure(Style { quiet: true, ..Style::default() }).unwrap();
+            let (per_second, state) = case.measure(&Session::default()).unwrap();
             assert!(per_second > 0.0 && per_second.is_finite(), "{batch}");
             assert!(state.state_bytes > 0 && state.state_bytes <= state.state_bytes_bound);
         }

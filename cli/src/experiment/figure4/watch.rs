@@ -1,6 +1,6 @@
 //! What a run did in each plan that was in force, and what came out.
 
-use crate::agent::Agent;
+use legonf_engine::agent::Agent;
 use crate::failure::Failure;
 use legonf_controller::{Costs, Event};
 use legonf_core::{Batch, Column, Columns, Fault, Pace, Plan, Sink, Snapshot};

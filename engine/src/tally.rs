@@ -1,7 +1,6 @@
 //! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
 
-use crate::failure::Failure;
-use crate::input;
+use crate::{Error, input};
 use legonf_core::{Batch, Columns, Coverage, Fault, Headers, Malformed, Sink, Timestamp, Verdict};
 use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
 use legonf_io::labels::Labels;
@@ -86,9 +85,9 @@ impl<R: Results> Tally<R> {
     }
 
     /// Checks that there were exactly as many labels as packets.
-    pub fn check_labels(&mut self) -> Result<(), Failure> {
+    pub fn check_labels(&mut self) -> Result<(), Error> {
         let packets = self.coverage.received;
-        self.labels.as_mut().map_or(Ok(()), |labels| labels.finish(packets)).map_err(input::label_failure)
+        self.labels.as_mut().map_or(Ok(()), |labels| labels.finish(packets)).map_err(input::label_error)
     }
 
     /// Counts packets that were lost before they could be scored.

@@ -1,11 +1,9 @@
 //! The controller at work: snapshots to the policy, plans to the runtime, both to the event log.
 
-pub mod host;
+pub(crate) mod host;
 
-use crate::failure::Failure;
-use crate::reading;
-use crate::scoring::Function;
-use host::Host;
+use crate::Error;
+pub use host::{Host, cores};
 use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, State, full, patience};
 use legonf_core::{HostLoad, Pace, Plan, Snapshot};
 use legonf_runtime::{Control, Graph, Node, PlanError};
@@ -57,7 +55,7 @@ pub struct Ending {
 struct Log {
     events: Vec<Event>,
     file: Option<(PathBuf, File)>,
-    fault: Option<String>,
+    fault: Option<Error>,
 }
 
 /// Opens an event log; a named pipe whose reader is away or stalled holds nobody up.
@@ -67,10 +65,10 @@ fn open(path: &Path) -> io::Result<File> {
 
 impl Log {
     /// A log that what the file holds makes way for with the first event: a run that is refused leaves an older log alone.
-    fn create(path: Option<&Path>) -> Result<Self, Failure> {
+    fn create(path: Option<&Path>) -> Result<Self, Error> {
         let named = |path: &Path| match open(path) {
             Ok(file) => Ok((path.to_owned(), file)),
-            Err(error) => Err(Failure::fault(format!("{}: {error}", path.display()))),
+            Err(error) => Err(Error::file(path, error)),
         };
         Ok(Self { file: path.map(named).transpose()?, ..Self::default() })
     }
@@ -86,14 +84,14 @@ impl Log {
         if let Some((path, file)) = &mut self.file
             && let Err(error) = put(file)
         {
-            self.fault.get_or_insert(format!("{}: {error}", path.display()));
+            self.fault.get_or_insert(Error::file(path, error));
         }
         self.events.push(event);
     }
 }
 
 /// Bricks between their ends, in order, with their statefulness.
-pub fn states(graph: &Graph) -> Vec<(String, State)> {
+pub(crate) fn states(graph: &Graph) -> Vec<(String, State)> {
     let state = |node: &Node| match node.brick.descriptor().state {
         legonf_core::State::Stateless => State::Stateless,
         legonf_core::State::Stateful => State::Stateful,
@@ -104,7 +102,7 @@ pub fn states(graph: &Graph) -> Vec<(String, State)> {
 }
 
 /// [`states`], where bricks whose work cannot be divided among replicas count as those of which there is one.
-pub fn facts(graph: &mut Graph) -> Vec<(String, State)> {
+pub(crate) fn facts(graph: &mut Graph) -> Vec<(String, State)> {
     let mut states = states(graph);
     let whole = graph.divisions().into_iter().filter(|(_, division)| division.is_err());
     for (whole, _) in whole {
@@ -114,46 +112,26 @@ pub fn facts(graph: &mut Graph) -> Vec<(String, State)> {
 }
 
 /// The bricks that make batches: the source, and the one behind it.
-pub fn batching(facts: &[(String, State)]) -> Vec<String> {
+pub(crate) fn batching(facts: &[(String, State)]) -> Vec<String> {
     facts.iter().take(2).map(|(id, _)| id.clone()).collect()
 }
 
 /// How long a batch may wait to be full, where a latency was promised.
-pub fn hold(config: &Config, costs: &Costs, batching: &[String]) -> Option<Duration> {
+pub(crate) fn hold(config: &Config, costs: &Costs, batching: &[String]) -> Option<Duration> {
     config.sla.latency_ms.map(|latency| patience(costs, batching, latency))
 }
 
-/// Reads a file of at most `limit` bytes and what it holds; a fault names the file.
-pub fn read<T, E: std::fmt::Display>(
-    path: &Path,
-    limit: u64,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<T, Failure> {
-    let named = |error: &dyn std::fmt::Display| Failure::fault(format!("{}: {error}", path.display()));
-    parse(&reading::text(path, limit)?).map_err(|error| named(&error))
-}
-
 impl Agent {
-    /// An agent for a function.
-    pub fn new(
-        function: &mut Function,
-        config: Config,
-        costs: Option<Costs>,
-        log: Option<&Path>,
-    ) -> Result<Self, Failure> {
-        Self::of(function.facts(), config, costs, log)
-    }
-
     /// An agent for bricks of which this is known.
     ///
     /// # Errors
     /// If the costs are those of other bricks, no plan can keep what was promised, or the log cannot be written.
-    pub fn of(
+    pub fn new(
         facts: Vec<(String, State)>,
         config: Config,
         costs: Option<Costs>,
         log: Option<&Path>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Error> {
         let host = Host::new();
         if let Some(costs) = &costs {
             facts.iter().try_for_each(|(id, _)| costs.of(id).map(drop))?;
@@ -200,12 +178,15 @@ impl Agent {
     }
 
     /// Ends the log, and gives what is in it.
-    pub fn finish(&mut self, packets: u64) -> Result<&[Event], Failure> {
+    ///
+    /// # Errors
+    /// If a line of the log could not be written.
+    pub fn finish(&mut self, packets: u64) -> Result<&[Event], Error> {
         let (at, violations) = (self.at, self.promises.violations().clone());
         self.log.write(Event::Costs { at, ns: nanoseconds(self.policy.costs()) });
         self.log.write(Event::End { at, packets, violations });
         match self.log.fault.take() {
-            Some(fault) => Err(Failure::Fault(fault)),
+            Some(fault) => Err(fault),
             None => Ok(&self.log.events),
         }
     }

@@ -1,6 +1,6 @@
 //! Small files, read whole: never more of them than a stated number of bytes, whatever is behind the name.
 
-use crate::failure::Failure;
+use crate::Error;
 use legonf_models::read_bounded;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub const CHECKPOINT: u64 = 512 << 20;
 ///
 /// # Errors
 /// A fault that names the file: it cannot be read, or is larger.
-pub fn bytes(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
+pub fn bytes(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     Ok(read_bounded(path, limit)?)
 }
 
@@ -27,7 +27,18 @@ pub fn bytes(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
 ///
 /// # Errors
 /// A fault that names the file: it cannot be read, is larger, or is no text.
-pub fn text(path: &Path, limit: u64) -> Result<String, Failure> {
-    let no_text = |_| Failure::fault(format!("{}: not a text in UTF-8", path.display()));
+pub fn text(path: &Path, limit: u64) -> Result<String, Error> {
+    let no_text = |_| Error::file(path, "not a text in UTF-8");
     String::from_utf8(bytes(path, limit)?).map_err(no_text)
+}
+
+/// Reads a file of at most `limit` bytes of text, and what it says.
+///
+/// # Errors
+/// As [`text`]; and what `parse` finds, with the name of the file.
+pub fn parsed<T, E>(path: &Path, limit: u64, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Error>
+where
+    E: std::fmt::Display,
+{
+    parse(&text(path, limit)?).map_err(|error| Error::file(path, error.to_string()))
 }

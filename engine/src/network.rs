@@ -1,7 +1,6 @@
-//! A model as the commands use it.
+//! A model, ready to be put into graphs.
 
-use crate::failure::Failure;
-use crate::foreign;
+use crate::{Error, Session, foreign};
 use legonf_catalog::{Context, MakeEngine};
 use legonf_core::{ENGINE_ROWS, Explain, Schema};
 use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
@@ -22,12 +21,15 @@ pub struct Network {
 
 impl Network {
     /// Reads a model. A foreign network is tried out first, within bounds of memory and time.
-    pub fn load(path: &Path) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// If the file is no model, is damaged, or cannot be run here.
+    pub fn load(session: &Session, path: &Path) -> Result<Self, Error> {
         let bundle = Bundle::load(path)?;
         if let Model::Foreign(network) = &bundle.model {
-            foreign::check(network, path)?;
+            foreign::check(session, network, path)?;
         }
-        let named = |e: ExtractError| Failure::fault(format!("{}: legonf.arithmetic: {e}", path.display()));
+        let named = |e: ExtractError| Error::file(path, format!("legonf.arithmetic: {e}"));
         let arithmetic = bundle.arithmetic.parse().map_err(named)?;
         Ok(Self::of(bundle, arithmetic))
     }
@@ -88,6 +90,9 @@ impl Network {
     }
 
     /// Makes a generic engine for the network. All of them share one plan, and so the weights.
+    ///
+    /// # Errors
+    /// If the engine cannot run it.
     pub fn engine(&self) -> Result<Box<dyn Engine>, EngineError> {
         if let Some(engine) = self.generic.get() {
             return Ok(Box::new(engine.clone()));

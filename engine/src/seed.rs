@@ -1,6 +1,6 @@
 //! The seed by which streams are divided into slots.
 
-use crate::failure::Failure;
+use crate::Error;
 use legonf_extract::{FeatureQuantization, Limits};
 use legonf_runtime::GraphSpec;
 use toml::{Table, Value};
@@ -14,7 +14,6 @@ pub enum Seed {
     /// The command line.
     Given(u64),
     /// Nobody, unless the graph file names one: who sends packets cannot choose slots.
-    #[cfg_attr(not(feature = "live"), allow(dead_code))]
     Random,
 }
 
@@ -23,7 +22,7 @@ impl Seed {
     ///
     /// # Errors
     /// When the system has no random numbers.
-    pub fn set(self, spec: &mut GraphSpec) -> Result<(), Failure> {
+    pub fn set(self, spec: &mut GraphSpec) -> Result<(), Error> {
         let seed = match self {
             Self::Repeatable => return Ok(()),
             Self::Given(seed) => seed,
@@ -49,8 +48,8 @@ pub fn of(spec: &GraphSpec) -> Option<u64> {
 }
 
 /// Of 53 bits, which every reader of JSON takes for what they are.
-fn random() -> Result<u64, Failure> {
-    let bits = getrandom::u64().map_err(|error| Failure::fault(format!("no random numbers: {error}")))?;
+fn random() -> Result<u64, Error> {
+    let bits = getrandom::u64().map_err(|error| Error::refused(format!("no random numbers: {error}")))?;
     Ok(bits >> 11)
 }
 

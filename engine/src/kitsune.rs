@@ -4,6 +4,9 @@ use legonf_extract::Arithmetic;
 use legonf_models::kitnet::Precision;
 use legonf_runtime::{BrickSpec, GraphSpec};
 
+/// Name of the built-in graph.
+pub const NAME: &str = "kitsune";
+
 /// The bricks that turn packets into features.
 pub fn extraction(schema: &str, arithmetic: Arithmetic) -> GraphSpec {
     let mut config = table("schema", schema);
@@ -41,7 +44,7 @@ pub fn precision(graph: &GraphSpec) -> Option<String> {
     Some(chosen.map_or_else(|| Precision::default().to_string(), Into::into))
 }
 
-/// `scoring` followed by the decision: the graph of `legonf replay`.
+/// `scoring` followed by the decision: the graph of a replay.
 pub fn deciding(scoring: GraphSpec) -> GraphSpec {
     extend(scoring, vec![("decision", "sample-result-quantization", Table::new())])
 }
@@ -53,7 +56,7 @@ fn table(key: &str, value: &str) -> Table {
 }
 
 fn sequence(bricks: Vec<(&str, &str, Table)>) -> GraphSpec {
-    extend(GraphSpec { name: "kitsune".into(), bricks: Vec::new() }, bricks)
+    extend(GraphSpec { name: NAME.into(), bricks: Vec::new() }, bricks)
 }
 
 fn extend(mut graph: GraphSpec, bricks: Vec<(&str, &str, Table)>) -> GraphSpec {

@@ -1,10 +1,11 @@
 //! How many bytes bricks read from batches and add to them.
 
-use super::{Fault, Sink};
-use crate::clock::processor_time;
-use crate::replay::outputs::Outputs;
-use crate::replay::tally::Tally;
-use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, Headers, PacketRecord, Verdict};
+use super::processor_time;
+use crate::replay::Outputs;
+use crate::tally::Tally;
+use legonf_core::{
+    Batch, Brick, BrickError, Column, Columns, Descriptor, Fault, Headers, PacketRecord, Sink, Verdict,
+};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -84,7 +85,7 @@ fn bytes(batch: &Batch, columns: Columns) -> u64 {
 }
 
 /// The sink of a replay, measured: counts, files of scores, alerts and their packets, and the plot.
-pub struct Seen {
+pub(crate) struct Seen {
     pub packets: u64,
     pub batches: u64,
     pub source_bytes: u64,

@@ -1,8 +1,7 @@
 //! What handing a batch from one worker to the next takes.
 
-use crate::clock::process_time;
-use crate::failure::Failure;
-use crate::trial::median;
+use super::{median, process_time};
+use crate::Error;
 use legonf_core::{Batch, Columns, Fault, Headers, Progress, Sink, Source};
 use legonf_runtime::{Graph, Layout, Options};
 use std::hint::black_box;
@@ -85,7 +84,10 @@ impl Sink for Look {
 
 /// Nanoseconds of processor time a hop of a batch of so many packets, of both sides and of waking the other: what two workers
 /// take beyond one.
-pub fn nanoseconds(packets: usize, work: Work) -> Result<f64, Failure> {
+///
+/// # Errors
+/// If a run fails.
+pub fn nanoseconds(packets: usize, work: Work) -> Result<f64, Error> {
     let mut more = Vec::new();
     for _ in 0..RUNS {
         // Pair by pair: what else the machine does changes slowly.
@@ -96,7 +98,7 @@ pub fn nanoseconds(packets: usize, work: Work) -> Result<f64, Failure> {
 }
 
 /// Nanoseconds of processor time a batch from a source to a sink.
-fn run(layout: &Layout, packets: usize, work: Work) -> Result<f64, Failure> {
+fn run(layout: &Layout, packets: usize, work: Work) -> Result<f64, Error> {
     let never = AtomicBool::new(false);
     let before = process_time();
     let (mut graph, options) = (Graph::pass_through("hop"), Options::new(layout, &never));
@@ -105,5 +107,5 @@ fn run(layout: &Layout, packets: usize, work: Work) -> Result<f64, Failure> {
     let mut sink = Look { sum: 0, steps: last };
     let outcome = legonf_runtime::run(&mut graph, &mut source, &mut sink, options, &mut |_, _| {});
     let spent = process_time().saturating_sub(before);
-    outcome.fault.map_or(Ok(spent.as_nanos() as f64 / batches as f64), |fault| Err(Failure::fault(fault)))
+    outcome.fault.map_or(Ok(spent.as_nanos() as f64 / batches as f64), |fault| Err(Error::Fault(fault)))
 }

@@ -1,13 +1,11 @@
 //! A training run's state on disk: a line with the format's version and the SHA-256 of what follows, then JSON.
 
-use crate::failure::Failure;
-use crate::reading;
+use crate::{Error, reading};
 use legonf_extract::Arithmetic;
 use legonf_models::CaptureProvenance;
 use legonf_models::kitnet::{self, TrainConfig, Trainer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
@@ -43,33 +41,30 @@ impl Checkpoint {
     }
 
     /// Reads a checkpoint and compares what it was made of.
-    pub fn load(path: &Path, identity: &Identity) -> Result<Self, Failure> {
-        let shown = path.display();
-        let anew =
-            |reason: &str| Failure::fault(format!("{shown}: {reason}; train without --resume to start anew"));
+    pub fn load(path: &Path, identity: &Identity) -> Result<Self, Error> {
+        let anew = |reason: &str| Error::file(path, format!("{reason}; train without --resume to start anew"));
         if !path.exists() {
             return Err(anew("no such file"));
         }
-        let checkpoint =
-            Self::from_bytes(&reading::bytes(path, reading::CHECKPOINT)?).map_err(|e| anew(&e))?;
+        let bytes = reading::bytes(path, reading::CHECKPOINT)?;
+        let checkpoint = Self::from_bytes(&bytes).map_err(|defect| anew(&defect.to_string()))?;
         match checkpoint.identity.difference(identity) {
-            Some(what) => Err(Failure::fault(format!(
-                "{shown}: was made with another {what}; give the same ones or train without --resume"
-            ))),
+            Some(what) => {
+                let remedy = "give the same ones or train without --resume";
+                Err(Error::file(path, format!("was made with another {what}; {remedy}")))
+            }
             None => Ok(checkpoint),
         }
     }
 
     /// The trainer, if it was made with `config`; `path` names the checkpoint in a fault.
-    pub fn trainer(self, config: &TrainConfig, path: &Path) -> Result<Trainer, Failure> {
-        let named = |reason: &dyn Display| Failure::fault(format!("{}: {reason}", path.display()));
-        if self.trainer.config() == config {
-            Trainer::from_checkpoint(self.trainer).map_err(|defect| named(&defect))
-        } else {
-            Err(named(
-                &"the checkpoint was made with other training options; give the same ones or train without --resume",
-            ))
+    pub fn trainer(self, config: &TrainConfig, path: &Path) -> Result<Trainer, Error> {
+        if self.trainer.config() != config {
+            let remedy = "give the same ones or train without --resume";
+            let reason = format!("the checkpoint was made with other training options; {remedy}");
+            return Err(Error::file(path, reason));
         }
+        Trainer::from_checkpoint(self.trainer).map_err(|defect| Error::file(path, defect.to_string()))
     }
 
     /// Writes the checkpoint whole or not at all.
@@ -83,15 +78,30 @@ impl Checkpoint {
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote, whole and unchanged.
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Damage> {
         let rest = bytes.strip_prefix(HEAD.as_bytes()).ok_or_else(|| other(bytes))?;
-        let (stated, json) = rest.split_at_checked(DIGITS).ok_or("cut short")?;
-        let json = json.strip_prefix(b"\n").ok_or("not a checkpoint of legonf, or damaged")?;
+        let (stated, json) = rest.split_at_checked(DIGITS).ok_or(Damage::Cut)?;
+        let json = json.strip_prefix(b"\n").ok_or(Damage::Other)?;
         if stated != sha256(json).as_bytes() {
-            return Err("its checksum differs from its content: it was changed, cut short or damaged".into());
+            return Err(Damage::Changed);
         }
-        serde_json::from_slice(json).map_err(|e| format!("not a checkpoint of legonf: {e}"))
+        Ok(serde_json::from_slice(json)?)
     }
+}
+
+/// Why bytes are no checkpoint.
+#[derive(Debug, thiserror::Error)]
+enum Damage {
+    #[error("a checkpoint of another version of legonf; use that one")]
+    Version,
+    #[error("not a checkpoint of legonf, or damaged")]
+    Other,
+    #[error("cut short")]
+    Cut,
+    #[error("its checksum differs from its content: it was changed, cut short or damaged")]
+    Changed,
+    #[error("not a checkpoint of legonf: {0}")]
+    Content(#[from] serde_json::Error),
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -99,12 +109,9 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// What a file is that does not begin as a checkpoint of this version does.
-fn other(bytes: &[u8]) -> String {
-    if bytes.starts_with(b"{\"identity\"") || bytes.starts_with(b"legonf-checkpoint ") {
-        "a checkpoint of another version of legonf; use that one".into()
-    } else {
-        "not a checkpoint of legonf, or damaged".into()
-    }
+fn other(bytes: &[u8]) -> Damage {
+    let is_older = bytes.starts_with(b"{\"identity\"") || bytes.starts_with(b"legonf-checkpoint ");
+    if is_older { Damage::Version } else { Damage::Other }
 }
 
 impl Identity {
@@ -162,7 +169,7 @@ mod tests {
 
     #[test]
     fn other_formats_are_told_apart() {
-        let reason = |bytes: &[u8]| Checkpoint::from_bytes(bytes).err().unwrap();
+        let reason = |bytes: &[u8]| Checkpoint::from_bytes(bytes).err().unwrap().to_string();
         assert!(reason(b"{\"identity\":{}}").starts_with("a checkpoint of another version of legonf"));
         assert!(reason(b"legonf-checkpoint 3 00").starts_with("a checkpoint of another version of legonf"));
         assert!(reason(b"PK").starts_with("not a checkpoint"));

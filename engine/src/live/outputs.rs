@@ -1,9 +1,9 @@
 //! Where the results of a live run go.
 
-use crate::failure::Failure;
-use crate::replay::tally::Results;
 use crate::scoring::Function;
 use crate::summary::Service;
+use crate::tally::Results;
+use crate::{Error, Session};
 use legonf_core::{Batch, Column, Columns, Coverage, Fault, Sink, Timestamp, Verdict};
 use legonf_io::sink::{
     AlertRate, Eve, Framing, LineStream, Lines, Loss, PacketFile, RunStats, ScoresCsv, SinkError, StatsHandle,
@@ -12,6 +12,7 @@ use legonf_output::one_line;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is wanted.
@@ -29,9 +30,6 @@ pub struct Purpose<'a> {
     pub record: Option<&'a Path>,
 }
 
-/// Set now and then: what is due with the outputs is to be done.
-pub static DUE: AtomicBool = AtomicBool::new(false);
-
 /// Every output that is wanted.
 pub struct Outputs {
     eve: Option<(Eve, StatsHandle)>,
@@ -41,6 +39,8 @@ pub struct Outputs {
     /// Set by SIGHUP.
     hang_up: &'static AtomicBool,
     reopened: u64,
+    /// Set now and then: what is due with the outputs is to be done.
+    due: Arc<AtomicBool>,
 }
 
 impl Purpose<'_> {
@@ -54,27 +54,33 @@ impl Purpose<'_> {
 impl Outputs {
     /// Opens them for what a function finds; `hang_up` says that files are to be opened anew.
     pub fn create(
+        session: &Session,
         purpose: &Purpose<'_>,
         function: &Function,
         hang_up: &'static AtomicBool,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Error> {
         let files = [purpose.scores, purpose.record].into_iter().flatten().map(Path::as_os_str);
         let names = purpose.eve.into_iter().chain(files).filter(|name| *name != "-");
         let names = names.map(|name| name.to_string_lossy().into_owned()).collect();
-        let eve = purpose.eve.map(|target| open(LineStream::open(target, purpose.rotate))).transpose()?;
+        let eve = purpose.eve.map(|target| open(session, LineStream::open(target, purpose.rotate))).transpose()?;
         let (threshold, explain) =
             (function.threshold.unwrap_or(f64::INFINITY), function.network.explainer());
         let eve = eve.map(|lines| Eve::over(lines, threshold, explain).limited(purpose.rate));
         let eve = eve.map(|eve| (eve.stats(), eve));
         let fresh = |path: Option<&Path>, framing| {
-            path.map(|path| open(LineStream::fresh(path, framing))).transpose()
+            path.map(|path| open(session, LineStream::fresh(path, framing))).transpose()
         };
         let scores = fresh(purpose.scores, Framing::Lines)?.map(ScoresCsv::over).transpose()?;
         let record = fresh(purpose.record, Framing::Blocks)?;
         let comment = format!("legonf live: slot seed {}", function.slot_seed().unwrap_or(0));
         let record = record.map(|blocks| PacketFile::over(blocks, &comment)).transpose()?;
         let eve = eve.map(|(stats, eve)| (eve, stats));
-        Ok(Self { eve, scores, record, names, hang_up, reopened: 0 })
+        Ok(Self { eve, scores, record, names, hang_up, reopened: 0, due: Arc::default() })
+    }
+
+    /// A flag that is to be set now and then, so that what is due is done.
+    pub fn due(&self) -> Arc<AtomicBool> {
+        self.due.clone()
     }
 
     /// What happened to them, beside how often the interface went down.
@@ -101,7 +107,7 @@ impl Outputs {
             self.reopened += 1;
             self.each().for_each(|(_, output)| output.reopen());
         }
-        if is_set(&DUE) {
+        if is_set(&self.due) {
             self.each().try_for_each(|(_, output)| output.tend())?;
         }
         Ok(())
@@ -112,7 +118,7 @@ impl Outputs {
         &mut self,
         coverage: &Coverage,
         counters: BTreeMap<String, u64>,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Vec<String>, Error> {
         if let Some((eve, stats)) = &mut self.eve {
             stats.set(RunStats { coverage: coverage.clone(), counters });
             eve.finish()?;
@@ -129,22 +135,22 @@ fn is_set(flag: &AtomicBool) -> bool {
 }
 
 /// An output that was opened, with a word where nobody reads it yet.
-fn open(opened: Result<LineStream, SinkError>) -> Result<Box<dyn Lines>, Failure> {
+fn open(session: &Session, opened: Result<LineStream, SinkError>) -> Result<Box<dyn Lines>, Error> {
     let output = opened.map_err(explain_root)?;
     if !output.is_read() {
         let note = "nobody reads yet; 4 MiB are kept, and what goes beyond is counted as lost";
-        eprintln!("legonf: note: {}: {note}", one_line(&output.name()));
+        session.observer.note(&format!("{}: {note}", one_line(&output.name())));
     }
     Ok(Box::new(output))
 }
 
 /// Root without capabilities may be refused where root is used to be let in.
-fn explain_root(error: SinkError) -> Failure {
+fn explain_root(error: SinkError) -> Error {
     let refused = matches!(&error, SinkError::Create { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied);
     if !refused {
         return error.into();
     }
-    Failure::fault(format!(
+    Error::refused(format!(
         "{error}; all capabilities are given up once the interface is open, so write into a folder of the user that runs this, or whom --user names"
     ))
 }
@@ -172,7 +178,7 @@ impl Results for Outputs {
     }
 
     fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault> {
-        self.finish(coverage, BTreeMap::new()).map(drop).map_err(|failure| Fault::new(failure.to_string()))
+        self.finish(coverage, BTreeMap::new()).map(drop).map_err(|error| Fault::new(error.to_string()))
     }
 
     fn reads(&self) -> Columns {

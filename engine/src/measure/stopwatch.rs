@@ -1,6 +1,6 @@
 //! Time spent in the source and in each brick.
 
-use crate::clock::processor_time;
+use super::processor_time;
 use legonf_core::{Batch, Brick, BrickError, Descriptor, Fault, Progress, Source};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};

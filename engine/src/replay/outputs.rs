@@ -1,11 +1,10 @@
 //! The result folder of a replay.
 
 use super::ScoreFormat;
-use super::tally::Results;
-use crate::failure::Failure;
-use crate::folder::Folder;
-use crate::overwrite::write_text;
+use crate::folder::write_text;
 use crate::summary::Summary;
+use crate::tally::Results;
+use crate::{Error, Session};
 use legonf_core::{BATCH, Batch, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
 use legonf_io::Content;
 use legonf_io::sink::{
@@ -20,8 +19,6 @@ use std::path::{Path, PathBuf};
 pub struct Purpose<'a> {
     /// The folder.
     pub folder: &'a Path,
-    /// Whether a folder that is not empty may be written into.
-    pub force: bool,
     /// Format of the scores.
     pub format: ScoreFormat,
     /// What is replayed.
@@ -46,13 +43,14 @@ pub struct Outputs {
     stats: StatsHandle,
     plot: ScorePlot,
     scores: &'static str,
+    session: Session,
 }
 
 impl Outputs {
     /// Makes the folder and opens its files.
-    pub fn create(purpose: Purpose<'_>) -> Result<Self, Failure> {
+    pub fn create(session: &Session, purpose: Purpose<'_>) -> Result<Self, Error> {
         let folder = purpose.folder.to_owned();
-        make(&folder, purpose.force)?;
+        make(session, &folder)?;
         let threshold = purpose.threshold.unwrap_or(f64::INFINITY);
         // Rows of a table have no time, and so no rate.
         let rate = if purpose.content == Content::Packets { purpose.rate } else { AlertRate::ALL };
@@ -69,7 +67,7 @@ impl Outputs {
             Content::Packets => (Some(AlertPcap::create(&folder.join("alerts.pcapng"))?), plot),
             Content::Features => (None, plot.over_rows()),
         };
-        Ok(Self { folder, table, eve, alerts, stats, plot, scores })
+        Ok(Self { folder, table, eve, alerts, stats, plot, scores, session: *session })
     }
 
     /// Completes the tables and draws the plots.
@@ -77,11 +75,12 @@ impl Outputs {
         &mut self,
         coverage: &Coverage,
         counters: BTreeMap<String, u64>,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Vec<String>, Error> {
         self.stats.set(RunStats { coverage: coverage.clone(), counters });
         for sink in self.sinks() {
             sink.finish()?;
         }
+        let note = |text: &str| self.session.observer.note(text);
         match &self.alerts {
             None => note("the input is a table of features, so there is no alerts.pcapng and no time"),
             Some(alerts) if alerts.skipped() > 0 => {
@@ -99,7 +98,7 @@ impl Outputs {
     }
 
     /// Writes the summary, the last file: where it is, all the others are whole.
-    pub fn summarize(&mut self, summary: &Summary) -> Result<String, Failure> {
+    pub fn summarize(&mut self, summary: &Summary) -> Result<String, Error> {
         write_text(&self.folder.join("summary.json"), &(serde_json::to_string_pretty(summary)? + "\n"))?;
         Ok(self.path("summary.json"))
     }
@@ -134,7 +133,7 @@ impl Results for Outputs {
     }
 
     fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault> {
-        self.finish(coverage, BTreeMap::new()).map(drop).map_err(|failure| Fault::new(failure.to_string()))
+        self.finish(coverage, BTreeMap::new()).map(drop).map_err(|error| Fault::new(error.to_string()))
     }
 
     fn reads(&self) -> Columns {
@@ -143,16 +142,11 @@ impl Results for Outputs {
     }
 }
 
-/// Says something that is no fault but should not go unnoticed.
-fn note(text: &str) {
-    eprintln!("legonf: note: {text}");
-}
-
-fn make(folder: &Path, force: bool) -> Result<(), Failure> {
-    Folder::check(folder, force)?;
+fn make(session: &Session, folder: &Path) -> Result<(), Error> {
+    session.check_folder(Some(folder))?;
     match fs::create_dir(folder) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Failure::fault(format!("--out {}: {e}", folder.display())))
+            Err(Error::refused(format!("--out {}: {e}", folder.display())))
         }
         _ => Ok(()),
     }

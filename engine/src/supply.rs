@@ -1,5 +1,6 @@
 //! Further bricks for a graph that runs.
 
+use crate::Error;
 use crate::network::Network;
 use legonf_catalog::{Context, build};
 use legonf_core::{BATCH, Batch, Brick};
@@ -15,17 +16,22 @@ pub struct Maker<'a> {
 
 impl Maker<'_> {
     /// Makes a brick that has its model and its memory: a batch has gone through it.
-    pub fn make(&self, id: &str) -> Result<Box<dyn Brick>, String> {
+    pub fn make(&self, id: &str) -> Result<Box<dyn Brick>, Error> {
         let found = self.spec.bricks.iter().find(|brick| brick.id == id);
-        let found = found.ok_or_else(|| format!("the graph has no brick `{id}`"))?;
+        let found = found.ok_or_else(|| Error::refused(format!("the graph has no brick `{id}`")))?;
         let Some((network, threshold)) = self.network else {
-            return build(&found.kind, &found.config, &Context::default()).map_err(|e| e.to_string());
+            return Ok(build(&found.kind, &found.config, &Context::default())?);
         };
         let engine = || network.engine();
         let context = network.context(threshold, &engine);
-        let mut brick = build(&found.kind, &found.config, &context).map_err(|e| e.to_string())?;
-        brick.process(&mut dry(network)).map_err(|e| e.to_string())?;
+        let mut brick = build(&found.kind, &found.config, &context)?;
+        brick.process(&mut dry(network))?;
         Ok(brick)
+    }
+
+    /// [`make`](Self::make) with the words that the runtime takes for an error.
+    pub fn supply(&self, id: &str) -> Result<Box<dyn Brick>, String> {
+        self.make(id).map_err(|error| error.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The end of the training graph: every feature vector goes to the trainer.
 
 use super::checkpoint::{Checkpoint, Identity};
+use crate::Error;
 use legonf_core::{Batch, Clock, Column, Columns, Fault, Sink};
 use legonf_models::kitnet::{Phase, Trainer};
 use std::path::{Path, PathBuf};
@@ -78,10 +79,10 @@ impl TrainSink {
     }
 
     /// Writes a checkpoint.
-    pub fn save_checkpoint(&mut self) -> Result<(), String> {
+    pub fn save_checkpoint(&mut self) -> Result<(), Error> {
         Checkpoint::of(&self.trainer, &self.identity)
             .save(&self.checkpoint)
-            .map_err(|error| format!("{}: {error}", self.checkpoint.display()))?;
+            .map_err(|error| Error::file(&self.checkpoint, error))?;
         self.has_checkpoint = true;
         Ok(())
     }
