@@ -1,7 +1,7 @@
 //! `legonf calibrate`: a threshold from held-out benign traffic.
 
 use crate::Style;
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, show};
 use crate::summary;
 use crate::workers::Workers;
 use clap::{Args, ValueEnum};
@@ -68,11 +68,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     calibrating.check.validate()?;
     style.check_results(arguments.output.as_deref())?;
     let calibrated = calibrating.run(&style.session())?;
-    match style {
-        Style { json: true, .. } => print_json(&calibrated),
-        Style { quiet: true, .. } => Ok(()),
-        _ => print(&Text(&calibrated).all()),
-    }
+    show(&calibrated, |calibrated| Text(calibrated).all(), style)
 }
 
 /// A part of the packets to hold out; without any nothing could be checked.

@@ -1,5 +1,7 @@
 //! How a command fails: one line on standard error and an exit code.
 
+use crate::Style;
+use legonf_experiments::ExperimentError;
 use legonf_output::{one_line, printable, printable_json};
 use std::error::Error;
 use std::fmt::{self, Display};
@@ -55,7 +57,7 @@ impl Display for Failure {
 /// Any error is a fault, but a session that was stopped and a closed pipe are what they are.
 impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        match (&error as &(dyn Error + 'static)).downcast_ref() {
+        match of_engine(&error) {
             Some(legonf_engine::Error::Interrupted(kept)) => return Self::Interrupted(kept.clone()),
             Some(legonf_engine::Error::ClosedPipe) => return Self::ClosedPipe,
             _ => {}
@@ -72,6 +74,14 @@ impl<E: Error + 'static> From<E> for Failure {
     }
 }
 
+/// The engine's error, if it is one.
+fn of_engine<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a legonf_engine::Error> {
+    match error.downcast_ref() {
+        Some(ExperimentError::Engine(inner)) => Some(inner),
+        _ => error.downcast_ref(),
+    }
+}
+
 /// Prints to standard output what does nothing but to be seen; a closed pipe is a [`Failure`], not a panic.
 pub fn print(text: &str) -> Result<(), Failure> {
     use io::Write;
@@ -83,6 +93,15 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Prints a value as JSON to standard output.
 pub fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(&json(value)?)
+}
+
+/// Prints a report in the style that is asked for: as JSON, in words, or not at all.
+pub fn show<R: serde::Serialize>(report: &R, text: fn(&R) -> String, style: Style) -> Result<(), Failure> {
+    match style {
+        Style { json: true, .. } => print_json(report),
+        Style { quiet: true, .. } => Ok(()),
+        _ => print(&text(report)),
+    }
 }
 
 /// A value as JSON for a terminal.

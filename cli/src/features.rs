@@ -1,7 +1,7 @@
 //! `legonf features`: the feature matrix of a capture.
 
 use crate::Style;
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, show};
 use crate::summary;
 use crate::workers::Workers;
 use clap::Args;
@@ -33,7 +33,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results([&*arguments.output])?;
-    show(&arguments.given().run(&style.session())?, style)
+    show(&arguments.given().run(&style.session())?, text, style)
 }
 
 impl Arguments {
@@ -50,15 +50,9 @@ impl Arguments {
     }
 }
 
-fn show(report: &Extracted, style: Style) -> Result<(), Failure> {
-    if style.json {
-        return print_json(report);
-    }
-    if style.quiet {
-        return Ok(());
-    }
+fn text(report: &Extracted) -> String {
     let counters: Vec<_> = report.counters.iter().map(|(name, value)| format!(", {name} {value}")).collect();
-    print(&format!(
+    format!(
         "{}: {} of {} features ({}, {}){}\n{}",
         report.output,
         count(report.rows, "row"),
@@ -67,5 +61,5 @@ fn show(report: &Extracted, style: Style) -> Result<(), Failure> {
         report.schema_hash,
         counters.concat(),
         report.clock.iter().map(summary::clock::text).collect::<String>()
-    ))
+    )
 }

@@ -1,7 +1,7 @@
 //! `legonf profile`: what each brick of a graph costs.
 
 use crate::Style;
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, show};
 use crate::run::graph_file;
 use clap::Args;
 use legonf_controller::Costs;
@@ -50,11 +50,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     if let Some(path) = &arguments.output {
         write_text(path, &costs.to_toml())?;
     }
-    match style {
-        Style { json: true, .. } => print_json(&costs),
-        Style { quiet: true, .. } => Ok(()),
-        _ => print(&table(&costs)),
-    }
+    show(&costs, table, style)
 }
 
 impl Arguments {

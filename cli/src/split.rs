@@ -154,7 +154,7 @@ fn group_set(name: &Path) -> Result<GroupSet, Failure> {
 }
 
 /// The groups of a schema.
-pub fn of_schema(name: &str) -> Result<GroupSet, Failure> {
+fn of_schema(name: &str) -> Result<GroupSet, Failure> {
     let unknown = |e| Failure::fault(format!("{e}, or a file (GROUPS.toml)"));
     Ok(GroupSet::of_schema(&schema_by_name(name).map_err(unknown)?, state_groups(name)?)?)
 }

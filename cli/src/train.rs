@@ -1,7 +1,7 @@
 //! `legonf train kitsune`: learns a model offline from benign traffic.
 
 use crate::Style;
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, show};
 use crate::summary;
 use crate::workers::Workers;
 use clap::Args;
@@ -66,11 +66,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results([&*arguments.output])?;
     let trained = arguments.given().run(&style.session())?;
-    match style {
-        Style { json: true, .. } => print_json(&trained),
-        Style { quiet: true, .. } => Ok(()),
-        _ => print(&text(&trained)),
-    }
+    show(&trained, text, style)
 }
 
 impl Arguments {

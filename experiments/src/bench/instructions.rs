@@ -1,8 +1,8 @@
 //! Instructions a packet, counted by valgrind's callgrind: the same number whatever else the machine does.
 
+use legonf_engine::{Error, Session, measure};
 use super::Arguments;
-use crate::failure::Failure;
-use legonf_engine::{Session, measure};
+use crate::ExperimentError;
 use clap::ValueEnum;
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -82,35 +82,36 @@ fn stage(function: &str) -> Option<&str> {
 }
 
 /// Refuses where valgrind does not run, before anything is measured.
-pub fn check() -> Result<(), Failure> {
-    let missing = |e| Failure::fault(format!("valgrind: {e}; install it or leave --instructions out"));
-    Command::new("valgrind").arg("--version").output().map(drop).map_err(missing)
+pub fn check() -> Result<(), ExperimentError> {
+    let missing = |e| Error::refused(format!("valgrind: {e}; install it or leave --instructions out"));
+    Ok(Command::new("valgrind").arg("--version").output().map(drop).map_err(missing)?)
 }
 
 /// The difference between replaying all and half of the packets.
-pub fn per_packet(session: &Session, arguments: &Arguments, packets: u64) -> Result<Instructions, Failure> {
+pub fn per_packet(session: &Session, arguments: &Arguments, packets: u64) -> Result<Instructions, ExperimentError> {
     let all = packets.min(PACKETS);
     let half = all / 2;
     if half == 0 {
-        return Err(Failure::fault("--instructions needs two packets at least"));
+        return Err(Error::refused("--instructions needs two packets at least").into());
     }
     Ok(Instructions::between(&count(session, arguments, half)?, &count(session, arguments, all)?, all - half))
 }
 
-fn count(session: &Session, arguments: &Arguments, packets: u64) -> Result<Count, Failure> {
+fn count(session: &Session, arguments: &Arguments, packets: u64) -> Result<Count, ExperimentError> {
     let output = replay(arguments, packets)?.output()?;
     if session.is_stopped() {
-        return Err(Failure::Interrupted("instructions were not counted to the end".into()));
+        return Err(Error::Interrupted("instructions were not counted to the end".into()).into());
     }
     let count = Count::read(&String::from_utf8_lossy(&output.stdout)).filter(|_| output.status.success());
-    count.ok_or_else(|| {
+    let nothing = || {
         let said = String::from_utf8_lossy(&output.stderr);
-        Failure::fault(format!("valgrind counted nothing: {}", said.lines().last().unwrap_or_default()))
-    })
+        Error::refused(format!("valgrind counted nothing: {}", said.lines().last().unwrap_or_default()))
+    };
+    Ok(count.ok_or_else(nothing)?)
 }
 
 /// The command that replays the first packets in one thread and writes its profile to standard output.
-fn replay(arguments: &Arguments, packets: u64) -> Result<Command, Failure> {
+fn replay(arguments: &Arguments, packets: u64) -> Result<Command, ExperimentError> {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--compress-strings=no", "--compress-pos=no"]);
     command.arg("--callgrind-out-file=/dev/stdout").arg(std::env::current_exe()?);

@@ -1,16 +1,13 @@
 //! `legonf bench graph`: the price of being bricks.
 
-use super::busy::Watch;
-use legonf_engine::measure::{Work, hop_nanoseconds};
-use crate::Style;
-use legonf_engine::agent::Agent;
 use legonf_engine::agent::cores;
-use legonf_engine::measure::{process_time, processor_time};
-use crate::experiment::figure4::{SCHEMA, learn, watch::Checksum};
-use crate::experiment::lap::{Laps, Track};
-use crate::failure::{Failure, print, print_json};
-use legonf_engine::{Execution, Extent};
-use legonf_engine::measure::{Trial, median};
+use legonf_engine::measure::{Trial, Work, hop_nanoseconds, median, process_time, processor_time};
+use legonf_engine::{Error, Execution, Extent, Session};
+use super::busy::Watch;
+use legonf_engine::agent::Agent;
+use crate::figure4::{SCHEMA, learn, watch::Checksum};
+use crate::lap::{Laps, Track};
+use crate::ExperimentError;
 use clap::Args;
 use legonf_controller::{Config, Scaling};
 use legonf_core::{BATCH, Batch, Brick, Pace, Plan, Sink, Snapshot, Source, Verdict};
@@ -61,8 +58,9 @@ struct Crowd {
     ns_per_packet: f64,
 }
 
+/// What was measured.
 #[derive(Serialize)]
-struct Report {
+pub struct Report {
     packets: u64,
     rounds: u32,
     cores: usize,
@@ -102,25 +100,24 @@ struct Case<'a> {
     packets: u64,
 }
 
-pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+/// Measures.
+///
+/// # Errors
+/// If a run does not come to its end.
+pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, ExperimentError> {
     let config = generate::Config { packets: 100_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let session = style.session();
-    let network = learn(&session, &track, Arithmetic::Reference)?;
-    let trial = Trial::built_in(&session, &network, Execution::default(), None)?;
+    let network = learn(session, &track, Arithmetic::Reference)?;
+    let trial = Trial::built_in(session, &network, Execution::default(), None)?;
     let case = Case { trial, track, packets: arguments.packets };
     let bar = session.begin("bench", Extent::Bytes);
-    let report = arguments.measure(&case)?;
+    let report = arguments.measure(&case);
     drop(bar);
-    match style {
-        Style { json: true, .. } => print_json(&report),
-        Style { quiet: true, .. } => Ok(()),
-        _ => print(&text(&report)),
-    }
+    report
 }
 
 impl Arguments {
-    fn measure(&self, case: &Case<'_>) -> Result<Report, Failure> {
+    fn measure(&self, case: &Case<'_>) -> Result<Report, ExperimentError> {
         let mut host = Watch::begin();
         let (mut plain, mut graph) = (Vec::new(), Vec::new());
         for _ in 0..self.rounds {
@@ -162,7 +159,7 @@ impl Arguments {
     }
 
     /// Runs with more and more replicas; whether the scores are those of one, and what snapshots took with the most.
-    fn crowds(&self, case: &Case<'_>, checksum: Option<u64>) -> Result<(Vec<Crowd>, bool, f64), Failure> {
+    fn crowds(&self, case: &Case<'_>, checksum: Option<u64>) -> Result<(Vec<Crowd>, bool, f64), ExperimentError> {
         let (mut crowds, mut same, mut sampling) = (Vec::new(), true, 0.0);
         let counts = [1, 2, 4, 8].map(|times| times * cores());
         for replicas in [1].into_iter().chain(counts) {
@@ -185,7 +182,7 @@ impl Arguments {
     }
 }
 
-fn hop_of(packets: usize) -> Result<Hop, Failure> {
+fn hop_of(packets: usize) -> Result<Hop, ExperimentError> {
     let part = |batch: f64| batch / packets as f64;
     let ns_per_batch = hop_nanoseconds(packets, Work::NONE)?;
     let loaded_ns_per_batch = hop_nanoseconds(packets, Work::LOADED)?;
@@ -195,8 +192,8 @@ fn hop_of(packets: usize) -> Result<Hop, Failure> {
 
 impl Case<'_> {
     /// The work of the bricks by the functions that they are made of, in one loop.
-    fn plain(&self) -> Result<Once, Failure> {
-        let kitnet = self.trial.network.kitnet().ok_or_else(|| Failure::fault("the network is no KitNET"))?;
+    fn plain(&self) -> Result<Once, ExperimentError> {
+        let kitnet = self.trial.network.kitnet().ok_or_else(|| Error::refused("the network is no KitNET"))?;
         let mut parser = PacketBatching::new(legonf_wire::Config {});
         let schema = SCHEMA.to_owned();
         let config = legonf_extract::Config { schema, ..legonf_extract::Config::default() };
@@ -224,7 +221,7 @@ impl Case<'_> {
         Ok(Once { seconds: begin.elapsed().as_secs_f64(), spent, checksum: sink.value() })
     }
 
-    fn graph(&self, layout: &Layout, control: Option<&mut Sampled>) -> Result<Once, Failure> {
+    fn graph(&self, layout: &Layout, control: Option<&mut Sampled>) -> Result<Once, ExperimentError> {
         let (mut source, mut sink) = (Laps::new(self.track.clone(), self.packets), Checksum::default());
         let control = control.map(|control| control as &mut dyn Control);
         let ran = self.trial.run(control, layout, &mut source, &mut sink)?;
@@ -232,7 +229,7 @@ impl Case<'_> {
     }
 
     /// A controller that looks and does nothing.
-    fn sampled(&self) -> Result<Sampled, Failure> {
+    fn sampled(&self) -> Result<Sampled, ExperimentError> {
         let config = Config { scaling: Scaling::Fixed, ..Config::default() };
         Ok(Sampled { agent: self.trial.agent(config)?, first: None, last: None })
     }
@@ -275,7 +272,8 @@ impl Control for Sampled {
     }
 }
 
-fn text(report: &Report) -> String {
+/// The report in words.
+pub fn text(report: &Report) -> String {
     let mut out = format!(
         "one worker  {:.1} ns a packet as bricks, {:.1} as plain functions: {:+.2}%\n",
         report.graph_ns, report.plain_ns, report.bricks_percent

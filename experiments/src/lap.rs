@@ -1,6 +1,6 @@
 //! Traffic in memory, again and again.
 
-use crate::failure::Failure;
+use crate::ExperimentError;
 use legonf_core::{BATCH, Batch, Fault, PacketRecord, Packets, Progress, Source, Timestamp};
 use legonf_datasets::generate::{Config, Generator};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub struct Track {
 
 impl Track {
     /// Generates packets.
-    pub fn generate(config: Config) -> Result<Self, Failure> {
+    pub fn generate(config: Config) -> Result<Self, ExperimentError> {
         let (packets, rate) = (config.packets, config.rate);
         let (mut generator, mut batches, mut labels) = (Generator::new(config)?, Vec::new(), Vec::new());
         while generator.position() < packets {

@@ -1,9 +1,9 @@
 //! Generated traffic through parser and extractor, with what that takes.
 
-use super::detector::Detector;
 use legonf_engine::measure::processor_time;
-use crate::failure::Failure;
-use legonf_engine::{Gauge, Session};
+use legonf_engine::{Error, Gauge, Session};
+use super::detector::Detector;
+use crate::ExperimentError;
 use legonf_core::{BATCH, Batch, Brick, Headers, Progress, Schema, Transport};
 use legonf_datasets::generate::{Config, Generator};
 use legonf_extract::FeatureQuantization;
@@ -28,7 +28,7 @@ pub struct Traffic {
 
 impl Traffic {
     /// Traffic before its first packet.
-    pub fn new(config: Config, extraction: &legonf_extract::Config) -> Result<Self, Failure> {
+    pub fn new(config: Config, extraction: &legonf_extract::Config) -> Result<Self, ExperimentError> {
         Ok(Self {
             generator: Generator::new(config)?,
             batching: PacketBatching::new(legonf_wire::Config {}),
@@ -70,12 +70,12 @@ impl Traffic {
     }
 
     /// Goes on to the next batch; `false` at the end.
-    pub fn next(&mut self) -> Result<bool, Failure> {
+    pub fn next(&mut self) -> Result<bool, ExperimentError> {
         self.next_of(BATCH)
     }
 
     /// [`next`](Self::next) with a batch of so many packets.
-    pub fn next_of(&mut self, packets: usize) -> Result<bool, Failure> {
+    pub fn next_of(&mut self, packets: usize) -> Result<bool, ExperimentError> {
         self.batch.clear();
         self.labels.clear();
         self.generator.append(&mut self.batch.packets, &mut self.labels, packets);
@@ -165,7 +165,7 @@ pub fn run(
     detector: &mut Detector,
     bar: &dyn Gauge,
     session: &Session,
-) -> Result<Outcome, Failure> {
+) -> Result<Outcome, ExperimentError> {
     let mut meter = Meter::default();
     let total = traffic.generator.config().packets;
     let mut shares = [Share::default(); 3];
@@ -174,7 +174,7 @@ pub fn run(
     while traffic.next()? {
         if session.is_stopped() {
             let at = traffic.position();
-            return Err(Failure::Interrupted(format!("{at} packets were run, nothing was written")));
+            return Err(Error::Interrupted(format!("{at} packets were run, nothing was written")).into());
         }
         bar.update(Progress::default(), traffic.position());
         if traffic.position() <= warm_up {

@@ -4,10 +4,9 @@ mod network;
 mod plots;
 mod streams;
 
+use legonf_engine::{Error, Folder, Session, reading};
 use super::busy::Watch;
-use crate::Style;
-use crate::failure::{Failure, print, print_json};
-use legonf_engine::{Folder, Session, reading};
+use crate::ExperimentError;
 use clap::Args;
 use legonf_core::BATCH;
 use legonf_extract::Arithmetic;
@@ -44,12 +43,13 @@ pub struct Arguments {
     #[arg(long, requires = "out")]
     resume: bool,
     /// Begin no measurement after so many seconds; --resume goes on there.
-    #[arg(long, requires = "out", value_name = "S", value_parser = crate::plan::positive)]
+    #[arg(long, requires = "out", value_name = "S", value_parser = crate::arguments::positive)]
     seconds: Option<f64>,
 }
 
+/// What was measured so far.
 #[derive(Default, Serialize, Deserialize)]
-struct Report {
+pub struct Report {
     schema: String,
     seed: u64,
     points: Vec<Measured>,
@@ -59,6 +59,9 @@ struct Report {
     /// What else the machine did while that ran; none where nothing much.
     #[serde(default)]
     busy: Option<String>,
+    /// Measurements that are left of the plan.
+    #[serde(skip)]
+    left: usize,
 }
 
 /// What is measured by itself.
@@ -106,23 +109,26 @@ const PRECISIONS: [Precision; 2] = [Precision::F64, Precision::F32];
 const FEATURE_COUNTS: [usize; 8] = [10, 20, 50, 100, 115, 200, 500, 1000];
 const MIB: f64 = 1024.0 * 1024.0;
 
-pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+/// Measures what is left of the plan, and draws the plots.
+///
+/// # Errors
+/// If the report to go on with is of another plan, the session is stopped, or nothing can be written.
+pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, ExperimentError> {
     // A report that is gone on with is in the folder.
-    let session = style.session();
     session.check_folder(arguments.out.as_deref().filter(|_| !arguments.resume))?;
     let folder = arguments.out.as_deref().map(Folder::create).transpose()?;
     let mut report = arguments.begin()?;
-    let (start, mut left) = (Instant::now(), 0);
+    let start = Instant::now();
     let mut host = Watch::begin();
     for (round, point) in arguments.plan() {
         if report.rounds(point) >= round {
             continue;
         }
         if arguments.seconds.is_some_and(|seconds| start.elapsed().as_secs_f64() > seconds) {
-            left += 1;
+            report.left += 1;
             continue;
         }
-        let (per_second, state) = arguments.measure(&session, point)?;
+        let (per_second, state) = arguments.measure(session, point)?;
         report.add(point, per_second, state);
         if let Some(folder) = &folder {
             folder.report(&report)?;
@@ -133,16 +139,12 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         folder.report(&report)?;
         plots::plots(&report).iter().try_for_each(|(name, plot)| folder.plot(name, plot))?;
     }
-    match style {
-        Style { json: true, .. } => print_json(&report),
-        Style { quiet: true, .. } => Ok(()),
-        _ => print(&text(&report, left)),
-    }
+    Ok(report)
 }
 
 impl Arguments {
     /// An empty report, or the one to go on with.
-    fn begin(&self) -> Result<Report, Failure> {
+    fn begin(&self) -> Result<Report, ExperimentError> {
         let schema = self.schema.clone();
         let sets = [legonf_extract::instruction_set(&schema), legonf_models::kitnet::instruction_set()];
         let instruction_sets = sets.map(str::to_owned);
@@ -153,7 +155,7 @@ impl Arguments {
         if (&report.schema, report.seed) != (&self.schema, self.seed) {
             let Report { schema, seed, .. } = report;
             let reason = format!("is of schema {schema} and seed {seed}: give these, or leave --resume out");
-            return Err(Failure::fault(format!("{}: {reason}", path.display())));
+            return Err(Error::file(&path, reason).into());
         }
         Ok(Report { instruction_sets: fresh.instruction_sets, ..report })
     }
@@ -174,7 +176,7 @@ impl Arguments {
         (1..=self.rounds).flat_map(|round| points.iter().map(move |point| (round, *point))).collect()
     }
 
-    fn measure(&self, session: &Session, point: Point) -> Result<(f64, Option<State>), Failure> {
+    fn measure(&self, session: &Session, point: Point) -> Result<(f64, Option<State>), ExperimentError> {
         let case = |streams, arithmetic, batch| streams::Case {
             schema: &self.schema,
             seed: self.seed,
@@ -201,10 +203,10 @@ impl Arguments {
 }
 
 impl Report {
-    fn read(path: &Path) -> Result<Self, Failure> {
-        let fault = |error: &dyn fmt::Display| Failure::fault(format!("{}: {error}", path.display()));
-        let text = reading::text(path, reading::DOCUMENT)?;
-        serde_json::from_str(&text).map_err(|error| fault(&format!("{error}; leave --resume out")))
+    fn read(path: &Path) -> Result<Self, ExperimentError> {
+        let parse = |text: &str| serde_json::from_str(text);
+        let remedy = |error| format!("{error}; leave --resume out");
+        Ok(reading::parsed(path, reading::DOCUMENT, |text| parse(text).map_err(remedy))?)
     }
 
     /// How often a point was measured.
@@ -227,7 +229,8 @@ fn rate(count: u64, spent: Duration) -> f64 {
     count as f64 / spent.as_secs_f64().max(1e-9)
 }
 
-fn text(report: &Report, left: usize) -> String {
+/// A line for each point, and what else there is to say.
+pub fn text(report: &Report) -> String {
     let [features, network] = &report.instruction_sets;
     let mut text = format!(
         "{} with {features}; network with {network}, of 115 features but where it says how many\n",
@@ -246,6 +249,7 @@ fn text(report: &Report, left: usize) -> String {
     if let Some(busy) = &report.busy {
         let _ = writeln!(text, "{busy}");
     }
+    let left = report.left;
     if left > 0 {
         let _ = writeln!(text, "{left} measurements are left for --resume");
     }
@@ -273,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_report_goes_on_where_it_ended() {
-        let (folder, style) = (tempfile::tempdir().unwrap(), Style { quiet: true, ..Style::default() });
+        let (folder, session) = (tempfile::tempdir().unwrap(), Session::default());
         let mut arguments = Arguments {
             max_streams: 100,
             schema: "kitsune-115".into(),
@@ -288,7 +292,7 @@ mod tests {
         assert_eq!(points.len(), 2 * (2 * FEATURE_COUNTS.len() + 3 * BATCH_SIZES.len() + 2));
         let (point, state) =
             (points[1].1, State { state_bytes: 1, state_bytes_bound: 2, evicted: BTreeMap::new() });
-        let (per_second, none) = arguments.measure(&style.session(), point).unwrap();
+        let (per_second, none) = arguments.measure(&session, point).unwrap();
         assert!(per_second > 0.0 && none.is_none());
         report.add(point, per_second, None);
         report.add(point, per_second / 2.0, None);
@@ -296,12 +300,12 @@ mod tests {
         report.add(streams, 7.0, Some(state.clone()));
         Folder::create(folder.path()).unwrap().report(&report).unwrap();
         // The time is over: nothing more is measured, and what there is stays.
-        run(&arguments, style).unwrap();
+        run(&arguments, &session).unwrap();
         let kept = arguments.begin().unwrap();
         assert_eq!((kept.rounds(point), kept.rounds(streams), kept.rounds(points[0].1)), (2, 1, 0));
         assert_eq!((kept.points[0].per_second, &kept.points[1].state), (per_second, &Some(state)));
         assert!(folder.path().join("streams.svg").exists());
         arguments.seed = 2;
-        assert!(matches!(arguments.begin(), Err(Failure::Fault(reason)) if reason.contains("seed 1")));
+        assert!(arguments.begin().is_err_and(|error| error.to_string().contains("seed 1")));
     }
 }

@@ -1,14 +1,12 @@
 //! `legonf experiment lego-table2`: what a split of the traffic does to Kitsune's scores.
 
+use crate::scaling::{self, Point, Scaling};
+use crate::table2::{Copies, Options, Report, Table2};
 use legonf_engine::measure::processor_time;
-use crate::failure::{Failure, print, print_json};
-use legonf_engine::{Extent, Folder, Network, Session, headers, reading};
-use crate::{Style, split};
+use legonf_engine::{Error, Extent, Folder, Network, Session, headers, input, reading};
+use crate::ExperimentError;
 use clap::Args;
 use legonf_core::{Headers, Progress};
-use legonf_experiments::ExperimentError;
-use legonf_experiments::scaling::{self, Point, Scaling};
-use legonf_experiments::table2::{Copies, Options, Report, Table2};
 use legonf_extract::{Extractor, Limits};
 use legonf_io::sink::SeriesPlot;
 use legonf_models::kitnet::KitNet;
@@ -75,16 +73,35 @@ struct Middle {
     within_bound: bool,
 }
 
+/// What became of the capture.
 #[derive(Serialize)]
-struct Shown<'a> {
+pub struct Outcome {
     capture: String,
-    schema: &'a str,
+    schema: String,
     #[serde(flatten)]
-    report: &'a Report,
+    report: Report,
     #[serde(skip_serializing_if = "Option::is_none")]
     with_copies: Option<Middle>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scaling: Option<Vec<Point>>,
+}
+
+impl Outcome {
+    /// The table in words, with the scaling below it where that was measured.
+    pub fn text(&self) -> String {
+        let points = self.scaling.as_ref();
+        self.table() + &points.map_or(String::new(), |points| format!("\n{}", scaling::markdown(points)))
+    }
+
+    /// What a split that must not change anything has changed.
+    pub fn failure(&self) -> Option<&str> {
+        self.report.failure.as_deref()
+    }
+
+    fn table(&self) -> String {
+        let middle = self.with_copies.as_ref();
+        self.report.markdown() + &middle.map_or(String::new(), |middle| format!("\n{}\n", middle.text()))
+    }
 }
 
 /// What every run of the experiment takes.
@@ -97,53 +114,51 @@ struct Experiment<'a> {
     plan: Plan,
 }
 
-pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    let session = style.session();
+/// Runs the capture through the single instance and through every split.
+///
+/// # Errors
+/// If the model is no KitNET, the plan is not exact, the session is stopped, or nothing can be read or written.
+pub fn run(arguments: &Arguments, session: &Session) -> Result<Outcome, ExperimentError> {
     session.check_folder(arguments.out.as_deref())?;
-    let experiment = Experiment::new(arguments, session)?;
+    let experiment = Experiment::new(arguments, *session)?;
     let mut table = experiment.table()?;
     match arguments.rebalance_every {
         Some(every) => experiment.feed_and_rebalance(&mut table, every)?,
         None => experiment.feed(&mut table, "lego-table2")?,
     }
     let report = table.finish();
-    let middle = match arguments.max_deviation {
+    let with_copies = match arguments.max_deviation {
         Some(bound) => Some(experiment.middle(bound, &table, &report)?),
         None => None,
     };
-    let points = if arguments.scaling { Some(experiment.scaling()?) } else { None };
-    let text = report.markdown() + &middle.as_ref().map_or(String::new(), |m| format!("\n{}\n", m.text()));
-    experiment.write(&report, &text, points.as_deref())?;
-    if style.json {
-        let capture = legonf_engine::input::file_name(&arguments.capture);
-        let schema = experiment.set.name();
-        print_json(&Shown { capture, schema, report: &report, with_copies: middle, scaling: points })?;
-    } else if !style.quiet {
-        print(&text)?;
-        print(&points.map_or(String::new(), |points| format!("\n{}", scaling::markdown(&points))))?;
-    }
-    report.failure.map_or(Ok(()), |failure| Err(Failure::Fault(failure)))
+    let scaling = if arguments.scaling { Some(experiment.scaling()?) } else { None };
+    let capture = input::file_name(&arguments.capture);
+    let schema = experiment.set.name().to_owned();
+    let outcome = Outcome { capture, schema, report, with_copies, scaling };
+    experiment.write(&outcome)?;
+    Ok(outcome)
 }
 
 impl<'a> Experiment<'a> {
-    fn new(arguments: &'a Arguments, session: Session) -> Result<Self, Failure> {
+    fn new(arguments: &'a Arguments, session: Session) -> Result<Self, ExperimentError> {
         let network = Network::load(&session, &arguments.model)?;
-        let shown = arguments.model.display();
-        let other =
-            || Failure::fault(format!("{shown}: not a KitNET; this experiment needs one of `legonf train`"));
+        let reason = "not a KitNET; this experiment needs one of `legonf train`";
+        let other = || Error::file(&arguments.model, reason);
         let kitnet = network.kitnet().ok_or_else(other)?;
-        let set = split::of_schema(&network.schema().name)?;
+        let schema = legonf_extract::schema_by_name(&network.schema().name)?;
+        let set = GroupSet::of_schema(&schema, legonf_extract::state_groups(&schema.name)?)?;
         let plan = match &arguments.plan {
             Some(path) => read(path, &set)?,
             None => Plan::exact(&set),
         };
         if let Some(bound) = arguments.max_deviation.filter(|bound| bound.is_nan() || *bound < 0.0) {
-            return Err(Failure::fault(format!("--max-deviation {bound}: expected a number of at least 0")));
+            let reason = format!("--max-deviation {bound}: expected a number of at least 0");
+            return Err(Error::refused(reason).into());
         }
         let again = arguments.max_deviation.is_some() || arguments.scaling;
         if again && arguments.capture == Path::new("-") {
             let why = "--max-deviation and --scaling read the capture again, which standard input cannot be: give a file";
-            return Err(Failure::fault(why));
+            return Err(Error::refused(why).into());
         }
         Ok(Self { session, arguments, network, kitnet, set, plan })
     }
@@ -165,12 +180,12 @@ impl<'a> Experiment<'a> {
         Ok(legonf_extract::build_shards(schema, arithmetic, Limits::default(), &parts)?)
     }
 
-    fn table(&self) -> Result<Table2, Failure> {
+    fn table(&self) -> Result<Table2, ExperimentError> {
         let make = |shard: &Shard| self.extractor(shard);
         Ok(Table2::new(&self.set, &self.plan, &make, &self.kitnet, self.options())?)
     }
 
-    fn scaling(&self) -> Result<Vec<Point>, Failure> {
+    fn scaling(&self) -> Result<Vec<Point>, ExperimentError> {
         let mut packets = Vec::new();
         self.read("reading", |headers| {
             packets.extend_from_slice(headers);
@@ -191,7 +206,7 @@ impl<'a> Experiment<'a> {
     }
 
     /// Runs the capture through a table.
-    fn feed(&self, table: &mut Table2, name: &'static str) -> Result<(), Failure> {
+    fn feed(&self, table: &mut Table2, name: &'static str) -> Result<(), ExperimentError> {
         self.read(name, |headers| {
             table.push(headers);
             Ok(())
@@ -199,7 +214,7 @@ impl<'a> Experiment<'a> {
     }
 
     /// The same, with slots placed anew from time to time.
-    fn feed_and_rebalance(&self, table: &mut Table2, every: u64) -> Result<(), Failure> {
+    fn feed_and_rebalance(&self, table: &mut Table2, every: u64) -> Result<(), ExperimentError> {
         let make = |shard: &Shard| self.extractor(shard);
         let mut left = every;
         self.read("lego-table2", |mut headers| {
@@ -218,15 +233,15 @@ impl<'a> Experiment<'a> {
     fn read(
         &self,
         name: &'static str,
-        each: impl FnMut(&[Headers]) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        each: impl FnMut(&[Headers]) -> Result<(), ExperimentError>,
+    ) -> Result<(), ExperimentError> {
         headers(&self.session, name, &self.arguments.capture, self.arguments.limit, each)
     }
 
     /// Chooses what to copy and runs the capture again to see how that turns out.
-    fn middle(&self, bound: f64, table: &Table2, report: &Report) -> Result<Middle, Failure> {
+    fn middle(&self, bound: f64, table: &Table2, report: &Report) -> Result<Middle, ExperimentError> {
         let counted = report.scored.saturating_sub(report.skipped);
-        let pairs = table.pairs().ok_or_else(|| Failure::fault("no split by SrcIP was measured"))?;
+        let pairs = table.pairs().ok_or_else(|| Error::refused("no split by SrcIP was measured"))?;
         let make = |shard: &Shard| self.extractor(shard);
         let (mut aim, mut attempt) = (bound, 1);
         loop {
@@ -244,11 +259,12 @@ impl<'a> Experiment<'a> {
         }
     }
 
-    fn write(&self, report: &Report, text: &str, points: Option<&[Point]>) -> Result<(), Failure> {
+    fn write(&self, outcome: &Outcome) -> Result<(), ExperimentError> {
         let Some(folder) = &self.arguments.out else { return Ok(()) };
-        let folder = Folder::create(folder)?;
+        let (folder, report) = (Folder::create(folder)?, &outcome.report);
+        let points = outcome.scaling.as_deref();
         let mut files =
-            vec![("table2.md", text.to_owned()), ("table2.csv", report.csv()), ("table2.svg", report.svg())];
+            vec![("table2.md", outcome.table()), ("table2.csv", report.csv()), ("table2.svg", report.svg())];
         files.extend(points.map(|points| ("scaling.md", scaling::markdown(points))));
         for (name, content) in files {
             folder.put(name, &content)?;
@@ -289,16 +305,15 @@ impl Middle {
 }
 
 /// Reads a plan, or what `legonf split --json` prints around it.
-fn read(path: &Path, set: &GroupSet) -> Result<Plan, Failure> {
-    let shown = path.display();
-    let named = |e: &dyn std::fmt::Display| Failure::fault(format!("{shown}: {e}"));
+fn read(path: &Path, set: &GroupSet) -> Result<Plan, ExperimentError> {
     let text = reading::text(path, reading::DOCUMENT)?;
+    let named = |reason: &dyn std::fmt::Display| Error::file(path, reason.to_string());
     let mut value: serde_json::Value = serde_json::from_str(&text).map_err(|e| named(&e))?;
     let value = value.get_mut("plan").map(serde_json::Value::take).unwrap_or(value);
     let plan: Plan = serde_json::from_value(value).map_err(|e| named(&format!("plan: {e}")))?;
     plan.check(set).map_err(|e| named(&e))?;
     if plan.mode != Mode::Exact {
-        return Err(named(&"mode = \"approximate\": expected \"exact\""));
+        return Err(named(&"mode = \"approximate\": expected \"exact\"").into());
     }
     Ok(plan)
 }

@@ -1,15 +1,12 @@
 //! A load in steps: what the controller makes of it, and what that costs.
 
-use super::figure4::{learn, lines, watch::Checksum};
-use super::lap::Track;
-use super::offer::{Load, Offer};
-use crate::Style;
-use legonf_engine::agent::Agent;
-use crate::failure::{Failure, print, print_json};
-use legonf_engine::Folder;
-use legonf_engine::{EngineKind, Execution};
-use legonf_engine::Incidents;
 use legonf_engine::measure::{Trial, median};
+use legonf_engine::{EngineKind, Error, Execution, Folder, Incidents, Session};
+use crate::figure4::{learn, lines, watch::Checksum};
+use crate::lap::Track;
+use crate::offer::{Load, Offer};
+use legonf_engine::agent::Agent;
+use crate::ExperimentError;
 use clap::Args;
 use legonf_controller::{Action, Config, Event, Sla};
 use legonf_core::{BATCH, Batch, Columns, Fault, Pace, Plan, Sink, Snapshot};
@@ -39,28 +36,28 @@ const LEAST_TOP: f64 = 1.05;
 #[derive(Args)]
 pub struct Arguments {
     /// Seconds of each of six steps.
-    #[arg(long, default_value_t = 4.0, value_name = "S", value_parser = crate::plan::positive)]
+    #[arg(long, default_value_t = 4.0, value_name = "S", value_parser = crate::arguments::positive)]
     seconds: f64,
     /// Packets a second that stand for 1: the steps are 0.4, 0.8, twice the top, 0.8 and 0.4 of them. Without it what the
     /// first layout carries, as measured first.
-    #[arg(long, value_name = "PPS", value_parser = crate::plan::positive)]
+    #[arg(long, value_name = "PPS", value_parser = crate::arguments::positive)]
     unit: Option<f64>,
     /// The top in units. Without it halfway, by ratio, between what the first layout and two replicas carry, as measured first.
-    #[arg(long, value_name = "UNITS", value_parser = crate::plan::positive)]
+    #[arg(long, value_name = "UNITS", value_parser = crate::arguments::positive)]
     top: Option<f64>,
     /// Packets that may wait before the source.
     #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
     ring: u64,
     /// Milliseconds after which a batch that is not full is closed, where no --latency says so. Without it the time in which the
     /// unit fills one, 1 ms at least.
-    #[arg(long, value_name = "MS", value_parser = crate::plan::positive)]
+    #[arg(long, value_name = "MS", value_parser = crate::arguments::positive)]
     hold: Option<f64>,
     /// Milliseconds from source to sink that are promised: the deadline of packet batching, as bricks cost by then, closes a batch
     /// that is not full.
-    #[arg(long, value_name = "MS", value_parser = crate::plan::positive)]
+    #[arg(long, value_name = "MS", value_parser = crate::arguments::positive)]
     latency: Option<f64>,
     /// Seconds between two looks of the controller.
-    #[arg(long, default_value_t = 0.05, value_name = "S", value_parser = crate::plan::positive)]
+    #[arg(long, default_value_t = 0.05, value_name = "S", value_parser = crate::arguments::positive)]
     tick: f64,
     #[command(flatten)]
     execution: Execution,
@@ -93,8 +90,9 @@ struct Sample {
     latency_ms: f64,
 }
 
+/// What became of the load.
 #[derive(Serialize)]
-struct Report {
+pub struct Report {
     /// Packets a second that the first layout carries, and that two replicas do, and of the top step.
     unit: f64,
     of_two: Option<f64>,
@@ -119,6 +117,9 @@ struct Report {
     stolen_s: f64,
     stolen_ms_max: f64,
     samples: Vec<Sample>,
+    /// What the controller did.
+    #[serde(skip)]
+    events: Vec<Event>,
 }
 
 /// A sink that notes how late batches are.
@@ -188,14 +189,14 @@ impl Control for Watch {
 }
 
 /// Packets a second of one and of two replicas: the middle of some runs in turn.
-fn capacities(trial: &Trial<'_>, track: &Arc<Track>) -> Result<[f64; 2], Failure> {
+fn capacities(trial: &Trial<'_>, track: &Arc<Track>) -> Result<[f64; 2], ExperimentError> {
     let load = Load { seconds: 1.0, rates: vec![CAPACITY_PACKETS] };
-    let once = |replicas| -> Result<f64, Failure> {
+    let once = |replicas| -> Result<f64, ExperimentError> {
         let mut source = Offer::at_once(load.clone(), track.clone());
         let ran = trial.run(None, &trial.between(replicas)?, &mut source, &mut Checksum::default())?;
         Ok(ran.outcome.packets as f64 / ran.seconds)
     };
-    let runs = (0..CAPACITY_RUNS).map(|_| Ok([once(1)?, once(2)?])).collect::<Result<Vec<_>, Failure>>()?;
+    let runs = (0..CAPACITY_RUNS).map(|_| Ok([once(1)?, once(2)?])).collect::<Result<Vec<_>, ExperimentError>>()?;
     Ok([0, 1].map(|replicas| median(runs.iter().map(|run| run[replicas]))))
 }
 
@@ -216,26 +217,25 @@ impl Demand {
     }
 }
 
-pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    let session = style.session();
+/// Offers the load, under the controller.
+///
+/// # Errors
+/// If a score differs from that of one worker, a run does not come to its end, or nothing can be written.
+pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, ExperimentError> {
     session.check_folder(arguments.out.as_deref())?;
     let config = generate::Config { packets: 200_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let network = learn(&session, &track, Arithmetic::Reference)?;
+    let network = learn(session, &track, Arithmetic::Reference)?;
     let engine = arguments.execution.engine.or(Some(EngineKind::Onnx));
-    let trial = Trial::built_in(&session, &network, Execution { engine, ..arguments.execution }, None)?;
+    let trial = Trial::built_in(session, &network, Execution { engine, ..arguments.execution }, None)?;
     let demand = arguments.demand(&trial, &track)?;
-    let (report, events) = arguments.measure(&trial, &demand, &track)?;
-    arguments.write(&report, &events)?;
-    match style {
-        Style { json: true, .. } => print_json(&report),
-        Style { quiet: true, .. } => Ok(()),
-        _ => print(&text(&report, &events)),
-    }
+    let report = arguments.measure(&trial, &demand, &track)?;
+    arguments.write(&report)?;
+    Ok(report)
 }
 
 impl Arguments {
-    fn demand(&self, trial: &Trial<'_>, track: &Arc<Track>) -> Result<Demand, Failure> {
+    fn demand(&self, trial: &Trial<'_>, track: &Arc<Track>) -> Result<Demand, ExperimentError> {
         let (unit, of_two) = match (self.unit, self.top) {
             (Some(unit), Some(_)) => (unit, None),
             (given, _) => {
@@ -253,7 +253,7 @@ impl Arguments {
         trial: &Trial<'_>,
         demand: &Demand,
         track: &Arc<Track>,
-    ) -> Result<(Report, Vec<Event>), Failure> {
+    ) -> Result<Report, ExperimentError> {
         let load = Load { seconds: self.seconds, rates: demand.steps() };
         let (longest, all, start) =
             (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<f64>>>::default(), Instant::now());
@@ -276,7 +276,7 @@ impl Arguments {
         }
         let identical = lost == 0 && alone.value() == sink.checksum.value();
         if lost == 0 && !identical {
-            return Err(Failure::fault("the scores differ from those of one worker; please report this"));
+            return Err(Error::refused("the scores differ from those of one worker; please report this").into());
         }
         let late = sorted(all.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let report = Report {
@@ -298,15 +298,16 @@ impl Arguments {
             stolen_s: stolen(&watch.samples).sum(),
             stolen_ms_max: stolen(&watch.samples).fold(0.0, f64::max) * 1e3,
             samples: watch.samples,
+            events,
         };
-        Ok((report, events))
+        Ok(report)
     }
 
-    fn write(&self, report: &Report, events: &[Event]) -> Result<(), Failure> {
+    fn write(&self, report: &Report) -> Result<(), ExperimentError> {
         let Some(folder) = &self.out else { return Ok(()) };
         let folder = Folder::create(folder)?;
         folder.report(report)?;
-        folder.put("events.json", &lines(events))?;
+        folder.put("events.json", &lines(&report.events))?;
         let curve =
             |value: fn(&Sample) -> f64| report.samples.iter().map(|s| (s.at, value(s))).collect::<Vec<_>>();
         let plot = |title: &str, up: &str, series| SeriesPlot {
@@ -374,8 +375,9 @@ fn quantile(sorted: &[f64], part: f64) -> f64 {
     sorted.get(index).copied().unwrap_or(0.0)
 }
 
-fn text(report: &Report, events: &[Event]) -> String {
-    let lines: String = events.iter().map(|event| event.text() + "\n").collect();
+/// What became of the load, in words.
+pub fn text(report: &Report) -> String {
+    let lines: String = report.events.iter().map(|event| event.text() + "\n").collect();
     let reaction =
         report.reaction_ms.map_or_else(|| "none was needed".to_owned(), |ms| format!("{ms:.0} ms at most"));
     let of_two = report.of_two.map_or_else(String::new, |rate| format!(", two {rate:.0}"));

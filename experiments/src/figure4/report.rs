@@ -1,57 +1,60 @@
 //! What Figure 4's runs came to, in words and as a picture.
 
 use super::turns::Rate;
-use crate::experiment::bars::{Group, svg};
+use crate::bars::{Group, svg};
 use serde::Serialize;
 
+/// What came of an engine's runs.
 #[derive(Serialize)]
-pub struct Run {
-    pub engine: &'static str,
+pub(super) struct Run {
+    /// The engine.
+    pub(super) engine: &'static str,
     /// The bottleneck that the controller found first.
-    pub bottleneck: Vec<String>,
+    pub(super) bottleneck: Vec<String>,
     /// One monolithic instance, in one worker.
-    pub original: Rate,
+    pub(super) original: Rate,
     /// The monolith's parts in a worker each: all cores that its bottleneck lets it use.
-    pub original_all_cores: Rate,
+    pub(super) original_all_cores: Rate,
     /// Packets a second under the controller, before its first action and after its last.
-    pub before_pps: f64,
-    pub under_control_pps: f64,
+    pub(super) before_pps: f64,
+    pub(super) under_control_pps: f64,
     /// The layouts that it came to, round by round, in turns with the others; and rounds in which it was still comparing some.
-    pub after: Rate,
-    pub plans: Vec<String>,
-    pub undecided: usize,
+    pub(super) after: Rate,
+    pub(super) plans: Vec<String>,
+    pub(super) undecided: usize,
     /// As many monoliths as there are cores, side by side.
-    pub independent: Rate,
+    pub(super) independent: Rate,
     /// Fixed layouts that were looked at.
-    pub layouts: usize,
+    pub(super) layouts: usize,
     /// The best of them, the monolith and the bricks in a worker each, the best first.
-    pub fixed: Vec<Rate>,
+    pub(super) fixed: Vec<Rate>,
     /// `after` over `original`, turn by turn, in all and in the round where it was least; and over the bricks in a worker each,
     /// from which the controller starts.
-    pub speedup: f64,
-    pub least_speedup: f64,
-    pub gain: f64,
+    pub(super) speedup: f64,
+    pub(super) least_speedup: f64,
+    pub(super) gain: f64,
     /// Part of what independent monoliths carry.
-    pub of_independent: f64,
+    pub(super) of_independent: f64,
     /// Part by which `after` is behind the best fixed layout, turn by turn, in all and in the round where it was most.
-    pub behind_best: f64,
-    pub most_behind_best: f64,
+    pub(super) behind_best: f64,
+    pub(super) most_behind_best: f64,
     /// Milliseconds from the first overloaded tick to a replica that has traffic.
-    pub reaction_ms: f64,
-    pub actions: usize,
-    pub lost: u64,
+    pub(super) reaction_ms: f64,
+    pub(super) actions: usize,
+    pub(super) lost: u64,
     /// Whether every score has the same bits in every run.
-    pub identical: bool,
+    pub(super) identical: bool,
 }
 
+/// What came of all runs.
 #[derive(Serialize)]
 pub struct Report {
-    pub paper: &'static str,
-    pub cores: usize,
-    pub packets: u64,
-    pub rounds: u32,
-    pub turns: u32,
-    pub runs: Vec<Run>,
+    pub(super) paper: &'static str,
+    pub(super) cores: usize,
+    pub(super) packets: u64,
+    pub(super) rounds: u32,
+    pub(super) turns: u32,
+    pub(super) runs: Vec<Run>,
 }
 
 /// A line for each layout, and what came of it.
@@ -98,7 +101,7 @@ pub fn text(report: &Report) -> String {
 }
 
 /// Bars, in multiples of the monolith.
-pub fn picture(report: &Report) -> String {
+pub(super) fn picture(report: &Report) -> String {
     let series =
         ["original", "original, all cores", "bricks, after", "best fixed layout", "monoliths side by side"];
     let group = |run: &Run| {

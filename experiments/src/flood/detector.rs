@@ -1,7 +1,7 @@
 //! A Kitsune that learns from the first packets of generated traffic.
 
 use super::load::Traffic;
-use crate::failure::Failure;
+use crate::ExperimentError;
 use legonf_core::{Rows, Tiles};
 use legonf_decide::calibrate::{BenignScores, Calibration, Check, Method};
 use legonf_models::kitnet::{KitNet, Scratch, TrainConfig, Trainer};
@@ -35,7 +35,7 @@ impl Lesson {
 
 impl Detector {
     /// Learns from traffic that is benign as long as the lesson goes.
-    pub fn train(traffic: &mut Traffic, lesson: Lesson) -> Result<Self, Failure> {
+    pub fn train(traffic: &mut Traffic, lesson: Lesson) -> Result<Self, ExperimentError> {
         let mut trainer = Trainer::new(TrainConfig {
             features: traffic.schema().len(),
             feature_mapping_packets: lesson.feature_mapping,

@@ -1,7 +1,7 @@
 //! Layouts in turns: ratios turn by turn, so that a moment in which the machine is slower counts for all of them.
 
-use super::{MONOLITH, Once};
 use legonf_engine::measure::median;
+use super::{MONOLITH, Once};
 use legonf_core::Plan;
 use serde::Serialize;
 

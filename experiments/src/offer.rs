@@ -1,6 +1,6 @@
 //! A load that rises, holds and falls in steps, from traffic in memory.
 
-use super::lap::Track;
+use crate::lap::Track;
 use legonf_core::{Arrivals, BATCH, Batch, Fault, Pace, Progress, Source, Timestamp, gather};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

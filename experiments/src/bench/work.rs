@@ -1,8 +1,7 @@
 //! What a packet takes of a core, stage by stage, beside what the core can do: the roofline.
 
+use legonf_engine::{Network, measure};
 use super::machine::Machine;
-use legonf_engine::measure;
-use legonf_engine::Network;
 use legonf_models::kitnet::Precision;
 use serde::Serialize;
 

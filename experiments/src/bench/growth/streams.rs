@@ -1,9 +1,9 @@
 //! Parser and extractor: packets a second over the number of streams, and over the batch size.
 
+use legonf_engine::{Error, Extent, Gauge, Session};
 use super::{PARTS, State, rate};
-use crate::experiment::load::Traffic;
-use crate::failure::Failure;
-use legonf_engine::{Extent, Gauge, Session};
+use crate::flood::load::Traffic;
+use crate::ExperimentError;
 use legonf_core::{BATCH, Progress};
 use legonf_datasets::generate;
 use legonf_extract::{Arithmetic, Limits};
@@ -29,7 +29,7 @@ impl Case<'_> {
         (u64::from(self.streams) * 4).next_multiple_of(BATCH as u64)
     }
 
-    fn traffic(&self) -> Result<Traffic, Failure> {
+    fn traffic(&self) -> Result<Traffic, ExperimentError> {
         let config = generate::Config {
             seed: self.seed,
             packets: self.warm_up() + MEASURED,
@@ -43,7 +43,7 @@ impl Case<'_> {
     }
 
     /// Meets every stream, then measures: packets a second of the fastest part, and the state at the end.
-    pub fn measure(&self, session: &Session) -> Result<(f64, State), Failure> {
+    pub fn measure(&self, session: &Session) -> Result<(f64, State), ExperimentError> {
         let bar = session.begin("streams", Extent::Packets(self.warm_up() + MEASURED));
         let mut traffic = self.traffic()?;
         // The warm-up is done in whole batches, whatever the batches that are measured are.
@@ -69,10 +69,10 @@ fn advance(
     end: u64,
     batch: usize,
     bar: &dyn Gauge,
-) -> Result<(), Failure> {
+) -> Result<(), ExperimentError> {
     while traffic.position() < end && traffic.next_of(batch)? {
         if session.is_stopped() {
-            return Err(Failure::Interrupted("the point that was being measured is lost".into()));
+            return Err(Error::Interrupted("the point that was being measured is lost".into()).into());
         }
         bar.update(Progress::default(), traffic.position());
     }

@@ -1,16 +1,12 @@
 //! What `legonf bench kitsune` says.
 
+use legonf_engine::measure::{self, Meter, Trial, median};
+use legonf_engine::{EngineKind, Network};
 use super::Arguments;
 use super::busy::Watch;
 use super::instructions::Instructions;
 use super::machine::{Done, Machine, Probe};
-use legonf_engine::measure;
 use super::work::{Bound, Work};
-use legonf_engine::Network;
-use legonf_engine::measure::Meter;
-use legonf_engine::EngineKind;
-use crate::summary::tables::fields;
-use legonf_engine::measure::{Trial, median};
 use legonf_models::kitnet::Precision;
 use serde::Serialize;
 
@@ -191,7 +187,8 @@ fn products(arguments: &Arguments, model: &Network, pps: f64, machine: &Machine)
     })
 }
 
-pub fn table(report: &Report) -> String {
+/// The report in words: names and what there is to say of them.
+pub fn rows(report: &Report) -> Vec<(&str, String)> {
     let rate = |pps: f64| format!("{:.3} M packets/s", pps / 1e6);
     let mut rows = vec![
         (
@@ -252,7 +249,7 @@ pub fn table(report: &Report) -> String {
         );
         rows.push(("products", value));
     }
-    fields(&rows)
+    rows
 }
 
 /// A stage beside what the core can do, in words.

@@ -1,7 +1,7 @@
 //! What a run did in each plan that was in force, and what came out.
 
 use legonf_engine::agent::Agent;
-use crate::failure::Failure;
+use crate::ExperimentError;
 use legonf_controller::{Costs, Event};
 use legonf_core::{Batch, Column, Columns, Fault, Pace, Plan, Sink, Snapshot};
 use legonf_models::kitnet::Trainer;
@@ -62,7 +62,7 @@ impl Watch {
     }
 
     /// Ends the log and gives the sums, plan after plan, and the events.
-    pub fn finish(mut self, packets: u64) -> Result<(Vec<Digest>, Vec<Event>), Failure> {
+    pub fn finish(mut self, packets: u64) -> Result<(Vec<Digest>, Vec<Event>), ExperimentError> {
         let events = self.agent.finish(packets)?.to_vec();
         Ok((self.digests, events))
     }

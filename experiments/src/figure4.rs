@@ -2,14 +2,13 @@
 
 mod report;
 mod turns;
-pub mod watch;
+pub(crate) mod watch;
 
-use super::lap::{Laps, Track};
-use crate::Style;
 use legonf_engine::agent::cores;
-use crate::failure::{Failure, print, print_json};
-use legonf_engine::{EngineKind, Execution, Folder, Network, Session, assemble_extraction};
 use legonf_engine::measure::{Trial, alone, median};
+use legonf_engine::{EngineKind, Error, Execution, Folder, Network, Session, assemble_extraction};
+use crate::lap::{Laps, Track};
+use crate::ExperimentError;
 use clap::Args;
 use legonf_controller::{Action, Config, Costs, Event, Model, Scaling, State};
 use legonf_core::{Plan, Stage};
@@ -18,7 +17,8 @@ use legonf_extract::Arithmetic;
 use legonf_models::kitnet::{Precision, TrainConfig, Trainer};
 use legonf_models::{Bundle, Provenance};
 use legonf_runtime::Layout;
-use report::{Report, Run, picture, text};
+pub use report::{Report, text};
+use report::{Run, picture};
 use std::path::PathBuf;
 use std::sync::Arc;
 use turns::{Medians, Round, Turn};
@@ -50,7 +50,7 @@ const COMPARED: u64 = 4;
 #[derive(Args)]
 pub struct Arguments {
     /// Seconds of each run under the controller, about.
-    #[arg(long, default_value_t = 15.0, value_name = "S", value_parser = crate::plan::positive)]
+    #[arg(long, default_value_t = 15.0, value_name = "S", value_parser = crate::arguments::positive)]
     seconds: f64,
     /// Runs under the controller, each followed by some turns.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -59,13 +59,13 @@ pub struct Arguments {
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     turns: u32,
     /// Seconds of a layout in each turn, and of the first look at each fixed layout.
-    #[arg(long, default_value_t = 0.5, value_name = "S", value_parser = crate::plan::positive)]
+    #[arg(long, default_value_t = 0.5, value_name = "S", value_parser = crate::arguments::positive)]
     look: f64,
     /// Arithmetic of the features: `reference` or `fast`.
     #[arg(long, default_value = "reference")]
     arithmetic: Arithmetic,
     /// Seconds between two looks of the controller.
-    #[arg(long, default_value_t = 0.1, value_name = "S", value_parser = crate::plan::positive)]
+    #[arg(long, default_value_t = 0.1, value_name = "S", value_parser = crate::arguments::positive)]
     tick: f64,
     /// Packets of the traffic that is repeated.
     #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(20_000..=10_000_000))]
@@ -105,21 +105,24 @@ impl Once {
     }
 }
 
-pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+/// Runs all engines.
+///
+/// # Errors
+/// If a run does not come to its end, or nothing can be written.
+pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, ExperimentError> {
     if arguments.seconds < 10.0 * arguments.tick {
-        return Err(Failure::fault("--seconds: the controller needs ten ticks (--tick) at least"));
+        return Err(Error::refused("--seconds: the controller needs ten ticks (--tick) at least").into());
     }
-    let session = style.session();
     session.check_folder(arguments.out.as_deref())?;
     let config =
         generate::Config { packets: arguments.packets, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let network = learn(&session, &track, arguments.arithmetic)?;
+    let network = learn(session, &track, arguments.arithmetic)?;
     let folder = arguments.out.as_deref().map(Folder::create).transpose()?;
     let mut runs = Vec::new();
     for (name, engine, precision) in ENGINES {
         let execution = Execution { engine: Some(engine), precision };
-        let (run, events) = arguments.engine(&session, (name, execution), &network, &track)?;
+        let (run, events) = arguments.engine(session, (name, execution), &network, &track)?;
         if let Some(folder) = &folder {
             folder.put(&format!("events-{name}.json"), &lines(&events))?;
         }
@@ -132,23 +135,19 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         folder.report(&report)?;
         folder.put("throughput.svg", &picture(&report))?;
     }
-    match style {
-        Style { json: true, .. } => print_json(&report),
-        Style { quiet: true, .. } => Ok(()),
-        _ => print(&text(&report)),
-    }
+    Ok(report)
 }
 
 /// A line for each event.
-pub fn lines(events: &[Event]) -> String {
+pub(crate) fn lines(events: &[Event]) -> String {
     events.iter().map(|event| event.to_line() + "\n").collect()
 }
 
 /// LEGO's Kitsune is the published one: what reproduces its figures, and what is set beside that, takes its features.
-pub const SCHEMA: &str = "kitsune-115";
+pub(crate) const SCHEMA: &str = "kitsune-115";
 
 /// Trains a network on the first packets of the track, over features of [`SCHEMA`].
-pub fn learn(session: &Session, track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Failure> {
+pub(crate) fn learn(session: &Session, track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, ExperimentError> {
     let schema = legonf_extract::schema_by_name(SCHEMA)?;
     let training = TrainConfig {
         features: schema.len(),
@@ -174,7 +173,7 @@ impl Arguments {
         (name, execution): (&'static str, Execution),
         network: &Network,
         track: &Arc<Track>,
-    ) -> Result<(Run, Vec<Event>), Failure> {
+    ) -> Result<(Run, Vec<Event>), ExperimentError> {
         let trial = Trial::built_in(session, network, execution, Some(self.arithmetic))?;
         let mut case = Case { arguments: self, trial, track: track.clone(), compared: 0 };
         // A first run says how many packets take the time that is wanted, and what bricks cost.
@@ -188,7 +187,7 @@ impl Arguments {
             let controlled = case.once(of_run, &Layout::Pipeline, Scaling::Brick)?;
             faults.note(&controlled);
             let Some(digest) = settled(&controlled) else {
-                return Err(Failure::fault("--seconds: too short a time, no packet came through"));
+                return Err(Error::refused("--seconds: too short a time, no packet came through").into());
             };
             let after = Contestant { plan: digest.plan.clone(), pps: digest.pps() };
             let turn = |_| case.turn(&contestants, &after, &mut faults);
@@ -235,11 +234,11 @@ impl Case<'_> {
         packets: u64,
         costs: &Costs,
         faults: &mut Faults,
-    ) -> Result<(usize, Vec<Contestant>), Failure> {
+    ) -> Result<(usize, Vec<Contestant>), ExperimentError> {
         let may = |stage: &Stage| {
             stage.bricks.iter().all(|id| costs.of(id).is_ok_and(|cost| cost.state != State::Single))
         };
-        let mut look = |plan: Plan| -> Result<Contestant, Failure> {
+        let mut look = |plan: Plan| -> Result<Contestant, ExperimentError> {
             let run = self.once(packets, &Layout::Stages(plan.clone()), Scaling::Fixed)?;
             faults.note(&run);
             Ok(Contestant { pps: run.pps(), plan })
@@ -256,12 +255,12 @@ impl Case<'_> {
     }
 
     /// Runs all layouts, one after the other, and monoliths side by side.
-    fn turn(&self, fixed: &[Contestant], after: &Contestant, faults: &mut Faults) -> Result<Turn, Failure> {
+    fn turn(&self, fixed: &[Contestant], after: &Contestant, faults: &mut Faults) -> Result<Turn, ExperimentError> {
         let once = |contestant: &Contestant| {
             let packets = self.fit(contestant.pps, self.arguments.look);
             self.once(packets, &Layout::Stages(contestant.plan.clone()), Scaling::Fixed)
         };
-        let mut alone = |contestant: &Contestant| -> Result<f64, Failure> {
+        let mut alone = |contestant: &Contestant| -> Result<f64, ExperimentError> {
             let run = once(contestant)?;
             faults.note(&run);
             Ok(run.pps())
@@ -271,9 +270,9 @@ impl Case<'_> {
         let together = std::thread::scope(|scope| {
             let runs: Vec<_> = (0..cores()).map(|_| scope.spawn(|| once(&fixed[MONOLITH]))).collect();
             let join = |run: std::thread::ScopedJoinHandle<'_, _>| {
-                run.join().map_err(|_| Failure::fault("a monolith has panicked"))?
+                run.join().map_err(|_| Error::refused("a monolith has panicked"))?
             };
-            runs.into_iter().map(join).collect::<Result<Vec<Once>, Failure>>()
+            runs.into_iter().map(join).collect::<Result<Vec<Once>, ExperimentError>>()
         })?;
         together.iter().for_each(|run| faults.note(run));
         let packets: u64 = together.iter().map(|run| run.packets).sum();
@@ -281,7 +280,7 @@ impl Case<'_> {
         Ok(Turn { fixed: rates, after, independent: packets as f64 / seconds })
     }
 
-    fn once(&self, packets: u64, layout: &Layout, scaling: Scaling) -> Result<Once, Failure> {
+    fn once(&self, packets: u64, layout: &Layout, scaling: Scaling) -> Result<Once, ExperimentError> {
         let config =
             Config { scaling, tick: self.arguments.tick, cooldown: 0.3, ticks_down: 5, ..Config::default() };
         let mut watch = Watch::new(self.trial.agent(config)?);

@@ -1,8 +1,8 @@
 //! The network alone: rows a second.
 
-use super::{PARTS, rate};
 use legonf_engine::measure::processor_time;
-use crate::failure::Failure;
+use super::{PARTS, rate};
+use crate::ExperimentError;
 use legonf_core::{Rows, Tiles};
 use legonf_models::kitnet::{KitNet, Precision, Scratch, TrainConfig, Trainer};
 
@@ -29,7 +29,7 @@ fn noise(a: usize, b: usize, c: usize) -> f64 {
 }
 
 /// A network of so many features that has learnt from made-up rows.
-pub fn network(features: usize) -> Result<KitNet, Failure> {
+pub fn network(features: usize) -> Result<KitNet, ExperimentError> {
     let config = TrainConfig {
         features,
         feature_mapping_packets: 200,
