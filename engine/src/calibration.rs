@@ -7,7 +7,7 @@ use crate::supply::Maker;
 use crate::{Error, Extent, Session, Workers, input};
 use legonf_core::{Batch, Clock, Column, Columns, Fault, Headers, Sink};
 use legonf_decide::DecideError;
-use legonf_decide::calibrate::{BenignScores, Calibration, Check, Extreme, HeldOut, Method};
+use legonf_decide::calibrate::{BenignScores, Calibration, Check, DEFAULT_CONFIDENCE, Extreme, HeldOut, Method};
 use legonf_models::CaptureProvenance;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -61,6 +61,21 @@ pub struct Packet {
 }
 
 impl Calibrating {
+    /// A calibration of a model by the empirical quantile above which 0.1% of benign packets are.
+    pub fn new(model: impl Into<PathBuf>, capture: impl Into<PathBuf>) -> Self {
+        let (false_positive_rate, confidence) = (0.001, DEFAULT_CONFIDENCE);
+        Self {
+            model: model.into(),
+            capture: capture.into(),
+            method: Method::Quantile { false_positive_rate, confidence },
+            check: Check::default(),
+            skip: 0,
+            limit: None,
+            output: None,
+            workers: Workers::default(),
+        }
+    }
+
     /// Scores the capture, and stores the threshold in the model.
     ///
     /// # Errors

@@ -8,6 +8,17 @@
 //! A [`Steering`] puts a run under the controller: the [`Agent`](agent::Agent) joins it to the runtime. Whatever the layout,
 //! `received = scored + rejected + dropped` holds in every [`Summary`], and every packet gets the same score.
 //!
+//! ```no_run
+//! use legonf_engine::{Calibrating, Replay, Scoring, Session, Training};
+//!
+//! let session = Session::default();
+//! Training::new(["benign.pcap".into()], "kitsune.onnx").run(&session)?;
+//! Calibrating::new("kitsune.onnx", "other-benign.pcap").run(&session)?;
+//! let report = Replay::new("suspicious.pcap", Scoring::new("kitsune.onnx")).run(&session)?;
+//! println!("{} of {} packets are anomalous", report.summary.alerts, report.summary.coverage.received);
+//! # Ok::<(), legonf_engine::Error>(())
+//! ```
+//!
 //! [`measure`] runs graphs over other sources than captures, for experiments.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]

@@ -69,6 +69,21 @@ pub struct Trained {
 }
 
 impl Training {
+    /// A training on captures with the reference's parameters and the default schema.
+    pub fn new(captures: impl IntoIterator<Item = PathBuf>, output: impl Into<PathBuf>) -> Self {
+        Self {
+            captures: captures.into_iter().collect(),
+            output: output.into(),
+            schema: legonf_extract::DEFAULT_SCHEMA.into(),
+            arithmetic: Arithmetic::default(),
+            config: TrainConfig::default(),
+            resume: false,
+            checkpoint_every: 100_000,
+            stop_after: None,
+            workers: Workers::default(),
+        }
+    }
+
     /// Trains and saves a model. Where that ends early, a checkpoint is kept if training can go on from it.
     ///
     /// # Errors
