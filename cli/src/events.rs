@@ -1,11 +1,10 @@
 //! `legonf events`: what the controller decided.
 
 use crate::Style;
-use crate::agent::read;
 use crate::failure::{Failure, print, print_json};
-use crate::reading;
 use clap::Args;
 use legonf_controller::Event;
+use legonf_engine::reading::{self, parsed};
 use legonf_output::one_line;
 use std::path::PathBuf;
 
@@ -17,7 +16,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    let events = read(&arguments.file, reading::EVENTS, events)?;
+    let events = parsed(&arguments.file, reading::EVENTS, events)?;
     if style.json {
         return print_json(&events);
     }

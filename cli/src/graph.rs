@@ -1,16 +1,15 @@
 //! `legonf graph`: shows brick graphs.
 
-use crate::agent::read as read_costs;
+use crate::Style;
 use crate::failure::{Failure, print, print_json};
-use crate::overwrite::write_text;
-use crate::{Style, kitsune, reading};
 use clap::{Args, Subcommand};
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{Column, Columns, Descriptor, State};
+use legonf_engine::{kitsune, read_costs, read_graph, write_text};
+use legonf_extract::Arithmetic;
 use legonf_output::{one_line, printable_json};
-use legonf_runtime::GraphSpec;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The subcommands of `legonf graph`.
 #[derive(Subcommand)]
@@ -65,18 +64,13 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     }
 }
 
-/// Reads a graph file.
-pub fn read(path: &Path) -> Result<GraphSpec, Failure> {
-    let shown = path.display();
-    GraphSpec::from_toml(&reading::text(path, reading::GRAPH)?)
-        .map_err(|e| Failure::fault(format!("{shown}: {e}")))
-}
-
 fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results(arguments.svg.as_deref())?;
     let spec = match &arguments.graph {
-        Some(path) => read(path)?,
-        None => kitsune::deciding(kitsune::scoring(legonf_extract::DEFAULT_SCHEMA, None)),
+        Some(path) => read_graph(path)?,
+        None => {
+            kitsune::deciding(kitsune::scoring(legonf_extract::DEFAULT_SCHEMA, Arithmetic::Reference, None))
+        }
     };
     let bricks = legonf_runtime::check(
         &spec,
@@ -97,7 +91,7 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     }
     let mut shown: Vec<_> = bricks.into_iter().map(|(id, descriptor)| describe(id, &descriptor)).collect();
     if let Some(path) = &arguments.costs {
-        add_costs(&mut shown, &read_costs(path, reading::TABLE, Costs::from_toml)?, arguments.latency)?;
+        add_costs(&mut shown, &read_costs(path)?, arguments.latency)?;
     }
     if style.json { print_json(&shown) } else { print(&table(&shown)) }
 }

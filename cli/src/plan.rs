@@ -1,10 +1,10 @@
 //! `legonf plan`: how many of which brick a rate needs.
 
-use crate::agent::read;
+use crate::Style;
 use crate::failure::{Failure, print, print_json};
-use crate::{Style, graph, reading};
 use clap::Args;
 use legonf_controller::{Costs, Deadline, Forecast, Model, State, deadlines};
+use legonf_engine::{read_costs, read_graph};
 use legonf_io::sink::SeriesPlot;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ struct Report {
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results(arguments.svg.as_deref())?;
-    let costs = read(&arguments.costs, reading::TABLE, Costs::from_toml)?;
+    let costs = read_costs(&arguments.costs)?;
     arguments.check_graph(&costs)?;
     let report = arguments.report(&costs)?;
     if let Some(path) = &arguments.svg {
@@ -92,7 +92,7 @@ impl Arguments {
     /// Refuses costs of another graph.
     fn check_graph(&self, costs: &Costs) -> Result<(), Failure> {
         let Some(path) = &self.graph else { return Ok(()) };
-        for brick in graph::read(path)?.sequence()? {
+        for brick in read_graph(path)?.sequence()? {
             let named = |error| Failure::fault(format!("{}: {error}", self.costs.display()));
             costs.of(&brick.id).map_err(named)?;
         }

@@ -1,12 +1,12 @@
 //! `legonf dataset compose`: attacks of some captures in the benign traffic of another.
 
 use crate::failure::{Failure, print, print_json};
-use crate::overwrite::write_text;
 use crate::progress::Bar;
-use crate::{Style, input, interrupt};
+use crate::{Style, interrupt};
 use clap::Args;
 use legonf_core::{BATCH, Packets, count};
 use legonf_datasets::compose::{Attack, AttackPart, Composer, Config, Input, Manifest};
+use legonf_engine::{input, write_text};
 use legonf_io::sink::{OutputFile, PacketFile};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,94 @@
+//! Further bricks for a graph that runs.
+
+use crate::Error;
+use crate::network::Network;
+use legonf_catalog::{Context, build};
+use legonf_core::{Brick, State};
+use legonf_runtime::GraphSpec;
+
+/// Makes the bricks of a graph by their identifier, around a model where there is one.
+pub struct Maker<'a> {
+    /// The graph.
+    pub spec: &'a GraphSpec,
+    /// The model and the threshold to decide by.
+    pub network: Option<(&'a Network, Option<f64>)>,
+}
+
+impl Maker<'_> {
+    /// Makes a brick that has its model and its memory: a batch has gone through it.
+    pub fn make(&self, id: &str) -> Result<Box<dyn Brick>, Error> {
+        let found = self.spec.bricks.iter().find(|brick| brick.id == id);
+        let found = found.ok_or_else(|| Error::refused(format!("the graph has no brick `{id}`")))?;
+        let Some((network, threshold)) = self.network else {
+            return Ok(build(&found.kind, &found.config, &Context::default())?);
+        };
+        let engine = || network.engine();
+        let context = network.context(threshold, &engine);
+        let mut brick = build(&found.kind, &found.config, &context)?;
+        brick.process(&mut dry(network))?;
+        Ok(brick)
+    }
+
+    /// [`make`](Self::make) with the words that the runtime takes for an error.
+    pub fn supply(&self, id: &str) -> Result<Box<dyn Brick>, String> {
+        self.make(id).map_err(|error| error.to_string())
+    }
+}
+
+/// A new brick, ready for its first batch. Nothing goes through it: one with state would take that for packets.
+fn warmed(mut brick: Box<dyn Brick>) -> Result<Box<dyn Brick>, String> {
+    if brick.descriptor().state == State::Stateless {
+        brick.warm().map_err(|e| e.to_string())?;
+    }
+    Ok(brick)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use legonf_core::{Batch, BrickError, Column, Columns, Descriptor};
+
+    /// Numbers the rows of features that it is given, from 1, by scores.
+    struct Counter {
+        seen: u64,
+        state: State,
+    }
+
+    impl Brick for Counter {
+        fn descriptor(&self) -> Descriptor {
+            Descriptor {
+                kind: "counter",
+                title: "counter",
+                reads: Columns::of(&[Column::Features]),
+                writes: Columns::of(&[Column::Scores]),
+                state: self.state,
+            }
+        }
+
+        fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+            let first = self.seen + 1;
+            self.seen += batch.features.len() as u64;
+            batch.scores = (first..=self.seen).map(|number| number as f64).collect();
+            Ok(())
+        }
+
+        fn warm(&mut self) -> Result<(), BrickError> {
+            Err(BrickError { brick: "counter", reason: "no memory".into() })
+        }
+    }
+
+    #[test]
+    fn a_new_brick_with_state_has_seen_nothing_but_packets() {
+        let mut brick = warmed(Box::new(Counter { seen: 0, state: State::Stateful })).unwrap();
+        let mut batch = Batch::default();
+        batch.features.reset(3, 2);
+        brick.process(&mut batch).unwrap();
+        assert_eq!(batch.scores, [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn a_new_brick_that_cannot_be_made_ready_is_no_brick() {
+        let error = warmed(Box::new(Counter { seen: 0, state: State::Stateless })).err().unwrap();
+        assert_eq!(error, "counter: no memory");
+    }
+}
