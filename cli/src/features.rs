@@ -7,7 +7,6 @@ use crate::workers::Workers;
 use clap::Args;
 use legonf_core::count;
 use legonf_engine::{Extracted, Extraction};
-use legonf_extract::Arithmetic;
 use std::path::PathBuf;
 
 /// Writes one row of features for every packet; that of a packet whose link type is not parsed is NaN.
@@ -40,7 +39,6 @@ impl Arguments {
             capture: self.capture.clone(),
             output: self.output.clone(),
             schema: self.schema.clone(),
-            arithmetic: self.arithmetic,
             limit: self.limit,
             workers: self.workers.given(),
         }

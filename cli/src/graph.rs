@@ -6,7 +6,6 @@ use clap::{Args, Subcommand};
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{Column, Columns, Descriptor, State};
 use legonf_engine::{kitsune, read_costs, read_graph, write_text};
-use legonf_extract::Arithmetic;
 use legonf_output::{one_line, printable_json};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -68,9 +67,7 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results(arguments.svg.as_deref())?;
     let spec = match &arguments.graph {
         Some(path) => read_graph(path)?,
-        None => {
-            kitsune::deciding(kitsune::scoring(legonf_extract::DEFAULT_SCHEMA, Arithmetic::Reference, None))
-        }
+        None => kitsune::deciding(kitsune::scoring(legonf_extract::DEFAULT_SCHEMA, None)),
     };
     let bricks = legonf_runtime::check(
         &spec,

@@ -182,7 +182,6 @@ impl Import {
             file: self.file.clone(),
             output: self.output.clone(),
             schema: self.schema.clone(),
-            arithmetic: self.arithmetic,
             scores: self.scores.clone(),
         }
     }

@@ -6,7 +6,6 @@ use crate::run::graph_file;
 use clap::Args;
 use legonf_controller::Costs;
 use legonf_engine::{Execution, Profile, write_text};
-use legonf_extract::Arithmetic;
 use std::path::PathBuf;
 
 /// Runs a graph over a capture in one thread and measures each brick: nanoseconds of processor time a packet, bytes a packet
@@ -58,7 +57,6 @@ impl Arguments {
             capture: self.capture.clone(),
             model: self.model.clone(),
             execution: self.execution,
-            arithmetic: self.arithmetic,
             threshold: self.threshold,
             runs: self.runs,
             limit: self.limit,

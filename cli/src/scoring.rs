@@ -6,7 +6,6 @@ use crate::summary;
 use crate::workers::Workers;
 use clap::Args;
 use legonf_engine::{Execution, Report, Seed};
-use legonf_extract::Arithmetic;
 use legonf_output::one_line;
 use std::path::PathBuf;
 
@@ -40,7 +39,6 @@ impl Scoring {
             graph: self.graph.clone(),
             workers: self.workers.given(),
             execution: self.execution,
-            arithmetic: self.arithmetic,
             threshold: self.threshold,
             seed: self.slot_seed.map_or(seed, Seed::Given),
         }

@@ -27,8 +27,7 @@ pub fn incidents(incidents: &Incidents) -> String {
     let mut text = String::new();
     if incidents.restarts > 0 {
         let panics = count(incidents.restarts, "panic");
-        text +=
-            &format!("restarts    {panics} of bricks, each of which was made anew; please report this\n");
+        text += &format!("restarts    {panics} of bricks, each of which was made anew; please report this\n");
     }
     if incidents.moved_slots > 0 {
         text += &incidents.pauses();
@@ -41,13 +40,7 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
     let mut out = String::new();
     writeln!(out, "capture     {}", one_line(&summary.capture))?;
     let precision = summary.precision.iter().map(|p| format!(", network in {p}")).collect::<String>();
-    writeln!(
-        out,
-        "model       {} ({}, {} arithmetic{precision})",
-        one_line(&summary.model),
-        summary.schema,
-        summary.arithmetic
-    )?;
+    writeln!(out, "model       {} ({}{precision})", one_line(&summary.model), summary.schema)?;
     let rate = timing.packets_per_second;
     writeln!(
         out,
@@ -62,9 +55,7 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
             let left_out = left_out(summary);
             writeln!(out, "alerts      {} above the threshold of {threshold:.6}{left_out}", summary.alerts)?
         }
-        None => {
-            writeln!(out, "alerts      none: the model has no threshold (`legonf calibrate` sets one)")?
-        }
+        None => writeln!(out, "alerts      none: the model has no threshold (`legonf calibrate` sets one)")?,
     }
     if let Some(evaluation) = &summary.evaluation {
         write_evaluation(&mut out, evaluation)?;

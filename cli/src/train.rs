@@ -6,7 +6,6 @@ use crate::summary;
 use crate::workers::Workers;
 use clap::Args;
 use legonf_engine::{Trained, Training};
-use legonf_extract::Arithmetic;
 use legonf_models::kitnet::TrainConfig;
 use std::path::PathBuf;
 
@@ -73,7 +72,6 @@ impl Arguments {
             captures: self.captures.clone(),
             output: self.output.clone(),
             schema: self.schema.clone(),
-            arithmetic: self.arithmetic,
             config: self.config(),
             resume: self.resume,
             checkpoint_every: self.checkpoint_every,

@@ -4,7 +4,6 @@ use crate::network::Network;
 use crate::{Error, kitsune, reading};
 use legonf_catalog::Context;
 use legonf_core::{Brick, Column, Columns};
-use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_models::kitnet::Precision;
 use legonf_runtime::{BrickSpec, Graph, GraphSpec};
@@ -85,9 +84,7 @@ pub(crate) fn built_in(
     model: &Network,
     content: Content,
     Execution { engine, precision }: Execution,
-    arithmetic: Option<Arithmetic>,
 ) -> Result<GraphSpec, Error> {
-    let arithmetic = arithmetic.unwrap_or(model.arithmetic());
     let own = engine.map_or(model.kitnet().is_some(), |e| e == EngineKind::Kitnet);
     if let (false, Some(precision)) = (own, precision) {
         let reason = "the generic engine computes in the model's own numbers; leave the option out";
@@ -96,7 +93,7 @@ pub(crate) fn built_in(
     let schema = &model.schema().name;
     Ok(kitsune::deciding(match content {
         Content::Features => kitsune::scoring_features(own, precision),
-        Content::Packets if own => kitsune::scoring(schema, arithmetic, precision),
-        Content::Packets => kitsune::generic_scoring(schema, arithmetic),
+        Content::Packets if own => kitsune::scoring(schema, precision),
+        Content::Packets => kitsune::generic_scoring(schema),
     }))
 }

@@ -7,7 +7,9 @@ use crate::supply::Maker;
 use crate::{Error, Extent, Session, Workers, input};
 use legonf_core::{Batch, Clock, Column, Columns, Fault, Headers, Sink};
 use legonf_decide::DecideError;
-use legonf_decide::calibrate::{BenignScores, Calibration, Check, DEFAULT_CONFIDENCE, Extreme, HeldOut, Method};
+use legonf_decide::calibrate::{
+    BenignScores, Calibration, Check, DEFAULT_CONFIDENCE, Extreme, HeldOut, Method,
+};
 use legonf_models::CaptureProvenance;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -119,7 +121,7 @@ impl Calibrating {
 
     fn score(&self, session: &Session, model: &Network) -> Result<(Collect, Clock), Error> {
         let (content, mut source) = input::open_any(session, &self.capture, self.limit, model.schema())?;
-        let spec = built_in(model, content, Execution::default(), None)?;
+        let spec = built_in(model, content, Execution::default())?;
         let mut graph = assemble(&spec, content, model, None)?;
         self.workers.check(&mut graph)?;
         let mut sink = Collect { skip: self.skip, ..Collect::default() };

@@ -5,7 +5,6 @@ use crate::summary::{ClockReport, flatten};
 use crate::supply::Maker;
 use crate::{Error, Extent, Session, Workers, input, kitsune};
 use legonf_core::{Malformed, Sink, count};
-use legonf_extract::Arithmetic;
 use legonf_io::sink::Matrix;
 use legonf_runtime::{Outcome, RunFault};
 use serde::Serialize;
@@ -21,8 +20,6 @@ pub struct Extraction {
     pub output: PathBuf,
     /// Feature schema.
     pub schema: String,
-    /// Arithmetic of the features.
-    pub arithmetic: Arithmetic,
     /// Read only the first packets.
     pub limit: Option<u64>,
     /// How bricks are laid out over threads.
@@ -58,7 +55,7 @@ impl Extraction {
     /// If the capture cannot be read, the matrix cannot be written, or the session is stopped.
     pub fn run(&self, session: &Session) -> Result<Extracted, Error> {
         let schema = legonf_extract::schema_by_name(&self.schema)?;
-        let spec = kitsune::extraction(&self.schema, self.arithmetic);
+        let spec = kitsune::extraction(&self.schema);
         let mut graph = assemble_extraction(&spec)?;
         self.workers.check(&mut graph)?;
         let mut source = input::open(session, &self.capture, self.limit)?;

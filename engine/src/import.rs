@@ -1,7 +1,6 @@
 //! Models of other makers, and models that are checked.
 
 use crate::{Error, Session, foreign, reading};
-use legonf_extract::Arithmetic;
 use legonf_models::kitnet::KitNet;
 use legonf_models::{Bundle, Check, Foreign, MAX_FILE_BYTES, Model, Provenance, take_in};
 use std::path::{Path, PathBuf};
@@ -15,8 +14,6 @@ pub struct Import {
     pub output: PathBuf,
     /// Schema of the features that it takes, in its order.
     pub schema: String,
-    /// Arithmetic of the features.
-    pub arithmetic: Arithmetic,
     /// Name of the output that the scores come from, where there are several.
     pub scores: Option<String>,
 }
@@ -35,8 +32,7 @@ impl Import {
             note: Some(format!("imported from {name}")),
             ..Provenance::default()
         };
-        let arithmetic = self.arithmetic.to_string();
-        let bundle = Bundle { model, schema, arithmetic, calibration: None, provenance };
+        let bundle = Bundle { model, schema, calibration: None, provenance };
         bundle.save(&self.output)?;
         Ok(bundle)
     }

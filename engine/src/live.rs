@@ -12,7 +12,6 @@ use crate::summary::{Incidents, Service, Timing, with_clock};
 use crate::tally::Tally;
 use crate::{Error, Extent, Session, kitsune};
 use legonf_controller::Event;
-use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_io::sink::AlertRate;
 use legonf_live::{Account, Interface, LiveSource, Losses};
@@ -124,7 +123,7 @@ impl Live {
     fn expected_bricks(&self) -> Result<Vec<String>, Error> {
         let spec = match &self.scoring.graph {
             Some(path) => read_graph(path)?,
-            None => kitsune::deciding(kitsune::scoring("", Arithmetic::default(), None)),
+            None => kitsune::deciding(kitsune::scoring("", None)),
         };
         Ok(spec.bricks.into_iter().map(|brick| brick.id).collect())
     }

@@ -27,9 +27,7 @@ impl Network {
         if let Model::Foreign(network) = &bundle.model {
             foreign::check(session, network, path)?;
         }
-        let named = |e: ExtractError| Error::file(path, format!("legonf.arithmetic: {e}"));
-        let arithmetic = bundle.arithmetic.parse().map_err(named)?;
-        Ok(Self::of(bundle, arithmetic))
+        Ok(Self::of(bundle))
     }
 
     /// A model that was made here.

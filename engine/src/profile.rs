@@ -9,7 +9,6 @@ use crate::tally::Tally;
 use crate::{Error, Extent, Gauge, Session, input};
 use legonf_controller::{Cost, Costs, State};
 use legonf_core::{BATCH, Brick, Plan};
-use legonf_extract::Arithmetic;
 use legonf_runtime::Graph;
 use std::path::PathBuf;
 
@@ -28,8 +27,6 @@ pub struct Profile {
     pub model: PathBuf,
     /// What executes the network in the built-in graph.
     pub execution: Execution,
-    /// Arithmetic of the features of the built-in graph.
-    pub arithmetic: Option<Arithmetic>,
     /// Scores above this are alerts, instead of the model's calibrated threshold.
     pub threshold: Option<f64>,
     /// Runs, after one that warms up.
@@ -75,7 +72,7 @@ impl Profile {
     ) -> Result<Costs, Error> {
         let trial = match &self.graph {
             Some(path) => Trial { session: *session, network, spec: read_graph(path)? },
-            None => Trial::built_in(session, network, self.execution, self.arithmetic)?,
+            None => Trial::built_in(session, network, self.execution)?,
         };
         let (watch, meter) = (Stopwatch::default(), Meter::default());
         let mut source = watch.watch_source(input::open(session, &self.capture, self.limit)?);

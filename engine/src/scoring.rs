@@ -10,7 +10,6 @@ use crate::tally::{Results, Tally};
 use crate::{Error, Session, Workers, input, kitsune};
 use legonf_controller::{Event, State};
 use legonf_core::{Progress, Source, count};
-use legonf_extract::Arithmetic;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
@@ -30,8 +29,6 @@ pub struct Scoring {
     pub workers: Workers,
     /// What executes the network in the built-in graph.
     pub execution: Execution,
-    /// Arithmetic of the features; without it the one that the model was trained with.
-    pub arithmetic: Option<Arithmetic>,
     /// Scores above this are anomalous, instead of the model's calibrated threshold.
     pub threshold: Option<f64>,
     /// Where the seed comes from by which streams are divided into slots.
@@ -87,7 +84,6 @@ impl Scoring {
             graph: None,
             workers: Workers::default(),
             execution: Execution::default(),
-            arithmetic: None,
             threshold: None,
             seed: Seed::default(),
         }
@@ -116,7 +112,7 @@ impl Scoring {
     fn spec(&self, network: &Network, content: Content) -> Result<GraphSpec, Error> {
         let mut spec = match &self.graph {
             Some(path) => read_graph(path)?,
-            None => built_in(network, content, self.execution, self.arithmetic)?,
+            None => built_in(network, content, self.execution)?,
         };
         self.seed.set(&mut spec)?;
         Ok(spec)
@@ -139,7 +135,6 @@ impl Scoring {
             model: input::file_name(&self.model),
             schema: schema.name.clone(),
             schema_hash: schema.hash().to_string(),
-            arithmetic: self.arithmetic.unwrap_or(network.arithmetic()).to_string(),
             precision: function.precision.clone(),
             slot_seed: function.slot_seed(),
             coverage: tally.coverage().clone(),

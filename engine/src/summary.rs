@@ -17,8 +17,6 @@ pub struct Summary {
     pub schema: String,
     /// Hash of the schema.
     pub schema_hash: String,
-    /// Arithmetic of the features.
-    pub arithmetic: String,
     /// Numbers that the KitNET is executed in, `f64` or `f32`; none where a generic engine runs the model.
     pub precision: Option<String>,
     /// Seed by which streams were divided into slots; none where there were no packets.

@@ -15,7 +15,7 @@ pub struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Makes a brick that has its model and its memory: a batch has gone through it.
+    /// Makes a brick that has its model and its memory, and has seen nothing.
     pub fn make(&self, id: &str) -> Result<Box<dyn Brick>, Error> {
         let found = self.spec.bricks.iter().find(|brick| brick.id == id);
         let found = found.ok_or_else(|| Error::refused(format!("the graph has no brick `{id}`")))?;
@@ -24,9 +24,7 @@ impl Maker<'_> {
         };
         let engine = || network.engine();
         let context = network.context(threshold, &engine);
-        let mut brick = build(&found.kind, &found.config, &context)?;
-        brick.process(&mut dry(network))?;
-        Ok(brick)
+        warmed(build(&found.kind, &found.config, &context)?)
     }
 
     /// [`make`](Self::make) with the words that the runtime takes for an error.
@@ -36,9 +34,9 @@ impl Maker<'_> {
 }
 
 /// A new brick, ready for its first batch. Nothing goes through it: one with state would take that for packets.
-fn warmed(mut brick: Box<dyn Brick>) -> Result<Box<dyn Brick>, String> {
+fn warmed(mut brick: Box<dyn Brick>) -> Result<Box<dyn Brick>, Error> {
     if brick.descriptor().state == State::Stateless {
-        brick.warm().map_err(|e| e.to_string())?;
+        brick.warm()?;
     }
     Ok(brick)
 }
@@ -89,6 +87,6 @@ mod tests {
     #[test]
     fn a_new_brick_that_cannot_be_made_ready_is_no_brick() {
         let error = warmed(Box::new(Counter { seen: 0, state: State::Stateless })).err().unwrap();
-        assert_eq!(error, "counter: no memory");
+        assert_eq!(error.to_string(), "counter: no memory");
     }
 }

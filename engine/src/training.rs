@@ -9,7 +9,6 @@ use crate::supply::Maker;
 use crate::{Error, Extent, Session, Workers, input, kitsune};
 use checkpoint::Checkpoint;
 use legonf_core::{Clock, Schema, count};
-use legonf_extract::Arithmetic;
 use legonf_io::{Content, SourceError, SourceErrorKind};
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
@@ -31,8 +30,6 @@ pub struct Training {
     pub output: PathBuf,
     /// Feature schema.
     pub schema: String,
-    /// Arithmetic of the features.
-    pub arithmetic: Arithmetic,
     /// How is trained; the number of features is that of the schema, whatever it says.
     pub config: TrainConfig,
     /// Go on from the checkpoint beside the model.
@@ -75,7 +72,6 @@ impl Training {
             captures: captures.into_iter().collect(),
             output: output.into(),
             schema: legonf_extract::DEFAULT_SCHEMA.into(),
-            arithmetic: Arithmetic::default(),
             config: TrainConfig::default(),
             resume: false,
             checkpoint_every: 100_000,
@@ -95,8 +91,7 @@ impl Training {
         let config = TrainConfig { features: schema.len(), ..self.config.clone() };
         config.validate()?;
         let origins = self.captures.iter().map(|c| input::origin(c)).collect::<Result<Vec<_>, _>>()?;
-        let arithmetic = self.arithmetic;
-        let identity = checkpoint::Identity { schema: schema.hash().to_string(), arithmetic, origins };
+        let identity = checkpoint::Identity { schema: schema.hash().to_string(), origins };
         let mut sink = self.start(&config, identity)?;
         let mut used = Vec::new();
         let fed = self.feed(session, &schema, &mut sink, &mut used);
@@ -228,7 +223,7 @@ impl Training {
         used: &mut Vec<u64>,
     ) -> Result<Outcome, Error> {
         let enough = sink.enough();
-        let spec = kitsune::extraction(&self.schema, self.arithmetic);
+        let spec = kitsune::extraction(&self.schema);
         let mut graph = assemble_extraction(&spec)?;
         self.workers.check(&mut graph)?;
         let mut no_brick = Graph::pass_through(&spec.name);
@@ -287,6 +282,6 @@ impl Training {
             Provenance { legonf, captures, rows: self.needed(), skipped, ..Provenance::default() };
         let training = trainer.config().clone();
         let model = Model::KitNet { network: trainer.finish()?.into(), training };
-        Ok(Bundle { model, schema, arithmetic: self.arithmetic.to_string(), calibration: None, provenance })
+        Ok(Bundle { model, schema, calibration: None, provenance })
     }
 }

@@ -8,13 +8,12 @@ mod machine;
 mod report;
 mod work;
 
-use legonf_engine::measure::{Meter, Stopwatch, Trial, alone, median, process_time};
-use legonf_engine::{Error, Execution, Extent, Gauge, Network, Session, input};
 use crate::ExperimentError;
 use busy::Watch;
 use clap::Args;
 use legonf_core::{Batch, Column, Columns, Fault, Progress, Sink};
-use legonf_extract::Arithmetic;
+use legonf_engine::measure::{Meter, Stopwatch, Trial, alone, median, process_time};
+use legonf_engine::{Error, Execution, Extent, Gauge, Network, Session, input};
 use machine::Probe;
 pub use report::{Report, rows};
 use report::{Run, Traffic, columns, report};
@@ -63,9 +62,6 @@ pub struct Arguments {
     limit: Option<u64>,
     #[command(flatten)]
     execution: Execution,
-    /// Arithmetic of the features; without it the one that the model was trained with.
-    #[arg(long)]
-    arithmetic: Option<Arithmetic>,
     /// Count instructions a packet too, in all and of each stage: replays the first packets under valgrind's callgrind, twice,
     /// so that starting counts for nothing. Needs valgrind, whose processor has AVX2 at most.
     #[arg(long)]
@@ -83,7 +79,7 @@ impl Arguments {
         }
         let first_score = self.first_score(session)?;
         let model = Network::load(session, &self.model)?;
-        let trial = Trial::built_in(session, &model, self.execution, self.arithmetic)?;
+        let trial = Trial::built_in(session, &model, self.execution)?;
         let bar = session.begin("bench", Extent::Bytes);
         let (mut host, mut probe) = (Watch::begin(), Probe::new());
         let (mut ids, mut runs, mut packets, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
@@ -155,7 +151,7 @@ impl Arguments {
     fn first_score_once(&self, session: &Session) -> Result<f64, ExperimentError> {
         let start = Instant::now();
         let model = Network::load(session, &self.model)?;
-        let mut graph = Trial::built_in(session, &model, self.execution, self.arithmetic)?.graph()?;
+        let mut graph = Trial::built_in(session, &model, self.execution)?.graph()?;
         let mut source = input::open(session, &self.capture, Some(1))?;
         alone(session, &mut graph, &mut *source, &mut Seen::default(), &mut |_, _| {})?;
         Ok(start.elapsed().as_secs_f64() * 1e3)

@@ -1,16 +1,16 @@
 //! A load in steps: what the controller makes of it, and what that costs.
 
-use legonf_engine::measure::{Trial, median};
-use legonf_engine::{EngineKind, Error, Execution, Folder, Incidents, Session};
+use crate::ExperimentError;
 use crate::figure4::{learn, lines, watch::Checksum};
 use crate::lap::Track;
 use crate::offer::{Load, Offer};
-use legonf_engine::agent::Agent;
-use crate::ExperimentError;
 use clap::Args;
 use legonf_controller::{Action, Config, Event, Sla};
 use legonf_core::{BATCH, Batch, Columns, Fault, Pace, Plan, Sink, Snapshot};
 use legonf_datasets::generate;
+use legonf_engine::agent::Agent;
+use legonf_engine::measure::{Trial, median};
+use legonf_engine::{EngineKind, Error, Execution, Folder, Incidents, Session};
 use legonf_io::sink::SeriesPlot;
 use legonf_runtime::{Control, Layout, PlanError};
 use serde::Serialize;
@@ -195,7 +195,8 @@ fn capacities(trial: &Trial<'_>, track: &Arc<Track>) -> Result<[f64; 2], Experim
         let ran = trial.run(None, &trial.between(replicas)?, &mut source, &mut Checksum::default())?;
         Ok(ran.outcome.packets as f64 / ran.seconds)
     };
-    let runs = (0..CAPACITY_RUNS).map(|_| Ok([once(1)?, once(2)?])).collect::<Result<Vec<_>, ExperimentError>>()?;
+    let runs =
+        (0..CAPACITY_RUNS).map(|_| Ok([once(1)?, once(2)?])).collect::<Result<Vec<_>, ExperimentError>>()?;
     Ok([0, 1].map(|replicas| median(runs.iter().map(|run| run[replicas]))))
 }
 
@@ -224,9 +225,9 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
     session.check_folder(arguments.out.as_deref())?;
     let config = generate::Config { packets: 200_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let network = learn(session, &track, Arithmetic::Reference)?;
+    let network = learn(session, &track)?;
     let engine = arguments.execution.engine.or(Some(EngineKind::Onnx));
-    let trial = Trial::built_in(session, &network, Execution { engine, ..arguments.execution }, None)?;
+    let trial = Trial::built_in(session, &network, Execution { engine, ..arguments.execution })?;
     let demand = arguments.demand(&trial, &track)?;
     let report = arguments.measure(&trial, &demand, &track)?;
     arguments.write(&report)?;
@@ -275,7 +276,9 @@ impl Arguments {
         }
         let identical = lost == 0 && alone.value() == sink.checksum.value();
         if lost == 0 && !identical {
-            return Err(Error::refused("the scores differ from those of one worker; please report this").into());
+            return Err(
+                Error::refused("the scores differ from those of one worker; please report this").into()
+            );
         }
         let late = sorted(all.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let report = Report {

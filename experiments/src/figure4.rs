@@ -4,15 +4,15 @@ mod report;
 mod turns;
 pub(crate) mod watch;
 
-use legonf_engine::agent::cores;
-use legonf_engine::measure::{Trial, alone, median};
-use legonf_engine::{EngineKind, Error, Execution, Folder, Network, Session, assemble_extraction};
-use crate::lap::{Laps, Track};
 use crate::ExperimentError;
+use crate::lap::{Laps, Track};
 use clap::Args;
 use legonf_controller::{Action, Config, Costs, Event, Model, Scaling, State};
 use legonf_core::{Plan, Stage};
 use legonf_datasets::generate;
+use legonf_engine::agent::cores;
+use legonf_engine::measure::{Trial, alone, median};
+use legonf_engine::{EngineKind, Error, Execution, Folder, Network, Session, assemble_extraction};
 use legonf_models::kitnet::{Precision, TrainConfig, Trainer};
 use legonf_models::{Bundle, Provenance};
 use legonf_runtime::Layout;
@@ -113,7 +113,7 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
     let config =
         generate::Config { packets: arguments.packets, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let network = learn(session, &track, arguments.arithmetic)?;
+    let network = learn(session, &track)?;
     let folder = arguments.out.as_deref().map(Folder::create).transpose()?;
     let mut runs = Vec::new();
     for (name, engine, precision) in ENGINES {
@@ -143,7 +143,7 @@ pub(crate) fn lines(events: &[Event]) -> String {
 pub(crate) const SCHEMA: &str = "kitsune-115";
 
 /// Trains a network on the first packets of the track, over features of [`SCHEMA`].
-pub(crate) fn learn(session: &Session, track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, ExperimentError> {
+pub(crate) fn learn(session: &Session, track: &Arc<Track>) -> Result<Network, ExperimentError> {
     let schema = legonf_extract::schema_by_name(SCHEMA)?;
     let training = TrainConfig {
         features: schema.len(),
@@ -152,7 +152,7 @@ pub(crate) fn learn(session: &Session, track: &Arc<Track>, arithmetic: Arithmeti
         ..TrainConfig::default()
     };
     let mut trainer = Trainer::new(training.clone())?;
-    let spec = legonf_engine::kitsune::extraction(SCHEMA, arithmetic);
+    let spec = legonf_engine::kitsune::extraction(SCHEMA);
     let mut graph = assemble_extraction(&spec)?;
     let (mut source, mut sink) = (Laps::new(track.clone(), 13_000), watch::Learn(&mut trainer));
     alone(session, &mut graph, &mut source, &mut sink, &mut |_, _| {})?;
@@ -170,7 +170,7 @@ impl Arguments {
         network: &Network,
         track: &Arc<Track>,
     ) -> Result<(Run, Vec<Event>), ExperimentError> {
-        let trial = Trial::built_in(session, network, execution, Some(self.arithmetic))?;
+        let trial = Trial::built_in(session, network, execution)?;
         let mut case = Case { arguments: self, trial, track: track.clone(), compared: 0 };
         // A first run says how many packets take the time that is wanted, and what bricks cost.
         let probe = case.once(self.packets / 4, &Layout::Pipeline, Scaling::Fixed)?;
@@ -251,7 +251,12 @@ impl Case<'_> {
     }
 
     /// Runs all layouts, one after the other, and monoliths side by side.
-    fn turn(&self, fixed: &[Contestant], after: &Contestant, faults: &mut Faults) -> Result<Turn, ExperimentError> {
+    fn turn(
+        &self,
+        fixed: &[Contestant],
+        after: &Contestant,
+        faults: &mut Faults,
+    ) -> Result<Turn, ExperimentError> {
         let once = |contestant: &Contestant| {
             let packets = self.fit(contestant.pps, self.arguments.look);
             self.once(packets, &Layout::Stages(contestant.plan.clone()), Scaling::Fixed)

@@ -4,14 +4,14 @@ mod detector;
 pub(crate) mod load;
 mod phases;
 
-use legonf_engine::{Error, Extent, Folder, Session};
 use crate::ExperimentError;
 use clap::Args;
 use detector::{Detector, Lesson};
 use legonf_datasets::generate::{Attack, Config};
 use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
 use legonf_decide::evaluate::BenignShare;
-use legonf_extract::{Arithmetic, Limits};
+use legonf_engine::{Error, Extent, Folder, Session};
+use legonf_extract::Limits;
 use legonf_io::sink::SeriesPlot;
 use load::{Outcome, Sample, Share, Traffic};
 use phases::{Phase, Phases};
@@ -24,9 +24,6 @@ struct Common {
     /// Feature schema: kitsune-115-clean, or kitsune-115 and kitsune-py-100, which reproduce what was published.
     #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]
     schema: String,
-    /// `reference` or `fast`.
-    #[arg(long, default_value = "reference")]
-    arithmetic: Arithmetic,
     /// Source streams in each of 4,096 slots, for each table keyed by a source address.
     #[arg(long, default_value_t = Limits::default().sources_per_slot, value_name = "N")]
     sources_per_slot: u32,
@@ -80,7 +77,6 @@ pub struct Soak {
 #[derive(Serialize)]
 pub struct FloodReport {
     schema: String,
-    arithmetic: String,
     limits: Limits,
     threshold: f64,
     false_positive_bound: f64,
@@ -99,7 +95,6 @@ pub struct FloodReport {
 #[derive(Serialize)]
 pub struct SoakReport {
     schema: String,
-    arithmetic: String,
     limits: Limits,
     threshold: f64,
     false_positive_bound: f64,
@@ -150,8 +145,8 @@ impl Common {
     }
 
     fn traffic(&self, config: Config) -> Result<Traffic, ExperimentError> {
-        let (schema, arithmetic, limits) = (self.schema.clone(), self.arithmetic, self.limits());
-        Traffic::new(config, &legonf_extract::Config { schema, arithmetic, limits, ..Default::default() })
+        let (schema, limits) = (self.schema.clone(), self.limits());
+        Traffic::new(config, &legonf_extract::Config { schema, limits, ..Default::default() })
     }
 
     fn detector(&self) -> Result<Detector, ExperimentError> {
@@ -171,12 +166,19 @@ impl Common {
         drop(bar);
         if outcome.state_bytes > outcome.state_bytes_bound {
             let (now, most) = (outcome.state_bytes, outcome.state_bytes_bound);
-            return Err(Error::refused(format!("the state takes {now} bytes, above its bound of {most}")).into());
+            return Err(
+                Error::refused(format!("the state takes {now} bytes, above its bound of {most}")).into()
+            );
         }
         Ok(outcome)
     }
 
-    fn write(&self, report: &impl Serialize, memory: SeriesPlot, rates: SeriesPlot) -> Result<(), ExperimentError> {
+    fn write(
+        &self,
+        report: &impl Serialize,
+        memory: SeriesPlot,
+        rates: SeriesPlot,
+    ) -> Result<(), ExperimentError> {
         let Some(folder) = &self.out else { return Ok(()) };
         let folder = Folder::create(folder)?;
         folder.report(report)?;
@@ -208,7 +210,6 @@ pub fn flood(arguments: &Flood, session: &Session) -> Result<FloodReport, Experi
     let calibration = detector.calibration();
     let report = FloodReport {
         schema: common.schema.clone(),
-        arithmetic: common.arithmetic.to_string(),
         limits: common.limits(),
         threshold: calibration.threshold,
         false_positive_bound: calibration.false_positive_bound,
@@ -233,7 +234,7 @@ pub fn flood(arguments: &Flood, session: &Session) -> Result<FloodReport, Experi
 pub fn flood_text(report: &FloodReport) -> String {
     let FloodReport { without_flood: before, with_flood: during, .. } = report;
     format!(
-        "{} distinct sources in {} packets, {} ({})\n\
+        "{} distinct sources in {} packets, {}\n\
          memory:     {:.0} MiB of at most {:.0} MiB; evicted: {}\n\
          throughput: {:.0} packets/s of processor time with the flood, {:.0} without: {:.2} times slower\n\
          {}\
@@ -244,7 +245,6 @@ pub fn flood_text(report: &FloodReport) -> String {
         report.distinct_sources,
         during.packets,
         report.schema,
-        report.arithmetic,
         during.state_bytes as f64 / MIB,
         during.state_bytes_bound as f64 / MIB,
         evicted(during),
@@ -331,7 +331,6 @@ pub fn soak(arguments: &Soak, session: &Session) -> Result<SoakReport, Experimen
         |value: fn(&Sample) -> Option<u64>| Some(value(run.samples.last()?)? as i64 - value(early?)? as i64);
     let report = SoakReport {
         schema: common.schema.clone(),
-        arithmetic: common.arithmetic.to_string(),
         limits: common.limits(),
         threshold: calibration.threshold,
         false_positive_bound: calibration.false_positive_bound,
@@ -351,7 +350,7 @@ pub fn soak_text(report: &SoakReport) -> String {
     let resident =
         report.resident_growth.map_or("unknown".to_owned(), |b| format!("{:.2} MiB", b as f64 / MIB));
     format!(
-        "{} packets of {} seconds, {} ({})\n\
+        "{} packets of {} seconds, {}\n\
          memory:     state {:.1} MiB, grown by {:.2} MiB since a tenth of the run; process grown by {resident}\n\
          throughput: {:.0} packets/s of processor time, from bytes to verdict\n\
          scan:       {}\n\
@@ -359,7 +358,6 @@ pub fn soak_text(report: &SoakReport) -> String {
         run.packets,
         report.seconds,
         report.schema,
-        report.arithmetic,
         run.state_bytes as f64 / MIB,
         report.state_growth as f64 / MIB,
         run.packets_per_second,

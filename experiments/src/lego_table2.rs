@@ -1,12 +1,12 @@
 //! `legonf experiment lego-table2`: what a split of the traffic does to Kitsune's scores.
 
+use crate::ExperimentError;
 use crate::scaling::{self, Point, Scaling};
 use crate::table2::{Copies, Options, Report, Table2};
-use legonf_engine::measure::processor_time;
-use legonf_engine::{Error, Extent, Folder, Network, Session, headers, input, reading};
-use crate::ExperimentError;
 use clap::Args;
 use legonf_core::{Headers, Progress};
+use legonf_engine::measure::processor_time;
+use legonf_engine::{Error, Extent, Folder, Network, Session, headers, input, reading};
 use legonf_extract::{Extractor, Limits};
 use legonf_io::sink::SeriesPlot;
 use legonf_models::kitnet::KitNet;

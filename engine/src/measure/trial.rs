@@ -40,13 +40,8 @@ impl<'a> Trial<'a> {
     ///
     /// # Errors
     /// If the engine does not compute in these numbers.
-    pub fn built_in(
-        session: &Session,
-        network: &'a Network,
-        execution: Execution,
-        arithmetic: Option<Arithmetic>,
-    ) -> Result<Self, Error> {
-        let spec = built_in(network, Content::Packets, execution, arithmetic)?;
+    pub fn built_in(session: &Session, network: &'a Network, execution: Execution) -> Result<Self, Error> {
+        let spec = built_in(network, Content::Packets, execution)?;
         Ok(Self { session: *session, network, spec })
     }
 
@@ -54,10 +49,7 @@ impl<'a> Trial<'a> {
     ///
     /// # Errors
     /// If one cannot be made.
-    pub fn graph_with(
-        &self,
-        wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
-    ) -> Result<Graph, Error> {
+    pub fn graph_with(&self, wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>) -> Result<Graph, Error> {
         self.graph_above(Self::THRESHOLD, wrap)
     }
 

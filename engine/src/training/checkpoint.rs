@@ -1,7 +1,6 @@
 //! A training run's state on disk: a line with the format's version and the SHA-256 of what follows, then JSON.
 
 use crate::{Error, reading};
-use legonf_extract::Arithmetic;
 use legonf_models::CaptureProvenance;
 use legonf_models::kitnet::{self, TrainConfig, Trainer};
 use serde::{Deserialize, Serialize};
@@ -40,7 +39,8 @@ impl Checkpoint {
 
     /// Reads a checkpoint and compares what it was made of.
     pub fn load(path: &Path, identity: &Identity) -> Result<Self, Error> {
-        let anew = |reason: &str| Error::file(path, format!("{reason}; train without --resume to start anew"));
+        let anew =
+            |reason: &str| Error::file(path, format!("{reason}; train without --resume to start anew"));
         if !path.exists() {
             return Err(anew("no such file"));
         }

@@ -4,11 +4,11 @@ mod network;
 mod plots;
 mod streams;
 
-use legonf_engine::{Error, Folder, Session, reading};
 use super::busy::Watch;
 use crate::ExperimentError;
 use clap::Args;
 use legonf_core::BATCH;
+use legonf_engine::{Error, Folder, Session, reading};
 use legonf_models::kitnet::Precision;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -174,13 +174,7 @@ impl Arguments {
     }
 
     fn measure(&self, session: &Session, point: Point) -> Result<(f64, Option<State>), ExperimentError> {
-        let case = |streams, arithmetic, batch| streams::Case {
-            schema: &self.schema,
-            seed: self.seed,
-            streams,
-            arithmetic,
-            batch,
-        };
+        let case = |streams, batch| streams::Case { schema: &self.schema, seed: self.seed, streams, batch };
         Ok(match point {
             Point::Network { features, precision } => {
                 (network::rows_per_second(&network::network(features)?, precision, BATCH), None)
@@ -188,11 +182,9 @@ impl Arguments {
             Point::NetworkBatch { batch, precision } => {
                 (network::rows_per_second(&network::network(115)?, precision, batch), None)
             }
-            Point::ExtractionBatch { batch } => {
-                (case(STREAMS, Arithmetic::Reference, batch).measure(session)?.0, None)
-            }
-            Point::Extraction { streams, arithmetic } => {
-                let (per_second, state) = case(streams, arithmetic, BATCH).measure(session)?;
+            Point::ExtractionBatch { batch } => (case(STREAMS, batch).measure(session)?.0, None),
+            Point::Extraction { streams } => {
+                let (per_second, state) = case(streams, BATCH).measure(session)?;
                 (per_second, Some(state))
             }
         })

@@ -1,7 +1,7 @@
 //! What a packet takes of a core, stage by stage, beside what the core can do: the roofline.
 
-use legonf_engine::{Network, measure};
 use super::machine::Machine;
+use legonf_engine::{Network, measure};
 use legonf_models::kitnet::Precision;
 use serde::Serialize;
 
@@ -36,9 +36,7 @@ impl Work {
         let work = Self { cache_bytes_per_packet: columns, ..Self::default() };
         let published = model.schema().name.starts_with("kitsune-115");
         match id {
-            measure::SOURCE => {
-                Self { memory_bytes_per_packet: capture, flops_per_packet: Some(0.0), ..work }
-            }
+            measure::SOURCE => Self { memory_bytes_per_packet: capture, flops_per_packet: Some(0.0), ..work },
             "extractor" if published => Self {
                 memory_bytes_per_packet: 2.0 * legonf_extract::PACKET_STATE_BYTES as f64,
                 flops_per_packet: Some(legonf_extract::PACKET_OPERATIONS as f64),

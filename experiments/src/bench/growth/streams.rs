@@ -1,12 +1,11 @@
 //! Parser and extractor: packets a second over the number of streams, and over the batch size.
 
-use legonf_engine::{Error, Extent, Gauge, Session};
 use super::{PARTS, State, rate};
-use crate::flood::load::Traffic;
 use crate::ExperimentError;
+use crate::flood::load::Traffic;
 use legonf_core::{BATCH, Progress};
 use legonf_datasets::generate;
-use legonf_extract::{Arithmetic, Limits};
+use legonf_engine::{Error, Extent, Gauge, Session};
 
 /// Packets measured for each point, in [`PARTS`] parts.
 const MEASURED: u64 = 1_000_000;
@@ -85,8 +84,7 @@ mod tests {
     #[test]
     fn a_point_is_a_positive_rate_at_any_batch_size() {
         for batch in [1, 1024] {
-            let arithmetic = Arithmetic::Fast;
-            let case = Case { schema: "kitsune-115", seed: 1, streams: 100, arithmetic, batch };
+            let case = Case { schema: "kitsune-115", seed: 1, streams: 100, batch };
             let (per_second, state) = case.measure(&Session::default()).unwrap();
             assert!(per_second > 0.0 && per_second.is_finite(), "{batch}");
             assert!(state.state_bytes > 0 && state.state_bytes <= state.state_bytes_bound);
