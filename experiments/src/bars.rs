@@ -1,4 +1,4 @@
-//! Bars side by side, in groups.
+//! Bars side by side, in groups. By hand: the charts of `plotters` have no bars in groups, and need a font to lay texts out.
 
 use legonf_output::xml;
 use std::fmt::Write;

@@ -8,5 +8,5 @@ pub mod linktype;
 pub mod sink;
 pub mod source;
 
-pub use error::{SourceError, SourceErrorKind};
+pub use error::{RowError, SourceError, SourceErrorKind};
 pub use source::{Content, SourceOptions, Stop, open, open_any, open_with};
