@@ -6,6 +6,7 @@ pub mod growth;
 mod instructions;
 mod machine;
 mod report;
+mod role;
 mod work;
 
 use legonf_engine::measure::{Meter, Stopwatch, Trial, alone, median, process_time};
@@ -17,7 +18,7 @@ use legonf_core::{Batch, Column, Columns, Fault, Progress, Sink};
 use legonf_extract::Arithmetic;
 use machine::Probe;
 pub use report::{Report, rows};
-use report::{Run, Traffic, columns, report};
+use report::{Measured, Run, Traffic, columns};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -108,16 +109,9 @@ impl Arguments {
         let instructions =
             if self.instructions { Some(instructions::per_packet(session, self, packets)?) } else { None };
         let traffic = Traffic { packets, capture: bytes, columns: columns(&meter) };
-        Ok(report(
-            self,
-            &trial,
-            first_score,
-            &ids,
-            &runs,
-            &traffic,
-            instructions.as_ref(),
-            (&mut host, &mut probe),
-        ))
+        let measured =
+            Measured { arguments: self, trial: &trial, first_score, ids, runs, traffic, instructions };
+        Ok(measured.report(&mut host, &mut probe))
     }
 
     /// One pass from the file to the scores.
