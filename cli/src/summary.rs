@@ -27,8 +27,7 @@ pub fn incidents(incidents: &Incidents) -> String {
     let mut text = String::new();
     if incidents.restarts > 0 {
         let panics = count(incidents.restarts, "panic");
-        text +=
-            &format!("restarts    {panics} of bricks, each of which was made anew; please report this\n");
+        text += &format!("restarts    {panics} of bricks, each of which was made anew; please report this\n");
     }
     if incidents.moved_slots > 0 {
         text += &incidents.pauses();
@@ -62,9 +61,7 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
             let left_out = left_out(summary);
             writeln!(out, "alerts      {} above the threshold of {threshold:.6}{left_out}", summary.alerts)?
         }
-        None => {
-            writeln!(out, "alerts      none: the model has no threshold (`legonf calibrate` sets one)")?
-        }
+        None => writeln!(out, "alerts      none: the model has no threshold (`legonf calibrate` sets one)")?,
     }
     if let Some(evaluation) = &summary.evaluation {
         write_evaluation(&mut out, evaluation)?;

@@ -7,7 +7,9 @@ use crate::supply::Maker;
 use crate::{Error, Extent, Session, Workers, input};
 use legonf_core::{Batch, Clock, Column, Columns, Fault, Headers, Sink};
 use legonf_decide::DecideError;
-use legonf_decide::calibrate::{BenignScores, Calibration, Check, DEFAULT_CONFIDENCE, Extreme, HeldOut, Method};
+use legonf_decide::calibrate::{
+    BenignScores, Calibration, Check, DEFAULT_CONFIDENCE, Extreme, HeldOut, Method,
+};
 use legonf_models::CaptureProvenance;
 use serde::Serialize;
 use std::path::PathBuf;

@@ -6,9 +6,9 @@ use crate::agent::{batching, hold};
 use crate::folder::write_text;
 use crate::scoring::Function;
 use crate::{Error, reading};
-use legonf_controller::{Config, Costs, Event};
 #[cfg(feature = "live")]
 use legonf_controller::State;
+use legonf_controller::{Config, Costs, Event};
 #[cfg(feature = "live")]
 use legonf_core::Plan;
 use std::path::{Path, PathBuf};

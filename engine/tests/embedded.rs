@@ -125,8 +125,7 @@ static SEEN: Seen = Seen { begun: Mutex::new(Vec::new()), over: AtomicU64::new(0
 
 #[test]
 fn an_observer_sees_each_task_begin_and_end() {
-    let (folder, session) =
-        (tempfile::tempdir().unwrap(), Session { observer: &SEEN, ..Session::default() });
+    let (folder, session) = (tempfile::tempdir().unwrap(), Session { observer: &SEEN, ..Session::default() });
     let scoring = Scoring::new(model(folder.path(), &session));
     Replay::new(capture(), scoring).run(&session).unwrap();
     let begun = SEEN.begun.lock().unwrap().clone();

@@ -1,16 +1,16 @@
 //! A load in steps: what the controller makes of it, and what that costs.
 
-use legonf_engine::measure::{Trial, median};
-use legonf_engine::{EngineKind, Error, Execution, Folder, Incidents, Session};
+use crate::ExperimentError;
 use crate::figure4::{learn, lines, watch::Checksum};
 use crate::lap::Track;
 use crate::offer::{Load, Offer};
-use legonf_engine::agent::Agent;
-use crate::ExperimentError;
 use clap::Args;
 use legonf_controller::{Action, Config, Event, Sla};
 use legonf_core::{BATCH, Batch, Columns, Fault, Pace, Plan, Sink, Snapshot};
 use legonf_datasets::generate;
+use legonf_engine::agent::Agent;
+use legonf_engine::measure::{Trial, median};
+use legonf_engine::{EngineKind, Error, Execution, Folder, Incidents, Session};
 use legonf_extract::Arithmetic;
 use legonf_io::sink::SeriesPlot;
 use legonf_runtime::{Control, Layout, PlanError};
@@ -196,7 +196,8 @@ fn capacities(trial: &Trial<'_>, track: &Arc<Track>) -> Result<[f64; 2], Experim
         let ran = trial.run(None, &trial.between(replicas)?, &mut source, &mut Checksum::default())?;
         Ok(ran.outcome.packets as f64 / ran.seconds)
     };
-    let runs = (0..CAPACITY_RUNS).map(|_| Ok([once(1)?, once(2)?])).collect::<Result<Vec<_>, ExperimentError>>()?;
+    let runs =
+        (0..CAPACITY_RUNS).map(|_| Ok([once(1)?, once(2)?])).collect::<Result<Vec<_>, ExperimentError>>()?;
     Ok([0, 1].map(|replicas| median(runs.iter().map(|run| run[replicas]))))
 }
 
@@ -276,7 +277,9 @@ impl Arguments {
         }
         let identical = lost == 0 && alone.value() == sink.checksum.value();
         if lost == 0 && !identical {
-            return Err(Error::refused("the scores differ from those of one worker; please report this").into());
+            return Err(
+                Error::refused("the scores differ from those of one worker; please report this").into()
+            );
         }
         let late = sorted(all.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let report = Report {

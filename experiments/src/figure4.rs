@@ -4,15 +4,15 @@ mod report;
 mod turns;
 pub(crate) mod watch;
 
-use legonf_engine::agent::cores;
-use legonf_engine::measure::{Trial, alone, median};
-use legonf_engine::{EngineKind, Error, Execution, Folder, Network, Session, assemble_extraction};
-use crate::lap::{Laps, Track};
 use crate::ExperimentError;
+use crate::lap::{Laps, Track};
 use clap::Args;
 use legonf_controller::{Action, Config, Costs, Event, Model, Scaling, State};
 use legonf_core::{Plan, Stage};
 use legonf_datasets::generate;
+use legonf_engine::agent::cores;
+use legonf_engine::measure::{Trial, alone, median};
+use legonf_engine::{EngineKind, Error, Execution, Folder, Network, Session, assemble_extraction};
 use legonf_extract::Arithmetic;
 use legonf_models::kitnet::{Precision, TrainConfig, Trainer};
 use legonf_models::{Bundle, Provenance};
@@ -147,7 +147,11 @@ pub(crate) fn lines(events: &[Event]) -> String {
 pub(crate) const SCHEMA: &str = "kitsune-115";
 
 /// Trains a network on the first packets of the track, over features of [`SCHEMA`].
-pub(crate) fn learn(session: &Session, track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, ExperimentError> {
+pub(crate) fn learn(
+    session: &Session,
+    track: &Arc<Track>,
+    arithmetic: Arithmetic,
+) -> Result<Network, ExperimentError> {
     let schema = legonf_extract::schema_by_name(SCHEMA)?;
     let training = TrainConfig {
         features: schema.len(),
@@ -255,7 +259,12 @@ impl Case<'_> {
     }
 
     /// Runs all layouts, one after the other, and monoliths side by side.
-    fn turn(&self, fixed: &[Contestant], after: &Contestant, faults: &mut Faults) -> Result<Turn, ExperimentError> {
+    fn turn(
+        &self,
+        fixed: &[Contestant],
+        after: &Contestant,
+        faults: &mut Faults,
+    ) -> Result<Turn, ExperimentError> {
         let once = |contestant: &Contestant| {
             let packets = self.fit(contestant.pps, self.arguments.look);
             self.once(packets, &Layout::Stages(contestant.plan.clone()), Scaling::Fixed)

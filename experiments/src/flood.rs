@@ -4,13 +4,13 @@ mod detector;
 pub(crate) mod load;
 mod phases;
 
-use legonf_engine::{Error, Extent, Folder, Session};
 use crate::ExperimentError;
 use clap::Args;
 use detector::{Detector, Lesson};
 use legonf_datasets::generate::{Attack, Config};
 use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
 use legonf_decide::evaluate::BenignShare;
+use legonf_engine::{Error, Extent, Folder, Session};
 use legonf_extract::{Arithmetic, Limits};
 use legonf_io::sink::SeriesPlot;
 use load::{Outcome, Sample, Share, Traffic};
@@ -171,12 +171,19 @@ impl Common {
         drop(bar);
         if outcome.state_bytes > outcome.state_bytes_bound {
             let (now, most) = (outcome.state_bytes, outcome.state_bytes_bound);
-            return Err(Error::refused(format!("the state takes {now} bytes, above its bound of {most}")).into());
+            return Err(
+                Error::refused(format!("the state takes {now} bytes, above its bound of {most}")).into()
+            );
         }
         Ok(outcome)
     }
 
-    fn write(&self, report: &impl Serialize, memory: SeriesPlot, rates: SeriesPlot) -> Result<(), ExperimentError> {
+    fn write(
+        &self,
+        report: &impl Serialize,
+        memory: SeriesPlot,
+        rates: SeriesPlot,
+    ) -> Result<(), ExperimentError> {
         let Some(folder) = &self.out else { return Ok(()) };
         let folder = Folder::create(folder)?;
         folder.report(report)?;

@@ -1,12 +1,12 @@
 //! `legonf experiment lego-table2`: what a split of the traffic does to Kitsune's scores.
 
+use crate::ExperimentError;
 use crate::scaling::{self, Point, Scaling};
 use crate::table2::{Copies, Options, Report, Table2};
-use legonf_engine::measure::processor_time;
-use legonf_engine::{Error, Extent, Folder, Network, Session, headers, input, reading};
-use crate::ExperimentError;
 use clap::Args;
 use legonf_core::{Headers, Progress};
+use legonf_engine::measure::processor_time;
+use legonf_engine::{Error, Extent, Folder, Network, Session, headers, input, reading};
 use legonf_extract::{Extractor, Limits};
 use legonf_io::sink::SeriesPlot;
 use legonf_models::kitnet::KitNet;
@@ -182,7 +182,7 @@ impl<'a> Experiment<'a> {
 
     fn table(&self) -> Result<Table2, ExperimentError> {
         let make = |shard: &Shard| self.extractor(shard);
-        Ok(Table2::new(&self.set, &self.plan, &make, &self.kitnet, self.options())?)
+        Table2::new(&self.set, &self.plan, &make, &self.kitnet, self.options())
     }
 
     fn scaling(&self) -> Result<Vec<Point>, ExperimentError> {
@@ -202,7 +202,7 @@ impl<'a> Experiment<'a> {
             bar.update(Progress::default(), done);
         });
         drop(bar);
-        Ok(points?)
+        points
     }
 
     /// Runs the capture through a table.

@@ -62,7 +62,8 @@ impl Outputs {
         let files = [purpose.scores, purpose.record].into_iter().flatten().map(Path::as_os_str);
         let names = purpose.eve.into_iter().chain(files).filter(|name| *name != "-");
         let names = names.map(|name| name.to_string_lossy().into_owned()).collect();
-        let eve = purpose.eve.map(|target| open(session, LineStream::open(target, purpose.rotate))).transpose()?;
+        let eve =
+            purpose.eve.map(|target| open(session, LineStream::open(target, purpose.rotate))).transpose()?;
         let (threshold, explain) =
             (function.threshold.unwrap_or(f64::INFINITY), function.network.explainer());
         let eve = eve.map(|lines| Eve::over(lines, threshold, explain).limited(purpose.rate));

@@ -55,10 +55,7 @@ impl<'a> Trial<'a> {
     ///
     /// # Errors
     /// If one cannot be made.
-    pub fn graph_with(
-        &self,
-        wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
-    ) -> Result<Graph, Error> {
+    pub fn graph_with(&self, wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>) -> Result<Graph, Error> {
         self.graph_above(Self::THRESHOLD, wrap)
     }
 

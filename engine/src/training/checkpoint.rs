@@ -42,7 +42,8 @@ impl Checkpoint {
 
     /// Reads a checkpoint and compares what it was made of.
     pub fn load(path: &Path, identity: &Identity) -> Result<Self, Error> {
-        let anew = |reason: &str| Error::file(path, format!("{reason}; train without --resume to start anew"));
+        let anew =
+            |reason: &str| Error::file(path, format!("{reason}; train without --resume to start anew"));
         if !path.exists() {
             return Err(anew("no such file"));
         }

@@ -1,17 +1,17 @@
 //! `legonf bench graph`: the price of being bricks.
 
-use legonf_engine::agent::cores;
-use legonf_engine::measure::{Trial, Work, hop_nanoseconds, median, process_time, processor_time};
-use legonf_engine::{Error, Execution, Extent, Session};
 use super::busy::Watch;
-use legonf_engine::agent::Agent;
+use crate::ExperimentError;
 use crate::figure4::{SCHEMA, learn, watch::Checksum};
 use crate::lap::{Laps, Track};
-use crate::ExperimentError;
 use clap::Args;
 use legonf_controller::{Config, Scaling};
 use legonf_core::{BATCH, Batch, Brick, Pace, Plan, Sink, Snapshot, Source, Verdict};
 use legonf_datasets::generate;
+use legonf_engine::agent::Agent;
+use legonf_engine::agent::cores;
+use legonf_engine::measure::{Trial, Work, hop_nanoseconds, median, process_time, processor_time};
+use legonf_engine::{Error, Execution, Extent, Session};
 use legonf_extract::{Arithmetic, FeatureQuantization};
 use legonf_models::kitnet::Scratch;
 use legonf_runtime::{Control, Layout, PlanError};
@@ -159,7 +159,11 @@ impl Arguments {
     }
 
     /// Runs with more and more replicas; whether the scores are those of one, and what snapshots took with the most.
-    fn crowds(&self, case: &Case<'_>, checksum: Option<u64>) -> Result<(Vec<Crowd>, bool, f64), ExperimentError> {
+    fn crowds(
+        &self,
+        case: &Case<'_>,
+        checksum: Option<u64>,
+    ) -> Result<(Vec<Crowd>, bool, f64), ExperimentError> {
         let (mut crowds, mut same, mut sampling) = (Vec::new(), true, 0.0);
         let counts = [1, 2, 4, 8].map(|times| times * cores());
         for replicas in [1].into_iter().chain(counts) {

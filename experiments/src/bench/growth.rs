@@ -4,11 +4,11 @@ mod network;
 mod plots;
 mod streams;
 
-use legonf_engine::{Error, Folder, Session, reading};
 use super::busy::Watch;
 use crate::ExperimentError;
 use clap::Args;
 use legonf_core::BATCH;
+use legonf_engine::{Error, Folder, Session, reading};
 use legonf_extract::Arithmetic;
 use legonf_models::kitnet::Precision;
 use serde::{Deserialize, Serialize};

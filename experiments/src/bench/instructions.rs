@@ -1,9 +1,9 @@
 //! Instructions a packet, counted by valgrind's callgrind: the same number whatever else the machine does.
 
-use legonf_engine::{Error, Session, measure};
 use super::Arguments;
 use crate::ExperimentError;
 use clap::ValueEnum;
+use legonf_engine::{Error, Session, measure};
 use std::collections::BTreeMap;
 use std::process::Command;
 
@@ -88,7 +88,11 @@ pub fn check() -> Result<(), ExperimentError> {
 }
 
 /// The difference between replaying all and half of the packets.
-pub fn per_packet(session: &Session, arguments: &Arguments, packets: u64) -> Result<Instructions, ExperimentError> {
+pub fn per_packet(
+    session: &Session,
+    arguments: &Arguments,
+    packets: u64,
+) -> Result<Instructions, ExperimentError> {
     let all = packets.min(PACKETS);
     let half = all / 2;
     if half == 0 {

@@ -1,7 +1,7 @@
 //! What one core of this machine can do: multiply-adds and divisions from registers, and bytes read from memory.
 
-use legonf_engine::measure::{median, processor_time};
 use super::work::Work;
+use legonf_engine::measure::{median, processor_time};
 use legonf_models::kitnet::Precision;
 use multiversion::multiversion;
 use multiversion::target::match_target;

@@ -1,13 +1,13 @@
 //! What `legonf bench kitsune` says.
 
-use legonf_engine::measure::{self, Meter, Trial, median};
-use legonf_engine::{EngineKind, Network};
 use super::Arguments;
 use super::busy::Watch;
 use super::instructions::Instructions;
 use super::machine::{Done, Machine, Probe};
 use super::role::Role;
 use super::work::{Bound, Work};
+use legonf_engine::measure::{self, Meter, Trial, median};
+use legonf_engine::{EngineKind, Network};
 use legonf_models::kitnet::Precision;
 use serde::Serialize;
 

@@ -1,8 +1,8 @@
 //! What a packet takes of a core, stage by stage, beside what the core can do: the roofline.
 
-use legonf_engine::Network;
 use super::machine::Machine;
 use super::role::Role;
+use legonf_engine::Network;
 use legonf_models::kitnet::Precision;
 use serde::Serialize;
 
@@ -37,9 +37,7 @@ impl Work {
         let work = Self { cache_bytes_per_packet: columns, ..Self::default() };
         let published = model.schema().name.starts_with("kitsune-115");
         match role {
-            Role::Source => {
-                Self { memory_bytes_per_packet: capture, flops_per_packet: Some(0.0), ..work }
-            }
+            Role::Source => Self { memory_bytes_per_packet: capture, flops_per_packet: Some(0.0), ..work },
             Role::Extraction if published => Self {
                 memory_bytes_per_packet: 2.0 * legonf_extract::PACKET_STATE_BYTES as f64,
                 flops_per_packet: Some(legonf_extract::PACKET_OPERATIONS as f64),

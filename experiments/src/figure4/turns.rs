@@ -1,8 +1,8 @@
 //! Layouts in turns: ratios turn by turn, so that a moment in which the machine is slower counts for all of them.
 
-use legonf_engine::measure::median;
 use super::{MONOLITH, Once};
 use legonf_core::Plan;
+use legonf_engine::measure::median;
 use serde::Serialize;
 
 /// Throughput of a layout, in packets a second: medians.

@@ -1,9 +1,9 @@
 //! What a run did in each plan that was in force, and what came out.
 
-use legonf_engine::agent::Agent;
 use crate::ExperimentError;
 use legonf_controller::{Costs, Event};
 use legonf_core::{Batch, Column, Columns, Fault, Pace, Plan, Sink, Snapshot};
+use legonf_engine::agent::Agent;
 use legonf_models::kitnet::Trainer;
 use legonf_runtime::{Control, PlanError};
 use std::time::Duration;

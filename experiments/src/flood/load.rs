@@ -1,11 +1,11 @@
 //! Generated traffic through parser and extractor, with what that takes.
 
-use legonf_engine::measure::processor_time;
-use legonf_engine::{Error, Gauge, Session};
 use super::detector::Detector;
 use crate::ExperimentError;
 use legonf_core::{BATCH, Batch, Brick, Headers, Progress, Schema, Transport};
 use legonf_datasets::generate::{Config, Generator};
+use legonf_engine::measure::processor_time;
+use legonf_engine::{Error, Gauge, Session};
 use legonf_extract::FeatureQuantization;
 use legonf_wire::PacketBatching;
 use serde::Serialize;

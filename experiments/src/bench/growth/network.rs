@@ -1,9 +1,9 @@
 //! The network alone: rows a second.
 
-use legonf_engine::measure::processor_time;
 use super::{PARTS, rate};
 use crate::ExperimentError;
 use legonf_core::{Rows, Tiles};
+use legonf_engine::measure::processor_time;
 use legonf_models::kitnet::{KitNet, Precision, Scratch, TrainConfig, Trainer};
 
 /// Rows that a network runs on, and how often over.

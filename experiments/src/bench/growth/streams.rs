@@ -1,11 +1,11 @@
 //! Parser and extractor: packets a second over the number of streams, and over the batch size.
 
-use legonf_engine::{Error, Extent, Gauge, Session};
 use super::{PARTS, State, rate};
-use crate::flood::load::Traffic;
 use crate::ExperimentError;
+use crate::flood::load::Traffic;
 use legonf_core::{BATCH, Progress};
 use legonf_datasets::generate;
+use legonf_engine::{Error, Extent, Gauge, Session};
 use legonf_extract::{Arithmetic, Limits};
 
 /// Packets measured for each point, in [`PARTS`] parts.
