@@ -2,6 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, show};
+use crate::invalid::Invalid;
 use crate::summary;
 use crate::workers::Workers;
 use clap::{Args, ValueEnum};
@@ -72,9 +73,9 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 }
 
 /// A part of the packets to hold out; without any nothing could be checked.
-fn holdout(text: &str) -> Result<f64, String> {
+fn holdout(text: &str) -> Result<f64, Invalid> {
     let share = text.parse().ok().filter(|share| (0.01..=0.99).contains(share));
-    share.ok_or_else(|| "expected a part of the packets from 0.01 to 0.99".into())
+    share.ok_or(Invalid::Value("a part of the packets from 0.01 to 0.99"))
 }
 
 impl Arguments {

@@ -2,6 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, print, print_json};
+use crate::invalid::Invalid;
 use clap::Args;
 use legonf_controller::Event;
 use legonf_engine::reading::{self, parsed};
@@ -24,13 +25,12 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     print(&lines.concat())
 }
 
-fn events(text: &str) -> Result<Vec<Event>, String> {
+fn events(text: &str) -> Result<Vec<Event>, Invalid> {
     let event = |(index, line): (usize, &str)| {
-        Event::from_line(line)
-            .map_err(|error| format!("line {}: {error}; is this an event log of legonf run?", index + 1))
+        Event::from_line(line).map_err(|error| Invalid::Event { line: index + 1, error })
     };
     if text.trim().is_empty() {
-        return Err("holds no event; legonf run --events writes an event log".into());
+        return Err(Invalid::NoEvent);
     }
     text.lines().enumerate().map(event).collect()
 }

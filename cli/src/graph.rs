@@ -32,7 +32,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     costs: Option<PathBuf>,
     /// Milliseconds from source to sink that are promised: shows what each brick may take of it, in proportion to cost.
-    #[arg(long, value_name = "MS", requires = "costs", value_parser = crate::plan::positive)]
+    #[arg(long, value_name = "MS", requires = "costs", value_parser = crate::invalid::positive)]
     latency: Option<f64>,
     /// Draw the graph into this SVG file.
     #[arg(long, value_name = "FILE")]

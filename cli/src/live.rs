@@ -2,6 +2,7 @@
 
 use crate::alerts::Alerts;
 use crate::failure::Failure;
+use crate::invalid::Invalid;
 use crate::scoring::{Scoring, render};
 use crate::steering::{self, Steering};
 use crate::{Style, interrupt};
@@ -142,24 +143,24 @@ impl Arguments {
 }
 
 /// A number of bytes with K, M or G behind it for powers of 1,024.
-fn size(text: &str) -> Result<u64, String> {
+fn size(text: &str) -> Result<u64, Invalid> {
     let units = [('K', 10), ('M', 20), ('G', 30)];
     let unit = units.iter().find(|(letter, _)| text.to_ascii_uppercase().ends_with(*letter));
     let (digits, shift) = unit.map_or((text, 0), |(_, shift)| (&text[..text.len() - 1], *shift));
     let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| "expected a size such as 500000, 64K, 32M or 1G".into())
+    bytes.filter(|bytes| *bytes > 0).ok_or(Invalid::Value("a size such as 500000, 64K, 32M or 1G"))
 }
 
 /// Size of a ring, within what libpcap takes.
-fn ring(text: &str) -> Result<u32, String> {
+fn ring(text: &str) -> Result<u32, Invalid> {
     let bytes = size(text)?;
     let bytes = u32::try_from(bytes).ok().filter(|bytes| (64 << 10..=1 << 30).contains(bytes));
-    bytes.ok_or_else(|| "expected a size from 64K to 1G".into())
+    bytes.ok_or(Invalid::Value("a size from 64K to 1G"))
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+fn seconds(text: &str) -> Result<Duration, Invalid> {
     let seconds = text.parse().ok().and_then(|number| Duration::try_from_secs_f64(number).ok());
-    seconds.filter(|time| !time.is_zero()).ok_or_else(|| "expected a number of seconds above 0".into())
+    seconds.filter(|time| !time.is_zero()).ok_or(Invalid::Value("a number of seconds above 0"))
 }
 
 #[cfg(test)]
@@ -169,18 +170,18 @@ mod tests {
     #[test]
     fn sizes_have_units() {
         for (text, bytes) in [("500", 500), ("64K", 65_536), ("32m", 32 << 20), ("1G", 1 << 30)] {
-            assert_eq!(size(text), Ok(bytes));
+            assert_eq!(size(text).unwrap(), bytes);
         }
         for text in ["", "K", "0", "-1", "1.5M", "64KB", "99999999999G", "1é"] {
             assert!(size(text).is_err(), "{text}");
         }
-        assert_eq!((ring("64K"), ring("1G")), (Ok(1 << 16), Ok(1 << 30)));
+        assert_eq!((ring("64K").unwrap(), ring("1G").unwrap()), (1 << 16, 1 << 30));
         assert!(ring("63K").is_err() && ring("2G").is_err());
     }
 
     #[test]
     fn durations_are_positive() {
-        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(seconds("1.5").unwrap(), Duration::from_millis(1500));
         for text in ["0", "-1", "inf", "NaN", "1e300", "soon"] {
             assert!(seconds(text).is_err(), "{text}");
         }

@@ -12,6 +12,7 @@ mod failure;
 mod features;
 mod graph;
 mod interrupt;
+mod invalid;
 #[cfg(feature = "live")]
 mod live;
 mod model;

@@ -2,6 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, print, print_json};
+use crate::invalid::{Invalid, positive};
 use clap::Args;
 use legonf_controller::{Costs, Deadline, Forecast, Model, State, deadlines};
 use legonf_engine::{read_costs, read_graph};
@@ -186,25 +187,19 @@ fn picture(report: &Report) -> SeriesPlot {
 }
 
 /// Packets a second, with `k`, `M` or `G` and `pps` behind it or not.
-fn rate(text: &str) -> Result<f64, String> {
+fn rate(text: &str) -> Result<f64, Invalid> {
     let digits = text.strip_suffix("pps").unwrap_or(text);
     let units = [("k", 1e3), ("M", 1e6), ("G", 1e9)];
     let unit = units.iter().find_map(|(unit, factor)| Some((digits.strip_suffix(unit)?, *factor)));
     let (digits, factor) = unit.unwrap_or((digits, 1.0));
     let rate = digits.parse::<f64>().ok().map(|number| number * factor);
-    rate.filter(|r| r.is_finite() && *r > 0.0)
-        .ok_or_else(|| "expected a rate such as 5Mpps, 300k or 1e6".into())
+    let rate = rate.filter(|r| r.is_finite() && *r > 0.0);
+    rate.ok_or(Invalid::Value("a rate such as 5Mpps, 300k or 1e6"))
 }
 
-fn part(text: &str) -> Result<f64, String> {
+fn part(text: &str) -> Result<f64, Invalid> {
     let part = text.parse().ok().filter(|part| *part > 0.0 && *part <= 1.0);
-    part.ok_or_else(|| "expected a part of the time, above 0 and at most 1".into())
-}
-
-/// A number above 0.
-pub fn positive(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
-    number.ok_or_else(|| "expected a number above 0".into())
+    part.ok_or(Invalid::Value("a part of the time, above 0 and at most 1"))
 }
 
 #[cfg(test)]
@@ -215,7 +210,7 @@ mod tests {
     fn rates_have_units() {
         for (text, expected) in [("5Mpps", 5e6), ("300k", 3e5), ("1e6", 1e6), ("7pps", 7.0), ("1.5G", 1.5e9)]
         {
-            assert_eq!(rate(text), Ok(expected));
+            assert_eq!(rate(text).unwrap(), expected);
         }
         for text in ["", "fast", "-1M", "0", "inf", "NaNpps"] {
             assert!(rate(text).is_err(), "{text}");

@@ -1,5 +1,6 @@
 //! The option `--workers` of every command that runs a graph.
 
+use crate::invalid::Invalid;
 use clap::Args;
 use legonf_engine::WATCHDOG_SECONDS;
 use legonf_runtime::Layout;
@@ -31,11 +32,11 @@ pub struct Workers {
     oversubscribe: bool,
 }
 
-fn layout(text: &str) -> Result<Layout, String> {
+fn layout(text: &str) -> Result<Layout, Invalid> {
     match text {
         "monolithic" => Ok(Layout::Fused),
         "bricks" => Ok(Layout::Pipeline),
-        other => other.parse().map_err(|e| format!("{e}; or one of the words fused and pipeline")),
+        other => Ok(other.parse::<Layout>()?),
     }
 }
 

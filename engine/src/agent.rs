@@ -39,15 +39,16 @@ pub struct Agent {
 /// What became of a run under the controller.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ending {
-    /// Plans that were put in force, and decisions that nothing can be done.
-    actions: usize,
-    refusals: usize,
+    /// Plans that were put in force.
+    pub actions: usize,
+    /// Decisions that nothing can be done.
+    pub refusals: usize,
     /// Packets that were lost for want of capacity, as far as it has seen.
-    dropped: u64,
+    pub dropped: u64,
     /// Ticks in which each promise of the policy's `[sla]` was not kept; those that were always kept are left out.
-    violations: BTreeMap<String, u64>,
+    pub violations: BTreeMap<String, u64>,
     /// Nanoseconds of processor time a packet of each brick, as it was at the end.
-    costs_ns: BTreeMap<String, f64>,
+    pub costs_ns: BTreeMap<String, f64>,
 }
 
 /// Events, kept, and written to a file as they come where there is one.
@@ -132,7 +133,7 @@ impl Agent {
         costs: Option<Costs>,
         log: Option<&Path>,
     ) -> Result<Self, Error> {
-        let host = Host::new();
+        let host = Host::begin();
         if let Some(costs) = &costs {
             facts.iter().try_for_each(|(id, _)| costs.of(id).map(drop))?;
             let cores = if config.cores > 0.0 { config.cores } else { host.cores() };

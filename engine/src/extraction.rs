@@ -4,7 +4,7 @@ use crate::assembly::assemble_extraction;
 use crate::summary::{ClockReport, flatten};
 use crate::supply::Maker;
 use crate::{Error, Extent, Session, Workers, input, kitsune};
-use legonf_core::{Malformed, Sink, count};
+use legonf_core::{Malformed, Schema, Sink, count};
 use legonf_io::sink::Matrix;
 use legonf_runtime::{Outcome, RunFault};
 use serde::Serialize;
@@ -71,8 +71,12 @@ impl Extraction {
             matrix.finish()?;
         }
         let outcome = self.whole(outcome)?;
+        Ok(self.extracted(&schema, &outcome))
+    }
+
+    fn extracted(&self, schema: &Schema, outcome: &Outcome) -> Extracted {
         let counters = flatten(&outcome.counters);
-        Ok(Extracted {
+        Extracted {
             output: self.output.display().to_string(),
             schema: schema.name.clone(),
             schema_hash: schema.hash().to_string(),
@@ -81,7 +85,7 @@ impl Extraction {
             rejected: counters.get(Malformed::LinkType.label()).copied().unwrap_or(0),
             counters,
             clock: ClockReport::of(&outcome.clock, &schema.name),
-        })
+        }
     }
 
     /// A run that came to the end of the capture.

@@ -8,7 +8,7 @@ use crate::agent::Agent;
 use crate::network::Network;
 use crate::scoring::{Function, Report, Scoring, ending};
 use crate::steering::{Steering, Work};
-use crate::summary::{Incidents, with_clock};
+use crate::summary::{Incidents, Timing, with_clock};
 use crate::tally::Tally;
 use crate::{Error, Extent, Session, input};
 use legonf_controller::Event;
@@ -101,24 +101,29 @@ impl Replay {
         let mut observe = |progress, packets| bar.update(progress, packets);
         let ran = function.run(session, control, (source, &mut tally), session.stop, &mut observe);
         drop(bar);
-        let (mut outcome, timing) = ran?;
+        let (outcome, timing) = ran?;
         self.check_labels(&mut tally, &outcome)?;
+        self.conclude(&function, tally, (outcome, timing), agent)
+    }
+
+    /// Completes the outputs, and says how the run ended.
+    fn conclude(
+        &self,
+        function: &Function,
+        mut tally: Tally<Outputs>,
+        (mut outcome, timing): (Outcome, Timing),
+        agent: Option<Agent>,
+    ) -> Result<Report, Error> {
         let controller = agent.as_ref().map(Agent::ending);
-        let mut summary =
-            self.scoring.summary(input::file_name(&self.capture), &function, &mut tally, &outcome);
+        let capture = input::file_name(&self.capture);
+        let mut summary = self.scoring.summary(capture, function, &mut tally, &outcome);
         let (incidents, counters) = (Incidents::of(&outcome), with_clock(&outcome));
         let ended = ending(&mut outcome);
         summary.ended_early = ended.as_ref().map(ToString::to_string);
         let coverage = tally.coverage().clone();
-        let mut outputs = Vec::new();
-        let complete = |results: &mut Outputs| -> Result<(), Error> {
-            outputs = results.finish(&coverage, counters)?;
-            outputs.push(results.summarize(&summary)?);
-            Ok(())
-        };
-        let completed = tally.outputs().map_or(Ok(()), complete);
+        let completed = tally.outputs().map(|results| results.conclude(&coverage, counters, &summary));
         let decided = self.decided(agent, outcome.packets);
-        completed?;
+        let outputs = completed.transpose()?.unwrap_or_default();
         Ok(Report { summary, timing, incidents, outputs, controller, service: None, ended, decided })
     }
 

@@ -1,6 +1,8 @@
 //! A run under the controller: what it is told, and what it leaves.
 
-use crate::agent::{self, Agent, cores};
+use crate::agent::{Agent, cores};
+#[cfg(feature = "live")]
+use crate::agent::{batching, hold};
 use crate::folder::write_text;
 use crate::scoring::Function;
 use crate::{Error, reading};
@@ -48,10 +50,10 @@ impl Orders {
         let ends = |id: &str| [id.to_owned()];
         let all = ends(Plan::SOURCE).into_iter().chain(bricks).chain(ends(Plan::SINK));
         let facts: Vec<_> = all.map(|id| (id, State::Single)).collect();
-        let batching = agent::batching(&facts);
+        let batching = batching(&facts);
         let costs = self.costs.clone();
         let costs = costs.unwrap_or_else(|| Costs::unknown("", legonf_core::BATCH, facts));
-        agent::hold(&self.config, &costs, &batching)
+        hold(&self.config, &costs, &batching)
     }
 }
 

@@ -6,14 +6,14 @@ mod sink;
 use crate::assembly::assemble_extraction;
 use crate::summary::ClockReport;
 use crate::supply::Maker;
-use crate::{Error, Extent, Session, Workers, input, kitsune};
+use crate::{Error, Extent, Gauge, Session, Workers, input, kitsune};
 use checkpoint::Checkpoint;
-use legonf_core::{Clock, Schema, count};
+use legonf_core::{Clock, Schema, Source, count};
 use legonf_io::{Content, SourceError, SourceErrorKind};
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
 use legonf_output::Existing;
-use legonf_runtime::{Graph, Options, Outcome, RunFault};
+use legonf_runtime::{Graph, Options, Outcome, RunFault, Supply};
 use serde::Serialize;
 use sink::TrainSink;
 use std::path::PathBuf;
@@ -222,7 +222,6 @@ impl Training {
         sink: &mut TrainSink,
         used: &mut Vec<u64>,
     ) -> Result<Outcome, Error> {
-        let enough = sink.enough();
         let spec = kitsune::extraction(&self.schema);
         let mut graph = assemble_extraction(&spec)?;
         self.workers.check(&mut graph)?;
@@ -244,15 +243,7 @@ impl Training {
                 (Err(error), _) => return Err(error),
             };
             let graph = if content == Content::Features { &mut no_brick } else { &mut graph };
-            let options = self.workers.options(session, Some(&make));
-            let mut options = Options { clock, stop: &enough, ..options };
-            // The trainer may take its time for the feature map, also when it is to end: its checkpoint is worth it.
-            options.watchdog.iter_mut().for_each(|watchdog| watchdog.hurry = None);
-            let outcome =
-                legonf_runtime::run(graph, &mut *source, sink, options, &mut |progress, packets| {
-                    bar.update(progress, done + packets);
-                    enough.fetch_or(session.is_stopped(), Ordering::Relaxed);
-                });
+            let outcome = self.pass(session, (graph, &mut *source), sink, (clock, &make), &*bar);
             clock = outcome.clock.next_capture();
             sink.next_capture();
             used.push(sink.seen().min(sink.packets()) - used.iter().sum::<u64>());
@@ -264,6 +255,26 @@ impl Training {
             }
         }
         last.ok_or_else(|| Error::refused("no capture was given"))
+    }
+
+    /// Feeds a capture until its end or until the trainer has enough; time goes on from `clock`.
+    fn pass(
+        &self,
+        session: &Session,
+        (graph, source): (&mut Graph, &mut dyn Source),
+        sink: &mut TrainSink,
+        (clock, supply): (Clock, Supply<'_>),
+        bar: &dyn Gauge,
+    ) -> Outcome {
+        let (done, enough) = (sink.seen(), sink.enough());
+        let options = self.workers.options(session, Some(supply));
+        let mut options = Options { clock, stop: &enough, ..options };
+        // The trainer may take its time for the feature map, also when it is to end: its checkpoint is worth it.
+        options.watchdog.iter_mut().for_each(|watchdog| watchdog.hurry = None);
+        legonf_runtime::run(graph, source, sink, options, &mut |progress, packets| {
+            bar.update(progress, done + packets);
+            enough.fetch_or(session.is_stopped(), Ordering::Relaxed);
+        })
     }
 
     fn bundle(

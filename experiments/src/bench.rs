@@ -6,6 +6,7 @@ pub mod growth;
 mod instructions;
 mod machine;
 mod report;
+mod role;
 mod work;
 
 use crate::ExperimentError;
@@ -15,8 +16,8 @@ use legonf_core::{Batch, Column, Columns, Fault, Progress, Sink};
 use legonf_engine::measure::{Meter, Stopwatch, Trial, alone, median, process_time};
 use legonf_engine::{Error, Execution, Extent, Gauge, Network, Session, input};
 use machine::Probe;
+use report::{Measured, Run, Traffic, columns};
 pub use report::{Report, rows};
-use report::{Run, Traffic, columns, report};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -80,40 +81,41 @@ impl Arguments {
         let first_score = self.first_score(session)?;
         let model = Network::load(session, &self.model)?;
         let trial = Trial::built_in(session, &model, self.execution)?;
-        let bar = session.begin("bench", Extent::Bytes);
         let (mut host, mut probe) = (Watch::begin(), Probe::new());
-        let (mut ids, mut runs, mut packets, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
-        let meter = Meter::default();
+        let (ids, runs, traffic) = self.passes(&trial, &mut probe)?;
+        let packets = traffic.packets;
+        if packets == 0 {
+            return Err(Error::file(&self.capture, "holds no packet to measure with").into());
+        }
+        let instructions =
+            if self.instructions { Some(instructions::per_packet(session, self, packets)?) } else { None };
+        let measured =
+            Measured { arguments: self, trial: &trial, first_score, ids, runs, traffic, instructions };
+        Ok(measured.report(&mut host, &mut probe))
+    }
+
+    /// All runs, with samples of the core between them: names of the stages, what each run took, and what it was over.
+    fn passes(
+        &self,
+        trial: &Trial<'_>,
+        probe: &mut Probe,
+    ) -> Result<(Vec<String>, Vec<Run>, Traffic), ExperimentError> {
+        let (bar, meter) = (trial.session.begin("bench", Extent::Bytes), Meter::default());
+        let (mut ids, mut runs, mut seen) = (Vec::new(), Vec::new(), Seen::default());
         // The run before the first that counts brings the capture into the page cache, and counts bytes.
         for number in 0..=self.runs {
             let watch = Stopwatch::default();
-            let mut seen = Seen::default();
+            seen = Seen::default();
             let counted = (number == 0).then_some(&meter);
-            let run = self.once(&trial, &watch, counted, &mut seen, &*bar)?;
-            (packets, bytes) = (seen.packets, seen.progress.read_bytes);
+            let run = self.once(trial, &watch, counted, &mut seen, &*bar)?;
             ids = watch.ids();
             if number > 0 {
                 runs.push(run);
             }
             probe.sample();
         }
-        drop(bar);
-        if packets == 0 {
-            return Err(Error::file(&self.capture, "holds no packet to measure with").into());
-        }
-        let instructions =
-            if self.instructions { Some(instructions::per_packet(session, self, packets)?) } else { None };
-        let traffic = Traffic { packets, capture: bytes, columns: columns(&meter) };
-        Ok(report(
-            self,
-            &trial,
-            first_score,
-            &ids,
-            &runs,
-            &traffic,
-            instructions.as_ref(),
-            (&mut host, &mut probe),
-        ))
+        let Seen { packets, progress } = seen;
+        Ok((ids, runs, Traffic { packets, capture: progress.read_bytes, columns: columns(&meter) }))
     }
 
     /// One pass from the file to the scores.

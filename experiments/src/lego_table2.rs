@@ -182,7 +182,7 @@ impl<'a> Experiment<'a> {
 
     fn table(&self) -> Result<Table2, ExperimentError> {
         let make = |shard: &Shard| self.extractor(shard);
-        Ok(Table2::new(&self.set, &self.plan, &make, &self.kitnet, self.options())?)
+        Table2::new(&self.set, &self.plan, &make, &self.kitnet, self.options())
     }
 
     fn scaling(&self) -> Result<Vec<Point>, ExperimentError> {
@@ -202,7 +202,7 @@ impl<'a> Experiment<'a> {
             bar.update(Progress::default(), done);
         });
         drop(bar);
-        Ok(points?)
+        points
     }
 
     /// Runs the capture through a table.

@@ -24,7 +24,7 @@ pub struct Host {
 
 impl Host {
     /// Looks at the machine for the first time.
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         let looked = (Instant::now(), Times::now());
         Self { system: System::new().ok(), cores: cores() as f64, looked, memory: None }
     }
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_machine_has_cores_and_memory() {
-        let load = Host::new().sample();
+        let load = Host::begin().sample();
         assert!(load.cores >= 1.0 && load.memory > 0 && load.used >= 0.0, "{load:?}");
         assert!(load.stolen >= 0.0 && load.stolen.is_finite(), "{load:?}");
     }

@@ -71,11 +71,7 @@ impl Outputs {
     }
 
     /// Completes the tables and draws the plots.
-    pub fn finish(
-        &mut self,
-        coverage: &Coverage,
-        counters: BTreeMap<String, u64>,
-    ) -> Result<Vec<String>, Error> {
+    fn finish(&mut self, coverage: &Coverage, counters: BTreeMap<String, u64>) -> Result<Vec<String>, Error> {
         self.stats.set(RunStats { coverage: coverage.clone(), counters });
         for sink in self.sinks() {
             sink.finish()?;
@@ -97,8 +93,20 @@ impl Outputs {
         Ok(written.map(|name| self.path(name)).collect())
     }
 
+    /// [`finish`](Self::finish), and the summary behind that; names the files.
+    pub fn conclude(
+        &mut self,
+        coverage: &Coverage,
+        counters: BTreeMap<String, u64>,
+        summary: &Summary,
+    ) -> Result<Vec<String>, Error> {
+        let mut written = self.finish(coverage, counters)?;
+        written.push(self.summarize(summary)?);
+        Ok(written)
+    }
+
     /// Writes the summary, the last file: where it is, all the others are whole.
-    pub fn summarize(&mut self, summary: &Summary) -> Result<String, Error> {
+    fn summarize(&mut self, summary: &Summary) -> Result<String, Error> {
         write_text(&self.folder.join("summary.json"), &(serde_json::to_string_pretty(summary)? + "\n"))?;
         Ok(self.path("summary.json"))
     }

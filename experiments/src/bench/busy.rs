@@ -18,7 +18,7 @@ pub struct Watch {
 impl Watch {
     /// Begins.
     pub fn begin() -> Self {
-        Self { host: Host::new(), start: (Instant::now(), process_time()) }
+        Self { host: Host::begin(), start: (Instant::now(), process_time()) }
     }
 
     /// What kept the machine busy since the begin, in words, if anything did: other programs and a hypervisor, and how

@@ -4,6 +4,7 @@ use super::Arguments;
 use super::busy::Watch;
 use super::instructions::Instructions;
 use super::machine::{Done, Machine, Probe};
+use super::role::Role;
 use super::work::{Bound, Work};
 use legonf_engine::measure::{self, Meter, Trial, median};
 use legonf_engine::{EngineKind, Network};
@@ -87,74 +88,104 @@ pub fn columns(meter: &Meter) -> Vec<u64> {
     source.into_iter().chain(counts.iter().map(|(read, filled)| read + filled)).collect()
 }
 
-#[allow(clippy::too_many_arguments)]
-pub fn report(
-    arguments: &Arguments,
-    trial: &Trial<'_>,
-    first_score: f64,
-    ids: &[String],
-    runs: &[Run],
-    traffic: &Traffic,
-    instructions: Option<&Instructions>,
-    (host, probe): (&mut Watch, &mut Probe),
-) -> Report {
-    let model = trial.network;
-    let packets = traffic.packets;
-    let precision = arguments.execution.precision.unwrap_or_default();
-    let per_packet = |bytes: u64| bytes as f64 / packets as f64;
-    let stage = |i: usize| median(runs.iter().map(|run| run.stages[i]));
-    let total = median(runs.iter().map(|run| run.total));
-    let pps = |nanoseconds: f64| packets as f64 / nanoseconds.max(1.0) * 1e9;
-    let of = |names: &[&str]| {
-        let chosen = ids.iter().enumerate().filter(|(_, id)| names.contains(&id.as_str()));
-        pps(chosen.map(|(i, _)| stage(i)).sum())
-    };
-    let done = |(i, id): (usize, &String)| -> Done {
-        let columns = traffic.columns.get(i).map_or(0.0, |bytes| per_packet(*bytes));
-        let work = Work::of(id, model, precision, columns, per_packet(traffic.capture));
+/// What was measured of a graph.
+pub struct Measured<'a> {
+    pub arguments: &'a Arguments,
+    pub trial: &'a Trial<'a>,
+    /// Milliseconds from opening the model to the score of the first packet.
+    pub first_score: f64,
+    /// Names of the stages, the source first.
+    pub ids: Vec<String>,
+    pub runs: Vec<Run>,
+    pub traffic: Traffic,
+    pub instructions: Option<Instructions>,
+}
+
+impl Measured<'_> {
+    /// Sets the stages beside what the core can do, and says what else the machine did.
+    pub fn report(&self, host: &mut Watch, probe: &mut Probe) -> Report {
+        let (arguments, model) = (self.arguments, self.trial.network);
+        let all: Vec<_> = self.ids.iter().enumerate().map(|(index, id)| self.done(index, id)).collect();
+        let busy = host.busy(Some(probe.spread()));
+        let (machine, raised) = probe.settle(&all);
+        let bricks = all.iter().enumerate().map(|(index, done)| self.brick(index, done, &machine)).collect();
+        let network = products(arguments, model, self.rate_of(&[Role::KitNet]), &machine);
+        Report {
+            capture: arguments.capture.display().to_string(),
+            packets: self.traffic.packets,
+            runs: arguments.runs,
+            parse_pps: self.rate_of(Role::PARSE),
+            features_pps: self.rate_of(&[Role::Extraction]),
+            network_pps: self.rate_of(Role::NETWORK),
+            end_to_end_pps: self.rate(self.whole()),
+            model_load_to_first_score_ms: self.first_score,
+            bricks,
+            capture_bytes_per_packet: self.per_packet(self.traffic.capture),
+            instructions_per_packet: self.instructions.as_ref().map(|counted| counted.all),
+            machine,
+            raised,
+            busy,
+            instruction_sets: InstructionSets {
+                features: legonf_extract::instruction_set(&model.schema().name),
+                network: network.as_ref().map(|_| legonf_models::kitnet::instruction_set()),
+            },
+            network,
+        }
+    }
+
+    fn role(&self, id: &str) -> Role {
+        Role::of(id, &self.trial.spec)
+    }
+
+    fn per_packet(&self, bytes: u64) -> f64 {
+        bytes as f64 / self.traffic.packets as f64
+    }
+
+    /// Nanoseconds of a stage in all: the median of the runs.
+    fn stage(&self, index: usize) -> f64 {
+        median(self.runs.iter().map(|run| run.stages[index]))
+    }
+
+    /// Nanoseconds of a run.
+    fn whole(&self) -> f64 {
+        median(self.runs.iter().map(|run| run.total))
+    }
+
+    /// Packets a second where all take so many nanoseconds.
+    fn rate(&self, nanoseconds: f64) -> f64 {
+        self.traffic.packets as f64 / nanoseconds.max(1.0) * 1e9
+    }
+
+    /// Packets a second of all stages of some roles.
+    fn rate_of(&self, roles: &[Role]) -> f64 {
+        let chosen = self.ids.iter().enumerate().filter(|(_, id)| roles.contains(&self.role(id)));
+        self.rate(chosen.map(|(index, _)| self.stage(index)).sum())
+    }
+
+    /// The work of a stage, and what it took.
+    fn done(&self, index: usize, id: &str) -> Done {
+        let precision = self.arguments.execution.precision.unwrap_or_default();
+        let columns = self.traffic.columns.get(index).map_or(0.0, |bytes| self.per_packet(*bytes));
+        let (role, capture) = (self.role(id), self.per_packet(self.traffic.capture));
+        let work = Work::of(role, self.trial.network, precision, columns, capture);
         // Features are computed in f64 whatever the network is.
-        let precision = if id == "autoencoder" { precision } else { Precision::F64 };
-        (work, precision, stage(i) / packets as f64)
-    };
-    let all: Vec<_> = ids.iter().enumerate().map(done).collect();
-    let busy = host.busy(Some(probe.spread()));
-    let (machine, raised) = probe.settle(&all);
-    let brick = |(i, id): (usize, &String)| {
-        let (work, precision, ns_per_packet) = all[i];
-        let bound = work.bound(&machine, precision);
+        let precision = if role == Role::KitNet { precision } else { Precision::F64 };
+        (work, precision, self.stage(index) / self.traffic.packets as f64)
+    }
+
+    fn brick(&self, index: usize, (work, precision, ns_per_packet): &Done, machine: &Machine) -> BrickReport {
+        let (id, bound) = (&self.ids[index], work.bound(machine, *precision));
+        let instructions = self.instructions.as_ref();
         BrickReport {
             id: id.clone(),
-            pps: pps(stage(i)),
-            ns_per_packet,
-            share: stage(i) / total,
-            work,
+            pps: self.rate(self.stage(index)),
+            ns_per_packet: *ns_per_packet,
+            share: self.stage(index) / self.whole(),
+            work: *work,
             bound,
             percent_of_roofline: bound.bound_ns / ns_per_packet.max(f64::MIN_POSITIVE) * 100.0,
-            instructions_per_packet: instructions.and_then(|counted| of_stage(counted, trial, id)),
+            instructions_per_packet: instructions.and_then(|counted| of_stage(counted, self.trial, id)),
         }
-    };
-    let network_pps = of(&["mapping", "autoencoder", "network"]);
-    let network = products(arguments, model, of(&["autoencoder"]), &machine);
-    Report {
-        capture: arguments.capture.display().to_string(),
-        packets,
-        runs: arguments.runs,
-        parse_pps: of(&[measure::SOURCE, "batching"]),
-        features_pps: of(&["extractor"]),
-        network_pps,
-        end_to_end_pps: pps(total),
-        model_load_to_first_score_ms: first_score,
-        bricks: ids.iter().enumerate().map(brick).collect(),
-        capture_bytes_per_packet: per_packet(traffic.capture),
-        instructions_per_packet: instructions.map(|counted| counted.all),
-        machine,
-        raised,
-        busy,
-        instruction_sets: InstructionSets {
-            features: legonf_extract::instruction_set(&model.schema().name),
-            network: network.as_ref().map(|_| legonf_models::kitnet::instruction_set()),
-        },
-        network,
     }
 }
 

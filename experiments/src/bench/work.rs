@@ -1,7 +1,8 @@
 //! What a packet takes of a core, stage by stage, beside what the core can do: the roofline.
 
 use super::machine::Machine;
-use legonf_engine::{Network, measure};
+use super::role::Role;
+use legonf_engine::Network;
 use legonf_models::kitnet::Precision;
 use serde::Serialize;
 
@@ -30,29 +31,29 @@ pub struct Bound {
 }
 
 impl Work {
-    /// What stage `id` does for a packet, of which `columns` are the bytes that it reads from batches and fills in them, and
+    /// What a stage does for a packet, of which `columns` are the bytes that it reads from batches and fills in them, and
     /// `capture` those that the source reads.
-    pub fn of(id: &str, model: &Network, precision: Precision, columns: f64, capture: f64) -> Self {
+    pub fn of(role: Role, model: &Network, precision: Precision, columns: f64, capture: f64) -> Self {
         let work = Self { cache_bytes_per_packet: columns, ..Self::default() };
         let published = model.schema().name.starts_with("kitsune-115");
-        match id {
-            measure::SOURCE => Self { memory_bytes_per_packet: capture, flops_per_packet: Some(0.0), ..work },
-            "extractor" if published => Self {
+        match role {
+            Role::Source => Self { memory_bytes_per_packet: capture, flops_per_packet: Some(0.0), ..work },
+            Role::Extraction if published => Self {
                 memory_bytes_per_packet: 2.0 * legonf_extract::PACKET_STATE_BYTES as f64,
                 flops_per_packet: Some(legonf_extract::PACKET_OPERATIONS as f64),
                 divisions_per_packet: legonf_extract::PACKET_DIVISIONS as f64,
                 roots_per_packet: legonf_extract::PACKET_ROOTS as f64,
                 ..work
             },
-            "autoencoder" => model.kitnet().map_or(work, |kitnet| {
+            Role::KitNet => model.kitnet().map_or(work, |kitnet| {
                 let effort = kitnet.effort(precision);
                 let cache_bytes_per_packet = columns + effort.weight_bytes;
                 let divisions_per_packet = effort.divisions as f64;
                 let flops_per_packet = Some(effort.operations as f64);
                 Self { cache_bytes_per_packet, flops_per_packet, divisions_per_packet, ..work }
             }),
-            "batching" | "mapping" | "decision" => Self { flops_per_packet: Some(0.0), ..work },
-            _ => work,
+            Role::Parsing | Role::Mapping | Role::Decision => Self { flops_per_packet: Some(0.0), ..work },
+            Role::Extraction | Role::Generic | Role::Other => work,
         }
     }
 
