@@ -5,15 +5,15 @@ use crate::failure::{Failure, print, print_json};
 use clap::{Args, Subcommand};
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{Column, Columns, Descriptor, State};
-use legonf_engine::{kitsune, read_costs, read_graph, write_text};
+use legonf_engine::{nf, read_costs, write_text};
 use legonf_output::{one_line, printable_json};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The subcommands of `legonf graph`.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Print a graph and what each brick reads and fills; without --graph the built-in Kitsune graph.
+    /// Print a graph and what each brick reads and fills; without --nf that of Kitsune.
     Show(Arguments),
     /// List the kinds of bricks that a graph file can name.
     Kinds,
@@ -22,10 +22,10 @@ pub enum Command {
 /// Arguments of `legonf graph show`.
 #[derive(Args)]
 pub struct Arguments {
-    /// Graph file (TOML).
-    #[arg(long, value_name = "FILE")]
-    graph: Option<PathBuf>,
-    /// Print the graph as the TOML that --graph takes, to start a graph file of your own.
+    /// Network function: the name of one that ships (`kitsune`, the default, or `kitsune-onnx`), or a graph file (TOML).
+    #[arg(long, visible_alias = "graph", value_name = "NAME|FILE")]
+    nf: Option<PathBuf>,
+    /// Print the graph as the TOML that --nf takes, to start a graph file of your own.
     #[arg(long)]
     toml: bool,
     /// What the bricks cost, of `legonf profile`.
@@ -65,10 +65,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
 
 fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results(arguments.svg.as_deref())?;
-    let spec = match &arguments.graph {
-        Some(path) => read_graph(path)?,
-        None => kitsune::deciding(kitsune::scoring(legonf_extract::DEFAULT_SCHEMA, None)),
-    };
+    let spec = nf::open(arguments.nf.as_deref().unwrap_or(Path::new(nf::DEFAULT)))?;
     let bricks = legonf_runtime::check(
         &spec,
         Columns::of(&[Column::Packets]),
