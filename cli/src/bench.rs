@@ -21,8 +21,9 @@ use crate::replay::Execution;
 use crate::trial::{Trial, alone, median};
 use busy::Watch;
 use clap::{Args, Subcommand};
-use legonf_core::{Batch, Column, Columns, Fault, Progress, Sink};
+use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Progress, Sink};
 use legonf_extract::Arithmetic;
+use legonf_infer::SCORES;
 use machine::Probe;
 use report::{Report, Run, Traffic, columns, report, table};
 use std::path::PathBuf;
@@ -202,16 +203,22 @@ impl Arguments {
 struct Seen {
     packets: u64,
     progress: Progress,
+    scores: Handle<Vec<f64>>,
 }
 
 impl Sink for Seen {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        self.packets += batch.scores.len() as u64;
+        self.packets += batch.columns.get(self.scores).len() as u64;
         Ok(())
     }
 
-    fn reads(&self) -> Columns {
-        Columns::of(&[Column::Scores])
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(vec![SCORES])
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.scores = layout.handle(&SCORES)?;
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

@@ -9,11 +9,12 @@ use crate::supply::Maker;
 use crate::workers::Workers;
 use crate::{Style, interrupt, replay};
 use clap::{Args, ValueEnum};
-use legonf_core::{Batch, Clock, Column, Columns, Fault, Headers, Sink};
+use legonf_core::{Batch, BindError, Clock, ColumnSpec, Fault, Handle, Headers, Layout, Sink};
 use legonf_decide::DecideError;
 use legonf_decide::calibrate::{
     BenignScores, Calibration, Check, DEFAULT_CONFIDENCE, DEFAULT_HOLDOUT, Extreme, HeldOut, Method,
 };
+use legonf_infer::SCORES;
 use legonf_models::CaptureProvenance;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -269,6 +270,7 @@ struct Collect {
     rejected: u64,
     /// Where the packets' numbers do not go on from those before: the score's position, and the number.
     numbers: Vec<(usize, u64)>,
+    column: Handle<Vec<f64>>,
 }
 
 impl Collect {
@@ -300,7 +302,8 @@ impl Collect {
 impl Sink for Collect {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         let skip = self.skip;
-        let mut packets = batch.headers.iter().zip(&batch.scores).filter(|(header, _)| header.seq >= skip);
+        let scores = batch.columns.get(self.column);
+        let mut packets = batch.headers.iter().zip(scores).filter(|(header, _)| header.seq >= skip);
         packets.try_for_each(|(header, score)| {
             if header.is_unread() {
                 self.rejected += 1;
@@ -310,8 +313,13 @@ impl Sink for Collect {
         })
     }
 
-    fn reads(&self) -> Columns {
-        Columns::of(&[Column::Scores])
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(vec![SCORES])
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.column = layout.handle(&SCORES)?;
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

@@ -8,8 +8,8 @@ use crate::workers::Workers;
 use crate::{Style, input, interrupt, kitsune};
 use clap::Args;
 use legonf_catalog::Context;
-use legonf_core::{Column, Columns, Malformed, Sink, count};
-use legonf_extract::Arithmetic;
+use legonf_core::{ColumnSpec, Malformed, Sink, count};
+use legonf_extract::{Arithmetic, FEATURES};
 use legonf_io::sink::Matrix;
 use legonf_runtime::{BrickCounters, Graph, Outcome};
 use serde::Serialize;
@@ -55,8 +55,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results([&*arguments.output])?;
     let schema = legonf_extract::schema_by_name(&arguments.schema)?;
     let spec = kitsune::extraction(&arguments.schema, arguments.arithmetic);
-    let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
-    let mut graph = Graph::assemble(&spec, given, wanted, |b| {
+    let mut graph = Graph::assemble(&spec, &[ColumnSpec::PACKETS], &[FEATURES], |b| {
         legonf_catalog::build(&b.kind, &b.config, &Context::default())
     })?;
     arguments.workers.check(&mut graph)?;

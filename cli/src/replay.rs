@@ -12,8 +12,10 @@ use crate::scoring::{Function, Report, Scoring, fault_after, file_name, render};
 use crate::summary::{Incidents, Timing};
 use crate::{Style, features, input, interrupt, kitsune};
 use clap::{Args, ValueEnum};
-use legonf_core::{Brick, Column, Columns, count};
-use legonf_extract::Arithmetic;
+use legonf_core::{Brick, ColumnSpec, count};
+use legonf_decide::VERDICTS;
+use legonf_extract::{Arithmetic, FEATURES};
+use legonf_infer::SCORES;
 use legonf_io::Content;
 use legonf_models::kitnet::Precision;
 use legonf_runtime::{BrickSpec, Control, Graph, GraphSpec, Outcome};
@@ -140,12 +142,12 @@ pub fn assemble_with(
     let engine = || model.engine();
     let context = model.context(threshold, &engine);
     let given = match content {
-        Content::Packets => Columns::of(&[Column::Packets]),
-        Content::Features => Columns::of(&[Column::Features]),
+        Content::Packets => ColumnSpec::PACKETS,
+        Content::Features => FEATURES.of_width(model.schema().len()),
     };
     let make =
         |b: &BrickSpec| legonf_catalog::build(&b.kind, &b.config, &context).map(|brick| wrap(&b.id, brick));
-    Ok(Graph::assemble(spec, given, Columns::RESULTS, make)?)
+    Ok(Graph::assemble(spec, &[given], &[SCORES, VERDICTS], make)?)
 }
 
 /// The built-in graph for a model, with an engine that can run it.

@@ -2,7 +2,7 @@
 
 use crate::network::Network;
 use legonf_catalog::{Context, build};
-use legonf_core::{BATCH, Batch, Brick};
+use legonf_core::{BATCH, Batch, Brick, Columns, Layout, LayoutError};
 use legonf_runtime::GraphSpec;
 
 /// Makes the bricks of a graph by their identifier, around a model where there is one.
@@ -24,17 +24,21 @@ impl Maker<'_> {
         let engine = || network.engine();
         let context = network.context(threshold, &engine);
         let mut brick = build(&found.kind, &found.config, &context).map_err(|e| e.to_string())?;
-        brick.process(&mut dry(network)).map_err(|e| e.to_string())?;
+        let mut dry = dry(&mut *brick, network.schema().len()).map_err(|e| e.to_string())?;
+        brick.process(&mut dry).map_err(|e| e.to_string())?;
         Ok(brick)
     }
 }
 
-/// A batch of nothing but zeros, for bricks without state: each finds its columns filled.
-fn dry(network: &Network) -> Batch {
-    let mut batch = Batch::default();
-    batch.features.reset(BATCH, network.schema().len());
-    let mapped = network.kitnet().map_or(0, |kitnet| kitnet.mapped_width());
-    batch.mapped.reset(BATCH, mapped);
-    batch.scores.resize(BATCH, 0.0);
-    batch
+/// A batch in which the columns that a brick reads hold nothing but zeros, but for packets and headers; rows of a width that the
+/// brick leaves open have so many cells. The brick is bound to it.
+fn dry(brick: &mut dyn Brick, width: usize) -> Result<Batch, LayoutError> {
+    let layout = Layout::binding(&mut [&mut *brick])?;
+    let mut batch = Batch::new(&layout);
+    let reads = layout.columns(&*brick.descriptor().reads);
+    for index in reads.without(Columns::PACKETS.union(Columns::HEADERS)).iter() {
+        let cells = layout.specs()[index].shape.width().unwrap_or(width);
+        batch.column_mut(index).fill(BATCH, cells);
+    }
+    Ok(batch)
 }

@@ -13,8 +13,8 @@ use crate::{Style, interrupt, kitsune};
 use checkpoint::Checkpoint;
 use clap::Args;
 use legonf_catalog::Context;
-use legonf_core::{Clock, Column, Columns, Schema, count};
-use legonf_extract::Arithmetic;
+use legonf_core::{Clock, ColumnSpec, Schema, count};
+use legonf_extract::{Arithmetic, FEATURES};
 use legonf_io::{Content, SourceError, SourceErrorKind};
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
@@ -231,12 +231,11 @@ impl Arguments {
         let stop = interrupt::install();
         let enough = sink.enough();
         let spec = kitsune::extraction(&self.schema, self.arithmetic);
-        let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
-        let mut graph = Graph::assemble(&spec, given, wanted, |b| {
+        let mut graph = Graph::assemble(&spec, &[ColumnSpec::PACKETS], &[FEATURES], |b| {
             legonf_catalog::build(&b.kind, &b.config, &Context::default())
         })?;
         self.workers.check(&mut graph)?;
-        let mut no_brick = Graph::pass_through(&spec.name);
+        let mut no_brick = Graph::pass_through(&spec.name, &[FEATURES.of_width(schema.len())])?;
         let maker = Maker { spec: &spec, network: None };
         let make = |id: &str| maker.make(id);
         let bar = Bar::new("training", Some(self.needed()), style.quiet);

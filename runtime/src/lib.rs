@@ -11,6 +11,7 @@
 
 mod contain;
 mod crew;
+mod declared;
 mod drawing;
 mod error;
 mod fault;

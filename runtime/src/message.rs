@@ -6,7 +6,7 @@ use crate::route::Marks;
 use crate::split::{Arrival, Deal, Joint, Loan, Parcel, Pause};
 use crate::sync::{Receiver, Sender};
 use crate::worker::Job;
-use legonf_core::{Batch, Clock};
+use legonf_core::{Batch, Clock, Layout};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,13 @@ pub(crate) struct Envelope {
     pub loan: Loan,
     pub parcels: Vec<Parcel>,
     pub joint: Option<Arc<Joint>>,
+}
+
+impl Envelope {
+    /// A free one, with a batch of these columns.
+    pub fn of(layout: &Layout) -> Self {
+        Self { batch: Batch::new(layout), ..Self::default() }
+    }
 }
 
 /// How the stream ends.

@@ -255,7 +255,7 @@ impl<'a> Replica<'a> {
             return Err(PlanError::Move { id: unit.id.clone(), reason }.into());
         }
         let Parcel { packets: Some(packets), lanes, rows, .. } = parcel else { return Ok(()) };
-        rows.reset(packets.len(), self.split.width());
+        let rows = self.split.renew(rows, packets);
         for (at, lane) in lanes[..self.split.lanes()].iter_mut().enumerate() {
             if lane.done || !self.turning.may_process(&self.split, at) {
                 continue;

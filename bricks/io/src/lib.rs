@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod columns;
 mod error;
 pub mod labels;
 pub mod linktype;
 pub mod sink;
 pub mod source;
 
+pub use columns::{FEATURES, SCORES, VERDICTS};
 pub use error::{SourceError, SourceErrorKind};
 pub use source::{Content, SourceOptions, Stop, open, open_any, open_with};

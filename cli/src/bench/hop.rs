@@ -3,7 +3,7 @@
 use crate::clock::process_time;
 use crate::failure::Failure;
 use crate::trial::median;
-use legonf_core::{Batch, Columns, Fault, Headers, Progress, Sink, Source};
+use legonf_core::{Batch, ColumnSpec, Fault, Headers, Progress, Sink, Source};
 use legonf_runtime::{Graph, Layout, Options};
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
@@ -74,8 +74,8 @@ impl Sink for Look {
         Ok(())
     }
 
-    fn reads(&self) -> Columns {
-        Columns::NONE
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(Vec::new())
     }
 
     fn finish(&mut self) -> Result<(), Fault> {
@@ -99,7 +99,7 @@ pub fn nanoseconds(packets: usize, work: Work) -> Result<f64, Failure> {
 fn run(layout: &Layout, packets: usize, work: Work) -> Result<f64, Failure> {
     let never = AtomicBool::new(false);
     let before = process_time();
-    let (mut graph, options) = (Graph::pass_through("hop"), Options::new(layout, &never));
+    let (mut graph, options) = (Graph::pass_through("hop", &[])?, Options::new(layout, &never));
     let Work { batches, steps: [first, last] } = work;
     let mut source = Ticks { batches, packets, steps: first, next: 0 };
     let mut sink = Look { sum: 0, steps: last };

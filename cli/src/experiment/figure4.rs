@@ -14,9 +14,9 @@ use crate::replay::{EngineKind, Execution};
 use crate::trial::{Trial, alone, median};
 use clap::Args;
 use legonf_controller::{Action, Config, Costs, Event, Model, Scaling, State};
-use legonf_core::{Column, Columns, Plan, Stage};
+use legonf_core::{ColumnSpec, Plan, Stage};
 use legonf_datasets::generate;
-use legonf_extract::Arithmetic;
+use legonf_extract::{Arithmetic, FEATURES};
 use legonf_models::kitnet::{Precision, TrainConfig, Trainer};
 use legonf_models::{Bundle, Provenance};
 use legonf_runtime::{Graph, Layout};
@@ -159,11 +159,10 @@ pub fn learn(track: &Arc<Track>, arithmetic: Arithmetic) -> Result<Network, Fail
     };
     let mut trainer = Trainer::new(training.clone())?;
     let spec = crate::kitsune::extraction(SCHEMA, arithmetic);
-    let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
-    let mut graph = Graph::assemble(&spec, given, wanted, |brick| {
+    let mut graph = Graph::assemble(&spec, &[ColumnSpec::PACKETS], &[FEATURES], |brick| {
         legonf_catalog::build(&brick.kind, &brick.config, &legonf_catalog::Context::default())
     })?;
-    let (mut source, mut sink) = (Laps::new(track.clone(), 13_000), watch::Learn(&mut trainer));
+    let (mut source, mut sink) = (Laps::new(track.clone(), 13_000), watch::Learn::new(&mut trainer));
     alone(&mut graph, &mut source, &mut sink, &mut |_, _| {})?;
     let model = legonf_models::Model::KitNet { network: trainer.finish()?.into(), training };
     let provenance = Provenance::default();

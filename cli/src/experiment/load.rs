@@ -4,9 +4,9 @@ use super::detector::Detector;
 use crate::clock::processor_time;
 use crate::failure::Failure;
 use crate::progress::Bar;
-use legonf_core::{BATCH, Batch, Brick, Headers, Progress, Schema, Transport};
+use legonf_core::{BATCH, Batch, Brick, Handle, Headers, Layout, Progress, Rows, Schema, Transport};
 use legonf_datasets::generate::{Config, Generator};
-use legonf_extract::FeatureQuantization;
+use legonf_extract::{FEATURES, FeatureQuantization};
 use legonf_wire::PacketBatching;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -22,6 +22,7 @@ pub struct Traffic {
     batching: PacketBatching,
     extractor: FeatureQuantization,
     batch: Batch,
+    features: Handle<Rows>,
     labels: Vec<bool>,
     /// Processor time in the bricks alone, which other programs on the machine take no part of.
     busy: Duration,
@@ -30,11 +31,14 @@ pub struct Traffic {
 impl Traffic {
     /// Traffic before its first packet.
     pub fn new(config: Config, extraction: &legonf_extract::Config) -> Result<Self, Failure> {
+        let (generator, mut extractor) = (Generator::new(config)?, FeatureQuantization::new(extraction)?);
+        let layout = Layout::binding(&mut [&mut extractor]).map_err(Failure::fault)?;
         Ok(Self {
-            generator: Generator::new(config)?,
+            generator,
             batching: PacketBatching::new(legonf_wire::Config {}),
-            extractor: FeatureQuantization::new(extraction)?,
-            batch: Batch::default(),
+            extractor,
+            batch: Batch::new(&layout),
+            features: layout.handle(&FEATURES).map_err(Failure::fault)?,
             labels: Vec::new(),
             busy: Duration::ZERO,
         })
@@ -45,9 +49,14 @@ impl Traffic {
         self.extractor.schema()
     }
 
-    /// The present batch, with features.
+    /// The present batch.
     pub fn batch(&self) -> &Batch {
         &self.batch
+    }
+
+    /// Its features.
+    pub fn features(&self) -> &Rows {
+        self.batch.columns.get(self.features)
     }
 
     /// Packets so far.
@@ -186,7 +195,7 @@ pub fn run(
             (traffic.position(), traffic.busy)
         });
         let clock = processor_time();
-        let verdicts = detector.judge(&traffic.batch.features);
+        let verdicts = detector.judge(traffic.features());
         for ((alarm, headers), malicious) in verdicts.zip(&traffic.batch.headers).zip(&traffic.labels) {
             let share = &mut shares[Class::of(headers, *malicious) as usize];
             share.packets += 1;

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::replay::tally::Results;
 use crate::scoring::Function;
 use crate::summary::Service;
-use legonf_core::{Batch, Column, Columns, Coverage, Fault, Sink, Timestamp, Verdict};
+use legonf_core::{Batch, BindError, ColumnSpec, Coverage, Fault, Layout, Sink, Timestamp, Verdict};
 use legonf_io::sink::{
     AlertRate, Eve, Framing, LineStream, Lines, Loss, PacketFile, RunStats, ScoresCsv, SinkError, StatsHandle,
 };
@@ -175,10 +175,15 @@ impl Results for Outputs {
         self.finish(coverage, BTreeMap::new()).map(drop).map_err(|failure| Fault::new(failure.to_string()))
     }
 
-    fn reads(&self) -> Columns {
-        let eve = self.eve.as_ref().map_or(Columns::NONE, |(eve, _)| eve.reads());
-        let scores = self.scores.as_ref().map_or(Columns::NONE, Sink::reads);
-        let record = self.record.as_ref().map_or(Columns::NONE, |_| Columns::of(&[Column::Packets]));
-        eve.union(scores).union(record)
+    fn reads(&self) -> Vec<ColumnSpec> {
+        let eve = self.eve.as_ref().and_then(|(eve, _)| eve.reads());
+        let scores = self.scores.as_ref().and_then(Sink::reads);
+        let record = self.record.as_ref().map(|_| vec![ColumnSpec::PACKETS]);
+        [eve, scores, record].into_iter().flatten().flatten().collect()
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.eve.as_mut().map_or(Ok(()), |(eve, _)| eve.bind(layout))?;
+        self.scores.as_mut().map_or(Ok(()), |scores| scores.bind(layout))
     }
 }

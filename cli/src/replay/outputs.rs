@@ -6,7 +6,9 @@ use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::overwrite::write_text;
 use crate::summary::Summary;
-use legonf_core::{BATCH, Batch, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
+use legonf_core::{
+    BATCH, Batch, BindError, ColumnSpec, Coverage, Explain, Fault, Layout, Sink, Timestamp, Verdict,
+};
 use legonf_io::Content;
 use legonf_io::sink::{
     AlertPcap, AlertRate, Eve, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
@@ -137,9 +139,13 @@ impl Results for Outputs {
         self.finish(coverage, BTreeMap::new()).map(drop).map_err(|failure| Fault::new(failure.to_string()))
     }
 
-    fn reads(&self) -> Columns {
-        let alerts = self.alerts.as_ref().map_or(Columns::NONE, Sink::reads);
-        self.table.reads().union(self.eve.reads()).union(alerts)
+    fn reads(&self) -> Vec<ColumnSpec> {
+        let alerts = self.alerts.as_ref().and_then(Sink::reads);
+        [self.table.reads(), self.eve.reads(), alerts].into_iter().flatten().flatten().collect()
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.sinks().try_for_each(|sink| sink.bind(layout))
     }
 }
 

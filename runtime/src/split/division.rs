@@ -1,9 +1,10 @@
 //! By which keys a brick's packets are dealt out, and which cells of an answer come from where.
 
 use super::{Deal, Lane, Owners, Parcel, Slots, Tally};
+use crate::declared::Declared;
 use crate::unit::west_east;
 use legonf_core::{
-    Batch, Brick, BrickError, Column, Columns, Division, Headers, PacketKind, PacketKinds, Rows, SLOTS,
+    Batch, Brick, BrickError, Columns, Division, Headers, PacketKind, PacketKinds, SLOTS, Storage,
 };
 use legonf_splitter::{GroupSet, MAX_ROUTES, Plan, Projector, Route, Served, Shard as Groups};
 use std::ops::Range;
@@ -30,22 +31,34 @@ pub(crate) struct Split {
     pub unit: usize,
     shards: Vec<Shard>,
     reads: Columns,
+    /// The column that it fills, and the cells of a row of it.
+    fills: usize,
     width: usize,
 }
 
 impl Split {
     /// How a brick's work is divided, or in one line why it cannot be.
-    pub fn of(unit: usize, brick: &mut dyn Brick) -> Result<Self, String> {
-        let reads = brick.descriptor().reads;
+    pub fn of(unit: usize, brick: &mut dyn Brick, declared: &Declared) -> Result<Self, String> {
+        let uses = declared.uses[unit];
         let division = brick.west_east().ok_or("it has no west-east interface")?.division();
-        if !Columns::of(&[Column::Headers]).without(reads).is_empty() {
+        if !uses.reads.holds(Columns::HEADERS) {
             return Err("it does not read headers, by which packets are dealt out".into());
         }
-        if division.fills != Column::Features {
-            return Err(format!("it fills {}, which do not lie in rows", division.fills.label()));
+        let filled = declared.layout.columns([&division.fills]);
+        if filled != uses.writes || filled.iter().count() != 1 {
+            return Err(format!(
+                "it fills {}, not {} alone",
+                declared.names(uses.writes),
+                division.fills.name
+            ));
         }
+        let flows = uses.reads.union(uses.writes).intersection(declared.flows);
+        if !flows.is_empty() {
+            return Err(format!("it uses {} of the table of flows", declared.names(flows)));
+        }
+        let fills = filled.iter().sum();
         let shards = shards(&division)?;
-        let split = Self { unit, shards, reads, width: division.cells.len() };
+        let split = Self { unit, shards, reads: uses.reads, fills, width: division.cells.len() };
         match PacketKind::ALL.into_iter().find(|kind| split.cells(*kind) != split.width) {
             Some(kind) => Err(format!("{} packets have cells of no group", kind.label())),
             None => Ok(split),
@@ -102,9 +115,18 @@ impl Split {
         }
     }
 
-    /// Cells of a whole row.
-    pub fn width(&self) -> usize {
-        self.width
+    /// Room for what the brick fills, a row for each packet of a batch.
+    pub fn rows(&self, batch: &Batch) -> Box<dyn Storage> {
+        let mut rows = batch.column(self.fills).empty();
+        rows.fill(batch.len(), self.width);
+        rows
+    }
+
+    /// [`rows`](Self::rows) that keep the memory of others.
+    pub fn renew<'a>(&self, rows: &'a mut Option<Box<dyn Storage>>, batch: &Batch) -> &'a mut dyn Storage {
+        let rows = rows.get_or_insert_with(|| batch.column(self.fills).empty());
+        rows.reshape(batch.len(), self.width);
+        &mut **rows
     }
 
     /// The columns that packets need.
@@ -128,14 +150,16 @@ impl Split {
     /// Puts the cells of parcels in their places. Where all packets of the batch are in them, the rows of the parcel that the
     /// replica at `seat` has filled itself become the batch's.
     pub fn join(&self, parcels: &mut [Parcel], seat: Option<usize>, batch: &mut Batch) {
-        match parcels.iter_mut().find(|parcel| Some(parcel.seat) == seat) {
-            Some(own) => std::mem::swap(&mut batch.features, &mut own.rows),
-            None if batch.features.width() == self.width && batch.features.len() == batch.len() => {}
-            None => batch.features.reset(batch.len(), self.width),
+        let len = batch.len();
+        let whole = batch.column_mut(self.fills);
+        match parcels.iter_mut().find(|parcel| Some(parcel.seat) == seat).and_then(|own| own.rows.as_mut()) {
+            Some(own) => whole.exchange(&mut **own),
+            None => whole.reshape(len, self.width),
         }
         for parcel in parcels.iter().filter(|parcel| Some(parcel.seat) != seat) {
+            let Some(rows) = &parcel.rows else { continue };
             for (shard, lane) in self.shards.iter().cycle().zip(&parcel.lanes[..self.lanes()]) {
-                shard.join(lane, &parcel.rows, &mut batch.features);
+                shard.join(lane, &**rows, whole);
             }
         }
     }
@@ -199,13 +223,10 @@ impl Shard {
     }
 
     /// Copies the cells that a lane is there for.
-    fn join(&self, lane: &Lane, rows: &Rows, whole: &mut Rows) {
+    fn join(&self, lane: &Lane, rows: &dyn Storage, whole: &mut dyn Storage) {
         for (place, (kind, routes)) in lane.places.iter().zip(&lane.routes) {
             let ways = self.ways.iter().enumerate().filter(|(way, _)| *routes & 1 << way != 0);
-            let (row, part) = (whole.row_mut(*place), rows.row(*place));
-            for cells in ways.flat_map(|(_, way)| &way.spans[*kind as usize]) {
-                row[cells.clone()].copy_from_slice(&part[cells.clone()]);
-            }
+            ways.for_each(|(_, way)| whole.copy_cells(*place, &way.spans[*kind as usize], rows));
         }
     }
 }

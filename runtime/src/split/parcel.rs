@@ -2,7 +2,7 @@
 
 use super::Joint;
 use crate::RunFault;
-use legonf_core::{Batch, PacketKind, Rows};
+use legonf_core::{Batch, PacketKind, Storage};
 use std::sync::Arc;
 
 /// Packets of one shard: their places in the batch.
@@ -30,7 +30,7 @@ pub(crate) struct Parcel {
     /// Packets of each shard, and behind them those of each shard whose slots are on the move.
     pub lanes: Vec<Lane>,
     /// What the replica fills: a row for each packet of the batch, in which it writes the cells of its lanes.
-    pub rows: Rows,
+    pub rows: Option<Box<dyn Storage>>,
     /// Shards, a bit each, from here on in the order of arrival: a packet came that is in two slots, one on the move.
     pub stalls: u64,
     /// Where the replica brings it when it is done.
