@@ -104,7 +104,9 @@ impl Arguments {
         let (watch, meter) = (Stopwatch::default(), Meter::default());
         let mut source = watch.watch_source(input::open(&self.capture, self.limit)?);
         let wrap = |id: &str, brick: Box<dyn Brick>| meter.watch(watch.watch(id, brick));
-        let mut graph = trial.graph_above(threshold, wrap)?;
+        let graph = trial.graph_above(threshold, wrap);
+        let in_file = |failure| graph::in_file(graph_file(&self.graph).as_deref(), failure);
+        let mut graph = graph.map_err(in_file)?;
         let folder = tempfile::tempdir()?;
         let mut seen = Seen::of(Tally::new(None, Some(self.outputs(network, threshold, folder.path())?)));
         let outcome = alone(&mut graph, &mut source, &mut seen, &mut |p, n| bar.update(p, n))?;

@@ -130,8 +130,9 @@ impl Scoring {
     pub fn build(&self, network: Network, content: Content) -> Result<Function, Failure> {
         let threshold = self.threshold.or(network.threshold());
         let spec = self.spec(&network, content)?;
-        let (mut graph, precision) =
-            (assemble(&spec, content, &network, threshold)?, kitsune::precision(&spec));
+        let assembled = assemble(&spec, content, &network, threshold);
+        let mut graph = assembled.map_err(|failure| graph::in_file(self.graph.as_deref(), failure))?;
+        let precision = kitsune::precision(&spec);
         self.workers.check(&mut graph)?;
         Ok(Function { network, threshold, precision, graph, spec, workers: self.workers.clone() })
     }
