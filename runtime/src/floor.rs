@@ -1,7 +1,7 @@
 //! The supervisor's side: stages and their workers, put up, changed while they run, and taken down.
 
 use crate::contain::guarded;
-use crate::crew::Crew;
+use crate::exchange::{Histogram, Owners, prepare};
 use crate::keep::Keeper;
 use crate::layout::{Place, Shape};
 use crate::locker::Locker;
@@ -9,21 +9,25 @@ use crate::message::{Envelope, Event, Message, Queue};
 use crate::order::Order;
 use crate::parts::Parts;
 use crate::pin::{Core, Cores};
+use crate::replica_set::ReplicaSet;
 use crate::route::Detour;
 use crate::run::Pauses;
-use crate::split::{Histogram, Owners, prepare};
 use crate::stats::{Done, Scheduling, Stats};
 use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
 use crate::unit::{Counters, Unit, add};
 use crate::watchdog::{Still, Stuck, Watchdog};
 use crate::worker::{Job, Shared, Worker, supplied};
 use crate::{PlanError, RunFault};
-use legonf_core::{Brick, Clock, Plan};
+use legonf_core::{BATCH, Brick, Clock, LARGEST_BATCH, Plan};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
+
+/// Batches of each queue at least, and of a stage whose replicas divide them at most.
+const SHALLOW: usize = 1;
+const SHARING: usize = 3;
 
 /// Workers of all stages at most.
 pub const MAX_WORKERS: usize = 256;
@@ -46,7 +50,7 @@ pub(crate) struct Live {
     pub input: Queue,
     pub workers: Vec<Running>,
     /// What the workers share where one of their bricks has state.
-    pub crew: Option<Crew>,
+    pub replicas: Option<ReplicaSet>,
     /// How long the queues that all workers take from were since the last snapshot, in batches times seconds.
     pub area: f64,
 }
@@ -183,7 +187,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
 
     /// Brings workers to where a plan wants them.
     fn change(&mut self, plan: &Plan, places: &[Place], parts: &mut Parts<'env>) -> Result<(), PlanError> {
-        self.shrink_crews(places, parts)?;
+        self.shrink_replicas(places, parts)?;
         let same = |(a, b): &(&Live, &Place)| self.stays(a, b);
         let head = self.stages.iter().zip(places).take_while(same).count();
         let most = self.stages.len().min(places.len()) - head;
@@ -225,7 +229,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
 
     /// Whether a stage only gains or loses workers.
     fn stays(&self, old: &Live, new: &Place) -> bool {
-        old.place.same_bricks(new) && old.crew.is_some() == self.shape.split(new).is_some()
+        old.place.same_bricks(new) && old.replicas.is_some() == self.shape.split(new).is_some()
     }
 
     /// Moves the state of a brick, whose replicas stand still, to as many as there shall be.
@@ -239,8 +243,8 @@ impl<'scope, 'env> Floor<'scope, 'env> {
 
     /// Gives a stage more workers or fewer.
     fn resize(&mut self, stage: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
-        if self.stages[stage].crew.is_some() {
-            return self.grow_crew(stage, replicas, parts);
+        if self.stages[stage].replicas.is_some() {
+            return self.grow_replicas(stage, replicas, parts);
         }
         let present = self.stages[stage].workers.len();
         self.retire(stage, present.saturating_sub(replicas), parts);
@@ -264,8 +268,8 @@ impl<'scope, 'env> Floor<'scope, 'env> {
 
     /// Lets workers of a stage end behind what is in its queue now, and takes over what they have.
     pub fn retire(&mut self, stage: usize, workers: usize, parts: &mut Parts<'env>) {
-        if workers > 0 && self.stages[stage].crew.is_some() {
-            return self.retire_crew(stage, parts);
+        if workers > 0 && self.stages[stage].replicas.is_some() {
+            return self.retire_replicas(stage, parts);
         }
         let left = self.stages[stage].workers.len() - workers;
         let source = self.stages[stage].place.source && workers > 0;
@@ -285,7 +289,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     pub fn hear(&mut self, event: Event<'env>, parts: &mut Parts<'env>) {
         match event {
             Event::Over(fault) => _ = self.over.get_or_insert(fault),
-            Event::Quiet(_) => {}
+            Event::Drained(_) => {}
             Event::Turned(_, turned) => turned.pauses.into_iter().for_each(|pause| self.pauses.add(pause)),
             Event::Retired(retired) => {
                 self.strike(retired.serial);
@@ -321,7 +325,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         for (index, place) in places.into_iter().enumerate() {
             let next = queues.get(index + 1).map_or(output, |queue| &queue.0);
             if self.shape.split(&place).is_some() {
-                stages.push(self.build_crew(place, parts, queues[index].clone(), next)?);
+                stages.push(self.build_replicas(place, parts, queues[index].clone(), next)?);
                 continue;
             }
             let mut workers = Vec::with_capacity(place.replicas);
@@ -329,7 +333,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
                 let job = parts.job(&place, self.shape.is_ordered(&place));
                 workers.push(self.start(&place, job, queues[index].1.clone(), next.clone())?);
             }
-            stages.push(Live { place, input: queues[index].clone(), workers, crew: None, area: 0.0 });
+            stages.push(Live { place, input: queues[index].clone(), workers, replicas: None, area: 0.0 });
         }
         Ok(stages)
     }
@@ -442,11 +446,26 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         room(self.depth, self.shape.bricks.len())
     }
 
+    /// Batches that the plan in force needs. Replicas that divide a batch all work on it, and it is as large as they are many: what
+    /// is under way does not grow with them.
+    fn wanted(&self) -> usize {
+        let sharing = |live: &Live| live.replicas.as_ref().map(|_| live.workers.len());
+        let most = self.stages.iter().filter_map(sharing).max().unwrap_or(1);
+        self.shared.coalesce(most.min(LARGEST_BATCH / BATCH));
+        let workers: usize = self.stages.iter().map(|live| live.workers.len()).sum();
+        let hands: usize = self
+            .stages
+            .iter()
+            .map(|live| sharing(live).map_or(live.workers.len(), |all| all.min(SHARING)))
+            .sum();
+        let depth = if most > 1 { self.depth.div_ceil(most).max(SHALLOW) } else { self.depth };
+        if workers <= 1 { 1 } else { depth * (self.stages.len() - 1) + hands + 1 }
+    }
+
     /// Puts as many batches into circulation as the plan in force needs: one where there is nothing to overlap, so that
     /// it stays in the core's cache.
     fn balance(&mut self) {
-        let workers: usize = self.stages.iter().map(|live| live.workers.len()).sum();
-        let wanted = if workers <= 1 { 1 } else { self.depth * (self.stages.len() - 1) + workers + 1 };
+        let wanted = self.wanted();
         let kept = self.surplus.min(wanted.saturating_sub(self.credits - self.surplus));
         self.surplus -= kept;
         let present = self.credits - self.surplus;
@@ -570,9 +589,8 @@ impl Drop for Floor<'_, '_> {
         self.shared.over.store(true, Relaxed);
         for live in &self.stages {
             retire_from(&live.input.0, live.workers.len());
-            if let Some(crew) = &live.crew {
-                crew.own.iter().for_each(|queue| retire_from(&queue.0, 1));
-                retire_from(&crew.joined.0, live.workers.len());
+            if let Some(set) = &live.replicas {
+                set.own.iter().for_each(|queue| retire_from(&queue.0, 1));
             }
         }
     }

@@ -1,8 +1,8 @@
 //! A graph that is checked and ready to run.
 
 use crate::declared::Declared;
+use crate::exchange::{Split, Undivided};
 use crate::route::Routes;
-use crate::split::Split;
 use crate::ways::Ways;
 use crate::{BrickSpec, GraphError, GraphSpec};
 use legonf_core::{Brick, ColumnSpec, Descriptor, Layout, State};
@@ -73,9 +73,8 @@ impl Graph {
         &self.nodes
     }
 
-    /// Bricks that keep state, in order, and in one line why the work of each cannot be divided among replicas, where it
-    /// cannot.
-    pub fn divisions(&mut self) -> Vec<(String, Result<(), String>)> {
+    /// Bricks that keep state, in order, and why the work of each cannot be divided among replicas, where it cannot.
+    pub fn divisions(&mut self) -> Vec<(String, Result<(), Undivided>)> {
         let stateful = |(_, node): &(usize, &mut Node)| node.brick.descriptor().state == State::Stateful;
         let declared = self.declared();
         let division = |(unit, node): (usize, &mut Node)| {

@@ -1,8 +1,9 @@
 //! Checkpoints of a brick with state, and what it has done since: so that another one can take its place after a panic.
 
-use crate::split::{Slots, Split};
+use crate::exchange::Split;
 use crate::unit::{Counters, west_east};
-use legonf_core::{Batch, Brick, BrickError, Columns, Descriptor};
+use legonf_core::{Batch, Brick, BrickError, Columns, Descriptor, SLOTS};
+use legonf_splitter::SlotSet;
 use std::sync::Arc;
 
 /// What a brick did.
@@ -46,13 +47,13 @@ impl Keeper {
     /// If the brick cannot copy its state.
     pub fn new(split: Arc<Split>, least: usize, brick: &mut dyn Brick) -> Result<Self, BrickError> {
         let shards = split.shards();
-        let saved = (0..shards).map(|_| vec![Vec::new(); Slots::COUNT]).collect();
+        let saved = (0..shards).map(|_| vec![Vec::new(); SLOTS]).collect();
         let (log, packets, places) = Default::default();
         let counters = Vec::new();
         let (saved_bytes, log_bytes, open, used) = (0, 0, false, 0);
         let mut keeper =
             Self { split, least, saved, saved_bytes, counters, log, log_bytes, open, packets, used, places };
-        let all: Vec<Slots> = (0..shards).map(|_| Slots::all()).collect();
+        let all: Vec<SlotSet> = (0..shards).map(|_| SlotSet::all()).collect();
         keeper.save(brick, &all)?;
         Ok(keeper)
     }
@@ -78,15 +79,15 @@ impl Keeper {
                 west_east(fresh)?.import(part, state)?;
             }
         }
-        let mut batch = Batch::default();
+        let (mut batch, mut rows) = (Batch::default(), None);
         for entry in &self.log {
             match entry {
                 Entry::Packets { part, at } => {
                     let packets = &self.packets[*at];
                     let places = count_to(packets.len(), &mut self.places);
                     if let Some(part) = part {
-                        let mut rows = self.split.rows(packets);
-                        west_east(fresh)?.process_part(*part, packets, places, &mut *rows)?;
+                        let rows = self.split.rows(&mut rows, packets, places.len());
+                        west_east(fresh)?.process_part(*part, packets, places, rows)?;
                     } else {
                         packets.gather(places, self.split.reads(), &mut batch);
                         fresh.process(&mut batch)?;
@@ -134,12 +135,12 @@ impl Keeper {
     }
 
     /// Slots that may have changed since the checkpoint.
-    fn changed(&self) -> Vec<Slots> {
-        let mut changed: Vec<Slots> = self.saved.iter().map(|_| Slots::none()).collect();
+    fn changed(&self) -> Vec<SlotSet> {
+        let mut changed: Vec<SlotSet> = self.saved.iter().map(|_| SlotSet::none()).collect();
         for entry in &self.log {
             match entry {
                 Entry::Packets { part, at } => {
-                    self.split.mark(*part, &self.packets[*at].headers, &mut changed)
+                    self.split.partitioner.mark(*part, &self.packets[*at].headers, &mut changed)
                 }
                 Entry::Gave { part, slots } => {
                     slots.iter().for_each(|slot| changed[*part].insert((*slot).into()))
@@ -152,7 +153,7 @@ impl Keeper {
     }
 
     /// Copies what has changed, all of it before anything of the checkpoint is replaced: where a copy panics that one holds.
-    fn save(&mut self, brick: &mut dyn Brick, changed: &[Slots]) -> Result<(), BrickError> {
+    fn save(&mut self, brick: &mut dyn Brick, changed: &[SlotSet]) -> Result<(), BrickError> {
         let mut copies = Vec::new();
         for (part, slots) in changed.iter().enumerate() {
             for slot in slots.iter() {

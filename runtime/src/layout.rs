@@ -1,8 +1,8 @@
 //! How bricks are laid out over workers, and whether that fits a graph.
 
 use crate::declared::Use;
-use crate::split::Split;
-use crate::{Graph, MAX_WORKERS, PlanError, shift};
+use crate::exchange::{Downstream, Split, Undivided};
+use crate::{Graph, MAX_WORKERS, PlanError, migration};
 use legonf_core::{Columns, Plan, PlanSyntax, Stage, State};
 use std::ops::Range;
 use std::str::FromStr;
@@ -74,7 +74,7 @@ pub(crate) struct Shape {
     pub name: String,
     pub bricks: Vec<(String, State)>,
     /// How each brick's work is divided among replicas, or why it cannot be.
-    pub splits: Vec<Result<Arc<Split>, String>>,
+    pub splits: Vec<Result<Arc<Split>, Undivided>>,
     /// What each brick reads and fills, and what the sink reads; nothing where packets go different ways.
     columns: Option<(Vec<Use>, Columns)>,
 }
@@ -120,6 +120,28 @@ impl Shape {
         here.without(found).without(if sink { Columns::NONE } else { behind.union(counted) })
     }
 
+    /// What a stage does behind one of its bricks, which is divided. Where packets go different ways it does nothing before their
+    /// batch is whole again.
+    pub fn downstream(&self, place: &Place, divided: usize) -> Downstream {
+        let behind = divided + 1..place.units.end;
+        let Some((bricks, _)) = &self.columns else {
+            let fills = self.splits[divided].as_ref().map_or(Columns::NONE, |split| split.fills());
+            return Downstream { units: behind.start..behind.start, inputs: Columns::NONE, outputs: fills };
+        };
+        let fills = bricks[divided].writes;
+        let given = Columns::PACKETS.union(Columns::HEADERS);
+        let filled = bricks[..divided].iter().fold(given, |all, brick| all.union(brick.writes));
+        let writes = bricks[behind.clone()].iter().fold(fills, |all, brick| all.union(brick.writes));
+        let uses = |brick: &Use| brick.reads.union(brick.writes);
+        let used = bricks[behind.clone()].iter().fold(Columns::NONE, |all, brick| all.union(uses(brick)));
+        let kept = self.kept(false, divided..place.units.end, false);
+        Downstream {
+            units: behind,
+            inputs: used.intersection(filled).without(fills),
+            outputs: writes.without(kept),
+        }
+    }
+
     /// Whether the batches of a stage must come in order.
     pub fn is_ordered(&self, place: &Place) -> bool {
         self.keeps_order(place).is_some() && self.split(place).is_none()
@@ -154,7 +176,7 @@ impl Shape {
         let places: Vec<Place> = plan.stages.iter().enumerate().map(place).collect::<Result<_, _>>()?;
         let splits: Vec<_> =
             places.iter().filter_map(|place| Some((self.split(place)?, place.replicas))).collect();
-        shift::check(plan, |slot| {
+        migration::check(plan, |slot| {
             let of = |split: &Split| self.bricks[split.unit].0 == slot.brick;
             splits.iter().find(|(split, _)| of(split)).map(|(split, replicas)| (split.shards(), *replicas))
         })?;
@@ -188,7 +210,10 @@ impl Shape {
         let stateful: Vec<usize> = self.stateful(&place).collect();
         match stateful[..] {
             [] => Ok(place),
-            [brick] => self.splits[brick].as_ref().map(|_| place).map_err(|reason| undivided(brick, reason)),
+            [brick] => self.splits[brick]
+                .as_ref()
+                .map(|_| place)
+                .map_err(|reason| undivided(brick, &reason.to_string())),
             [_, brick, ..] => {
                 Err(undivided(brick, "another brick of its stage has state, too: give it a stage of its own"))
             }
@@ -220,7 +245,7 @@ mod tests {
     fn shape() -> Shape {
         let bricks = [("a", State::Stateless), ("b", State::Stateful), ("c", State::Stateless)];
         let bricks = bricks.map(|(id, state)| (id.to_owned(), state)).into();
-        Shape { name: "t".into(), bricks, splits: vec![Err("of one piece".into()); 3], columns: None }
+        Shape { name: "t".into(), bricks, splits: vec![Err(Undivided::NoInterface); 3], columns: None }
     }
 
     #[test]
@@ -270,7 +295,7 @@ mod tests {
             ("a | b | c", "\"source a b c sink\""),
             (
                 "source | a | b c x2 | sink",
-                "`b` keeps state that cannot be divided among replicas: of one piece",
+                "`b` keeps state that cannot be divided among replicas: it has no west-east interface",
             ),
             ("source a x2 | b c | sink", "`source` is an end"),
             ("source | a | b | c sink x2", "`sink`"),

@@ -10,10 +10,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod contain;
-mod crew;
 mod declared;
 mod drawing;
 mod error;
+mod exchange;
 mod fault;
 mod floor;
 mod graph;
@@ -21,15 +21,14 @@ mod keep;
 mod layout;
 mod locker;
 mod message;
+mod migration;
 mod order;
 mod parts;
 mod pin;
-mod replica;
+mod replica_set;
 mod route;
 mod run;
-mod shift;
 mod spec;
-mod split;
 mod stats;
 mod sync;
 mod unit;
@@ -42,6 +41,7 @@ mod worker;
 pub use contain::is_contained;
 pub use drawing::svg;
 pub use error::GraphError;
+pub use exchange::Undivided;
 pub use fault::{PlanError, RunFault};
 pub use floor::MAX_WORKERS;
 pub use graph::{Graph, Node, check};

@@ -1,9 +1,9 @@
 //! What queues carry, and what workers tell the supervisor.
 
 use crate::RunFault;
+use crate::exchange::{Gathered, HomePart, Join, OwnershipTable, Part, Pause, SharedColumns, SlotState};
 use crate::order::Order;
 use crate::route::Marks;
-use crate::split::{Arrival, Deal, Joint, Loan, Parcel, Pause};
 use crate::sync::{Receiver, Sender};
 use crate::worker::Job;
 use legonf_core::{Batch, Clock, Layout};
@@ -27,10 +27,11 @@ pub(crate) struct Envelope {
     pub clock: Clock,
     /// Where the graph branches: the bricks that each packet has still to pass.
     pub marks: Marks,
-    /// What replicas of a brick with state look at together, memory for what they take of it, and where they bring it back.
-    pub loan: Loan,
-    pub parcels: Vec<Parcel>,
-    pub joint: Option<Arc<Joint>>,
+    /// What replicas of a keyed brick read together, memory for their parts of the batch, and where these come together.
+    pub shared: SharedColumns,
+    pub parts: Vec<Box<Part>>,
+    pub gathered: Arc<Gathered>,
+    pub join: Option<Arc<Join>>,
 }
 
 impl Envelope {
@@ -49,12 +50,15 @@ pub(crate) enum Ending {
 /// What a queue carries.
 pub(crate) enum Message {
     Batch(Box<Envelope>),
-    /// A replica's part of a batch.
-    Parcel(Parcel),
-    /// Who owns which slots from an epoch on.
-    Deal(Arc<Deal>),
+    /// A replica's part of a batch: first with all its packets, then with those that have their home there.
+    Part(Box<Part>),
+    Home(Box<HomePart>),
+    /// Who has which slots from an epoch on.
+    Ownership(Arc<OwnershipTable>),
     /// State of slots from the replica that had them.
-    State(Box<Arrival>),
+    State(Box<SlotState>),
+    /// One replica tells that it has done all that came before.
+    Drain,
     /// One worker of the stage hands back what it has; nothing more comes here.
     Retire,
 }
@@ -69,8 +73,8 @@ pub(crate) type Waiting = Order<Box<Envelope>>;
 pub(crate) enum Event<'a> {
     /// The sink has all there is, or the run ends by a fault.
     Over(Option<RunFault>),
-    /// A replica has done all that came before a word to retire.
-    Quiet(u64),
+    /// A replica has done all that came before [`Message::Drain`].
+    Drained(u64),
     /// A replica has given and taken the slots that move at an epoch.
     Turned(u64, Turned),
     /// A worker is gone.

@@ -88,7 +88,8 @@ impl Routes {
             // A brick may change what it writes in place, so it finds there what was there before.
             batch.gather(places, columns.reads.union(columns.writes), part);
             whole::process(brick, index, declared, part, places.len())?;
-            batch.scatter(part, places, columns.writes);
+            let len = batch.len();
+            batch.scatter(part, places, columns.writes, len);
         }
         self.mark(index, batch, marks, &detour.places);
         Ok(())

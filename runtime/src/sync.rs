@@ -21,18 +21,16 @@ use std::time::Duration;
 #[cfg(not(feature = "model"))]
 use std::time::Instant;
 
-/// What came, and from which of several queues.
-pub(crate) enum Choice<T> {
+/// What came, and from which of two queues.
+pub(crate) enum Either<T> {
     First(T),
     Second(T),
-    Third(T),
 }
 
 /// Takes what is there, from the first queue that has something, without waiting.
-fn try_first<T>(first: &Receiver<T>, second: &Receiver<T>, third: Option<&Receiver<T>>) -> Option<Choice<T>> {
-    let from_third = || third?.try_recv().ok().map(Choice::Third);
-    let from_second = || second.try_recv().ok().map(Choice::Second);
-    first.try_recv().ok().map(Choice::First).or_else(from_second).or_else(from_third)
+fn try_either<T>(first: &Receiver<T>, second: Option<&Receiver<T>>) -> Option<Either<T>> {
+    let from_second = || second?.try_recv().ok().map(Either::Second);
+    first.try_recv().ok().map(Either::First).or_else(from_second)
 }
 
 /// Microseconds for which a thread sleeps between looks before it waits until it is woken.
@@ -140,35 +138,32 @@ pub(crate) fn ended<T>(queue: &Receiver<T>, patience: Duration) -> bool {
 /// Takes from the first queue that has something, and waits where none has; nothing where a queue is closed. `idled` is as for
 /// [`recv`].
 #[cfg(not(feature = "model"))]
-pub(crate) fn recv_first<T>(
+pub(crate) fn recv_either<T>(
     first: &Receiver<T>,
-    second: &Receiver<T>,
-    third: Option<&Receiver<T>>,
+    second: Option<&Receiver<T>>,
     idled: impl FnMut(Duration),
-) -> Option<Choice<T>> {
-    if let Some(choice) = patiently(|| try_first(first, second, third), idled) {
-        return Some(choice);
+) -> Option<Either<T>> {
+    if let Some(found) = patiently(|| try_either(first, second), idled) {
+        return Some(found);
     }
     let never = crossbeam_channel::never();
     crossbeam_channel::select! {
-        recv(first) -> item => item.ok().map(Choice::First),
-        recv(second) -> item => item.ok().map(Choice::Second),
-        recv(third.unwrap_or(&never)) -> item => item.ok().map(Choice::Third),
+        recv(first) -> item => item.ok().map(Either::First),
+        recv(second.unwrap_or(&never)) -> item => item.ok().map(Either::Second),
     }
 }
 
 /// Takes from the first queue that has something; where none has, lets others go on.
 #[cfg(feature = "model")]
-pub(crate) fn recv_first<T>(
+pub(crate) fn recv_either<T>(
     first: &Receiver<T>,
-    second: &Receiver<T>,
-    third: Option<&Receiver<T>>,
+    second: Option<&Receiver<T>>,
     _: impl FnMut(Duration),
-) -> Option<Choice<T>> {
+) -> Option<Either<T>> {
     loop {
-        match try_first(first, second, third) {
+        match try_either(first, second) {
             None => shuttle::thread::yield_now(),
-            choice => return choice,
+            found => return found,
         }
     }
 }

@@ -14,7 +14,7 @@ impl Floor<'_, '_> {
         let seconds = now.duration_since(std::mem::replace(&mut self.looked, now)).as_secs_f64();
         for live in &mut self.stages {
             live.area += shared(live) as f64 * seconds;
-            let own = live.crew.iter().flat_map(|crew| &crew.own);
+            let own = live.replicas.iter().flat_map(|set| &set.own);
             let lengths = own.map(|queue| queue.1.len() as f64);
             live.workers.iter_mut().zip(lengths).for_each(|(worker, length)| worker.area += length * seconds);
         }
@@ -59,24 +59,23 @@ impl Floor<'_, '_> {
 
 /// Batches before a stage, or before the replica of it that has most to do.
 fn waiting(live: &Live) -> usize {
-    let own = live.crew.iter().flat_map(|crew| &crew.own).map(|queue| queue.1.len()).max();
+    let own = live.replicas.iter().flat_map(|set| &set.own).map(|queue| queue.1.len()).max();
     shared(live) + own.unwrap_or(0)
 }
 
 /// Batches in the queues that all workers of a stage take from; before the source there are free ones, which wait for nothing.
 fn shared(live: &Live) -> usize {
-    let joined = live.crew.as_ref().map_or(0, |crew| crew.joined.1.len());
-    if live.place.source { 0 } else { live.input.1.len() + joined }
+    if live.place.source { 0 } else { live.input.1.len() }
 }
 
 /// How long batches waited for each worker of a stage since the snapshot before, and how many do now. Of the batches that are
-/// dealt out each has a parcel for every replica, of the others each is for one worker.
+/// partitioned each has a part for every replica, of the others each is for one worker.
 fn measure_waits(live: &mut Live, loads: &mut [WorkerLoad], seconds: f64) {
     let all = loads.iter().map(|load| load.batches).sum();
     let (before, area) = (shared(live), std::mem::take(&mut live.area));
     for (at, (worker, load)) in live.workers.iter_mut().zip(loads).enumerate() {
         let own = std::mem::take(&mut worker.area);
-        let queue = live.crew.as_ref().and_then(|crew| crew.own.get(at));
+        let queue = live.replicas.as_ref().and_then(|set| set.own.get(at));
         load.queue = before + queue.map_or(0, |queue| queue.1.len());
         load.waited = mean_wait(area + own, if queue.is_some() { load.batches } else { all }, seconds);
     }
@@ -88,11 +87,11 @@ fn shards(
     bricks: &[(String, State)],
     loads: &mut BTreeMap<usize, Vec<Vec<u64>>>,
 ) -> Vec<ShardLoad> {
-    let Some(crew) = &mut live.crew else { return Vec::new() };
-    let (unit, count) = (crew.split.unit, crew.split.shards());
+    let Some(set) = &mut live.replicas else { return Vec::new() };
+    let (unit, count) = (set.split.unit, set.split.shards());
     let lately = loads.entry(unit).or_insert_with(|| vec![vec![0; SLOTS]; count]);
     let shard = |(shard, lately): (usize, &mut Vec<u64>)| {
-        let (packets, owners) = (crew.packets(shard), crew.deal.owners[shard].to_vec());
+        let (packets, owners) = (set.packets(shard), set.table.owners[shard].to_vec());
         lately.iter_mut().zip(&packets).for_each(|(lately, now)| *lately = *lately / 2 + now);
         ShardLoad { brick: bricks[unit].0.clone(), shard, packets, owners }
     };

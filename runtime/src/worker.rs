@@ -11,7 +11,9 @@ use crate::sync::{Receiver, Sender, recv, recv_tending};
 use crate::unit::{Unit, panicked, pass};
 use crate::watchdog::At;
 use crate::{Options, RunFault, Supply};
-use legonf_core::{BATCH, Batch, Brick, Clock, Fault, Layout, Pace, Plan, Progress, Sink, Source, State};
+use legonf_core::{
+    BATCH, Batch, Brick, Clock, Fault, LARGEST_BATCH, Layout, Pace, Plan, Progress, Sink, Source, State,
+};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -108,6 +110,8 @@ pub(crate) struct Shared<'a> {
     /// greatest number where it is left to the source.
     full: AtomicUsize,
     patience: AtomicU64,
+    /// How many full batches are read as one, for replicas that divide it; 0 where that was never said.
+    coalesced: AtomicUsize,
     /// Whether the worker that has the source shall leave with its next batch: to do so behind all free ones, it would have to
     /// fill these first.
     leave: AtomicBool,
@@ -136,6 +140,7 @@ impl<'a> Shared<'a> {
             own: Stats::default(),
             full: AtomicUsize::new(0),
             patience: AtomicU64::new(u64::MAX),
+            coalesced: AtomicUsize::new(0),
             leave: AtomicBool::new(false),
             read_bytes: zero(),
             total_bytes,
@@ -150,6 +155,22 @@ impl<'a> Shared<'a> {
         self.full.store(pace.full.clamp(1, BATCH), Relaxed);
     }
 
+    /// Says how many full batches are read as one.
+    pub fn coalesce(&self, batches: usize) {
+        if batches > 1 || self.coalesced.load(Relaxed) > 0 {
+            self.coalesced.store(batches, Relaxed);
+        }
+    }
+
+    /// What the source is told, if anything.
+    fn pace(&self) -> Option<Pace> {
+        let [full, coalesced] = [&self.full, &self.coalesced].map(|count| count.load(Relaxed));
+        let nanos = self.patience.load(Relaxed);
+        let patience = (nanos != u64::MAX).then(|| Duration::from_nanos(nanos));
+        let packets = if full == 0 { BATCH } else { full } * coalesced.max(1);
+        (full > 0 || coalesced > 0).then_some(Pace { full: packets.min(LARGEST_BATCH), patience })
+    }
+
     /// Says whether the worker that has the source shall leave.
     pub fn set_leave(&self, leave: bool) {
         self.leave.store(leave, Relaxed);
@@ -162,10 +183,8 @@ impl<'a> Shared<'a> {
     /// Fills a batch from a source; it stays empty at the end, or where nothing comes and the worker shall leave.
     /// `tended` says whether the caller has something to do where nothing comes for a while.
     fn fill(&self, source: &mut dyn Source, batch: &mut Batch, tended: bool) -> Result<(), Fault> {
-        let (full, nanos) = (self.full.load(Relaxed), self.patience.load(Relaxed));
-        if full > 0 {
-            let patience = (nanos != u64::MAX).then(|| Duration::from_nanos(nanos));
-            source.pace(Pace { full, patience });
+        if let Some(pace) = self.pace() {
+            source.pace(pace);
         }
         loop {
             source.fill(batch)?;

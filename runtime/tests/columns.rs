@@ -92,7 +92,7 @@ impl WestEast for Counter {
         rows: &mut dyn Storage,
     ) -> Result<(), BrickError> {
         let rows: &mut Vec<u32> = typed(rows).unwrap();
-        places.iter().for_each(|place| rows[*place] = self.count(&batch.headers[*place]));
+        rows.iter_mut().zip(places).for_each(|(row, place)| *row = self.count(&batch.headers[*place]));
         Ok(())
     }
 

@@ -171,7 +171,9 @@ struct Fails(u64, Digest);
 
 impl Brick for Fails {
     fn descriptor(&self) -> Descriptor {
-        self.1.descriptor()
+        let mut descriptor = self.1.descriptor();
+        descriptor.reads.to_mut().push(HEADERS);
+        descriptor
     }
 
     fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {

@@ -215,7 +215,7 @@ impl WestEast for Odd<'_> {
         self.inner.process_part(part, batch, places, rows)?;
         if self.short && batch.headers.iter().any(|headers| headers.seq > 1000) {
             let rows: &mut Rows = typed(rows).unwrap();
-            rows.reset(batch.headers.len() - 1, rows.width());
+            rows.reset(places.len() - 1, rows.width());
         }
         Ok(())
     }

@@ -3,13 +3,10 @@
 use crate::load::Loads;
 use crate::owners::{Owners, Switch};
 use crate::project::Projector;
-use crate::{Route, Shard, SplitError};
+use crate::{MAX_ROUTES, Route, Shard, SplitError};
 use legonf_core::{BATCH, Headers, PacketKind, PacketKinds, SLOTS};
 use std::collections::HashSet;
 use std::sync::Arc;
-
-/// The most routes of a shard: the bits of a packet's mark.
-pub const MAX_ROUTES: usize = 8;
 
 /// Packets on their way to one replica, in arrival order.
 #[derive(Clone, Debug, Default)]

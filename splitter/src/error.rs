@@ -89,6 +89,27 @@ pub enum SplitError {
     /// A plan names a group that the schema does not have.
     #[error("the plan names group \"{0}\", which the schema does not have")]
     UnknownGroup(String),
+    /// Streams that depend on one another whatever key divides them.
+    #[error("streams of {schema} ({group}) cannot be divided: {why}")]
+    Coupled {
+        /// What was to be divided.
+        schema: String,
+        /// The group.
+        group: String,
+        /// Why.
+        why: String,
+    },
+    /// No key divides the groups.
+    #[error("no key keeps the groups of {0} whole")]
+    Whole(String),
+    /// Cells that no shard computes.
+    #[error("{kind} packets of {schema} have cells of no group")]
+    Cells {
+        /// What was to be divided.
+        schema: String,
+        /// The kind of packet.
+        kind: &'static str,
+    },
     /// A number of replicas that cannot be.
     #[error("replicas = {0}: expected 1 to {SLOTS}, which is the number of slots")]
     Replicas(usize),

@@ -9,6 +9,7 @@
 mod coupling;
 mod dispatch;
 mod error;
+mod exchange;
 mod explain;
 mod groups;
 mod lattice;
@@ -20,8 +21,11 @@ mod plan;
 mod project;
 
 pub use coupling::{Coupling, Replication};
-pub use dispatch::{Dispatcher, MAX_ROUTES, Parcel, reversed};
+pub use dispatch::{Dispatcher, Parcel, reversed};
 pub use error::SplitError;
+pub use exchange::{
+    Entry, Link, MAX_ROUTES, Ownership, Partitioner, Selection, SlotSet, Stray, Strays, SubBatch,
+};
 pub use explain::{Explanation, explain};
 pub use groups::{GroupSet, MAX_GROUPS};
 pub use lattice::{Element, Lattice, Relation, is_included, relation};

@@ -43,14 +43,24 @@ impl Projector {
     /// The hash of a packet's values.
     #[inline]
     pub fn hash(&self, headers: &Headers) -> u64 {
-        let ends = Ends::of(headers);
+        self.hash_of(headers, &Ends::of(headers))
+    }
+
+    /// The slot of a packet whose ends are known.
+    #[inline]
+    pub(crate) fn slot_of(&self, headers: &Headers, ends: &Ends) -> usize {
+        slot(self.hash_of(headers, ends))
+    }
+
+    #[inline]
+    fn hash_of(&self, headers: &Headers, ends: &Ends) -> u64 {
         let pair = |a: Address, b: Address| self.hasher.five(pair_words((a, 0), (b, 0), 0).0);
         match &self.kind {
             Kind::Source => self.hasher.three(source_words(ends.src)),
             Kind::Pair => pair(ends.src, ends.dst),
             Kind::MacPair => pair(ends.macs.0, ends.macs.1),
-            Kind::Sockets(key) => self.hasher.five(sockets(key, headers, &ends)),
-            Kind::Other(key) => self.hasher.words(&words(key, headers, &ends)),
+            Kind::Sockets(key) => self.hasher.five(sockets(key, headers, ends)),
+            Kind::Other(key) => self.hasher.words(&words(key, headers, ends)),
         }
     }
 

@@ -4,8 +4,11 @@ use crate::storage::{Storage, Typed, put, same, same_mut, take};
 use crate::{Columns, Damaged, Handle, Headers, Layout, Packets, Table};
 use std::mem::swap;
 
-/// The largest number of items in a batch.
+/// The number of packets in a full batch.
 pub const BATCH: usize = 256;
+
+/// The largest number of packets in a batch for replicas of a keyed brick, which divide it among themselves.
+pub const LARGEST_BATCH: usize = 8 * BATCH;
 
 /// Rows that a network engine with fixed shapes computes at once, which takes as long for fewer: a quarter of a full batch, so that one
 /// which is not full takes less time, and a full one hardly more.
@@ -179,13 +182,12 @@ impl Batch {
         }
     }
 
-    /// Copies some columns of a part back to the places of its packets.
+    /// Copies some columns of a part to the places of its packets among `len`.
     ///
     /// # Panics
-    /// If a place is not in the batch.
-    pub fn scatter(&mut self, part: &Self, places: &[usize], columns: Columns) {
+    /// If a place is not below `len`.
+    pub fn scatter(&mut self, part: &Self, places: &[usize], columns: Columns, len: usize) {
         self.columns.join(&part.columns);
-        let len = self.len();
         for index in part.present(columns) {
             self.column_mut(index).scatter(part.column(index), places, len);
         }

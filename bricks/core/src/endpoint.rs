@@ -32,7 +32,7 @@ pub struct Progress {
 
 /// Where packets come from: a capture file, a table of headers, an interface.
 pub trait Source: Send {
-    /// Appends packets to an empty batch until it holds [`BATCH`](crate::BATCH) of them or the input ends; a batch
+    /// Appends packets to an empty batch until it holds [`BATCH`](crate::BATCH) of them, or as many as the [pace](Self::pace) says, or the input ends; a batch
     /// left empty means the end, unless the source [is idle](Self::is_idle). Packets are numbered by `seq` from 0 without a gap.
     ///
     /// # Errors
@@ -63,14 +63,15 @@ pub trait Source: Send {
         0
     }
 
-    /// Says when batches are closed from now on. A source whose packets are there already need not heed it.
+    /// Says when batches are closed from now on. A source whose packets are there already has nothing to wait for, but should
+    /// heed how many make a batch full.
     fn pace(&mut self, _pace: Pace) {}
 }
 
 /// When a batch is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Packets that make it full.
+    /// Packets that make it full: at most [`LARGEST_BATCH`](crate::LARGEST_BATCH).
     pub full: usize,
     /// How long its first packet may wait for it to be full: the deadline of the brick that batches. None leaves it to the source.
     pub patience: Option<Duration>,

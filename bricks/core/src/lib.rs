@@ -35,7 +35,7 @@ mod time;
 mod verdict;
 mod west_east;
 
-pub use batch::{BATCH, Batch, ENGINE_ROWS, Store};
+pub use batch::{BATCH, Batch, ENGINE_ROWS, LARGEST_BATCH, Store};
 pub use brick::{Brick, BrickError, Descriptor, State};
 pub use clock::{Clock, ClockFaults, LONGEST_GAP};
 pub use column::{ColumnSpec, Element, Shape, Table};
@@ -59,7 +59,7 @@ pub use plan::{Plan, PlanSyntax, SlotMove, Stage};
 pub use rows::Rows;
 pub use schema::{Feature, Schema, SchemaHash, Unit};
 pub use snapshot::{HostLoad, ShardLoad, Snapshot, StageLoad, WorkerLoad, mean_wait};
-pub use storage::{Damaged, Storage, Typed, Value, typed};
+pub use storage::{Damaged, Storage, Typed, Value, like, typed};
 pub use tiles::{LANES, Tiles};
 pub use time::Timestamp;
 pub use verdict::Verdict;

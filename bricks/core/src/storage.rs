@@ -67,11 +67,23 @@ pub trait Storage: Any + fmt::Debug + Send + Sync {
     /// Makes this have `len` rows of so many cells if it has others; what cells hold is of no meaning then.
     fn reshape(&mut self, len: usize, width: usize);
 
-    /// Copies some cells of row `row` from the same row of `from`.
+    /// Copies some cells of row `row` from row `other` of `from`.
     ///
     /// # Panics
     /// If one of them has no such row or cells.
-    fn copy_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage);
+    fn copy_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage, other: usize);
+
+    /// Copies some cells of row `row` to `to`, a row of one cell each, from row `at` on.
+    ///
+    /// # Panics
+    /// If there is no such row or cells, or `to` has too few.
+    fn take_cells(&self, row: usize, cells: &[Range<usize>], to: &mut dyn Storage, at: usize);
+
+    /// Copies what [`take_cells`](Self::take_cells) took into the same cells of row `row`.
+    ///
+    /// # Panics
+    /// As there.
+    fn put_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage, at: usize);
 
     /// Exchanges contents and memory.
     fn exchange(&mut self, other: &mut dyn Storage);
@@ -90,6 +102,21 @@ pub trait Storage: Any + fmt::Debug + Send + Sync {
 
     /// A copy.
     fn copy(&self) -> Box<dyn Storage>;
+}
+
+impl Clone for Box<dyn Storage> {
+    fn clone(&self) -> Self {
+        self.copy()
+    }
+}
+
+/// Room like `model`: what is there, or an empty storage where that is of another type or nothing.
+pub fn like<'a>(room: &'a mut Option<Box<dyn Storage>>, model: &dyn Storage) -> &'a mut dyn Storage {
+    let kind = |storage: &dyn Storage| (storage as &dyn Any).type_id();
+    if room.as_ref().is_some_and(|room| kind(&**room) != kind(model)) {
+        *room = None;
+    }
+    &mut **room.get_or_insert_with(|| model.empty())
 }
 
 /// A [`Storage`] whose type is known.

@@ -33,8 +33,8 @@ pub trait WestEast {
     fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError>;
 
     /// Processes some packets of a batch, those at `places` in this order, for one part: fills the cells of its groups in the
-    /// packets' rows and leaves all others as they are. `rows` is what batches keep the column in that the brick fills: a row for
-    /// each packet of the batch, with all cells ([`typed`](crate::typed) gives it as what it is).
+    /// packets' rows. Other cells mean nothing after that. `rows` is what batches keep the column in that the brick fills: a row for
+    /// each of `places`, with all cells ([`typed`](crate::typed) gives it as what it is).
     ///
     /// # Errors
     /// If there is no such part, `rows` are of another type, and as for [`Brick::process`](crate::Brick::process).

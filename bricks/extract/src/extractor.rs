@@ -75,7 +75,7 @@ pub trait Extractor: Send {
     }
 
     /// [`extract`](Self::extract) for some packets, those at `places` in this order, and for the streams of one part alone:
-    /// writes its columns into the packets' rows. `rows` has one, `schema().len()` wide, for each packet of `headers`.
+    /// writes its columns into the packets' rows. `rows` has one, `schema().len()` wide, for each of `places`.
     ///
     /// # Errors
     /// [`StateError::NoPart`] if there is no such part.

@@ -10,28 +10,37 @@ pub(crate) struct Readable<E> {
     headers: Vec<Headers>,
     places: Vec<usize>,
     rows: Rows,
+    /// The numbers of all that were selected.
+    all: Vec<usize>,
 }
 
 impl<E: Extractor> Readable<E> {
     pub(crate) fn new(extractor: E) -> Self {
-        Self { extractor, headers: Vec::new(), places: Vec::new(), rows: Rows::default() }
+        Self { extractor, headers: Vec::new(), places: Vec::new(), rows: Rows::default(), all: Vec::new() }
     }
 
     #[cold]
     fn extract_read(&mut self, headers: &[Headers], rows: &mut Rows) {
-        self.select(headers, 0..headers.len());
-        self.headers.clear();
-        self.headers.extend(self.places.iter().map(|place| headers[*place]));
+        self.select(headers.iter());
         self.extractor.extract(&self.headers, &mut self.rows);
-        rows.reset(headers.len(), self.extractor.schema().len());
-        rows.as_mut_slice().fill(f64::NAN);
-        rows.scatter(&self.rows, &self.places, headers.len());
+        self.spread(headers.len(), rows);
     }
 
-    /// Takes those of some places whose packets are read.
-    fn select(&mut self, headers: &[Headers], places: impl Iterator<Item = usize>) {
+    /// Takes those of some packets that are read: they and their rows.
+    fn select<'a>(&mut self, headers: impl Iterator<Item = &'a Headers>) {
+        self.headers.clear();
         self.places.clear();
-        self.places.extend(places.filter(|place| !headers[*place].is_unread()));
+        for (place, headers) in headers.enumerate().filter(|(_, headers)| !headers.is_unread()) {
+            self.headers.push(*headers);
+            self.places.push(place);
+        }
+    }
+
+    /// Makes rows of those of the packets that were selected, among `len`.
+    fn spread(&self, len: usize, rows: &mut Rows) {
+        rows.reset(len, self.extractor.schema().len());
+        rows.as_mut_slice().fill(f64::NAN);
+        rows.scatter(&self.rows, &self.places, len);
     }
 }
 
@@ -78,10 +87,13 @@ impl<E: Extractor> Extractor for Readable<E> {
         if !places.iter().any(|place| headers[*place].is_unread()) {
             return self.extractor.extract_part(part, headers, places, rows);
         }
-        let unread = places.iter().filter(|place| headers[**place].is_unread());
-        unread.for_each(|place| rows.row_mut(*place).fill(f64::NAN));
-        self.select(headers, places.iter().copied());
-        self.extractor.extract_part(part, headers, &self.places, rows)
+        self.select(places.iter().map(|place| &headers[*place]));
+        self.rows.reset(self.headers.len(), self.extractor.schema().len());
+        self.all.clear();
+        self.all.extend(0..self.headers.len());
+        self.extractor.extract_part(part, &self.headers, &self.all, &mut self.rows)?;
+        self.spread(places.len(), rows);
+        Ok(())
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
@@ -148,10 +160,16 @@ mod tests {
         let schema = "kitsune-115";
         let (headers, mut divided, mut rows) = (mixed(), extractor(schema), Rows::default());
         divided.divide(&[vec![Shard::Sources], vec![Shard::Channels, Shard::Sockets]]).unwrap();
-        rows.reset(headers.len(), divided.schema().len());
-        for part in 0..2 {
+        let width = divided.schema().len();
+        rows.reset(headers.len(), width);
+        let mut some = Rows::default();
+        for (part, columns) in [0..30, 30..115].into_iter().enumerate() {
             for places in [(0..25).collect::<Vec<_>>(), (25..40).collect()] {
-                divided.extract_part(part, &headers, &places, &mut rows).unwrap();
+                some.reset(places.len(), width);
+                divided.extract_part(part, &headers, &places, &mut some).unwrap();
+                for (place, row) in places.iter().zip(some.iter()) {
+                    rows.row_mut(*place)[columns.clone()].copy_from_slice(&row[columns.clone()]);
+                }
             }
         }
         check(schema, &rows);

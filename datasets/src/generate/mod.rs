@@ -12,7 +12,7 @@ pub use config::{Attack, Config, MAX_HOSTS, Mix};
 
 use crate::DatasetError;
 use frame::{Frame, Host, ICMP, TCP, UDP};
-use legonf_core::{BATCH, Batch, Fault, LinkType, Packets, Progress, Source, Timestamp};
+use legonf_core::{BATCH, Batch, Fault, LinkType, Pace, Packets, Progress, Source, Timestamp};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -25,6 +25,8 @@ pub struct Generator {
     scan: Option<Stream>,
     flood: Option<Stream>,
     seq: u64,
+    /// Packets of a full batch.
+    full: usize,
 }
 
 /// The benign flows.
@@ -80,7 +82,7 @@ impl Generator {
         };
         let scan = stream(config.scan, Frame::ipv4(attacker, victim, TCP, (40_000, 23)));
         let flood = stream(config.flood, Frame::ipv4(attacker, victim, UDP, (40_000, 80)));
-        Ok(Self { config, random, benign, scan, flood, seq: 0 })
+        Ok(Self { config, random, benign, scan, flood, seq: 0, full: BATCH })
     }
 
     /// Appends up to `max` packets to `packets` and whether each is part of an attack to `labels`.
@@ -202,7 +204,7 @@ fn flow(config: &Config, random: &mut Xoshiro256PlusPlus) -> [Frame; 2] {
 /// Straight into memory, without labels: for benchmarks and tests.
 impl Source for Generator {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
-        while batch.packets.len() < BATCH && self.seq < self.config.packets {
+        while batch.packets.len() < self.full && self.seq < self.config.packets {
             let seq = self.seq;
             let (packet, bytes) = self.step();
             batch.packets.push(seq, packet.timestamp, packet.wire_len.into(), LinkType::Ethernet, bytes);
@@ -212,6 +214,10 @@ impl Source for Generator {
 
     fn progress(&self) -> Progress {
         Progress { read_bytes: self.seq, total_bytes: Some(self.config.packets) }
+    }
+
+    fn pace(&mut self, pace: Pace) {
+        self.full = pace.full;
     }
 }
 

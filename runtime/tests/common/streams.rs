@@ -102,7 +102,7 @@ impl Streams {
     }
 
     fn count(&mut self, groups: &[usize], headers: &[Headers], places: &[usize], rows: &mut Rows) {
-        for place in places {
+        for (row, place) in places.iter().enumerate() {
             let headers = &headers[*place];
             if let Some(at) = self.panics.iter().position(|seq| *seq == headers.seq) {
                 let first = self.raised.fetch_or(1 << at, Ordering::Relaxed) & (1 << at) == 0;
@@ -112,7 +112,7 @@ impl Streams {
                 let hash = self.hash(*group, headers);
                 let value = self.tables[*group].entry(hash).or_default();
                 *value = *value * (0.9 - *group as f64 * 0.2) + (headers.seq as f64).sqrt();
-                rows.row_mut(*place)[*group] = *value;
+                rows.row_mut(row)[*group] = *value;
             }
         }
         self.seen += places.len() as u64;

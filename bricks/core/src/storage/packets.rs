@@ -40,7 +40,13 @@ impl Storage for Packets {
     fn reshape(&mut self, _: usize, _: usize) {}
 
     /// As [`scatter`](Storage::scatter).
-    fn copy_cells(&mut self, _: usize, _: &[Range<usize>], _: &dyn Storage) {}
+    fn copy_cells(&mut self, _: usize, _: &[Range<usize>], _: &dyn Storage, _: usize) {}
+
+    /// As [`scatter`](Storage::scatter).
+    fn take_cells(&self, _: usize, _: &[Range<usize>], _: &mut dyn Storage, _: usize) {}
+
+    /// As [`scatter`](Storage::scatter).
+    fn put_cells(&mut self, _: usize, _: &[Range<usize>], _: &dyn Storage, _: usize) {}
 
     fn encode(&self, to: &mut Vec<u8>) {
         put(&self.len(), to);

@@ -40,9 +40,25 @@ impl<T: Value> Storage for Rows<T> {
         }
     }
 
-    fn copy_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage) {
-        let (row, from) = (self.row_mut(row), same::<Self>(from).row(row));
+    fn copy_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage, other: usize) {
+        let (row, from) = (self.row_mut(row), same::<Self>(from).row(other));
         cells.iter().for_each(|cells| row[cells.clone()].copy_from_slice(&from[cells.clone()]));
+    }
+
+    fn take_cells(&self, row: usize, cells: &[Range<usize>], to: &mut dyn Storage, mut at: usize) {
+        let (row, to) = (self.row(row), same_mut::<Self>(to).as_mut_slice());
+        for cells in cells {
+            to[at..][..cells.len()].copy_from_slice(&row[cells.clone()]);
+            at += cells.len();
+        }
+    }
+
+    fn put_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage, mut at: usize) {
+        let (row, from) = (self.row_mut(row), same::<Self>(from).as_slice());
+        for cells in cells {
+            row[cells.clone()].copy_from_slice(&from[at..][..cells.len()]);
+            at += cells.len();
+        }
     }
 
     fn encode(&self, to: &mut Vec<u8>) {
@@ -103,11 +119,29 @@ impl Storage for Tiles {
         }
     }
 
-    fn copy_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage) {
-        let from = same::<Self>(from).row(row);
+    fn copy_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage, other: usize) {
+        let from = same::<Self>(from).row(other);
         for (at, (to, cell)) in self.row_mut(row).zip(from).enumerate() {
             if cells.iter().any(|cells| cells.contains(&at)) {
                 *to = cell;
+            }
+        }
+    }
+
+    fn take_cells(&self, row: usize, cells: &[Range<usize>], to: &mut dyn Storage, at: usize) {
+        let to: &mut Self = same_mut(to);
+        let taken = self.row(row).enumerate().filter(|(place, _)| cells.iter().any(|cells| cells.contains(place)));
+        for (at, (_, cell)) in (at..).zip(taken) {
+            to.row_mut(at).for_each(|to| *to = cell);
+        }
+    }
+
+    fn put_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage, at: usize) {
+        let from: &Self = same(from);
+        let mut cells_from = (at..).map(|at| from.row(at));
+        for (place, to) in self.row_mut(row).enumerate() {
+            if cells.iter().any(|cells| cells.contains(&place)) {
+                cells_from.next().into_iter().flatten().for_each(|cell| *to = cell);
             }
         }
     }

@@ -43,10 +43,20 @@ impl<T: Value> Storage for Vec<T> {
         self.resize(len, T::default());
     }
 
-    fn copy_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage) {
+    fn copy_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage, other: usize) {
         if !cells.is_empty() {
-            self[row] = same::<Self>(from)[row];
+            self[row] = same::<Self>(from)[other];
         }
+    }
+
+    fn take_cells(&self, row: usize, cells: &[Range<usize>], to: &mut dyn Storage, at: usize) {
+        if !cells.is_empty() {
+            same_mut::<Self>(to)[at] = self[row];
+        }
+    }
+
+    fn put_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage, at: usize) {
+        self.copy_cells(row, cells, from, at);
     }
 
     fn encode(&self, to: &mut Vec<u8>) {

@@ -222,11 +222,16 @@ fn cells_of_a_part_come_to_their_places() {
         let zeros = (case.cells)(&*joined);
         let ranges = [0..width.min(2), 4..5];
         let cells = &ranges[..width.min(2)];
-        joined.copy_cells(9, cells, full.column(index));
+        // Straight, and by way of single cells.
+        joined.copy_cells(9, cells, full.column(index), 9);
+        let mut single = full.column(index).empty();
+        single.reshape(40, 1);
+        full.column(index).take_cells(3, cells, &mut *single, 30);
+        joined.put_cells(3, cells, &*single, 30);
         joined.reshape(11, width);
         let (joined, full) = ((case.cells)(&*joined), (case.cells)(full.column(index)));
         for (row, place) in (0..11).flat_map(|row| (0..width).map(move |place| (row, place))) {
-            let taken = row == 9 && cells.iter().any(|cells| cells.contains(&place));
+            let taken = [3, 9].contains(&row) && cells.iter().any(|cells| cells.contains(&place));
             let expected = if taken { full[row][place] } else { zeros[row][place] };
             assert_eq!(joined[row][place], expected, "{:?} {row} {place}", case.spec.element);
         }

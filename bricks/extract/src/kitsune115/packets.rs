@@ -103,7 +103,9 @@ impl Packets {
         let [identity, source, link] = pair.numbers;
         (self.numbers.identity[at], self.numbers.source[at]) = (identity, source);
         self.numbers.link[at] = link;
-        if let Some((p, q)) = headers.outer.ports {
+        if !shards.has(Shard::Sockets) {
+            self.steps[at].flows = [pair.flow, Flow::default()];
+        } else if let Some((p, q)) = headers.outer.ports {
             let (keys, hashes) = (&mut self.keys[at], &mut self.hashes[at]);
             let socket_flow = keys.set_ipv4_sockets((ends.src, p), (ends.dst, q));
             self.steps[at].flows = [pair.flow, socket_flow];

@@ -54,12 +54,6 @@ impl<'a> Selection<'a> {
         self.places.map_or(self.headers.len(), <[usize]>::len)
     }
 
-    /// Where a packet is in its batch.
-    #[inline(always)]
-    fn place(self, packet: usize) -> usize {
-        self.places.map_or(packet, |places| places[packet])
-    }
-
     #[inline(always)]
     fn get(self, packet: usize) -> Option<&'a Headers> {
         match self.places {
@@ -102,7 +96,7 @@ impl Run {
         Self { shards, ..self }
     }
 
-    /// Counts packets in and writes the cells of its shards in their rows, of which there is one for each packet of the batch.
+    /// Counts packets in and writes the cells of its shards in their rows, of which there is one for each of these packets.
     ///
     /// While a packet is counted in, the memory that those one, two and three runs later need is on its way.
     pub(crate) fn extract(&mut self, tables: &mut Tables, packets: Selection<'_>, rows: &mut [f64]) {
@@ -372,7 +366,7 @@ impl<const ALL: bool> Work for CountIn<'_, ALL> {
             (from..end).for_each(|at| extractor.tick(tables, run, at));
             extractor.factors.evaluate::<V>();
             for at in from..end {
-                let row = &mut rows[headers.place(start + at) * width..][..width];
+                let row = &mut rows[(start + at) * width..][..width];
                 match extractor.rules.fast {
                     true => extractor.insert::<V, true, ALL>(tables, headers, start + at, row),
                     false => extractor.insert::<V, false, ALL>(tables, headers, start + at, row),

@@ -2,7 +2,7 @@
 
 use super::input::Input;
 use crate::error::{SourceError, SourceErrorKind};
-use legonf_core::{BATCH, Batch, BindError, Fault, Layout, Progress, Source};
+use legonf_core::{BATCH, Batch, BindError, Fault, Layout, Pace, Progress, Source};
 
 /// Decodes one capture format.
 pub(crate) trait Decode: Send {
@@ -22,6 +22,8 @@ pub(crate) struct Reader<D> {
     decoder: D,
     delivered: u64,
     limit: u64,
+    /// Packets of a full batch.
+    full: usize,
     pending: Option<SourceErrorKind>,
     /// Whether the batch was left empty because nothing has come.
     is_idle: bool,
@@ -31,12 +33,22 @@ impl<D: Decode> Reader<D> {
     pub(crate) fn new(name: &str, mut input: Input, decoder: D, limit: Option<u64>) -> Self {
         let limit = limit.unwrap_or(u64::MAX);
         input.make_hasty();
-        Self { name: name.to_owned(), input, decoder, delivered: 0, limit, pending: None, is_idle: false }
+        Self {
+            name: name.to_owned(),
+            input,
+            decoder,
+            delivered: 0,
+            limit,
+            full: BATCH,
+            pending: None,
+            is_idle: false,
+        }
     }
 
     /// Decodes up to a batch, and up to the limit; a batch does not wait for packets that have not come yet.
     fn fill_batch(&mut self, batch: &mut Batch) -> Result<(), SourceErrorKind> {
-        let end = self.limit.min(self.delivered.saturating_add((BATCH - batch.len().min(BATCH)) as u64));
+        let room = self.full.saturating_sub(batch.len()) as u64;
+        let end = self.limit.min(self.delivered.saturating_add(room));
         self.is_idle = false;
         while self.delivered < end {
             match self.decoder.decode(&mut self.input, self.delivered, batch) {
@@ -86,6 +98,10 @@ impl<D: Decode> Source for Reader<D> {
 
     fn progress(&self) -> Progress {
         self.input.progress()
+    }
+
+    fn pace(&mut self, pace: Pace) {
+        self.full = pace.full;
     }
 }
 

@@ -1,15 +1,13 @@
-//! The replicas of a stage whose brick with state is divided, as the supervisor sees them.
+//! The replicas of a stage whose keyed brick is divided, as the supervisor sees them.
 
 use crate::PlanError;
+use crate::exchange::{
+    Buffers, HomeWork, OwnershipTable, Phase, Queues, Replica, SlotCounters, Split, prepare,
+};
 use crate::floor::{Floor, Live, MAX_WORKERS, Running, retire_from};
 use crate::layout::Place;
-use crate::locker::Locker;
 use crate::message::{Event, Message, Queue};
-use crate::order::Order;
 use crate::parts::Parts;
-use crate::replica::{Desk, Replica};
-use crate::route::Detour;
-use crate::split::{Deal, Split, Tally, Turning, prepare};
 use crate::sync::{Sender, bounded};
 use legonf_core::SLOTS;
 use std::sync::Arc;
@@ -18,28 +16,26 @@ use std::sync::atomic::Ordering::Relaxed;
 /// State that may be on its way to one replica at a time, in pieces: one of each shard from each of the others.
 pub(crate) const ARRIVALS: usize = 2 * MAX_WORKERS;
 
-/// What the replicas of a stage share.
-pub(crate) struct Crew {
+/// What the supervisor knows of the replicas of a stage.
+pub(crate) struct ReplicaSet {
     pub split: Arc<Split>,
     /// The queue of each replica.
     pub own: Vec<Queue>,
-    /// Batches whose parcels are joined.
-    pub joined: Queue,
-    /// Who owns which slots, and who will.
-    pub deal: Arc<Deal>,
-    pub next: Option<Arc<Deal>>,
+    /// Who has which slots, and who will.
+    pub table: Arc<OwnershipTable>,
+    pub next: Option<Arc<OwnershipTable>>,
     /// Packets of each slot: those that replicas have counted, those of replicas that are gone, and those when they were
     /// last looked at.
-    pub tallies: Vec<Arc<Tally>>,
-    pub base: Vec<Vec<u32>>,
-    pub seen: Vec<Vec<u32>>,
+    counters: Vec<Arc<SlotCounters>>,
+    base: Vec<Vec<u32>>,
+    seen: Vec<Vec<u32>>,
 }
 
-impl Crew {
+impl ReplicaSet {
     /// Packets of each slot of a shard since this was last asked.
     pub fn packets(&mut self, shard: usize) -> Vec<u64> {
         let mut now = self.base[shard].clone();
-        self.tallies.iter().for_each(|tally| tally.add_to(shard, &mut now));
+        self.counters.iter().for_each(|counters| counters.add_to(shard, &mut now));
         let before = std::mem::replace(&mut self.seen[shard], now);
         self.seen[shard].iter().zip(before).map(|(now, before)| now.wrapping_sub(before).into()).collect()
     }
@@ -47,15 +43,15 @@ impl Crew {
     /// Forgets the replicas behind the first so many.
     pub fn truncate(&mut self, replicas: usize) {
         self.own.truncate(replicas);
-        for tally in self.tallies.drain(replicas..) {
-            self.base.iter_mut().enumerate().for_each(|(shard, base)| tally.add_to(shard, base));
+        for counters in self.counters.drain(replicas..) {
+            self.base.iter_mut().enumerate().for_each(|(shard, base)| counters.add_to(shard, base));
         }
     }
 }
 
 impl<'env> Floor<'_, 'env> {
     /// Puts up a stage of replicas that share the work of a brick with state: of those that have any.
-    pub fn build_crew(
+    pub fn build_replicas(
         &mut self,
         mut place: Place,
         parts: &mut Parts<'env>,
@@ -69,68 +65,59 @@ impl<'env> Floor<'_, 'env> {
         let ports = own.iter().map(|queue| queue.0.clone()).collect();
         let epoch = self.shared.epoch.load(Relaxed);
         let none = vec![vec![0; SLOTS]; split.shards()];
-        let crew = Crew {
+        let set = ReplicaSet {
             split,
             own,
-            joined: bounded(self.room()),
-            deal: Arc::new(Deal::new(epoch, owners, ports, Vec::new())),
+            table: Arc::new(OwnershipTable::new(epoch, owners, ports, Vec::new())),
             next: None,
-            tallies: Vec::new(),
+            counters: Vec::new(),
             base: none.clone(),
             seen: none,
         };
-        let (seats, first) = (place.replicas, parts.next_number());
-        let mut live = Live { place, input, workers: Vec::new(), crew: Some(crew), area: 0.0 };
-        for seat in 0..seats {
-            self.seat(&mut live, seat, Some(first), parts, output)?;
+        let (replicas, first) = (place.replicas, parts.next_number());
+        let mut live = Live { place, input, workers: Vec::new(), replicas: Some(set), area: 0.0 };
+        for index in 0..replicas {
+            self.add_replica(&mut live, index, Some(first), parts, output)?;
         }
         Ok(live)
     }
 
     /// Starts one replica, whose first batch is known or will be the first of an epoch.
-    pub fn seat(
+    pub fn add_replica(
         &mut self,
         live: &mut Live,
-        seat: usize,
+        index: usize,
         first: Option<u64>,
         parts: &mut Parts<'env>,
         output: &Sender<Message>,
     ) -> Result<(), PlanError> {
-        let Some(crew) = &mut live.crew else { return Ok(()) };
+        let Some(set) = &mut live.replicas else { return Ok(()) };
         let (serial, stats, core) = self.enlist();
-        let (split, tally) = (crew.split.clone(), Arc::new(Tally::new(crew.split.shards())));
-        let desk = Desk {
-            own: crew.own[seat].1.clone(),
-            joined: crew.joined.clone(),
-            input: live.input.1.clone(),
-            output: output.clone(),
-        };
+        let (split, counters) = (set.split.clone(), Arc::new(SlotCounters::new(set.split.shards())));
+        let queues =
+            Queues { own: set.own[index].1.clone(), input: live.input.1.clone(), output: output.clone() };
         let mut job = parts.job(&live.place, false);
         for unit in job.units.iter_mut().filter(|unit| unit.index == split.unit) {
-            unit.seat = seat;
+            unit.seat = index;
             prepare(&split, unit, self.shared)?;
         }
-        let locker = Locker::of(self.shape.kept(false, split.unit..live.place.units.end, false));
-        crew.tallies.push(tally.clone());
+        set.counters.push(counters.clone());
+        let downstream = Arc::new(self.shape.downstream(&live.place, split.unit));
+        let epoch = set.table.epoch;
         let replica = Replica {
             serial,
-            seat,
+            index,
             job,
-            locker,
-            split,
-            deals: [crew.deal.clone()].into(),
-            epoch: crew.deal.epoch,
-            order: Order::from(first.unwrap_or(0)),
-            born: first.is_some(),
-            turning: Turning::default(),
-            desk,
+            work: HomeWork::new(split, downstream),
+            tables: [set.table.clone()].into(),
+            first: Phase::from(epoch, first),
+            last: Phase::from(epoch, first),
+            queues,
             events: self.events(),
             stats: stats.clone(),
-            tally,
+            counters,
             shared: self.shared,
-            detour: Detour::default(),
-            outbox: Vec::new(),
-            early: Vec::new(),
+            buffers: Buffers::default(),
             failed: false,
         };
         let running: Running = self.spawn(serial, stats, core, move || replica.run())?;
@@ -138,17 +125,19 @@ impl<'env> Floor<'_, 'env> {
         Ok(())
     }
 
-    /// Takes a stage of replicas down: first nothing more is dealt out, then every parcel is processed, then every batch
-    /// finished.
-    pub fn retire_crew(&mut self, stage: usize, parts: &mut Parts<'env>) {
+    /// Takes a stage of replicas down: first no further batch is partitioned, then the travelling cells of all are computed, then
+    /// every packet is through.
+    pub fn retire_replicas(&mut self, stage: usize, parts: &mut Parts<'env>) {
         let live = &self.stages[stage];
-        let Some(crew) = &live.crew else { return };
-        let (workers, own, joined) = (live.workers.len(), crew.own.clone(), crew.joined.0.clone());
-        retire_from(&live.input.0, workers);
-        self.await_quiet(stage, parts);
+        let Some(set) = &live.replicas else { return };
+        let (workers, own, input) = (live.workers.len(), set.own.clone(), live.input.0.clone());
+        (0..workers).for_each(|_| _ = input.send(Message::Drain));
+        self.await_drained(stage, parts);
+        for _ in 0..2 {
+            own.iter().for_each(|queue| _ = queue.0.send(Message::Drain));
+            self.await_drained(stage, parts);
+        }
         own.iter().for_each(|queue| retire_from(&queue.0, 1));
-        self.await_quiet(stage, parts);
-        retire_from(&joined, workers);
         while !self.stages[stage].workers.is_empty() {
             let Some(event) = self.next_event() else { return };
             self.hear(event, parts);
@@ -156,23 +145,23 @@ impl<'env> Floor<'_, 'env> {
         self.keep_owners(stage, parts);
     }
 
-    /// Waits until all replicas of a stage that are still there have come to a word to retire.
-    fn await_quiet(&mut self, stage: usize, parts: &mut Parts<'env>) {
-        let mut quiet = Vec::new();
-        while self.stages[stage].workers.iter().any(|worker| !quiet.contains(&worker.serial)) {
+    /// Waits until all replicas of a stage that are still there have done what came before a word to drain.
+    fn await_drained(&mut self, stage: usize, parts: &mut Parts<'env>) {
+        let mut drained = Vec::new();
+        while self.stages[stage].workers.iter().any(|worker| !drained.contains(&worker.serial)) {
             let Some(event) = self.next_event() else { return };
-            if let Event::Quiet(serial) = event {
-                quiet.push(serial);
+            if let Event::Drained(serial) = event {
+                drained.push(serial);
             }
             self.hear(event, parts);
         }
     }
 
-    /// Notes who owned which slots at the end: where the input has ended before an epoch began, those before it.
+    /// Notes who had which slots at the end: where the input has ended before an epoch began, those before it.
     fn keep_owners(&mut self, stage: usize, parts: &Parts<'env>) {
-        let Some(crew) = &self.stages[stage].crew else { return };
-        let begun = crew.next.as_ref().filter(|next| parts.epoch >= Some(next.epoch));
-        let deal = begun.unwrap_or(&crew.deal);
-        self.owners.insert(crew.split.unit, deal.owners.clone());
+        let Some(set) = &self.stages[stage].replicas else { return };
+        let begun = set.next.as_ref().filter(|next| parts.epoch >= Some(next.epoch));
+        let table = begun.unwrap_or(&set.table);
+        self.owners.insert(set.split.unit, table.owners.clone());
     }
 }

@@ -1,6 +1,6 @@
 //! State on its way between replicas that stand still.
 
-use super::{Owners, Split, shifts};
+use super::{Owners, Split, migrations};
 use crate::PlanError;
 use crate::contain::guarded;
 use crate::unit::{Unit, attempt_move};
@@ -24,12 +24,12 @@ impl Split {
             unit.seat = seat;
         }
         let next: Owners = owners.iter().map(|owners| balanced(owners, &[0; SLOTS], seats).into()).collect();
-        for shift in shifts(owners, &next) {
-            for slots in shift.slots.chunks(AT_ONCE) {
-                let mut give = |unit: &mut Unit| unit.export(shift.shard, slots);
-                let state = moved(units[usize::from(shift.from)], shared, &mut give)?;
-                let mut take = |unit: &mut Unit| unit.adopt(shift.shard, slots, &state);
-                moved(units[usize::from(shift.to)], shared, &mut take)?;
+        for migration in migrations(owners, &next) {
+            for slots in migration.slots.chunks(AT_ONCE) {
+                let mut give = |unit: &mut Unit| unit.export(migration.shard, slots);
+                let state = moved(units[usize::from(migration.from)], shared, &mut give)?;
+                let mut take = |unit: &mut Unit| unit.adopt(migration.shard, slots, &state);
+                moved(units[usize::from(migration.to)], shared, &mut take)?;
             }
         }
         Ok(next)

@@ -1,12 +1,12 @@
 //! Slots on the move between replicas that go on working.
 
 use crate::PlanError;
-use crate::crew::ARRIVALS;
+use crate::exchange::{Migration, Owners, OwnershipTable, migrations};
 use crate::floor::Floor;
 use crate::layout::Place;
 use crate::message::{Event, Message};
 use crate::parts::Parts;
-use crate::split::{Deal, Owners, Shift, shifts};
+use crate::replica_set::ARRIVALS;
 use crate::sync::bounded;
 use legonf_core::{Plan, SLOTS, SlotMove, balanced};
 use std::collections::BTreeMap;
@@ -25,10 +25,10 @@ const LONG: Duration = Duration::from_micros(800);
 impl<'env> Floor<'_, 'env> {
     /// Takes replicas out of stages that share a brick's work, where a plan has fewer of that brick: their slots go to
     /// the others first.
-    pub fn shrink_crews(&mut self, places: &[Place], parts: &mut Parts<'env>) -> Result<(), PlanError> {
+    pub fn shrink_replicas(&mut self, places: &[Place], parts: &mut Parts<'env>) -> Result<(), PlanError> {
         for stage in 0..self.stages.len() {
-            let Some(crew) = &self.stages[stage].crew else { continue };
-            let (unit, present) = (crew.split.unit, crew.own.len());
+            let Some(set) = &self.stages[stage].replicas else { continue };
+            let (unit, present) = (set.split.unit, set.own.len());
             let place = places.iter().find(|place| place.units.contains(&unit));
             let wanted = place.map_or(1, |place| place.replicas);
             if wanted < present {
@@ -40,7 +40,7 @@ impl<'env> Floor<'_, 'env> {
     }
 
     /// Gives a stage more replicas, and slots to them.
-    pub fn grow_crew(
+    pub fn grow_replicas(
         &mut self,
         stage: usize,
         replicas: usize,
@@ -48,14 +48,14 @@ impl<'env> Floor<'_, 'env> {
     ) -> Result<(), PlanError> {
         let output = self.after(stage + 1);
         let room = self.room() + ARRIVALS;
-        for seat in self.stages[stage].workers.len()..replicas {
+        for index in self.stages[stage].workers.len()..replicas {
             let mut live = self.stages.remove(stage);
-            if let Some(crew) = &mut live.crew {
-                crew.own.push(bounded(room));
+            if let Some(set) = &mut live.replicas {
+                set.own.push(bounded(room));
             }
-            let seated = self.seat(&mut live, seat, None, parts, &output);
+            let added = self.add_replica(&mut live, index, None, parts, &output);
             self.stages.insert(stage, live);
-            seated?;
+            added?;
         }
         let grown = replicas > std::mem::replace(&mut self.stages[stage].place.replicas, replicas);
         if grown { self.spread(stage, replicas, parts) } else { Ok(()) }
@@ -64,9 +64,9 @@ impl<'env> Floor<'_, 'env> {
     /// Lets slots go where a plan wants them.
     pub fn shift_as_told(&mut self, plan: &Plan) -> Result<(), PlanError> {
         for stage in 0..self.stages.len() {
-            let Some(crew) = &self.stages[stage].crew else { continue };
-            let brick = &self.shape.bricks[crew.split.unit].0;
-            let mut owners = crew.deal.owners.clone();
+            let Some(set) = &self.stages[stage].replicas else { continue };
+            let brick = &self.shape.bricks[set.split.unit].0;
+            let mut owners = set.table.owners.clone();
             for slot in plan.moves.iter().filter(|slot| slot.brick == *brick) {
                 owners[slot.shard][usize::from(slot.slot)] = slot.to;
             }
@@ -77,21 +77,21 @@ impl<'env> Floor<'_, 'env> {
 
     /// Evens slots out among the first so many replicas of a stage, by the packets that they got lately.
     fn spread(&mut self, stage: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
-        let Some(crew) = &self.stages[stage].crew else { return Ok(()) };
-        let none = vec![vec![0; SLOTS]; crew.split.shards()];
-        let loads = self.loads.get(&crew.split.unit).unwrap_or(&none);
-        let owners = crew.deal.owners.iter().zip(loads);
+        let Some(set) = &self.stages[stage].replicas else { return Ok(()) };
+        let none = vec![vec![0; SLOTS]; set.split.shards()];
+        let loads = self.loads.get(&set.split.unit).unwrap_or(&none);
+        let owners = set.table.owners.iter().zip(loads);
         let owners = owners.map(|(owners, loads)| balanced(owners, loads, replicas).into()).collect();
         self.shift(stage, &owners, parts)
     }
 
     /// Moves slots until these owners hold: some at each epoch, so that no packet waits for long.
     fn shift(&mut self, stage: usize, owners: &Owners, parts: &mut Parts<'env>) -> Result<(), PlanError> {
-        let Some(crew) = &self.stages[stage].crew else { return Ok(()) };
-        let (mut left, mut most) = (shifts(&crew.deal.owners, owners), FEWEST);
+        let Some(set) = &self.stages[stage].replicas else { return Ok(()) };
+        let (mut left, mut most) = (migrations(&set.table.owners, owners), FEWEST);
         while !left.is_empty() && self.over.is_none() {
             let some = take(&mut left, most);
-            self.moved += some.iter().map(|shift| shift.slots.len() as u64).sum::<u64>();
+            self.moved += some.iter().map(|migration| migration.slots.len() as u64).sum::<u64>();
             let spent = self.turn(stage, some, self.stages[stage].workers.len(), parts);
             match spent {
                 _ if spent > LONG => most = (most / 2).max(1),
@@ -114,7 +114,7 @@ impl<'env> Floor<'_, 'env> {
         if self.over.is_none() {
             let live = &mut self.stages[stage];
             live.place.replicas = replicas;
-            live.crew.iter_mut().for_each(|crew| crew.truncate(replicas));
+            live.replicas.iter_mut().for_each(|set| set.truncate(replicas));
         }
     }
 
@@ -123,7 +123,7 @@ impl<'env> Floor<'_, 'env> {
     fn turn(
         &mut self,
         stage: usize,
-        shifts: Vec<Shift>,
+        shifts: Vec<Migration>,
         replicas: usize,
         parts: &mut Parts<'env>,
     ) -> Duration {
@@ -131,24 +131,24 @@ impl<'env> Floor<'_, 'env> {
         let mut waiting = Vec::new();
         let mut shifts = Some(shifts);
         for (at, live) in self.stages.iter_mut().enumerate() {
-            let Some(crew) = &mut live.crew else { continue };
-            let stay = if at == stage { replicas } else { crew.own.len() };
+            let Some(set) = &mut live.replicas else { continue };
+            let stay = if at == stage { replicas } else { set.own.len() };
             let shifts = shifts.take_if(|_| at == stage).unwrap_or_default();
-            let mut ports: Vec<_> = crew.own.iter().map(|queue| queue.0.clone()).collect();
+            let mut ports: Vec<_> = set.own.iter().map(|queue| queue.0.clone()).collect();
             let leaving = ports.split_off(stay);
-            let mut deal = Deal::new(epoch, crew.deal.owners.clone(), ports, shifts);
-            deal.leaving = leaving;
-            let deal = Arc::new(deal);
+            let mut table = OwnershipTable::new(epoch, set.table.owners.clone(), ports, shifts);
+            table.leaving = leaving;
+            let table = Arc::new(table);
             // A queue has room for it, and this floor holds the other end.
-            crew.own.iter().for_each(|queue| _ = queue.0.send(Message::Deal(deal.clone())));
-            crew.next = Some(deal);
+            set.own.iter().for_each(|queue| _ = queue.0.send(Message::Ownership(table.clone())));
+            set.next = Some(table);
             waiting.extend(live.workers.iter().map(|worker| worker.serial));
         }
         self.shared.epoch.store(epoch, Release);
         let spent = self.await_turn(waiting, parts);
         if self.over.is_none() {
-            self.stages.iter_mut().filter_map(|live| live.crew.as_mut()).for_each(|crew| {
-                crew.deal = crew.next.take().unwrap_or_else(|| crew.deal.clone());
+            self.stages.iter_mut().filter_map(|live| live.replicas.as_mut()).for_each(|set| {
+                set.table = set.next.take().unwrap_or_else(|| set.table.clone());
             });
         }
         spent
@@ -173,7 +173,7 @@ impl<'env> Floor<'_, 'env> {
 }
 
 /// Takes at most so many slots out of what is left to move.
-fn take(left: &mut Vec<Shift>, most: usize) -> Vec<Shift> {
+fn take(left: &mut Vec<Migration>, most: usize) -> Vec<Migration> {
     let (mut some, mut room) = (Vec::new(), most);
     while room > 0
         && let Some(mut last) = left.pop()
@@ -181,7 +181,7 @@ fn take(left: &mut Vec<Shift>, most: usize) -> Vec<Shift> {
         let rest = last.slots.split_off(last.slots.len().min(room));
         room -= last.slots.len();
         if !rest.is_empty() {
-            left.push(Shift { slots: rest, ..last.clone() });
+            left.push(Migration { slots: rest, ..last.clone() });
         }
         some.push(last);
     }

@@ -1,12 +1,12 @@
-//! Packets of each slot, as one replica has dealt them out.
+//! Packets of each slot, as one replica has partitioned them.
 
 use legonf_core::SLOTS;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Counts that one replica writes and the supervisor reads.
-pub(crate) struct Tally(Vec<Box<[AtomicU32]>>);
+pub(crate) struct SlotCounters(Vec<Box<[AtomicU32]>>);
 
-impl Tally {
+impl SlotCounters {
     pub fn new(shards: usize) -> Self {
         Self((0..shards).map(|_| (0..SLOTS).map(|_| AtomicU32::new(0)).collect()).collect())
     }

@@ -1,14 +1,14 @@
-//! Columns of a batch that replicas look at together.
+//! Columns of a batch that replicas read together.
 
 use legonf_core::{Batch, Columns};
 use std::sync::Arc;
 
-/// Columns that are taken out of a batch for all replicas to read, and put back once they have their parcels done. The memory
+/// Columns that are taken out of a batch for all replicas to read, and put back once they have done their parts. The memory
 /// stays for the next time.
 #[derive(Default)]
-pub(crate) struct Loan(Arc<Batch>);
+pub(crate) struct SharedColumns(Arc<Batch>);
 
-impl Loan {
+impl SharedColumns {
     /// Takes columns out of a batch.
     pub fn lend(&mut self, batch: &mut Batch, columns: Columns) -> Arc<Batch> {
         if Arc::get_mut(&mut self.0).is_none() {
@@ -18,7 +18,12 @@ impl Loan {
         self.0.clone()
     }
 
-    /// Puts them back. Where somebody still has them, as parcels that nobody will process, it is a copy.
+    /// What was lent last.
+    pub fn read(&self) -> Arc<Batch> {
+        self.0.clone()
+    }
+
+    /// Puts them back. Where somebody still has them, as parts that nobody will process, it is a copy.
     pub fn reclaim(&mut self, batch: &mut Batch, columns: Columns) {
         Arc::make_mut(&mut self.0).exchange(batch, columns);
     }
@@ -38,14 +43,14 @@ mod tests {
         let mut batch = Batch { headers: headers.clone(), ..Batch::new(&layout) };
         batch.columns.get_mut(other).push(1.0);
         let memory = batch.headers.as_ptr();
-        let mut loan = Loan::default();
-        let lent = loan.lend(&mut batch, columns);
+        let mut shared = SharedColumns::default();
+        let lent = shared.lend(&mut batch, columns);
         assert!(lent.headers == headers && batch.headers.is_empty() && batch.columns.get(other) == &[1.0]);
         drop(lent);
-        loan.reclaim(&mut batch, columns);
+        shared.reclaim(&mut batch, columns);
         assert!(batch.headers == headers && batch.headers.as_ptr() == memory);
-        let kept = loan.lend(&mut batch, columns);
-        loan.reclaim(&mut batch, columns);
+        let kept = shared.lend(&mut batch, columns);
+        shared.reclaim(&mut batch, columns);
         assert!(batch.headers == headers && kept.headers == headers);
     }
 }

@@ -1,0 +1,32 @@
+//! Replicas of a keyed brick: how batches are exchanged among them.
+//!
+//! Whichever replica is free takes a batch and partitions it. Every replica computes the cells of its travelling shards first.
+//! When all have done so, every replica completes the rows of the packets whose home it is, and runs the bricks behind on them.
+//! The last one to finish puts the results into the batch and sends it on.
+
+mod counters;
+mod home;
+mod inbox;
+mod join;
+mod ownership;
+mod part;
+mod pause;
+mod regroup;
+mod replica;
+mod shared;
+mod split;
+mod transition;
+
+pub(crate) use counters::SlotCounters;
+pub(crate) use home::HomeWork;
+pub(crate) use inbox::Inbox;
+pub(crate) use join::Join;
+pub(crate) use ownership::{Migration, Owners, OwnershipTable, SlotState, migrations};
+pub(crate) use part::{Gathered, HomePart, Part};
+pub(crate) use pause::{Histogram, Pause};
+pub(crate) use regroup::prepare;
+pub(crate) use replica::{Buffers, Phase, Queues, Replica};
+pub(crate) use shared::SharedColumns;
+pub use split::Undivided;
+pub(crate) use split::{Downstream, Split};
+pub(crate) use transition::Transition;

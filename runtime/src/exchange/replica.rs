@@ -1,0 +1,511 @@
+//! One replica of a stage whose keyed brick is divided.
+
+use super::home::Hands;
+use super::part::{Label, Labelled};
+use super::transition::Aid;
+use super::{HomePart, HomeWork, Inbox, Join, OwnershipTable, Part, SlotCounters, SlotState, Transition};
+use crate::RunFault;
+use crate::contain::guarded;
+use crate::message::{Ending, Envelope, Event, Message, Retired, Turned, Waiting};
+use crate::route::Detour;
+use crate::stats::Stats;
+use crate::sync::{Either, Receiver, Sender, recv_either};
+use crate::unit::{Unit, attempt, pass};
+use crate::worker::{Job, Shared};
+use legonf_core::{Columns, Storage};
+use legonf_splitter::SubBatch;
+use std::collections::VecDeque;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The queues of a replica. Its own goes first: others wait for what it brings.
+pub(crate) struct Queues {
+    /// What comes to it alone.
+    pub own: Receiver<Message>,
+    /// Batches before the stage, for whichever replica is free.
+    pub input: Receiver<Message>,
+    pub output: Sender<Message>,
+}
+
+/// A replica at work.
+pub(crate) struct Replica<'a> {
+    pub serial: u64,
+    /// Which replica of the stage it is.
+    pub index: usize,
+    pub job: Job<'a>,
+    pub work: HomeWork,
+    /// Who had which slots at the epochs that batches on their way can be of, the newest last.
+    pub tables: VecDeque<Arc<OwnershipTable>>,
+    pub first: Phase<Box<Part>>,
+    pub last: Phase<Box<HomePart>>,
+    pub queues: Queues,
+    pub events: Sender<Event<'a>>,
+    pub stats: Arc<Stats>,
+    pub counters: Arc<SlotCounters>,
+    pub shared: &'a Shared<'a>,
+    pub buffers: Buffers,
+    /// Whether it has panicked outside of a brick: it does nothing more, and waits to be retired.
+    pub failed: bool,
+}
+
+/// One of the two phases in which a replica works on its part of a batch.
+pub(crate) struct Phase<T> {
+    inbox: Inbox<T>,
+    transition: Transition<T>,
+    /// The epoch of the last part.
+    epoch: u64,
+    /// What the last transition has cost, until the other phase has made it, too.
+    turned: Option<Turned>,
+}
+
+impl<T: Labelled> Phase<T> {
+    /// From an epoch on, and from a batch on where that is known.
+    pub fn from(epoch: u64, first: Option<u64>) -> Self {
+        Self { inbox: Inbox::from(first), transition: Transition::default(), epoch, turned: None }
+    }
+
+    /// Begins the epoch of a part.
+    fn turn(&mut self, part: &T, unit: &mut Unit, aid: Aid<'_>, replica: usize, has: &dyn Fn(usize) -> bool) {
+        let label = part.label();
+        let Some(table) = label.table.as_ref().filter(|table| table.epoch > self.epoch) else { return };
+        self.epoch = table.epoch;
+        self.transition.begin(unit, aid, replica, (table, has), part.waiting());
+    }
+
+    fn note_turned(&mut self) {
+        self.turned = self.turned.take().or_else(|| self.transition.report());
+    }
+}
+
+/// Memory of a replica.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    pub detour: Detour,
+    /// Rows of a travelling shard.
+    rows: Option<Box<dyn Storage>>,
+    /// Parts that are being filled or sent.
+    subs: Vec<SubBatch>,
+    parts: Vec<Box<Part>>,
+    homes: Vec<Box<HomePart>>,
+}
+
+/// Whether a replica goes on.
+type Flow = ControlFlow<()>;
+
+const GO_ON: Flow = ControlFlow::Continue(());
+const LEAVE: Flow = ControlFlow::Break(());
+
+/// Rows of a travelling shard that are computed at a time.
+const CHUNK: usize = legonf_core::BATCH;
+
+impl<'a> Replica<'a> {
+    /// Works until it is retired, or has no part in the next epoch.
+    pub fn run(mut self) {
+        self.stats.set_thread(nix::unistd::gettid().as_raw());
+        let mut is_open = true;
+        loop {
+            let input = is_open.then_some(&self.queues.input);
+            let idled = |time| self.stats.idle(time);
+            let flow = match recv_either(&self.queues.own, input, idled) {
+                None | Some(Either::First(Message::Retire)) => LEAVE,
+                Some(Either::First(Message::Drain)) => self.tell(Event::Drained(self.serial)),
+                Some(Either::Second(Message::Drain)) => {
+                    is_open = false;
+                    self.tell(Event::Drained(self.serial))
+                }
+                Some(_) if self.failed => GO_ON,
+                Some(work) => self.attend(work),
+            };
+            if flow.is_break() {
+                break;
+            }
+        }
+        self.stats.set_thread(0);
+        self.leave();
+    }
+
+    /// Does what comes; a defect of the runtime itself ends the run, and not the thread, for which others would wait.
+    fn attend(&mut self, work: Either<Message>) -> Flow {
+        let done = guarded(|| match work {
+            Either::First(message) => self.receive(message),
+            Either::Second(Message::Batch(envelope)) => self.partition(envelope),
+            Either::Second(_) => GO_ON,
+        });
+        done.unwrap_or_else(|message| {
+            self.failed = true;
+            self.tell(Event::Over(Some(self.job.fault(message))))
+        })
+    }
+
+    /// Takes what comes to this replica alone.
+    fn receive(&mut self, message: Message) -> Flow {
+        match message {
+            Message::Part(part) => self.accept_part(part),
+            Message::Home(part) => self.accept_home(part),
+            Message::State(state) => self.arrive(*state),
+            Message::Ownership(table) => {
+                // Batches on their way are of this epoch or the one before.
+                self.tables.drain(..self.tables.len() - 1);
+                self.tables.push_back(table);
+                GO_ON
+            }
+            Message::Drain => self.tell(Event::Drained(self.serial)),
+            Message::Batch(_) | Message::Retire => GO_ON,
+        }
+    }
+
+    /// Lets a batch pass the bricks before the divided one, and sends every replica its part.
+    fn partition(&mut self, mut envelope: Box<Envelope>) -> Flow {
+        if self.learn(envelope.epoch).is_break() {
+            return LEAVE;
+        }
+        if envelope.ending.is_none() {
+            self.stats.receive(envelope.batch.len());
+        }
+        self.pass(&mut envelope, 0..self.work.split.unit);
+        let mut tables = self.tables.iter().rev();
+        let table = tables.find(|table| table.epoch <= envelope.epoch).unwrap_or(&self.tables[0]);
+        let label = Label {
+            number: envelope.number,
+            is_first: envelope.turn && table.epoch == envelope.epoch,
+            table: Some(table.clone()),
+            replica: 0,
+        };
+        self.fill(&mut envelope, &label);
+        self.send(envelope, &label);
+        GO_ON
+    }
+
+    /// Waits until it knows who has which slots at an epoch: word of it was sent before the first batch of it was read.
+    fn learn(&mut self, epoch: u64) -> Flow {
+        while self.tables.back().is_some_and(|table| table.epoch < epoch) {
+            let Ok(message) = self.queues.own.recv() else { return LEAVE };
+            self.receive(message)?;
+        }
+        GO_ON
+    }
+
+    /// Fills the parts of a batch, one for every replica.
+    fn fill(&mut self, envelope: &mut Envelope, label: &Label) {
+        let Some(table) = label.table.clone() else { return };
+        let replicas = table.ports(label.is_first).count();
+        envelope.parts.resize_with(replicas, Box::default);
+        let packets = envelope.shared.lend(&mut envelope.batch, self.lent());
+        let bit = self.shared.routes.as_ref().map(|_| 1 << self.work.split.unit);
+        let is_over = envelope.ending.is_some() || self.shared.over.load(Relaxed);
+        let marks = &envelope.marks;
+        let chosen = |place: usize| !is_over && bit.is_none_or(|bit| marks[place] & bit != 0);
+        let subs = &mut self.buffers.subs;
+        subs.extend(envelope.parts.iter_mut().map(|part| std::mem::take(&mut part.sub)));
+        let counters = &self.counters;
+        let count = &mut |shard, slot| counters.count(shard, slot);
+        self.work.split.partitioner.partition(&packets.headers, chosen, &table.ownership(), subs, count);
+        for (replica, (part, sub)) in envelope.parts.iter_mut().zip(subs.drain(..)).enumerate() {
+            part.label = Label { replica, ..label.clone() };
+            (part.sub, part.packets) = (sub, Some(packets.clone()));
+        }
+    }
+
+    /// Sends the parts of a batch to their replicas, and leaves the batch where they come together.
+    fn send(&mut self, mut envelope: Box<Envelope>, label: &Label) {
+        let Some(table) = &label.table else { return };
+        let replicas = envelope.parts.len();
+        let join = envelope.join.take().filter(|join| join.fits(replicas));
+        let join = join.unwrap_or_else(|| Arc::new(Join::new(replicas)));
+        join.expect(replicas);
+        envelope.join = Some(join.clone());
+        std::mem::swap(&mut self.buffers.parts, &mut envelope.parts);
+        join.put(envelope);
+        if self.work.split.shards() == 1 {
+            let mut parts = std::mem::take(&mut self.buffers.parts);
+            parts.drain(..).for_each(|part| self.bring_part(part, &join));
+            self.buffers.parts = parts;
+            return;
+        }
+        for (mut part, port) in self.buffers.parts.drain(..).zip(table.ports(label.is_first)) {
+            part.join = Some(join.clone());
+            // A queue has room for the parts of every batch, and replicas retire behind them.
+            let _ = port.send(Message::Part(part));
+        }
+    }
+
+    fn accept_part(&mut self, part: Box<Part>) -> Flow {
+        self.stats.take_batch();
+        self.first.inbox.put(part);
+        while let Some(part) = self.first.inbox.take() {
+            let (home, aid) = (self.work.split.partitioner.home(), (self.shared, &*self.stats));
+            if let Some(unit) = unit(&mut self.job.units, self.work.split.unit) {
+                self.first.turn(&part, unit, aid, self.index, &|shard| shard != home);
+            }
+            self.report()?;
+            self.process_part(part);
+        }
+        GO_ON
+    }
+
+    /// Computes the travelling cells of a part, as far as it need not wait.
+    fn process_part(&mut self, mut part: Box<Part>) {
+        if !self.shared.over.load(Relaxed)
+            && let Err(fault) = self.compute(&mut part)
+        {
+            part.fault.get_or_insert(Box::new(fault));
+        }
+        if self.first.transition.is_open() && part.waiting() > 0 {
+            self.first.transition.hold(part);
+        } else if let Some(join) = part.join.take() {
+            self.bring_part(part, &join);
+        }
+    }
+
+    fn compute(&mut self, part: &mut Part) -> Result<(), RunFault> {
+        let Some(unit) = unit(&mut self.job.units, self.work.split.unit) else { return Ok(()) };
+        self.first.transition.check(unit)?;
+        let (Some(packets), partitioner) = (&part.packets, &self.work.split.partitioner) else {
+            return Ok(());
+        };
+        for (shard, lane) in partitioner.travelling().flat_map(|shard| [(shard, 0), (shard, 1)]) {
+            let selection = &part.sub.selections[shard][lane];
+            if selection.done || !self.first.transition.may_process(shard, lane == 1) {
+                continue;
+            }
+            for start in (0..selection.places.len()).step_by(CHUNK) {
+                let selection = &part.sub.selections[shard][lane];
+                let range = start..selection.places.len().min(start + CHUNK);
+                let rows = self.work.split.rows(&mut self.buffers.rows, packets, range.len());
+                let places = &selection.places[range.clone()];
+                attempt(unit, self.shared, Some(&self.stats), &mut |unit| {
+                    unit.process_part(shard, packets, places, rows)
+                })?;
+                partitioner.take_cells(shard, lane, range, rows, &mut part.sub);
+            }
+            part.sub.selections[shard][lane].done = true;
+        }
+        Ok(())
+    }
+
+    /// Brings a part whose travelling cells are computed. Who brings the last one lets all replicas go on.
+    fn bring_part(&mut self, mut part: Box<Part>, join: &Arc<Join>) {
+        let (label, is_first) = (part.label.table.clone(), part.label.is_first);
+        part.packets = None;
+        if join.first.bring(part)
+            && let (Some(table), Some(envelope)) = (label, join.take())
+        {
+            self.send_home(envelope, join, &table, is_first);
+        }
+    }
+
+    /// Sends every replica those of its packets that have their home there.
+    fn send_home(
+        &mut self,
+        mut envelope: Box<Envelope>,
+        join: &Arc<Join>,
+        table: &OwnershipTable,
+        is_first: bool,
+    ) {
+        if Arc::get_mut(&mut envelope.gathered).is_none() {
+            envelope.gathered = Arc::default();
+        }
+        let packets = envelope.shared.read();
+        let gathered = Arc::get_mut(&mut envelope.gathered).expect("nobody else has it");
+        gathered.packets = Some(packets);
+        gathered.parts.clear();
+        gathered.parts.extend(join.first.collect());
+        gathered.parts.sort_unstable_by_key(|part| part.label.replica);
+        let homes = &mut self.buffers.homes;
+        homes.extend(gathered.parts.iter_mut().map(|part| part.take_home()));
+        for home in homes.iter_mut() {
+            (home.gathered, home.join) = (Some(envelope.gathered.clone()), Some(join.clone()));
+        }
+        join.put(envelope);
+        for (home, port) in homes.drain(..).zip(table.ports(is_first)) {
+            // As for parts.
+            let _ = port.send(Message::Home(home));
+        }
+    }
+
+    fn accept_home(&mut self, part: Box<HomePart>) -> Flow {
+        self.last.inbox.put(part);
+        while let Some(part) = self.last.inbox.take() {
+            let (home, aid) = (self.work.split.partitioner.home(), (self.shared, &*self.stats));
+            if let Some(unit) = unit(&mut self.job.units, self.work.split.unit) {
+                self.last.turn(&part, unit, aid, self.index, &|shard| shard == home);
+            }
+            let table = part.label.table.as_ref();
+            let leaves = table.is_some_and(|table| part.label.is_first && self.index >= table.ports.len());
+            self.process_home(part);
+            if leaves {
+                return LEAVE;
+            }
+            self.report()?;
+        }
+        GO_ON
+    }
+
+    /// Lets the packets of a part go through, as far as they need not wait.
+    fn process_home(&mut self, mut part: Box<HomePart>) {
+        if !self.shared.over.load(Relaxed)
+            && let Err(fault) = self.complete(&mut part)
+        {
+            part.fault.get_or_insert(Box::new(fault));
+        }
+        if self.last.transition.is_open() && part.waiting() > 0 {
+            self.last.transition.hold(part);
+        } else {
+            self.bring_home(part);
+        }
+    }
+
+    fn complete(&mut self, part: &mut HomePart) -> Result<(), RunFault> {
+        let Some(gathered) = part.gathered.clone() else { return Ok(()) };
+        if gathered.parts.iter().any(|part| part.fault.is_some()) {
+            return Ok(());
+        }
+        if let Some(unit) = unit(&mut self.job.units, self.work.split.unit) {
+            self.last.transition.check(unit)?;
+        }
+        let mut hands = Hands { units: &mut self.job.units, shared: self.shared, stats: &self.stats };
+        for lane in 0..2 {
+            let home = self.work.split.partitioner.home();
+            if !part.done[lane] && self.last.transition.may_process(home, lane == 1) {
+                self.work.process(part, &gathered, lane, &mut hands)?;
+                part.done[lane] = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings a part that is through. Who brings the last one sends the batch on.
+    fn bring_home(&mut self, mut part: Box<HomePart>) {
+        part.gathered = None;
+        let Some(join) = part.join.take() else { return };
+        if join.last.bring(part)
+            && let Some(envelope) = join.take()
+        {
+            self.finish(envelope, &join);
+        }
+    }
+
+    /// Joins the results of a batch, lets it pass what is left of the stage, and sends it on.
+    fn finish(&mut self, mut envelope: Box<Envelope>, join: &Join) {
+        let mut homes = std::mem::take(&mut self.buffers.homes);
+        homes.extend(join.last.collect());
+        let mut fault = homes.iter_mut().find_map(|part| part.fault.take());
+        if let Some(gathered) = Arc::get_mut(&mut envelope.gathered) {
+            gathered.packets = None;
+            fault = gathered.parts.iter_mut().find_map(|part| part.fault.take()).or(fault);
+            envelope.parts.append(&mut gathered.parts);
+        }
+        envelope.shared.reclaim(&mut envelope.batch, self.lent());
+        if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
+            let joined = fault.map_or_else(|| self.join(&mut envelope, &homes), |fault| Err(*fault));
+            envelope.ending = joined.err().map(Ending::Fault);
+        }
+        for home in homes.drain(..) {
+            if let Some(part) = envelope.parts.get_mut(home.label.replica) {
+                part.home = Some(home);
+            }
+        }
+        self.buffers.homes = homes;
+        self.pass(&mut envelope, self.work.split.unit + 1..usize::MAX);
+        if envelope.ending.is_none() {
+            self.stats.count(envelope.batch.len());
+        }
+        self.measure();
+        // There is room for every batch, and the receiver outlives the workers.
+        let _ = self.queues.output.send(Message::Batch(envelope));
+    }
+
+    fn join(&mut self, envelope: &mut Envelope, homes: &[Box<HomePart>]) -> Result<(), RunFault> {
+        let Envelope { batch, marks, .. } = envelope;
+        let mut hands = Hands { units: &mut self.job.units, shared: self.shared, stats: &self.stats };
+        self.work.finish(homes, batch, &mut hands)?;
+        let unit = self.work.split.unit;
+        if let Some(routes) = &self.shared.routes {
+            routes.leave(unit, batch, marks, &mut self.buffers.detour);
+        }
+        envelope.passed = self.work.downstream.units.end.max(unit + 1);
+        Ok(())
+    }
+
+    /// Takes state that came from another replica, and processes what has waited for it.
+    fn arrive(&mut self, state: SlotState) -> Flow {
+        let aid = (self.shared, &*self.stats);
+        if let Some(unit) = unit(&mut self.job.units, self.work.split.unit) {
+            if state.shard == self.work.split.partitioner.home() {
+                self.last.transition.arrive(unit, aid, state);
+            } else {
+                self.first.transition.arrive(unit, aid, state);
+            }
+        }
+        while let Some(part) = self.first.transition.release() {
+            self.process_part(part);
+        }
+        while let Some(part) = self.last.transition.release() {
+            self.process_home(part);
+        }
+        self.report()
+    }
+
+    /// Tells the supervisor when slots have moved in both phases and nothing waits for them any more.
+    fn report(&mut self) -> Flow {
+        self.first.note_turned();
+        self.last.note_turned();
+        let travelling = self.work.split.shards() > 1;
+        if self.last.turned.is_none() || travelling && self.first.turned.is_none() {
+            return GO_ON;
+        }
+        let mut turned = self.last.turned.take().unwrap_or_default();
+        let first = self.first.turned.take().unwrap_or_default();
+        turned.spent += first.spent;
+        turned.pauses.extend(first.pauses);
+        self.tell(Event::Turned(self.serial, turned))
+    }
+
+    fn pass(&mut self, envelope: &mut Envelope, units: Range<usize>) {
+        if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
+            let own = self.job.units.iter_mut().filter(|unit| units.contains(&unit.index));
+            let passed = pass(own, envelope, self.shared, &self.stats, &mut self.buffers.detour);
+            envelope.ending = passed.err().map(Ending::Fault);
+        }
+    }
+
+    /// The columns that replicas read together.
+    fn lent(&self) -> Columns {
+        self.work.split.reads().union(self.work.downstream.inputs)
+    }
+
+    fn measure(&self) {
+        self.stats.measure(|| self.job.units.iter().map(|unit| unit.brick.state_size()).sum());
+    }
+
+    /// Hands back what it has. Batches that wait for those before them are given back whole, by the first replica.
+    fn leave(mut self) {
+        let lent = self.lent();
+        let firsts = [self.first.inbox.next_number(), self.last.inbox.next_number()];
+        let mut waiting = Waiting::from(firsts[usize::from(self.work.split.shards() == 1)]);
+        let parts = self.first.inbox.drain().map(|part| (part.label.number, part.join));
+        let homes = self.last.inbox.drain().map(|part| (part.label.number, part.join));
+        for (number, join) in parts.chain(homes).filter(|_| self.index == 0) {
+            if let Some(mut envelope) = join.and_then(|join| join.take()) {
+                envelope.shared.reclaim(&mut envelope.batch, lent);
+                waiting.put(number, envelope);
+            }
+        }
+        self.job.order = (self.index == 0).then_some(waiting);
+        let Self { serial, job, last, .. } = self;
+        let retired = Retired { serial, job, epoch: Some(last.epoch) };
+        let _ = self.events.send(Event::Retired(Box::new(retired)));
+    }
+
+    fn tell(&self, event: Event<'a>) -> Flow {
+        // Nobody listens where the supervisor itself has panicked.
+        let _ = self.events.send(event);
+        GO_ON
+    }
+}
+
+/// The divided brick.
+fn unit(units: &mut [Unit], index: usize) -> Option<&mut Unit> {
+    units.iter_mut().find(|unit| unit.index == index)
+}

@@ -1,0 +1,127 @@
+//! The parts of rows, joined.
+
+use super::{Partitioner, Selection, SubBatch};
+use legonf_core::{PacketKind, Storage, like};
+use std::ops::Range;
+
+/// Rows whose cells of the home shard come from several replicas: those of packets that take several of its routes.
+#[derive(Clone, Debug, Default)]
+pub struct Strays {
+    rows: Vec<StrayRow>,
+    /// The rows, of full width, and behind them those of other batches before.
+    cells: Option<Box<dyn Storage>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct StrayRow {
+    /// The packet's place in the batch.
+    place: usize,
+    kind: PacketKind,
+    /// The routes of the home shard whose cells it has.
+    routes: u8,
+    /// Whether it has the cells of all other shards, too.
+    is_home: bool,
+}
+
+impl Strays {
+    /// Forgets the rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Adds what one replica has of a packet's row: the cells of some routes of the home shard and, where it is the packet's
+    /// home, those of all other shards.
+    ///
+    /// # Panics
+    /// If `rows` has no row `at`.
+    pub fn push(&mut self, place: usize, kind: PacketKind, routes: u8, is_home: bool, (rows, at): (&dyn Storage, usize)) {
+        let (stray, width) = (self.rows.len(), rows.cells());
+        self.rows.push(StrayRow { place, kind, routes, is_home });
+        let cells = like(&mut self.cells, rows);
+        if cells.filled() <= stray || cells.cells() != width {
+            cells.reshape(self.rows.len(), width);
+        }
+        cells.copy_cells(stray, std::slice::from_ref(&(0..width)), rows, at);
+    }
+
+    /// The packets' places in the batch.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        self.rows.iter().map(|row| row.place)
+    }
+}
+
+impl Partitioner {
+    /// Takes the cells that a sub-batch shall have out of rows, of which the packets of `range` have one each.
+    ///
+    /// # Panics
+    /// If there are no such packets or rows.
+    pub fn take_cells(
+        &self,
+        shard: usize,
+        lane: usize,
+        range: Range<usize>,
+        rows: &dyn Storage,
+        part: &mut SubBatch,
+    ) {
+        let SubBatch { selections, cells, reserved, room, .. } = part;
+        let (cells, needed) = (like(cells, rows), (*room).max(*reserved as usize));
+        if cells.filled() < needed {
+            cells.reshape(needed, 1);
+        }
+        for (row, entry) in selections[shard][lane].entries[range].iter().enumerate() {
+            rows.take_cells(row, self.spans(shard, entry.kind, entry.routes), cells, entry.at as usize);
+        }
+    }
+
+    /// Puts the cells of all other shards into row `row` of one packet, given by its index in a selection of the home shard.
+    ///
+    /// # Panics
+    /// If `cells_of` does not give the cells of every replica's sub-batch.
+    pub fn join<'a>(
+        &self,
+        selection: &Selection,
+        index: usize,
+        cells_of: impl Fn(usize) -> Option<&'a dyn Storage>,
+        rows: &mut dyn Storage,
+        row: usize,
+    ) {
+        let kind = selection.entries[index].kind;
+        for link in selection.links(index) {
+            let spans = self.spans(link.shard.into(), kind, link.routes);
+            if let Some(cells) = cells_of(link.replica.into()).filter(|_| !spans.is_empty()) {
+                rows.put_cells(row, spans, cells, link.offset as usize);
+            }
+        }
+    }
+
+    /// Puts what one replica has of stray packets into their rows: those of `places`, which are in order, have one each.
+    ///
+    /// # Panics
+    /// If the rows are not as wide as those that were put in.
+    pub fn join_strays(&self, strays: &Strays, places: &[usize], rows: &mut dyn Storage) {
+        let Some(cells) = &strays.cells else { return };
+        for (at, stray) in strays.rows.iter().enumerate() {
+            let Ok(row) = places.binary_search(&stray.place) else { continue };
+            let mut copy = |spans: &[Range<usize>]| rows.copy_cells(row, spans, &**cells, at);
+            copy(self.spans(self.home(), stray.kind, stray.routes));
+            for shard in self.travelling().filter(|_| stray.is_home) {
+                copy(self.spans(shard, stray.kind, self.all_routes(shard)));
+            }
+        }
+    }
+
+    fn all_routes(&self, shard: usize) -> u8 {
+        (self.shards[shard].spans.len() - 1) as u8
+    }
+
+    /// The cells that packets of a kind get of a shard by some routes.
+    #[inline]
+    fn spans(&self, shard: usize, kind: PacketKind, routes: u8) -> &[Range<usize>] {
+        &self.shards[shard].spans[usize::from(routes)][kind as usize]
+    }
+}

@@ -1,0 +1,15 @@
+//! The exchange: which replica takes which packets of a batch, and how the parts of a packet's row are joined.
+//!
+//! Of the shards of a plan one is the *home shard*: the one with the most cells. The replica that has a packet's slot of the home
+//! shard is the packet's home: there its row is completed and goes on downstream. The other shards are computed first, and only
+//! their cells travel.
+
+mod join;
+mod partitioner;
+mod slots;
+mod sub_batch;
+
+pub use join::Strays;
+pub use partitioner::{MAX_ROUTES, Ownership, Partitioner};
+pub use slots::SlotSet;
+pub use sub_batch::{Entry, Link, Selection, Stray, SubBatch};
