@@ -4,7 +4,7 @@
 mod common;
 
 use common::mines::{MinedState, StateMines};
-use common::streams::{Traffic, packet};
+use common::streams::{self, Traffic, packet};
 use common::{Collect, SCORES, Script, go_from};
 use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Division, Element, Fault, Field, Handle,
@@ -145,15 +145,16 @@ impl Brick for Score {
 }
 
 fn graph(
-    bricks: [&str; 2],
+    bricks: &[&str],
     make: impl Fn(&str) -> Result<Box<dyn Brick>, String>,
     wanted: &[ColumnSpec],
 ) -> Graph {
-    let [first, last] = bricks;
-    let text = format!(
-        "name = \"t\"\n[[brick]]\nid = \"{first}\"\nkind = \"k\"\nnext = \"{last}\"\n[[brick]]\nid = \"{last}\"\nkind = \"k\"\n"
-    );
-    let spec = GraphSpec::from_toml(&text).unwrap();
+    let brick = |(at, id): (usize, &&str)| {
+        let next = bricks.get(at + 1).map_or(String::new(), |next| format!("next = \"{next}\"\n"));
+        format!("[[brick]]\nid = \"{id}\"\nkind = \"k\"\n{next}")
+    };
+    let text: String = bricks.iter().enumerate().map(brick).collect();
+    let spec = GraphSpec::from_toml(&format!("name = \"t\"\n{text}")).unwrap();
     Graph::assemble(&spec, &[ColumnSpec::HEADERS], wanted, |brick| make(&brick.id)).unwrap()
 }
 
@@ -173,7 +174,7 @@ fn counted(mines: &Arc<StateMines>, layout: &str, plans: Vec<Plan>) -> (Outcome,
     };
     let mut script = Script::of(plans);
     let traffic = Traffic { until: Some(script.done.clone()), ..Traffic::to(u64::MAX) };
-    let mut graph = graph(["counter", "score"], &make, &[SCORES]);
+    let mut graph = graph(&["counter", "score"], &make, &[SCORES]);
     let (layout, sink) = (layout.parse().unwrap(), Collect::default());
     let ran = go_from(&make, &layout, &mut graph, traffic, sink, Some(&mut script), Some(20_000));
     assert!(script.refused.is_empty(), "{:?}", script.refused);
@@ -198,6 +199,28 @@ fn counters_of_hosts_are_replicated_moved_and_killed() {
         assert!(outcome.restarts >= mines.raised() && outcome.pauses.slots > 4096, "{:?}", outcome.pauses);
         assert!(rows == expected(outcome.packets));
         assert_eq!((mines.raised() > 0, outcome.restarts > 0), (some, some));
+    }
+}
+
+#[test]
+fn two_keyed_bricks_fill_columns_of_different_types() {
+    let make = |id: &str| -> Result<Box<dyn Brick>, String> {
+        match id {
+            "counter" => Ok(Box::<Counter>::default()),
+            "score" => Ok(Box::<Score>::default()),
+            other => streams::make(other),
+        }
+    };
+    let expected = expected(20_000);
+    for layout in [
+        "fused",
+        "source | streams x2 | counter x3 | score | sink",
+        "source streams | counter score x2 | sink",
+    ] {
+        let (traffic, sink) = (Traffic::to(20_000), Collect::default());
+        let mut graph = graph(&["streams", "counter", "score"], make, &[SCORES]);
+        let (outcome, rows) = go_from(&make, &layout.parse().unwrap(), &mut graph, traffic, sink, None, None);
+        assert!(outcome.fault.is_none() && rows == expected, "{layout}: {:?}", outcome.fault);
     }
 }
 
@@ -323,7 +346,7 @@ fn flows_come_with_the_packets_that_complete_them_in_every_layout() {
         let (layout, stop) = (layout.parse().unwrap(), AtomicBool::new(false));
         let options = Options { supply: Some(&of_flows), ..Options::new(&layout, &stop) };
         let (mut graph, mut sink) =
-            (graph(["flows", "shares"], of_flows, &[SIZES, SHARES]), Ready::default());
+            (graph(&["flows", "shares"], of_flows, &[SIZES, SHARES]), Ready::default());
         let outcome = run(&mut graph, &mut Traffic::to(20_000), &mut sink, options, &mut |_, _| {});
         assert!(outcome.fault.is_none() && sink.rows == expected, "{layout:?} {:?}", outcome.fault);
     }

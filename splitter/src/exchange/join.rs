@@ -39,7 +39,14 @@ impl Strays {
     ///
     /// # Panics
     /// If `rows` has no row `at`.
-    pub fn push(&mut self, place: usize, kind: PacketKind, routes: u8, is_home: bool, (rows, at): (&dyn Storage, usize)) {
+    pub fn push(
+        &mut self,
+        place: usize,
+        kind: PacketKind,
+        routes: u8,
+        is_home: bool,
+        (rows, at): (&dyn Storage, usize),
+    ) {
         let (stray, width) = (self.rows.len(), rows.cells());
         self.rows.push(StrayRow { place, kind, routes, is_home });
         let cells = like(&mut self.cells, rows);

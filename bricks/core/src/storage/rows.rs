@@ -130,7 +130,8 @@ impl Storage for Tiles {
 
     fn take_cells(&self, row: usize, cells: &[Range<usize>], to: &mut dyn Storage, at: usize) {
         let to: &mut Self = same_mut(to);
-        let taken = self.row(row).enumerate().filter(|(place, _)| cells.iter().any(|cells| cells.contains(place)));
+        let taken =
+            self.row(row).enumerate().filter(|(place, _)| cells.iter().any(|cells| cells.contains(place)));
         for (at, (_, cell)) in (at..).zip(taken) {
             to.row_mut(at).for_each(|to| *to = cell);
         }
