@@ -46,8 +46,8 @@ struct Shown {
     kind: &'static str,
     title: &'static str,
     state: &'static str,
-    reads: Vec<&'static str>,
-    fills: Vec<&'static str>,
+    reads: Vec<String>,
+    fills: Vec<String>,
     /// Nanoseconds a packet.
     #[serde(skip_serializing_if = "Option::is_none")]
     ns: Option<f64>,
@@ -68,11 +68,12 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let spec = nf::open(arguments.nf.as_deref().unwrap_or(Path::new(nf::DEFAULT)))?;
     let bricks = legonf_runtime::check(
         &spec,
-        Columns::of(&[Column::Packets]),
-        Columns::of(&[Column::Verdicts]),
+        &[ColumnSpec::PACKETS],
+        &[VERDICTS],
         |brick| legonf_catalog::describe(&brick.kind),
-        |descriptor| *descriptor,
-    )?;
+        Descriptor::clone,
+    )
+    .map_err(|error| in_file(arguments.graph.as_deref(), error.into()))?;
     if let Some(path) = &arguments.svg {
         write_text(path, &legonf_runtime::svg(&spec, &bricks))?;
     }
@@ -101,15 +102,15 @@ fn add_costs(bricks: &mut [Shown], costs: &Costs, latency: Option<f64>) -> Resul
 }
 
 fn kinds(style: Style) -> Result<(), Failure> {
-    let kinds = legonf_catalog::KINDS.iter();
-    let shown: Vec<_> = kinds.map(|d| describe(d.kind.to_owned(), d)).collect();
+    let kinds = &legonf_catalog::KINDS;
+    let shown: Vec<_> = kinds.iter().map(|d| describe(d.kind.to_owned(), d)).collect();
     if style.json { print_json(&shown) } else { print(&table(&shown)) }
 }
 
 fn describe(id: String, descriptor: &Descriptor) -> Shown {
-    let labels = |columns: Columns| columns.iter().map(Column::label).collect();
+    let names = |columns: &[ColumnSpec]| columns.iter().map(|column| column.name.to_string()).collect();
     let state = if descriptor.state == State::Stateful { "stateful" } else { "stateless" };
-    let (reads, fills) = (labels(descriptor.reads), labels(descriptor.writes));
+    let (reads, fills) = (names(&descriptor.reads), names(&descriptor.writes));
     Shown {
         id,
         kind: descriptor.kind,

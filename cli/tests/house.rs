@@ -129,3 +129,38 @@ fn unsafe_code_is_where_the_architecture_says() {
     let present: BTreeSet<_> = with_unsafe.map(relative).collect();
     assert_eq!(listed, present, "left: ARCHITECTURE.md, right: the sources");
 }
+
+/// The code of a source file before its tests.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).expect("text");
+    text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned()
+}
+
+/// Sources below some folders, without those of tests alone.
+fn sources_of(folders: &[&str]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    folders.iter().for_each(|folder| sources(&root().join(folder), &mut files));
+    files.retain(|path| path.file_name().is_some_and(|name| name != "tests.rs"));
+    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn columns_belong_to_the_bricks_that_declare_them() {
+    let kinds = legonf_catalog::KINDS;
+    let declared = kinds.iter().flat_map(|kind| kind.reads.iter().chain(&*kind.writes));
+    let common = ["packets", "headers", "disposition"];
+    let names: BTreeSet<_> = declared.map(|column| column.name.to_string()).collect();
+    let names: Vec<_> = names.into_iter().filter(|name| !common.contains(&name.as_str())).collect();
+    assert!(names.len() >= 5, "{names:?}");
+    for path in sources_of(&["bricks/core/src", "runtime/src"]) {
+        let named = names.iter().find(|name| code(&path).contains(&format!("\"{name}\"")));
+        assert_eq!(named, None, "{} names a column", path.display());
+    }
+    // The command's own words may be those of columns, but it declares none: it takes the declarations of their owners.
+    let declarations = ["ColumnSpec::scalar(", "ColumnSpec::rows(", "ColumnSpec {"];
+    for path in sources_of(&["runtime/src", "cli/src"]) {
+        let made = declarations.iter().find(|made| code(&path).contains(**made));
+        assert_eq!(made, None, "{} declares a column", path.display());
+    }
+}

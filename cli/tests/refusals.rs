@@ -84,7 +84,7 @@ fn graphs_that_cannot_run_are_refused() {
         (
             "mismatched types",
             good.replace(mapping, "").replace("\"mapping\"", "\"autoencoder\""),
-            "reads mapped features, which nothing",
+            "reads mapped, which nothing",
         ),
         (
             "an unknown brick",
@@ -97,6 +97,11 @@ fn graphs_that_cannot_run_are_refused() {
                 .replace("next = \"decision\"", "next = \"mapping\""),
             "defined twice",
         ),
+        (
+            "two bricks that fill one column",
+            good.replace(last, &format!("{last}next = \"again\"\n\n[[brick]]\nid = \"again\"\n{last}")),
+            "graph.toml: brick `again` (sample-result-quantization) fills verdicts, which brick `decision` has filled",
+        ),
         ("no brick", "name = \"nothing\"\n".into(), "has no [[brick]]"),
         ("no verdict", good.replace(last, "kind = \"packet-batching\"\n"), "without verdicts"),
         (
@@ -107,7 +112,7 @@ fn graphs_that_cannot_run_are_refused() {
     ] {
         let graph = bench.file("graph.toml", &toml);
         let line = bench.refused(&graph, &[]);
-        assert!(line.contains(words), "{what}: {line}");
+        assert!(line.contains(words) && line.contains("graph.toml: "), "{what}: {line}");
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{Error, input};
 use legonf_core::{Batch, Columns, Coverage, Fault, Headers, Malformed, Sink, Timestamp, Verdict};
 use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
+use legonf_infer::SCORES;
 use legonf_io::labels::Labels;
 
 /// Where a tally passes results on to.
@@ -14,7 +15,10 @@ pub trait Results: Send {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault>;
 
     /// The columns that it looks at, as in [`Sink::reads`].
-    fn reads(&self) -> Columns;
+    fn reads(&self) -> Vec<ColumnSpec>;
+
+    /// As [`Sink::bind`].
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError>;
 
     /// Alerts that were left out of what is written so far; none where no alerts are written at all.
     fn suppressed(&self) -> Option<u64>;
@@ -38,6 +42,8 @@ pub struct Tally<R> {
     evaluation: Evaluation,
     false_positives: FalsePositives,
     outputs: Option<R>,
+    scored: Handle<Vec<f64>>,
+    decided: Handle<Vec<Verdict>>,
 }
 
 impl<R: Results> Tally<R> {
@@ -51,6 +57,8 @@ impl<R: Results> Tally<R> {
             evaluation: Evaluation::default(),
             false_positives: FalsePositives::default(),
             outputs,
+            scored: Handle::default(),
+            decided: Handle::default(),
         }
     }
 
@@ -119,7 +127,8 @@ impl<R: Results> Tally<R> {
 
 impl<R: Results> Sink for Tally<R> {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        for ((header, score), verdict) in batch.headers.iter().zip(&batch.scores).zip(&batch.verdicts) {
+        let (scores, verdicts) = (batch.columns.get(self.scored), batch.columns.get(self.decided));
+        for ((header, score), verdict) in batch.headers.iter().zip(scores).zip(verdicts) {
             let malicious = self.count(header, *score, *verdict)?;
             if let Some(outputs) = &mut self.outputs {
                 outputs.packet(header.timestamp, *score, *verdict, malicious);
@@ -128,9 +137,15 @@ impl<R: Results> Sink for Tally<R> {
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.write(batch))
     }
 
-    fn reads(&self) -> Columns {
-        let outputs = self.outputs.as_ref().map_or(Columns::NONE, Results::reads);
-        outputs.union(Columns::RESULTS)
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        let outputs = self.outputs.as_ref().map(Results::reads).unwrap_or_default();
+        Some(outputs.into_iter().chain([SCORES, VERDICTS]).collect())
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.scored = layout.handle(&SCORES)?;
+        self.decided = layout.handle(&VERDICTS)?;
+        self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.bind(layout))
     }
 
     fn tend(&mut self) -> Result<(), Fault> {

@@ -6,7 +6,9 @@ use crate::lap::Track;
 use crate::offer::{Load, Offer};
 use clap::Args;
 use legonf_controller::{Action, Config, Event, Sla};
-use legonf_core::{BATCH, Batch, Columns, Fault, Pace, Plan, Sink, Snapshot};
+use legonf_core::{
+    BATCH, Batch, BindError, ColumnSpec, Fault, Layout as Columns, Pace, Plan, Sink, Snapshot,
+};
 use legonf_datasets::generate;
 use legonf_engine::agent::Agent;
 use legonf_engine::measure::{Trial, median};
@@ -140,8 +142,12 @@ impl Sink for Late {
         self.checksum.write(batch)
     }
 
-    fn reads(&self) -> Columns {
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
         self.checksum.reads()
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.checksum.bind(layout)
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

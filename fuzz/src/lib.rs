@@ -7,11 +7,11 @@ pub mod seeds;
 
 use legonf_controller::{Config, ControllerError, Costs, Event, Model as CostModel, Policy, full, patience};
 use legonf_core::{
-    BATCH, Batch, Column, Columns, Feature, LinkType, Malformed, Packets, Schema, Source, Timestamp, Unit,
+    BATCH, Batch, ColumnSpec, Feature, Layout, LinkType, Malformed, Packets, Rows, Schema, Source, Timestamp, Unit,
 };
 use legonf_io::labels::Labels;
 use legonf_io::source::{any_from_reader, from_reader};
-use legonf_io::{SourceError, SourceOptions};
+use legonf_io::{FEATURES, SourceError, SourceOptions};
 use legonf_models::kitnet::{Checkpoint, KitNet, Trainer};
 use legonf_models::{Bundle, Foreign, Model, take_in};
 use legonf_runtime::GraphSpec;
@@ -143,12 +143,16 @@ fn reader(data: &[u8]) -> Box<dyn Read + Send> {
 
 /// Reads a source to its end: numbers without a gap, full batches, one fault that counts what came before it.
 fn drain(mut source: Box<dyn Source>) {
-    let (mut batch, mut seq) = (Batch::default(), 0);
+    let layout = Layout::of([&FEATURES]).expect("one column");
+    let features = layout.handle::<Rows>(&FEATURES).expect("the column is there");
+    source.bind(&layout).expect("tables fill that column");
+    let (mut batch, mut seq) = (Batch::new(&layout), 0);
     loop {
         batch.clear();
         let filled = source.fill(&mut batch);
         assert!(batch.len() <= BATCH);
         check(&batch, seq);
+        check_rows(batch.columns.get(features), batch.headers.len());
         seq += batch.len() as u64;
         match filled {
             Ok(()) if batch.is_empty() => break,
@@ -170,8 +174,11 @@ fn check(batch: &Batch, seq: u64) {
     for (expected, headers) in (seq..).zip(&batch.headers) {
         assert_eq!(headers.seq, expected);
     }
-    assert!(batch.features.is_empty() || batch.features.len() == batch.headers.len());
-    assert!(batch.features.as_slice().iter().all(|value| value.is_finite()));
+}
+
+fn check_rows(features: &Rows, packets: usize) {
+    assert!(features.is_empty() || features.len() == packets);
+    assert!(features.as_slice().iter().all(|value| value.is_finite()));
 }
 
 /// Reads a label file to its end: it is as long as what it delivered.
@@ -195,8 +202,7 @@ pub fn graph(data: &[u8]) {
     let again = GraphSpec::from_toml(&spec.to_toml()).expect("what was written is read");
     assert!(again == spec || text.to_ascii_lowercase().contains("nan"), "{text}");
     let context = legonf_catalog::Context::default();
-    let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
-    let _ = legonf_runtime::Graph::assemble(&spec, given, wanted, |brick| {
+    let _ = legonf_runtime::Graph::assemble(&spec, &[ColumnSpec::PACKETS], &[FEATURES], |brick| {
         legonf_catalog::build(&brick.kind, &brick.config, &context)
     });
 }

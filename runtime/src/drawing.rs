@@ -2,7 +2,7 @@
 
 use crate::GraphSpec;
 use crate::spec::VERDICTS;
-use legonf_core::{Descriptor, State};
+use legonf_core::{ColumnSpec, Descriptor, State};
 use legonf_output::xml;
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -39,8 +39,12 @@ pub fn svg(spec: &GraphSpec, bricks: &[(String, Descriptor)]) -> String {
         let stateful = d.state == State::Stateful;
         draw_box(&mut out, x, y, stateful);
         let state = if stateful { "stateful" } else { "stateless" };
-        let lines =
-            [(24, 14, d.title), (44, 11, id.as_str()), (60, 11, state), (76, 10, &format!("→ {}", d.writes))];
+        let lines = [
+            (24, 14, d.title),
+            (44, 11, id.as_str()),
+            (60, 11, state),
+            (76, 10, &format!("→ {}", ColumnSpec::names(&d.writes))),
+        ];
         for (dy, size, text) in lines {
             let _ = writeln!(
                 out,

@@ -67,6 +67,58 @@ pub enum GraphError {
         /// The columns.
         columns: String,
     },
+    /// A brick fills what one before it has filled, without reading it.
+    #[error(
+        "brick `{id}` ({kind}) fills {columns}, which brick `{first}` has filled before it and `{id}` does not read"
+    )]
+    Overwritten {
+        /// The brick.
+        id: String,
+        /// Its kind.
+        kind: &'static str,
+        /// The brick before it.
+        first: String,
+        /// The columns.
+        columns: String,
+    },
+    /// Two declarations of a column contradict each other.
+    #[error("{second}, but {first}")]
+    Contradiction {
+        /// Who declares what.
+        second: String,
+        /// Who declared what before.
+        first: String,
+    },
+    /// More columns than a graph may have.
+    #[error("{who}: {name} is one column too many; a graph has at most {most}")]
+    TooManyColumns {
+        /// Who declares it.
+        who: String,
+        /// The column.
+        name: String,
+        /// The limit.
+        most: usize,
+    },
+    /// A column of flows in a graph that branches.
+    #[error(
+        "brick `{id}` ({kind}) uses {columns} of the table of flows, which a graph that branches does not have"
+    )]
+    Flows {
+        /// The brick.
+        id: String,
+        /// Its kind.
+        kind: &'static str,
+        /// The columns.
+        columns: String,
+    },
+    /// A branch on verdicts of which there are several columns.
+    #[error("brick `{id}` branches on verdicts, but several columns hold some: {columns}")]
+    SeveralVerdicts {
+        /// The brick.
+        id: String,
+        /// The columns.
+        columns: String,
+    },
     /// A branch where there is no verdict yet.
     #[error("brick `{0}` branches on verdicts, which nothing before it fills")]
     NoVerdict(String),

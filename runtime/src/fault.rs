@@ -1,6 +1,6 @@
 //! Why a run ends before the end of its input, and why a plan is refused.
 
-use legonf_core::{BrickError, Fault};
+use legonf_core::{BindError, BrickError, Fault};
 
 /// Why a run ended before the end of its input.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,9 @@ pub enum RunFault {
         /// For how long it was watched.
         seconds: u64,
     },
+    /// The source or the sink does not fit the graph's columns.
+    #[error("{0}: the source or the sink does not fit the graph")]
+    Bind(#[from] BindError),
     /// The layout does not fit the graph.
     #[error("{0}")]
     Plan(#[from] PlanError),

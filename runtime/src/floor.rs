@@ -416,7 +416,8 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let id = self.shape.bricks[index].0.clone();
         let refused = |reason| PlanError::Replica { id: id.clone(), reason };
         let supply = self.shared.supply.ok_or_else(|| refused("nothing was given that makes one".into()))?;
-        let brick: Box<dyn Brick> = self.shared.at(index, || supplied(supply, &id)).map_err(refused)?;
+        let brick: Box<dyn Brick> =
+            self.shared.at(index, || supplied(supply, &id, &self.shared.declared.layout)).map_err(refused)?;
         let mut unit = Unit { index, seat: usize::MAX, id, brick, past: Vec::new(), keeper: None };
         self.keep(&mut unit)?;
         Ok(unit)
@@ -471,7 +472,8 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         self.surplus += present.saturating_sub(wanted);
         for _ in present..wanted {
             self.credits += 1;
-            let _ = self.pool.0.send(Message::Batch(Box::<Envelope>::default()));
+            let envelope = Envelope::of(&self.shared.declared.layout);
+            let _ = self.pool.0.send(Message::Batch(Box::new(envelope)));
         }
         self.withdraw();
     }

@@ -1,11 +1,13 @@
 //! A graph that is checked and ready to run.
 
+use crate::declared::Declared;
 use crate::exchange::{Split, Undivided};
 use crate::route::Routes;
 use crate::ways::Ways;
 use crate::{BrickSpec, GraphError, GraphSpec};
-use legonf_core::{Brick, Columns, Descriptor, State};
+use legonf_core::{Brick, ColumnSpec, Descriptor, Layout, State};
 use std::fmt::Display;
+use std::sync::Arc;
 
 /// A brick in its place.
 pub struct Node {
@@ -19,30 +21,46 @@ pub struct Node {
 pub struct Graph {
     name: String,
     nodes: Vec<Node>,
+    declared: Arc<Declared>,
     /// Where packets go, if not all go everywhere.
     routes: Option<Routes>,
 }
 
 impl Graph {
-    /// Makes every brick of `spec` with `make` and checks that they fit: each column a brick reads is filled by
-    /// the source (`given`) or a brick before it, and the columns in `wanted` are filled at the end.
+    /// Makes every brick of `spec` with `make`, checks that they fit, and binds them to the graph's columns: each column that a
+    /// brick reads is filled by the source (`given`) or a brick before it, of the type and shape that the brick expects, and the
+    /// columns in `wanted` are filled at the end.
     ///
     /// # Errors
-    /// If the description is not a sequence, a brick cannot be made, or a column is missing.
+    /// If the description is not a sequence, a brick cannot be made, or a column is missing, of another type or shape, or filled
+    /// twice.
     pub fn assemble<E: Display>(
         spec: &GraphSpec,
-        given: Columns,
-        wanted: Columns,
+        given: &[ColumnSpec],
+        wanted: &[ColumnSpec],
         mut make: impl FnMut(&BrickSpec) -> Result<Box<dyn Brick>, E>,
     ) -> Result<Self, GraphError> {
-        let (placed, routes) = analyze(spec, given, wanted, &mut make, |brick| brick.descriptor())?;
-        let nodes = placed.into_iter().map(|(id, brick)| Node { id, brick }).collect();
-        Ok(Self { name: spec.name.clone(), nodes, routes })
+        let (placed, declared, routes) = analyze(spec, given, wanted, &mut make, |brick| brick.descriptor())?;
+        let bound = |(id, mut brick): (String, Box<dyn Brick>)| match brick.bind(&declared.layout) {
+            Ok(()) => Ok(Node { id, brick }),
+            Err(error) => Err(GraphError::Brick { id, reason: error.to_string() }),
+        };
+        let nodes = placed.into_iter().map(bound).collect::<Result<_, _>>()?;
+        Ok(Self { name: spec.name.clone(), nodes, declared: Arc::new(declared), routes })
     }
 
     /// A graph without a brick: what the source fills goes to the sink as it is.
-    pub fn pass_through(name: impl Into<String>) -> Self {
-        Self { name: name.into(), nodes: Vec::new(), routes: None }
+    ///
+    /// # Errors
+    /// If the source gives a column twice, in two types or shapes.
+    pub fn pass_through(name: impl Into<String>, given: &[ColumnSpec]) -> Result<Self, GraphError> {
+        let declared = Arc::new(Declared::of(given, &[], &[])?);
+        Ok(Self { name: name.into(), nodes: Vec::new(), declared, routes: None })
+    }
+
+    /// The columns of its batches.
+    pub fn layout(&self) -> &Layout {
+        &self.declared.layout
     }
 
     /// Name of the network function.
@@ -57,14 +75,22 @@ impl Graph {
 
     /// Bricks that keep state, in order, and why the work of each cannot be divided among replicas, where it cannot.
     pub fn divisions(&mut self) -> Vec<(String, Result<(), Undivided>)> {
-        let stateful = |node: &&mut Node| node.brick.descriptor().state == State::Stateful;
-        let division = |node: &mut Node| (node.id.clone(), Split::of(0, &mut *node.brick).map(drop));
-        self.nodes.iter_mut().filter(stateful).map(division).collect()
+        let stateful = |(_, node): &(usize, &mut Node)| node.brick.descriptor().state == State::Stateful;
+        let declared = self.declared();
+        let division = |(unit, node): (usize, &mut Node)| {
+            (node.id.clone(), Split::of(unit, &mut *node.brick, &declared).map(drop))
+        };
+        self.nodes.iter_mut().enumerate().filter(stateful).map(division).collect()
     }
 
     /// The bricks in order, to be asked what only they know.
     pub(crate) fn nodes_mut(&mut self) -> &mut [Node] {
         &mut self.nodes
+    }
+
+    /// What is declared of its columns.
+    pub(crate) fn declared(&self) -> Arc<Declared> {
+        self.declared.clone()
     }
 
     /// Where packets go, if not all go everywhere.
@@ -90,21 +116,21 @@ impl Graph {
 /// If the ways between bricks make no graph, `make` refuses a brick, or a column is missing.
 pub fn check<T, E: Display>(
     spec: &GraphSpec,
-    given: Columns,
-    wanted: Columns,
+    given: &[ColumnSpec],
+    wanted: &[ColumnSpec],
     make: impl FnMut(&BrickSpec) -> Result<T, E>,
     describe: impl Fn(&T) -> Descriptor,
 ) -> Result<Vec<(String, T)>, GraphError> {
-    analyze(spec, given, wanted, make, describe).map(|(placed, _)| placed)
+    analyze(spec, given, wanted, make, describe).map(|(placed, ..)| placed)
 }
 
-/// Bricks by identifier, and where packets go.
-type Analysis<T> = (Vec<(String, T)>, Option<Routes>);
+/// Bricks by identifier, what they declare, and where packets go.
+type Analysis<T> = (Vec<(String, T)>, Declared, Option<Routes>);
 
 fn analyze<T, E: Display>(
     spec: &GraphSpec,
-    given: Columns,
-    wanted: Columns,
+    given: &[ColumnSpec],
+    wanted: &[ColumnSpec],
     mut make: impl FnMut(&BrickSpec) -> Result<T, E>,
     describe: impl Fn(&T) -> Descriptor,
 ) -> Result<Analysis<T>, GraphError> {
@@ -115,25 +141,30 @@ fn analyze<T, E: Display>(
         let made = make(brick).map_err(|e| GraphError::Brick { id: id.clone(), reason: e.to_string() })?;
         placed.push((id, made));
     }
-    let bricks = placed.iter().map(|(id, made)| (id.as_str(), describe(made))).collect();
-    let routes = Ways::of(bricks, spec.routes(&order)).check(given, wanted)?;
-    Ok((placed, routes))
+    let bricks: Vec<_> = placed.iter().map(|(id, made)| (id.as_str(), describe(made))).collect();
+    let declared = Declared::of(given, &bricks, wanted)?;
+    let ids = bricks.iter().map(|(id, _)| *id).collect();
+    let (given, wanted) = (declared.layout.columns(given), declared.layout.columns(wanted));
+    let routes = Ways::of(ids, &declared, spec.routes(&order)).check(given, wanted)?;
+    Ok((placed, declared, routes))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::{Batch, BrickError, Column, State};
+    use legonf_core::{Batch, BrickError, Element, State};
 
-    struct Stage(Columns, Columns);
+    const SCORES: ColumnSpec = ColumnSpec::scalar("scores", Element::F64);
+
+    struct Stage(ColumnSpec, ColumnSpec);
 
     impl Brick for Stage {
         fn descriptor(&self) -> Descriptor {
             Descriptor {
                 kind: "stage",
                 title: "stage",
-                reads: self.0,
-                writes: self.1,
+                reads: vec![self.0.clone()].into(),
+                writes: vec![self.1.clone()].into(),
                 state: State::Stateless,
             }
         }
@@ -143,28 +174,40 @@ mod tests {
         }
     }
 
-    fn assemble(first: &[Column], wanted: &[Column]) -> Result<Graph, GraphError> {
+    fn assemble(first: ColumnSpec, wanted: &[ColumnSpec]) -> Result<Graph, GraphError> {
         let spec = GraphSpec::from_toml(
             "name = \"t\"\n[[brick]]\nid = \"one\"\nkind = \"a\"\nnext = \"two\"\n[[brick]]\nid = \"two\"\nkind = \"b\"\n",
         )?;
-        Graph::assemble(&spec, Columns::of(&[Column::Packets]), Columns::of(wanted), |brick| {
-            match brick.kind.as_str() {
-                "a" => {
-                    Ok(Box::new(Stage(Columns::of(&[Column::Packets]), Columns::of(first))) as Box<dyn Brick>)
-                }
-                "b" => Ok(Box::new(Stage(Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores])))),
-                other => Err(format!("no kind {other}")),
-            }
+        Graph::assemble(&spec, &[ColumnSpec::PACKETS], wanted, |brick| match brick.kind.as_str() {
+            "a" => Ok(Box::new(Stage(ColumnSpec::PACKETS, first.clone())) as Box<dyn Brick>),
+            "b" => Ok(Box::new(Stage(ColumnSpec::HEADERS, SCORES))),
+            other => Err(format!("no kind {other}")),
         })
     }
 
     #[test]
     fn columns_must_be_filled_before_they_are_read() {
-        let graph = assemble(&[Column::Headers], &[Column::Scores]).unwrap();
+        let graph = assemble(ColumnSpec::HEADERS, &[SCORES]).unwrap();
         assert_eq!(graph.nodes().iter().map(|n| n.id.as_str()).collect::<Vec<_>>(), ["one", "two"]);
-        let error = assemble(&[Column::Features], &[]).err().unwrap().to_string();
+        let error = assemble(ColumnSpec::rows("other", Element::F64), &[]).err().unwrap().to_string();
         assert_eq!(error, "brick `two` (stage) reads headers, which nothing before it fills");
-        let error = assemble(&[Column::Headers], &[Column::Verdicts]).err().unwrap().to_string();
+        let error = assemble(ColumnSpec::HEADERS, &[ColumnSpec::scalar("verdicts", Element::Verdict)])
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("ends without verdicts"), "{error}");
+    }
+
+    #[test]
+    fn a_column_of_another_type_or_filled_twice_is_refused() {
+        let error = |first, wanted: &[ColumnSpec]| assemble(first, wanted).err().unwrap().to_string();
+        let wide = ColumnSpec::scalar("headers", Element::U64);
+        assert_eq!(
+            error(wide, &[]),
+            "brick `one` (stage) fills headers as u64, but every graph has it as headers"
+        );
+        let single = ColumnSpec::scalar("scores", Element::F32);
+        let found = error(ColumnSpec::HEADERS, std::slice::from_ref(&single));
+        assert_eq!(found, "the sink reads scores as f32, but brick `two` (stage) fills it as f64");
     }
 }

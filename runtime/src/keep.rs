@@ -1,9 +1,8 @@
 //! Checkpoints of a brick with state, and what it has done since: so that another one can take its place after a panic.
 
 use crate::exchange::Split;
-use crate::route::gather;
 use crate::unit::{Counters, west_east};
-use legonf_core::{Batch, Brick, BrickError, Descriptor, Headers, Rows, SLOTS};
+use legonf_core::{Batch, Brick, BrickError, Columns, Descriptor, SLOTS};
 use legonf_splitter::SlotSet;
 use std::sync::Arc;
 
@@ -80,17 +79,17 @@ impl Keeper {
                 west_east(fresh)?.import(part, state)?;
             }
         }
-        let (mut batch, mut rows) = (Batch::default(), Rows::default());
+        let (mut batch, mut rows) = (Batch::default(), None);
         for entry in &self.log {
             match entry {
                 Entry::Packets { part, at } => {
                     let packets = &self.packets[*at];
                     let places = count_to(packets.len(), &mut self.places);
                     if let Some(part) = part {
-                        rows.reset(places.len(), self.split.width());
-                        west_east(fresh)?.process_part(*part, packets, places, &mut rows)?;
+                        let rows = self.split.rows(&mut rows, packets, places.len());
+                        west_east(fresh)?.process_part(*part, packets, places, rows)?;
                     } else {
-                        gather(packets, places, self.split.reads(), &mut batch);
+                        packets.gather(places, self.split.reads(), &mut batch);
                         fresh.process(&mut batch)?;
                     }
                 }
@@ -107,7 +106,7 @@ impl Keeper {
         let (part, places) = part.unzip();
         let places = places.unwrap_or_else(|| count_to(batch.len(), &mut self.places));
         self.packets.resize_with(self.packets.len().max(at + 1), Batch::default);
-        gather(batch, places, self.split.reads(), &mut self.packets[at]);
+        batch.gather(places, self.split.reads(), &mut self.packets[at]);
         self.log_bytes += size(&self.packets[at]);
         self.log.push(Entry::Packets { part, at });
         (self.used, self.open) = (at + 1, true);
@@ -181,10 +180,7 @@ fn count_to(packets: usize, places: &mut Vec<usize>) -> &[usize] {
 
 /// Bytes of packets in a log.
 fn size(batch: &Batch) -> usize {
-    let Batch { headers, features, mapped, errors, .. } = batch;
-    let cells =
-        features.len() * features.width() + mapped.len() * mapped.width() + errors.len() * errors.width();
-    headers.len() * size_of::<Headers>() + cells * size_of::<f64>()
+    batch.size(Columns::ALL)
 }
 
 /// A brick whose keeper looks on.

@@ -1,8 +1,9 @@
 //! How bricks are laid out over workers, and whether that fits a graph.
 
+use crate::declared::Use;
 use crate::exchange::{Downstream, Split, Undivided};
 use crate::{Graph, MAX_WORKERS, PlanError, migration};
-use legonf_core::{Column, Columns, Descriptor, Plan, PlanSyntax, Stage, State};
+use legonf_core::{Columns, Plan, PlanSyntax, Stage, State};
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -75,7 +76,7 @@ pub(crate) struct Shape {
     /// How each brick's work is divided among replicas, or why it cannot be.
     pub splits: Vec<Result<Arc<Split>, Undivided>>,
     /// What each brick reads and fills, and what the sink reads; nothing where packets go different ways.
-    columns: Option<(Vec<Descriptor>, Columns)>,
+    columns: Option<(Vec<Use>, Columns)>,
 }
 
 impl Shape {
@@ -84,10 +85,12 @@ impl Shape {
         let name = graph.name().to_owned();
         let brick = |node: &crate::Node| (node.id.clone(), node.brick.descriptor().state);
         let bricks = graph.nodes().iter().map(brick).collect();
-        let split = |(unit, node): (usize, &mut crate::Node)| Split::of(unit, &mut *node.brick).map(Arc::new);
+        let declared = graph.declared();
+        let split = |(unit, node): (usize, &mut crate::Node)| {
+            Split::of(unit, &mut *node.brick, &declared).map(Arc::new)
+        };
         let splits = graph.nodes_mut().iter_mut().enumerate().map(split).collect();
-        let descriptors = graph.nodes().iter().map(|node| node.brick.descriptor()).collect();
-        let columns = graph.routes().is_none().then_some((descriptors, sink));
+        let columns = graph.routes().is_none().then(|| (declared.uses.clone(), sink));
         Self { name, bricks, splits, columns }
     }
 
@@ -100,9 +103,8 @@ impl Shape {
     /// the worker, whose core has them in its cache. Headers go along: by them packets are counted.
     pub fn kept(&self, source: bool, units: Range<usize>, sink: bool) -> Columns {
         let Some((bricks, results)) = &self.columns else { return Columns::NONE };
-        let (headers, packets) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Packets]));
-        let filled =
-            |bricks: &[Descriptor]| bricks.iter().fold(Columns::NONE, |all, brick| all.union(brick.writes));
+        let (headers, packets) = (Columns::HEADERS, Columns::PACKETS);
+        let filled = |bricks: &[Use]| bricks.iter().fold(Columns::NONE, |all, brick| all.union(brick.writes));
         // What a brick finds, it may have been given; what it fills, it may change in place.
         let mut found = if source { Columns::NONE } else { filled(&bricks[..units.start]) };
         let mut here = if source { packets } else { Columns::NONE };
@@ -110,11 +112,8 @@ impl Shape {
             found = found.union(if source { Columns::NONE } else { brick.reads.without(here) });
             here = here.union(brick.writes);
         }
-        let counted = if filled(&bricks[..units.end]).holds(Column::Headers) {
-            headers
-        } else {
-            headers.union(packets)
-        };
+        let counted =
+            if filled(&bricks[..units.end]).holds(headers) { headers } else { headers.union(packets) };
         let behind = bricks[units.end..]
             .iter()
             .fold(*results, |all, brick| all.union(brick.reads).union(brick.writes));
@@ -126,14 +125,14 @@ impl Shape {
     pub fn downstream(&self, place: &Place, divided: usize) -> Downstream {
         let behind = divided + 1..place.units.end;
         let Some((bricks, _)) = &self.columns else {
-            let fills = Columns::of(&[Column::Features]);
+            let fills = self.splits[divided].as_ref().map_or(Columns::NONE, |split| split.fills());
             return Downstream { units: behind.start..behind.start, inputs: Columns::NONE, outputs: fills };
         };
         let fills = bricks[divided].writes;
-        let given = Columns::of(&[Column::Packets, Column::Headers]);
+        let given = Columns::PACKETS.union(Columns::HEADERS);
         let filled = bricks[..divided].iter().fold(given, |all, brick| all.union(brick.writes));
         let writes = bricks[behind.clone()].iter().fold(fills, |all, brick| all.union(brick.writes));
-        let uses = |brick: &Descriptor| brick.reads.union(brick.writes);
+        let uses = |brick: &Use| brick.reads.union(brick.writes);
         let used = bricks[behind.clone()].iter().fold(Columns::NONE, |all, brick| all.union(uses(brick)));
         let kept = self.kept(false, divided..place.units.end, false);
         Downstream {
@@ -251,24 +250,17 @@ mod tests {
 
     #[test]
     fn what_nobody_behind_a_stage_looks_at_stays_with_it() {
-        let of = Columns::of;
-        let brick = |reads: &[Column], writes: &[Column]| Descriptor {
-            kind: "k",
-            title: "k",
-            reads: of(reads),
-            writes: of(writes),
-            state: State::Stateless,
-        };
-        let parse = brick(&[Column::Packets], &[Column::Headers]);
-        let extract = brick(&[Column::Headers], &[Column::Features]);
-        let score = brick(&[Column::Features], &[Column::Scores]);
-        let smooth = brick(&[Column::Scores], &[Column::Scores]);
-        let scores = of(&[Column::Scores]);
+        let brick = |reads, writes| Use { kind: "k", reads, writes };
+        let [features, scores] = [2, 3].map(Columns::one);
+        let parse = brick(Columns::PACKETS, Columns::HEADERS);
+        let extract = brick(Columns::HEADERS, features);
+        let score = brick(features, scores);
+        let smooth = brick(scores, scores);
         let shape = Shape { columns: Some((vec![parse, extract, score, smooth], scores)), ..shape() };
         assert_eq!(shape.kept(true, 0..0, false), Columns::NONE);
-        assert_eq!(shape.kept(true, 0..1, false), of(&[Column::Packets]));
+        assert_eq!(shape.kept(true, 0..1, false), Columns::PACKETS);
         assert_eq!(shape.kept(false, 0..2, false), Columns::NONE);
-        assert_eq!(shape.kept(false, 1..3, false), of(&[Column::Features]));
+        assert_eq!(shape.kept(false, 1..3, false), features);
         assert_eq!(shape.kept(false, 2..4, true), scores);
         // The scores that it changes come from before.
         assert_eq!(shape.kept(false, 3..4, true), Columns::NONE);

@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod contain;
+mod declared;
 mod drawing;
 mod error;
 mod exchange;

@@ -30,19 +30,24 @@ impl Locker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::Column;
+    use legonf_core::{ColumnSpec, Element, Layout, Rows};
 
     #[test]
     fn memory_stays_and_contents_do_not() {
-        let mut locker = Locker::of(Columns::of(&[Column::Scores]));
-        let (mut first, mut second) = (Batch::default(), Batch::default());
+        let (stays, goes) =
+            (ColumnSpec::scalar("stays", Element::F64), ColumnSpec::rows("goes", Element::F64));
+        let layout = Layout::of([&stays, &goes]).unwrap();
+        let (stays, goes) =
+            (layout.handle::<Vec<f64>>(&stays).unwrap(), layout.handle::<Rows>(&goes).unwrap());
+        let mut locker = Locker::of(stays.column());
+        let (mut first, mut second) = (Batch::new(&layout), Batch::new(&layout));
         locker.lend(&mut first);
-        first.scores.push(1.0);
-        first.features.reset(1, 2);
-        let memory = first.scores.as_ptr();
+        first.columns.get_mut(stays).push(1.0);
+        first.columns.get_mut(goes).reset(1, 2);
+        let memory = first.columns.get(stays).as_ptr();
         locker.take(&mut first);
-        assert!(first.scores.is_empty() && first.features.len() == 1);
+        assert!(first.columns.get(stays).is_empty() && first.columns.get(goes).len() == 1);
         locker.lend(&mut second);
-        assert!(second.scores.is_empty() && second.scores.as_ptr() == memory);
+        assert!(second.columns.get(stays).is_empty() && second.columns.get(stays).as_ptr() == memory);
     }
 }

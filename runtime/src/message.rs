@@ -6,7 +6,7 @@ use crate::order::Order;
 use crate::route::Marks;
 use crate::sync::{Receiver, Sender};
 use crate::worker::Job;
-use legonf_core::{Batch, Clock};
+use legonf_core::{Batch, Clock, Layout};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,13 @@ pub(crate) struct Envelope {
     pub parts: Vec<Box<Part>>,
     pub gathered: Arc<Gathered>,
     pub join: Option<Arc<Join>>,
+}
+
+impl Envelope {
+    /// A free one, with a batch of these columns.
+    pub fn of(layout: &Layout) -> Self {
+        Self { batch: Batch::new(layout), ..Self::default() }
+    }
 }
 
 /// How the stream ends.

@@ -3,8 +3,9 @@
 //! A batch passes all bricks in their order; a packet that a branch has led elsewhere is left out where it does not belong.
 //! That is what µNF's marker, branch and sync ports do; bricks know nothing of it.
 
+use crate::declared::Declared;
 use crate::whole;
-use legonf_core::{Batch, Brick, BrickError, Column, Columns, Verdict};
+use legonf_core::{Batch, Brick, BrickError, Handle, Verdict};
 
 /// A brick of a graph that branches, among at most [`MAX_BRICKS`].
 pub(crate) type Bits = u64;
@@ -35,13 +36,12 @@ impl Route {
     }
 }
 
-/// The routing tables of a graph: where packets enter, and where they go behind each brick.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The routing tables of a graph: where packets enter, and where they go behind each brick, by the verdicts of which column.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Routes {
     pub first: Bits,
     pub next: Vec<Route>,
-    pub reads: Vec<Columns>,
-    pub writes: Vec<Columns>,
+    pub decided: Vec<Handle<Vec<Verdict>>>,
 }
 
 /// The bricks that each packet of a batch has still to pass.
@@ -73,21 +73,23 @@ impl Routes {
     /// Runs a brick on the packets that are led through it, and marks where they go next.
     pub fn run(
         &self,
-        index: usize,
-        brick: &mut dyn Brick,
+        (index, brick): (usize, &mut dyn Brick),
+        declared: &Declared,
         batch: &mut Batch,
         marks: &mut Marks,
         detour: &mut Detour,
     ) -> Result<(), BrickError> {
         detour.find(marks, index);
         if detour.places.len() == marks.len() {
-            whole::process(brick, batch, marks.len())?;
+            whole::process(brick, index, declared, batch, marks.len())?;
         } else if !detour.places.is_empty() {
+            let Detour { places, part } = detour;
+            let columns = declared.uses[index];
             // A brick may change what it writes in place, so it finds there what was there before.
-            gather(batch, &detour.places, self.reads[index].union(self.writes[index]), &mut detour.part);
-            whole::process(brick, &mut detour.part, detour.places.len())?;
+            batch.gather(places, columns.reads.union(columns.writes), part);
+            whole::process(brick, index, declared, part, places.len())?;
             let len = batch.len();
-            scatter(&detour.part, &detour.places, self.writes[index], len, batch);
+            batch.scatter(part, places, columns.writes, len);
         }
         self.mark(index, batch, marks, &detour.places);
         Ok(())
@@ -101,56 +103,10 @@ impl Routes {
 
     fn mark(&self, index: usize, batch: &Batch, marks: &mut Marks, places: &[usize]) {
         let route = self.next[index];
-        for place in places {
-            let bits = if route.branches() { route.of(batch.verdicts[*place]) } else { route.benign };
-            marks[*place] |= bits;
+        if !route.branches() {
+            return places.iter().for_each(|place| marks[*place] |= route.benign);
         }
-    }
-}
-
-/// Copies some columns of some packets into a batch of their own.
-pub(crate) fn gather(batch: &Batch, places: &[usize], columns: Columns, part: &mut Batch) {
-    part.clear();
-    for column in columns.iter() {
-        match column {
-            Column::Packets => {
-                places.iter().filter(|place| **place < batch.packets.len()).for_each(|place| {
-                    part.packets.push_copy(batch.packets.record(*place), batch.packets.bytes(*place));
-                })
-            }
-            Column::Headers => copy(&batch.headers, places, &mut part.headers),
-            Column::Features => batch.features.gather(places, &mut part.features),
-            Column::Mapped => batch.mapped.gather(places, &mut part.mapped),
-            Column::Errors => batch.errors.gather(places, &mut part.errors),
-            Column::Scores => copy(&batch.scores, places, &mut part.scores),
-            Column::Verdicts => copy(&batch.verdicts, places, &mut part.verdicts),
-        }
-    }
-}
-
-fn copy<T: Copy>(from: &[T], places: &[usize], to: &mut Vec<T>) {
-    to.extend(places.iter().filter_map(|place| from.get(*place)));
-}
-
-/// Copies columns of a part to the places of its packets in a batch of `len`.
-pub(crate) fn scatter(part: &Batch, places: &[usize], columns: Columns, len: usize, batch: &mut Batch) {
-    for column in columns.iter() {
-        match column {
-            // Only sources fill it.
-            Column::Packets => {}
-            Column::Headers => put(&part.headers, places, len, &mut batch.headers),
-            Column::Features => batch.features.scatter(&part.features, places, len),
-            Column::Mapped => batch.mapped.scatter(&part.mapped, places, len),
-            Column::Errors => batch.errors.scatter(&part.errors, places, len),
-            Column::Scores => put(&part.scores, places, len, &mut batch.scores),
-            Column::Verdicts => put(&part.verdicts, places, len, &mut batch.verdicts),
-        }
-    }
-}
-
-fn put<T: Copy + Default>(from: &[T], places: &[usize], len: usize, to: &mut Vec<T>) {
-    to.resize(len, T::default());
-    for (place, value) in places.iter().zip(from) {
-        to[*place] = *value;
+        let verdicts = batch.columns.get(self.decided[index]);
+        places.iter().for_each(|place| marks[*place] |= route.of(verdicts[*place]));
     }
 }

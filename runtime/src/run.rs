@@ -99,6 +99,22 @@ pub struct Outcome {
     pub fault: Option<RunFault>,
 }
 
+impl Outcome {
+    /// A run that did not begin.
+    fn refused(graph: &Graph, options: &Options<'_>, fault: RunFault) -> Self {
+        let counters = |node: &Node| BrickCounters { id: node.id.clone(), counters: node.brick.counters() };
+        Self {
+            packets: 0,
+            counters: graph.nodes().iter().map(counters).collect(),
+            restarts: 0,
+            pauses: Pauses::default(),
+            clock: options.clock,
+            stopped: false,
+            fault: Some(fault),
+        }
+    }
+}
+
 /// What watches a run and changes its layout: the northbound interface of the bricks (LEGO §III-B).
 pub trait Control {
     /// Time between two snapshots.
@@ -146,9 +162,13 @@ pub fn run_under(
     options: Options<'_>,
     observe: &mut dyn FnMut(Progress, u64),
 ) -> Outcome {
-    let shape = Shape::of(graph, sink.reads());
+    if let Err(error) = source.bind(graph.layout()).and_then(|()| sink.bind(graph.layout())) {
+        return Outcome::refused(graph, &options, error.into());
+    }
+    let declared = graph.declared();
+    let shape = Shape::of(graph, declared.wanted(sink.reads()));
     let plan = options.layout.plan(graph);
-    let shared = Shared::new(&options, graph.routes());
+    let shared = Shared::new(&options, declared, graph.routes());
     if let Some(control) = &control {
         shared.set_pace(control.pace());
     }

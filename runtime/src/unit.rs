@@ -9,7 +9,7 @@ use crate::stats::Stats;
 use crate::watchdog::At;
 use crate::whole;
 use crate::worker::{Fresh, Shared};
-use legonf_core::{Batch, Brick, BrickError, Rows, WestEast};
+use legonf_core::{Batch, Brick, BrickError, Storage, WestEast};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Counters by name.
@@ -34,12 +34,12 @@ impl Unit {
         part: usize,
         batch: &Batch,
         places: &[usize],
-        rows: &mut Rows,
+        rows: &mut dyn Storage,
     ) -> Result<(), BrickError> {
         if let Some(keeper) = &mut self.keeper {
             keeper.begin(batch, Some((part, places)));
         }
-        let (packets, width) = (rows.len(), rows.width());
+        let (packets, width) = (rows.filled(), rows.cells());
         west_east(&mut *self.brick)?.process_part(part, batch, places, rows)?;
         whole::check_rows(&*self.brick, rows, packets, width)?;
         self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.end(&mut *self.brick))
@@ -83,9 +83,12 @@ impl Unit {
 
 /// The west-east interface of a brick that was found to have one.
 pub(crate) fn west_east(brick: &mut dyn Brick) -> Result<&mut dyn WestEast, BrickError> {
-    let kind = brick.descriptor().kind;
-    let missing = || BrickError { brick: kind, reason: "it has no west-east interface any more".into() };
-    brick.west_east().ok_or_else(missing)
+    let missing = |brick| BrickError { brick, reason: "it has no west-east interface any more".into() };
+    // Its descriptor takes memory, so it is asked for the kind only where that is told.
+    if brick.west_east().is_none() {
+        return Err(missing(brick.descriptor().kind));
+    }
+    brick.west_east().ok_or_else(|| missing("brick"))
 }
 
 /// Lets a batch pass bricks that it has not passed yet.
@@ -103,10 +106,10 @@ pub(crate) fn pass<'a>(
         attempt(unit, shared, Some(stats), &mut |unit| {
             let Unit { index, brick, keeper, .. } = unit;
             let mut run = |brick: &mut dyn Brick| match &shared.routes {
-                Some(routes) => routes.run(*index, brick, batch, marks, detour),
+                Some(routes) => routes.run((*index, brick), &shared.declared, batch, marks, detour),
                 None => {
                     let packets = batch.len();
-                    whole::process(brick, batch, packets)
+                    whole::process(brick, *index, &shared.declared, batch, packets)
                 }
             };
             match keeper {

@@ -1,61 +1,88 @@
 //! Whether bricks have filled what they declare to fill.
 
-use legonf_core::{Batch, Brick, BrickError, Columns, Descriptor, Rows};
+use crate::declared::Declared;
+use legonf_core::{Batch, Brick, BrickError, Storage, Table};
 
 /// Lets a brick process a batch of so many packets, and checks that every column that it fills has a value for each. A part of a
 /// batch has only the columns that the brick uses, and so does not tell itself of how many packets it is.
-pub(crate) fn process(brick: &mut dyn Brick, batch: &mut Batch, packets: usize) -> Result<(), BrickError> {
+pub(crate) fn process(
+    brick: &mut dyn Brick,
+    index: usize,
+    declared: &Declared,
+    batch: &mut Batch,
+    packets: usize,
+) -> Result<(), BrickError> {
     brick.process(batch)?;
-    let Descriptor { kind, writes, .. } = brick.descriptor();
-    check(kind, writes, batch, packets)
+    check(index, declared, batch, packets)
 }
 
-fn check(brick: &'static str, writes: Columns, batch: &Batch, packets: usize) -> Result<(), BrickError> {
-    match writes.iter().find(|column| batch.filled(*column) != packets) {
+fn check(brick: usize, declared: &Declared, batch: &Batch, packets: usize) -> Result<(), BrickError> {
+    let (writes, flows) = (declared.uses[brick].writes, declared.flows);
+    let in_packets = writes.without(flows).iter().find(|column| batch.filled(*column) != packets);
+    let in_flows =
+        || writes.intersection(flows).iter().find(|column| batch.filled(*column) != batch.origins.len());
+    match in_packets.or_else(in_flows) {
         None => Ok(()),
-        Some(column) => Err(short(brick, column.label(), batch.filled(column), packets)),
+        Some(column) => Err(wrong(brick, declared, batch, column, packets)),
     }
+}
+
+#[cold]
+fn wrong(brick: usize, declared: &Declared, batch: &Batch, column: usize, packets: usize) -> BrickError {
+    let spec = &declared.layout.specs()[column];
+    let rows = if spec.table == Table::Packets { packets } else { batch.rows(spec.table) };
+    short(declared.uses[brick].kind, &spec.name, batch.filled(column), rows, spec.table)
 }
 
 /// Checks that the rows that a brick was given are still those, of that width.
 pub(crate) fn check_rows(
     brick: &dyn Brick,
-    rows: &Rows,
+    rows: &dyn Storage,
     packets: usize,
     width: usize,
 ) -> Result<(), BrickError> {
-    if (rows.len(), rows.width()) == (packets, width) {
+    if (rows.filled(), rows.cells()) == (packets, width) {
         return Ok(());
     }
-    Err(short(brick.descriptor().kind, "rows of features", rows.len(), packets))
+    let kind = brick.descriptor().kind;
+    Err(short(kind, &format!("rows of {} cells", rows.cells()), rows.filled(), packets, Table::Packets))
 }
 
 #[cold]
-fn short(brick: &'static str, what: &str, found: usize, packets: usize) -> BrickError {
-    BrickError { brick, reason: format!("gave {found} {what} for {packets} packets") }
+fn short(brick: &'static str, what: &str, found: usize, rows: usize, table: Table) -> BrickError {
+    BrickError { brick, reason: format!("gave {found} {what} for {rows} {}", table.label()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::{Column, Headers, Verdict};
+    use legonf_core::{ColumnSpec, Descriptor, Element, Headers, State};
 
     #[test]
     fn a_column_that_is_too_short_or_too_long_is_named() {
-        let mut batch = Batch { headers: vec![Headers::default(); 3], ..Batch::default() };
-        let results =
-            |batch: &Batch| check("b", Columns::RESULTS, batch, 3).map_err(|error| error.to_string());
-        batch.scores = vec![0.5; 3];
-        batch.verdicts = vec![Verdict::Benign; 2];
-        assert_eq!(results(&batch), Err("b: gave 2 verdicts for 3 packets".into()));
-        batch.verdicts = vec![Verdict::Benign; 3];
+        let one = ColumnSpec::scalar("one", Element::F64);
+        let two = ColumnSpec::scalar("two", Element::U8);
+        let of_flows = ColumnSpec::scalar("three", Element::Bool).in_flows();
+        let writes = vec![one.clone(), two.clone(), of_flows.clone()];
+        let (reads, writes) = (vec![].into(), writes.into());
+        let brick = Descriptor { kind: "b", title: "b", reads, writes, state: State::Stateless };
+        let declared = Declared::of(&[], &[("b", brick)], &[]).unwrap();
+        let one = declared.layout.handle::<Vec<f64>>(&one).unwrap();
+        let two = declared.layout.handle::<Vec<u8>>(&two).unwrap();
+        let three = declared.layout.handle::<Vec<bool>>(&of_flows).unwrap();
+        let mut batch = Batch { headers: vec![Headers::default(); 3], ..Batch::new(&declared.layout) };
+        let results = |batch: &Batch| check(0, &declared, batch, 3).map_err(|error| error.to_string());
+        *batch.columns.get_mut(one) = vec![0.5; 3];
+        *batch.columns.get_mut(two) = vec![1; 2];
+        assert_eq!(results(&batch), Err("b: gave 2 two for 3 packets".into()));
+        batch.columns.get_mut(two).push(1);
         assert_eq!(results(&batch), Ok(()));
-        batch.scores.push(0.5);
-        assert_eq!(results(&batch), Err("b: gave 4 scores for 3 packets".into()));
-        for column in Column::ALL {
-            let expected = [("headers", 3), ("scores", 4), ("verdicts", 3)].into_iter();
-            let expected = expected.into_iter().find(|(label, _)| *label == column.label());
-            assert_eq!(batch.filled(column), expected.map_or(0, |(_, filled)| filled));
-        }
+        batch.columns.get_mut(one).push(0.5);
+        assert_eq!(results(&batch), Err("b: gave 4 one for 3 packets".into()));
+        batch.columns.get_mut(one).pop();
+        batch.origins.push(2);
+        assert_eq!(results(&batch), Err("b: gave 0 three for 1 flows".into()));
+        batch.columns.get_mut(three).push(true);
+        assert_eq!(results(&batch), Ok(()));
     }
 }

@@ -1,6 +1,7 @@
 //! One worker: a thread with a queue, some bricks, and perhaps the source or the sink.
 
 use crate::contain::guarded;
+use crate::declared::Declared;
 use crate::locker::Locker;
 use crate::message::{Ending, Envelope, Event, Message, Retired, Waiting};
 use crate::order::Order;
@@ -11,7 +12,7 @@ use crate::unit::{Unit, panicked, pass};
 use crate::watchdog::At;
 use crate::{Options, RunFault, Supply};
 use legonf_core::{
-    BATCH, Batch, Brick, Clock, Fault, LARGEST_BATCH, Pace, Plan, Progress, Sink, Source, State,
+    BATCH, Batch, Brick, Clock, Fault, LARGEST_BATCH, Layout, Pace, Plan, Progress, Sink, Source, State,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -90,6 +91,8 @@ pub(crate) struct Shared<'a> {
     pub supply: Option<Supply<'a>>,
     /// How many bytes of packets bricks with state process between two checkpoints, at least; none where there are none.
     pub checkpoint: Option<usize>,
+    /// The columns of the graph.
+    pub declared: Arc<Declared>,
     /// Where packets go, if not all go everywhere.
     pub routes: Option<Routes>,
     /// Packets that the source gave, and that the sink took.
@@ -117,7 +120,7 @@ pub(crate) struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    pub fn new(options: &Options<'a>, routes: Option<Routes>) -> Self {
+    pub fn new(options: &Options<'a>, declared: Arc<Declared>, routes: Option<Routes>) -> Self {
         let Options { stop, supply, checkpoint, .. } = *options;
         let zero = AtomicU64::default;
         let (over, total_bytes) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
@@ -127,6 +130,7 @@ impl<'a> Shared<'a> {
             over,
             supply,
             checkpoint,
+            declared,
             routes,
             offered,
             done,
@@ -217,7 +221,11 @@ impl<'a> Shared<'a> {
     /// A brick that can take the place of one that panicked.
     pub fn fresh(&self, unit: &Unit) -> Fresh {
         let replaceable = unit.keeper.is_some() || unit.brick.descriptor().state == State::Stateless;
-        match self.supply.filter(|_| replaceable).map(|supply| supplied(supply, &unit.id)) {
+        match self
+            .supply
+            .filter(|_| replaceable)
+            .map(|supply| supplied(supply, &unit.id, &self.declared.layout))
+        {
             None => Fresh::Kept,
             Some(Ok(brick)) => Fresh::Made(brick),
             Some(Err(reason)) => Fresh::Failed(reason),
@@ -234,9 +242,13 @@ pub(crate) enum Fresh {
     Failed(String),
 }
 
-/// A brick of a supply, or in one line why there is none, also where making it panics.
-pub(crate) fn supplied(supply: Supply<'_>, id: &str) -> Result<Box<dyn Brick>, String> {
-    guarded(|| supply(id)).unwrap_or_else(|message| Err(format!("that panicked ({message})")))
+/// A brick of a supply, bound to the columns of the graph, or in one line why there is none, also where making it panics.
+pub(crate) fn supplied(supply: Supply<'_>, id: &str, layout: &Layout) -> Result<Box<dyn Brick>, String> {
+    let bound = |mut brick: Box<dyn Brick>| match brick.bind(layout) {
+        Ok(()) => Ok(brick),
+        Err(error) => Err(error.to_string()),
+    };
+    guarded(|| supply(id).and_then(bound)).unwrap_or_else(|message| Err(format!("that panicked ({message})")))
 }
 
 /// A worker at work.

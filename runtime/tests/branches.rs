@@ -3,78 +3,97 @@
 
 mod common;
 
-use common::{Collect, Count, Script, go_with};
-use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, State, Verdict};
+use common::{Collect, Count, HEADERS, Places, SCORES, Script, go_with};
+use legonf_core::{
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Handle, Layout as Columns, State,
+    Verdict,
+};
 use legonf_runtime::{Graph, GraphSpec, Layout};
 use proptest::prelude::*;
 
-type Work = fn(&mut Batch, &mut f64);
+const VERDICTS: ColumnSpec = ColumnSpec::scalar("verdicts", Element::Verdict);
+
+/// Where a step finds its columns.
+#[derive(Clone, Copy, Default)]
+struct At {
+    places: Places,
+    verdicts: Handle<Vec<Verdict>>,
+}
+
+type Work = fn(&mut Batch, At, &mut f64);
 
 /// A brick that does `work` with what it remembers.
 struct Step {
     descriptor: Descriptor,
     work: Work,
     memory: f64,
+    at: At,
 }
 
 impl Brick for Step {
     fn descriptor(&self) -> Descriptor {
-        self.descriptor
+        self.descriptor.clone()
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.at.verdicts = layout.handle(&VERDICTS).unwrap_or_default();
+        self.at.places.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        (self.work)(batch, &mut self.memory);
+        (self.work)(batch, self.at, &mut self.memory);
         Ok(())
     }
 }
 
-fn first(batch: &mut Batch, _: &mut f64) {
-    batch.scores.clear();
-    batch.scores.extend(batch.headers.iter().map(|header| (header.seq as f64 * 0.7).sin()));
+fn first(batch: &mut Batch, at: At, _: &mut f64) {
+    let scores = batch.columns.get_mut(at.places.scores);
+    scores.clear();
+    scores.extend(batch.headers.iter().map(|header| (header.seq as f64 * 0.7).sin()));
 }
 
-fn decide(batch: &mut Batch, _: &mut f64) {
+fn decide(batch: &mut Batch, at: At, _: &mut f64) {
     let verdict = |score: &f64| match *score {
         score if score > 0.5 => Verdict::Anomalous,
         score if score < -0.9 => Verdict::Rejected,
         _ => Verdict::Benign,
     };
-    batch.verdicts.clear();
-    batch.verdicts.extend(batch.scores.iter().map(verdict));
+    let (scores, verdicts) = batch.columns.get_two(at.places.scores, at.verdicts);
+    verdicts.clear();
+    verdicts.extend(scores.iter().map(verdict));
 }
 
 /// Stateful, on what comes this way alone: the packets of other ways must not show.
-fn second_look(batch: &mut Batch, memory: &mut f64) {
-    for (score, header) in batch.scores.iter_mut().zip(&batch.headers) {
+fn second_look(batch: &mut Batch, at: At, memory: &mut f64) {
+    for (score, header) in batch.columns.get_mut(at.places.scores).iter_mut().zip(&batch.headers) {
         *memory = 0.5 * *memory + header.seq as f64;
         *score += *memory;
     }
 }
 
-fn soften(batch: &mut Batch, _: &mut f64) {
-    batch.scores.iter_mut().for_each(|score| *score *= 0.5);
+fn soften(batch: &mut Batch, at: At, _: &mut f64) {
+    batch.columns.get_mut(at.places.scores).iter_mut().for_each(|score| *score *= 0.5);
 }
 
-fn last(batch: &mut Batch, memory: &mut f64) {
-    for score in &mut batch.scores {
+fn last(batch: &mut Batch, at: At, memory: &mut f64) {
+    for score in batch.columns.get_mut(at.places.scores) {
         *memory = *memory * 0.9 + *score;
         *score = *memory;
     }
 }
 
 fn make(id: &str) -> Result<Box<dyn Brick>, String> {
-    use Column::{Headers, Scores, Verdicts};
-    let (kind, reads, writes, state, work): (_, &[Column], _, _, Work) = match id {
-        "first" => ("first", &[Headers], Scores, State::Stateless, first),
-        "decide" => ("decide", &[Scores], Verdicts, State::Stateless, decide),
-        "look" => ("look", &[Headers, Scores], Scores, State::Stateful, second_look),
-        "soften" => ("soften", &[Scores], Scores, State::Stateless, soften),
-        "last" => ("last", &[Scores], Scores, State::Stateful, last),
+    let (kind, reads, writes, state, work): (_, &[ColumnSpec], _, _, Work) = match id {
+        "first" => ("first", &[HEADERS], SCORES, State::Stateless, first),
+        "decide" => ("decide", &[SCORES], VERDICTS, State::Stateless, decide),
+        "look" => ("look", &[HEADERS, SCORES], SCORES, State::Stateful, second_look),
+        "soften" => ("soften", &[SCORES], SCORES, State::Stateless, soften),
+        "last" => ("last", &[SCORES], SCORES, State::Stateful, last),
         other => return Err(format!("no brick {other}")),
     };
-    let (reads, writes) = (Columns::of(reads), Columns::of(&[writes]));
+    let (reads, writes) = (reads.to_vec().into(), vec![writes].into());
     let descriptor = Descriptor { kind, title: kind, reads, writes, state };
-    Ok(Box::new(Step { descriptor, work, memory: 0.0 }))
+    Ok(Box::new(Step { descriptor, work, memory: 0.0, at: At::default() }))
 }
 
 const SPEC: &str = r#"
@@ -102,7 +121,7 @@ kind = "k"
 "#;
 
 fn graph() -> Graph {
-    let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::RESULTS);
+    let (given, wanted) = (&[HEADERS], &[SCORES, VERDICTS]);
     Graph::assemble(&GraphSpec::from_toml(SPEC).unwrap(), given, wanted, |brick| make(&brick.id)).unwrap()
 }
 
@@ -162,10 +181,14 @@ fn ways_join_while_the_layout_changes() {
 #[test]
 fn the_drawing_shows_every_way() {
     let spec = GraphSpec::from_toml(SPEC).unwrap();
-    let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::NONE);
-    let bricks =
-        legonf_runtime::check(&spec, given, wanted, |b| make(&b.id).map(|brick| brick.descriptor()), |d| *d)
-            .unwrap();
+    let bricks = legonf_runtime::check(
+        &spec,
+        &[HEADERS],
+        &[],
+        |b| make(&b.id).map(|brick| brick.descriptor()),
+        Clone::clone,
+    )
+    .unwrap();
     let drawing = legonf_runtime::svg(&spec, &bricks);
     assert_eq!((drawing.matches("<line").count(), drawing.matches("<path d=\"M").count()), (3, 4));
     assert!(drawing.contains(">anomalous<") && drawing.contains(">rejected<"));

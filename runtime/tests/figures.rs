@@ -5,7 +5,9 @@ mod common;
 
 use common::streams::{self, Traffic};
 use common::{Collect, Count, Scale, expected, go_with, graph, make};
-use legonf_core::{Batch, Brick, BrickError, Descriptor, Plan, Snapshot, WorkerLoad};
+use legonf_core::{
+    Batch, BindError, Brick, BrickError, Descriptor, Layout as Columns, Plan, Snapshot, WorkerLoad,
+};
 use legonf_runtime::{Control, Layout, PlanError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +31,10 @@ struct Gated(Box<dyn Brick>, Gate);
 impl Brick for Gated {
     fn descriptor(&self) -> Descriptor {
         self.0.descriptor()
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.0.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
@@ -85,7 +91,7 @@ impl Control for Look {
 fn batches_wait_before_the_brick_that_holds_them_up_and_nowhere_else() {
     let gate = Gate::default();
     let supply = |id: &str| match id {
-        "scale" => Ok(Box::new(Gated(Box::new(Scale), gate.clone())) as Box<dyn Brick>),
+        "scale" => Ok(Box::new(Gated(Box::<Scale>::default(), gate.clone())) as Box<dyn Brick>),
         other => make(other),
     };
     // Two batches for each queue, one for each worker and another one: one is at the gate, the others before it.

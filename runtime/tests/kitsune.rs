@@ -4,29 +4,34 @@
 mod common;
 
 use common::streams::{Traffic, packet};
-use common::{Collect, Script, go_from};
+use common::{Collect, FEATURES, HEADERS, Places, SCORES, Script, go_from};
 use legonf_core::{
-    Batch, Brick, BrickError, Column, Columns, Descriptor, Fault, Headers, Progress, Source, State, Timestamp,
+    Batch, BindError, Brick, BrickError, Descriptor, Fault, Headers, Layout as Columns, Progress, Source,
+    State, Timestamp,
 };
 use legonf_extract::{Config, FeatureQuantization, Limits};
 use legonf_runtime::{Control, Graph, GraphSpec, Outcome};
 use std::sync::atomic::Ordering;
 
 /// Stateless: a number that every bit of every feature changes.
-struct Digest;
+#[derive(Default)]
+struct Digest(Places);
 
 impl Brick for Digest {
     fn descriptor(&self) -> Descriptor {
-        let (reads, writes) = (Columns::of(&[Column::Features]), Columns::of(&[Column::Scores]));
+        let (reads, writes) = (vec![FEATURES].into(), vec![SCORES].into());
         Descriptor { kind: "digest", title: "digest", reads, writes, state: State::Stateless }
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.0.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         let fold = |sum: u64, cell: &f64| sum.wrapping_mul(0x100_0000_01b3) ^ cell.to_bits();
-        batch.scores.clear();
-        batch
-            .scores
-            .extend(batch.features.iter().map(|row| f64::from_bits(row.iter().fold(row.len() as u64, fold))));
+        let (features, scores) = batch.columns.get_two(self.0.features, self.0.scores);
+        scores.clear();
+        scores.extend(features.iter().map(|row| f64::from_bits(row.iter().fold(row.len() as u64, fold))));
         Ok(())
     }
 }
@@ -83,7 +88,7 @@ fn maker(schema: &str) -> impl Fn(&str) -> Result<Box<dyn Brick>, String> {
     let config = Config { schema: schema.into(), limits, ..Config::default() };
     move |id| match id {
         "extractor" => Ok(Box::new(FeatureQuantization::new(&config).unwrap())),
-        _ => Ok(Box::new(Digest)),
+        _ => Ok(Box::<Digest>::default()),
     }
 }
 
@@ -103,7 +108,7 @@ fn run_from(
     control: Option<&mut dyn Control>,
 ) -> (Outcome, Vec<(u64, u64)>) {
     let make = maker(schema);
-    let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores]));
+    let (given, wanted) = (&[HEADERS], &[SCORES]);
     let spec = GraphSpec::from_toml(SPEC).unwrap();
     let mut graph = Graph::assemble(&spec, given, wanted, |brick| make(&brick.id)).unwrap();
     go_from(&make, &layout.parse().unwrap(), &mut graph, source, Collect::default(), control, None)
@@ -162,17 +167,22 @@ fn a_clock_that_steps_is_the_same_fault_in_any_layout() {
 }
 
 /// Stateless: fails at a packet.
-struct Fails(u64);
+struct Fails(u64, Digest);
 
 impl Brick for Fails {
     fn descriptor(&self) -> Descriptor {
-        let digest = Digest.descriptor();
-        Descriptor { reads: digest.reads.union(Columns::of(&[Column::Headers])), ..digest }
+        let mut descriptor = self.1.descriptor();
+        descriptor.reads.to_mut().push(HEADERS);
+        descriptor
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.1.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         let fails = batch.headers.iter().any(|packet| packet.seq == self.0);
-        Digest.process(batch)?;
+        self.1.process(batch)?;
         if fails { Err(BrickError { brick: "digest", reason: "failed".into() }) } else { Ok(()) }
     }
 }
@@ -182,10 +192,10 @@ impl Brick for Fails {
 fn the_clock_of_a_run_is_that_of_the_packets_whose_results_are_there() {
     let extractor = maker("kitsune-115-clean");
     let make = |id: &str| match id {
-        "digest" => Ok(Box::new(Fails(9_500)) as Box<dyn Brick>),
+        "digest" => Ok(Box::new(Fails(9_500, Digest::default())) as Box<dyn Brick>),
         other => extractor(other),
     };
-    let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores]));
+    let (given, wanted) = (&[HEADERS], &[SCORES]);
     for layout in LAYOUTS {
         let spec = GraphSpec::from_toml(SPEC).unwrap();
         let mut graph = Graph::assemble(&spec, given, wanted, |brick| make(&brick.id)).unwrap();

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Collect, Count, Script, go_with, graph, make, streams};
-use legonf_core::{Batch, Brick, Plan};
+use legonf_core::{Batch, Brick, Layout as Columns, Plan};
 use legonf_runtime::Layout;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -70,10 +70,12 @@ fn batches_that_wait_while_bricks_move_pass_none_twice() {
 
 /// What one brick gives for packets between a few hosts, computed outside of the model.
 fn expected_streams(packets: u64) -> Vec<(u64, u64)> {
-    let bricks = ["stamp", "streams", "blend", "smooth"].map(|id| streams::make(id).unwrap());
-    let mut batch = Batch { headers: (0..packets).map(streams::packet).collect(), ..Batch::default() };
-    bricks.into_iter().for_each(|mut brick| brick.process(&mut batch).unwrap());
-    (0..packets).zip(&batch.scores).map(|(seq, score)| (seq, score.to_bits())).collect()
+    let mut bricks = ["stamp", "streams", "blend", "smooth"].map(|id| streams::make(id).unwrap());
+    let columns = Columns::binding(&mut bricks.each_mut().map(|brick| &mut **brick)).unwrap();
+    let mut batch = Batch { headers: (0..packets).map(streams::packet).collect(), ..Batch::new(&columns) };
+    bricks.iter_mut().for_each(|brick| brick.process(&mut batch).unwrap());
+    let scores = batch.columns.get(columns.handle::<Vec<f64>>(&common::SCORES).unwrap());
+    (0..packets).zip(scores).map(|(seq, score)| (seq, score.to_bits())).collect()
 }
 
 /// Runs 40 packets in a layout that changes; gives the plans that were put into force, and the packets that waited for

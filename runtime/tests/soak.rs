@@ -6,13 +6,13 @@ mod common;
 use common::Script;
 use common::mines::{MinedState, StateMines};
 use legonf_core::{
-    Batch, Brick, BrickError, Column, Columns, Descriptor, Fault, Headers, Plan, Progress, Rows, Sink,
-    SlotMove, Source, Stage,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Fault, Handle, Headers, Layout as Columns,
+    Plan, Progress, Rows, Sink, SlotMove, Source, Stage, Verdict,
 };
 use legonf_datasets::generate::{Attack, Config as Traffic, Generator};
-use legonf_decide::SampleResultQuantization;
-use legonf_extract::{Config as Extraction, FeatureQuantization, Limits};
-use legonf_infer::{Autoencoder, AutoencoderConfig, FeatureMapping, FeatureMappingConfig};
+use legonf_decide::{SampleResultQuantization, VERDICTS};
+use legonf_extract::{Config as Extraction, FEATURES, FeatureQuantization, Limits};
+use legonf_infer::{Autoencoder, AutoencoderConfig, FeatureMapping, FeatureMappingConfig, SCORES};
 use legonf_models::kitnet::{KitNet, TrainConfig, Trainer};
 use legonf_runtime::{Control, Graph, GraphSpec, Layout, Options, Outcome, run_under};
 use legonf_wire::PacketBatching;
@@ -52,14 +52,25 @@ impl Source for Load {
 
 /// A number that the order and every bit of all scores and verdicts change.
 #[derive(Default)]
-struct Fold(u64);
+struct Fold {
+    sum: u64,
+    scores: Handle<Vec<f64>>,
+    verdicts: Handle<Vec<Verdict>>,
+}
 
 impl Sink for Fold {
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.scores = layout.handle(&SCORES)?;
+        self.verdicts = layout.handle(&VERDICTS)?;
+        Ok(())
+    }
+
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        let rows = batch.headers.iter().zip(&batch.scores).zip(&batch.verdicts);
+        let (scores, verdicts) = (batch.columns.get(self.scores), batch.columns.get(self.verdicts));
+        let rows = batch.headers.iter().zip(scores).zip(verdicts);
         for ((headers, score), verdict) in rows {
             for word in [headers.seq, score.to_bits(), *verdict as u64] {
-                self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+                self.sum = (self.sum.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
             }
         }
         Ok(())
@@ -101,6 +112,10 @@ impl Brick for Mined {
         self.inner.descriptor()
     }
 
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.inner.bind(layout)
+    }
+
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         self.inner.process(batch)?;
         self.mines.step(self.phase, &batch.headers);
@@ -125,12 +140,14 @@ static MODEL: LazyLock<Arc<KitNet>> = LazyLock::new(|| {
         TrainConfig { feature_mapping_packets: 500, training_packets: 1500, ..TrainConfig::default() };
     let (mut trainer, mut load) = (Trainer::new(config).unwrap(), Load::of(2560, None));
     let (mut batching, mut extractor) = (PacketBatching::default(), extractor());
+    let columns = Columns::binding(&mut [&mut batching, &mut extractor]).unwrap();
+    let features = columns.handle::<Rows>(&FEATURES).unwrap();
     for _ in 0..9 {
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(&columns);
         load.fill(&mut batch).unwrap();
         batching.process(&mut batch).unwrap();
         extractor.process(&mut batch).unwrap();
-        Rows::iter(&batch.features).for_each(|row| _ = trainer.train(row));
+        batch.columns.get(features).iter().for_each(|row| _ = trainer.train(row));
     }
     Arc::new(trainer.finish().unwrap())
 });
@@ -165,14 +182,14 @@ fn run(layout: &Layout, mut load: Load, mines: Mines, control: Option<&mut dyn C
         })
         .collect();
     let spec = GraphSpec::from_toml(&format!("name = \"kitsune\"\n{}", bricks.concat())).unwrap();
-    let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::RESULTS);
+    let (given, wanted) = (&[ColumnSpec::PACKETS], &[SCORES, VERDICTS]);
     let supply = |id: &str| make(id, &mines);
     let mut graph = Graph::assemble(&spec, given, wanted, |brick| supply(&brick.id)).unwrap();
     let (stop, mut sink) = (AtomicBool::new(false), Fold::default());
     let options =
         Options { queue: 2, supply: Some(&supply), checkpoint: Some(1 << 20), ..Options::new(layout, &stop) };
     let outcome = run_under(control, &mut graph, &mut load, &mut sink, options, &mut |_, _| {});
-    (outcome, sink.0)
+    (outcome, sink.sum)
 }
 
 /// Random plans: every cut into stages, replicas of every stage between the ends, and some slots that move.

@@ -5,8 +5,8 @@ mod common;
 
 use common::{Collect, Count, Score, Script, Square, expected, go_with, graph, make, streams};
 use legonf_core::{
-    Batch, Brick, BrickError, Descriptor, Division, Fault, Plan, Progress, Rows, Sink, Snapshot, Source,
-    WestEast,
+    Batch, BindError, Brick, BrickError, Descriptor, Division, Fault, Layout as Columns, Plan, Progress,
+    Rows, Sink, Snapshot, Source, Storage, WestEast, typed,
 };
 use legonf_runtime::{Control, Layout, Options, Outcome, PlanError, RunFault, Supply, Watchdog, run_under};
 use std::sync::Mutex;
@@ -85,18 +85,22 @@ impl Case<'_> {
 }
 
 /// Hangs at a packet.
-struct Hang<'a>(&'a Told, u64);
+struct Hang<'a>(&'a Told, u64, Square);
 
 impl Brick for Hang<'_> {
     fn descriptor(&self) -> Descriptor {
-        Square::default().descriptor()
+        self.2.descriptor()
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.2.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         if batch.headers.iter().any(|headers| headers.seq == self.1) {
             self.0.hang();
         }
-        Square::default().process(batch)
+        self.2.process(batch)
     }
 }
 
@@ -104,7 +108,7 @@ impl Brick for Hang<'_> {
 fn a_brick_that_hangs_is_named_and_what_came_before_is_whole() {
     static TOLD: [Told; 3] = [const { told() }, const { told() }, const { told() }];
     for (layout, told) in layouts().iter().zip(&TOLD) {
-        let supply = with("square", || Ok(Box::new(Hang(told, 41))));
+        let supply = with("square", || Ok(Box::new(Hang(told, 41, Square::default()))));
         let case = Case { supply: &supply, layout, told, stop: &AtomicBool::new(false) };
         let (outcome, rows) = case.run(&mut graph(&supply), &mut Count::to(40_000), None);
         let (fault, packets, sink) = told.fault();
@@ -124,7 +128,7 @@ const fn told() -> Told {
 #[test]
 fn a_brick_that_hangs_while_the_layout_changes_is_named() {
     static TOLD: Told = told();
-    let supply = with("square", || Ok(Box::new(Hang(&TOLD, 4000))));
+    let supply = with("square", || Ok(Box::new(Hang(&TOLD, 4000, Square::default()))));
     let stop = AtomicBool::new(false);
     let case = Case { supply: &supply, layout: &Layout::Pipeline, told: &TOLD, stop: &stop };
     let plans =
@@ -179,6 +183,10 @@ impl Brick for Odd<'_> {
         self.inner.descriptor()
     }
 
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.inner.bind(layout)
+    }
+
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         self.inner.process(batch)
     }
@@ -202,10 +210,11 @@ impl WestEast for Odd<'_> {
         part: usize,
         batch: &Batch,
         places: &[usize],
-        rows: &mut Rows,
+        rows: &mut dyn Storage,
     ) -> Result<(), BrickError> {
         self.inner.process_part(part, batch, places, rows)?;
         if self.short && batch.headers.iter().any(|headers| headers.seq > 1000) {
+            let rows: &mut Rows = typed(rows).unwrap();
             rows.reset(places.len() - 1, rows.width());
         }
         Ok(())
@@ -355,6 +364,9 @@ fn a_replica_that_dies_outside_of_a_brick_ends_the_run() {
         fn descriptor(&self) -> Descriptor {
             self.0.descriptor()
         }
+        fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+            self.0.bind(layout)
+        }
         fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
             self.0.process(batch)
         }
@@ -408,19 +420,24 @@ fn a_control_that_panics_ends_the_run() {
 }
 
 /// Gives fewer scores than there are packets, or more.
-struct Miscounts(bool);
+struct Miscounts(bool, Score);
 
 impl Brick for Miscounts {
     fn descriptor(&self) -> Descriptor {
-        Score.descriptor()
+        self.1.descriptor()
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.1.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        Score.process(batch)?;
+        self.1.process(batch)?;
+        let scores = batch.columns.get_mut(self.1.0.scores);
         match batch.headers[0].seq {
             ..40 => {}
-            _ if self.0 => batch.scores.push(1.0),
-            _ => batch.scores.truncate(3),
+            _ if self.0 => scores.push(1.0),
+            _ => scores.truncate(3),
         }
         Ok(())
     }
@@ -432,7 +449,7 @@ fn a_brick_that_answers_too_little_or_too_much_is_named() {
         for (more, words) in
             [(false, "score: gave 3 scores for 10 packets"), (true, "score: gave 11 scores for 10 packets")]
         {
-            let supply = with("score", || Ok(Box::new(Miscounts(more))));
+            let supply = with("score", || Ok(Box::new(Miscounts(more, Score::default()))));
             let (outcome, rows) =
                 go_with(&supply, &layout, &mut graph(&supply), Count::to(40_000), Collect::default(), None);
             assert_eq!(outcome.fault.unwrap().to_string(), format!("brick {words}"));
@@ -445,6 +462,6 @@ fn a_brick_that_answers_too_little_or_too_much_is_named() {
     let (outcome, rows) =
         streams::go(&supply, layout, &mut streams::graph(&supply), streams::Traffic::to(20_000), None);
     let fault = outcome.fault.unwrap().to_string();
-    assert!(fault.starts_with("brick streams: gave ") && fault.contains(" rows of features for "), "{fault}");
+    assert!(fault.starts_with("brick streams: gave ") && fault.contains(" rows of 3 cells for "), "{fault}");
     assert!(rows == streams::expected(rows.len() as u64));
 }

@@ -1,6 +1,7 @@
 //! The unit of work: up to [`BATCH`] packets and what is known of them so far.
 
-use crate::{Column, Columns, Headers, Packets, Tiles, Verdict};
+use crate::storage::{Storage, Typed, put, same, same_mut, take};
+use crate::{Columns, Damaged, Handle, Headers, Layout, Packets, Table};
 use std::mem::swap;
 
 /// The number of packets in a full batch.
@@ -13,127 +14,90 @@ pub const LARGEST_BATCH: usize = 8 * BATCH;
 /// which is not full takes less time, and a full one hardly more.
 pub const ENGINE_ROWS: usize = BATCH / 4;
 
-/// A row-major matrix of `f64` that keeps its memory between uses.
-#[derive(Clone, Debug, Default)]
-pub struct Rows {
-    width: usize,
-    len: usize,
-    /// The cells, and behind them those of larger matrices before: writing zeros for each batch would cost as
-    /// much as some bricks do.
-    data: Vec<f64>,
-}
+/// The columns of a batch but packets and headers.
+#[derive(Debug, Default)]
+pub struct Store(Vec<Box<dyn Storage>>);
 
-impl Rows {
-    /// Makes this a matrix of `len` rows of `width` columns. Cells hold what they held before, so the caller
-    /// writes every one.
-    pub fn reset(&mut self, len: usize, width: usize) {
-        (self.len, self.width) = (if width == 0 { 0 } else { len }, width);
-        if self.data.len() < len * width {
-            self.data.resize(len * width, 0.0);
-        }
-    }
+impl Store {
+    /// The number of the first column that is here: packets and headers come before.
+    pub(crate) const FIRST: usize = 2;
 
-    /// A matrix of these rows.
+    /// The values of a column.
     ///
     /// # Panics
-    /// If they are not all as wide as the first.
-    pub fn of<'a>(rows: impl IntoIterator<Item = &'a [f64]>) -> Self {
-        let (mut width, mut len, mut data) = (0, 0, Vec::new());
-        for row in rows {
-            width = if len == 0 { row.len() } else { width };
-            assert_eq!(row.len(), width, "rows of one width");
-            data.extend_from_slice(row);
-            len += 1;
-        }
-        Self { width, len, data }
+    /// If the handle is of another layout, was not bound, or is that of packets or headers, which are fields of the batch.
+    #[inline]
+    pub fn get<S: Typed>(&self, column: Handle<S>) -> &S {
+        same(&*self.0[place(column)])
     }
 
-    /// Number of columns.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Row `index`.
+    /// The values of a column, to be written.
     ///
     /// # Panics
-    /// If `index` is out of range.
-    pub fn row(&self, index: usize) -> &[f64] {
-        &self.as_slice()[index * self.width..][..self.width]
+    /// As [`get`](Self::get).
+    #[inline]
+    pub fn get_mut<S: Typed>(&mut self, column: Handle<S>) -> &mut S {
+        same_mut(&mut *self.0[place(column)])
     }
 
-    /// Row `index`, to be written.
+    /// The values of two columns.
     ///
     /// # Panics
-    /// If `index` is out of range.
-    pub fn row_mut(&mut self, index: usize) -> &mut [f64] {
-        let width = self.width;
-        &mut self.as_mut_slice()[index * width..][..width]
+    /// As [`get`](Self::get), and if both are one.
+    #[inline]
+    pub fn get_two<A: Typed, B: Typed>(&mut self, a: Handle<A>, b: Handle<B>) -> (&mut A, &mut B) {
+        let both = self.0.get_disjoint_mut([place(a), place(b)]);
+        let [a, b] = both.expect("handles of two columns of the layout");
+        (same_mut(&mut **a), same_mut(&mut **b))
     }
 
-    /// The rows in order.
-    pub fn iter(&self) -> std::slice::ChunksExact<'_, f64> {
-        self.as_slice().chunks_exact(self.width.max(1))
-    }
-
-    /// The rows in order, to be written.
-    pub fn iter_mut(&mut self) -> std::slice::ChunksExactMut<'_, f64> {
-        let width = self.width.max(1);
-        self.as_mut_slice().chunks_exact_mut(width)
-    }
-
-    /// Copies some rows into another matrix; those that are not there are left out.
-    pub fn gather(&self, rows: &[usize], to: &mut Self) {
-        let present = || rows.iter().filter(|row| **row < self.len);
-        to.reset(present().count(), self.width);
-        for (row, into) in present().zip(to.iter_mut()) {
-            into.copy_from_slice(self.row(*row));
-        }
-    }
-
-    /// Copies the rows of `part` to the places `rows` of this matrix, which gets `len` rows of that width if it has others.
+    /// The values of three columns.
     ///
     /// # Panics
-    /// If a place is not below `len`.
-    pub fn scatter(&mut self, part: &Self, rows: &[usize], len: usize) {
-        if self.width != part.width || self.len != len {
-            self.reset(len, part.width);
-        }
-        for (row, from) in rows.iter().zip(part.iter()) {
-            self.row_mut(*row).copy_from_slice(from);
-        }
+    /// As [`get_two`](Self::get_two).
+    #[inline]
+    pub fn get_three<A: Typed, B: Typed, C: Typed>(
+        &mut self,
+        a: Handle<A>,
+        b: Handle<B>,
+        c: Handle<C>,
+    ) -> (&mut A, &mut B, &mut C) {
+        let all = self.0.get_disjoint_mut([place(a), place(b), place(c)]);
+        let [a, b, c] = all.expect("handles of three columns of the layout");
+        (same_mut(&mut **a), same_mut(&mut **b), same_mut(&mut **c))
     }
 
-    /// All cells, row after row.
-    pub fn as_slice(&self) -> &[f64] {
-        &self.data[..self.len * self.width]
-    }
-
-    /// All cells, row after row, to be written.
-    pub fn as_mut_slice(&mut self) -> &mut [f64] {
-        &mut self.data[..self.len * self.width]
+    /// Gets the columns of another store, empty, where it has none: that of a batch made by `default`.
+    fn join(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            let missing = &other.0[self.0.len()..];
+            self.0.extend(missing.iter().map(|column| column.empty()));
+        }
     }
 }
 
-impl PartialEq for Rows {
-    fn eq(&self, other: &Self) -> bool {
-        self.width == other.width && self.as_slice() == other.as_slice()
+/// The place of a column in a store; none for one that is not bound, or packets or headers.
+#[inline]
+fn place<S>(column: Handle<S>) -> usize {
+    column.index().wrapping_sub(Store::FIRST)
+}
+
+impl Clone for Store {
+    fn clone(&self) -> Self {
+        self.0.iter().map(|column| column.copy()).collect()
     }
 }
 
-/// Up to [`BATCH`] packets in arrival order, in columns.
+impl FromIterator<Box<dyn Storage>> for Store {
+    fn from_iter<I: IntoIterator<Item = Box<dyn Storage>>>(columns: I) -> Self {
+        Self(columns.into_iter().collect())
+    }
+}
+
+/// Up to [`BATCH`] packets in arrival order, in the columns of a [`Layout`].
 ///
 /// A source fills `packets` (or, where the input has no bytes, `headers`, and where it has no packets, `headers` that
-/// hold only the number of each row, and `features`); each brick reads the columns that its
+/// hold only the number of each row, and a column of its own); each brick reads the columns that its
 /// [`Descriptor`](crate::Descriptor) names and fills others. Batches come from a pool and keep their memory.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
@@ -141,92 +105,146 @@ pub struct Batch {
     pub packets: Packets,
     /// Parsed headers, one for each packet.
     pub headers: Vec<Headers>,
-    /// Feature vectors, in the order of the schema.
-    pub features: Rows,
-    /// Features gathered into the order in which the network takes them.
-    pub mapped: Tiles,
-    /// Reconstruction errors (RMSE) of the autoencoders of an ensemble.
-    pub errors: Tiles,
-    /// Anomaly scores.
-    pub scores: Vec<f64>,
-    /// Verdicts.
-    pub verdicts: Vec<Verdict>,
+    /// All other columns. A batch made by `default` has none, and gets those of the batch that it is exchanged with or
+    /// gathered from.
+    pub columns: Store,
+    /// Whether its items have no time: rows of a table.
+    pub timeless: bool,
+    /// The rows of the table of flows: of each the place of the packet that completed the flow, in rising order. A brick that
+    /// appends rows pushes here, and to its columns of that table.
+    pub origins: Vec<u32>,
 }
 
 impl Batch {
+    /// An empty batch with the columns of a layout.
+    pub fn new(layout: &Layout) -> Self {
+        Self { columns: layout.store(), ..Self::default() }
+    }
+
     /// Forgets the contents of every column and keeps the memory.
     pub fn clear(&mut self) {
         self.packets.clear();
         self.headers.clear();
-        self.features.reset(0, 0);
-        self.mapped.reset(0, 0);
-        self.errors.reset(0, 0);
-        self.scores.clear();
-        self.verdicts.clear();
+        self.columns.0.iter_mut().for_each(|column| column.clear());
+        self.timeless = false;
+        self.origins.clear();
+    }
+
+    /// A column by its number in the layout.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn column(&self, index: usize) -> &dyn Storage {
+        match index {
+            0 => &self.packets,
+            1 => &self.headers,
+            index => &*self.columns.0[index - Store::FIRST],
+        }
+    }
+
+    /// A column by its number, to be written.
+    ///
+    /// # Panics
+    /// As [`column`](Self::column).
+    pub fn column_mut(&mut self, index: usize) -> &mut dyn Storage {
+        match index {
+            0 => &mut self.packets,
+            1 => &mut self.headers,
+            index => &mut *self.columns.0[index - Store::FIRST],
+        }
+    }
+
+    /// The numbers of those columns of a set that the batch has.
+    fn present(&self, columns: Columns) -> impl Iterator<Item = usize> + use<> {
+        let count = self.columns.0.len() + Store::FIRST;
+        columns.iter().take_while(move |index| *index < count)
     }
 
     /// Exchanges some columns, with their memory, for those of another batch.
     pub fn exchange(&mut self, other: &mut Self, columns: Columns) {
-        for column in columns.iter() {
-            match column {
-                Column::Packets => swap(&mut self.packets, &mut other.packets),
-                Column::Headers => swap(&mut self.headers, &mut other.headers),
-                Column::Features => swap(&mut self.features, &mut other.features),
-                Column::Mapped => swap(&mut self.mapped, &mut other.mapped),
-                Column::Errors => swap(&mut self.errors, &mut other.errors),
-                Column::Scores => swap(&mut self.scores, &mut other.scores),
-                Column::Verdicts => swap(&mut self.verdicts, &mut other.verdicts),
+        self.columns.join(&other.columns);
+        other.columns.join(&self.columns);
+        for index in self.present(columns) {
+            match index.checked_sub(Store::FIRST) {
+                Some(place) => swap(&mut self.columns.0[place], &mut other.columns.0[place]),
+                None => self.column_mut(index).exchange(other.column_mut(index)),
             }
         }
     }
 
-    /// Number of packets for which a column holds a value.
-    pub fn filled(&self, column: Column) -> usize {
-        match column {
-            Column::Packets => self.packets.len(),
-            Column::Headers => self.headers.len(),
-            Column::Features => self.features.len(),
-            Column::Mapped => self.mapped.len(),
-            Column::Errors => self.errors.len(),
-            Column::Scores => self.scores.len(),
-            Column::Verdicts => self.verdicts.len(),
+    /// Copies some columns of the packets at some places into a batch of their own. They are of the table of packets.
+    pub fn gather(&self, places: &[usize], columns: Columns, part: &mut Self) {
+        part.columns.join(&self.columns);
+        part.clear();
+        part.timeless = self.timeless;
+        for index in self.present(columns) {
+            self.column(index).gather(places, part.column_mut(index));
         }
+    }
+
+    /// Copies some columns of a part to the places of its packets among `len`.
+    ///
+    /// # Panics
+    /// If a place is not below `len`.
+    pub fn scatter(&mut self, part: &Self, places: &[usize], columns: Columns, len: usize) {
+        self.columns.join(&part.columns);
+        for index in part.present(columns) {
+            self.column_mut(index).scatter(part.column(index), places, len);
+        }
+    }
+
+    /// Appends some columns as bytes, with the origins of flows.
+    pub fn encode(&self, columns: Columns, to: &mut Vec<u8>) {
+        put(&self.timeless, to);
+        self.origins.encode(to);
+        self.present(columns).for_each(|index| self.column(index).encode(to));
+    }
+
+    /// Takes columns that [`encode`](Self::encode) wrote, from the front of `from`, in place of those that it has.
+    ///
+    /// # Errors
+    /// If the bytes are not such. The batch is empty then.
+    pub fn decode(&mut self, columns: Columns, from: &mut &[u8]) -> Result<(), Damaged> {
+        self.decode_all(columns, from).inspect_err(|_| self.clear())
+    }
+
+    fn decode_all(&mut self, columns: Columns, from: &mut &[u8]) -> Result<(), Damaged> {
+        self.timeless = take(from)?;
+        self.origins.decode(from)?;
+        self.present(columns).try_for_each(|index| self.column_mut(index).decode(from))?;
+        let packets = if self.is_empty() { BATCH } else { self.len() };
+        let known = self.origins.iter().all(|origin| (*origin as usize) < packets);
+        if known { Ok(()) } else { Err(Damaged) }
+    }
+
+    /// Number of rows that a column must hold: of packets, or of flows.
+    pub fn rows(&self, table: Table) -> usize {
+        match table {
+            Table::Packets => self.len(),
+            Table::Flows => self.origins.len(),
+        }
+    }
+
+    /// Number of rows that a column holds, by its number.
+    ///
+    /// # Panics
+    /// As [`column`](Self::column).
+    pub fn filled(&self, index: usize) -> usize {
+        self.column(index).filled()
+    }
+
+    /// Bytes that the rows of some columns take.
+    pub fn size(&self, columns: Columns) -> usize {
+        self.present(columns).map(|index| self.column(index).size()).sum()
     }
 
     /// Number of packets in the batch.
     pub fn len(&self) -> usize {
-        self.packets.len().max(self.headers.len()).max(self.features.len())
+        self.packets.len().max(self.headers.len())
     }
 
     /// Whether the batch holds no packet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn some_rows_go_out_and_come_back() {
-        let rows = Rows::of([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]].iter().map(|row| &row[..]));
-        let (mut part, mut back) = (Rows::default(), Rows::default());
-        rows.gather(&[0, 2, 9], &mut part);
-        assert_eq!(part.as_slice(), [1.0, 2.0, 5.0, 6.0]);
-        back.scatter(&part, &[2, 0], 3);
-        assert_eq!((back.row(2), back.row(0), back.len()), (&[1.0, 2.0][..], &[5.0, 6.0][..], 3));
-    }
-
-    #[test]
-    fn rows_keep_their_memory() {
-        let mut rows = Rows::default();
-        rows.reset(3, 2);
-        rows.row_mut(2)[1] = 7.0;
-        assert_eq!((rows.len(), rows.width(), rows.row(2)[1]), (3, 2, 7.0));
-        let before = rows.as_slice().as_ptr();
-        rows.reset(1, 2);
-        rows.reset(3, 2);
-        assert_eq!(rows.as_slice().as_ptr(), before);
     }
 }

@@ -88,12 +88,12 @@ impl Clock {
         Timestamp::from_nanos(time.as_nanos().wrapping_add(self.shift(seq, time)))
     }
 
-    /// Notes the shift of every packet of a batch, in `packets` or, where these are none, in `headers`. Rows of features
+    /// Notes the shift of every packet of a batch, in `packets` or, where these are none, in `headers`. Rows of a table
     /// have no times.
     pub fn mark(&mut self, batch: &mut Batch) {
         if !batch.packets.is_empty() {
             batch.packets.shift_each(|seq, time| self.shift(seq, time));
-        } else if batch.features.is_empty() {
+        } else if !batch.timeless {
             batch
                 .headers
                 .iter_mut()

@@ -1,6 +1,6 @@
 //! Where packets enter a graph and where results leave it.
 
-use crate::{BATCH, Batch, Columns};
+use crate::{BATCH, Batch, BindError, ColumnSpec, Layout};
 use std::error::Error;
 use std::time::Duration;
 
@@ -39,6 +39,15 @@ pub trait Source: Send {
     /// When the input is damaged or of another kind. Packets before the damage are delivered first, the
     /// fault comes with the next call, and after a fault the source is at its end.
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault>;
+
+    /// Finds the handles of the columns that it fills in those of a graph, before the first batch. A source of nothing but
+    /// packets or headers has nothing to do.
+    ///
+    /// # Errors
+    /// If one is not there as the source fills it.
+    fn bind(&mut self, _layout: &Layout) -> Result<(), BindError> {
+        Ok(())
+    }
 
     /// Whether the batch was left empty only because nothing has come for a while. Whoever waits for packets says so now and
     /// then, so that what else is to be done can be done.
@@ -83,10 +92,18 @@ pub trait Sink: Send {
     /// When the results cannot be written.
     fn write(&mut self, batch: &Batch) -> Result<(), Fault>;
 
-    /// The columns that it looks at beside the headers. Others may be empty when they come here: where bricks work in several
-    /// threads they stay in that of the last brick that reads them.
-    fn reads(&self) -> Columns {
-        Columns::ALL
+    /// The columns that it looks at beside the headers; none where it looks at every one. Others may be empty when they come
+    /// here: where bricks work in several threads they stay in that of the last brick that reads them.
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        None
+    }
+
+    /// Finds the handles of its columns in those of a graph, before the first batch.
+    ///
+    /// # Errors
+    /// If one is not there as [`reads`](Self::reads) declares it.
+    fn bind(&mut self, _layout: &Layout) -> Result<(), BindError> {
+        Ok(())
     }
 
     /// Hands what was gathered to the system, so that others can read it. Does nothing where an output cannot be read before

@@ -1,11 +1,12 @@
 //! What header parsing finds in one packet.
 
 use crate::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
 /// An Ethernet address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Mac(pub [u8; 6]);
 
 impl fmt::Display for Mac {
@@ -16,7 +17,7 @@ impl fmt::Display for Mac {
 }
 
 /// Link-layer identity of a packet. Where one frame carries another (PBB, FabricPath, TRILL), that of the inner one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Link {
     /// Source address. On Linux cooked captures the only one there is; zero where the frame has none.
     pub src: Mac,
@@ -30,7 +31,7 @@ pub struct Link {
 }
 
 /// Which network-layer protocol a [`Layer`] holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Network {
     /// None that is parsed.
     #[default]
@@ -45,7 +46,7 @@ pub enum Network {
 }
 
 /// Which transport protocol a [`Layer`] holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Transport {
     /// None: a later fragment, no IP, or a header that was cut off before its ports, or its type and code.
     #[default]
@@ -63,7 +64,7 @@ pub enum Transport {
 }
 
 /// Type and code of an ICMP or ICMPv6 message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Icmp {
     /// Message type.
     pub kind: u8,
@@ -72,7 +73,7 @@ pub struct Icmp {
 }
 
 /// Position of a packet in a fragmented datagram.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Fragment {
     /// Not a fragment.
     #[default]
@@ -84,7 +85,7 @@ pub enum Fragment {
 }
 
 /// Network and transport identity of a packet, or of the packet inside it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Layer {
     /// Network protocol.
     pub network: Network,
@@ -101,7 +102,7 @@ pub struct Layer {
 }
 
 /// How the inner packet of [`Headers::inner`] is carried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Encapsulation {
     /// Quoted by an ICMP or ICMPv6 error.
     Quoted,
@@ -122,7 +123,7 @@ pub enum Encapsulation {
 }
 
 /// A packet inside the packet, one level deep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Inner {
     /// What carries it.
     pub by: Encapsulation,
@@ -134,7 +135,7 @@ pub struct Inner {
 ///
 /// Such a packet keeps every identity that was read before the fault; it is counted under
 /// [`label`](Self::label).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Malformed {
     /// Shorter than its link-layer header.
     LinkTooShort,
@@ -189,7 +190,7 @@ impl Malformed {
 }
 
 /// Everything that header parsing keeps of one packet: no payload, no reference into it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headers {
     /// Arrival number of the packet.
     pub seq: u64,

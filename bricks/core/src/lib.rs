@@ -1,14 +1,17 @@
 //! The vocabulary of legonf: what a packet, a batch, a brick, a schema and a verdict are.
 //!
 //! Every other crate depends on this one and this one on none of them, so that siblings never import
-//! each other. Data flows *packet → headers → features → scores → verdict*, always in a [`Batch`] of up
-//! to [`BATCH`] items; each brick reads some columns of the batch and fills others.
+//! each other. Data flows from packets to headers to what bricks find of them, always in a [`Batch`] of up
+//! to [`BATCH`] items. Bricks, sources and sinks declare their columns ([`ColumnSpec`]); the [`Layout`] of a graph
+//! numbers them, and each brick reads some and fills others by their [`Handle`]s.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod batch;
 mod brick;
 mod clock;
+mod column;
+mod columns;
 mod count;
 mod coverage;
 mod endpoint;
@@ -19,19 +22,24 @@ mod group;
 mod hash;
 mod headers;
 mod identity;
+mod layout;
 mod packets;
 mod placement;
 mod plan;
+mod rows;
 mod schema;
 mod snapshot;
+mod storage;
 mod tiles;
 mod time;
 mod verdict;
 mod west_east;
 
-pub use batch::{BATCH, Batch, ENGINE_ROWS, LARGEST_BATCH, Rows};
-pub use brick::{Brick, BrickError, Column, Columns, Descriptor, State};
+pub use batch::{BATCH, Batch, ENGINE_ROWS, LARGEST_BATCH, Store};
+pub use brick::{Brick, BrickError, Descriptor, State};
 pub use clock::{Clock, ClockFaults, LONGEST_GAP};
+pub use column::{ColumnSpec, Element, Shape, Table};
+pub use columns::{Columns, Handle};
 pub use count::count;
 pub use coverage::Coverage;
 pub use endpoint::{Fault, Pace, Progress, Sink, Source};
@@ -44,11 +52,14 @@ pub use headers::{
     Encapsulation, Fragment, Headers, Icmp, Inner, Layer, Link, Mac, Malformed, Network, Transport,
 };
 pub use identity::{Address, Ends, Ports, pair_words, source_words};
+pub use layout::{BindError, Layout, LayoutError};
 pub use packets::{LinkType, PacketRecord, Packets};
 pub use placement::balanced;
 pub use plan::{Plan, PlanSyntax, SlotMove, Stage};
+pub use rows::Rows;
 pub use schema::{Feature, Schema, SchemaHash, Unit};
 pub use snapshot::{HostLoad, ShardLoad, Snapshot, StageLoad, WorkerLoad, mean_wait};
+pub use storage::{Damaged, Storage, Typed, Value, like, typed};
 pub use tiles::{LANES, Tiles};
 pub use time::Timestamp;
 pub use verdict::Verdict;

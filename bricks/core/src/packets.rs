@@ -1,9 +1,10 @@
 //! Raw packets of a batch: one arena of bytes and a record for each packet.
 
 use crate::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Link-layer framing of a captured packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum LinkType {
     /// Ethernet II or IEEE 802.3 (LINKTYPE 1).
     #[default]
@@ -117,8 +118,13 @@ impl Packets {
     /// As [`push`](Self::push).
     pub fn push_copy(&mut self, record: &PacketRecord, bytes: &[u8]) {
         self.push(record.seq, record.timestamp, record.wire_len, record.link, bytes);
-        if let Some(copy) = self.records.last_mut() {
-            copy.shift = record.shift;
+        self.shift_last(record.shift);
+    }
+
+    /// Sets the shift of the last packet.
+    pub(crate) fn shift_last(&mut self, shift: i64) {
+        if let Some(last) = self.records.last_mut() {
+            last.shift = shift;
         }
     }
 

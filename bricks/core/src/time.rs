@@ -1,11 +1,12 @@
 //! Packet time.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Capture time of a packet: nanoseconds since the Unix epoch.
 ///
 /// Offline, this is the only clock there is: two replays of one capture see the same times.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(i64);
 
 const NANOS: i64 = 1_000_000_000;

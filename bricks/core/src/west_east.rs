@@ -1,6 +1,6 @@
 //! The west–east interface of a brick: how replicas share its work and pass state to each other (LEGO §III-B).
 
-use crate::{Batch, BrickError, Column, Rows, StateGroup};
+use crate::{Batch, BrickError, ColumnSpec, StateGroup, Storage};
 
 /// How a stateful brick's work can be divided among replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,9 +11,9 @@ pub struct Division {
     pub groups: Vec<StateGroup>,
     /// Seed of the hash by which its streams are divided into slots.
     pub seed: u64,
-    /// The column that it fills, a row for each packet.
-    pub fills: Column,
-    /// For each cell of such a row the group that it is computed from.
+    /// The column that it fills, a row for each packet, of whatever type.
+    pub fills: ColumnSpec,
+    /// For each cell of such a row (one, where that is a scalar) the group that it is computed from.
     pub cells: Vec<String>,
 }
 
@@ -33,10 +33,11 @@ pub trait WestEast {
     fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError>;
 
     /// Processes some packets of a batch, those at `places` in this order, for one part: fills the cells of its groups in the
-    /// packets' rows. Other cells mean nothing after that. `rows` has a row for each of `places`, with all cells.
+    /// packets' rows. Other cells mean nothing after that. `rows` is what batches keep the column in that the brick fills: a row for
+    /// each of `places`, with all cells ([`typed`](crate::typed) gives it as what it is).
     ///
     /// # Errors
-    /// If there is no such part, and as for [`Brick::process`](crate::Brick::process).
+    /// If there is no such part, `rows` are of another type, and as for [`Brick::process`](crate::Brick::process).
     ///
     /// # Panics
     /// If a place is not in the batch, or `rows` has other rows.
@@ -45,7 +46,7 @@ pub trait WestEast {
         part: usize,
         batch: &Batch,
         places: &[usize],
-        rows: &mut Rows,
+        rows: &mut dyn Storage,
     ) -> Result<(), BrickError>;
 
     /// Takes the state of some slots of a part out, as bytes.

@@ -13,4 +13,4 @@ mod numeric;
 mod sample_result_quantization;
 
 pub use error::DecideError;
-pub use sample_result_quantization::{Config, SampleResultQuantization};
+pub use sample_result_quantization::{Config, SampleResultQuantization, VERDICTS};

@@ -1,8 +1,16 @@
 //! The brick that turns anomaly scores into verdicts.
 
 use crate::DecideError;
-use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, State, Verdict};
+use legonf_core::{
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Handle, Layout, State, Verdict,
+};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// Verdicts.
+pub const VERDICTS: ColumnSpec = ColumnSpec::scalar("verdicts", Element::Verdict);
+/// Anomaly scores.
+const SCORES: ColumnSpec = ColumnSpec::scalar("scores", Element::F64);
 
 /// Configuration of [`SampleResultQuantization`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +28,8 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct SampleResultQuantization {
     threshold: f64,
+    scores: Handle<Vec<f64>>,
+    verdicts: Handle<Vec<Verdict>>,
 }
 
 impl SampleResultQuantization {
@@ -30,8 +40,8 @@ impl SampleResultQuantization {
     pub const DESCRIPTOR: Descriptor = Descriptor {
         kind: Self::KIND,
         title: "sample-result quantization",
-        reads: Columns::of(&[Column::Scores]),
-        writes: Columns::of(&[Column::Verdicts]),
+        reads: Cow::Borrowed(&[SCORES]),
+        writes: Cow::Borrowed(&[VERDICTS]),
         state: State::Stateless,
     };
 
@@ -41,7 +51,12 @@ impl SampleResultQuantization {
     /// If the threshold is not a finite number.
     pub fn new(config: Config) -> Result<Self, DecideError> {
         let threshold = config.threshold;
-        if threshold.is_finite() { Ok(Self { threshold }) } else { Err(DecideError::Threshold(threshold)) }
+        let (scores, verdicts) = Default::default();
+        if threshold.is_finite() {
+            Ok(Self { threshold, scores, verdicts })
+        } else {
+            Err(DecideError::Threshold(threshold))
+        }
     }
 
     /// The verdict for one score.
@@ -61,8 +76,14 @@ impl Brick for SampleResultQuantization {
         Self::DESCRIPTOR
     }
 
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.scores = layout.handle(&SCORES)?;
+        self.verdicts = layout.handle(&VERDICTS)?;
+        Ok(())
+    }
+
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        let Batch { scores, verdicts, .. } = batch;
+        let (scores, verdicts) = batch.columns.get_two(self.scores, self.verdicts);
         verdicts.clear();
         verdicts.extend(scores.iter().map(|score| self.decide(*score)));
         Ok(())
@@ -78,9 +99,11 @@ mod tests {
     }
 
     fn verdicts(threshold: f64, scores: &[f64]) -> Vec<Verdict> {
-        let mut batch = Batch { scores: scores.to_vec(), ..Batch::default() };
-        brick(threshold).process(&mut batch).unwrap();
-        batch.verdicts
+        let mut brick = brick(threshold);
+        let mut batch = Batch::new(&Layout::binding(&mut [&mut brick]).unwrap());
+        *batch.columns.get_mut(brick.scores) = scores.to_vec();
+        brick.process(&mut batch).unwrap();
+        batch.columns.get(brick.verdicts).clone()
     }
 
     #[test]
@@ -98,14 +121,16 @@ mod tests {
 
     #[test]
     fn verdicts_keep_their_memory_and_forget_the_last_batch() {
-        let (mut brick, mut batch) = (brick(1.0), Batch::default());
-        batch.scores.extend([2.0; 256]);
+        let mut brick = brick(1.0);
+        let mut batch = Batch::new(&Layout::binding(&mut [&mut brick]).unwrap());
+        batch.columns.get_mut(brick.scores).extend([2.0; 256]);
         brick.process(&mut batch).unwrap();
-        let (memory, capacity) = (batch.verdicts.as_ptr(), batch.verdicts.capacity());
-        batch.scores.fill(0.0);
+        let place = |verdicts: &Vec<Verdict>| (verdicts.as_ptr(), verdicts.capacity());
+        let before = place(batch.columns.get(brick.verdicts));
+        batch.columns.get_mut(brick.scores).fill(0.0);
         brick.process(&mut batch).unwrap();
-        assert_eq!(batch.verdicts, [Verdict::Benign; 256]);
-        assert_eq!((batch.verdicts.as_ptr(), batch.verdicts.capacity()), (memory, capacity));
+        assert_eq!(batch.columns.get(brick.verdicts), &[Verdict::Benign; 256]);
+        assert_eq!(place(batch.columns.get(brick.verdicts)), before);
     }
 
     #[test]

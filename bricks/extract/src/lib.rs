@@ -31,6 +31,6 @@ pub use extractor::{
 };
 pub use groups::{shards_of, state_groups};
 pub use kitsune115::{PACKET_DIVISIONS, PACKET_OPERATIONS, PACKET_ROOTS, PACKET_STATE_BYTES};
-pub use quantization::{Config, FeatureQuantization};
+pub use quantization::{Config, FEATURES, FeatureQuantization};
 pub use shard::{Shard, Slots};
 pub use state::StateError;

@@ -2,9 +2,14 @@
 
 use crate::{DEFAULT_SCHEMA, ExtractError, Extractor, Limits, Shard, StateError, build_shards, shards_of};
 use legonf_core::{
-    Batch, Brick, BrickError, Column, Columns, Descriptor, Division, Rows, Schema, State, WestEast,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Division, Element, Handle, Layout, Rows,
+    Schema, State, Storage, WestEast, typed,
 };
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// Feature vectors, in the order of the schema.
+pub const FEATURES: ColumnSpec = ColumnSpec::rows("features", Element::F64);
 
 /// What to extract and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +35,7 @@ impl Default for Config {
 /// of the identity that was read; those of link types that are not parsed change no stream, and their features are NaN.
 pub struct FeatureQuantization {
     extractor: Box<dyn Extractor>,
+    features: Handle<Rows>,
     seed: u64,
     /// The shards of each part that replicas take.
     parts: Vec<Vec<Shard>>,
@@ -43,8 +49,8 @@ impl FeatureQuantization {
     pub const DESCRIPTOR: Descriptor = Descriptor {
         kind: Self::KIND,
         title: "feature quantization",
-        reads: Columns::of(&[Column::Headers]),
-        writes: Columns::of(&[Column::Features]),
+        reads: Cow::Borrowed(&[ColumnSpec::HEADERS]),
+        writes: Cow::Borrowed(&[FEATURES]),
         state: State::Stateful,
     };
 
@@ -71,11 +77,16 @@ impl FeatureQuantization {
 
 impl Brick for FeatureQuantization {
     fn descriptor(&self) -> Descriptor {
-        Self::DESCRIPTOR
+        Descriptor { writes: vec![self.fills()].into(), ..Self::DESCRIPTOR }
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.features = layout.handle(&self.fills())?;
+        Ok(())
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        self.extractor.extract(&batch.headers, &mut batch.features);
+        self.extractor.extract(&batch.headers, batch.columns.get_mut(self.features));
         Ok(())
     }
 
@@ -93,6 +104,10 @@ impl Brick for FeatureQuantization {
 }
 
 impl FeatureQuantization {
+    fn fills(&self) -> ColumnSpec {
+        FEATURES.of_width(self.extractor.schema().len())
+    }
+
     /// The shards that compute a part's groups and no other.
     fn shards(&self, part: &[String]) -> Result<Vec<Shard>, BrickError> {
         let names: Vec<_> = part.iter().map(String::as_str).collect();
@@ -117,7 +132,7 @@ impl WestEast for FeatureQuantization {
         let cells: Vec<_> = schema.features.iter().map(|feature| feature.group.clone()).collect();
         let mut groups = self.extractor.state_groups();
         groups.retain(|group| cells.contains(&group.name));
-        Division { name: schema.name.clone(), groups, seed: self.seed, fills: Column::Features, cells }
+        Division { name: schema.name.clone(), groups, seed: self.seed, fills: self.fills(), cells }
     }
 
     fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError> {
@@ -132,8 +147,10 @@ impl WestEast for FeatureQuantization {
         part: usize,
         batch: &Batch,
         places: &[usize],
-        rows: &mut Rows,
+        rows: &mut dyn Storage,
     ) -> Result<(), BrickError> {
+        let other = || BrickError { brick: Self::KIND, reason: "rows of another type than features".into() };
+        let rows = typed::<Rows>(rows).ok_or_else(other)?;
         self.extractor.extract_part(part, &batch.headers, places, rows).map_err(fault)
     }
 
@@ -182,10 +199,12 @@ mod tests {
     fn fills_a_row_per_packet() {
         let mut brick = FeatureQuantization::new(&Config::default()).unwrap();
         let headers = vec![Headers { wire_len: 60, ..Headers::default() }; 3];
-        let mut batch = Batch { headers, ..Batch::default() };
+        let layout = Layout::binding(&mut [&mut brick]).unwrap();
+        let mut batch = Batch { headers, ..Batch::new(&layout) };
         brick.process(&mut batch).unwrap();
-        assert_eq!((batch.features.len(), batch.features.width()), (3, brick.schema().len()));
-        assert_eq!(batch.features.row(2)[..2], [3.0, 60.0]);
+        let features = batch.columns.get(brick.features);
+        assert_eq!((features.len(), features.width()), (3, brick.schema().len()));
+        assert_eq!(features.row(2)[..2], [3.0, 60.0]);
         assert!(brick.counters().iter().all(|(name, count)| name.starts_with("evicted-") && *count == 0));
         let (now, most) = brick.state_bytes();
         assert!(0 < now && now < most);
@@ -204,20 +223,21 @@ mod tests {
             [&["MI", "H"][..], &["HH", "HH_jit", "HpHp"]].map(|p| p.iter().map(|g| (*g).into()).collect());
         let (mut whole, mut one, mut other) =
             [(); 3].map(|()| FeatureQuantization::new(&Config::default()).unwrap()).into();
+        let layout = Layout::binding(&mut [&mut whole]).unwrap();
         one.divide(&parts).unwrap();
         other.divide(&parts).unwrap();
         let all: Vec<u16> = (0..4096).collect();
         for round in 0..4 {
             let headers: Vec<_> = (0..100).map(|at| packet(100 * round + at)).collect();
-            let mut batch = Batch { headers, ..Batch::default() };
+            let mut batch = Batch { headers, ..Batch::new(&layout) };
             whole.process(&mut batch).unwrap();
             let holder = if round % 2 == 0 { &mut one } else { &mut other };
             let mut rows = Rows::default();
-            rows.reset(batch.len(), batch.features.width());
+            rows.reset(batch.len(), whole.schema().len());
             let places: Vec<_> = (0..batch.len()).collect();
             for (part, columns) in [0..30, 30..115].into_iter().enumerate() {
                 holder.process_part(part, &batch, &places, &mut rows).unwrap();
-                for (whole, row) in batch.features.iter().zip(rows.iter()) {
+                for (whole, row) in batch.columns.get(whole.features).iter().zip(rows.iter()) {
                     assert_eq!(whole[columns.clone()], row[columns.clone()]);
                 }
             }
@@ -238,9 +258,13 @@ mod tests {
         let error = brick.divide(&[vec!["MI".into()]]).unwrap_err().to_string();
         assert!(error.contains("MI without H"), "{error}");
         assert!(brick.export(0, &[1]).unwrap_err().to_string().contains("no part 0"));
-        let error =
-            brick.process_part(3, &Batch::default(), &[], &mut Rows::default()).unwrap_err().to_string();
+        let error = brick
+            .process_part(3, &Batch::default(), &[], &mut Rows::<f64>::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("no part 3"), "{error}");
+        let error = brick.process_part(0, &Batch::default(), &[], &mut Vec::<u8>::new()).unwrap_err();
+        assert!(error.to_string().contains("rows of another type"), "{error}");
         brick.divide(&[vec!["MI".into(), "H".into()]]).unwrap();
         assert!(brick.import(0, &[9, 0, 0, 0, 1]).unwrap_err().to_string().contains("length"));
         assert!(brick.import(0, &[9]).unwrap_err().to_string().contains("length"));

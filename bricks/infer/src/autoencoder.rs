@@ -3,6 +3,7 @@
 use legonf_core::{BATCH, Batch, Brick, BrickError, Column, Columns, Descriptor, State};
 use legonf_models::kitnet::{KitNet, Precision, Scratch};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Name of the kind.
@@ -22,6 +23,9 @@ pub struct Autoencoder {
     model: Arc<KitNet>,
     precision: Precision,
     scratch: Scratch,
+    mapped: Handle<Tiles>,
+    errors: Handle<Tiles>,
+    scores: Handle<Vec<f64>>,
 }
 
 impl Autoencoder {
@@ -32,29 +36,47 @@ impl Autoencoder {
     pub const DESCRIPTOR: Descriptor = Descriptor {
         kind: KIND,
         title: "unsupervised network",
-        reads: Columns::of(&[Column::Mapped]),
-        writes: Columns::of(&[Column::Errors, Column::Scores]),
+        reads: Cow::Borrowed(&[MAPPED]),
+        writes: Cow::Borrowed(&[ERRORS, SCORES]),
         state: State::Stateless,
     };
 
     /// A brick that runs `model`.
     pub fn new(AutoencoderConfig { precision }: AutoencoderConfig, model: Arc<KitNet>) -> Self {
-        Self { model, precision, scratch: Scratch::default() }
+        let (mapped, errors, scores) = Default::default();
+        Self { model, precision, scratch: Scratch::default(), mapped, errors, scores }
+    }
+
+    fn reads(&self) -> ColumnSpec {
+        MAPPED.of_width(self.model.mapped_width())
+    }
+
+    fn fills(&self) -> [ColumnSpec; 2] {
+        [ERRORS.of_width(self.model.ensemble().len()), SCORES]
     }
 }
 
 impl Brick for Autoencoder {
     fn descriptor(&self) -> Descriptor {
-        Self::DESCRIPTOR
+        let (reads, writes) = (vec![self.reads()].into(), self.fills().to_vec().into());
+        Descriptor { reads, writes, ..Self::DESCRIPTOR }
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        let [errors, scores] = self.fills();
+        self.mapped = layout.handle(&self.reads())?;
+        self.errors = layout.handle(&errors)?;
+        self.scores = layout.handle(&scores)?;
+        Ok(())
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        if !batch.mapped.is_empty() && batch.mapped.width() != self.model.mapped_width() {
-            let (given, expected) = (batch.mapped.width(), self.model.mapped_width());
+        let (mapped, errors, scores) = batch.columns.get_three(self.mapped, self.errors, self.scores);
+        if !mapped.is_empty() && mapped.width() != self.model.mapped_width() {
+            let (given, expected) = (mapped.width(), self.model.mapped_width());
             let reason = format!("rows of {given} mapped features for a model of {expected}");
             return Err(BrickError { brick: KIND, reason });
         }
-        let Batch { mapped, errors, scores, .. } = batch;
         self.model.score_rows_in(self.precision, mapped, &mut self.scratch, errors, scores);
         Ok(())
     }
@@ -69,29 +91,36 @@ impl Brick for Autoencoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{batch, model};
+    use crate::fixture::{batch, features, model};
     use crate::{FeatureMapping, FeatureMappingConfig};
+
+    /// A batch of so many rows through a network, and the scores of it.
+    fn run(config: AutoencoderConfig, rows: usize) -> (Autoencoder, Batch) {
+        let mut mapping = FeatureMapping::new(FeatureMappingConfig {}, model());
+        let mut network = Autoencoder::new(config, model());
+        let mut batch = batch(rows, &mut [&mut mapping, &mut network]);
+        mapping.process(&mut batch).unwrap();
+        network.process(&mut batch).unwrap();
+        (network, batch)
+    }
 
     #[test]
     fn scores_are_those_of_the_model() {
-        let mut batch = batch(21);
-        FeatureMapping::new(FeatureMappingConfig {}, model()).process(&mut batch).unwrap();
-        Autoencoder::new(AutoencoderConfig::default(), model()).process(&mut batch).unwrap();
-        let expected: Vec<f64> = batch.features.iter().map(|row| model().score(row)).collect();
-        assert_eq!(batch.scores, expected);
-        assert_eq!((batch.errors.len(), batch.errors.width()), (21, model().ensemble().len()));
+        let (network, batch) = run(AutoencoderConfig::default(), 21);
+        let expected: Vec<f64> = features(21).iter().map(|row| model().score(row)).collect();
+        assert_eq!(batch.columns.get(network.scores), &expected);
+        let errors = batch.columns.get(network.errors);
+        assert_eq!((errors.len(), errors.width()), (21, model().ensemble().len()));
     }
 
     #[test]
     fn single_precision_is_a_matter_of_configuration() {
         let config: AutoencoderConfig = toml::from_str("precision = \"f32\"").unwrap();
-        let (mut double, mut single) = (batch(21), batch(21));
-        for (batch, config) in [(&mut double, AutoencoderConfig::default()), (&mut single, config)] {
-            FeatureMapping::new(FeatureMappingConfig {}, model()).process(batch).unwrap();
-            Autoencoder::new(config, model()).process(batch).unwrap();
-        }
-        assert_ne!(double.scores, single.scores);
-        for (double, single) in double.scores.iter().zip(&single.scores) {
+        let (network, double) = run(AutoencoderConfig::default(), 21);
+        let (_, single) = run(config, 21);
+        let [double, single] = [&double, &single].map(|batch| batch.columns.get(network.scores));
+        assert_ne!(double, single);
+        for (double, single) in double.iter().zip(single) {
             assert!(
                 (single - double).abs() <= Precision::F32_TOLERANCE * double,
                 "{single}, in f64 {double}"
@@ -117,16 +146,16 @@ mod tests {
 
     #[test]
     fn an_empty_batch_gives_no_score() {
-        let mut batch = Batch::default();
-        Autoencoder::new(AutoencoderConfig::default(), model()).process(&mut batch).unwrap();
-        assert!(batch.scores.is_empty() && batch.errors.is_empty());
+        let (network, batch) = run(AutoencoderConfig::default(), 0);
+        assert!(batch.columns.get(network.scores).is_empty() && batch.columns.get(network.errors).is_empty());
     }
 
     #[test]
     fn rows_of_another_width_are_a_fault() {
-        let mut batch = Batch::default();
-        batch.mapped.reset(2, 1);
-        let fault = Autoencoder::new(AutoencoderConfig::default(), model()).process(&mut batch).unwrap_err();
+        let mut network = Autoencoder::new(AutoencoderConfig::default(), model());
+        let mut batch = Batch::new(&Layout::binding(&mut [&mut network]).unwrap());
+        batch.columns.get_mut(network.mapped).reset(2, 1);
+        let fault = network.process(&mut batch).unwrap_err();
         assert!(fault.to_string().starts_with("autoencoder: rows of 1 mapped"), "{fault}");
     }
 }

@@ -1,8 +1,13 @@
 //! The feature mapping brick: features in the order in which the autoencoders read them.
 
-use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, State};
+use crate::MAPPED;
+use crate::columns::FEATURES;
+use legonf_core::{
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Handle, Layout, Rows, State, Tiles,
+};
 use legonf_models::kitnet::KitNet;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Name of the kind.
@@ -17,6 +22,8 @@ pub struct FeatureMappingConfig {}
 #[derive(Clone, Debug)]
 pub struct FeatureMapping {
     model: Arc<KitNet>,
+    features: Handle<Rows>,
+    mapped: Handle<Tiles>,
 }
 
 impl FeatureMapping {
@@ -27,29 +34,43 @@ impl FeatureMapping {
     pub const DESCRIPTOR: Descriptor = Descriptor {
         kind: KIND,
         title: "feature mapping",
-        reads: Columns::of(&[Column::Features]),
-        writes: Columns::of(&[Column::Mapped]),
+        reads: Cow::Borrowed(&[FEATURES]),
+        writes: Cow::Borrowed(&[MAPPED]),
         state: State::Stateless,
     };
 
     /// A brick over the map of `model`.
     pub fn new(FeatureMappingConfig {}: FeatureMappingConfig, model: Arc<KitNet>) -> Self {
-        Self { model }
+        let (features, mapped) = Default::default();
+        Self { model, features, mapped }
+    }
+
+    fn columns(&self) -> [ColumnSpec; 2] {
+        [FEATURES.of_width(self.model.features()), MAPPED.of_width(self.model.mapped_width())]
     }
 }
 
 impl Brick for FeatureMapping {
     fn descriptor(&self) -> Descriptor {
-        Self::DESCRIPTOR
+        let [features, mapped] = self.columns();
+        Descriptor { reads: vec![features].into(), writes: vec![mapped].into(), ..Self::DESCRIPTOR }
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        let [features, mapped] = self.columns();
+        self.features = layout.handle(&features)?;
+        self.mapped = layout.handle(&mapped)?;
+        Ok(())
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        if !batch.features.is_empty() && batch.features.width() != self.model.features() {
-            let (given, expected) = (batch.features.width(), self.model.features());
+        let (features, mapped) = batch.columns.get_two(self.features, self.mapped);
+        if !features.is_empty() && features.width() != self.model.features() {
+            let (given, expected) = (features.width(), self.model.features());
             let reason = format!("rows of {given} features for a model of {expected}: use its schema");
             return Err(BrickError { brick: KIND, reason });
         }
-        self.model.gather(&batch.features, &mut batch.mapped);
+        self.model.gather(features, mapped);
         Ok(())
     }
 }
@@ -57,31 +78,38 @@ impl Brick for FeatureMapping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{batch, model};
+    use crate::fixture::{batch, features, model};
+
+    fn brick() -> FeatureMapping {
+        FeatureMapping::new(FeatureMappingConfig {}, model())
+    }
 
     #[test]
     fn features_come_in_the_order_of_the_map() {
-        let mut brick = FeatureMapping::new(FeatureMappingConfig {}, model());
-        let mut batch = batch(21);
+        let mut brick = brick();
+        let mut batch = batch(21, &mut [&mut brick]);
         brick.process(&mut batch).unwrap();
         let order = model().feature_map().concat();
-        for (index, features) in batch.features.iter().enumerate() {
-            assert!(batch.mapped.row(index).eq(order.iter().map(|c| features[*c])), "row {index}");
+        let mapped = batch.columns.get(brick.mapped);
+        for (index, features) in features(21).iter().enumerate() {
+            assert!(mapped.row(index).eq(order.iter().map(|c| features[*c])), "row {index}");
         }
     }
 
     #[test]
     fn an_empty_batch_gives_no_row() {
-        let mut batch = Batch::default();
-        FeatureMapping::new(FeatureMappingConfig {}, model()).process(&mut batch).unwrap();
-        assert!(batch.mapped.is_empty());
+        let mut brick = brick();
+        let mut batch = batch(0, &mut [&mut brick]);
+        brick.process(&mut batch).unwrap();
+        assert!(batch.columns.get(brick.mapped).is_empty());
     }
 
     #[test]
     fn rows_of_another_schema_are_a_fault() {
-        let mut batch = batch(1);
-        batch.features.reset(1, 3);
-        let fault = FeatureMapping::new(FeatureMappingConfig {}, model()).process(&mut batch).unwrap_err();
+        let mut brick = brick();
+        let mut batch = batch(1, &mut [&mut brick]);
+        batch.columns.get_mut(brick.features).reset(1, 3);
+        let fault = brick.process(&mut batch).unwrap_err();
         assert!(fault.to_string().starts_with("feature-mapping: rows of 3 features"), "{fault}");
     }
 }

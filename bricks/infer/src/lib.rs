@@ -6,10 +6,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod autoencoder;
+mod columns;
 mod feature_mapping;
 mod onnx;
 
 pub use autoencoder::{Autoencoder, AutoencoderConfig};
+pub use columns::{ERRORS, MAPPED, SCORES};
 pub use feature_mapping::{FeatureMapping, FeatureMappingConfig};
 pub use onnx::{Onnx, OnnxConfig};
 

@@ -1,8 +1,11 @@
 //! The ONNX brick: anyone's network over feature rows.
 
-use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, State};
+use crate::SCORES;
+use crate::columns::FEATURES;
+use legonf_core::{Batch, BindError, Brick, BrickError, Descriptor, Handle, Layout, Rows, State};
 use legonf_models::Engine;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Name of the kind.
 const KIND: &str = "onnx";
@@ -15,6 +18,8 @@ pub struct OnnxConfig {}
 /// Runs any network by an [`Engine`].
 pub struct Onnx {
     engine: Box<dyn Engine>,
+    features: Handle<Rows>,
+    scores: Handle<Vec<f64>>,
 }
 
 impl Onnx {
@@ -25,14 +30,15 @@ impl Onnx {
     pub const DESCRIPTOR: Descriptor = Descriptor {
         kind: KIND,
         title: "unsupervised network",
-        reads: Columns::of(&[Column::Features]),
-        writes: Columns::of(&[Column::Scores]),
+        reads: Cow::Borrowed(&[FEATURES]),
+        writes: Cow::Borrowed(&[SCORES]),
         state: State::Stateless,
     };
 
     /// A brick that runs `engine`.
     pub fn new(OnnxConfig {}: OnnxConfig, engine: Box<dyn Engine>) -> Self {
-        Self { engine }
+        let (features, scores) = Default::default();
+        Self { engine, features, scores }
     }
 }
 
@@ -41,14 +47,20 @@ impl Brick for Onnx {
         Self::DESCRIPTOR
     }
 
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.features = layout.handle(&FEATURES)?;
+        self.scores = layout.handle(&SCORES)?;
+        Ok(())
+    }
+
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         let fault = |reason| BrickError { brick: KIND, reason };
-        self.engine.score(&batch.features, &mut batch.scores).map_err(|e| fault(e.to_string()))?;
-        let (rows, scores) = (batch.features.len(), batch.scores.len());
-        if rows != scores {
-            return Err(fault(format!("{scores} scores for {rows} rows")));
+        let (features, scores) = batch.columns.get_two(self.features, self.scores);
+        self.engine.score(features, scores).map_err(|e| fault(e.to_string()))?;
+        if features.len() != scores.len() {
+            return Err(fault(format!("{} scores for {} rows", scores.len(), features.len())));
         }
-        reject(batch);
+        reject(features, scores);
         Ok(())
     }
 
@@ -58,8 +70,8 @@ impl Brick for Onnx {
 }
 
 /// A row of NaN has no score, whatever a network makes of it: many turn NaN into a number.
-fn reject(batch: &mut Batch) {
-    for (row, score) in batch.features.iter().zip(&mut batch.scores) {
+fn reject(features: &Rows, scores: &mut [f64]) {
+    for (row, score) in features.iter().zip(scores) {
         if row.iter().all(|cell| cell.is_nan()) {
             *score = f64::NAN;
         }
@@ -69,8 +81,7 @@ fn reject(batch: &mut Batch) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::batch;
-    use legonf_core::Rows;
+    use crate::fixture::{batch, features};
     use legonf_models::EngineError;
 
     /// Sums each row; forgets rows past `limit`; refuses empty batches.
@@ -90,16 +101,17 @@ mod tests {
         }
     }
 
-    fn run(limit: usize, batch: &mut Batch) -> Result<(), BrickError> {
-        Onnx::new(OnnxConfig {}, Box::new(Sum { limit })).process(batch)
+    fn run(limit: usize, rows: usize) -> Result<Vec<f64>, BrickError> {
+        let mut brick = Onnx::new(OnnxConfig {}, Box::new(Sum { limit }));
+        let mut batch = batch(rows, &mut [&mut brick]);
+        brick.process(&mut batch)?;
+        Ok(batch.columns.get(brick.scores).clone())
     }
 
     #[test]
     fn the_engine_scores_every_row() {
-        let mut batch = batch(5);
-        run(5, &mut batch).unwrap();
-        let expected: Vec<f64> = batch.features.iter().map(|row| row.iter().sum()).collect();
-        assert_eq!(batch.scores, expected);
+        let expected: Vec<f64> = features(5).iter().map(|row| row.iter().sum()).collect();
+        assert_eq!(run(5, 5).unwrap(), expected);
     }
 
     #[test]
@@ -112,11 +124,14 @@ mod tests {
                 Ok(())
             }
         }
-        let mut batch = batch(3);
-        batch.features.row_mut(1).fill(f64::NAN);
-        batch.features.row_mut(2)[0] = f64::NAN;
-        Onnx::new(OnnxConfig {}, Box::new(Zero)).process(&mut batch).unwrap();
-        assert_eq!(batch.scores.iter().map(|score| score.is_nan()).collect::<Vec<_>>(), [false, true, false]);
+        let mut brick = Onnx::new(OnnxConfig {}, Box::new(Zero));
+        let mut batch = batch(3, &mut [&mut brick]);
+        let features = batch.columns.get_mut(brick.features);
+        features.row_mut(1).fill(f64::NAN);
+        features.row_mut(2)[0] = f64::NAN;
+        brick.process(&mut batch).unwrap();
+        let scores = batch.columns.get(brick.scores);
+        assert_eq!(scores.iter().map(|score| score.is_nan()).collect::<Vec<_>>(), [false, true, false]);
     }
 
     #[test]

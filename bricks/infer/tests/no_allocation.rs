@@ -3,8 +3,8 @@
 // The counting allocator below needs it.
 #![allow(unsafe_code)]
 
-use legonf_core::{BATCH, Batch, Brick};
-use legonf_infer::{Autoencoder, AutoencoderConfig, FeatureMapping, FeatureMappingConfig};
+use legonf_core::{BATCH, Batch, Brick, ColumnSpec, Element, Handle, Layout as Columns, Rows};
+use legonf_infer::{Autoencoder, AutoencoderConfig, FeatureMapping, FeatureMappingConfig, SCORES};
 use legonf_models::kitnet::{KitNet, Precision};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -46,10 +46,11 @@ fn model() -> Arc<KitNet> {
 }
 
 /// One batch as the runtime gives it: cleared, then filled with `rows` rows of features.
-fn process(batch: &mut Batch, rows: usize, bricks: &mut [&mut dyn Brick]) {
+fn process(batch: &mut Batch, features: Handle<Rows>, rows: usize, bricks: &mut [&mut dyn Brick]) {
     batch.clear();
-    batch.features.reset(rows, 100);
-    for (i, cell) in batch.features.as_mut_slice().iter_mut().enumerate() {
+    let features = batch.columns.get_mut(features);
+    features.reset(rows, 100);
+    for (i, cell) in features.as_mut_slice().iter_mut().enumerate() {
         *cell = (i % 97) as f64;
     }
     bricks.iter_mut().for_each(|brick| brick.process(batch).unwrap());
@@ -64,13 +65,16 @@ fn check(precision: Precision) {
     let mut mapping = FeatureMapping::new(FeatureMappingConfig {}, model());
     let mut network = Autoencoder::new(AutoencoderConfig { precision }, model());
     let mut bricks: [&mut dyn Brick; 2] = [&mut mapping, &mut network];
-    let mut batch = Batch::default();
-    process(&mut batch, BATCH, &mut bricks);
+    let columns = Columns::binding(&mut bricks).unwrap();
+    let mut batch = Batch::new(&columns);
+    let features = columns.handle::<Rows>(&ColumnSpec::rows("features", Element::F64)).unwrap();
+    let scores = columns.handle::<Vec<f64>>(&SCORES).unwrap();
+    process(&mut batch, features, BATCH, &mut bricks);
     let before = ALLOCATIONS.get();
     assert!(before > 0, "the counter counts");
     for rows in [BATCH, 1, 7, 0, 200, BATCH] {
-        process(&mut batch, rows, &mut bricks);
-        assert_eq!(batch.scores.len(), rows);
+        process(&mut batch, features, rows, &mut bricks);
+        assert_eq!(batch.columns.get(scores).len(), rows);
     }
     assert_eq!(ALLOCATIONS.get(), before);
 }

@@ -1,8 +1,9 @@
 //! Packet batching: raw packets in, parsed headers out (LEGO Table I).
 
 use crate::packet;
-use legonf_core::{Batch, Brick, BrickError, Column, Columns, Descriptor, Headers, Malformed, State};
+use legonf_core::{Batch, Brick, BrickError, ColumnSpec, Descriptor, Headers, Malformed, State};
 use serde::Deserialize;
+use std::borrow::Cow;
 
 /// Configuration of [`PacketBatching`]: there is nothing to set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -25,8 +26,8 @@ impl PacketBatching {
     pub const DESCRIPTOR: Descriptor = Descriptor {
         kind: Self::KIND,
         title: "packet batching",
-        reads: Columns::of(&[Column::Packets]),
-        writes: Columns::of(&[Column::Headers]),
+        reads: Cow::Borrowed(&[ColumnSpec::PACKETS]),
+        writes: Cow::Borrowed(&[ColumnSpec::HEADERS]),
         state: State::Stateless,
     };
 

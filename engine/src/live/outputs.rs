@@ -182,10 +182,15 @@ impl Results for Outputs {
         self.finish(coverage, BTreeMap::new()).map(drop).map_err(|error| Fault::new(error.to_string()))
     }
 
-    fn reads(&self) -> Columns {
-        let eve = self.eve.as_ref().map_or(Columns::NONE, |(eve, _)| eve.reads());
-        let scores = self.scores.as_ref().map_or(Columns::NONE, Sink::reads);
-        let record = self.record.as_ref().map_or(Columns::NONE, |_| Columns::of(&[Column::Packets]));
-        eve.union(scores).union(record)
+    fn reads(&self) -> Vec<ColumnSpec> {
+        let eve = self.eve.as_ref().and_then(|(eve, _)| eve.reads());
+        let scores = self.scores.as_ref().and_then(Sink::reads);
+        let record = self.record.as_ref().map(|_| vec![ColumnSpec::PACKETS]);
+        [eve, scores, record].into_iter().flatten().flatten().collect()
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.eve.as_mut().map_or(Ok(()), |(eve, _)| eve.bind(layout))?;
+        self.scores.as_mut().map_or(Ok(()), |scores| scores.bind(layout))
     }
 }

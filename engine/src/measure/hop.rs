@@ -73,8 +73,8 @@ impl Sink for Look {
         Ok(())
     }
 
-    fn reads(&self) -> Columns {
-        Columns::NONE
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(Vec::new())
     }
 
     fn finish(&mut self) -> Result<(), Fault> {
@@ -101,7 +101,7 @@ pub fn nanoseconds(packets: usize, work: Work) -> Result<f64, Error> {
 fn run(layout: &Layout, packets: usize, work: Work) -> Result<f64, Error> {
     let never = AtomicBool::new(false);
     let before = process_time();
-    let (mut graph, options) = (Graph::pass_through("hop"), Options::new(layout, &never));
+    let (mut graph, options) = (Graph::pass_through("hop", &[])?, Options::new(layout, &never));
     let Work { batches, steps: [first, last] } = work;
     let mut source = Ticks { batches, packets, steps: first, next: 0 };
     let mut sink = Look { sum: 0, steps: last };

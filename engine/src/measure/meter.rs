@@ -26,6 +26,8 @@ struct Count {
 struct Metered {
     inner: Box<dyn Brick>,
     count: Arc<Count>,
+    reads: Columns,
+    writes: Columns,
 }
 
 impl Meter {
@@ -33,7 +35,7 @@ impl Meter {
     pub fn watch(&self, inner: Box<dyn Brick>) -> Box<dyn Brick> {
         let count = Arc::<Count>::default();
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).push(count.clone());
-        Box::new(Metered { inner, count })
+        Box::new(Metered { inner, count, reads: Columns::NONE, writes: Columns::NONE })
     }
 
     /// Bytes that each brick read and that it filled, in the order in which they were given.
@@ -50,11 +52,16 @@ impl Brick for Metered {
         self.inner.descriptor()
     }
 
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        let Descriptor { reads, writes, .. } = self.inner.descriptor();
+        (self.reads, self.writes) = (layout.columns(&*reads), layout.columns(&*writes));
+        self.inner.bind(layout)
+    }
+
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         self.inner.process(batch)?;
-        let descriptor = self.inner.descriptor();
-        self.count.read.fetch_add(bytes(batch, descriptor.reads), Ordering::Relaxed);
-        self.count.filled.fetch_add(bytes(batch, descriptor.writes), Ordering::Relaxed);
+        self.count.read.fetch_add(batch.size(self.reads) as u64, Ordering::Relaxed);
+        self.count.filled.fetch_add(batch.size(self.writes) as u64, Ordering::Relaxed);
         Ok(())
     }
 
@@ -65,23 +72,6 @@ impl Brick for Metered {
     fn state_size(&self) -> u64 {
         self.inner.state_size()
     }
-}
-
-/// Bytes of some columns of a batch.
-fn bytes(batch: &Batch, columns: Columns) -> u64 {
-    let cells = |count: usize| count * size_of::<f64>();
-    let column = |column| match column {
-        Column::Packets => {
-            batch.packets.iter().map(|(_, bytes)| bytes.len() + size_of::<PacketRecord>()).sum::<usize>()
-        }
-        Column::Headers => batch.headers.len() * size_of::<Headers>(),
-        Column::Features => cells(batch.features.as_slice().len()),
-        Column::Mapped => cells(batch.mapped.len() * batch.mapped.width()),
-        Column::Errors => cells(batch.errors.len() * batch.errors.width()),
-        Column::Scores => cells(batch.scores.len()),
-        Column::Verdicts => batch.verdicts.len() * size_of::<Verdict>(),
-    };
-    columns.iter().map(column).sum::<usize>() as u64
 }
 
 /// The sink of a replay, measured: counts, files of scores, alerts and their packets, and the plot.
@@ -117,12 +107,18 @@ impl Sink for Seen {
         self.spent += processor_time().saturating_sub(start);
         self.packets += batch.len() as u64;
         self.batches += 1;
-        self.source_bytes += bytes(batch, Columns::of(&[Column::Packets]));
+        self.source_bytes += batch.size(Columns::PACKETS) as u64;
         Ok(())
     }
 
-    fn reads(&self) -> Columns {
-        self.tally.reads().union(Columns::of(&[Column::Packets]))
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        let mut columns = self.tally.reads()?;
+        columns.push(ColumnSpec::PACKETS);
+        Some(columns)
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.tally.bind(layout)
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

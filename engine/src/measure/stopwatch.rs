@@ -96,6 +96,10 @@ impl Brick for Watched<Box<dyn Brick>> {
         self.inner.descriptor()
     }
 
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.inner.bind(layout)
+    }
+
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         self.time(|brick| brick.process(batch))
     }
@@ -110,6 +114,10 @@ impl Brick for Watched<Box<dyn Brick>> {
 }
 
 impl Source for Watched<Box<dyn Source>> {
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.inner.bind(layout)
+    }
+
     fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
         self.time(|source| source.fill(batch))
     }

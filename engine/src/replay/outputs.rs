@@ -144,9 +144,13 @@ impl Results for Outputs {
         self.finish(coverage, BTreeMap::new()).map(drop).map_err(|error| Fault::new(error.to_string()))
     }
 
-    fn reads(&self) -> Columns {
-        let alerts = self.alerts.as_ref().map_or(Columns::NONE, Sink::reads);
-        self.table.reads().union(self.eve.reads()).union(alerts)
+    fn reads(&self) -> Vec<ColumnSpec> {
+        let alerts = self.alerts.as_ref().and_then(Sink::reads);
+        [self.table.reads(), self.eve.reads(), alerts].into_iter().flatten().flatten().collect()
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.sinks().try_for_each(|sink| sink.bind(layout))
     }
 }
 

@@ -22,14 +22,24 @@ pub struct TrainSink {
     /// That of the packets up to the last one needed: how far a source reads beyond depends on the layout.
     clock: Clock,
     enough: Arc<AtomicBool>,
+    features: Handle<Rows>,
 }
 
 impl TrainSink {
     /// A sink over `trainer`, which has seen packets before where it was `resumed` from the checkpoint.
     pub fn new(trainer: Trainer, identity: Identity, checkpoint: PathBuf, every: u64, resumed: bool) -> Self {
-        let (seen, last_rmse, enough) = Default::default();
-        let clock = Clock::default();
-        Self { trainer, identity, checkpoint, has_checkpoint: resumed, every, seen, last_rmse, clock, enough }
+        Self {
+            trainer,
+            identity,
+            checkpoint,
+            has_checkpoint: resumed,
+            every,
+            seen: 0,
+            last_rmse: 0.0,
+            clock: Clock::default(),
+            enough: Arc::default(),
+            features: Handle::default(),
+        }
     }
 
     /// Packets that the trainer was given: those it learnt from and those it passed over.
@@ -118,7 +128,7 @@ impl TrainSink {
 
 impl Sink for TrainSink {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        for (packet, row) in batch.headers.iter().zip(batch.features.iter()) {
+        for (packet, row) in batch.headers.iter().zip(batch.columns.get(self.features).iter()) {
             if !self.is_done() {
                 self.clock.shift(packet.seq, packet.timestamp);
             }
@@ -127,8 +137,13 @@ impl Sink for TrainSink {
         Ok(())
     }
 
-    fn reads(&self) -> Columns {
-        Columns::of(&[Column::Features])
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(vec![FEATURES])
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.features = layout.handle(&FEATURES)?;
+        Ok(())
     }
 
     /// Keeps what was learnt, where there is more to learn.

@@ -6,7 +6,9 @@ use crate::figure4::{SCHEMA, learn, watch::Checksum};
 use crate::lap::{Laps, Track};
 use clap::Args;
 use legonf_controller::{Config, Scaling};
-use legonf_core::{BATCH, Batch, Brick, Pace, Plan, Sink, Snapshot, Source, Verdict};
+use legonf_core::{
+    BATCH, Batch, Brick, Layout as Columns, Pace, Plan, Rows, Sink, Snapshot, Source, Tiles, Verdict,
+};
 use legonf_datasets::generate;
 use legonf_engine::agent::Agent;
 use legonf_engine::agent::cores;
@@ -202,7 +204,13 @@ impl Case<'_> {
         let schema = SCHEMA.to_owned();
         let config = legonf_extract::Config { schema, ..legonf_extract::Config::default() };
         let mut extractor = FeatureQuantization::new(&config)?;
-        let (mut scratch, mut batch, mut sink) = (Scratch::default(), Batch::default(), Checksum::default());
+        let columns = Columns::of([&FEATURES, &SCORES]).map_err(Failure::fault)?;
+        let (mut batch, mut sink) = (Batch::new(&columns), Checksum::default());
+        extractor.bind(&columns).and_then(|()| sink.bind(&columns)).map_err(Failure::fault)?;
+        let features = columns.handle::<Rows>(&FEATURES).map_err(Failure::fault)?;
+        let scores = columns.handle::<Vec<f64>>(&SCORES).map_err(Failure::fault)?;
+        let (mut scratch, mut mapped, mut errors) = (Scratch::default(), Tiles::default(), Tiles::default());
+        let mut verdicts: Vec<Verdict> = Vec::new();
         let mut source = Laps::new(self.track.clone(), self.packets);
         let (begin, before) = (Instant::now(), process_time());
         loop {
@@ -213,9 +221,9 @@ impl Case<'_> {
             }
             parser.process(&mut batch)?;
             extractor.process(&mut batch)?;
-            kitnet.gather(&batch.features, &mut batch.mapped);
-            let Batch { mapped, errors, scores, verdicts, .. } = &mut batch;
-            kitnet.score_rows(mapped, &mut scratch, errors, scores);
+            kitnet.gather(batch.columns.get(features), &mut mapped);
+            let scores = batch.columns.get_mut(scores);
+            kitnet.score_rows(&mapped, &mut scratch, &mut errors, scores);
             verdicts.clear();
             let verdict = |score: &f64| if *score > f64::MAX { Verdict::Anomalous } else { Verdict::Benign };
             verdicts.extend(scores.iter().map(verdict));

@@ -106,12 +106,13 @@ pub struct Checksum {
     sum: u64,
     /// Scores to come that count; all, where there is no such number.
     left: Option<u64>,
+    scores: Handle<Vec<f64>>,
 }
 
 impl Checksum {
     /// A checksum of the first scores only.
     pub fn of_first(packets: u64) -> Self {
-        Self { sum: 0, left: Some(packets) }
+        Self { left: Some(packets), ..Self::default() }
     }
 
     pub fn value(&self) -> u64 {
@@ -121,16 +122,22 @@ impl Checksum {
 
 impl Sink for Checksum {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        let counted = self.left.unwrap_or(u64::MAX).min(batch.scores.len() as u64);
+        let scores = batch.columns.get(self.scores);
+        let counted = self.left.unwrap_or(u64::MAX).min(scores.len() as u64);
         self.left = self.left.map(|left| left - counted);
-        for score in &batch.scores[..counted as usize] {
+        for score in &scores[..counted as usize] {
             self.sum = (self.sum.rotate_left(5) ^ score.to_bits()).wrapping_mul(0x517c_c1b7_2722_0a95);
         }
         Ok(())
     }
 
-    fn reads(&self) -> Columns {
-        Columns::of(&[Column::Scores])
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(vec![SCORES])
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.scores = layout.handle(&SCORES)?;
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Fault> {
@@ -139,16 +146,30 @@ impl Sink for Checksum {
 }
 
 /// Gives features to a trainer.
-pub struct Learn<'a>(pub &'a mut Trainer);
+pub struct Learn<'a> {
+    trainer: &'a mut Trainer,
+    features: Handle<Rows>,
+}
+
+impl<'a> Learn<'a> {
+    pub fn new(trainer: &'a mut Trainer) -> Self {
+        Self { trainer, features: Handle::default() }
+    }
+}
 
 impl Sink for Learn<'_> {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        batch.features.iter().for_each(|row| _ = self.0.train(row));
+        batch.columns.get(self.features).iter().for_each(|row| _ = self.trainer.train(row));
         Ok(())
     }
 
-    fn reads(&self) -> Columns {
-        Columns::of(&[Column::Features])
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(vec![FEATURES])
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.features = layout.handle(&FEATURES)?;
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

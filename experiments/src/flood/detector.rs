@@ -44,7 +44,7 @@ impl Detector {
         })?;
         let (mut seen, mut held_out) = (0, Vec::new());
         while traffic.next()? {
-            for (row, headers) in traffic.batch().features.iter().zip(&traffic.batch().headers) {
+            for (row, headers) in traffic.features().iter().zip(&traffic.batch().headers) {
                 seen += 1;
                 if seen <= lesson.settling {
                     continue;

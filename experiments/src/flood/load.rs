@@ -21,6 +21,7 @@ pub struct Traffic {
     batching: PacketBatching,
     extractor: FeatureQuantization,
     batch: Batch,
+    features: Handle<Rows>,
     labels: Vec<bool>,
     /// Processor time in the bricks alone, which other programs on the machine take no part of.
     busy: Duration,
@@ -30,10 +31,11 @@ impl Traffic {
     /// Traffic before its first packet.
     pub fn new(config: Config, extraction: &legonf_extract::Config) -> Result<Self, ExperimentError> {
         Ok(Self {
-            generator: Generator::new(config)?,
+            generator,
             batching: PacketBatching::new(legonf_wire::Config {}),
-            extractor: FeatureQuantization::new(extraction)?,
-            batch: Batch::default(),
+            extractor,
+            batch: Batch::new(&layout),
+            features: layout.handle(&FEATURES).map_err(Failure::fault)?,
             labels: Vec::new(),
             busy: Duration::ZERO,
         })
@@ -44,9 +46,14 @@ impl Traffic {
         self.extractor.schema()
     }
 
-    /// The present batch, with features.
+    /// The present batch.
     pub fn batch(&self) -> &Batch {
         &self.batch
+    }
+
+    /// Its features.
+    pub fn features(&self) -> &Rows {
+        self.batch.columns.get(self.features)
     }
 
     /// Packets so far.
@@ -185,7 +192,7 @@ pub fn run(
             (traffic.position(), traffic.busy)
         });
         let clock = processor_time();
-        let verdicts = detector.judge(&traffic.batch.features);
+        let verdicts = detector.judge(traffic.features());
         for ((alarm, headers), malicious) in verdicts.zip(&traffic.batch.headers).zip(&traffic.labels) {
             let share = &mut shares[Class::of(headers, *malicious) as usize];
             share.packets += 1;

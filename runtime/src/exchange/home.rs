@@ -2,12 +2,11 @@
 
 use super::{Downstream, Gathered, HomePart, Split};
 use crate::RunFault;
-use crate::route::{gather, scatter};
 use crate::stats::Stats;
 use crate::unit::{Unit, attempt};
 use crate::whole;
 use crate::worker::Shared;
-use legonf_core::{Batch, Column, ENGINE_ROWS, Rows};
+use legonf_core::{Batch, ENGINE_ROWS, Storage};
 use legonf_splitter::{Selection, Strays};
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,7 +19,7 @@ pub(crate) struct HomeWork {
     pub split: Arc<Split>,
     pub downstream: Arc<Downstream>,
     /// Rows of some packets, and a batch of these alone.
-    rows: Rows,
+    rows: Option<Box<dyn Storage>>,
     chunk: Batch,
     /// Those packets: their indices among the rows, and their places in the batch.
     kept: Vec<usize>,
@@ -76,30 +75,31 @@ impl HomeWork {
     ) -> Result<(), RunFault> {
         let Self { split, rows, .. } = self;
         let partitioner = &split.partitioner;
-        rows.reset(range.len(), split.width());
         let (Some(unit), Some(packets)) =
             (hands.units.iter_mut().find(|unit| unit.index == split.unit), &gathered.packets)
         else {
             return Ok(());
         };
+        let rows = split.rows(rows, packets, range.len());
         attempt(unit, hands.shared, Some(hands.stats), &mut |unit| {
             unit.process_part(partitioner.home(), packets, &selection.places[range.clone()], rows)
         })?;
-        let cells_of = |replica: usize| &gathered.parts[replica].sub.cells[..];
-        for (row, index) in rows.iter_mut().zip(range) {
-            partitioner.join(selection, index, cells_of, row);
+        let cells_of = |replica: usize| gathered.parts[replica].sub.cells.as_deref();
+        for (row, index) in range.enumerate() {
+            partitioner.join(selection, index, cells_of, rows, row);
         }
         Ok(())
     }
 
     /// Makes a batch of those packets whose rows are whole, and sets the others aside.
     fn select(&mut self, selection: &Selection, range: Range<usize>, packets: &Batch, strays: &mut Strays) {
-        let Self { rows, chunk, kept, places, downstream, .. } = self;
+        let Self { split, rows, chunk, kept, places, downstream, .. } = self;
+        let Some(rows) = rows else { return };
         let here = selection.strays_of(range.clone());
         for stray in here {
             let index = stray.index as usize;
             let entry = selection.entries[index];
-            let row = rows.row(index - range.start);
+            let row = (&**rows, index - range.start);
             strays.push(selection.places[index], entry.kind, entry.routes, stray.is_home, row);
         }
         let is_whole = |row: &usize| here.iter().all(|stray| stray.index as usize != range.start + row);
@@ -107,12 +107,9 @@ impl HomeWork {
         kept.extend((0..range.len()).filter(|row| here.is_empty() || is_whole(row)));
         places.clear();
         places.extend(kept.iter().map(|row| selection.places[range.start + row]));
-        gather(packets, places, downstream.inputs, chunk);
-        if here.is_empty() {
-            std::mem::swap(rows, &mut chunk.features);
-        } else {
-            rows.gather(kept, &mut chunk.features);
-        }
+        packets.gather(places, downstream.inputs, chunk);
+        let whole = chunk.column_mut(split.fills);
+        if here.is_empty() { whole.exchange(&mut **rows) } else { rows.gather(kept, whole) }
     }
 
     /// Runs the bricks behind on the packets of the chunk.
@@ -123,7 +120,7 @@ impl HomeWork {
         }
         for unit in hands.units.iter_mut().filter(|unit| downstream.units.contains(&unit.index)) {
             attempt(unit, hands.shared, Some(hands.stats), &mut |unit| {
-                whole::process(&mut *unit.brick, chunk, places.len())
+                whole::process(&mut *unit.brick, unit.index, &hands.shared.declared, chunk, places.len())
             })?;
         }
         Ok(())
@@ -138,7 +135,7 @@ impl HomeWork {
         indices.clear();
         indices.extend(start..part.places.len());
         if !indices.is_empty() {
-            scatter(chunk, indices, downstream.outputs, all, &mut part.results);
+            part.results.scatter(chunk, indices, downstream.outputs, all);
         }
     }
 
@@ -150,11 +147,11 @@ impl HomeWork {
         hands: &mut Hands<'_, '_>,
     ) -> Result<(), RunFault> {
         let (len, outputs, width) = (batch.len(), self.downstream.outputs, self.split.width());
-        if outputs.holds(Column::Features) && (batch.features.len(), batch.features.width()) != (len, width) {
-            batch.features.reset(len, width);
+        if outputs.holds(self.split.fills()) {
+            batch.column_mut(self.split.fills).reshape(len, width);
         }
         for part in parts.iter().filter(|part| !part.places.is_empty()) {
-            scatter(&part.results, &part.places, outputs, len, batch);
+            batch.scatter(&part.results, &part.places, outputs, len);
         }
         if parts.iter().any(|part| !part.strays.is_empty()) {
             self.finish_strays(parts, batch, hands)?;
@@ -177,16 +174,17 @@ impl HomeWork {
         places.sort_unstable();
         places.dedup();
         for some in places.chunks(CHUNK) {
-            self.rows.reset(some.len(), self.split.width());
+            let rows = self.split.rows(&mut self.rows, batch, some.len());
             for part in parts {
-                self.split.partitioner.join_strays(&part.strays, some, &mut self.rows);
+                self.split.partitioner.join_strays(&part.strays, some, rows);
             }
             self.places.clear();
             self.places.extend_from_slice(some);
-            gather(batch, some, self.downstream.inputs, &mut self.chunk);
-            std::mem::swap(&mut self.rows, &mut self.chunk.features);
+            batch.gather(some, self.downstream.inputs, &mut self.chunk);
+            let whole = self.chunk.column_mut(self.split.fills);
+            self.rows.iter_mut().for_each(|rows| whole.exchange(&mut **rows));
             self.run(hands)?;
-            scatter(&self.chunk, some, self.downstream.outputs, len, batch);
+            batch.scatter(&self.chunk, some, self.downstream.outputs, len);
         }
         self.strays = places;
         Ok(())

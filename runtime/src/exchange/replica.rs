@@ -12,7 +12,7 @@ use crate::stats::Stats;
 use crate::sync::{Either, Receiver, Sender, recv_either};
 use crate::unit::{Unit, attempt, pass};
 use crate::worker::{Job, Shared};
-use legonf_core::{Columns, Rows};
+use legonf_core::{Columns, Storage};
 use legonf_splitter::SubBatch;
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
@@ -83,7 +83,7 @@ impl<T: Labelled> Phase<T> {
 pub(crate) struct Buffers {
     pub detour: Detour,
     /// Rows of a travelling shard.
-    rows: Rows,
+    rows: Option<Box<dyn Storage>>,
     /// Parts that are being filled or sent.
     subs: Vec<SubBatch>,
     parts: Vec<Box<Part>>,
@@ -264,7 +264,6 @@ impl<'a> Replica<'a> {
         let (Some(packets), partitioner) = (&part.packets, &self.work.split.partitioner) else {
             return Ok(());
         };
-        let rows = &mut self.buffers.rows;
         for (shard, lane) in partitioner.travelling().flat_map(|shard| [(shard, 0), (shard, 1)]) {
             let selection = &part.sub.selections[shard][lane];
             if selection.done || !self.first.transition.may_process(shard, lane == 1) {
@@ -273,7 +272,7 @@ impl<'a> Replica<'a> {
             for start in (0..selection.places.len()).step_by(CHUNK) {
                 let selection = &part.sub.selections[shard][lane];
                 let range = start..selection.places.len().min(start + CHUNK);
-                rows.reset(range.len(), partitioner.width());
+                let rows = self.work.split.rows(&mut self.buffers.rows, packets, range.len());
                 let places = &selection.places[range.clone()];
                 attempt(unit, self.shared, Some(&self.stats), &mut |unit| {
                     unit.process_part(shard, packets, places, rows)

@@ -32,17 +32,20 @@ impl SharedColumns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::{Column, Headers};
+    use legonf_core::{ColumnSpec, Element, Headers, Layout};
 
     #[test]
     fn what_is_lent_comes_back() {
-        let columns = Columns::of(&[Column::Headers]);
+        let (columns, other) = (Columns::HEADERS, ColumnSpec::scalar("other", Element::F64));
         let headers = vec![Headers { seq: 7, ..Headers::default() }];
-        let mut batch = Batch { headers: headers.clone(), scores: vec![1.0], ..Batch::default() };
+        let layout = Layout::of([&other]).unwrap();
+        let other = layout.handle::<Vec<f64>>(&other).unwrap();
+        let mut batch = Batch { headers: headers.clone(), ..Batch::new(&layout) };
+        batch.columns.get_mut(other).push(1.0);
         let memory = batch.headers.as_ptr();
         let mut shared = SharedColumns::default();
         let lent = shared.lend(&mut batch, columns);
-        assert!(lent.headers == headers && batch.headers.is_empty() && batch.scores == [1.0]);
+        assert!(lent.headers == headers && batch.headers.is_empty() && batch.columns.get(other) == &[1.0]);
         drop(lent);
         shared.reclaim(&mut batch, columns);
         assert!(batch.headers == headers && batch.headers.as_ptr() == memory);

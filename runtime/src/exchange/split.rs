@@ -1,8 +1,9 @@
 //! How the work of one brick is divided among replicas.
 
 use super::Owners;
+use crate::declared::{Declared, Use};
 use crate::unit::west_east;
-use legonf_core::{Brick, BrickError, Column, Columns, SLOTS};
+use legonf_core::{Batch, Brick, BrickError, Columns, SLOTS, Storage, like};
 use legonf_splitter::{Partitioner, SplitError};
 use std::ops::Range;
 
@@ -16,8 +17,16 @@ pub enum Undivided {
     #[error("it does not read headers, by which packets are partitioned")]
     NoHeaders,
     /// What it fills cannot be joined.
-    #[error("it fills {0}, which do not lie in rows")]
-    NoRows(&'static str),
+    #[error("it fills {found}, not {divided} alone")]
+    Fills {
+        /// The columns that it fills.
+        found: String,
+        /// The column that its division names.
+        divided: String,
+    },
+    /// Flows cannot be joined.
+    #[error("it uses {0} of the table of flows")]
+    Flows(String),
     /// No key divides its state.
     #[error(transparent)]
     Split(#[from] SplitError),
@@ -29,6 +38,8 @@ pub(crate) struct Split {
     pub unit: usize,
     pub partitioner: Partitioner,
     reads: Columns,
+    /// The column that it fills.
+    pub fills: usize,
 }
 
 /// What a stage does behind its divided brick, at the home of each packet.
@@ -46,16 +57,22 @@ impl Split {
     ///
     /// # Errors
     /// Why it cannot be.
-    pub fn of(unit: usize, brick: &mut dyn Brick) -> Result<Self, Undivided> {
-        let reads = brick.descriptor().reads;
+    pub fn of(unit: usize, brick: &mut dyn Brick, declared: &Declared) -> Result<Self, Undivided> {
+        let Use { reads, writes, .. } = declared.uses[unit];
         let division = brick.west_east().ok_or(Undivided::NoInterface)?.division();
-        if !reads.holds(Column::Headers) {
+        if !reads.holds(Columns::HEADERS) {
             return Err(Undivided::NoHeaders);
         }
-        if division.fills != Column::Features {
-            return Err(Undivided::NoRows(division.fills.label()));
+        let filled = declared.layout.columns([&division.fills]);
+        if filled != writes || filled.iter().count() != 1 {
+            let (found, divided) = (declared.names(writes), division.fills.name.to_string());
+            return Err(Undivided::Fills { found, divided });
         }
-        Ok(Self { unit, partitioner: Partitioner::exact(&division)?, reads })
+        let flows = reads.union(writes).intersection(declared.flows);
+        if !flows.is_empty() {
+            return Err(Undivided::Flows(declared.names(flows)));
+        }
+        Ok(Self { unit, partitioner: Partitioner::exact(&division)?, reads, fills: filled.iter().sum() })
     }
 
     /// Shards of the work.
@@ -77,6 +94,23 @@ impl Split {
     /// Cells of a whole row.
     pub fn width(&self) -> usize {
         self.partitioner.width()
+    }
+
+    /// The column that the brick fills.
+    pub fn fills(&self) -> Columns {
+        Columns::one(self.fills)
+    }
+
+    /// Room for so many rows of that column, kept in what the batch keeps it in.
+    pub fn rows<'a>(
+        &self,
+        room: &'a mut Option<Box<dyn Storage>>,
+        batch: &Batch,
+        rows: usize,
+    ) -> &'a mut dyn Storage {
+        let room = like(room, batch.column(self.fills));
+        room.reshape(rows, self.width());
+        room
     }
 
     /// The columns that the brick reads.

@@ -1,6 +1,8 @@
 //! Bricks that panic while their state moves.
 
-use legonf_core::{Batch, Brick, BrickError, Descriptor, Division, Headers, Rows, WestEast};
+use legonf_core::{
+    Batch, BindError, Brick, BrickError, Descriptor, Division, Headers, Layout as Columns, Storage, WestEast,
+};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -84,6 +86,10 @@ impl Brick for MinedState {
         self.inner.borrow().descriptor()
     }
 
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.inner.get_mut().bind(layout)
+    }
+
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         self.inner.get_mut().process(batch)?;
         batch.headers.iter().for_each(&self.packets);
@@ -117,7 +123,7 @@ impl WestEast for MinedState {
         part: usize,
         batch: &Batch,
         places: &[usize],
-        rows: &mut Rows,
+        rows: &mut dyn Storage,
     ) -> Result<(), BrickError> {
         self.with(|inner| inner.process_part(part, batch, places, rows))?;
         places.iter().for_each(|place| (self.packets)(&batch.headers[*place]));

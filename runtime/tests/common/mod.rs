@@ -5,8 +5,8 @@ pub mod mines;
 pub mod streams;
 
 use legonf_core::{
-    Batch, Brick, BrickError, Column, Columns, Descriptor, Fault, Headers, Plan, Progress, Sink, Snapshot,
-    Source, State,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Fault, Handle, Headers,
+    Layout as Columns, Plan, Progress, Rows, Sink, Snapshot, Source, State, Tiles,
 };
 use legonf_runtime::{Control, Graph, GraphSpec, Layout, Options, Outcome, PlanError, Supply, run_under};
 use std::sync::Arc;
@@ -49,8 +49,33 @@ impl Source for Count {
     }
 }
 
-const fn descriptor(kind: &'static str, reads: Column, writes: Column, state: State) -> Descriptor {
-    Descriptor { kind, title: kind, reads: Columns::of(&[reads]), writes: Columns::of(&[writes]), state }
+pub const HEADERS: ColumnSpec = ColumnSpec::HEADERS;
+pub const FEATURES: ColumnSpec = ColumnSpec::rows("features", Element::F64);
+pub const MAPPED: ColumnSpec = ColumnSpec::rows("mapped", Element::F64Tiles);
+pub const ERRORS: ColumnSpec = ColumnSpec::rows("errors", Element::F64Tiles);
+pub const SCORES: ColumnSpec = ColumnSpec::scalar("scores", Element::F64);
+
+/// Where the bricks here find the columns that their graph has.
+#[derive(Clone, Copy, Default)]
+pub struct Places {
+    pub features: Handle<Rows>,
+    pub mapped: Handle<Tiles>,
+    pub errors: Handle<Tiles>,
+    pub scores: Handle<Vec<f64>>,
+}
+
+impl Places {
+    pub fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.features = layout.handle(&FEATURES).unwrap_or_default();
+        self.mapped = layout.handle(&MAPPED).unwrap_or_default();
+        self.errors = layout.handle(&ERRORS).unwrap_or_default();
+        self.scores = layout.handle(&SCORES).unwrap_or_default();
+        Ok(())
+    }
+}
+
+fn descriptor(kind: &'static str, reads: ColumnSpec, writes: ColumnSpec, state: State) -> Descriptor {
+    Descriptor { kind, title: kind, reads: vec![reads].into(), writes: vec![writes].into(), state }
 }
 
 /// Stateless: the feature of a packet is a function of its number. Panics or fails where it is told to.
@@ -62,20 +87,26 @@ pub struct Square {
     pub seen: u64,
     /// Panics that were raised: each packet of `panics` raises one, in whichever replica.
     pub raised: Arc<AtomicU64>,
+    pub at: Places,
 }
 
 impl Brick for Square {
     fn descriptor(&self) -> Descriptor {
-        descriptor("square", Column::Headers, Column::Features, State::Stateless)
+        descriptor("square", HEADERS, FEATURES, State::Stateless)
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.at.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        batch.features.reset(batch.headers.len(), 1);
+        let features = batch.columns.get_mut(self.at.features);
+        features.reset(batch.headers.len(), 1);
         // Some batches take longer, so that those behind them overtake them in other replicas.
         if batch.headers.first().is_some_and(|header| header.seq % 64 < 3) {
             std::thread::sleep(Duration::from_micros(100));
         }
-        for (header, row) in batch.headers.iter().zip(batch.features.iter_mut()) {
+        for (header, row) in batch.headers.iter().zip(features.iter_mut()) {
             if let Some(at) = self.panics.iter().position(|seq| *seq == header.seq) {
                 let first = self.raised.fetch_or(1 << at, Ordering::Relaxed) & (1 << at) == 0;
                 assert!(!first && !self.always, "bad packet");
@@ -95,15 +126,21 @@ impl Brick for Square {
 }
 
 /// Stateless, and gives another answer when it runs twice on a packet.
-pub struct Scale;
+#[derive(Default)]
+pub struct Scale(Places);
 
 impl Brick for Scale {
     fn descriptor(&self) -> Descriptor {
-        descriptor("scale", Column::Features, Column::Features, State::Stateless)
+        descriptor("scale", FEATURES, FEATURES, State::Stateless)
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.0.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        batch.features.as_mut_slice().iter_mut().for_each(|value| *value = *value * 0.75 + 1.0);
+        let features = batch.columns.get_mut(self.0.features);
+        features.as_mut_slice().iter_mut().for_each(|value| *value = *value * 0.75 + 1.0);
         Ok(())
     }
 }
@@ -113,50 +150,66 @@ impl Brick for Scale {
 pub struct Sum {
     pub total: f64,
     pub panics_at: Option<u64>,
+    pub at: Places,
 }
 
 impl Brick for Sum {
     fn descriptor(&self) -> Descriptor {
-        descriptor("sum", Column::Features, Column::Mapped, State::Stateful)
+        descriptor("sum", FEATURES, MAPPED, State::Stateful)
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.at.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        batch.mapped.reset(batch.features.len(), 1);
-        for (index, row) in batch.features.iter().enumerate() {
+        let (features, mapped) = batch.columns.get_two(self.at.features, self.at.mapped);
+        mapped.reset(features.len(), 1);
+        for (index, row) in features.iter().enumerate() {
             assert_ne!(Some(batch.headers[index].seq), self.panics_at, "bad packet");
             self.total = self.total * 0.9 + row[0];
-            batch.mapped.row_mut(index).for_each(|cell| *cell = self.total);
+            mapped.row_mut(index).for_each(|cell| *cell = self.total);
         }
         Ok(())
     }
 }
 
 /// Stateless: a score of the sum.
-pub struct Score;
+#[derive(Default)]
+pub struct Score(pub Places);
 
 impl Brick for Score {
     fn descriptor(&self) -> Descriptor {
-        descriptor("score", Column::Mapped, Column::Scores, State::Stateless)
+        descriptor("score", MAPPED, SCORES, State::Stateless)
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.0.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        batch.scores.clear();
-        batch.scores.extend((0..batch.mapped.len()).flat_map(|row| batch.mapped.row(row)).map(f64::sin));
+        let (mapped, scores) = batch.columns.get_two(self.0.mapped, self.0.scores);
+        scores.clear();
+        scores.extend((0..mapped.len()).flat_map(|row| mapped.row(row)).map(f64::sin));
         Ok(())
     }
 }
 
 /// Stateful: the score with a part of the one before.
 #[derive(Default)]
-pub struct Smooth(f64);
+pub struct Smooth(f64, Places);
 
 impl Brick for Smooth {
     fn descriptor(&self) -> Descriptor {
-        descriptor("smooth", Column::Scores, Column::Scores, State::Stateful)
+        descriptor("smooth", SCORES, SCORES, State::Stateful)
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.1.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        for score in &mut batch.scores {
+        for score in batch.columns.get_mut(self.1.scores) {
             self.0 = *score + 0.5 * self.0;
             *score = self.0;
         }
@@ -170,15 +223,22 @@ pub struct Collect {
     pub rows: Vec<(u64, u64)>,
     pub room: Option<usize>,
     pub panics: bool,
+    pub at: Places,
 }
 
 impl Sink for Collect {
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.at.bind(layout)
+    }
+
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         assert!(!self.panics, "bad sink");
         if self.room.is_some_and(|room| self.rows.len() >= room) {
             return Err(Fault::new("no space left"));
         }
-        self.rows.extend(batch.headers.iter().zip(&batch.scores).map(|(h, s)| (h.seq, s.to_bits())));
+        self.rows.extend(
+            batch.headers.iter().zip(batch.columns.get(self.at.scores)).map(|(h, s)| (h.seq, s.to_bits())),
+        );
         Ok(())
     }
 
@@ -190,9 +250,9 @@ impl Sink for Collect {
 pub fn make(id: &str) -> Result<Box<dyn Brick>, String> {
     Ok(match id {
         "square" => Box::<Square>::default(),
-        "scale" => Box::new(Scale),
+        "scale" => Box::<Scale>::default(),
         "sum" => Box::<Sum>::default(),
-        "score" => Box::new(Score),
+        "score" => Box::<Score>::default(),
         "smooth" => Box::<Smooth>::default(),
         other => return Err(format!("no brick {other}")),
     })
@@ -206,7 +266,7 @@ const SPEC: &str = "name = \"t\"\n\
 /// The graph square → scale → sum → score → smooth.
 pub fn graph(make: impl Fn(&str) -> Result<Box<dyn Brick>, String>) -> Graph {
     let spec = GraphSpec::from_toml(SPEC).unwrap();
-    let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores]));
+    let (given, wanted) = (&[HEADERS], &[SCORES]);
     Graph::assemble(&spec, given, wanted, |brick| make(&brick.id)).unwrap()
 }
 

@@ -1,11 +1,11 @@
 //! A graph with a brick whose work can be divided: it keeps a value for each source and for each pair of ends.
 #![allow(dead_code, missing_docs)]
 
-use super::{Collect, descriptor, go_from};
+use super::{Collect, ERRORS, FEATURES, HEADERS, Places, SCORES, descriptor, go_from};
 use legonf_core::{
-    Batch, Brick, BrickError, Column, Columns, Descriptor, Division, Fault, Field, Headers, Key, Layer, Link,
-    Mac, Network, PacketKind, PacketKinds, Progress, Rows, Source, State, StateGroup, Transport, WestEast,
-    slot,
+    Batch, BindError, Brick, BrickError, Descriptor, Division, Fault, Field, Headers, Key, Layer,
+    Layout as Columns, Link, Mac, Network, PacketKind, PacketKinds, Progress, Rows, Source, State,
+    StateGroup, Storage, Transport, WestEast, slot, typed,
 };
 use legonf_runtime::{Control, Graph, GraphSpec, Layout, Outcome, Supply};
 use legonf_splitter::Projector;
@@ -79,13 +79,14 @@ pub struct Streams {
     pub panics: Arc<Vec<u64>>,
     /// Panics that were raised: each packet of `panics` raises one, in whichever replica.
     pub raised: Arc<AtomicU64>,
+    pub at: Places,
 }
 
 impl Default for Streams {
     fn default() -> Self {
         let projectors = keys().map(|key| Projector::new(&key, SEED));
-        let (panics, raised) = Default::default();
-        Self { projectors, tables: Default::default(), parts: Vec::new(), seen: 0, panics, raised }
+        let (panics, raised, at) = Default::default();
+        Self { projectors, tables: Default::default(), parts: Vec::new(), seen: 0, panics, raised, at }
     }
 }
 
@@ -127,13 +128,18 @@ impl Streams {
 
 impl Brick for Streams {
     fn descriptor(&self) -> Descriptor {
-        descriptor("streams", Column::Headers, Column::Features, State::Stateful)
+        descriptor("streams", HEADERS, FEATURES, State::Stateful)
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.at.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         let (len, places) = (batch.headers.len(), (0..batch.headers.len()).collect::<Vec<_>>());
-        batch.features.reset(len, GROUPS.len());
-        self.count(&[0, 1, 2], &batch.headers, &places, &mut batch.features);
+        let features = batch.columns.get_mut(self.at.features);
+        features.reset(len, GROUPS.len());
+        self.count(&[0, 1, 2], &batch.headers, &places, features);
         Ok(())
     }
 
@@ -156,7 +162,7 @@ impl WestEast for Streams {
             StateGroup::new(GROUPS[2], pair).except(arp, macs),
         ];
         let cells = GROUPS.map(str::to_owned).into();
-        Division { name: "streams".into(), groups, seed: SEED, fills: Column::Features, cells }
+        Division { name: "streams".into(), groups, seed: SEED, fills: FEATURES, cells }
     }
 
     fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError> {
@@ -170,9 +176,9 @@ impl WestEast for Streams {
         part: usize,
         batch: &Batch,
         places: &[usize],
-        rows: &mut Rows,
+        rows: &mut dyn Storage,
     ) -> Result<(), BrickError> {
-        let groups = self.part(part)?;
+        let (groups, rows) = (self.part(part)?, typed(rows).unwrap());
         self.count(&groups, &batch.headers, places, rows);
         Ok(())
     }
@@ -212,35 +218,48 @@ impl WestEast for Streams {
 }
 
 /// Stateless: marks each packet with its headers' number, before the streams.
-struct Stamp;
+#[derive(Default)]
+struct Stamp(Places);
 
 impl Brick for Stamp {
     fn descriptor(&self) -> Descriptor {
-        descriptor("stamp", Column::Headers, Column::Errors, State::Stateless)
+        descriptor("stamp", HEADERS, ERRORS, State::Stateless)
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.0.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        batch.errors.reset(batch.headers.len(), 1);
+        let errors = batch.columns.get_mut(self.0.errors);
+        errors.reset(batch.headers.len(), 1);
         for (at, headers) in batch.headers.iter().enumerate() {
-            batch.errors.row_mut(at).for_each(|cell| *cell = headers.seq as f64);
+            errors.row_mut(at).for_each(|cell| *cell = headers.seq as f64);
         }
         Ok(())
     }
 }
 
 /// Stateless: a score of all three values, each of which changes it.
-struct Blend;
+#[derive(Default)]
+struct Blend(Places);
 
 impl Brick for Blend {
     fn descriptor(&self) -> Descriptor {
-        let reads = Columns::of(&[Column::Features, Column::Errors]);
-        Descriptor { reads, ..descriptor("blend", Column::Features, Column::Scores, State::Stateless) }
+        let reads = vec![FEATURES, ERRORS].into();
+        Descriptor { reads, ..descriptor("blend", FEATURES, SCORES, State::Stateless) }
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.0.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        batch.scores.clear();
-        batch.scores.extend(batch.features.iter().enumerate().map(|(at, row)| {
-            let stamp: f64 = batch.errors.row(at).sum();
+        let Places { features, errors, scores, .. } = self.0;
+        let (features, errors, scores) = batch.columns.get_three(features, errors, scores);
+        scores.clear();
+        scores.extend(features.iter().enumerate().map(|(at, row)| {
+            let stamp: f64 = errors.row(at).sum();
             row[0].sin() + row[1].cos() * 3.0 + row[2].sin() * 7.0 + stamp
         }));
         Ok(())
@@ -249,9 +268,9 @@ impl Brick for Blend {
 
 pub fn make(id: &str) -> Result<Box<dyn Brick>, String> {
     Ok(match id {
-        "stamp" => Box::new(Stamp),
+        "stamp" => Box::<Stamp>::default(),
         "streams" => Box::<Streams>::default(),
-        "blend" => Box::new(Blend),
+        "blend" => Box::<Blend>::default(),
         "smooth" => return super::make(id),
         other => return Err(format!("no brick {other}")),
     })
@@ -264,7 +283,7 @@ const SPEC: &str = "name = \"t\"\n\
 /// The graph stamp → streams → blend → smooth.
 pub fn graph(make: impl Fn(&str) -> Result<Box<dyn Brick>, String>) -> Graph {
     let spec = GraphSpec::from_toml(SPEC).unwrap();
-    let (given, wanted) = (Columns::of(&[Column::Headers]), Columns::of(&[Column::Scores]));
+    let (given, wanted) = (&[HEADERS], &[SCORES]);
     Graph::assemble(&spec, given, wanted, |brick| make(&brick.id)).unwrap()
 }
 

@@ -1,15 +1,15 @@
 //! The parts of rows, joined.
 
 use super::{Partitioner, Selection, SubBatch};
-use legonf_core::{PacketKind, Rows};
+use legonf_core::{PacketKind, Storage, like};
 use std::ops::Range;
 
 /// Rows whose cells of the home shard come from several replicas: those of packets that take several of its routes.
 #[derive(Clone, Debug, Default)]
 pub struct Strays {
     rows: Vec<StrayRow>,
-    /// The rows, of full width.
-    cells: Vec<f64>,
+    /// The rows, of full width, and behind them those of other batches before.
+    cells: Option<Box<dyn Storage>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,6 @@ impl Strays {
     /// Forgets the rows and keeps the memory.
     pub fn clear(&mut self) {
         self.rows.clear();
-        self.cells.clear();
     }
 
     /// Whether there is none.
@@ -37,9 +36,24 @@ impl Strays {
 
     /// Adds what one replica has of a packet's row: the cells of some routes of the home shard and, where it is the packet's
     /// home, those of all other shards.
-    pub fn push(&mut self, place: usize, kind: PacketKind, routes: u8, is_home: bool, row: &[f64]) {
+    ///
+    /// # Panics
+    /// If `rows` has no row `at`.
+    pub fn push(
+        &mut self,
+        place: usize,
+        kind: PacketKind,
+        routes: u8,
+        is_home: bool,
+        (rows, at): (&dyn Storage, usize),
+    ) {
+        let (stray, width) = (self.rows.len(), rows.cells());
         self.rows.push(StrayRow { place, kind, routes, is_home });
-        self.cells.extend_from_slice(row);
+        let cells = like(&mut self.cells, rows);
+        if cells.filled() <= stray || cells.cells() != width {
+            cells.reshape(self.rows.len(), width);
+        }
+        cells.copy_cells(stray, std::slice::from_ref(&(0..width)), rows, at);
     }
 
     /// The packets' places in the batch.
@@ -58,23 +72,20 @@ impl Partitioner {
         shard: usize,
         lane: usize,
         range: Range<usize>,
-        rows: &Rows,
+        rows: &dyn Storage,
         part: &mut SubBatch,
     ) {
-        let SubBatch { selections, cells, reserved, .. } = part;
-        if cells.len() < *reserved as usize {
-            cells.resize(*reserved as usize, 0.0);
+        let SubBatch { selections, cells, reserved, room, .. } = part;
+        let (cells, needed) = (like(cells, rows), (*room).max(*reserved as usize));
+        if cells.filled() < needed {
+            cells.reshape(needed, 1);
         }
-        for (row, entry) in rows.iter().zip(&selections[shard][lane].entries[range]) {
-            let mut to = entry.at as usize;
-            for span in self.spans(shard, entry.kind, entry.routes) {
-                cells[to..][..span.len()].copy_from_slice(&row[span.clone()]);
-                to += span.len();
-            }
+        for (row, entry) in selections[shard][lane].entries[range].iter().enumerate() {
+            rows.take_cells(row, self.spans(shard, entry.kind, entry.routes), cells, entry.at as usize);
         }
     }
 
-    /// Puts the cells of all other shards into the row of one packet, given by its index in a selection of the home shard.
+    /// Puts the cells of all other shards into row `row` of one packet, given by its index in a selection of the home shard.
     ///
     /// # Panics
     /// If `cells_of` does not give the cells of every replica's sub-batch.
@@ -82,15 +93,15 @@ impl Partitioner {
         &self,
         selection: &Selection,
         index: usize,
-        cells_of: impl Fn(usize) -> &'a [f64],
-        row: &mut [f64],
+        cells_of: impl Fn(usize) -> Option<&'a dyn Storage>,
+        rows: &mut dyn Storage,
+        row: usize,
     ) {
         let kind = selection.entries[index].kind;
         for link in selection.links(index) {
-            let (cells, mut from) = (cells_of(link.replica.into()), link.offset as usize);
-            for span in self.spans(link.shard.into(), kind, link.routes) {
-                row[span.clone()].copy_from_slice(&cells[from..][..span.len()]);
-                from += span.len();
+            let spans = self.spans(link.shard.into(), kind, link.routes);
+            if let Some(cells) = cells_of(link.replica.into()).filter(|_| !spans.is_empty()) {
+                rows.put_cells(row, spans, cells, link.offset as usize);
             }
         }
     }
@@ -99,14 +110,14 @@ impl Partitioner {
     ///
     /// # Panics
     /// If the rows are not as wide as those that were put in.
-    pub fn join_strays(&self, strays: &Strays, places: &[usize], rows: &mut Rows) {
-        for (stray, cells) in strays.rows.iter().zip(strays.cells.chunks_exact(self.width())) {
+    pub fn join_strays(&self, strays: &Strays, places: &[usize], rows: &mut dyn Storage) {
+        let Some(cells) = &strays.cells else { return };
+        for (at, stray) in strays.rows.iter().enumerate() {
             let Ok(row) = places.binary_search(&stray.place) else { continue };
-            let row = rows.row_mut(row);
-            let mut copy = |span: &Range<usize>| row[span.clone()].copy_from_slice(&cells[span.clone()]);
-            self.spans(self.home(), stray.kind, stray.routes).iter().for_each(&mut copy);
+            let mut copy = |spans: &[Range<usize>]| rows.copy_cells(row, spans, &**cells, at);
+            copy(self.spans(self.home(), stray.kind, stray.routes));
             for shard in self.travelling().filter(|_| stray.is_home) {
-                self.spans(shard, stray.kind, self.all_routes(shard)).iter().for_each(&mut copy);
+                copy(self.spans(shard, stray.kind, self.all_routes(shard)));
             }
         }
     }

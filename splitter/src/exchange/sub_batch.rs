@@ -1,6 +1,6 @@
 //! A replica's part of a batch.
 
-use legonf_core::PacketKind;
+use legonf_core::{PacketKind, Storage};
 use std::ops::Range;
 
 /// Where cells of a packet's row are that another shard gives.
@@ -106,11 +106,12 @@ pub struct SubBatch {
     /// of them on the move.
     pub stalls: u64,
     /// The cells of all shards but the home shard, packet by packet, as [`Link`]s say; behind them, those of larger batches before.
-    pub cells: Vec<f64>,
+    pub cells: Option<Box<dyn Storage>>,
     /// The home shard.
     pub home: usize,
-    /// How many cells there will be.
+    /// How many cells there will be, and how many there may be in such a batch.
     pub(super) reserved: u32,
+    pub(super) room: usize,
 }
 
 impl SubBatch {
@@ -119,10 +120,7 @@ impl SubBatch {
         self.selections.resize_with(shards, Default::default);
         self.selections.iter_mut().flatten().for_each(Selection::clear);
         self.selections.iter_mut().for_each(|[settled, _]| settled.reserve(packets, shards - 1));
-        if self.cells.len() < packets * cells {
-            self.cells.resize(packets * cells, 0.0);
-        }
-        (self.stalls, self.home, self.reserved) = (0, home, 0);
+        (self.stalls, self.home, self.reserved, self.room) = (0, home, 0, packets * cells);
     }
 
     /// The selections of the travelling shards.

@@ -1,8 +1,8 @@
 //! The packets behind the alerts, as a capture file.
 
-use super::scored::scored;
+use super::scored::Results;
 use super::{PacketFile, SinkError};
-use legonf_core::{Batch, Column, Columns, Fault, Sink, Verdict};
+use legonf_core::{Batch, BindError, ColumnSpec, Fault, Layout, Sink, Verdict};
 use std::path::Path;
 
 /// Writes the packets with [`Verdict::Anomalous`] as pcapng, or some of them.
@@ -10,6 +10,7 @@ use std::path::Path;
 pub struct AlertPcap {
     out: PacketFile,
     skipped: u64,
+    results: Results,
 }
 
 impl AlertPcap {
@@ -18,7 +19,7 @@ impl AlertPcap {
     /// # Errors
     /// When the file cannot be created.
     pub fn create(path: &Path) -> Result<Self, SinkError> {
-        Ok(Self { out: PacketFile::create_private(path)?, skipped: 0 })
+        Ok(Self { out: PacketFile::create_private(path)?, skipped: 0, results: Results::default() })
     }
 
     /// Packets written.
@@ -53,13 +54,20 @@ impl AlertPcap {
 
 impl Sink for AlertPcap {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        let rows = scored(batch, || self.out.name())?.enumerate();
+        let rows = self.results.of(batch, || self.out.name())?.enumerate();
         let alerts = rows.filter(|(_, row)| row.verdict == Verdict::Anomalous);
         alerts.map(|(place, _)| place).try_for_each(|place| self.packet(batch, place))
     }
 
-    fn reads(&self) -> Columns {
-        Columns::RESULTS.union(Columns::of(&[Column::Packets]))
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        let mut columns = Results::columns();
+        columns.push(ColumnSpec::PACKETS);
+        Some(columns)
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.results = Results::bind(layout)?;
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Fault> {

@@ -1,7 +1,8 @@
 //! What every sink of results reads from a batch.
 
 use super::SinkError;
-use legonf_core::{Batch, Timestamp, Verdict};
+use crate::{SCORES, VERDICTS};
+use legonf_core::{Batch, BindError, ColumnSpec, Handle, Layout, Timestamp, Verdict};
 
 /// One packet's result.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,25 +13,46 @@ pub(super) struct Scored {
     pub verdict: Verdict,
 }
 
-/// The results of a batch in arrival order: [`Columns::RESULTS`](legonf_core::Columns::RESULTS).
-///
-/// # Errors
-/// [`SinkError::Mismatch`] when a packet has no score or no verdict.
-pub(super) fn scored<'a>(
-    batch: &'a Batch,
-    name: impl Fn() -> String,
-) -> Result<impl Iterator<Item = Scored> + 'a, SinkError> {
-    let expected = batch.len();
-    for (what, found) in [("scores", batch.scores.len()), ("verdicts", batch.verdicts.len())] {
-        if found != expected {
-            return Err(SinkError::Mismatch { path: name(), what, expected, found });
-        }
+/// Where a sink finds the results of a batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Results {
+    scores: Handle<Vec<f64>>,
+    verdicts: Handle<Vec<Verdict>>,
+}
+
+impl Results {
+    /// Their columns.
+    pub fn columns() -> Vec<ColumnSpec> {
+        vec![SCORES, VERDICTS]
     }
-    let results = batch.scores.iter().zip(&batch.verdicts).enumerate();
-    Ok(results.map(|(i, (&score, &verdict))| {
-        let (seq, timestamp) = identity(batch, i);
-        Scored { seq, timestamp, score, verdict }
-    }))
+
+    /// As [`Sink::bind`](legonf_core::Sink::bind).
+    pub fn bind(layout: &Layout) -> Result<Self, BindError> {
+        Ok(Self { scores: layout.handle(&SCORES)?, verdicts: layout.handle(&VERDICTS)? })
+    }
+
+    /// The results of a batch in arrival order.
+    ///
+    /// # Errors
+    /// [`SinkError::Mismatch`] when a packet has no score or no verdict.
+    pub fn of<'a>(
+        self,
+        batch: &'a Batch,
+        name: impl Fn() -> String,
+    ) -> Result<impl Iterator<Item = Scored> + 'a, SinkError> {
+        let (scores, verdicts) = (batch.columns.get(self.scores), batch.columns.get(self.verdicts));
+        let expected = batch.len();
+        for (what, found) in [("scores", scores.len()), ("verdicts", verdicts.len())] {
+            if found != expected {
+                return Err(SinkError::Mismatch { path: name(), what, expected, found });
+            }
+        }
+        let results = scores.iter().zip(verdicts).enumerate();
+        Ok(results.map(|(i, (&score, &verdict))| {
+            let (seq, timestamp) = identity(batch, i);
+            Scored { seq, timestamp, score, verdict }
+        }))
+    }
 }
 
 /// Number and time of packet `index`, from whichever column has them.
@@ -49,25 +71,30 @@ mod tests {
     use super::*;
     use legonf_core::{Headers, LinkType};
 
+    fn batch() -> (Batch, Results) {
+        let layout = Layout::of(&Results::columns()).unwrap();
+        (Batch::new(&layout), Results::bind(&layout).unwrap())
+    }
+
     #[test]
     fn identity_comes_from_headers_or_packets() {
-        let mut batch = Batch::default();
+        let (mut batch, results) = batch();
         batch.packets.push(5, Timestamp::new(1, 2), 60, LinkType::Ethernet, &[]);
-        batch.scores.push(0.5);
-        batch.verdicts.push(Verdict::Benign);
+        batch.columns.get_mut(results.scores).push(0.5);
+        batch.columns.get_mut(results.verdicts).push(Verdict::Benign);
         let expected =
             Scored { seq: 5, timestamp: Timestamp::new(1, 2), score: 0.5, verdict: Verdict::Benign };
-        assert_eq!(scored(&batch, String::new).unwrap().collect::<Vec<_>>(), [expected]);
+        assert_eq!(results.of(&batch, String::new).unwrap().collect::<Vec<_>>(), [expected]);
         batch.headers.push(Headers { seq: 6, ..Headers::default() });
-        assert_eq!(scored(&batch, String::new).unwrap().next().unwrap().seq, 6);
+        assert_eq!(results.of(&batch, String::new).unwrap().next().unwrap().seq, 6);
     }
 
     #[test]
     fn a_missing_column_is_an_error() {
-        let mut batch = Batch::default();
+        let (mut batch, results) = batch();
         batch.headers.push(Headers::default());
-        batch.scores.push(0.5);
-        let error = scored(&batch, || "s.csv".into()).err().unwrap();
+        batch.columns.get_mut(results.scores).push(0.5);
+        let error = results.of(&batch, || "s.csv".into()).err().unwrap();
         assert_eq!(
             error.to_string(),
             "cannot write s.csv: expected 1 verdicts and got 0; the graph and the sink do not fit together"

@@ -1,8 +1,8 @@
 //! Scores as comma-separated values.
 
-use super::scored::{Scored, scored};
+use super::scored::{Results, Scored};
 use super::{Lines, OutputFile, SinkError, text};
-use legonf_core::{Batch, Columns, Fault, Sink};
+use legonf_core::{Batch, BindError, ColumnSpec, Fault, Layout, Sink};
 use std::path::Path;
 
 /// Writes `seq,timestamp,score,verdict`, one line for each packet.
@@ -14,6 +14,7 @@ use std::path::Path;
 pub struct ScoresCsv {
     out: Box<dyn Lines>,
     lines: Vec<u8>,
+    results: Results,
 }
 
 impl ScoresCsv {
@@ -31,7 +32,7 @@ impl ScoresCsv {
     /// When the header cannot be written.
     pub fn over(mut out: Box<dyn Lines>) -> Result<Self, SinkError> {
         out.begin_with(b"seq,timestamp,score,verdict\n")?;
-        Ok(Self { out, lines: Vec::new() })
+        Ok(Self { out, lines: Vec::new(), results: Results::default() })
     }
 
     /// Where the lines go.
@@ -54,14 +55,19 @@ impl ScoresCsv {
 impl Sink for ScoresCsv {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.lines.clear();
-        for row in scored(batch, || self.out.name())? {
+        for row in self.results.of(batch, || self.out.name())? {
             self.push(row);
         }
         Ok(self.out.put(&self.lines)?)
     }
 
-    fn reads(&self) -> Columns {
-        Columns::RESULTS
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(Results::columns())
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.results = Results::bind(layout)?;
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Fault> {

@@ -2,8 +2,8 @@
 
 use super::SinkError;
 use super::parquet_file::{Column, ParquetFile, properties, write_column};
-use super::scored::{Scored, scored};
-use legonf_core::{Batch, Columns, Fault, Sink, Verdict};
+use super::scored::{Results, Scored};
+use legonf_core::{Batch, BindError, ColumnSpec, Fault, Layout, Sink, Verdict};
 use parquet::basic::{Encoding, LogicalType, TimeUnit, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
@@ -23,6 +23,7 @@ pub struct ScoresParquet {
     timestamps: Vec<i64>,
     scores: Vec<f64>,
     verdicts: Vec<ByteArray>,
+    results: Results,
 }
 
 impl ScoresParquet {
@@ -44,6 +45,7 @@ impl ScoresParquet {
             timestamps: Vec::with_capacity(ROWS),
             scores: Vec::with_capacity(ROWS),
             verdicts: Vec::with_capacity(ROWS),
+            results: Results::default(),
         })
     }
 
@@ -81,14 +83,19 @@ impl ScoresParquet {
 
 impl Sink for ScoresParquet {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        for row in scored(batch, || self.file.name())? {
+        for row in self.results.of(batch, || self.file.name())? {
             self.push(row)?;
         }
         Ok(())
     }
 
-    fn reads(&self) -> Columns {
-        Columns::RESULTS
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(Results::columns())
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.results = Results::bind(layout)?;
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

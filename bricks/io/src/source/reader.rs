@@ -2,12 +2,17 @@
 
 use super::input::Input;
 use crate::error::{SourceError, SourceErrorKind};
-use legonf_core::{BATCH, Batch, Fault, Pace, Progress, Source};
+use legonf_core::{BATCH, Batch, BindError, Fault, Layout, Pace, Progress, Source};
 
 /// Decodes one capture format.
 pub(crate) trait Decode: Send {
     /// Appends packet number `seq` to the batch; `false` at the end of the input.
     fn decode(&mut self, input: &mut Input, seq: u64, batch: &mut Batch) -> Result<bool, SourceErrorKind>;
+
+    /// As [`Source::bind`].
+    fn bind(&mut self, _layout: &Layout) -> Result<(), BindError> {
+        Ok(())
+    }
 }
 
 /// A source over a file of the format that `D` decodes.
@@ -83,6 +88,10 @@ impl<D: Decode> Source for Reader<D> {
         }
     }
 
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.decoder.bind(layout)
+    }
+
     fn is_idle(&self) -> bool {
         self.is_idle
     }
@@ -98,10 +107,11 @@ impl<D: Decode> Source for Reader<D> {
 
 #[cfg(test)]
 mod tests {
+    use crate::FEATURES;
     use crate::source::input::Input;
     use crate::source::open::{SourceOptions, build, build_any};
     use crate::source::pipe::{Stop, Waiter};
-    use legonf_core::{Batch, Feature, Schema, Source, Unit};
+    use legonf_core::{Batch, Feature, Layout, Rows, Schema, Source, Unit};
     use std::fs::File;
     use std::io::{self, Read, Write};
     use std::sync::atomic::AtomicBool;
@@ -147,7 +157,10 @@ mod tests {
 
     /// All that a source delivers, as text, with its fault.
     fn drain(mut source: Box<dyn Source>) -> String {
-        let (mut text, mut rows, mut batch) = (String::new(), String::new(), Batch::default());
+        let layout = Layout::of([&FEATURES]).unwrap();
+        let features = layout.handle::<Rows>(&FEATURES).unwrap();
+        source.bind(&layout).unwrap();
+        let (mut text, mut rows, mut batch) = (String::new(), String::new(), Batch::new(&layout));
         loop {
             batch.clear();
             if let Err(fault) = source.fill(&mut batch) {
@@ -160,7 +173,7 @@ mod tests {
                 text += &format!("{} {:?} {} {bytes:?}\n", record.seq, record.timestamp, record.wire_len);
             }
             batch.headers.iter().for_each(|headers| text += &format!("{headers:?}\n"));
-            (0..batch.features.len()).for_each(|row| rows += &format!("{:?}\n", batch.features.row(row)));
+            batch.columns.get(features).iter().for_each(|row| rows += &format!("{row:?}\n"));
         }
     }
 

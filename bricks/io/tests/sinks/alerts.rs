@@ -1,4 +1,4 @@
-use super::{batch, on_a_full_disk, written, written_twice};
+use super::{batch, bound, layout, on_a_full_disk, scores, verdicts, written, written_twice};
 use legonf_core::{Batch, LinkType, Sink, Timestamp, Verdict};
 use legonf_io::sink::AlertPcap;
 use pcap_parser::{Block, PcapError, PcapNGReader, traits::PcapReaderIterator};
@@ -53,13 +53,13 @@ fn only_alerts_are_kept() {
 
 #[test]
 fn each_link_type_has_an_interface() {
-    let mut mixed = Batch::default();
+    let mut mixed = Batch::new(&layout());
     let links = [LinkType::RawIp, LinkType::Ethernet, LinkType::RawIp, LinkType::LinuxSll2, LinkType::Null];
     for (i, link) in (0..).zip(links) {
         let size = [0, 1, 4, 65_535, 3][i as usize];
         mixed.packets.push(i, Timestamp::from_nanos(i as i64 - 1), 70_000, link, &vec![i as u8; size]);
-        mixed.scores.push(1.0);
-        mixed.verdicts.push(Verdict::Anomalous);
+        scores(&mut mixed).push(1.0);
+        verdicts(&mut mixed).push(Verdict::Anomalous);
     }
     let (packets, links) = read(&written("alerts.pcapng", create, &[mixed]));
     assert_eq!(links, [101, 1, 276, 0]);
@@ -79,7 +79,7 @@ fn each_link_type_has_an_interface() {
 #[test]
 fn a_table_of_headers_has_no_packets() {
     let dir = tempfile::tempdir().unwrap();
-    let mut sink = create(&dir.path().join("alerts.pcapng"));
+    let mut sink = bound(create(&dir.path().join("alerts.pcapng")));
     let mut table = batch(0);
     table.packets.clear();
     sink.write(&table).unwrap();

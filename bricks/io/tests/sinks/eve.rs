@@ -1,4 +1,4 @@
-use super::{batch, on_a_full_disk, written, written_twice};
+use super::{batch, bound, features, on_a_full_disk, scores, verdicts, written, written_twice};
 use legonf_core::{
     Batch, Coverage, Encapsulation, Explain, Explanation, FeatureShare, GroupShare, Headers, Icmp, Inner,
     Layer, Link, Mac, Malformed, Network, Sink, Transport, Verdict,
@@ -21,8 +21,8 @@ fn alert(link: Option<Link>, outer: Layer) -> Batch {
     let headers = Headers { link, outer, ..one.headers[1] };
     one.packets.clear();
     one.headers = vec![headers];
-    one.scores = vec![12.5];
-    one.verdicts = vec![Verdict::Anomalous];
+    *scores(&mut one) = vec![12.5];
+    *verdicts(&mut one) = vec![Verdict::Anomalous];
     one
 }
 
@@ -92,8 +92,8 @@ fn packets_that_are_not_parsed_are_rejected_by_link_type() {
     let mut unread = batch(0);
     let (header, score, verdict) = (unread.headers[0], f64::NAN, Verdict::Rejected);
     unread.headers.push(Headers { malformed: Some(Malformed::LinkType), ..header });
-    unread.scores.push(score);
-    unread.verdicts.push(verdict);
+    scores(&mut unread).push(score);
+    verdicts(&mut unread).push(verdict);
     unread.packets.clear();
     let lines = lines(written("eve.json", plain, &[unread]));
     let coverage = r#""coverage":{"received":5,"scored":3,"rejected":{"link-type":1,"non-finite-score":1},"dropped":{}}"#;
@@ -193,8 +193,8 @@ impl Explain for Chatty {
 #[test]
 fn alerts_say_why() {
     let mut one = alert(None, tcp());
-    one.features.reset(1, 5);
-    one.features.row_mut(0).copy_from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0]);
+    features(&mut one).reset(1, 5);
+    features(&mut one).row_mut(0).copy_from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0]);
     let create = |path: &Path| Eve::create(path, 10.0, Some(Box::new(Chatty))).unwrap();
     let lines = lines(written("eve.json", create, &[one]));
     let groups = field(&lines[0], "legonf")["explanation"]["groups"].clone();
@@ -225,7 +225,7 @@ fn faults_name_the_file() {
 #[test]
 fn without_finish_the_file_stays_partial() {
     let dir = tempfile::tempdir().unwrap();
-    let mut eve = plain(&dir.path().join("eve.json"));
+    let mut eve = bound(plain(&dir.path().join("eve.json")));
     eve.write(&alert(None, tcp())).unwrap();
     assert_eq!(eve.alerts(), 1);
     drop(eve);

@@ -1,4 +1,4 @@
-use super::{on_a_full_disk, parquet_of, written, written_twice};
+use super::{bound, features, layout, on_a_full_disk, parquet_of, written, written_twice};
 use legonf_core::{Batch, Feature, Headers, Rows, Schema, Sink, Unit};
 use legonf_io::sink::{Matrix, SinkError};
 use ndarray::Array2;
@@ -25,15 +25,15 @@ const CELLS: [f64; 6] = [0.1, -0.0, f64::MAX, f64::MIN_POSITIVE, f64::INFINITY, 
 
 /// A batch of two rows of three.
 fn batch() -> Batch {
-    let mut batch = Batch { headers: vec![Headers::default(); 2], ..Batch::default() };
-    batch.features.reset(2, 3);
-    batch.features.as_mut_slice().copy_from_slice(&CELLS);
+    let mut batch = Batch { headers: vec![Headers::default(); 2], ..Batch::new(&layout()) };
+    features(&mut batch).reset(2, 3);
+    features(&mut batch).as_mut_slice().copy_from_slice(&CELLS);
     batch
 }
 
 #[test]
 fn npy_reads_back() {
-    let bytes = written_twice("f.npy", create, &[batch(), Batch::default(), batch()]);
+    let bytes = written_twice("f.npy", create, &[batch(), Batch::new(&layout()), batch()]);
     assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
     assert_eq!(bytes.len(), 128 + 4 * 3 * 8);
     let read: Array2<f64> = ndarray_npy::ReadNpyExt::read_npy(&bytes[..]).unwrap();
@@ -107,12 +107,14 @@ fn misuse_is_told() {
         assert!(error(name).ends_with("its extension must be .npy, .csv or .parquet"), "{name}");
     }
     let dir = tempfile::tempdir().unwrap();
-    let mut matrix = create(&dir.path().join("f.csv"));
+    let mut matrix = bound(create(&dir.path().join("f.csv")));
     let mut narrow = Rows::default();
     narrow.reset(1, 2);
     let expected = "expected 3 features and got 2; the graph and the sink do not fit together";
     assert!(matrix.write_rows(&narrow).unwrap_err().to_string().ends_with(expected));
-    let fault = matrix.write(&Batch { features: Rows::default(), ..batch() }).unwrap_err();
+    let mut bare = batch();
+    features(&mut bare).reset(0, 0);
+    let fault = matrix.write(&bare).unwrap_err();
     assert!(matches!(
         fault.get_ref().downcast_ref(),
         Some(SinkError::Mismatch { expected: 2, found: 0, .. })
@@ -133,7 +135,10 @@ fn a_full_disk_is_named() {
         let link = dir.path().join(name);
         std::os::unix::fs::symlink("/dev/full", &link).unwrap();
         let message = match Matrix::create(&link, &schema(&["a", "b", "c"])) {
-            Ok(mut matrix) => matrix.write(&batch()).and_then(|()| matrix.finish()).unwrap_err().to_string(),
+            Ok(matrix) => {
+                let mut matrix = bound(matrix);
+                matrix.write(&batch()).and_then(|()| matrix.finish()).unwrap_err().to_string()
+            }
             Err(error) => error.to_string(),
         };
         assert_eq!(message, format!("cannot write {}: {expected}", link.display()));

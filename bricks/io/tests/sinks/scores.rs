@@ -1,4 +1,4 @@
-use super::{batch, on_a_full_disk, parquet_of, written, written_twice};
+use super::{batch, bound, layout, on_a_full_disk, parquet_of, scores, verdicts, written, written_twice};
 use legonf_core::{Batch, Headers, Sink, Timestamp, Verdict};
 use legonf_io::sink::{ScoresCsv, ScoresParquet, SinkError};
 use parquet::basic::{Compression, Encoding};
@@ -43,8 +43,10 @@ fn faults_name_the_file() {
 #[test]
 fn a_batch_without_verdicts_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let mut sink = csv(&dir.path().join("scores.csv"));
-    let fault = sink.write(&Batch { verdicts: vec![], ..batch(0) }).unwrap_err();
+    let mut sink = bound(csv(&dir.path().join("scores.csv")));
+    let mut bare = batch(0);
+    verdicts(&mut bare).clear();
+    let fault = sink.write(&bare).unwrap_err();
     assert!(matches!(fault.get_ref().downcast_ref(), Some(SinkError::Mismatch { what: "verdicts", .. })));
 }
 
@@ -95,11 +97,11 @@ fn parquet_describes_its_columns() {
 
 #[test]
 fn parquet_has_several_row_groups() {
-    let mut full = Batch::default();
+    let mut full = Batch::new(&layout());
     for seq in 0..256 {
         full.headers.push(Headers { seq, ..Headers::default() });
-        full.scores.push(seq as f64);
-        full.verdicts.push(Verdict::Benign);
+        scores(&mut full).push(seq as f64);
+        verdicts(&mut full).push(Verdict::Benign);
     }
     let bytes = written("scores.parquet", parquet, &vec![full; 300]);
     let reader = parquet_of(&bytes);
@@ -111,12 +113,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn every_score_reads_back(bits: Vec<u64>, nanos: i64) {
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(&layout());
         for (seq, bits) in (0..).zip(&bits) {
             let timestamp = Timestamp::from_nanos(nanos);
             batch.headers.push(Headers { seq, timestamp, ..Headers::default() });
-            batch.scores.push(f64::from_bits(*bits));
-            batch.verdicts.push(Verdict::Benign);
+            scores(&mut batch).push(f64::from_bits(*bits));
+            verdicts(&mut batch).push(Verdict::Benign);
         }
         let text = String::from_utf8(written("scores.csv", csv, &[batch])).unwrap();
         for (line, bits) in text.lines().skip(1).zip(&bits) {

@@ -3,11 +3,12 @@
 mod record;
 
 use super::limit::AlertLimit;
-use super::scored::{Scored, scored};
+use super::scored::{Results, Scored};
 use super::{AlertRate, Lines, OutputFile, SinkError};
+use crate::FEATURES;
 use legonf_core::{
-    Batch, Clock, Column, Columns, Coverage, Explain, Explanation, Fault, Headers, Malformed, Sink,
-    Timestamp, Verdict,
+    Batch, BindError, Clock, ColumnSpec, Coverage, Explain, Explanation, Fault, Handle, Headers, Layout,
+    Malformed, Rows, Sink, Timestamp, Verdict,
 };
 use record::{AlertRecord, LeftOutRecord, StatsRecord};
 use serde::Serialize;
@@ -61,6 +62,9 @@ pub struct Eve {
     /// For each packet of the last batch whether its alert was written.
     written: Vec<bool>,
     lines: Vec<u8>,
+    results: Results,
+    /// What alerts are explained by, where they are.
+    features: Option<Handle<Rows>>,
 }
 
 /// What the sink counts itself.
@@ -91,7 +95,8 @@ impl Eve {
     pub fn over(out: Box<dyn Lines>, threshold: f64, explain: Option<Box<dyn Explain>>) -> Self {
         let (stats, tally, limit) =
             (StatsHandle::default(), Tally::default(), AlertLimit::new(AlertRate::ALL));
-        Self { out, threshold, explain, stats, tally, limit, written: Vec::new(), lines: Vec::new() }
+        let (written, lines, results, features) = Default::default();
+        Self { out, threshold, explain, stats, tally, limit, written, lines, results, features }
     }
 
     /// The same sink with a bound on the alerts that it writes; without it writes all.
@@ -160,11 +165,12 @@ impl Eve {
 
 impl Sink for Eve {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        let features = (batch.features.len() == batch.len()).then_some(&batch.features);
+        let features = self.features.map(|features| batch.columns.get(features));
+        let features = features.filter(|features| features.len() == batch.len());
         let mut lines = std::mem::take(&mut self.lines);
         lines.clear();
         self.written.clear();
-        for (i, row) in scored(batch, || self.out.name())?.enumerate() {
+        for (i, row) in self.results.of(batch, || self.out.name())?.enumerate() {
             let headers = headers(batch, i, row);
             self.tally.count(&headers, row);
             let admitted = self.admits(&headers, row, &mut lines);
@@ -177,9 +183,15 @@ impl Sink for Eve {
         if self.lines.is_empty() { Ok(()) } else { Ok(self.out.put(&self.lines)?) }
     }
 
-    fn reads(&self) -> Columns {
-        let explained = if self.explain.is_some() { Columns::of(&[Column::Features]) } else { Columns::NONE };
-        Columns::RESULTS.union(explained)
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        let explained = self.explain.as_ref().map(|_| FEATURES);
+        Some(Results::columns().into_iter().chain(explained).collect())
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.results = Results::bind(layout)?;
+        self.features = self.explain.as_ref().map(|_| layout.handle(&FEATURES)).transpose()?;
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Fault> {

@@ -6,7 +6,8 @@ mod parquet;
 
 use super::SinkError;
 use super::file::display;
-use legonf_core::{Batch, Column, Columns, Fault, Rows, Schema, Sink};
+use crate::FEATURES;
+use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Rows, Schema, Sink};
 use std::fmt;
 use std::path::Path;
 
@@ -19,6 +20,7 @@ pub struct Matrix {
     name: String,
     width: usize,
     rows: u64,
+    features: Handle<Rows>,
     writer: Box<dyn Format>,
 }
 
@@ -42,7 +44,8 @@ impl Matrix {
             Some("parquet") => Box::new(parquet::Parquet::create(path, schema)?),
             _ => return Err(SinkError::UnknownFormat { path: display(path) }),
         };
-        Ok(Self { name: display(path), width: schema.len(), rows: 0, writer })
+        let (name, width, features) = (display(path), schema.len(), Handle::default());
+        Ok(Self { name, width, rows: 0, features, writer })
     }
 
     /// Appends feature vectors.
@@ -76,12 +79,18 @@ impl Matrix {
 
 impl Sink for Matrix {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        self.expect("feature vectors", batch.len(), batch.features.len())?;
-        Ok(self.write_rows(&batch.features)?)
+        let features = batch.columns.get(self.features);
+        self.expect("feature vectors", batch.len(), features.len())?;
+        Ok(self.write_rows(features)?)
     }
 
-    fn reads(&self) -> Columns {
-        Columns::of(&[Column::Features])
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(vec![FEATURES.of_width(self.width)])
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.features = layout.handle(&FEATURES.of_width(self.width))?;
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

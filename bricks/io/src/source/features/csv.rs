@@ -7,13 +7,14 @@ use crate::source::detect::unquoted;
 use crate::source::input::{Input, Line};
 use crate::source::reader::Decode;
 use crate::source::tsv::shown;
-use legonf_core::{Batch, Schema};
+use legonf_core::{Batch, BindError, Handle, Layout, Rows, Schema};
 
 /// Decoder of comma-separated features.
 pub(in crate::source) struct Csv {
     schema: Schema,
     columns: Vec<Column>,
     row: Vec<f64>,
+    features: Handle<Rows>,
     /// Lines read so far.
     lines: u64,
     /// The row number that comes next, where rows are numbered.
@@ -23,7 +24,14 @@ pub(in crate::source) struct Csv {
 impl Csv {
     pub(in crate::source) fn new(schema: &Schema) -> Self {
         let row = vec![0.0; schema.len()];
-        Self { schema: schema.clone(), columns: Vec::new(), row, lines: 0, next_index: None }
+        Self {
+            schema: schema.clone(),
+            columns: Vec::new(),
+            row,
+            features: Handle::default(),
+            lines: 0,
+            next_index: None,
+        }
     }
 
     /// Finds the columns by the first line; `true` if it holds names.
@@ -95,6 +103,11 @@ impl Csv {
 }
 
 impl Decode for Csv {
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.features = layout.handle(&FEATURES.of_width(self.schema.len()))?;
+        Ok(())
+    }
+
     fn decode(&mut self, input: &mut Input, seq: u64, batch: &mut Batch) -> Result<bool, SourceErrorKind> {
         loop {
             let offset = input.offset();
@@ -116,7 +129,7 @@ impl Decode for Csv {
                 return Err(self.fault(RowError::Width { expected, found }));
             }
             self.read(text).map_err(|reason| self.fault(reason))?;
-            push(batch, seq, &self.row);
+            push(batch, self.features, seq, &self.row);
             return Ok(true);
         }
     }

@@ -11,7 +11,7 @@ pub(super) use csv::Csv;
 pub(super) use npy::{MAGIC as NPY, Npy};
 
 use super::detect::{has_commas, is_json, is_text};
-use legonf_core::{Batch, Headers, Malformed};
+use legonf_core::{Batch, Handle, Headers, Malformed, Rows};
 
 /// The format of a table of features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +38,12 @@ pub(super) fn recognize(head: &[u8]) -> Option<Table> {
 }
 
 /// Appends row `seq`. A row has no time: its time stamp is 0. One of NaN alone stands for a packet that was rejected.
-fn push(batch: &mut Batch, seq: u64, row: &[f64]) {
-    let at = batch.features.len();
-    batch.features.reset(at + 1, row.len());
-    batch.features.row_mut(at).copy_from_slice(row);
+fn push(batch: &mut Batch, column: Handle<Rows>, seq: u64, row: &[f64]) {
+    let features = batch.columns.get_mut(column);
+    let at = features.len();
+    features.reset(at + 1, row.len());
+    features.row_mut(at).copy_from_slice(row);
+    batch.timeless = true;
     let malformed = is_rejected(row).then_some(Malformed::LinkType);
     batch.headers.push(Headers { seq, malformed, ..Headers::default() });
 }

@@ -1,10 +1,11 @@
 //! Features as NumPy's array file (formats 1 to 3).
 
 use super::{is_rejected, push};
+use crate::FEATURES;
 use crate::error::SourceErrorKind;
 use crate::source::input::Input;
 use crate::source::reader::Decode;
-use legonf_core::{Batch, Schema};
+use legonf_core::{Batch, BindError, Handle, Layout, Rows, Schema};
 
 /// What every such file begins with.
 pub(in crate::source) const MAGIC: &[u8] = b"\x93NUMPY";
@@ -18,6 +19,7 @@ pub(in crate::source) struct Npy {
     rows: u64,
     single: bool,
     row: Vec<f64>,
+    features: Handle<Rows>,
 }
 
 impl Npy {
@@ -35,7 +37,8 @@ impl Npy {
         input.consume(start + len);
         let single = precision(&header)?;
         let rows = rows(&header, schema)?;
-        Ok(Self { schema: schema.clone(), rows, single, row: vec![0.0; schema.len()] })
+        let (schema, row, features) = (schema.clone(), vec![0.0; schema.len()], Handle::default());
+        Ok(Self { schema, rows, single, row, features })
     }
 
     fn fill(&mut self, bytes: &[u8]) {
@@ -50,6 +53,11 @@ impl Npy {
 }
 
 impl Decode for Npy {
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.features = layout.handle(&FEATURES.of_width(self.schema.len()))?;
+        Ok(())
+    }
+
     fn decode(&mut self, input: &mut Input, seq: u64, batch: &mut Batch) -> Result<bool, SourceErrorKind> {
         let offset = input.offset();
         if seq == self.rows {
@@ -71,7 +79,7 @@ impl Decode for Npy {
             let reason = format!("column {} ({name}): {value} is not a finite number", at + 1);
             return Err(corrupt(&format!("row {seq}"), offset, reason));
         }
-        push(batch, seq, &self.row);
+        push(batch, self.features, seq, &self.row);
         Ok(true)
     }
 }

@@ -1,0 +1,210 @@
+//! Columns by declaration: name, element type, shape of a row, and table.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Element {
+    /// Raw packets; only of the column [`ColumnSpec::PACKETS`].
+    Packet,
+    /// Parsed headers.
+    Headers,
+    /// Verdicts.
+    Verdict,
+    /// Double-precision numbers.
+    F64,
+    /// Double-precision numbers in tiles of [`LANES`](crate::LANES) rows.
+    F64Tiles,
+    /// Single-precision numbers.
+    F32,
+    /// Bytes.
+    U8,
+    /// 16-bit numbers.
+    U16,
+    /// 32-bit numbers.
+    U32,
+    /// 64-bit numbers.
+    U64,
+    /// 64-bit numbers with a sign.
+    I64,
+    /// Truth values.
+    Bool,
+}
+
+impl Element {
+    /// The name used in messages.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Packet => "packet",
+            Self::Headers => "headers",
+            Self::Verdict => "verdict",
+            Self::F64 => "f64",
+            Self::F64Tiles => "f64 in tiles",
+            Self::F32 => "f32",
+            Self::U8 => "u8",
+            Self::U16 => "u16",
+            Self::U32 => "u32",
+            Self::U64 => "u64",
+            Self::I64 => "i64",
+            Self::Bool => "bool",
+        }
+    }
+}
+
+/// The shape of a column's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One value.
+    Scalar,
+    /// Rows of cells, all of one width that who declares the column does not know or does not care for.
+    Rows,
+    /// Rows of cells with these dimensions, such as `[115]` or `[28, 28]`.
+    Of(Cow<'static, [usize]>),
+}
+
+impl Shape {
+    /// A row of so many cells.
+    pub fn row(cells: usize) -> Self {
+        Self::Of(Cow::Owned(vec![cells]))
+    }
+
+    /// Whether a row is one value.
+    pub const fn is_scalar(&self) -> bool {
+        matches!(self, Self::Scalar)
+    }
+
+    /// Cells of a row, where that is known.
+    pub fn width(&self) -> Option<usize> {
+        match self {
+            Self::Scalar => Some(1),
+            Self::Rows => None,
+            Self::Of(dimensions) => Some(dimensions.iter().product()),
+        }
+    }
+
+    /// What two declarations of one column say of its shape together; none where they contradict each other.
+    pub fn agree<'a>(&'a self, other: &'a Self) -> Option<&'a Self> {
+        match (self, other) {
+            (Self::Rows, Self::Of(_)) => Some(other),
+            (Self::Of(_), Self::Rows) => Some(self),
+            _ => (self == other).then_some(self),
+        }
+    }
+}
+
+/// Nothing for one value, `[]` for rows of any width, and else the dimensions: `[115]`, `[28, 28]`.
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scalar => Ok(()),
+            Self::Rows => f.write_str("[]"),
+            Self::Of(dimensions) => write!(f, "{dimensions:?}"),
+        }
+    }
+}
+
+/// The table that a column belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Table {
+    /// A row for every packet.
+    #[default]
+    Packets,
+    /// A row for every flow that became ready in the batch.
+    Flows,
+}
+
+impl Table {
+    /// The name used in messages.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Packets => "packets",
+            Self::Flows => "flows",
+        }
+    }
+}
+
+/// What a brick, a source or a sink says of a column that it fills or reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnSpec {
+    /// By which columns fit together: unique in a graph.
+    pub name: Cow<'static, str>,
+    /// What it holds.
+    pub element: Element,
+    /// Shape of a row.
+    pub shape: Shape,
+    /// The table that it belongs to.
+    pub table: Table,
+}
+
+impl ColumnSpec {
+    /// Raw packets: there is such a column in every graph.
+    pub const PACKETS: Self = Self::scalar("packets", Element::Packet);
+    /// Parsed headers: there is such a column in every graph.
+    pub const HEADERS: Self = Self::scalar("headers", Element::Headers);
+
+    /// A column of one value a packet.
+    pub const fn scalar(name: &'static str, element: Element) -> Self {
+        Self { name: Cow::Borrowed(name), element, shape: Shape::Scalar, table: Table::Packets }
+    }
+
+    /// A column of rows of whatever width.
+    pub const fn rows(name: &'static str, element: Element) -> Self {
+        Self { name: Cow::Borrowed(name), element, shape: Shape::Rows, table: Table::Packets }
+    }
+
+    /// The column with rows of so many cells.
+    #[must_use]
+    pub fn of_width(self, cells: usize) -> Self {
+        Self { shape: Shape::row(cells), ..self }
+    }
+
+    /// The column as one of the table of flows.
+    #[must_use]
+    pub const fn in_flows(mut self) -> Self {
+        self.table = Table::Flows;
+        self
+    }
+
+    /// What two declarations of one column say together; none where they contradict each other.
+    pub fn agree(&self, other: &Self) -> Option<Self> {
+        let same = (&self.name, self.element, self.table) == (&other.name, other.element, other.table);
+        let shape = self.shape.agree(&other.shape).filter(|_| same)?;
+        Some(Self { shape: shape.clone(), ..self.clone() })
+    }
+
+    /// The names of some columns, with commas between them.
+    pub fn names(specs: &[Self]) -> String {
+        specs.iter().map(|spec| &*spec.name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Element type and shape, and the table where it is not that of packets: `f64[115]`, `u32 of flows`.
+    pub fn kind(&self) -> String {
+        let table = if self.table == Table::Packets { "" } else { " of flows" };
+        format!("{}{}{table}", self.element.label(), self.shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declarations_agree_where_one_leaves_the_width_open() {
+        let open = ColumnSpec::rows("a", Element::F32);
+        let wide = open.clone().of_width(28);
+        assert_eq!(open.agree(&wide), Some(wide.clone()));
+        assert_eq!(wide.agree(&open), Some(wide.clone()));
+        for other in [
+            wide.clone().of_width(27),
+            ColumnSpec::scalar("a", Element::F32),
+            ColumnSpec::rows("a", Element::F64),
+            ColumnSpec::rows("b", Element::F32),
+            open.clone().in_flows(),
+        ] {
+            assert_eq!(wide.agree(&other), None, "{other:?}");
+        }
+        assert_eq!(wide.kind(), "f32[28]");
+        assert_eq!(ColumnSpec::scalar("n", Element::U32).in_flows().kind(), "u32 of flows");
+    }
+}

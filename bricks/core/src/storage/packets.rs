@@ -1,0 +1,79 @@
+//! Raw packets as a column.
+
+use super::{Damaged, Storage, Typed, owned, put, same_mut, take};
+use crate::{Element, Packets};
+use std::ops::Range;
+
+impl Storage for Packets {
+    fn filled(&self) -> usize {
+        self.len()
+    }
+
+    fn cells(&self) -> usize {
+        1
+    }
+
+    fn size(&self) -> usize {
+        self.iter().map(|(record, bytes)| size_of_val(record) + bytes.len()).sum()
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+
+    /// Packets have no default: there is none afterwards.
+    fn fill(&mut self, _: usize, _: usize) {
+        self.clear();
+    }
+
+    fn gather(&self, places: &[usize], to: &mut dyn Storage) {
+        let to: &mut Self = same_mut(to);
+        to.clear();
+        let present = places.iter().filter(|place| **place < self.len());
+        present.into_iter().for_each(|place| to.push_copy(self.record(*place), self.bytes(*place)));
+    }
+
+    /// Only sources fill packets: they stay as they are.
+    fn scatter(&mut self, _: &dyn Storage, _: &[usize], _: usize) {}
+
+    /// As [`scatter`](Storage::scatter).
+    fn reshape(&mut self, _: usize, _: usize) {}
+
+    /// As [`scatter`](Storage::scatter).
+    fn copy_cells(&mut self, _: usize, _: &[Range<usize>], _: &dyn Storage, _: usize) {}
+
+    /// As [`scatter`](Storage::scatter).
+    fn take_cells(&self, _: usize, _: &[Range<usize>], _: &mut dyn Storage, _: usize) {}
+
+    /// As [`scatter`](Storage::scatter).
+    fn put_cells(&mut self, _: usize, _: &[Range<usize>], _: &dyn Storage, _: usize) {}
+
+    fn encode(&self, to: &mut Vec<u8>) {
+        put(&self.len(), to);
+        for (record, bytes) in self.iter() {
+            put(&(record.seq, record.timestamp, record.wire_len, record.shift, record.link), to);
+            put(&bytes, to);
+        }
+    }
+
+    fn decode(&mut self, from: &mut &[u8]) -> Result<(), Damaged> {
+        self.clear();
+        let count: usize = take(from)?;
+        let taken = (0..count).try_for_each(|_| {
+            let (seq, timestamp, wire_len, shift, link) = take(from)?;
+            let (bytes, rest) = postcard::take_from_bytes::<&[u8]>(from).map_err(|_| Damaged)?;
+            self.push(seq, timestamp, wire_len, link, bytes);
+            self.shift_last(shift);
+            *from = rest;
+            Ok(())
+        });
+        taken.inspect_err(|_: &Damaged| self.clear())
+    }
+
+    owned!();
+}
+
+impl Typed for Packets {
+    const ELEMENT: Element = Element::Packet;
+    const SCALAR: bool = true;
+}

@@ -1,0 +1,133 @@
+//! The columns of a graph: those that its source, bricks and sinks declare, by number.
+
+use crate::GraphError;
+use legonf_core::{ColumnSpec, Columns, Descriptor, Layout, LayoutError, Table};
+
+/// The columns that a brick uses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Use {
+    pub kind: &'static str,
+    pub reads: Columns,
+    pub writes: Columns,
+}
+
+/// What is declared of the columns of a graph.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Declared {
+    pub layout: Layout,
+    /// What each brick uses, in their order.
+    pub uses: Vec<Use>,
+    /// The columns of the table of flows.
+    pub flows: Columns,
+}
+
+impl Declared {
+    /// The columns that a source gives, that bricks declare and that sinks want.
+    ///
+    /// # Errors
+    /// If two declarations of a column contradict each other, or there are too many.
+    pub fn of(
+        given: &[ColumnSpec],
+        bricks: &[(&str, Descriptor)],
+        wanted: &[ColumnSpec],
+    ) -> Result<Self, GraphError> {
+        let mut register = Register::default();
+        given.iter().try_for_each(|spec| register.add("the source", "gives", spec))?;
+        for (id, brick) in bricks {
+            let who = format!("brick `{id}` ({})", brick.kind);
+            brick.reads.iter().try_for_each(|spec| register.add(&who, "reads", spec))?;
+            brick.writes.iter().try_for_each(|spec| register.add(&who, "fills", spec))?;
+        }
+        wanted.iter().try_for_each(|spec| register.add("the sink", "reads", spec))?;
+        let layout = register.layout;
+        let of = |brick: &Descriptor| Use {
+            kind: brick.kind,
+            reads: layout.columns(&*brick.reads),
+            writes: layout.columns(&*brick.writes),
+        };
+        let uses = bricks.iter().map(|(_, brick)| of(brick)).collect();
+        Ok(Self { flows: layout.of_table(Table::Flows), layout, uses })
+    }
+
+    /// The columns that a sink looks at.
+    pub fn wanted(&self, reads: Option<Vec<ColumnSpec>>) -> Columns {
+        reads.map_or(Columns::ALL, |specs| self.layout.columns(&specs))
+    }
+
+    /// The names of some columns.
+    pub fn names(&self, columns: Columns) -> String {
+        self.layout.names(columns).join(", ")
+    }
+}
+
+/// Declarations so far, with who made the first of each column.
+#[derive(Default)]
+struct Register {
+    layout: Layout,
+    first: Vec<(String, String)>,
+}
+
+impl Register {
+    fn add(&mut self, who: &str, verb: &str, spec: &ColumnSpec) -> Result<(), GraphError> {
+        let declared = self.first.iter().find(|(name, _)| *name == spec.name);
+        let (first, known) = (declared.map(|(_, first)| first.clone()), declared.is_some());
+        match self.layout.add(spec) {
+            Err(LayoutError::Contradiction { name, first: kind, second }) => Err(GraphError::Contradiction {
+                second: format!("{who} {verb} {name} as {second}"),
+                first: format!("{} it as {kind}", first.unwrap_or_else(|| "every graph has".into())),
+            }),
+            Err(LayoutError::TooMany { .. } | LayoutError::Bind(_)) => Err(GraphError::TooManyColumns {
+                who: who.to_owned(),
+                name: spec.name.to_string(),
+                most: Columns::MOST,
+            }),
+            Ok(()) => {
+                if !known {
+                    self.first.push((spec.name.to_string(), format!("{who} {verb}")));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use legonf_core::{Element, State};
+
+    const A: ColumnSpec = ColumnSpec::rows("a", Element::F64);
+
+    fn brick(reads: ColumnSpec, writes: ColumnSpec) -> Descriptor {
+        let (reads, writes) = (vec![reads].into(), vec![writes].into());
+        Descriptor { kind: "k", title: "k", reads, writes, state: State::Stateless }
+    }
+
+    fn error(given: &[ColumnSpec], second: Descriptor, wanted: &[ColumnSpec]) -> String {
+        let first = brick(ColumnSpec::HEADERS, A.of_width(3));
+        Declared::of(given, &[("one", first), ("two", second)], wanted).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn contradictions_name_both_sides_and_the_column() {
+        let narrow = brick(A.of_width(2), ColumnSpec::scalar("b", Element::F64));
+        let expected = "brick `two` (k) reads a as f64[2], but brick `one` (k) fills it as f64[3]";
+        assert_eq!(error(&[], narrow.clone(), &[]), expected);
+        let other = brick(A, ColumnSpec::scalar("b", Element::F64));
+        let sink = [ColumnSpec::scalar("b", Element::F32)];
+        let expected = "the sink reads b as f32, but brick `two` (k) fills it as f64";
+        assert_eq!(error(&[], other.clone(), &sink), expected);
+        let source = [ColumnSpec::scalar("a", Element::F64)];
+        let expected = "brick `one` (k) fills a as f64[3], but the source gives it as f64";
+        assert_eq!(error(&source, other.clone(), &[]), expected);
+        let headers = brick(ColumnSpec::scalar("headers", Element::U8), A);
+        let expected = "brick `two` (k) reads headers as u8, but brick `one` (k) reads it as headers";
+        assert_eq!(error(&[], headers, &[]), expected);
+        let many: Vec<_> =
+            (0..Columns::MOST).map(|n| ColumnSpec { name: format!("c{n}").into(), ..A }).collect();
+        assert_eq!(
+            error(&many, other, &[]),
+            "the source: c62 is one column too many; a graph has at most 64"
+        );
+    }
+}
