@@ -4,7 +4,8 @@ use crate::Style;
 use crate::failure::{Failure, print, print_json};
 use clap::{Args, Subcommand};
 use legonf_controller::{Costs, deadlines};
-use legonf_core::{Column, Columns, Descriptor, State};
+use legonf_core::{ColumnSpec, Descriptor, State};
+use legonf_decide::VERDICTS;
 use legonf_engine::{nf, read_costs, write_text};
 use legonf_output::{one_line, printable_json};
 use serde::Serialize;
@@ -73,7 +74,7 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         |brick| legonf_catalog::describe(&brick.kind),
         Descriptor::clone,
     )
-    .map_err(|error| in_file(arguments.graph.as_deref(), error.into()))?;
+    .map_err(|error| nf::in_file(arguments.nf.as_deref(), error))?;
     if let Some(path) = &arguments.svg {
         write_text(path, &legonf_runtime::svg(&spec, &bricks))?;
     }

@@ -3,7 +3,10 @@
 use crate::network::Network;
 use crate::{Error, nf};
 use legonf_catalog::Context;
-use legonf_core::{Brick, Column, Columns};
+use legonf_core::{Brick, ColumnSpec};
+use legonf_decide::VERDICTS;
+use legonf_extract::FEATURES;
+use legonf_infer::SCORES;
 use legonf_io::Content;
 use legonf_models::kitnet::Precision;
 use legonf_runtime::{BrickSpec, Graph, GraphSpec};
@@ -36,9 +39,8 @@ pub struct Execution {
 /// # Errors
 /// If the graph is none, or a brick of it cannot be made.
 pub fn assemble_extraction(spec: &GraphSpec) -> Result<Graph, Error> {
-    let (given, wanted) = (Columns::of(&[Column::Packets]), Columns::of(&[Column::Features]));
     let make = |brick: &BrickSpec| legonf_catalog::build(&brick.kind, &brick.config, &Context::default());
-    Ok(Graph::assemble(spec, given, wanted, make)?)
+    Ok(Graph::assemble(spec, &[ColumnSpec::PACKETS], &[FEATURES], make)?)
 }
 
 /// Builds the graph's bricks around a model.
@@ -62,12 +64,12 @@ pub(crate) fn assemble_with(
     let engine = || model.engine();
     let context = model.context(threshold, &engine);
     let given = match content {
-        Content::Packets => Columns::of(&[Column::Packets]),
-        Content::Features => Columns::of(&[Column::Features]),
+        Content::Packets => ColumnSpec::PACKETS,
+        Content::Features => FEATURES.of_width(model.schema().len()),
     };
     let make =
         |b: &BrickSpec| legonf_catalog::build(&b.kind, &b.config, &context).map(|brick| wrap(&b.id, brick));
-    Ok(Graph::assemble(spec, given, Columns::RESULTS, make)?)
+    Ok(Graph::assemble(spec, &[given], &[SCORES, VERDICTS], make)?)
 }
 
 /// The built-in graph for a model, with an engine that can run it.

@@ -5,11 +5,12 @@ use crate::network::Network;
 use crate::summary::ClockReport;
 use crate::supply::Maker;
 use crate::{Error, Extent, Session, Workers, input};
-use legonf_core::{Batch, Clock, Column, Columns, Fault, Headers, Sink};
+use legonf_core::{Batch, BindError, Clock, ColumnSpec, Fault, Handle, Headers, Layout, Sink};
 use legonf_decide::DecideError;
 use legonf_decide::calibrate::{
     BenignScores, Calibration, Check, DEFAULT_CONFIDENCE, Extreme, HeldOut, Method,
 };
+use legonf_infer::SCORES;
 use legonf_models::CaptureProvenance;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -163,6 +164,7 @@ impl Calibrating {
 #[derive(Default)]
 struct Collect {
     skip: u64,
+    column: Handle<Vec<f64>>,
     scores: BenignScores,
     /// Packets without a score, since their link type is not parsed.
     rejected: u64,
@@ -199,7 +201,8 @@ impl Collect {
 impl Sink for Collect {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         let skip = self.skip;
-        let mut packets = batch.headers.iter().zip(&batch.scores).filter(|(header, _)| header.seq >= skip);
+        let scores = batch.columns.get(self.column);
+        let mut packets = batch.headers.iter().zip(scores).filter(|(header, _)| header.seq >= skip);
         packets.try_for_each(|(header, score)| {
             if header.is_unread() {
                 self.rejected += 1;
@@ -209,8 +212,13 @@ impl Sink for Collect {
         })
     }
 
-    fn reads(&self) -> Columns {
-        Columns::of(&[Column::Scores])
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(vec![SCORES])
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.column = layout.handle(&SCORES)?;
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

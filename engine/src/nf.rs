@@ -40,6 +40,16 @@ pub fn open_for(nf: &Path, schema: &str) -> Result<GraphSpec, Error> {
     }
 }
 
+/// An error of a graph that cannot be put together, with the file that the graph comes from.
+pub fn in_file(nf: Option<&Path>, error: impl Into<Error>) -> Error {
+    let file = nf.filter(|nf| nf.to_str().and_then(built_in).is_none());
+    let error = error.into();
+    match file {
+        Some(file) => Error::file(file, error),
+        None => error,
+    }
+}
+
 /// A network function that ships, by its name.
 pub fn built_in(name: &str) -> Option<GraphSpec> {
     let nf = legonf_catalog::NFS.iter().find(|nf| nf.name == name)?;

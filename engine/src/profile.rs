@@ -78,7 +78,8 @@ impl Profile {
         let (watch, meter) = (Stopwatch::default(), Meter::default());
         let mut source = watch.watch_source(input::open(session, &self.capture, self.limit)?);
         let wrap = |id: &str, brick: Box<dyn Brick>| meter.watch(watch.watch(id, brick));
-        let mut graph = trial.graph_above(threshold, wrap)?;
+        let graph = trial.graph_above(threshold, wrap);
+        let mut graph = graph.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;
         let folder = tempfile::tempdir()?;
         let outputs = measured(session, folder.path(), network, threshold)?;
         let mut seen = Seen::of(Tally::new(None, Some(outputs)));

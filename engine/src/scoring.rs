@@ -103,7 +103,9 @@ impl Scoring {
     pub(crate) fn build(&self, network: Network, content: Content) -> Result<Function, Error> {
         let threshold = self.threshold.or(network.threshold());
         let spec = self.spec(&network, content)?;
-        let (mut graph, precision) = (assemble(&spec, content, &network, threshold)?, nf::precision(&spec));
+        let assembled = assemble(&spec, content, &network, threshold);
+        let mut graph = assembled.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;
+        let precision = nf::precision(&spec);
         self.workers.check(&mut graph)?;
         Ok(Function { network, threshold, precision, graph, spec, workers: self.workers.clone() })
     }

@@ -44,29 +44,37 @@ fn warmed(mut brick: Box<dyn Brick>) -> Result<Box<dyn Brick>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::{Batch, BrickError, Column, Columns, Descriptor};
+    use legonf_core::{Batch, BindError, BrickError, Descriptor, Handle, Layout};
+    use legonf_infer::SCORES;
 
-    /// Numbers the rows of features that it is given, from 1, by scores.
+    /// Numbers the packets that it is given, from 1, by scores.
     struct Counter {
         seen: u64,
         state: State,
+        scores: Handle<Vec<f64>>,
+    }
+
+    impl Counter {
+        fn new(state: State) -> Self {
+            Self { seen: 0, state, scores: Handle::default() }
+        }
     }
 
     impl Brick for Counter {
         fn descriptor(&self) -> Descriptor {
-            Descriptor {
-                kind: "counter",
-                title: "counter",
-                reads: Columns::of(&[Column::Features]),
-                writes: Columns::of(&[Column::Scores]),
-                state: self.state,
-            }
+            let (reads, writes) = (vec![].into(), vec![SCORES].into());
+            Descriptor { kind: "counter", title: "counter", reads, writes, state: self.state }
+        }
+
+        fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+            self.scores = layout.handle(&SCORES)?;
+            Ok(())
         }
 
         fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
             let first = self.seen + 1;
-            self.seen += batch.features.len() as u64;
-            batch.scores = (first..=self.seen).map(|number| number as f64).collect();
+            self.seen += batch.headers.len() as u64;
+            *batch.columns.get_mut(self.scores) = (first..=self.seen).map(|number| number as f64).collect();
             Ok(())
         }
 
@@ -77,16 +85,17 @@ mod tests {
 
     #[test]
     fn a_new_brick_with_state_has_seen_nothing_but_packets() {
-        let mut brick = warmed(Box::new(Counter { seen: 0, state: State::Stateful })).unwrap();
-        let mut batch = Batch::default();
-        batch.features.reset(3, 2);
+        let mut brick = warmed(Box::new(Counter::new(State::Stateful))).unwrap();
+        let layout = Layout::binding(&mut [&mut *brick]).unwrap();
+        let mut batch = Batch::new(&layout);
+        batch.headers.resize(3, legonf_core::Headers::default());
         brick.process(&mut batch).unwrap();
-        assert_eq!(batch.scores, [1.0, 2.0, 3.0]);
+        assert_eq!(batch.columns.get(layout.handle::<Vec<f64>>(&SCORES).unwrap()), &[1.0, 2.0, 3.0]);
     }
 
     #[test]
     fn a_new_brick_that_cannot_be_made_ready_is_no_brick() {
-        let error = warmed(Box::new(Counter { seen: 0, state: State::Stateless })).err().unwrap();
+        let error = warmed(Box::new(Counter::new(State::Stateless))).err().unwrap();
         assert_eq!(error.to_string(), "counter: no memory");
     }
 }

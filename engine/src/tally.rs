@@ -1,7 +1,11 @@
 //! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
 
 use crate::{Error, input};
-use legonf_core::{Batch, Columns, Coverage, Fault, Headers, Malformed, Sink, Timestamp, Verdict};
+use legonf_core::{
+    Batch, BindError, ColumnSpec, Coverage, Fault, Handle, Headers, Layout, Malformed, Sink, Timestamp,
+    Verdict,
+};
+use legonf_decide::VERDICTS;
 use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
 use legonf_infer::SCORES;
 use legonf_io::labels::Labels;

@@ -9,6 +9,7 @@ use crate::supply::Maker;
 use crate::{Error, Extent, Gauge, Session, Workers, input, nf};
 use checkpoint::Checkpoint;
 use legonf_core::{Clock, Schema, Source, count};
+use legonf_extract::FEATURES;
 use legonf_io::{Content, SourceError, SourceErrorKind};
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
@@ -225,7 +226,7 @@ impl Training {
         let spec = nf::extraction(&self.schema);
         let mut graph = assemble_extraction(&spec)?;
         self.workers.check(&mut graph)?;
-        let mut no_brick = Graph::pass_through(&spec.name);
+        let mut no_brick = Graph::pass_through(&spec.name, &[FEATURES.of_width(schema.len())])?;
         let maker = Maker { spec: &spec, network: None };
         let make = |id: &str| maker.supply(id);
         let bar = session.begin("training", Extent::Packets(self.needed()));

@@ -12,9 +12,10 @@ mod work;
 use crate::ExperimentError;
 use busy::Watch;
 use clap::Args;
-use legonf_core::{Batch, Column, Columns, Fault, Progress, Sink};
+use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Progress, Sink};
 use legonf_engine::measure::{Meter, Stopwatch, Trial, alone, median, process_time};
 use legonf_engine::{Error, Execution, Extent, Gauge, Network, Session, input};
+use legonf_infer::SCORES;
 use machine::Probe;
 use report::{Measured, Run, Traffic, columns};
 pub use report::{Report, rows};
@@ -114,7 +115,7 @@ impl Arguments {
             }
             probe.sample();
         }
-        let Seen { packets, progress } = seen;
+        let Seen { packets, progress, .. } = seen;
         Ok((ids, runs, Traffic { packets, capture: progress.read_bytes, columns: columns(&meter) }))
     }
 
@@ -163,18 +164,24 @@ impl Arguments {
 /// Counts packets and forgets them.
 #[derive(Default)]
 struct Seen {
+    scores: Handle<Vec<f64>>,
     packets: u64,
     progress: Progress,
 }
 
 impl Sink for Seen {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        self.packets += batch.scores.len() as u64;
+        self.packets += batch.columns.get(self.scores).len() as u64;
         Ok(())
     }
 
-    fn reads(&self) -> Columns {
-        Columns::of(&[Column::Scores])
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(vec![SCORES])
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.scores = layout.handle(&SCORES)?;
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Fault> {

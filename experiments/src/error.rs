@@ -1,7 +1,7 @@
 //! Why an experiment cannot be run, or failed.
 
 use legonf_controller::ControllerError;
-use legonf_core::{BrickError, Fault};
+use legonf_core::{BindError, BrickError, Fault, LayoutError};
 use legonf_datasets::DatasetError;
 use legonf_decide::DecideError;
 use legonf_engine::Error;
@@ -42,6 +42,12 @@ pub enum ExperimentError {
     /// A brick failed.
     #[error(transparent)]
     Brick(#[from] BrickError),
+    /// Bricks do not fit together.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A column is not there.
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// A source or a sink failed.
     #[error(transparent)]
     End(#[from] Fault),

@@ -61,7 +61,7 @@ impl FeatureQuantization {
     pub fn new(config: &Config) -> Result<Self, ExtractError> {
         let Config { schema, limits, shards } = config;
         let extractor = build_shards(schema, *limits, shards)?;
-        Ok(Self { extractor, seed: limits.seed, parts: Vec::new() })
+        Ok(Self { extractor, features: Handle::default(), seed: limits.seed, parts: Vec::new() })
     }
 
     /// The columns of the feature vectors.

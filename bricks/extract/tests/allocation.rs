@@ -5,7 +5,7 @@
 mod common;
 
 use common::example_packets;
-use legonf_core::{Batch, Brick, Headers, Timestamp};
+use legonf_core::{Batch, Brick, Headers, Layout as Columns, Timestamp};
 use legonf_extract::{Config, FeatureQuantization};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,7 +54,8 @@ fn steady_state_allocates_nothing() {
         for sockets_per_slot in [1, 1024] {
             let mut config = Config { schema: schema.into(), ..Config::default() };
             config.limits.sockets_per_slot = sockets_per_slot;
-            let (mut brick, mut batch) = (FeatureQuantization::new(&config).unwrap(), Batch::default());
+            let mut brick = FeatureQuantization::new(&config).unwrap();
+            let mut batch = Batch::new(&Columns::binding(&mut [&mut brick]).unwrap());
             assert!(run(&mut brick, &mut batch, &packets) > 0);
             assert_eq!(run(&mut brick, &mut batch, &later), 0, "{schema} {sockets_per_slot}");
         }

@@ -1,6 +1,9 @@
 //! The autoencoder brick: KitNET's ensemble and output layer over mapped features.
 
-use legonf_core::{BATCH, Batch, Brick, BrickError, Column, Columns, Descriptor, State};
+use crate::{ERRORS, MAPPED, SCORES};
+use legonf_core::{
+    BATCH, Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Handle, Layout, State, Tiles,
+};
 use legonf_models::kitnet::{KitNet, Precision, Scratch};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -82,9 +85,10 @@ impl Brick for Autoencoder {
     }
 
     fn warm(&mut self) -> Result<(), BrickError> {
-        let mut zeros = Batch::default();
-        zeros.mapped.reset(BATCH, self.model.mapped_width());
-        self.process(&mut zeros)
+        let (mut zeros, mut errors, mut scores) = (Tiles::default(), Tiles::default(), Vec::new());
+        zeros.reset(BATCH, self.model.mapped_width());
+        self.model.score_rows_in(self.precision, &zeros, &mut self.scratch, &mut errors, &mut scores);
+        Ok(())
     }
 }
 
@@ -132,16 +136,15 @@ mod tests {
 
     #[test]
     fn a_warm_brick_gives_the_same_bits() {
-        let [mut cold, mut warm] = [(); 2].map(|()| Autoencoder::new(AutoencoderConfig::default(), model()));
+        let mut mapping = FeatureMapping::new(FeatureMappingConfig {}, model());
+        let mut warm = Autoencoder::new(AutoencoderConfig::default(), model());
         warm.warm().unwrap();
         assert!(warm.counters().is_empty() && warm.state_size() == 0);
-        let scores = [&mut cold, &mut warm].map(|brick| {
-            let mut batch = batch(21);
-            FeatureMapping::new(FeatureMappingConfig {}, model()).process(&mut batch).unwrap();
-            brick.process(&mut batch).unwrap();
-            batch.scores
-        });
-        assert_eq!(scores[0], scores[1]);
+        let mut batch = batch(21, &mut [&mut mapping, &mut warm]);
+        mapping.process(&mut batch).unwrap();
+        warm.process(&mut batch).unwrap();
+        let (network, cold) = run(AutoencoderConfig::default(), 21);
+        assert_eq!(batch.columns.get(warm.scores), cold.columns.get(network.scores));
     }
 
     #[test]

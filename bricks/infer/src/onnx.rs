@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn faults_of_the_engine_name_the_brick() {
-        assert_eq!(run(5, &mut Batch::default()).unwrap_err().to_string(), "onnx: no rows");
+        assert_eq!(run(5, 0).unwrap_err().to_string(), "onnx: no rows");
         let mut cold = Onnx::new(OnnxConfig {}, Box::new(Sum { limit: 1 }));
         assert_eq!(cold.warm().unwrap_err().to_string(), "onnx: no memory");
-        assert_eq!(run(2, &mut batch(5)).unwrap_err().to_string(), "onnx: 2 scores for 5 rows");
+        assert_eq!(run(2, 5).unwrap_err().to_string(), "onnx: 2 scores for 5 rows");
     }
 }

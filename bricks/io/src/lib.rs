@@ -9,5 +9,6 @@ pub mod linktype;
 pub mod sink;
 pub mod source;
 
+pub use columns::{FEATURES, SCORES, VERDICTS};
 pub use error::{RowError, SourceError, SourceErrorKind};
 pub use source::{Content, SourceOptions, Stop, open, open_any, open_with};

@@ -2,7 +2,7 @@
 
 use super::{median, process_time};
 use crate::Error;
-use legonf_core::{Batch, Columns, Fault, Headers, Progress, Sink, Source};
+use legonf_core::{Batch, ColumnSpec, Fault, Headers, Progress, Sink, Source};
 use legonf_runtime::{Graph, Layout, Options};
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;

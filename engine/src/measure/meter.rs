@@ -4,7 +4,7 @@ use super::processor_time;
 use crate::replay::Outputs;
 use crate::tally::Tally;
 use legonf_core::{
-    Batch, Brick, BrickError, Column, Columns, Descriptor, Fault, Headers, PacketRecord, Sink, Verdict,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Columns, Descriptor, Fault, Layout, Sink,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! Time spent in the source and in each brick.
 
 use super::processor_time;
-use legonf_core::{Batch, Brick, BrickError, Descriptor, Fault, Progress, Source};
+use legonf_core::{Batch, BindError, Brick, BrickError, Descriptor, Fault, Layout, Progress, Source};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,7 +5,9 @@ use crate::folder::write_text;
 use crate::summary::Summary;
 use crate::tally::Results;
 use crate::{Error, Session};
-use legonf_core::{BATCH, Batch, Columns, Coverage, Explain, Fault, Sink, Timestamp, Verdict};
+use legonf_core::{
+    BATCH, Batch, BindError, ColumnSpec, Coverage, Explain, Fault, Layout, Sink, Timestamp, Verdict,
+};
 use legonf_io::Content;
 use legonf_io::sink::{
     AlertPcap, AlertRate, Eve, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,

@@ -2,7 +2,8 @@
 
 use super::checkpoint::{Checkpoint, Identity};
 use crate::Error;
-use legonf_core::{Batch, Clock, Column, Columns, Fault, Sink};
+use legonf_core::{Batch, BindError, Clock, ColumnSpec, Fault, Handle, Layout, Rows, Sink};
+use legonf_extract::FEATURES;
 use legonf_models::kitnet::{Phase, Trainer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -2,8 +2,10 @@
 
 use crate::ExperimentError;
 use legonf_controller::{Costs, Event};
-use legonf_core::{Batch, Column, Columns, Fault, Pace, Plan, Sink, Snapshot};
+use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Pace, Plan, Rows, Sink, Snapshot};
 use legonf_engine::agent::Agent;
+use legonf_extract::FEATURES;
+use legonf_infer::SCORES;
 use legonf_models::kitnet::Trainer;
 use legonf_runtime::{Control, PlanError};
 use std::time::Duration;

@@ -2,11 +2,11 @@
 
 use super::detector::Detector;
 use crate::ExperimentError;
-use legonf_core::{BATCH, Batch, Brick, Headers, Progress, Schema, Transport};
+use legonf_core::{BATCH, Batch, Brick, Handle, Headers, Layout, Progress, Rows, Schema, Transport};
 use legonf_datasets::generate::{Config, Generator};
 use legonf_engine::measure::processor_time;
 use legonf_engine::{Error, Gauge, Session};
-use legonf_extract::FeatureQuantization;
+use legonf_extract::{FEATURES, FeatureQuantization};
 use legonf_wire::PacketBatching;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -30,12 +30,14 @@ pub struct Traffic {
 impl Traffic {
     /// Traffic before its first packet.
     pub fn new(config: Config, extraction: &legonf_extract::Config) -> Result<Self, ExperimentError> {
+        let (generator, mut extractor) = (Generator::new(config)?, FeatureQuantization::new(extraction)?);
+        let layout = Layout::binding(&mut [&mut extractor])?;
         Ok(Self {
             generator,
             batching: PacketBatching::new(legonf_wire::Config {}),
             extractor,
             batch: Batch::new(&layout),
-            features: layout.handle(&FEATURES).map_err(Failure::fault)?,
+            features: layout.handle(&FEATURES)?,
             labels: Vec::new(),
             busy: Duration::ZERO,
         })

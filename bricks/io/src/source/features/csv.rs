@@ -2,6 +2,7 @@
 
 use super::columns::{Column, of_first_line};
 use super::{is_rejected, push};
+use crate::FEATURES;
 use crate::error::{RowError, SourceErrorKind};
 use crate::source::detect::unquoted;
 use crate::source::input::{Input, Line};
