@@ -5,18 +5,19 @@ cd "$(dirname "$0")"
 
 usage() {
     cat <<'END'
-usage: ./check.sh [--fast | --long] [--perf] [--fuzz SECONDS] [--install]
+usage: ./check.sh [--fast | --long] [--perf] [--fuzz SECONDS] [--install] [--no-advisories]
 
-  --fast      leave the tests out
-  --long      run the long tests and the model checker too
-  --perf      compare the hot paths' instructions a packet with the baseline (valgrind)
-  --fuzz N    run every fuzz target for N seconds too
-  --install   install cargo-deny and cargo-fuzz if they are not there (takes minutes)
-  --help      show this
+  --fast            leave the tests out
+  --long            run the long tests and the model checker too
+  --perf            compare the hot paths' instructions a packet with the baseline (valgrind)
+  --fuzz N          run every fuzz target for N seconds too
+  --install         install cargo-deny (under target/) and cargo-fuzz if they are not there (takes minutes)
+  --no-advisories   leave out the advisories, which come from the network and change without a commit
+  --help            show this
 END
 }
 
-fast=false long=false perf=false install=false fuzz=0
+fast=false long=false perf=false install=false advisories=true fuzz=0
 while [ "$#" -gt 0 ]; do
     case "$1" in
         --fast) fast=true ;;
@@ -28,6 +29,7 @@ while [ "$#" -gt 0 ]; do
             shift
             ;;
         --install) install=true ;;
+        --no-advisories) advisories=false ;;
         --help | -h) usage && exit ;;
         *) usage >&2 && exit 2 ;;
     esac
@@ -37,7 +39,7 @@ done
 . ./setup.sh
 
 log=target/check.log
-skipped=()
+skipped=(${SKIPPED:+"$SKIPPED"})
 mkdir -p target
 rm -f "$log"
 
@@ -67,26 +69,43 @@ step() {
     "$@"
 }
 
+# Without optimisation, in a folder of its own, and given up after ten minutes.
+install_deny() {
+    step env -u CARGO_TARGET_DIR timeout 600 cargo install --quiet --debug --locked --root target/deny cargo-deny
+}
+
 # The advisories come from the network; the rest of cargo-deny's checks need only the sources.
 dependencies() {
+    PATH=$PWD/target/deny/bin:$PATH
     if ! cargo deny --version >/dev/null 2>&1; then
         if ! $install; then
-            skip 'cargo deny (it is not installed; --install installs it); a test holds licences, sources and versions'
-            skip 'advisories (they need cargo deny)'
+            skip 'licences, bans, sources and advisories of the dependencies (cargo deny is not installed; --install installs it)'
+            return
+        elif ! install_deny; then
+            skip 'licences, bans, sources and advisories of the dependencies (cargo deny cannot be installed)'
             return
         fi
-        step cargo install --locked cargo-deny
     fi
-    step cargo deny --log-level error check licenses bans sources
-    if cargo deny --log-level error fetch db 2>/dev/null; then
+    step cargo deny --locked --log-level error check licenses bans sources
+    if ! $advisories; then
+        skip 'advisories (--no-advisories)'
+    elif timeout 60 cargo deny --log-level error fetch db 2>/dev/null; then
         step cargo deny --log-level error check --disable-fetch advisories
     else
         skip 'advisories (the database cannot be reached)'
     fi
 }
 
-step cargo fmt --all --check
-step cargo clippy --release --workspace --all-targets --locked --quiet -- -D warnings
+# Whether a part of the toolchain is there, which is not everybody's; what checks with it is skipped otherwise.
+has() {
+    cargo "$1" --version >/dev/null 2>&1 || { skip "$1 (cargo $1 is not installed)" && false; }
+}
+
+if has fmt; then step cargo fmt --all --check; fi
+# In the tests' profile, so that procedural macros and build scripts are built once.
+if has clippy; then
+    step cargo clippy --release --workspace --all-targets --locked --quiet -- -D warnings
+fi
 RUSTDOCFLAGS="-D warnings" step cargo doc --release --workspace --no-deps --locked --quiet
 dependencies
 if $long; then

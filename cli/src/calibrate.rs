@@ -1,22 +1,13 @@
 //! `legonf calibrate`: a threshold from held-out benign traffic.
 
-use crate::failure::{Failure, print, print_json};
-use crate::input;
-use crate::network::Network;
-use crate::progress::Bar;
-use crate::summary::clock::ClockReport;
-use crate::supply::Maker;
+use crate::Style;
+use crate::failure::{Failure, show};
+use crate::invalid::Invalid;
+use crate::summary;
 use crate::workers::Workers;
-use crate::{Style, interrupt, replay};
 use clap::{Args, ValueEnum};
-use legonf_core::{Batch, BindError, Clock, ColumnSpec, Fault, Handle, Headers, Layout, Sink};
-use legonf_decide::DecideError;
-use legonf_decide::calibrate::{
-    BenignScores, Calibration, Check, DEFAULT_CONFIDENCE, DEFAULT_HOLDOUT, Extreme, HeldOut, Method,
-};
-use legonf_infer::SCORES;
-use legonf_models::CaptureProvenance;
-use serde::Serialize;
+use legonf_decide::calibrate::{Check, DEFAULT_CONFIDENCE, DEFAULT_HOLDOUT, Method};
+use legonf_engine::{Calibrated, Calibrating, Packet};
 use std::path::PathBuf;
 
 /// Scores benign traffic that the model was not trained on, and stores in the model a threshold with the
@@ -73,39 +64,35 @@ enum MethodName {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    let method = arguments.method();
-    method.validate()?;
-    let check = arguments.check(style.force);
-    check.validate()?;
+    let calibrating = arguments.given(style.force);
+    calibrating.method.validate()?;
+    calibrating.check.validate()?;
     style.check_results(arguments.output.as_deref())?;
-    let model = Network::load(&arguments.model)?;
-    let origin = input::origin(&arguments.capture)?;
-    arguments.check_overlap(&model, &origin)?;
-    let (benign, clock) = arguments.score(&model, style)?;
-    let calibration = benign.scores.calibrate(method, check).map_err(|error| arguments.refusal(&error))?;
-    let output = arguments.output.as_ref().unwrap_or(&arguments.model);
-    let clock = ClockReport::of(&clock, &model.schema().name);
-    model.with_calibration(arguments.stored(&calibration, origin.name)).save(output)?;
-    let decided_by = benign.named(&calibration);
-    let report = Report { calibration: &calibration, decided_by, rejected: benign.rejected, clock };
-    show(&report, style)
-}
-
-fn show(report: &Report<'_>, style: Style) -> Result<(), Failure> {
-    match style {
-        Style { json: true, .. } => print_json(report),
-        Style { quiet: true, .. } => Ok(()),
-        _ => print(&report.text()),
-    }
+    let calibrated = calibrating.run(&style.session())?;
+    show(&calibrated, |calibrated| Text(calibrated).all(), style)
 }
 
 /// A part of the packets to hold out; without any nothing could be checked.
-fn holdout(text: &str) -> Result<f64, String> {
+fn holdout(text: &str) -> Result<f64, Invalid> {
     let share = text.parse().ok().filter(|share| (0.01..=0.99).contains(share));
-    share.ok_or_else(|| "expected a part of the packets from 0.01 to 0.99".into())
+    share.ok_or(Invalid::Value("a part of the packets from 0.01 to 0.99"))
 }
 
 impl Arguments {
+    /// What the engine takes.
+    fn given(&self, force: bool) -> Calibrating {
+        Calibrating {
+            model: self.model.clone(),
+            capture: self.capture.clone(),
+            method: self.method(),
+            check: Check { share: self.holdout, confidence: self.confidence, force },
+            skip: self.skip,
+            limit: self.limit,
+            output: self.output.clone(),
+            workers: self.workers.given(),
+        }
+    }
+
     fn method(&self) -> Method {
         let (confidence, false_positive_rate) = (self.confidence, self.false_positive_rate);
         match self.method {
@@ -116,103 +103,22 @@ impl Arguments {
             }
         }
     }
-
-    fn check(&self, force: bool) -> Check {
-        Check { share: self.holdout, confidence: self.confidence, force }
-    }
-
-    /// Why there is no threshold, and what can be done.
-    fn refusal(&self, error: &DecideError) -> Failure {
-        let capture = self.capture.display();
-        let force = if error.yields_to_force() { ", or store what was seen with --force" } else { "" };
-        Failure::fault(format!("{capture}: {error}{force}; the model is unchanged"))
-    }
-
-    /// Refuses packets that the model was trained on: they score too low to set a threshold by.
-    fn check_overlap(&self, model: &Network, origin: &CaptureProvenance) -> Result<(), Failure> {
-        let known = !origin.sha256.is_empty();
-        let trained = if known { model.trained_packets(&origin.sha256) } else { 0 };
-        if self.skip >= trained {
-            return Ok(());
-        }
-        let packets = if trained == 1 { "packet; leave it" } else { "packets; leave them" };
-        Err(Failure::fault(format!(
-            "{}: the model was trained on its first {trained} {packets} out with --skip {trained}, or give another capture",
-            self.capture.display()
-        )))
-    }
-
-    fn score(&self, model: &Network, style: Style) -> Result<(Collect, Clock), Failure> {
-        let (content, mut source) = input::open_any(&self.capture, self.limit, model.schema())?;
-        let spec = replay::built_in(model, content, replay::Execution::default(), None)?;
-        let mut graph = replay::assemble(&spec, content, model, None)?;
-        self.workers.check(&mut graph)?;
-        let mut sink = Collect { skip: self.skip, ..Collect::default() };
-        let bar = Bar::new("calibration", None, style.quiet);
-        let maker = Maker { spec: &spec, network: Some((model, None)) };
-        let make = |id: &str| maker.make(id);
-        let options = self.workers.options(interrupt::install(), Some(&make));
-        let outcome =
-            legonf_runtime::run(&mut graph, &mut *source, &mut sink, options, &mut |p, n| bar.update(p, n));
-        bar.clear();
-        match outcome.fault {
-            Some(fault) => Err(Failure::fault(format!("{fault}; the model is unchanged"))),
-            None if outcome.stopped => Err(Failure::Interrupted("the model is unchanged".into())),
-            None => Ok((sink, outcome.clock)),
-        }
-    }
-
-    /// The calibration as the model keeps it.
-    fn stored(&self, c: &Calibration, source: String) -> legonf_models::Calibration {
-        let held_out =
-            |h: HeldOut| legonf_models::HeldOut { samples: h.samples as u64, above: h.above as u64 };
-        legonf_models::Calibration {
-            method: c.method.label().into(),
-            threshold: c.threshold,
-            false_positive_bound: c.false_positive_bound,
-            samples: c.samples as u64,
-            log_mean: c.log_mean,
-            log_sd: c.log_sd,
-            alarms_per_day: c.alarms_per_day,
-            confidence: if c.seen { Some(self.confidence) } else { c.method.confidence() },
-            source,
-            held_out: c.held_out.map(held_out),
-            seen: c.seen,
-        }
-    }
 }
 
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Report<'a> {
-    #[serde(flatten)]
-    calibration: &'a Calibration,
-    decided_by: Vec<Packet>,
-    /// Packets without a score, since their link type is not parsed.
-    rejected: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    clock: Option<ClockReport>,
-}
+/// The words on a calibration.
+struct Text<'a>(&'a Calibrated);
 
-/// A packet that decides the threshold, with a few others.
-#[derive(Serialize)]
-struct Packet {
-    seq: u64,
-    timestamp: String,
-    score: f64,
-}
-
-impl Report<'_> {
-    fn text(&self) -> String {
+impl Text<'_> {
+    fn all(&self) -> String {
         self.threshold() + &self.bound() + &self.decided() + &self.clock_line()
     }
 
     fn threshold(&self) -> String {
-        let c = self.calibration;
-        let rejected = if self.rejected == 0 {
+        let c = &self.0.calibration;
+        let rejected = if self.0.rejected == 0 {
             String::new()
         } else {
-            format!("; {} more were rejected", self.rejected)
+            format!("; {} more were rejected", self.0.rejected)
         };
         let (threshold, method) = (c.threshold, c.method.label());
         let mut out = format!(
@@ -230,7 +136,7 @@ impl Report<'_> {
     }
 
     fn bound(&self) -> String {
-        let c = self.calibration;
+        let c = &self.0.calibration;
         let bound = 100.0 * c.false_positive_bound;
         let a_day = c
             .alarms_per_day
@@ -244,11 +150,11 @@ impl Report<'_> {
     }
 
     fn decided(&self) -> String {
-        if self.decided_by.is_empty() {
+        if self.0.decided_by.is_empty() {
             return String::new();
         }
         let packet = |p: &Packet| format!("{} at {} (score {:.6})", p.seq, p.timestamp, p.score);
-        let packets: Vec<_> = self.decided_by.iter().map(packet).collect();
+        let packets: Vec<_> = self.0.decided_by.iter().map(packet).collect();
         format!(
             "decided   by {} that score 10 times as high as all others or more: {}; look whether they are benign\n",
             if packets.len() == 1 { "a packet".into() } else { format!("{} packets", packets.len()) },
@@ -257,87 +163,6 @@ impl Report<'_> {
     }
 
     fn clock_line(&self) -> String {
-        self.clock.iter().map(ClockReport::text).collect()
-    }
-}
-
-/// Takes the scores after the packets left out.
-#[derive(Default)]
-struct Collect {
-    skip: u64,
-    scores: BenignScores,
-    /// Packets without a score, since their link type is not parsed.
-    rejected: u64,
-    /// Where the packets' numbers do not go on from those before: the score's position, and the number.
-    numbers: Vec<(usize, u64)>,
-    column: Handle<Vec<f64>>,
-}
-
-impl Collect {
-    fn push(&mut self, score: f64, header: &Headers) -> Result<(), Fault> {
-        let at = self.scores.len();
-        if self.number(at) != Some(header.seq) {
-            self.numbers.push((at, header.seq));
-        }
-        self.scores.push(score, header.timestamp).map_err(Fault::new)
-    }
-
-    /// The number of the packet with the score at this position.
-    fn number(&self, at: usize) -> Option<u64> {
-        let run = self.numbers.partition_point(|(first, _)| *first <= at).checked_sub(1)?;
-        let (first, seq) = self.numbers[run];
-        Some(seq + (at - first) as u64)
-    }
-
-    /// The packets that decide the threshold.
-    fn named(&self, calibration: &Calibration) -> Vec<Packet> {
-        let packet = |extreme: &Extreme| {
-            let seq = self.number(extreme.index)?;
-            Some(Packet { seq, timestamp: extreme.timestamp.to_string(), score: extreme.score })
-        };
-        calibration.decided_by.iter().filter_map(packet).collect()
-    }
-}
-
-impl Sink for Collect {
-    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        let skip = self.skip;
-        let scores = batch.columns.get(self.column);
-        let mut packets = batch.headers.iter().zip(scores).filter(|(header, _)| header.seq >= skip);
-        packets.try_for_each(|(header, score)| {
-            if header.is_unread() {
-                self.rejected += 1;
-                return Ok(());
-            }
-            self.push(*score, header)
-        })
-    }
-
-    fn reads(&self) -> Option<Vec<ColumnSpec>> {
-        Some(vec![SCORES])
-    }
-
-    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-        self.column = layout.handle(&SCORES)?;
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<(), Fault> {
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn positions_of_scores_are_numbers_of_packets() {
-        let mut collect = Collect::default();
-        for seq in [5, 6, 7, 9, 10, 20] {
-            collect.push(1.0, &Headers { seq, ..Headers::default() }).unwrap();
-        }
-        let numbers: Vec<_> = (0..6).map(|at| collect.number(at).unwrap()).collect();
-        assert_eq!((numbers, collect.numbers.len()), (vec![5, 6, 7, 9, 10, 20], 3));
+        self.0.clock.iter().map(summary::clock::text).collect()
     }
 }

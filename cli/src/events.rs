@@ -1,11 +1,11 @@
 //! `legonf events`: what the controller decided.
 
 use crate::Style;
-use crate::agent::read;
 use crate::failure::{Failure, print, print_json};
-use crate::reading;
+use crate::invalid::Invalid;
 use clap::Args;
 use legonf_controller::Event;
+use legonf_engine::reading::{self, parsed};
 use legonf_output::one_line;
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    let events = read(&arguments.file, reading::EVENTS, events)?;
+    let events = parsed(&arguments.file, reading::EVENTS, events)?;
     if style.json {
         return print_json(&events);
     }
@@ -25,13 +25,12 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     print(&lines.concat())
 }
 
-fn events(text: &str) -> Result<Vec<Event>, String> {
+fn events(text: &str) -> Result<Vec<Event>, Invalid> {
     let event = |(index, line): (usize, &str)| {
-        Event::from_line(line)
-            .map_err(|error| format!("line {}: {error}; is this an event log of legonf run?", index + 1))
+        Event::from_line(line).map_err(|error| Invalid::Event { line: index + 1, error })
     };
     if text.trim().is_empty() {
-        return Err("holds no event; legonf run --events writes an event log".into());
+        return Err(Invalid::NoEvent);
     }
     text.lines().enumerate().map(event).collect()
 }

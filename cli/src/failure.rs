@@ -1,5 +1,7 @@
 //! How a command fails: one line on standard error and an exit code.
 
+use crate::Style;
+use legonf_experiments::ExperimentError;
 use legonf_output::{one_line, printable, printable_json};
 use std::error::Error;
 use std::fmt::{self, Display};
@@ -52,9 +54,14 @@ impl Display for Failure {
     }
 }
 
-/// Any error is a fault, but a closed pipe is what it is.
+/// Any error is a fault, but a session that was stopped and a closed pipe are what they are.
 impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
+        match of_engine(&error) {
+            Some(legonf_engine::Error::Interrupted(kept)) => return Self::Interrupted(kept.clone()),
+            Some(legonf_engine::Error::ClosedPipe) => return Self::ClosedPipe,
+            _ => {}
+        }
         let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
         while let Some(inner) = cause {
             let io = inner.downcast_ref::<io::Error>();
@@ -64,6 +71,14 @@ impl<E: Error + 'static> From<E> for Failure {
             cause = inner.source();
         }
         Self::Fault(error.to_string())
+    }
+}
+
+/// The engine's error, if it is one.
+fn of_engine<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a legonf_engine::Error> {
+    match error.downcast_ref() {
+        Some(ExperimentError::Engine(inner)) => Some(inner),
+        _ => error.downcast_ref(),
     }
 }
 
@@ -78,6 +93,15 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Prints a value as JSON to standard output.
 pub fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(&json(value)?)
+}
+
+/// Prints a report in the style that is asked for: as JSON, in words, or not at all.
+pub fn show<R: serde::Serialize>(report: &R, text: fn(&R) -> String, style: Style) -> Result<(), Failure> {
+    match style {
+        Style { json: true, .. } => print_json(report),
+        Style { quiet: true, .. } => Ok(()),
+        _ => print(&text(report)),
+    }
 }
 
 /// A value as JSON for a terminal.

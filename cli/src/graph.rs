@@ -1,18 +1,15 @@
 //! `legonf graph`: shows brick graphs.
 
-use crate::agent::read as read_costs;
+use crate::Style;
 use crate::failure::{Failure, print, print_json};
-use crate::overwrite::write_text;
-use crate::{Style, kitsune, reading};
 use clap::{Args, Subcommand};
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{ColumnSpec, Descriptor, State};
 use legonf_decide::VERDICTS;
-use legonf_extract::Arithmetic;
+use legonf_engine::{Error, kitsune, read_costs, read_graph, write_text};
 use legonf_output::{one_line, printable_json};
-use legonf_runtime::GraphSpec;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The subcommands of `legonf graph`.
 #[derive(Subcommand)]
@@ -36,7 +33,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     costs: Option<PathBuf>,
     /// Milliseconds from source to sink that are promised: shows what each brick may take of it, in proportion to cost.
-    #[arg(long, value_name = "MS", requires = "costs", value_parser = crate::plan::positive)]
+    #[arg(long, value_name = "MS", requires = "costs", value_parser = crate::invalid::positive)]
     latency: Option<f64>,
     /// Draw the graph into this SVG file.
     #[arg(long, value_name = "FILE")]
@@ -67,28 +64,11 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     }
 }
 
-/// Reads a graph file.
-pub fn read(path: &Path) -> Result<GraphSpec, Failure> {
-    let shown = path.display();
-    GraphSpec::from_toml(&reading::text(path, reading::GRAPH)?)
-        .map_err(|e| Failure::fault(format!("{shown}: {e}")))
-}
-
-/// A failure to put a graph together, with the file that it comes from.
-pub fn in_file(path: Option<&Path>, failure: Failure) -> Failure {
-    match (path, failure) {
-        (Some(path), Failure::Fault(message)) => Failure::Fault(format!("{}: {message}", path.display())),
-        (_, failure) => failure,
-    }
-}
-
 fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results(arguments.svg.as_deref())?;
     let spec = match &arguments.graph {
-        Some(path) => read(path)?,
-        None => {
-            kitsune::deciding(kitsune::scoring(legonf_extract::DEFAULT_SCHEMA, Arithmetic::Reference, None))
-        }
+        Some(path) => read_graph(path)?,
+        None => kitsune::deciding(kitsune::scoring(legonf_extract::DEFAULT_SCHEMA, None)),
     };
     let bricks = legonf_runtime::check(
         &spec,
@@ -96,8 +76,11 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         &[VERDICTS],
         |brick| legonf_catalog::describe(&brick.kind),
         Descriptor::clone,
-    )
-    .map_err(|error| in_file(arguments.graph.as_deref(), error.into()))?;
+    );
+    let bricks = match &arguments.graph {
+        Some(path) => bricks.map_err(|error| Error::file(path, error))?,
+        None => bricks?,
+    };
     if let Some(path) = &arguments.svg {
         write_text(path, &legonf_runtime::svg(&spec, &bricks))?;
     }
@@ -110,7 +93,7 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     }
     let mut shown: Vec<_> = bricks.into_iter().map(|(id, descriptor)| describe(id, &descriptor)).collect();
     if let Some(path) = &arguments.costs {
-        add_costs(&mut shown, &read_costs(path, reading::TABLE, Costs::from_toml)?, arguments.latency)?;
+        add_costs(&mut shown, &read_costs(path)?, arguments.latency)?;
     }
     if style.json { print_json(&shown) } else { print(&table(&shown)) }
 }

@@ -1,27 +1,19 @@
 //! `legonf live`: the packets of a network interface through the brick graph, as they come.
 
-mod outputs;
-
-use crate::agent::Agent;
 use crate::alerts::Alerts;
 use crate::failure::Failure;
-use crate::progress::Bar;
-use crate::replay::tally::Tally;
-use crate::scoring::{Function, Report, Scoring, fault_after, render};
-use crate::steering::{Orders, Steering, Work};
-use crate::summary::{Incidents, Service, Timing};
-use crate::{Style, features, interrupt};
+use crate::invalid::Invalid;
+use crate::scoring::{Scoring, render};
+use crate::steering::{self, Steering};
+use crate::{Style, interrupt};
 use clap::Args;
-use legonf_io::Content;
-use legonf_live::{Account, Bounds, Interface, LiveConfig, LiveSource, Losses};
+use legonf_engine::live::{Bounds, LiveConfig};
+use legonf_engine::{Live, Seed};
 use legonf_output::printable;
-use legonf_runtime::{Control, Outcome};
-use outputs::{Outputs, Purpose};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Scores the packets of a network interface as they come, until Ctrl-C, SIGTERM, --duration or
 /// --packets; then sums up. Packets that the kernel or the interface lost are counted as dropped.
@@ -103,143 +95,72 @@ pub struct Arguments {
     packets: Option<u64>,
 }
 
-/// The graph's own stop flag stays unset: the source ends in order, with all that the kernel took before.
-static NEVER: AtomicBool = AtomicBool::new(false);
-
-/// How often what is due with the outputs is done.
-const TENDING: Duration = Duration::from_secs(1);
-
-pub fn run(mut arguments: Arguments, style: Style) -> Result<(), Failure> {
-    arguments.steering.check_outputs(style)?;
-    arguments.scoring.seed_at_random();
-    let (orders, interface) = arguments.listen()?;
-    let (stop, hang_up) = (interrupt::install(), interrupt::hang_up());
-    // Before there are other threads, which would keep theirs, and before a file of others' making is parsed.
-    let account = arguments.user.as_deref().map(Account::find).transpose()?;
-    legonf_live::give_up_privileges(account.as_ref())?;
-    let mut function = arguments.scoring.build(arguments.scoring.network()?, Content::Packets)?;
-    let mut agent = orders.map(|orders| arguments.steering.agent(orders, &mut function)).transpose()?;
-    let outputs = Outputs::create(&arguments.purpose(), &function, hang_up)?;
-    let bounds = Bounds { packets: arguments.packets, duration: arguments.duration };
-    let mut source = LiveSource::new(interface, bounds, stop);
-    let (losses, mut tally) = (source.losses(), Tally::new(None, Some(outputs)));
-
-    let bar = Bar::live(style.quiet);
-    let mut tended = Instant::now();
-    let mut show = |_, packets| {
-        bar.update_live(packets, losses.total());
-        if tended.elapsed() >= TENDING {
-            tended = Instant::now();
-            outputs::DUE.store(true, Ordering::Relaxed);
-        }
+pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    style.check_outputs(arguments.steering.given().outputs())?;
+    let live = arguments.given();
+    let report = live.run(&style.session())?;
+    // The summary goes where it is in no one's way.
+    let print = |text: &str| match live.takes_standard_output() {
+        true => Ok(std::io::stderr().write_all(printable(text).as_bytes())?),
+        false => crate::failure::print(text),
     };
-    let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
-    let ran = function.run(control, &mut source, &mut tally, &NEVER, &mut show);
-    bar.clear();
-    let (outcome, timing) = ran?;
-    arguments.conclude(&function, (tally, losses), (outcome, timing), agent, style)
-}
-
-fn count(losses: &Losses, tally: &mut Tally<Outputs>) {
-    for (reason, packets) in losses.by_reason() {
-        tally.lose(reason, packets);
+    print(&render(&report, style)?)?;
+    let decided = report.decided?;
+    if !style.quiet && !style.json {
+        print(&steering::lines(&decided))?;
     }
+    report.ended.map_or(Ok(()), |ended| Err(ended.into()))
 }
 
 impl Arguments {
-    /// Opens the interface, with what the controller was told that decides how.
-    fn listen(&self) -> Result<(Option<Orders>, Interface), Failure> {
-        let orders = self.is_steered().then(|| self.steering.orders()).transpose()?;
-        let bricks = self.scoring.expected_bricks()?;
-        let hold = orders.as_ref().and_then(|orders| orders.hold(bricks));
-        self.scoring.check_present()?;
-        Ok((orders, legonf_live::open(&self.config(hold))?))
-    }
-
-    /// Completes the outputs, prints the summary, and says how the run ended.
-    fn conclude(
-        &self,
-        function: &Function,
-        (mut tally, losses): (Tally<Outputs>, Losses),
-        (outcome, timing): (Outcome, Timing),
-        agent: Option<Agent>,
-        style: Style,
-    ) -> Result<(), Failure> {
-        count(&losses, &mut tally);
-        let ended = fault_after(&outcome);
-        let mut summary = self.scoring.summary(self.interface.clone(), function, &mut tally, &outcome);
-        summary.ended_early = ended.clone();
-        let coverage = tally.coverage().clone();
-        let (mut written, mut service) = (Vec::new(), Service::default());
-        if let Some(outputs) = tally.outputs() {
-            written = outputs.finish(&coverage, features::with_clock(&outcome))?;
-            service = outputs.service(losses.outages());
+    /// What the engine takes.
+    fn given(&self) -> Live {
+        Live {
+            config: self.config(),
+            bounds: Bounds { packets: self.packets, duration: self.duration },
+            user: self.user.clone(),
+            scoring: self.scoring.given(Seed::Random),
+            eve: self.eve.clone(),
+            rotate: self.rotate,
+            alerts: self.alerts.rate(),
+            scores: self.scores.clone(),
+            record: self.record.clone(),
+            steering: (self.controller || self.steering.is_given()).then(|| self.steering.given()),
+            reopen: interrupt::hang_up(),
         }
-        let (controller, incidents) = (agent.as_ref().map(Agent::ending), Incidents::of(&outcome));
-        let (summary, outputs, service) = (&summary, written, Some(service));
-        self.print(&render(Report { summary, timing, incidents, outputs, controller, service }, style)?)?;
-        agent.map_or(Ok(()), |agent| self.conclude_control(agent, outcome.packets, style))?;
-        ended.map_or(Ok(()), |reason| Err(Failure::Fault(reason)))
     }
 
-    fn config(&self, hold: Option<Duration>) -> LiveConfig {
+    fn config(&self) -> LiveConfig {
         LiveConfig {
             filter: self.filter.clone(),
             snaplen: self.snaplen,
             buffer: self.buffer,
             latency: Duration::from_millis(self.latency),
-            hold,
             promiscuous: !self.no_promiscuous,
             ..LiveConfig::new(&*self.interface)
         }
     }
-
-    /// Whether the controller is wanted.
-    fn is_steered(&self) -> bool {
-        self.controller || self.steering.is_given()
-    }
-
-    /// Writes what the controller has to say at the end.
-    fn conclude_control(&self, mut agent: Agent, packets: u64, style: Style) -> Result<(), Failure> {
-        let (graph, capture) = (self.scoring.graph_name(), self.interface.clone());
-        let decided = self.steering.conclude(&mut agent, Work { graph, capture, packets })?;
-        if style.quiet || style.json { Ok(()) } else { self.print(&decided) }
-    }
-
-    fn purpose(&self) -> Purpose<'_> {
-        let (eve, rotate) = (self.eve.as_deref(), self.rotate);
-        let rate = self.alerts.rate();
-        Purpose { eve, rotate, rate, scores: self.scores.as_deref(), record: self.record.as_deref() }
-    }
-
-    /// Prints the summary where it is in no one's way.
-    fn print(&self, text: &str) -> Result<(), Failure> {
-        if self.purpose().takes_standard_output() {
-            return Ok(std::io::stderr().write_all(printable(text).as_bytes())?);
-        }
-        crate::failure::print(text)
-    }
 }
 
 /// A number of bytes with K, M or G behind it for powers of 1,024.
-fn size(text: &str) -> Result<u64, String> {
+fn size(text: &str) -> Result<u64, Invalid> {
     let units = [('K', 10), ('M', 20), ('G', 30)];
     let unit = units.iter().find(|(letter, _)| text.to_ascii_uppercase().ends_with(*letter));
     let (digits, shift) = unit.map_or((text, 0), |(_, shift)| (&text[..text.len() - 1], *shift));
     let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| "expected a size such as 500000, 64K, 32M or 1G".into())
+    bytes.filter(|bytes| *bytes > 0).ok_or(Invalid::Value("a size such as 500000, 64K, 32M or 1G"))
 }
 
 /// Size of a ring, within what libpcap takes.
-fn ring(text: &str) -> Result<u32, String> {
+fn ring(text: &str) -> Result<u32, Invalid> {
     let bytes = size(text)?;
     let bytes = u32::try_from(bytes).ok().filter(|bytes| (64 << 10..=1 << 30).contains(bytes));
-    bytes.ok_or_else(|| "expected a size from 64K to 1G".into())
+    bytes.ok_or(Invalid::Value("a size from 64K to 1G"))
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+fn seconds(text: &str) -> Result<Duration, Invalid> {
     let seconds = text.parse().ok().and_then(|number| Duration::try_from_secs_f64(number).ok());
-    seconds.filter(|time| !time.is_zero()).ok_or_else(|| "expected a number of seconds above 0".into())
+    seconds.filter(|time| !time.is_zero()).ok_or(Invalid::Value("a number of seconds above 0"))
 }
 
 #[cfg(test)]
@@ -249,18 +170,18 @@ mod tests {
     #[test]
     fn sizes_have_units() {
         for (text, bytes) in [("500", 500), ("64K", 65_536), ("32m", 32 << 20), ("1G", 1 << 30)] {
-            assert_eq!(size(text), Ok(bytes));
+            assert_eq!(size(text).unwrap(), bytes);
         }
         for text in ["", "K", "0", "-1", "1.5M", "64KB", "99999999999G", "1é"] {
             assert!(size(text).is_err(), "{text}");
         }
-        assert_eq!((ring("64K"), ring("1G")), (Ok(1 << 16), Ok(1 << 30)));
+        assert_eq!((ring("64K").unwrap(), ring("1G").unwrap()), (1 << 16, 1 << 30));
         assert!(ring("63K").is_err() && ring("2G").is_err());
     }
 
     #[test]
     fn durations_are_positive() {
-        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(seconds("1.5").unwrap(), Duration::from_millis(1500));
         for text in ["0", "-1", "inf", "NaN", "1e300", "soon"] {
             assert!(seconds(text).is_err(), "{text}");
         }

@@ -2,48 +2,39 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod agent;
 mod alerts;
 mod bench;
 mod calibrate;
-mod clock;
 mod dataset;
 mod events;
 mod experiment;
 mod failure;
 mod features;
-mod folder;
-mod foreign;
 mod graph;
-mod input;
 mod interrupt;
-mod kitsune;
+mod invalid;
 #[cfg(feature = "live")]
 mod live;
 mod model;
-mod network;
 mod overwrite;
-mod packets;
 mod plan;
 mod profile;
 mod progress;
-mod reading;
 mod replay;
 mod run;
 mod scoring;
-mod seed;
 mod split;
 mod steering;
 mod stuck;
 mod summary;
-mod supply;
 mod train;
-mod trial;
 mod workers;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
-use legonf_output::printable;
+use legonf_engine::Session;
+use legonf_output::{Existing, printable};
+use progress::Terminal;
 use std::process::ExitCode;
 
 /// Network functions with a neural network at their core, run as bricks that scale one by one.
@@ -136,6 +127,19 @@ struct Style {
     force: bool,
 }
 
+impl Style {
+    /// How the command's work is stopped, shown and written.
+    fn session(self) -> Session {
+        Session {
+            stop: interrupt::install(),
+            existing: if self.force { Existing::Replace } else { Existing::Keep },
+            observer: Terminal::get(self.quiet),
+            end: &stuck::end,
+            try_out: Some(&["model", "try-out"]),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
     let style = Style { quiet: arguments.quiet, json: arguments.json, force: arguments.force };
@@ -165,13 +169,13 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Train(Train::Kitsune(arguments)) => train::run(&arguments, style),
         Command::Calibrate(arguments) => calibrate::run(&arguments, style),
         Command::Replay(arguments) => replay::run(&arguments, style),
-        Command::Run(arguments) => run::run(arguments, style),
+        Command::Run(arguments) => run::run(&arguments, style),
         Command::Profile(arguments) => profile::run(&arguments, style),
         Command::Plan(arguments) => plan::run(&arguments, style),
         Command::Events(arguments) => events::run(&arguments, style),
         Command::Bench(command) => bench::run(&command, style),
         #[cfg(feature = "live")]
-        Command::Live(arguments) => live::run(arguments, style),
+        Command::Live(arguments) => live::run(&arguments, style),
         Command::Graph(command) => graph::run(&command, style),
         Command::Split(arguments) => split::run(&arguments, style),
         Command::Dataset(command) => dataset::run(&command, style),

@@ -1,13 +1,12 @@
 //! `legonf model`: shows, checks, explains and imports models.
 
+use crate::Style;
 use crate::failure::{Failure, print, print_json};
 use crate::summary::tables;
-use crate::{Style, foreign, reading};
 use clap::{Args, Subcommand};
-use legonf_models::kitnet::KitNet;
-use legonf_models::{Bundle, Check, Description, Foreign, MAX_FILE_BYTES, Model, Provenance, take_in};
+use legonf_engine::foreign;
+use legonf_models::{Bundle, Description};
 use legonf_output::one_line;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 /// The subcommands of `legonf model`.
@@ -25,7 +24,7 @@ pub enum Command {
     )]
     Import(Import),
     #[command(hide = true)]
-    TryOut(foreign::Arguments),
+    TryOut(TryOut),
 }
 
 /// A model file.
@@ -54,12 +53,20 @@ pub struct Import {
     /// Schema of the features that it takes, in its order.
     #[arg(long)]
     schema: String,
-    /// Arithmetic of the features.
-    #[arg(long, default_value = "reference")]
-    arithmetic: legonf_extract::Arithmetic,
     /// Name of the output that the scores come from, where there are several.
     #[arg(long, value_name = "NAME")]
     scores: Option<String>,
+}
+
+/// Arguments of the process that tries a network: its ONNX file is on standard input.
+#[derive(Args)]
+pub struct TryOut {
+    /// Name of the output that the scores come from.
+    #[arg(long)]
+    output: String,
+    /// Features of a row.
+    #[arg(long)]
+    features: usize,
 }
 
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
@@ -68,7 +75,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::Verify(named) => verify(&named.model, style),
         Command::Explain(named) => explain(&Bundle::load(&named.model)?.describe(), style),
         Command::Import(arguments) => import(arguments, style),
-        Command::TryOut(arguments) => foreign::run(arguments),
+        Command::TryOut(arguments) => print(foreign::answer(&arguments.output, arguments.features)?.label()),
     }
 }
 
@@ -79,7 +86,6 @@ fn show(model: &Description, style: Style) -> Result<(), Failure> {
     let mut rows = vec![
         ("kind", model.kind.clone()),
         ("schema", format!("{} ({} features, hash {})", model.schema, model.features, model.schema_hash)),
-        ("arithmetic", model.arithmetic.clone()),
     ];
     if !model.ensemble.is_empty() {
         rows.push((
@@ -133,14 +139,7 @@ fn threshold(model: &Description) -> String {
 }
 
 fn verify(path: &Path, style: Style) -> Result<(), Failure> {
-    let (bundle, mut checks) = Bundle::verify(path)?;
-    if let Model::Foreign(network) = &bundle.model {
-        foreign::check(network, path)?;
-        checks.push(Check {
-            part: "run",
-            finding: "one score a row, the same whatever rows are beside it".into(),
-        });
-    }
+    let checks = legonf_engine::verify(&style.session(), path)?;
     if style.json {
         return print_json(&checks);
     }
@@ -172,33 +171,18 @@ fn explain(model: &Description, style: Style) -> Result<(), Failure> {
 
 fn import(arguments: &Import, style: Style) -> Result<(), Failure> {
     style.check_results([&*arguments.output])?;
-    let schema = legonf_extract::schema_by_name(&arguments.schema)?;
-    let model = read(&arguments.file, arguments.scores.as_deref())?;
-    let provenance = Provenance {
-        legonf: env!("CARGO_PKG_VERSION").into(),
-        note: Some(format!(
-            "imported from {}",
-            arguments.file.file_name().unwrap_or_default().to_string_lossy()
-        )),
-        ..Provenance::default()
-    };
-    let arithmetic = arguments.arithmetic.to_string();
-    let bundle = Bundle { model, schema, arithmetic, calibration: None, provenance };
-    bundle.save(&arguments.output)?;
+    let bundle = arguments.given().run(&style.session())?;
     if style.quiet { Ok(()) } else { show(&bundle.describe(), style) }
 }
 
-/// The network of a file that is to be imported.
-fn read(file: &Path, scores: Option<&str>) -> Result<Model, Failure> {
-    let named = |reason: &dyn Display| Failure::fault(format!("{}: {reason}", file.display()));
-    let bytes = reading::bytes(file, MAX_FILE_BYTES)?;
-    if bytes.trim_ascii_start().starts_with(b"{") {
-        let json = std::str::from_utf8(&bytes).map_err(|e| named(&e))?;
-        let (network, training) = KitNet::from_reference_json(json).map_err(|e| named(&e))?;
-        return Ok(Model::KitNet { network: network.into(), training });
+impl Import {
+    /// What the engine takes.
+    fn given(&self) -> legonf_engine::Import {
+        legonf_engine::Import {
+            file: self.file.clone(),
+            output: self.output.clone(),
+            schema: self.schema.clone(),
+            scores: self.scores.clone(),
+        }
     }
-    let whole = take_in(&bytes, file.parent().unwrap_or(Path::new("."))).map_err(|e| named(&e))?;
-    let mut network = Foreign::new(whole, scores).map_err(|e| named(&e))?;
-    network.meaning = foreign::try_out(&network).map_err(|e| named(&e))?;
-    Ok(Model::Foreign(network))
 }

@@ -1,10 +1,11 @@
 //! `legonf plan`: how many of which brick a rate needs.
 
-use crate::agent::read;
+use crate::Style;
 use crate::failure::{Failure, print, print_json};
-use crate::{Style, graph, reading};
+use crate::invalid::{Invalid, positive};
 use clap::Args;
 use legonf_controller::{Costs, Deadline, Forecast, Model, State, deadlines};
+use legonf_engine::{read_costs, read_graph};
 use legonf_io::sink::SeriesPlot;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -66,7 +67,7 @@ struct Report {
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results(arguments.svg.as_deref())?;
-    let costs = read(&arguments.costs, reading::TABLE, Costs::from_toml)?;
+    let costs = read_costs(&arguments.costs)?;
     arguments.check_graph(&costs)?;
     let report = arguments.report(&costs)?;
     if let Some(path) = &arguments.svg {
@@ -92,7 +93,7 @@ impl Arguments {
     /// Refuses costs of another graph.
     fn check_graph(&self, costs: &Costs) -> Result<(), Failure> {
         let Some(path) = &self.graph else { return Ok(()) };
-        for brick in graph::read(path)?.sequence()? {
+        for brick in read_graph(path)?.sequence()? {
             let named = |error| Failure::fault(format!("{}: {error}", self.costs.display()));
             costs.of(&brick.id).map_err(named)?;
         }
@@ -186,25 +187,19 @@ fn picture(report: &Report) -> SeriesPlot {
 }
 
 /// Packets a second, with `k`, `M` or `G` and `pps` behind it or not.
-fn rate(text: &str) -> Result<f64, String> {
+fn rate(text: &str) -> Result<f64, Invalid> {
     let digits = text.strip_suffix("pps").unwrap_or(text);
     let units = [("k", 1e3), ("M", 1e6), ("G", 1e9)];
     let unit = units.iter().find_map(|(unit, factor)| Some((digits.strip_suffix(unit)?, *factor)));
     let (digits, factor) = unit.unwrap_or((digits, 1.0));
     let rate = digits.parse::<f64>().ok().map(|number| number * factor);
-    rate.filter(|r| r.is_finite() && *r > 0.0)
-        .ok_or_else(|| "expected a rate such as 5Mpps, 300k or 1e6".into())
+    let rate = rate.filter(|r| r.is_finite() && *r > 0.0);
+    rate.ok_or(Invalid::Value("a rate such as 5Mpps, 300k or 1e6"))
 }
 
-fn part(text: &str) -> Result<f64, String> {
+fn part(text: &str) -> Result<f64, Invalid> {
     let part = text.parse().ok().filter(|part| *part > 0.0 && *part <= 1.0);
-    part.ok_or_else(|| "expected a part of the time, above 0 and at most 1".into())
-}
-
-/// A number above 0.
-pub fn positive(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
-    number.ok_or_else(|| "expected a number above 0".into())
+    part.ok_or(Invalid::Value("a part of the time, above 0 and at most 1"))
 }
 
 #[cfg(test)]
@@ -215,7 +210,7 @@ mod tests {
     fn rates_have_units() {
         for (text, expected) in [("5Mpps", 5e6), ("300k", 3e5), ("1e6", 1e6), ("7pps", 7.0), ("1.5G", 1.5e9)]
         {
-            assert_eq!(rate(text), Ok(expected));
+            assert_eq!(rate(text).unwrap(), expected);
         }
         for text in ["", "fast", "-1M", "0", "inf", "NaNpps"] {
             assert!(rate(text).is_err(), "{text}");

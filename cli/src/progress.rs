@@ -2,9 +2,55 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use legonf_core::Progress;
+use legonf_engine::{Extent, Gauge, Observer};
 use legonf_output::one_line;
 use std::io::IsTerminal;
 use std::time::Duration;
+
+/// The terminal as the observer of work; it looks away where the command is to be quiet.
+pub struct Terminal {
+    quiet: bool,
+}
+
+impl Terminal {
+    /// The one that prints progress, or the quiet one.
+    pub fn get(quiet: bool) -> &'static Self {
+        if quiet { &Self { quiet: true } } else { &Self { quiet: false } }
+    }
+}
+
+impl Observer for Terminal {
+    fn begin(&self, task: &'static str, extent: Extent) -> Box<dyn Gauge> {
+        Box::new(match extent {
+            Extent::Bytes => Bar::new(task, None, self.quiet),
+            Extent::Packets(packets) => Bar::new(task, Some(packets), self.quiet),
+            Extent::Endless => Bar::endless(task, self.quiet),
+        })
+    }
+
+    fn note(&self, text: &str) {
+        eprintln!("legonf: note: {text}");
+    }
+}
+
+impl Gauge for Bar {
+    fn update(&self, progress: Progress, packets: u64) {
+        Self::update(self, progress, packets);
+    }
+
+    fn lost(&self, packets: u64) {
+        if packets > 0 && !self.bar.is_hidden() {
+            self.bar.set_prefix(format!(", {packets} dropped"));
+        }
+    }
+}
+
+/// A bar goes away with the work that it is of.
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
 
 /// A bar over the bytes of the input, or over a known number of packets, with rate and time left.
 pub struct Bar {
@@ -34,9 +80,8 @@ impl Bar {
     }
 
     /// A line for work without an end in sight: packets, their rate, and how many were lost. Hidden as for `new`.
-    #[cfg(feature = "live")]
-    pub fn live(quiet: bool) -> Self {
-        let this = Self::new("live", Some(0), quiet);
+    fn endless(name: &'static str, quiet: bool) -> Self {
+        let this = Self::new(name, Some(0), quiet);
         this.bar.unset_length();
         if let Ok(style) =
             ProgressStyle::with_template("{msg} {spinner} {human_pos} packets, {per_sec}{prefix}")
@@ -44,18 +89,6 @@ impl Bar {
             this.bar.set_style(style);
         }
         this
-    }
-
-    /// Shows how many packets there were and how many were lost.
-    #[cfg(feature = "live")]
-    pub fn update_live(&self, packets: u64, lost: u64) {
-        if self.bar.is_hidden() {
-            return;
-        }
-        self.bar.set_position(packets);
-        if lost > 0 {
-            self.bar.set_prefix(format!(", {lost} dropped"));
-        }
     }
 
     /// Shows how far the work is.

@@ -1,10 +1,10 @@
 //! `legonf run`: a capture through the brick graph under the controller.
 
-use crate::failure::{Failure, print};
-use crate::scoring::{Function, file_name};
-use crate::steering::{Steering, Work};
+use crate::failure::Failure;
+use crate::steering::Steering;
 use crate::{Style, replay};
 use clap::Args;
+use legonf_engine::kitsune;
 use std::path::{Path, PathBuf};
 
 /// Runs a capture as `legonf replay` does, with the same results, under the controller: every 100 ms it looks at what each
@@ -30,22 +30,14 @@ pub struct Arguments {
 
 /// The graph file that GRAPH names; none where it is the built-in graph.
 pub fn graph_file(graph: &Path) -> Option<PathBuf> {
-    (graph != Path::new("kitsune")).then(|| graph.to_owned())
+    (graph != Path::new(kitsune::NAME)).then(|| graph.to_owned())
 }
 
-pub fn run(mut arguments: Arguments, style: Style) -> Result<(), Failure> {
-    arguments.replay.set_graph(graph_file(&arguments.function));
-    arguments.steering.check_outputs(style)?;
-    let orders = arguments.steering.orders()?;
-    let mut prepare = |function: &mut Function| arguments.steering.agent(orders.clone(), function);
-    let mut agent = None;
-    let result = replay::replay(&arguments.replay, Some((&mut agent, &mut prepare)), style);
-    if let Some((mut agent, packets)) = agent {
-        let (graph, capture) = (file_name(&arguments.function), arguments.replay.capture_name());
-        let decided = arguments.steering.conclude(&mut agent, Work { graph, capture, packets })?;
-        if !style.quiet && !style.json {
-            print(&decided)?;
-        }
-    }
-    result
+pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    let steering = arguments.steering.given();
+    style.check_outputs(steering.outputs())?;
+    let mut replay = arguments.replay.given();
+    replay.scoring.graph = graph_file(&arguments.function);
+    replay.steering = Some(steering);
+    replay::replay(&replay, style)
 }

@@ -1,10 +1,10 @@
 //! `legonf split`: by what traffic can be split without changing the answer.
 
+use crate::Style;
 use crate::failure::{Failure, print, print_json};
-use crate::overwrite::write_text;
-use crate::{Style, packets, reading};
 use clap::Args;
 use legonf_core::Headers;
+use legonf_engine::{Error, headers, reading, write_text};
 use legonf_extract::{Limits, schema_by_name, state_groups};
 use legonf_splitter::{
     Coupling, Dispatcher, Explanation, GroupSet, Lattice, Mode, Owners, Plan, Replication, SplitError,
@@ -91,7 +91,7 @@ fn copies(capture: &Path, plan: &Plan, style: Style) -> Result<Vec<Replication>,
     for replicas in REPLICAS {
         counters.push(Counter::new(plan, replicas, seed)?);
     }
-    packets::headers(capture, None, "split", style, |packets| {
+    headers(&style.session(), "split", capture, None, |packets| -> Result<(), Error> {
         match &mut coupling {
             Some(coupling) => coupling.push(packets),
             None => counters.iter_mut().for_each(|counter| counter.push(packets)),
@@ -154,7 +154,7 @@ fn group_set(name: &Path) -> Result<GroupSet, Failure> {
 }
 
 /// The groups of a schema.
-pub fn of_schema(name: &str) -> Result<GroupSet, Failure> {
+fn of_schema(name: &str) -> Result<GroupSet, Failure> {
     let unknown = |e| Failure::fault(format!("{e}, or a file (GROUPS.toml)"));
     Ok(GroupSet::of_schema(&schema_by_name(name).map_err(unknown)?, state_groups(name)?)?)
 }

@@ -3,33 +3,20 @@
 use crate::failure::Failure;
 use crate::interrupt;
 use legonf_core::Sink;
+use legonf_engine::complete;
 use legonf_output::one_line;
-use legonf_runtime::{RunFault, Watchdog, is_contained};
+use legonf_runtime::{RunFault, is_contained};
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
-
-/// Seconds that a brick may be at one batch where nothing else is said: the slowest networks take some for a batch.
-pub const AFTER: u64 = 60;
-
-/// The watchdog of every run: once the command is interrupted nothing is waited for as long as before.
-pub fn watchdog(after: Duration) -> Watchdog<'static> {
-    Watchdog { after, hurry: Some(interrupt::install()), end: &end }
-}
 
 /// Completes the results as far as they have come and ends the process, since one of its threads cannot be ended.
-fn end(fault: &RunFault, packets: u64, sink: Option<&mut dyn Sink>) {
-    let kept = match sink.map(Sink::finish) {
-        Some(Ok(())) => format!("the results are complete for the {packets} packets before it"),
-        Some(Err(error)) => format!("the results are not complete: {error}"),
-        None => format!("what the {packets} packets before it gave is in files named .partial"),
-    };
+pub fn end(fault: &RunFault, packets: u64, sink: Option<&mut dyn Sink>) {
+    let reason = complete(fault, packets, sink);
     if std::io::stderr().is_terminal() {
         // A progress bar may be there, which nobody takes away any more.
         eprint!("\r\x1b[2K");
     }
-    let reason = format!("{fault}; {kept}");
     let interrupted = interrupt::install().load(Ordering::Relaxed);
     let failure = if interrupted {
         Failure::Interrupted(reason)

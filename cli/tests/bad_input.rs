@@ -119,7 +119,7 @@ fn graphs_that_do_not_fit_name_the_brick() {
             good.replace("packet-batching", "line\\nbreak\\u001b[31m"),
             "kind = \"line\\nbreak\\u{1b}[31m\" is not",
         ),
-        (good.replace("arithmetic =", "arithmetics ="), "unknown field `arithmetics`"),
+        (good.replace("schema =", "schemas ="), "unknown field `schemas`"),
         ("name = 3".into(), "line 1"),
     ] {
         let graph = bench.file("graph.toml", toml.as_bytes());

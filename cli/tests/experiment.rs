@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::fs;
 
 /// Small tables, so that a small flood fills them.
-const SMALL: [&str; 12] = [
+const SMALL: [&str; 10] = [
     "--sources-per-slot",
     "2",
     "--channels-per-slot",
@@ -19,8 +19,6 @@ const SMALL: [&str; 12] = [
     "10000",
     "--scan-rate",
     "200",
-    "--arithmetic",
-    "fast",
 ];
 
 fn json(text: &str) -> Value {

@@ -280,7 +280,7 @@ fn no_stage_is_faster_than_the_core() {
 #[test]
 fn a_flood_is_measured_while_tables_fill_and_when_they_are_full() {
     let flood = |packets: &str, more: &[&str]| {
-        let short = ["--settling-packets", "2000", "--training-packets", "2000", "--arithmetic", "fast"];
+        let short = ["--settling-packets", "2000", "--training-packets", "2000"];
         succeed(["experiment", "flood", "--packets", packets].iter().chain(&short).chain(more))
     };
     let small = ["--sources-per-slot", "2", "--channels-per-slot", "3", "--sockets-per-slot", "8", "--json"];

@@ -43,13 +43,11 @@ per_packet() {
 {
     echo 'path,instructions_per_packet'
     for schema in kitsune-115 kitsune-py-100; do
-        for arithmetic in reference fast; do
-            per_packet "features $schema $arithmetic" 5000 10000 features "$capture" --quiet --workers monolithic --schema "$schema" \
-                --arithmetic "$arithmetic" --limit COUNT -o "$work/f.npy"
-        done
+        per_packet "features $schema" 5000 10000 features "$capture" --quiet --workers monolithic --schema "$schema" \
+            --limit COUNT --force -o "$work/f.npy"
     done
     per_packet 'train kitsune-115' 4000 8000 train kitsune "$capture" --quiet --schema kitsune-115 --workers monolithic \
-        --feature-mapping-packets 1000 --training-packets COUNT -o "$work/trained.onnx"
+        --feature-mapping-packets 1000 --training-packets COUNT --force -o "$work/trained.onnx"
     per_packet 'replay kitsune-115' 5000 10000 replay "$capture" --quiet --workers monolithic --model "$work/115.onnx" \
         --limit COUNT
 } >"$work/now.csv"

@@ -4,8 +4,8 @@
     peers.py [--legonf target/release/legonf] [--out experiments/speed] NAME=CAPTURE...
 
 For every capture models of `kitsune-115` and `kitsune-py-100` are trained on its first packets; then, in turns, `legonf
-bench kitsune` runs from file to score in reference and in fast arithmetic, in f64 and in f32, and onnxruntime runs the
-same bundle on the same features: as it is (f64), and with every number in f32. What does not depend on the capture
+bench kitsune` runs from file to score in f64 and in f32, and onnxruntime runs the same bundle on the same features: as it
+is (f64), and with every number in f32. What does not depend on the capture
 (training, a scan for `kitsune-py-100`) is measured once; batches of one row and 10⁶ streams are taken from the report of
 `legonf bench growth` in the folder growth. What cannot be run here is marked as recorded. Writes results.json and RESULTS.md.
 Needs numpy, onnx and onnxruntime.
@@ -32,9 +32,9 @@ BATCHES = [1, 32, 256, 1024]
 TRAINING = [20_000, 220_000]
 # Floor and aim, in millions a second on a core with AVX-512; those of the network are for one with AVX2 a part of that.
 TARGETS = {
-    "parse": (20, 100), "features": (6, 10), "fast features": (12, 20), "py-100": (0.5, 2),
-    "f64": (7, 12), "f32": (17, 25), "one": (1.5, 3), "training": (1.1, 2.5), "end": (2.8, 5), "fast end": (5, 10),
-    "streams": (2, 3.5), "fast streams": (3, 5),
+    "parse": (20, 100), "features": (6, 10), "py-100": (0.5, 2),
+    "f64": (7, 12), "f32": (17, 25), "one": (1.5, 3), "training": (1.1, 2.5), "end": (2.8, 5),
+    "streams": (2, 3.5),
 }
 NETWORK = {"f64", "f32", "one", "training"}
 AVX2_PART = 1 / 2.5
@@ -121,10 +121,7 @@ def measure(program, name, capture, folder):
     double = onnx.load(model)
     runners = {"f64": (session(double), features), "f32": (session(in_single(double)), features.astype(np.float32))}
     rates = {(kind, batch): [] for kind in runners for batch in BATCHES}
-    kinds = {
-        "f64": [model], "f32": [model, "--precision", "f32"],
-        "fast": [model, "--precision", "f32", "--arithmetic", "fast"], "py-100": [model_100],
-    }
+    kinds = {"f64": [model], "f32": [model, "--precision", "f32"], "py-100": [model_100]}
     runs = {kind: [] for kind in kinds}
     for _ in range(ROUNDS):
         for kind, (chosen, *options) in kinds.items():
@@ -142,7 +139,6 @@ def measure(program, name, capture, folder):
         "legonf": {
             **{key: best("f64", key) for key in keys},
             "model_load_to_first_score_ms": min(run["model_load_to_first_score_ms"] for run in runs["f64"]),
-            "fast": {key: best("fast", key) for key in ("features_pps", "end_to_end_pps")},
             "py_100": {key: best("py-100", key) for key in ("features_pps", "end_to_end_pps")},
             "autoencoder_pps": {kind: max(map(autoencoder, runs[kind])) for kind in ("f64", "f32")},
         },
@@ -170,7 +166,7 @@ def once(program, folder, growth):
     seconds = [min(train(program, table, "kitsune-115", rows, folder / "t.onnx") for _ in range(3)) for rows in TRAINING]
     points = json.loads(growth.read_text())["points"] if growth.exists() else []
     one = {p["precision"]: p["per_second"] for p in points if p["of"] == "network-batch" and p["batch"] == 1}
-    streams = {p["arithmetic"]: p["per_second"] for p in points if p["of"] == "extraction" and p["streams"] == 10**6}
+    streams = next((p["per_second"] for p in points if p["of"] == "extraction" and p["streams"] == 10**6), None)
     return {
         "py_100_with_a_scan_pps": max(run["features_pps"] for run in runs),
         "training_rows_per_second": (TRAINING[1] - TRAINING[0]) / (seconds[1] - seconds[0]),
@@ -220,23 +216,20 @@ def targets(results, alone):
         f"| a second of one core | {' | '.join(r['capture'] for r in results)} | floor | aim |",
         "|---" * (len(results) + 3) + "|",
         line("headers parsed, reading included", "parse", lambda own: own["parse_pps"]),
-        line("`kitsune-115` features, reference bits", "features", lambda own: own["features_pps"]),
-        line("`kitsune-115` features, fast", "fast features", lambda own: own["fast"]["features_pps"]),
-        line("`kitsune-py-100` features, reference bits", "py-100", lambda own: own["py_100"]["features_pps"]),
+        line("`kitsune-115` features", "features", lambda own: own["features_pps"]),
+        line("`kitsune-py-100` features", "py-100", lambda own: own["py_100"]["features_pps"]),
         line("KitNET, batches of 256, f64", "f64", lambda own: own["autoencoder_pps"]["f64"]),
         line("KitNET, batches of 256, f32", "f32", lambda own: own["autoencoder_pps"]["f32"]),
-        line("file to score, reference bits, f64", "end", lambda own: own["end_to_end_pps"]),
-        line("file to score, fast, f32", "fast end", lambda own: own["fast"]["end_to_end_pps"]),
+        line("file to score, f64", "end", lambda own: own["end_to_end_pps"]),
         f"| model load to first score | {' | '.join(first(result['legonf']) for result in results)} | 10 ms | 1 ms |",
         "",
         "| a second of one core, whatever the capture | | floor | aim |",
         "|---|---|---|---|",
     ]
     lines.append(single("`kitsune-py-100` features, a scan in the trace", "py-100", alone["py_100_with_a_scan_pps"]))
-    names = {"reference": ("reference bits", "streams"), "fast": ("fast", "fast streams")}
-    for arithmetic, value in alone["million_streams_pps"].items():
-        what, key = names[arithmetic]
-        lines.append(single(f"`kitsune-115` features with parsing, 10⁶ streams, {what}", key, value))
+    if alone["million_streams_pps"] is not None:
+        streams = "`kitsune-115` features with parsing, 10⁶ streams"
+        lines.append(single(streams, "streams", alone["million_streams_pps"]))
     for kind, value in alone["batches_of_one_rows_per_second"].items():
         lines.append(single(f"KitNET, batches of 1, {kind}", "one", value))
     lines.append(single("KitNET training, reading a table included", "training", alone["training_rows_per_second"]))

@@ -1,6 +1,12 @@
 //! Why an experiment cannot be run, or failed.
 
+use legonf_controller::ControllerError;
+use legonf_core::{BindError, BrickError, Fault, LayoutError};
+use legonf_datasets::DatasetError;
+use legonf_decide::DecideError;
+use legonf_engine::Error;
 use legonf_extract::{ExtractError, StateError};
+use legonf_models::kitnet::{ConfigError, TrainError};
 use legonf_splitter::SplitError;
 
 /// What went wrong, in one line.
@@ -15,6 +21,39 @@ pub enum ExperimentError {
     /// State cannot be moved.
     #[error(transparent)]
     State(#[from] StateError),
+    /// A run fails, a file cannot be read or written, or what was asked for cannot be.
+    #[error(transparent)]
+    Engine(#[from] Error),
+    /// Traffic cannot be generated.
+    #[error(transparent)]
+    Traffic(#[from] DatasetError),
+    /// A network cannot be trained so.
+    #[error(transparent)]
+    Training(#[from] ConfigError),
+    /// Training came to no network.
+    #[error(transparent)]
+    Trained(#[from] TrainError),
+    /// There is no threshold.
+    #[error(transparent)]
+    Decide(#[from] DecideError),
+    /// A policy is wrong.
+    #[error(transparent)]
+    Controller(#[from] ControllerError),
+    /// Columns do not fit together.
+    #[error(transparent)]
+    Columns(#[from] LayoutError),
+    /// A brick does not fit the columns.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A brick failed.
+    #[error(transparent)]
+    Brick(#[from] BrickError),
+    /// A source or a sink failed.
+    #[error(transparent)]
+    End(#[from] Fault),
+    /// The system refused something.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
     /// More parts than the merge can tell apart.
     #[error("the plan has {0} routes: expected 16 at most over all shards")]
     Routes(usize),

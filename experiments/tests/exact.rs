@@ -7,7 +7,7 @@ mod traffic;
 use legonf_core::{Headers, Rows, SLOTS};
 use legonf_experiments::table2::{Options, Table2};
 use legonf_experiments::{Cluster, Setup};
-use legonf_extract::{Arithmetic, Limits, build, build_shards, schema_by_name, shards_of, state_groups};
+use legonf_extract::{Limits, build, build_shards, schema_by_name, shards_of, state_groups};
 use legonf_models::kitnet::{KitNet, TrainConfig, Trainer};
 use legonf_splitter::{GroupSet, Owners, Plan, Shard};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn group_set(schema: &str) -> GroupSet {
 
 /// The bits of every row, in the order in which the packets came.
 fn single(schema: &str, limits: Limits, packets: &[Headers]) -> Vec<u64> {
-    let mut extractor = build(schema, Arithmetic::Reference, limits).unwrap();
+    let mut extractor = build(schema, limits).unwrap();
     let (mut rows, mut all) = (Rows::default(), Vec::new());
     for packets in packets.chunks(256) {
         extractor.extract(packets, &mut rows);
@@ -63,9 +63,7 @@ fn split(
     packets: &[Headers],
     changes: &[Change],
 ) -> Vec<u64> {
-    let make = |shard: &Shard| {
-        Ok(build_shards(set.name(), Arithmetic::Reference, limits, &shards_of(&shard.groups()))?)
-    };
+    let make = |shard: &Shard| Ok(build_shards(set.name(), limits, &shards_of(&shard.groups()))?);
     let (schema, clock) = (&schema_by_name(set.name()).unwrap(), || Duration::ZERO);
     let setup = Setup { schema, set, plan, replicas, seed: limits.seed, make: &make, clock };
     let mut cluster = Cluster::new(&setup).unwrap();
@@ -121,7 +119,7 @@ fn the_papers_granularity_changes_bits() {
 fn a_deviation_is_a_failure_that_names_the_packet() {
     let packets: Vec<_> = (0..600u32).map(conversation).collect();
     let (set, limits) = (group_set("kitsune-115"), Limits::default());
-    let make = |_: &Shard| Ok(build("kitsune-115", Arithmetic::Reference, limits)?);
+    let make = |_: &Shard| Ok(build("kitsune-115", limits)?);
     let network = Arc::new(network(&packets));
     let report = |plan: &Plan| {
         let clock = || Duration::ZERO;
@@ -143,7 +141,7 @@ fn network(packets: &[Headers]) -> KitNet {
         ..TrainConfig::default()
     };
     let mut trainer = Trainer::new(config).unwrap();
-    let mut extractor = build("kitsune-115", Arithmetic::Reference, Limits::default()).unwrap();
+    let mut extractor = build("kitsune-115", Limits::default()).unwrap();
     let mut rows = Rows::default();
     extractor.extract(packets, &mut rows);
     rows.iter().for_each(|row| {

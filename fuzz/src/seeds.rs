@@ -31,7 +31,7 @@ fn of(target: &str) -> Vec<Vec<u8>> {
         "features" => vec![csv(true), csv(false), npy()],
         "compressed" => vec![pcap([0xd4, 0xc3, 0xb2, 0xa1]), gzip(&capture()), zstd(&capture())],
         "labels" => vec![lines("labels.csv", 0, 8), b"0\n1\n".to_vec(), b"x\nBenign\nMalicious\n".to_vec()],
-        "graph" => vec![GRAPH.into(), GRAPH.replace("reference", "fast").into()],
+        "graph" => vec![GRAPH.into(), GRAPH.replace("115", "115-clean").into()],
         "groups" => vec![GROUPS.into()],
         "policy" => vec![POLICY.into(), b"scaling = \"fixed\"\n[sla]\nlatency_ms = 5.0\n".to_vec()],
         "costs" => vec![COSTS.into()],
@@ -45,7 +45,7 @@ fn of(target: &str) -> Vec<Vec<u8>> {
 
 const GRAPH: &str = "name = \"kitsune\"\n\n[[brick]]\nid = \"batching\"\nkind = \"packet-batching\"\nnext = \"extractor\"\n\n\
     [[brick]]\nid = \"extractor\"\nkind = \"feature-quantization\"\n\n\
-    [brick.config]\nschema = \"kitsune-115\"\narithmetic = \"reference\"\n";
+    [brick.config]\nschema = \"kitsune-115\"\n";
 
 const GROUPS: &str = "name = \"own\"\n\n[[group]]\nname = \"pairs\"\nfields = [\"SrcIP\", \"DstIP/24\"]\n\
     packets = [\"tcp\", \"arp\"]\ncoupled = \"x\"\ndecays = [5]\n\n[[group.except]]\npackets = [\"arp\"]\n\
@@ -250,6 +250,6 @@ fn model() -> Vec<u8> {
     let model = Model::KitNet { network, training: config };
     let provenance = Provenance { legonf: "0".into(), rows: 5, ..Provenance::default() };
     let bundle =
-        Bundle { model, schema: schema(), arithmetic: "reference".into(), calibration: None, provenance };
+        Bundle { model, schema: schema(), calibration: None, provenance };
     bundle.to_bytes().expect("the bundle is valid")
 }

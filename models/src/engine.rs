@@ -17,4 +17,12 @@ pub trait Engine: Send {
     /// # Errors
     /// When the engine fails or the rows have another width than the model's input.
     fn score(&mut self, features: &Rows, scores: &mut Vec<f64>) -> Result<(), EngineError>;
+
+    /// Runs the network once on zeros, so that the first rows do not wait for memory. Scores are the same afterwards.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    fn warm(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
 }

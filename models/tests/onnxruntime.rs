@@ -36,7 +36,6 @@ fn bundle(golden: &Golden) -> Bundle {
     Bundle {
         model: Model::KitNet { network: Arc::new(golden.model.clone()), training: golden.config.clone() },
         schema,
-        arithmetic: "reference".into(),
         calibration: None,
         provenance: Provenance::default(),
     }

@@ -1,4 +1,4 @@
-//! Draws a graph as SVG.
+//! Draws a graph as SVG. By hand: no chart of `plotters` is of boxes and arrows.
 
 use crate::GraphSpec;
 use crate::spec::VERDICTS;

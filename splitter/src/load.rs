@@ -163,8 +163,8 @@ impl fmt::Display for Overload {
         write!(
             f,
             "the stream of {src} (such as to {dst}; slot {slot}) alone is {:.1}% of the packets, more than the {:.1}% of \
-             an even share among {} replicas: no placement relieves the replica that has it; a faster core for it, \
-             `arithmetic = \"fast\"`, or, not exactly, a finer granularity would",
+             an even share among {} replicas: no placement relieves the replica that has it; a faster core for it or, \
+             not exactly, a finer granularity would",
             stream_share * 100.0,
             100.0 / self.replicas as f64,
             self.replicas

@@ -1,4 +1,4 @@
-//! Draws the lattice of granularities as SVG.
+//! Draws the lattice of granularities as SVG. By hand: no chart of `plotters` is of boxes and lines between them.
 
 use crate::{GroupSet, Lattice};
 use legonf_output::xml;

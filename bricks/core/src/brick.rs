@@ -60,6 +60,16 @@ pub trait Brick: Send {
     /// Only for faults of the brick itself (an engine that fails), never for what a packet contains.
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError>;
 
+    /// Makes ready what the first batch would have to wait for, such as scratch memory: called once at most, before that batch and before
+    /// [`bind`](Self::bind).
+    /// Nothing that the brick says or gives afterwards shows it; one that keeps state leaves this as it is.
+    ///
+    /// # Errors
+    /// Where the brick cannot process a batch at all.
+    fn warm(&mut self) -> Result<(), BrickError> {
+        Ok(())
+    }
+
     /// Counters to be shown at the end of a run, as (name, value): evictions, malformed packets by reason.
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Vec::new()

@@ -8,20 +8,18 @@ use common::{capture, example, scan, shared};
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use legonf_core::{Headers, Rows};
-use legonf_extract::{Arithmetic, Limits, build};
+use legonf_extract::{Limits, build};
 
 fn measure(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, packets: &[Headers]) {
     group.throughput(Throughput::Elements(packets.len() as u64)).sample_size(10);
-    for arithmetic in [Arithmetic::Reference, Arithmetic::Fast] {
-        let mut rows = Rows::default();
-        group.bench_function(format!("{name}/{arithmetic}"), |b| {
-            b.iter_batched_ref(
-                || build("kitsune-py-100", arithmetic, Limits::default()).unwrap(),
-                |extractor| packets.chunks(256).for_each(|batch| extractor.extract(batch, &mut rows)),
-                BatchSize::PerIteration,
-            );
-        });
-    }
+    let mut rows = Rows::default();
+    group.bench_function(name, |b| {
+        b.iter_batched_ref(
+            || build("kitsune-py-100", Limits::default()).unwrap(),
+            |extractor| packets.chunks(256).for_each(|batch| extractor.extract(batch, &mut rows)),
+            BatchSize::PerIteration,
+        );
+    });
 }
 
 fn captures(c: &mut Criterion) {

@@ -8,8 +8,6 @@ use crate::vector;
 use crate::{Shard, StateError};
 use legonf_core::{Headers, Rows, Schema, StateGroup};
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
 /// Names of the schemas that [`build`] knows.
 pub const SCHEMAS: [&str; 3] = ["kitsune-115", "kitsune-115-clean", "kitsune-py-100"];
@@ -102,38 +100,6 @@ pub trait Extractor: Send {
     fn max_state_bytes(&self) -> usize;
 }
 
-/// How the features are computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Arithmetic {
-    /// The reference's operations in the reference's order: the same bits.
-    #[default]
-    Reference,
-    /// Fewer and cheaper operations, within a stated tolerance. The same bits on every machine, too.
-    Fast,
-}
-
-impl fmt::Display for Arithmetic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Reference => "reference",
-            Self::Fast => "fast",
-        })
-    }
-}
-
-impl FromStr for Arithmetic {
-    type Err = ExtractError;
-
-    fn from_str(text: &str) -> Result<Self, ExtractError> {
-        match text {
-            "reference" => Ok(Self::Reference),
-            "fast" => Ok(Self::Fast),
-            _ => Err(ExtractError::UnknownArithmetic { name: text.into() }),
-        }
-    }
-}
-
 /// Bounds of an extractor's state.
 ///
 /// Streams are divided into 4,096 slots by a hash of their shard key, and each slot holds so many streams of a
@@ -188,12 +154,6 @@ pub enum ExtractError {
         /// What was asked for.
         name: String,
     },
-    /// No such arithmetic.
-    #[error("unknown arithmetic '{name}': expected reference or fast")]
-    UnknownArithmetic {
-        /// What was asked for.
-        name: String,
-    },
     /// The schema's streams have no shards.
     #[error("shards of '{name}': its streams depend on each other; expected all shards")]
     Shards {
@@ -217,12 +177,8 @@ pub enum ExtractError {
 ///
 /// # Errors
 /// If the schema is unknown or a limit is out of range.
-pub fn build(
-    schema: &str,
-    arithmetic: Arithmetic,
-    limits: Limits,
-) -> Result<Box<dyn Extractor>, ExtractError> {
-    build_shards(schema, arithmetic, limits, &Shard::ALL)
+pub fn build(schema: &str, limits: Limits) -> Result<Box<dyn Extractor>, ExtractError> {
+    build_shards(schema, limits, &Shard::ALL)
 }
 
 /// Builds an extractor that computes the streams and the columns of some shards alone: those columns, side by side in
@@ -232,7 +188,6 @@ pub fn build(
 /// If the schema is unknown, a limit is out of range, there is no shard, or the schema's streams cannot be divided.
 pub fn build_shards(
     schema: &str,
-    arithmetic: Arithmetic,
     limits: Limits,
     shards: &[Shard],
 ) -> Result<Box<dyn Extractor>, ExtractError> {
@@ -242,7 +197,7 @@ pub fn build_shards(
         "kitsune-115" => Variant::Published,
         "kitsune-115-clean" => Variant::Clean,
         "kitsune-py-100" if set == Shards::ALL => {
-            return Ok(Box::new(Readable::new(Py100::new(arithmetic, &limits))));
+            return Ok(Box::new(Readable::new(Py100::new(&limits))));
         }
         "kitsune-py-100" => return Err(ExtractError::Shards { name: schema.into() }),
         _ => return Err(ExtractError::UnknownSchema { name: schema.into() }),
@@ -250,7 +205,7 @@ pub fn build_shards(
     if shards.is_empty() {
         return Err(ExtractError::NoShard);
     }
-    Ok(Box::new(Readable::new(Kitsune115::of_shards(variant, arithmetic, &limits, set))))
+    Ok(Box::new(Readable::new(Kitsune115::of_shards(variant, &limits, set))))
 }
 
 /// Whether the features of a schema follow stream time ([`Clock`](legonf_core::Clock)), and not the time stamps as they are:
@@ -283,21 +238,13 @@ mod tests {
             assert!(error.contains(name), "{error}");
         }
         assert_eq!(schema_by_name("kitsune-115").unwrap().len(), 115);
-        assert!(build("nothing", Arithmetic::Fast, Limits::default()).is_err());
-    }
-
-    #[test]
-    fn arithmetic_reads_what_it_prints() {
-        for arithmetic in [Arithmetic::Reference, Arithmetic::Fast] {
-            assert_eq!(arithmetic.to_string().parse(), Ok(arithmetic));
-        }
-        assert!("exact".parse::<Arithmetic>().unwrap_err().to_string().contains("reference or fast"));
+        assert!(build("nothing", Limits::default()).is_err());
     }
 
     #[test]
     fn limits_out_of_range_name_the_key() {
         let limits = Limits { channels_per_slot: 0, ..Limits::default() };
-        let error = build("kitsune-115", Arithmetic::Reference, limits).err().unwrap();
+        let error = build("kitsune-115", limits).err().unwrap();
         assert_eq!(error.to_string(), "channels_per_slot = 0: expected 1 to 262144");
     }
 }

@@ -79,7 +79,7 @@ mod tests {
         let limits = crate::Limits::default();
         for groups in [&["MI", "H"][..], &["HH", "HH_jit", "HpHp"], &["HpHp", "MI"]] {
             let shards = shards_of(groups);
-            let part = crate::build_shards("kitsune-115", crate::Arithmetic::Fast, limits, &shards).unwrap();
+            let part = crate::build_shards("kitsune-115", limits, &shards).unwrap();
             let columns: Vec<_> = part.schema().features.iter().map(|f| f.name.clone()).collect();
             let whole = schema_by_name("kitsune-115").unwrap();
             let of_groups = whole

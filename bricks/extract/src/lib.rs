@@ -26,8 +26,8 @@ mod table;
 mod vector;
 
 pub use extractor::{
-    Arithmetic, DEFAULT_SCHEMA, ExtractError, Extractor, Limits, SCHEMAS, build, build_shards,
-    follows_stream_time, instruction_set, schema_by_name,
+    DEFAULT_SCHEMA, ExtractError, Extractor, Limits, SCHEMAS, build, build_shards, follows_stream_time,
+    instruction_set, schema_by_name,
 };
 pub use groups::{shards_of, state_groups};
 pub use kitsune115::{PACKET_DIVISIONS, PACKET_OPERATIONS, PACKET_ROOTS, PACKET_STATE_BYTES};

@@ -1,8 +1,6 @@
 //! The brick *feature quantization* (LEGO, Table I): headers in, feature vectors out.
 
-use crate::{
-    Arithmetic, DEFAULT_SCHEMA, ExtractError, Extractor, Limits, Shard, StateError, build_shards, shards_of,
-};
+use crate::{DEFAULT_SCHEMA, ExtractError, Extractor, Limits, Shard, StateError, build_shards, shards_of};
 use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Division, Element, Handle, Layout, Rows,
     Schema, State, Storage, WestEast, typed,
@@ -19,8 +17,6 @@ pub const FEATURES: ColumnSpec = ColumnSpec::rows("features", Element::F64);
 pub struct Config {
     /// Name of the schema, one of [`SCHEMAS`](crate::SCHEMAS). Default `kitsune-115-clean`.
     pub schema: String,
-    /// `reference` or `fast`. Default `reference`.
-    pub arithmetic: Arithmetic,
     /// Bounds of the state.
     pub limits: Limits,
     /// Shards to compute, of `sources`, `channels` and `sockets`. Default all.
@@ -29,12 +25,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            schema: DEFAULT_SCHEMA.into(),
-            arithmetic: Arithmetic::default(),
-            limits: Limits::default(),
-            shards: Shard::ALL.into(),
-        }
+        Self { schema: DEFAULT_SCHEMA.into(), limits: Limits::default(), shards: Shard::ALL.into() }
     }
 }
 
@@ -68,8 +59,8 @@ impl FeatureQuantization {
     /// # Errors
     /// If the schema is unknown, a limit is out of range, or the shards are none or not the schema's.
     pub fn new(config: &Config) -> Result<Self, ExtractError> {
-        let Config { schema, arithmetic, limits, shards } = config;
-        let extractor = build_shards(schema, *arithmetic, *limits, shards)?;
+        let Config { schema, limits, shards } = config;
+        let extractor = build_shards(schema, *limits, shards)?;
         Ok(Self { extractor, features: Handle::default(), seed: limits.seed, parts: Vec::new() })
     }
 
@@ -288,7 +279,7 @@ mod tests {
     fn an_unknown_field_is_refused() {
         let error = toml::from_str::<Config>("schema = 'kitsune-115'\nrate = 3").unwrap_err();
         assert!(error.to_string().contains("rate"), "{error}");
-        let config: Config = toml::from_str("arithmetic = 'fast'\n[limits]\nsockets_per_slot = 7").unwrap();
-        assert_eq!((config.arithmetic, config.limits.sockets_per_slot), (Arithmetic::Fast, 7));
+        let config: Config = toml::from_str("[limits]\nsockets_per_slot = 7").unwrap();
+        assert_eq!(config.limits.sockets_per_slot, 7);
     }
 }

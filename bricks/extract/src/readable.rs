@@ -111,7 +111,7 @@ impl<E: Extractor> Extractor for Readable<E> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Arithmetic, Extractor, Limits, SCHEMAS, Shard, build};
+    use crate::{Extractor, Limits, SCHEMAS, Shard, build};
     use legonf_core::{Headers, Malformed, Rows, Timestamp};
 
     fn packet(seq: u64, is_read: bool) -> Headers {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn extractor(schema: &str) -> Box<dyn Extractor> {
-        build(schema, Arithmetic::Reference, Limits::default()).unwrap()
+        build(schema, Limits::default()).unwrap()
     }
 
     /// Checks that the rows of the packets that are read are those of a capture without the others.

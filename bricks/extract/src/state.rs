@@ -1,15 +1,15 @@
 //! State on its way from one extractor to another, as bytes.
 //!
-//! Little-endian: `LGFX`, version, the schema's hash, arithmetic, shard, seed, tables; of each table its bound per
+//! Little-endian: `LGFX`, version, the schema's hash, shard, seed, tables; of each table its bound per
 //! slot and its slots; at the end the CRC-32 of all before.
 
-use crate::{Arithmetic, Shard};
+use crate::Shard;
 use legonf_core::SchemaHash;
 
 /// First bytes.
 const MAGIC: &[u8; 4] = b"LGFX";
 /// Version of the layout.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Bytes of the checksum.
 const CHECKSUM: usize = 4;
 
@@ -46,7 +46,6 @@ pub enum StateError {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
     pub(crate) schema: SchemaHash,
-    pub(crate) arithmetic: Arithmetic,
     pub(crate) seed: u64,
 }
 
@@ -55,7 +54,7 @@ pub(crate) fn begin(origin: &Origin, shard: Shard) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.extend(VERSION.to_le_bytes());
     out.extend(origin.schema.to_string().bytes());
-    out.extend([origin.arithmetic as u8, shard as u8]);
+    out.push(shard as u8);
     out.extend(origin.seed.to_le_bytes());
     out
 }
@@ -80,8 +79,7 @@ pub(crate) fn open<'a>(bytes: &'a [u8], origin: &Origin) -> Result<(Shard, Reade
     let same = |same: bool, what| if same { Ok(()) } else { Err(StateError::Differs(what)) };
     same(reader.u16()? == VERSION, "version of legonf")?;
     same(reader.bytes::<32>()? == *origin.schema.to_string().as_bytes(), "schema")?;
-    let [arithmetic, shard] = reader.bytes()?;
-    same(arithmetic == origin.arithmetic as u8, "arithmetic")?;
+    let [shard] = reader.bytes()?;
     same(reader.u64()? == origin.seed, "seed")?;
     let shard = Shard::ALL.into_iter().find(|s| *s as u8 == shard);
     Ok((shard.ok_or(StateError::Damaged("no such shard"))?, reader))

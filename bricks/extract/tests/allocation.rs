@@ -6,7 +6,7 @@ mod common;
 
 use common::example_packets;
 use legonf_core::{Batch, Brick, Headers, Layout as Columns, Timestamp};
-use legonf_extract::{Arithmetic, Config, FeatureQuantization};
+use legonf_extract::{Config, FeatureQuantization};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,19 +51,13 @@ fn steady_state_allocates_nothing() {
         .map(|p| Headers { timestamp: Timestamp::from_nanos(p.timestamp.as_nanos() + 600_000_000_000), ..*p })
         .collect();
     for schema in ["kitsune-115", "kitsune-115-clean"] {
-        for arithmetic in [Arithmetic::Reference, Arithmetic::Fast] {
-            for sockets_per_slot in [1, 1024] {
-                let mut config = Config { schema: schema.into(), arithmetic, ..Config::default() };
-                config.limits.sockets_per_slot = sockets_per_slot;
-                let mut brick = FeatureQuantization::new(&config).unwrap();
-                let mut batch = Batch::new(&Columns::binding(&mut [&mut brick]).unwrap());
-                assert!(run(&mut brick, &mut batch, &packets) > 0);
-                assert_eq!(
-                    run(&mut brick, &mut batch, &later),
-                    0,
-                    "{schema} {arithmetic} {sockets_per_slot}"
-                );
-            }
+        for sockets_per_slot in [1, 1024] {
+            let mut config = Config { schema: schema.into(), ..Config::default() };
+            config.limits.sockets_per_slot = sockets_per_slot;
+            let mut brick = FeatureQuantization::new(&config).unwrap();
+            let mut batch = Batch::new(&Columns::binding(&mut [&mut brick]).unwrap());
+            assert!(run(&mut brick, &mut batch, &packets) > 0);
+            assert_eq!(run(&mut brick, &mut batch, &later), 0, "{schema} {sockets_per_slot}");
         }
     }
 }

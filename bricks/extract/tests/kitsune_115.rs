@@ -5,7 +5,7 @@ mod common;
 
 use common::{assert_same_bits, capture, example, example_packets, features, shared};
 use legonf_core::Headers;
-use legonf_extract::{Arithmetic, Extractor, Limits, build};
+use legonf_extract::{Extractor, Limits, build};
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzReader;
 use std::fs::File;
@@ -14,7 +14,7 @@ const GOLDEN: &str = "golden/official-115/features-rmse.npz";
 const CAPTURE: &str = "data/kitsune-mirai/mirai-first20000.pcap";
 
 fn reference() -> Box<dyn Extractor> {
-    build("kitsune-115", Arithmetic::Reference, Limits::default()).unwrap()
+    build("kitsune-115", Limits::default()).unwrap()
 }
 
 fn mirai() -> Option<(Vec<Headers>, NpzReader<File>)> {

@@ -7,15 +7,15 @@ use common::{assert_same_bits, example_packets, features};
 use legonf_core::{
     Encapsulation, Fragment, Headers, Icmp, Inner, Layer, Link, Mac, Network, Timestamp, Transport,
 };
-use legonf_extract::{Arithmetic, Extractor, Limits, build};
+use legonf_extract::{Extractor, Limits, build};
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const SCHEMAS: [&str; 2] = ["kitsune-115", "kitsune-115-clean"];
 const TINY: Limits = Limits { sources_per_slot: 1, channels_per_slot: 1, sockets_per_slot: 1, seed: 9 };
 
-fn new(schema: &str, arithmetic: Arithmetic, limits: Limits) -> Box<dyn Extractor> {
-    build(schema, arithmetic, limits).unwrap()
+fn new(schema: &str, limits: Limits) -> Box<dyn Extractor> {
+    build(schema, limits).unwrap()
 }
 
 fn address() -> impl Strategy<Value = Option<IpAddr>> {
@@ -70,14 +70,12 @@ proptest! {
     #[test]
     fn any_headers_give_finite_features(packets in prop::collection::vec(headers(), 1..200)) {
         for schema in SCHEMAS {
-            for arithmetic in [Arithmetic::Reference, Arithmetic::Fast] {
-                for limits in [TINY, Limits::default()] {
-                    let mut extractor = new(schema, arithmetic, limits);
-                    let rows = features(&mut *extractor, &packets, 64);
-                    let bad = rows.iter().position(|x| !x.is_finite());
-                    prop_assert!(bad.is_none(), "{} {}: {:?}", schema, arithmetic, bad);
-                    prop_assert!(extractor.state_bytes() <= extractor.max_state_bytes());
-                }
+            for limits in [TINY, Limits::default()] {
+                let mut extractor = new(schema, limits);
+                let rows = features(&mut *extractor, &packets, 64);
+                let bad = rows.iter().position(|x| !x.is_finite());
+                prop_assert!(bad.is_none(), "{}: {:?}", schema, bad);
+                prop_assert!(extractor.state_bytes() <= extractor.max_state_bytes());
             }
         }
     }
@@ -87,35 +85,22 @@ proptest! {
 fn batches_do_not_show() {
     let packets = example_packets();
     for schema in SCHEMAS {
-        for arithmetic in [Arithmetic::Reference, Arithmetic::Fast] {
-            for limits in [TINY, Limits::default()] {
-                let mut extractor = new(schema, arithmetic, limits);
-                let whole = features(&mut *extractor, &packets, 256);
-                for batch in [1, 7, 33, 3500] {
-                    let cut = features(&mut *new(schema, arithmetic, limits), &packets, batch);
-                    assert_same_bits(&*extractor, &cut, &whole, &format!("{schema} {arithmetic} {batch}"));
-                }
+        for limits in [TINY, Limits::default()] {
+            let mut extractor = new(schema, limits);
+            let whole = features(&mut *extractor, &packets, 256);
+            for batch in [1, 7, 33, 3500] {
+                let cut = features(&mut *new(schema, limits), &packets, batch);
+                assert_same_bits(&*extractor, &cut, &whole, &format!("{schema} {batch}"));
             }
         }
     }
-}
-
-/// FNV-1a of the bits: a machine with other instructions must come to the same.
-#[test]
-fn fast_has_the_same_bits_everywhere() {
-    let rows =
-        features(&mut *new("kitsune-115", Arithmetic::Fast, Limits::default()), &example_packets(), 256);
-    let bytes = rows.iter().flat_map(|x| x.to_bits().to_le_bytes());
-    let digest =
-        bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    assert_eq!(digest, 0x00de_ea0b_bc91_97bc, "{digest:#018x}");
 }
 
 /// A flood of packets from ever new sources to ever new sockets.
 #[test]
 fn a_flood_is_bounded_and_counted() {
     let limits = Limits { sources_per_slot: 2, channels_per_slot: 3, sockets_per_slot: 4, seed: 1 };
-    let mut extractor = new("kitsune-115", Arithmetic::Reference, limits);
+    let mut extractor = new("kitsune-115", limits);
     let packet = |i: u32| {
         let (src, dst) = (Some(Ipv4Addr::from(i).into()), Some(Ipv4Addr::from(0xff00_0000 + i % 5).into()));
         let outer = Layer {
@@ -149,17 +134,15 @@ fn a_flood_is_bounded_and_counted() {
 
 #[test]
 fn the_default_limits_hold_about_three_gibibytes_at_most() {
-    let most = new("kitsune-115", Arithmetic::Reference, Limits::default()).max_state_bytes();
+    let most = new("kitsune-115", Limits::default()).max_state_bytes();
     assert!((2 << 30..3 << 30).contains(&most), "{most}");
 }
 
 #[test]
 fn clean_starts_jitter_at_zero() {
     let packets = example_packets();
-    let schema = new("kitsune-115-clean", Arithmetic::Reference, Limits::default());
+    let schema = new("kitsune-115-clean", Limits::default());
     let mean = schema.schema().features.iter().position(|f| f.name == "HH_jit_L0.01_mean").unwrap();
-    let first = |schema| {
-        features(&mut *new(schema, Arithmetic::Reference, Limits::default()), &packets[..1], 1)[mean]
-    };
+    let first = |schema| features(&mut *new(schema, Limits::default()), &packets[..1], 1)[mean];
     assert_eq!((first("kitsune-115"), first("kitsune-115-clean")), (packets[0].timestamp.as_secs_f64(), 0.0));
 }

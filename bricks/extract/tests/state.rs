@@ -5,14 +5,14 @@ mod common;
 
 use common::example_packets;
 use legonf_core::{Headers, Layer, Link, Mac, Network, Rows, Timestamp, Transport};
-use legonf_extract::{Arithmetic, Extractor, Limits, Shard, Slots, StateError, build, build_shards};
+use legonf_extract::{Extractor, Limits, Shard, Slots, StateError, build, build_shards};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 
 const LIMITS: Limits = Limits { sources_per_slot: 2, channels_per_slot: 3, sockets_per_slot: 4, seed: 5 };
 
-fn new(arithmetic: Arithmetic, limits: Limits, shards: &[Shard]) -> Box<dyn Extractor> {
-    build_shards("kitsune-115", arithmetic, limits, shards).unwrap()
+fn new(limits: Limits, shards: &[Shard]) -> Box<dyn Extractor> {
+    build_shards("kitsune-115", limits, shards).unwrap()
 }
 
 /// Replicas of one shard, and which of them has each slot.
@@ -24,8 +24,8 @@ struct Replicas {
 }
 
 impl Replicas {
-    fn new(shard: Shard, count: usize, arithmetic: Arithmetic) -> Self {
-        let replicas = (0..count).map(|_| new(arithmetic, LIMITS, &[shard])).collect();
+    fn new(shard: Shard, count: usize) -> Self {
+        let replicas = (0..count).map(|_| new(LIMITS, &[shard])).collect();
         Self { shard, slots: Slots::new(LIMITS.seed), replicas, owner: vec![0; Slots::COUNT] }
     }
 
@@ -99,11 +99,9 @@ proptest! {
         packets in traffic(),
         moves in prop::collection::vec((0..160usize, 0..8usize, 0..3usize), 0..40),
         count in 1..=8usize,
-        fast in any::<bool>(),
     ) {
-        let arithmetic = if fast { Arithmetic::Fast } else { Arithmetic::Reference };
-        let mut single = new(arithmetic, LIMITS, &Shard::ALL);
-        let mut split = Shard::ALL.map(|shard| Replicas::new(shard, count, arithmetic));
+        let mut single = new(LIMITS, &Shard::ALL);
+        let mut split = Shard::ALL.map(|shard| Replicas::new(shard, count));
         let mut rows = Rows::default();
         for (at, packet) in packets.iter().enumerate() {
             for (_, to, remainder) in moves.iter().filter(|(when, ..)| *when == at) {
@@ -122,13 +120,13 @@ proptest! {
     #[test]
     fn damage_is_refused_and_changes_nothing(at in any::<prop::sample::Index>(), byte in 1..=255u8, cut in any::<bool>()) {
         let mut state = exported();
-        let mut empty = new(Arithmetic::Reference, LIMITS, &Shard::ALL);
+        let mut empty = new(LIMITS, &Shard::ALL);
         match cut {
             true => state.truncate(at.index(state.len())),
             false => *at.get_mut(&mut state) ^= byte,
         }
         prop_assert!(matches!(empty.import(&state), Err(StateError::Damaged(_))));
-        prop_assert!(all(&mut *empty) == all(&mut *new(Arithmetic::Reference, LIMITS, &Shard::ALL)));
+        prop_assert!(all(&mut *empty) == all(&mut *new(LIMITS, &Shard::ALL)));
     }
 }
 
@@ -138,13 +136,13 @@ proptest! {
     fn forged_state_never_panics(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40)) {
         let mut state = exported();
         let body = state.len() - 4;
-        let tables = 52;
+        let tables = 51;
         for (at, byte) in changes {
             state[tables + at.index(body - tables)] = byte;
         }
         let checksum = crc32fast::hash(&state[..body]).to_le_bytes();
         state[body..].copy_from_slice(&checksum);
-        let mut extractor = new(Arithmetic::Reference, LIMITS, &Shard::ALL);
+        let mut extractor = new(LIMITS, &Shard::ALL);
         if extractor.import(&state).is_ok() {
             extractor.extract(&example_packets()[300..], &mut Rows::default());
             all(&mut *extractor);
@@ -154,7 +152,7 @@ proptest! {
 
 /// The channels of the first packets of the example.
 fn exported() -> Vec<u8> {
-    let mut extractor = new(Arithmetic::Reference, LIMITS, &Shard::ALL);
+    let mut extractor = new(LIMITS, &Shard::ALL);
     extractor.extract(&example_packets()[..300], &mut Rows::default());
     all(&mut *extractor)
 }
@@ -166,10 +164,10 @@ fn all(extractor: &mut dyn Extractor) -> Vec<u8> {
 
 #[test]
 fn what_was_exported_is_gone_and_its_memory_is_used_again() {
-    let mut extractor = new(Arithmetic::Reference, LIMITS, &Shard::ALL);
+    let mut extractor = new(LIMITS, &Shard::ALL);
     extractor.extract(&example_packets(), &mut Rows::default());
     let (before, state) = (extractor.state_bytes(), all(&mut *extractor));
-    let empty = all(&mut *new(Arithmetic::Reference, LIMITS, &Shard::ALL));
+    let empty = all(&mut *new(LIMITS, &Shard::ALL));
     assert!(all(&mut *extractor).len() == empty.len() && empty.len() < state.len());
     for _ in 0..3 {
         extractor.import(&state).unwrap();
@@ -181,30 +179,27 @@ fn what_was_exported_is_gone_and_its_memory_is_used_again() {
 #[test]
 fn another_configuration_is_named() {
     let state = exported();
-    let refused = |schema: &str, arithmetic, limits| {
-        build(schema, arithmetic, limits).unwrap().import(&state).unwrap_err().to_string()
-    };
-    let reference = Arithmetic::Reference;
-    assert!(refused("kitsune-115-clean", reference, LIMITS).contains("another schema"));
-    assert!(refused("kitsune-115", Arithmetic::Fast, LIMITS).contains("another arithmetic"));
-    assert!(refused("kitsune-115", reference, Limits { seed: 6, ..LIMITS }).contains("another seed"));
+    let refused =
+        |schema: &str, limits| build(schema, limits).unwrap().import(&state).unwrap_err().to_string();
+    assert!(refused("kitsune-115-clean", LIMITS).contains("another schema"));
+    assert!(refused("kitsune-115", Limits { seed: 6, ..LIMITS }).contains("another seed"));
     let other = Limits { channels_per_slot: 9, ..LIMITS };
-    assert!(refused("kitsune-115", reference, other).contains("another limit"));
-    assert!(refused("kitsune-py-100", reference, LIMITS).contains("does not divide"));
+    assert!(refused("kitsune-115", other).contains("another limit"));
+    assert!(refused("kitsune-py-100", LIMITS).contains("does not divide"));
 }
 
 #[test]
 fn slots_and_shards_that_cannot_be_are_refused() {
     let state = exported();
-    let mut busy = new(Arithmetic::Reference, LIMITS, &Shard::ALL);
+    let mut busy = new(LIMITS, &Shard::ALL);
     busy.extract(&example_packets()[..300], &mut Rows::default());
     assert!(matches!(busy.import(&state), Err(StateError::Occupied(_))));
     assert_eq!(busy.export(Shard::Channels, &[4096]), Err(StateError::NoSlot(4096)));
-    let mut sources = new(Arithmetic::Reference, LIMITS, &[Shard::Sources]);
+    let mut sources = new(LIMITS, &[Shard::Sources]);
     assert_eq!(sources.import(&state), Err(StateError::NoShard(Shard::Channels)));
     assert_eq!(sources.export(Shard::Sockets, &[0]), Err(StateError::NoShard(Shard::Sockets)));
-    let none = build_shards("kitsune-115", Arithmetic::Reference, LIMITS, &[]).err().unwrap();
+    let none = build_shards("kitsune-115", LIMITS, &[]).err().unwrap();
     assert!(none.to_string().contains("at least one"));
-    let py = build_shards("kitsune-py-100", Arithmetic::Reference, LIMITS, &[Shard::Sources]).err().unwrap();
+    let py = build_shards("kitsune-py-100", LIMITS, &[Shard::Sources]).err().unwrap();
     assert!(py.to_string().contains("expected all shards"));
 }

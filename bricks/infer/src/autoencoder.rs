@@ -2,7 +2,7 @@
 
 use crate::{ERRORS, MAPPED, SCORES};
 use legonf_core::{
-    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Handle, Layout, State, Tiles,
+    BATCH, Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Handle, Layout, State, Tiles,
 };
 use legonf_models::kitnet::{KitNet, Precision, Scratch};
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,13 @@ impl Brick for Autoencoder {
         self.model.score_rows_in(self.precision, mapped, &mut self.scratch, errors, scores);
         Ok(())
     }
+
+    fn warm(&mut self) -> Result<(), BrickError> {
+        let (mut zeros, mut errors, mut scores) = (Tiles::default(), Tiles::default(), Vec::new());
+        zeros.reset(BATCH, self.model.mapped_width());
+        self.model.score_rows_in(self.precision, &zeros, &mut self.scratch, &mut errors, &mut scores);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +132,21 @@ mod tests {
         }
         let error = toml::from_str::<AutoencoderConfig>("precision = \"f16\"").unwrap_err().to_string();
         assert!(error.contains("f64"), "{error}");
+    }
+
+    #[test]
+    fn a_warm_brick_gives_the_same_bits() {
+        let [mut cold, mut warm] = [(); 2].map(|()| Autoencoder::new(AutoencoderConfig::default(), model()));
+        warm.warm().unwrap();
+        assert!(warm.counters().is_empty() && warm.state_size() == 0);
+        let scores = [&mut cold, &mut warm].map(|brick| {
+            let mut mapping = FeatureMapping::new(FeatureMappingConfig {}, model());
+            let mut batch = batch(21, &mut [&mut mapping, brick]);
+            mapping.process(&mut batch).unwrap();
+            brick.process(&mut batch).unwrap();
+            batch.columns.get(brick.scores).clone()
+        });
+        assert_eq!(scores[0], scores[1]);
     }
 
     #[test]

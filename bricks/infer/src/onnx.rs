@@ -63,6 +63,10 @@ impl Brick for Onnx {
         reject(features, scores);
         Ok(())
     }
+
+    fn warm(&mut self) -> Result<(), BrickError> {
+        self.engine.warm().map_err(|e| BrickError { brick: KIND, reason: e.to_string() })
+    }
 }
 
 /// A row of NaN has no score, whatever a network makes of it: many turn NaN into a number.
@@ -90,6 +94,10 @@ mod tests {
             scores.clear();
             scores.extend(features.iter().take(self.limit).map(|row| row.iter().sum::<f64>()));
             if features.is_empty() { Err(EngineError("no rows".into())) } else { Ok(()) }
+        }
+
+        fn warm(&mut self) -> Result<(), EngineError> {
+            Err(EngineError("no memory".into()))
         }
     }
 
@@ -129,6 +137,8 @@ mod tests {
     #[test]
     fn faults_of_the_engine_name_the_brick() {
         assert_eq!(run(5, 0).unwrap_err().to_string(), "onnx: no rows");
+        let mut cold = Onnx::new(OnnxConfig {}, Box::new(Sum { limit: 1 }));
+        assert_eq!(cold.warm().unwrap_err().to_string(), "onnx: no memory");
         assert_eq!(run(2, 5).unwrap_err().to_string(), "onnx: 2 scores for 5 rows");
     }
 }

@@ -120,8 +120,50 @@ pub enum SourceErrorKind {
         /// Line number, from 1.
         line: u64,
         /// What is wrong, with the name of the column.
-        reason: String,
+        reason: RowError,
     },
+}
+
+/// What is wrong with a row of a table, or with the names of its columns.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowError {
+    /// It has more bytes than any row.
+    #[error("it is longer than any row")]
+    TooLong,
+    /// It has another number of columns than the table.
+    #[error("expected {expected} columns, found {found}")]
+    Width {
+        /// Those of the table.
+        expected: usize,
+        /// Its own.
+        found: usize,
+    },
+    /// A cell does not hold what its column does.
+    #[error("column {column}: {cell} is not {expected}{remedy}")]
+    Cell {
+        /// Name of the column, or its number and name.
+        column: String,
+        /// The cell's text, quoted and cut short.
+        cell: String,
+        /// What it should be.
+        expected: &'static str,
+        /// What to do about it, with the punctuation before; nothing where that is plain.
+        remedy: &'static str,
+    },
+    /// Rows are numbered, and this number is not the next one.
+    #[error("column {column}: row number {found} is out of order, expected {expected}")]
+    Order {
+        /// Number of the column.
+        column: String,
+        /// The row's number.
+        found: u64,
+        /// The next one.
+        expected: u64,
+    },
+    /// The columns are not those that the table should have: which, and the remedy.
+    #[error("{0}")]
+    Columns(String),
 }
 
 impl SourceErrorKind {

@@ -25,7 +25,7 @@ pub enum LabelError {
         /// Line number, from 1.
         line: u64,
         /// What is wrong.
-        reason: String,
+        reason: LabelFault,
     },
     /// The labels end before the packets, of which the rest is not known yet.
     #[error("{file}: {}, but the capture has at least {}", count(*.labels, "label"), count(.labels + 1, "packet"))]
@@ -44,6 +44,41 @@ pub enum LabelError {
         labels: u64,
         /// Number of packets in the capture.
         packets: u64,
+    },
+}
+
+/// Why a line is not a label.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabelFault {
+    /// It has more bytes than any label.
+    #[error("it is longer than any label")]
+    TooLong,
+    /// It has none, and others follow.
+    #[error("it is empty, expected a label")]
+    Empty,
+    /// It is not UTF-8.
+    #[error("it is not text, expected a label")]
+    NotText,
+    /// It has another word.
+    #[error("{0:?} is not a label, expected 0, 1, benign, malicious, false or true")]
+    NotLabel(String),
+    /// What should be an index is no number.
+    #[error("{0:?} is not the index of a packet")]
+    NotIndex(String),
+    /// It alone has an index.
+    #[error("it has an index, the lines before it have none")]
+    Indexed,
+    /// It alone has no index.
+    #[error("it has no index, the lines before it have one")]
+    NotIndexed,
+    /// Its index is not the next one.
+    #[error("index {found} is out of order, expected {expected}")]
+    Order {
+        /// Its index.
+        found: u64,
+        /// The next one.
+        expected: u64,
     },
 }
 
@@ -150,7 +185,7 @@ impl Labels {
             };
             let parsed = match line {
                 Line::End => return Ok(None),
-                Line::TooLong => Err("it is longer than any label".into()),
+                Line::TooLong => Err(LabelFault::TooLong),
                 Line::Text { text, .. } if text.trim_ascii().is_empty() => break,
                 Line::Text { text, .. } => parse(text, self.labels, self.lines, &mut self.layout),
             };
@@ -195,12 +230,12 @@ impl Labels {
                 Err(kind) => return Err(file_error(&self.file, kind)),
                 Ok(Line::End) => return Ok(()),
                 Ok(Line::Text { text, .. }) if text.trim_ascii().is_empty() => {}
-                Ok(_) => return Err(self.line_error(blank, "it is empty, expected a label".into())),
+                Ok(_) => return Err(self.line_error(blank, LabelFault::Empty)),
             }
         }
     }
 
-    fn line_error(&self, line: u64, reason: String) -> LabelError {
+    fn line_error(&self, line: u64, reason: LabelFault) -> LabelError {
         LabelError::Line { file: self.file.clone(), line, reason }
     }
 }
@@ -214,9 +249,9 @@ fn file_error(file: &str, kind: SourceErrorKind) -> LabelError {
 }
 
 /// Reads line number `line`, which is not empty, after `labels` labels. The first label sets the layout.
-fn parse(text: &[u8], labels: u64, line: u64, layout: &mut Option<Layout>) -> Result<Row, String> {
+fn parse(text: &[u8], labels: u64, line: u64, layout: &mut Option<Layout>) -> Result<Row, LabelFault> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let text = std::str::from_utf8(text).map_err(|_| "it is not text, expected a label".to_owned())?;
+    let text = std::str::from_utf8(text).map_err(|_| LabelFault::NotText)?;
     let (index, label) = match text.split_once(',') {
         Some((index, label)) => (Some(unquoted(index)), unquoted(label)),
         None => (None, unquoted(text)),
@@ -233,32 +268,28 @@ fn parse(text: &[u8], labels: u64, line: u64, layout: &mut Option<Layout>) -> Re
 }
 
 /// A first line that is neither a label nor numbered holds the names of the columns.
-fn no_label(index: Option<&str>, label: &str, line: u64) -> Result<Row, String> {
+fn no_label(index: Option<&str>, label: &str, line: u64) -> Result<Row, LabelFault> {
     let named = label.starts_with(|c: char| c.is_alphabetic() || c == '_');
     if line == 1 && named && index.is_none_or(|index| number(index).is_err()) {
         return Ok(Row::Names);
     }
-    let label: String = label.chars().take(40).collect();
-    Err(format!("{label:?} is not a label, expected 0, 1, benign, malicious, false or true"))
+    Err(LabelFault::NotLabel(label.chars().take(40).collect()))
 }
 
-fn check(layout: Layout, index: Option<u64>, labels: u64) -> Result<(), String> {
+fn check(layout: Layout, index: Option<u64>, labels: u64) -> Result<(), LabelFault> {
     match (layout, index) {
         (Layout::Bare, None) => Ok(()),
-        (Layout::Bare, Some(_)) => Err("it has an index, the lines before it have none".into()),
-        (Layout::Indexed { .. }, None) => Err("it has no index, the lines before it have one".into()),
+        (Layout::Bare, Some(_)) => Err(LabelFault::Indexed),
+        (Layout::Indexed { .. }, None) => Err(LabelFault::NotIndexed),
         (Layout::Indexed { first }, Some(index)) if index == first + labels => Ok(()),
         (Layout::Indexed { first }, Some(index)) => {
-            Err(format!("index {index} is out of order, expected {}", first + labels))
+            Err(LabelFault::Order { found: index, expected: first + labels })
         }
     }
 }
 
-fn number(index: &str) -> Result<u64, String> {
-    index.parse().map_err(|_| {
-        let index: String = index.chars().take(40).collect();
-        format!("{index:?} is not the index of a packet")
-    })
+fn number(index: &str) -> Result<u64, LabelFault> {
+    index.parse().map_err(|_| LabelFault::NotIndex(index.chars().take(40).collect()))
 }
 
 fn truth(label: &str) -> Option<bool> {

@@ -10,5 +10,5 @@ pub mod sink;
 pub mod source;
 
 pub use columns::{FEATURES, SCORES, VERDICTS};
-pub use error::{SourceError, SourceErrorKind};
+pub use error::{RowError, SourceError, SourceErrorKind};
 pub use source::{Content, SourceOptions, Stop, open, open_any, open_with};

@@ -1,12 +1,13 @@
 //! `legonf dataset compose`: attacks of some captures in the benign traffic of another.
 
 use crate::failure::{Failure, print, print_json};
-use crate::overwrite::write_text;
+use crate::invalid::Invalid;
 use crate::progress::Bar;
-use crate::{Style, input, interrupt};
+use crate::{Style, interrupt};
 use clap::Args;
 use legonf_core::{BATCH, Packets, count};
 use legonf_datasets::compose::{Attack, AttackPart, Composer, Config, Input, Manifest};
+use legonf_engine::{input, write_text};
 use legonf_io::sink::{OutputFile, PacketFile};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -56,15 +57,16 @@ manifest does, and holds the sources with their SHA-256, the seed and the rule."
 struct Part(Attack);
 
 impl FromStr for Part {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         let mut fields = text.split(',');
         let mut attack = Attack::new(fields.next().unwrap_or_default());
         for field in fields {
-            let unknown = || format!("'{field}': expected labels=FILE, start=SECONDS or speed=FACTOR");
+            let unknown = || Invalid::Option(field.into());
             let (key, value) = field.split_once('=').ok_or_else(unknown)?;
-            let number = || value.parse().map_err(|_| format!("{key} = '{value}': expected a number"));
+            let wrong = || Invalid::Number { key: key.into(), value: value.into() };
+            let number = || value.parse().map_err(|_| wrong());
             match key {
                 "labels" => attack.input.labels = Some(value.into()),
                 "start" => attack.start = Some(number()?),
@@ -192,13 +194,13 @@ mod tests {
         let Part(attack) = "a.pcap,start=60,labels=l.csv,speed=2.5".parse().unwrap();
         let input = Input { path: "a.pcap".into(), labels: Some("l.csv".into()) };
         assert_eq!(attack, Attack { input, start: Some(60.0), speed: 2.5 });
-        assert_eq!("a.pcap".parse(), Ok(Part(Attack::new("a.pcap"))));
+        assert_eq!("a.pcap".parse::<Part>().unwrap(), Part(Attack::new("a.pcap")));
         for (text, expected) in [
             ("a.pcap,strat=3", "'strat=3': expected labels=FILE, start=SECONDS or speed=FACTOR"),
             ("a.pcap,b", "'b': expected"),
             ("a.pcap,start=x", "start = 'x': expected a number"),
         ] {
-            let error = text.parse::<Part>().unwrap_err();
+            let error = text.parse::<Part>().unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
         }
     }

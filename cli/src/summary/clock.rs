@@ -1,69 +1,28 @@
 //! What was wrong with a capture's clock, in words.
 
-use legonf_core::{Clock, ClockFaults, LONGEST_GAP};
-use serde::Serialize;
+use legonf_core::LONGEST_GAP;
+use legonf_engine::ClockReport;
 
-/// Part of every summary where a capture's clock was not in order.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ClockReport {
-    /// Packets up to a second behind others.
-    pub reordered: u64,
-    /// Times that the clock went further back.
-    pub steps_back: u64,
-    /// Times that it went ahead further than time can have passed.
-    pub jumps: u64,
-    /// Seconds of all steps back.
-    pub seconds_back: f64,
-    /// Seconds of all jumps.
-    pub seconds_ahead: f64,
-    /// Number of the first packet that shows it, from 0.
-    pub first_seq: u64,
-    /// Whether the features leave these times out; otherwise they follow the time stamps, as the reference does.
-    pub left_out: bool,
-    #[serde(skip)]
-    schema: String,
+/// A line of a summary.
+pub fn text(report: &ClockReport) -> String {
+    let found = [
+        overtaken(report),
+        counted(report.steps_back, "step back", report.seconds_back),
+        counted(report.jumps, "jump ahead", report.seconds_ahead),
+    ];
+    let found = found.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let schema = &report.schema;
+    let rule = match report.left_out {
+        _ if report.steps_back + report.jumps == 0 => String::new(),
+        true => format!(": {schema} goes on as if no time had passed"),
+        false => format!(": {schema} takes them as they are, as the reference does"),
+    };
+    format!("clock       {found}; first at packet {} (from 0){rule}\n", report.first_seq)
 }
 
-impl ClockReport {
-    /// What there is to say of a run; none where the clock was in order.
-    pub fn of(clock: &Clock, schema: &str) -> Option<Self> {
-        let ClockFaults { reordered, steps_back, jumps, back, ahead, first } = clock.faults();
-        let (seconds_back, seconds_ahead) = (back as f64 / 1e9, ahead as f64 / 1e9);
-        let (left_out, schema) = (legonf_extract::follows_stream_time(schema), schema.to_owned());
-        let report = |first_seq| Self {
-            reordered,
-            steps_back,
-            jumps,
-            seconds_back,
-            seconds_ahead,
-            first_seq,
-            left_out,
-            schema,
-        };
-        first.map(report)
-    }
-
-    /// A line of a summary.
-    pub fn text(&self) -> String {
-        let found = [
-            self.overtaken(),
-            counted(self.steps_back, "step back", self.seconds_back),
-            counted(self.jumps, "jump ahead", self.seconds_ahead),
-        ];
-        let found = found.into_iter().flatten().collect::<Vec<_>>().join(", ");
-        let schema = &self.schema;
-        let rule = match self.left_out {
-            _ if self.steps_back + self.jumps == 0 => String::new(),
-            true => format!(": {schema} goes on as if no time had passed"),
-            false => format!(": {schema} takes them as they are, as the reference does"),
-        };
-        format!("clock       {found}; first at packet {} (from 0){rule}\n", self.first_seq)
-    }
-
-    fn overtaken(&self) -> Option<String> {
-        let packets = if self.reordered == 1 { "packet" } else { "packets" };
-        (self.reordered > 0).then(|| format!("{} {packets} behind others by up to 1 s", self.reordered))
-    }
+fn overtaken(report: &ClockReport) -> Option<String> {
+    let packets = if report.reordered == 1 { "packet" } else { "packets" };
+    (report.reordered > 0).then(|| format!("{} {packets} behind others by up to 1 s", report.reordered))
 }
 
 /// How often something happened, with the time that it made in all.
@@ -89,7 +48,7 @@ fn span(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::Timestamp;
+    use legonf_core::{Clock, Timestamp};
 
     fn report(seconds: &[i64], schema: &str) -> Option<ClockReport> {
         let mut clock = Clock::default();
@@ -107,17 +66,17 @@ mod tests {
 
     #[test]
     fn what_was_wrong_is_counted_with_the_rule() {
-        let text = |seconds: &[i64], schema| report(seconds, schema).unwrap().text();
+        let words = |seconds: &[i64], schema| text(&report(seconds, schema).unwrap());
         assert_eq!(
-            text(&[0, 1, 864_001, 864_002, 1_728_002], "kitsune-115-clean"),
+            words(&[0, 1, 864_001, 864_002, 1_728_002], "kitsune-115-clean"),
             "clock       2 jumps ahead (20.0 days); first at packet 2 (from 0): kitsune-115-clean goes on as if no time had passed\n"
         );
         assert_eq!(
-            text(&[100, 40, 41], "kitsune-py-100"),
+            words(&[100, 40, 41], "kitsune-py-100"),
             "clock       1 step back (60.0 s); first at packet 1 (from 0): kitsune-py-100 takes them as they are, as the reference does\n"
         );
         assert_eq!(
-            text(&[100, 99, 100], "kitsune-115-clean"),
+            words(&[100, 99, 100], "kitsune-115-clean"),
             "clock       1 packet behind others by up to 1 s; first at packet 1 (from 0)\n"
         );
         let json = serde_json::to_value(report(&[0, 3_155_760_000], "kitsune-115")).unwrap();

@@ -9,6 +9,8 @@
 //! server says the file has, or than [`Options::max_size`] where neither does; a transfer slower than
 //! [`Options::min_rate`] counts as a failed attempt, whatever it brings, as does one that brings less than 16 KiB;
 //! heads and redirects are bounded, and nothing is decompressed.
+//!
+//! HTTP is `ureq`'s; what is here it does not do: going on, trying again, and these bounds.
 
 mod digest;
 mod download;

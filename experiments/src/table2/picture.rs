@@ -1,4 +1,4 @@
-//! The table as a bar chart.
+//! The table as a bar chart. By hand: the charts of `plotters` need a font to lay texts out.
 
 use super::Report;
 use legonf_output::xml;

@@ -33,8 +33,6 @@ pub struct Description {
     pub schema_hash: String,
     /// Number of features.
     pub features: usize,
-    /// How the features are computed: `reference` or `fast`.
-    pub arithmetic: String,
     /// The autoencoders of a KitNET's ensemble.
     pub ensemble: Vec<AutoencoderSummary>,
     /// Number of weights and biases of a KitNET.
@@ -78,7 +76,6 @@ impl Bundle {
             schema: self.schema.name.clone(),
             schema_hash: self.schema.hash().to_string(),
             features: self.schema.len(),
-            arithmetic: self.arithmetic.clone(),
             ensemble,
             parameters,
             training,

@@ -6,8 +6,8 @@ use crate::file::MAX_FILE_BYTES;
 use crate::kitnet::Defect;
 use prost::Message;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Component, Path, PathBuf};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Component, Path};
 
 /// Where a tensor says that its numbers are: in another file.
 const EXTERNAL: i32 = 1;
@@ -54,7 +54,7 @@ pub fn take_in(onnx: &[u8], folder: &Path) -> Result<Vec<u8>, Defect> {
         if head.data_location != EXTERNAL {
             return Ok(None);
         }
-        let numbers = head.numbers(folder, left).map_err(|reason| Defect::new(&head.name, reason))?;
+        let numbers = head.numbers(folder, left)?;
         left -= numbers.len() as u64;
         inline(tensor, &numbers).map(Some)
     })
@@ -83,16 +83,19 @@ impl Head {
     }
 
     /// A number of bytes that an entry states.
-    fn stated(&self, key: &str) -> Result<Option<u64>, String> {
-        let parse =
-            |text: &str| text.parse().map_err(|_| format!("external data: {key} = {text:?} is no number"));
-        self.entry(key).map(parse).transpose()
+    fn stated(&self, key: &str) -> Result<Option<u64>, Defect> {
+        let wrong =
+            |text: &str| Defect::new(&self.name, format!("external data: {key} = {text:?} is no number"));
+        self.entry(key).map(|text| text.parse().map_err(|_| wrong(text))).transpose()
     }
 
     /// The numbers of the tensor from the file that it names in `folder`, at most `most` bytes.
-    fn numbers(&self, folder: &Path, most: u64) -> Result<Vec<u8>, String> {
-        let location = self.entry("location").ok_or("external data: no location is given")?;
-        let named = |reason: &dyn std::fmt::Display| format!("external data {location:?}: {reason}");
+    fn numbers(&self, folder: &Path, most: u64) -> Result<Vec<u8>, Defect> {
+        let nowhere = || Defect::new(&self.name, "external data: no location is given");
+        let location = self.entry("location").ok_or_else(nowhere)?;
+        let named = |reason: &dyn std::fmt::Display| {
+            Defect::new(&self.name, format!("external data {location:?}: {reason}"))
+        };
         let mut file = open(folder, location).map_err(|reason| named(&reason))?;
         let size = file.metadata().map_err(|e| named(&e))?.len();
         let offset = self.stated("offset")?.unwrap_or(0);
@@ -129,21 +132,20 @@ impl Head {
 }
 
 /// Opens a plain file that lies within `folder`, links followed.
-fn open(folder: &Path, location: &str) -> Result<File, String> {
+fn open(folder: &Path, location: &str) -> io::Result<File> {
     let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     if location.is_empty() || !Path::new(location).components().all(plain) {
-        return Err("expected the name of a file beside the model".into());
+        return Err(io::Error::other("expected the name of a file beside the model"));
     }
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let whole = |path: PathBuf| path.canonicalize().map_err(|e| e.to_string());
-    let (folder, path) = (whole(folder.to_owned())?, whole(folder.join(location))?);
+    let (folder, path) = (folder.canonicalize()?, folder.join(location).canonicalize()?);
     if !path.starts_with(&folder) {
-        return Err("leads out of the model's folder".into());
+        return Err(io::Error::other("leads out of the model's folder"));
     }
     if !path.is_file() {
-        return Err("is not a plain file".into());
+        return Err(io::Error::other("is not a plain file"));
     }
-    File::open(path).map_err(|e| e.to_string())
+    File::open(path)
 }
 
 #[cfg(test)]

@@ -10,9 +10,13 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 /// Version of the properties' format that is written.
-pub(crate) const FORMAT_VERSION: &str = "2";
-/// The version before: without a checksum, still read.
+pub(crate) const FORMAT_VERSION: &str = "3";
+/// The version before: it names the arithmetic of the features. Still read.
+pub(crate) const ARITHMETIC_VERSION: &str = "2";
+/// The first version: that without a checksum, too. Still read.
 pub(crate) const UNSEALED_VERSION: &str = "1";
+/// Those that are read.
+pub(crate) const VERSIONS: [&str; 3] = [UNSEALED_VERSION, ARITHMETIC_VERSION, FORMAT_VERSION];
 /// What the names of all properties begin with.
 pub(crate) const PREFIX: &str = "legonf.";
 

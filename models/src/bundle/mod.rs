@@ -21,7 +21,7 @@ use crate::error::shown;
 use crate::file::{MAX_FILE_BYTES, read_bounded, write_atomic};
 use crate::kitnet::{Defect, KitNet, TrainConfig};
 use legonf_core::Schema;
-use metadata::{FORMAT_VERSION, Normalization, Properties, UNSEALED_VERSION};
+use metadata::{FORMAT_VERSION, Normalization, PREFIX, Properties, UNSEALED_VERSION, VERSIONS};
 use prost::Message;
 use proto::{Model as Proto, OperatorSet, Property};
 use std::path::Path;
@@ -37,6 +37,11 @@ pub use wire::{MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES};
 const IR_VERSION: i64 = 9;
 /// The version of ONNX's operators that is written.
 const OPSET: i64 = 18;
+
+/// The property by which earlier versions of the format name the arithmetic of the features.
+const ARITHMETIC: &str = "arithmetic";
+/// The one arithmetic that there is: that of the reference implementation.
+const REFERENCE: &str = "reference";
 
 /// The network of a bundle.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,8 +82,6 @@ pub struct Bundle {
     pub model: Model,
     /// The features that it takes.
     pub schema: Schema,
-    /// How these features are computed: `reference` or `fast`.
-    pub arithmetic: String,
     /// The threshold, once one is calibrated.
     pub calibration: Option<Calibration>,
     /// Where it comes from.
@@ -169,10 +172,6 @@ impl Bundle {
             let reason = format!("{} has {columns} features, the model takes {features}", self.schema.name);
             return Err(Defect::new("legonf.schema", reason));
         }
-        if !["reference", "fast"].contains(&self.arithmetic.as_str()) {
-            let reason = format!("expected reference or fast, found {:?}", self.arithmetic);
-            return Err(Defect::new("legonf.arithmetic", reason));
-        }
         let calibration = self.calibration.as_ref().map_or(Ok(()), Calibration::validate);
         calibration.map_err(|d| d.within("legonf.calibration"))?;
         let needed = match &self.model {
@@ -185,7 +184,9 @@ impl Bundle {
     fn properties(&self, version: &str) -> Result<Vec<Property>, Defect> {
         let mut p = Properties(Vec::new());
         p.text("kind", self.model.kind());
-        p.text("arithmetic", &self.arithmetic);
+        if version != FORMAT_VERSION {
+            p.text(ARITHMETIC, REFERENCE);
+        }
         p.json("schema", &self.schema)?;
         p.text("schema_hash", self.schema.hash().to_string());
         match &self.model {
@@ -221,6 +222,7 @@ fn parse(proto: Proto, bytes: &[u8]) -> Result<(Bundle, &'static str), Defect> {
         seal::check(bytes)?;
     }
     let graph = proto.graph.as_ref().ok_or_else(|| Defect::new("graph", "is missing"))?;
+    check_arithmetic(properties)?;
     let schema = schema(properties)?;
     let model = match metadata::text(properties, "kind")? {
         "kitnet" => kitnet(properties, graph, &schema)?,
@@ -232,7 +234,6 @@ fn parse(proto: Proto, bytes: &[u8]) -> Result<(Bundle, &'static str), Defect> {
     let bundle = Bundle {
         model,
         schema,
-        arithmetic: metadata::text(properties, "arithmetic")?.to_owned(),
         calibration: metadata::optional_json(properties, "calibration")?,
         provenance: metadata::json(properties, "provenance")?,
     };
@@ -244,14 +245,28 @@ fn parse(proto: Proto, bytes: &[u8]) -> Result<(Bundle, &'static str), Defect> {
     Ok((bundle, version))
 }
 
+/// Refuses a network that was trained on features which no extractor computes.
+fn check_arithmetic(properties: &[Property]) -> Result<(), Defect> {
+    let stated = metadata::optional_text(properties, ARITHMETIC)?.unwrap_or(REFERENCE);
+    if stated == REFERENCE {
+        return Ok(());
+    }
+    let reason = format!(
+        "the model takes features in {stated:?} arithmetic, which this version of legonf does not compute: train or import it \
+         again"
+    );
+    Err(Defect::new(format!("{PREFIX}{ARITHMETIC}"), reason))
+}
+
 /// The version of the format, where it is one that is read.
 fn version(properties: &[Property]) -> Result<&'static str, Defect> {
     let stated = metadata::text(properties, "format_version")?;
-    let known = [FORMAT_VERSION, UNSEALED_VERSION].into_iter().find(|known| *known == stated);
+    let known = VERSIONS.into_iter().find(|known| *known == stated);
     let version = known.ok_or_else(|| {
         let reason = format!(
-            "{stated:?} is neither {UNSEALED_VERSION} nor {FORMAT_VERSION}: written by another version of legonf; use that one, \
-             or train or import the model again"
+            "{stated:?} is none of {}: written by another version of legonf; use that one, or train or import the model \
+             again",
+            VERSIONS.join(", ")
         );
         Defect::new("legonf.format_version", reason)
     })?;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::kitnet::{Autoencoder, Trainer};
 use legonf_core::{Feature, Unit};
+use metadata::ARITHMETIC_VERSION;
 
 fn config() -> TrainConfig {
     TrainConfig {
@@ -35,7 +36,6 @@ fn bundle() -> Bundle {
     Bundle {
         model: Model::KitNet { network: Arc::new(network()), training: config() },
         schema: Schema { name: "test".into(), features: (0..13).map(feature).collect() },
-        arithmetic: "reference".into(),
         calibration: Some(Calibration {
             method: "log-normal".into(),
             threshold: 0.123_456_789_012_345_67,
@@ -251,7 +251,6 @@ fn nothing_is_written_that_could_not_be_read() {
         },
         "legonf.schema",
     );
-    refuse(&|b| b.arithmetic = "quick".into(), "legonf.arithmetic");
     refuse(&|b| b.calibration.as_mut().unwrap().threshold = f64::NAN, "legonf.calibration.threshold");
     refuse(&|b| b.calibration.as_mut().unwrap().method = "guess".into(), "legonf.calibration.method");
     refuse(&|b| b.calibration.as_mut().unwrap().threshold = -1.0, "legonf.calibration.threshold");
@@ -283,14 +282,29 @@ fn every_changed_byte_is_found() {
 }
 
 #[test]
-fn the_format_before_is_read_too() {
-    let old = bundle().encode(UNSEALED_VERSION).unwrap();
-    let (read, version) = Bundle::versioned(&old, "m.onnx").unwrap();
-    assert_eq!((&read, version), (&bundle(), UNSEALED_VERSION));
-    assert!(read.to_bytes().unwrap().len() > old.len());
+fn the_formats_before_are_read_too() {
+    for earlier in [UNSEALED_VERSION, ARITHMETIC_VERSION] {
+        let old = bundle().encode(earlier).unwrap();
+        let (read, version) = Bundle::versioned(&old, "m.onnx").unwrap();
+        assert_eq!((&read, version), (&bundle(), earlier));
+        assert_eq!(read.encode(version).unwrap(), old);
+        assert_ne!(read.to_bytes().unwrap(), old);
+    }
     // What says that it is of that format and has a checksum was changed.
     let error = error(|p| set_property(p, "legonf.format_version", UNSEALED_VERSION));
     assert!(error.contains("legonf.format_version: 1 has no checksum"), "{error}");
+}
+
+#[test]
+fn features_that_no_extractor_computes_are_refused_with_the_remedy() {
+    let stating = |arithmetic: &str| {
+        let property = Property { key: "legonf.arithmetic".into(), value: arithmetic.into() };
+        changed(|p| p.metadata_props.push(property))
+    };
+    assert_eq!(Bundle::from_bytes(&stating("reference"), "m.onnx").unwrap(), bundle());
+    let error = Bundle::from_bytes(&stating("fast"), "m.onnx").unwrap_err().to_string();
+    assert!(error.contains("m.onnx") && error.contains("legonf.arithmetic"), "{error}");
+    assert!(error.contains("\"fast\"") && error.ends_with("train or import it again"), "{error}");
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl TractEngine {
         let batch = batch.max(1);
         guarded(|| Plan::new(onnx, output, features, batch))
             .map(|plan| Self { plan: Arc::new(plan), features, batch })
-            .map_err(|reason| refused("ONNX", reason))
+            .map_err(|error| refused("ONNX", error.0))
     }
 
     /// The engine, if the network's output is what the bundle takes it for.
@@ -122,7 +122,7 @@ impl TractEngine {
         for start in (0..features.len()).step_by(self.batch) {
             let rows = start..features.len().min(start + self.batch);
             let outputs = guarded(|| self.plan.run(tvec!(self.input(features, start)?.into())));
-            let outputs = outputs.map_err(EngineError)?;
+            let outputs = outputs?;
             let taken = self.scores(&outputs, features, rows.clone(), scores);
             taken
                 .and_then(|()| self.errors(&outputs, rows, errors))
@@ -188,6 +188,12 @@ impl Engine for TractEngine {
     fn score(&mut self, features: &Rows, scores: &mut Vec<f64>) -> Result<(), EngineError> {
         self.score_with_errors(features, scores, &mut Rows::default())
     }
+
+    fn warm(&mut self) -> Result<(), EngineError> {
+        let mut zeros = Rows::default();
+        zeros.reset(self.batch, self.features);
+        self.score(&zeros, &mut Vec::new())
+    }
 }
 
 fn refused(file: &str, reason: String) -> LoadError {
@@ -196,10 +202,10 @@ fn refused(file: &str, reason: String) -> LoadError {
 
 /// Runs `work` and gives its error, or its panic, as one line: a graph that was made to do harm must not
 /// end the process.
-fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, EngineError> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|e| format!("{e:#}").replace('\n', " ")),
-        Err(panic) => Err(format!("tract stopped on this network: {}", said(&*panic))),
+        Ok(result) => result.map_err(|e| EngineError(format!("{e:#}").replace('\n', " "))),
+        Err(panic) => Err(EngineError(format!("tract stopped on this network: {}", said(&*panic)))),
     }
 }
 

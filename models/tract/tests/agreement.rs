@@ -38,8 +38,7 @@ fn bundle(model: Model) -> Bundle {
         decay: None,
     };
     let schema = Schema { name: "test".into(), features: (0..model.features()).map(feature).collect() };
-    let (arithmetic, provenance) = ("reference".into(), Provenance::default());
-    Bundle { model, schema, arithmetic, calibration: None, provenance }
+    Bundle { model, schema, calibration: None, provenance: Provenance::default() }
 }
 
 /// Native scores and errors of a batch.

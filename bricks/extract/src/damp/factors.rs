@@ -1,7 +1,6 @@
 //! The decay factors that a run of packets needs, evaluated together.
 
 use super::{Powers, QUICKER, Quick};
-use crate::Arithmetic;
 use crate::vector::Vector;
 
 /// Rows: a power of two, so that no index needs a check.
@@ -61,9 +60,9 @@ impl Factors {
     pub(crate) const MOST: usize = ROWS - 1;
 
     /// None yet.
-    pub(crate) fn new(arithmetic: Arithmetic) -> Self {
+    pub(crate) fn new() -> Self {
         let row = Damp { quick: [1.0; QUICKER], slow: [0.0; QUICKER] };
-        Self { powers: Powers::new(arithmetic), rows: [row; ROWS], end: STEP }
+        Self { powers: Powers::new(), rows: [row; ROWS], end: STEP }
     }
 
     /// Forgets every gap.

@@ -1,32 +1,28 @@
 //! From gaps to decay factors.
 
 use super::{LAMBDAS, QUICKER, Quick, SLOWEST};
-use crate::Arithmetic;
-use crate::math::{Exp2, Pow2, exp2_fast_lanes, pow2};
+use crate::math::{Pow2, pow2};
 use crate::vector::Vector;
 
-/// Gaps in seconds below which every exponent is within the range of [`Pow2::of`] and [`Exp2::of`].
+/// Gaps in seconds below which every exponent is within the range of [`Pow2::of`].
 const SHORT: f64 = 147.0;
 const _: () = assert!(SHORT * LAMBDAS[0] < 738.0);
 
-/// Evaluates factors 2^(-λ·gap): with the bits of the reference's `pow(2, y)`, or fast.
+/// Evaluates factors 2^(-λ·gap) with the bits of the reference's `pow(2, y)`.
 #[derive(Clone, Debug)]
 pub(crate) struct Powers {
-    arithmetic: Arithmetic,
     /// The quicker rates as exponents of two.
     quicker: Quick,
     /// The slowest one, four times.
     slowest: Quick,
-    reference: Pow2,
-    fast: Exp2,
+    power: Pow2,
 }
 
 impl Powers {
-    /// For one arithmetic.
-    pub(crate) fn new(arithmetic: Arithmetic) -> Self {
+    /// For the rates [`LAMBDAS`].
+    pub(crate) fn new() -> Self {
         let [a, b, c, d, slow] = LAMBDAS.map(|rate| -rate);
-        let (reference, fast) = (Pow2::new(), Exp2::new());
-        Self { arithmetic, quicker: [a, b, c, d], slowest: [slow; QUICKER], reference, fast }
+        Self { quicker: [a, b, c, d], slowest: [slow; QUICKER], power: Pow2::new() }
     }
 
     /// Turns four gaps into their factors: `quick` gives where those of a gap at the quicker rates go, `slow` are the gaps
@@ -35,17 +31,12 @@ impl Powers {
     pub(crate) fn evaluate<V: Vector>(&self, quick: [&mut Quick; QUICKER], slow: &mut Quick) {
         let gaps = V::load(slow);
         if gaps.reaches(SHORT) {
-            exponentials(self.arithmetic, quick, slow);
-        } else if self.arithmetic == Arithmetic::Fast {
-            for (gap, quick) in slow.iter().zip(quick) {
-                self.fast.of(V::load(&self.quicker) * V::splat(*gap)).store(quick);
-            }
-            self.fast.of(gaps * V::load(&self.slowest)).store(slow);
+            exponentials(quick, slow);
         } else {
             for (gap, quick) in slow.iter().zip(quick) {
-                self.reference.of(V::load(&self.quicker) * V::splat(*gap)).store(quick);
+                self.power.of(V::load(&self.quicker) * V::splat(*gap)).store(quick);
             }
-            self.reference.of(gaps * V::load(&self.slowest)).store(slow);
+            self.power.of(gaps * V::load(&self.slowest)).store(slow);
         }
     }
 }
@@ -53,16 +44,12 @@ impl Powers {
 /// [`Powers::evaluate`], whatever the gaps.
 #[cold]
 #[inline(never)]
-fn exponentials(arithmetic: Arithmetic, quick: [&mut Quick; QUICKER], slow: &mut Quick) {
-    let power = |rate: f64, gap: f64| match arithmetic {
-        Arithmetic::Reference => pow2(-rate * gap),
-        Arithmetic::Fast => exp2_fast_lanes([-rate * gap])[0],
-    };
+fn exponentials(quick: [&mut Quick; QUICKER], slow: &mut Quick) {
     for (quick, gap) in quick.into_iter().zip(slow) {
         for (factor, rate) in quick.iter_mut().zip(LAMBDAS) {
-            *factor = power(rate, *gap);
+            *factor = pow2(-rate * *gap);
         }
-        *gap = power(LAMBDAS[SLOWEST], *gap);
+        *gap = pow2(-LAMBDAS[SLOWEST] * *gap);
     }
 }
 
@@ -94,14 +81,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn factors_are_those_of_the_plain_functions(gaps in prop::array::uniform4(gap()), fast in any::<bool>()) {
-            let arithmetic = if fast { Arithmetic::Fast } else { Arithmetic::Reference };
+        fn factors_are_those_of_the_plain_functions(gaps in prop::array::uniform4(gap())) {
             let mut results = Vec::new();
-            dispatch(Factors { powers: &Powers::new(arithmetic), gaps, results: &mut results });
-            let one = |gap: f64, rate: f64| match arithmetic {
-                Arithmetic::Reference => pow2(-rate * gap),
-                Arithmetic::Fast => exp2_fast_lanes([-rate * gap])[0],
-            };
+            dispatch(Factors { powers: &Powers::new(), gaps, results: &mut results });
+            let one = |gap: f64, rate: f64| pow2(-rate * gap);
             let (quick, slow) = LAMBDAS.split_at(SLOWEST);
             let quick = gaps.iter().flat_map(|gap| quick.iter().map(|rate| one(*gap, *rate)));
             let expected: Vec<f64> = quick.chain(gaps.iter().map(|gap| one(*gap, slow[0]))).collect();

@@ -113,15 +113,12 @@ impl Channel {
         let (own, other) = (flow.own as usize & 1, flow.other as usize & 1);
         let sums = factors.push(advance(&mut self.time, time), [near.sums, near.jitter]);
         let is_twice = !self.is_odd && !rules.clean;
-        let mut gaps = Gaps { sums, residual: sums, products: sums, jitter: Gap::NONE, is_twice };
-        if !rules.fast {
-            let age = time - self.seen[other];
-            gaps.residual = factors.push(age, [sums, near.residual, near.jitter]);
-            if !rules.clean {
-                let before = if age.is_nan() { time } else { self.odd };
-                gaps.products =
-                    factors.push(time - before, [sums, gaps.residual, near.products, near.jitter]);
-            }
+        let age = time - self.seen[other];
+        let residual = factors.push(age, [sums, near.residual, near.jitter]);
+        let mut gaps = Gaps { sums, residual, products: sums, jitter: Gap::NONE, is_twice };
+        if !rules.clean {
+            let before = if age.is_nan() { time } else { self.odd };
+            gaps.products = factors.push(time - before, [sums, gaps.residual, near.products, near.jitter]);
         }
         self.odd = choose(self.is_odd, time, self.odd);
         self.is_odd = !self.is_odd;
@@ -131,7 +128,7 @@ impl Channel {
 
     /// Adds a packet of `value` bytes; returns what it leaves for the statistics.
     #[inline(always)]
-    pub(crate) fn insert<V: Vector, const FAST: bool>(
+    pub(crate) fn insert<V: Vector>(
         &mut self,
         flow: Flow,
         value: &Addend<V>,
@@ -145,10 +142,10 @@ impl Channel {
             opposite = self.sums[other].decay::<V>(damp);
         }
         let sums = self.sums[own].load::<V>().decayed(damp).plus(value);
-        let [mean, var] = moments::<V, FAST>(sums.weights, sums.sums, sums.squares);
-        let products = self.correlate::<V, FAST>([own, other], value.value - mean, decay, factors);
+        let [mean, var] = moments::<V>(sums.weights, sums.sums, sums.squares);
+        let products = self.correlate::<V>([own, other], value.value - mean, decay, factors);
         let residual = value.value.first_two()[0] - sums.slow_mean();
-        let slow_products = self.correlate_slow::<FAST>(other, residual, decay, factors);
+        let slow_products = self.correlate_slow(other, residual, decay, factors);
         self.sums[own].store(&sums.with_spare(residual));
         let sums = sums.with_spare(slow_products);
         PairSums {
@@ -160,11 +157,8 @@ impl Channel {
     }
 
     /// Takes in a residual at the quicker rates and returns the sum of products.
-    ///
-    /// Fast arithmetic decays with the channel's one factor: the opposite residual at every packet, and the sum of
-    /// products, after an even packet, by the part that the next odd one owes.
     #[inline(always)]
-    fn correlate<V: Vector, const FAST: bool>(
+    fn correlate<V: Vector>(
         &mut self,
         [own, other]: [usize; 2],
         residual: V,
@@ -175,35 +169,19 @@ impl Channel {
         let [first, second] = [V::load(&factors.get(first).quick), V::load(&factors.get(second).quick)];
         let damped = V::load(&self.residuals[other]) * V::load(&factors.get(decay.residual).quick);
         let products = V::load(&self.products) * first * second + residual * damped;
-        if FAST {
-            damped.store(&mut self.residuals[other]);
-            (products * second).store(&mut self.products);
-        } else {
-            products.store(&mut self.products);
-        }
+        products.store(&mut self.products);
         residual.store(&mut self.residuals[own]);
         products
     }
 
     /// [`correlate`](Self::correlate) at the slowest rate, but that the residual is not kept.
     #[inline(always)]
-    fn correlate_slow<const FAST: bool>(
-        &mut self,
-        other: usize,
-        residual: f64,
-        decay: &Decay,
-        factors: &Factors,
-    ) -> f64 {
+    fn correlate_slow(&mut self, other: usize, residual: f64, decay: &Decay, factors: &Factors) -> f64 {
         let slow = |factor| factors.get(factor).slow[0];
         let [first, second] = [slow(decay.products[0]), slow(decay.products[1])];
         let damped = self.sums[other].spare() * slow(decay.residual);
-        let products = self.slow_products * first * second + residual * damped;
-        self.slow_products = products;
-        if FAST {
-            self.sums[other].set_spare(damped);
-            self.slow_products = products * second;
-        }
-        products
+        self.slow_products = self.slow_products * first * second + residual * damped;
+        self.slow_products
     }
 }
 

@@ -61,9 +61,7 @@ impl Link {
         let mut clock = self.jitter[own].spare();
         let gap = advance(&mut clock, time);
         self.jitter[own].set_spare(clock);
-        if !rules.fast {
-            gaps.jitter = factors.push(gap, [gaps.sums, gaps.products, near.jitter]);
-        }
+        gaps.jitter = factors.push(gap, [gaps.sums, gaps.products, near.jitter]);
         (gaps, Jitter { interval: gap.max(0.0), decay: gaps.jitter.factor })
     }
 
@@ -71,21 +69,6 @@ impl Link {
     #[inline(always)]
     pub(crate) fn insert<V: Vector>(&mut self, flow: Flow, interval: &Addend<V>, damp: &Damp) -> Loaded<V> {
         self.jitter[flow.own as usize & 1].insert(damp, interval)
-    }
-
-    /// Adds an interval with the channel's own factors, which decay both directions.
-    #[inline(always)]
-    pub(crate) fn insert_fast<V: Vector>(
-        &mut self,
-        flow: Flow,
-        interval: &Addend<V>,
-        damp: &Damp,
-    ) -> Loaded<V> {
-        let (own, other) = (flow.own as usize & 1, flow.other as usize & 1);
-        if own != other {
-            self.jitter[other].decay::<V>(damp);
-        }
-        self.jitter[own].insert(damp, interval)
     }
 }
 

@@ -18,20 +18,6 @@
 //! A packet without addresses has its MACs for addresses; one without a link layer, too, has empty ones, so it
 //! still gets a row. A gap of zero or less does not decay; it counts for parity. A stream whose weight has
 //! decayed to exactly 0 has mean and variance 0. No input gives NaN or infinity: own weights are at least 1.
-//!
-//! # Fast arithmetic
-//!
-//! One factor per channel and packet damps the sums, the jitter, the residual and S; means multiply by a
-//! reciprocal. Against the reference, on captures whose time does not run backwards:
-//!
-//! - weight, mean and magnitude differ by at most 1e-13 of their value (jitter's mean: of the largest interval),
-//! - var, radius and cov by at most 1e-13 of the mean square (own plus opposite; jitter: of the largest interval
-//!   squared), std by at most the root of that,
-//! - pcc by at most 1e-9 where both standard deviations exceed 1e-3 of the root mean square.
-//!
-//! Elsewhere variance is the rounding noise of a constant-size stream, and pcc is noise divided by noise. A
-//! stream whose weight has decayed below 2.2e-308 has mean and variance 0. Where time runs backwards, a residual
-//! ages with its channel's clock, not from its own packet.
 
 mod channel;
 mod keys;
@@ -50,7 +36,7 @@ use crate::hash::{Hasher, SLOTS};
 use crate::shard::Shards;
 use crate::state::{self, Origin};
 use crate::table::Table;
-use crate::{Arithmetic, Extractor, Limits, Shard, StateError};
+use crate::{Extractor, Limits, Shard, StateError};
 use channel::Channel;
 pub(crate) use keys::PacketKeys;
 use keys::{Flow, Hashes};
@@ -97,8 +83,6 @@ impl Variant {
 pub(crate) struct Rules {
     /// Those of [`Variant::Clean`].
     pub(crate) clean: bool,
-    /// Those of [`Arithmetic::Fast`].
-    pub(crate) fast: bool,
 }
 
 impl Rules {
@@ -194,17 +178,12 @@ pub(crate) struct Kitsune115 {
 impl Kitsune115 {
     /// An extractor without any stream.
     #[cfg(test)]
-    pub(crate) fn new(variant: Variant, arithmetic: Arithmetic, limits: &Limits) -> Self {
-        Self::of_shards(variant, arithmetic, limits, Shards::ALL)
+    pub(crate) fn new(variant: Variant, limits: &Limits) -> Self {
+        Self::of_shards(variant, limits, Shards::ALL)
     }
 
     /// An extractor of some shards without any stream.
-    pub(crate) fn of_shards(
-        variant: Variant,
-        arithmetic: Arithmetic,
-        limits: &Limits,
-        shards: Shards,
-    ) -> Self {
+    pub(crate) fn of_shards(variant: Variant, limits: &Limits, shards: Shards) -> Self {
         let hasher = Hasher::new(limits.seed);
         let tables = Tables {
             identities: Table::new(limits.sources_per_slot, hasher),
@@ -214,8 +193,8 @@ impl Kitsune115 {
             generation: NOTHING_GONE,
         };
         let whole = schema(variant);
-        let origin = Origin { schema: whole.hash(), arithmetic, seed: limits.seed };
-        let run = Run::new(variant, arithmetic, hasher, shards);
+        let origin = Origin { schema: whole.hash(), seed: limits.seed };
+        let run = Run::new(variant, hasher, shards);
         let (schema, limits, parts) = (schema::of_shards(whole, shards), *limits, Vec::new());
         Self { schema, limits, shards, origin, tables, run, parts, variant, hasher }
     }
@@ -236,9 +215,8 @@ impl Extractor for Kitsune115 {
         if let Some(shard) = stray {
             return Err(StateError::NoShard(*shard));
         }
-        let run = |part: &Vec<Shard>| {
-            Run::new(self.variant, self.origin.arithmetic, self.hasher, self.shards).of_part(Shards::of(part))
-        };
+        let run =
+            |part: &Vec<Shard>| Run::new(self.variant, self.hasher, self.shards).of_part(Shards::of(part));
         self.parts = parts.iter().map(run).collect();
         Ok(())
     }

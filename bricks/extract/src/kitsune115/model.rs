@@ -5,7 +5,7 @@ use super::{Kitsune115, Variant};
 use crate::damp::{LAMBDAS, RATES, expiry};
 use crate::hash::{Hasher, slot};
 use crate::shard::Shards;
-use crate::{Arithmetic, Extractor, Limits};
+use crate::{Extractor, Limits};
 use legonf_core::{
     Clock, Encapsulation, Headers, Icmp, Inner, Layer, Link, Mac, Network, Rows, Timestamp, Transport,
 };
@@ -308,7 +308,7 @@ fn the_clean_schema_follows_no_clock_that_is_set() {
     for wrong in [year, -year] {
         let packets = set_clock(&steady, 100, wrong);
         let rows = |variant, packets: &[Headers]| {
-            run(&mut Kitsune115::new(variant, Arithmetic::Reference, &Limits::default()), packets, 64)
+            run(&mut Kitsune115::new(variant, &Limits::default()), packets, 64)
         };
         // The packet at which it was set comes at once, the others as if it had not been.
         let mut right = set_clock(&steady, 0, 0);
@@ -329,7 +329,7 @@ proptest! {
         let [sources_per_slot, channels_per_slot, sockets_per_slot] = limits;
         let limits = Limits { sources_per_slot, channels_per_slot, sockets_per_slot, ..Limits::default() };
         let variant = if clean { Variant::Clean } else { Variant::Published };
-        let mut extractor = Kitsune115::new(variant, Arithmetic::Reference, &limits);
+        let mut extractor = Kitsune115::new(variant, &limits);
         let mut model = Model::new(variant, &limits);
         let packets = set_clock(&packets, at, wrong);
         let ours = run(&mut extractor, &packets, batch);
@@ -341,16 +341,6 @@ proptest! {
         }
         let evictions: Vec<u64> = extractor.counters().into_iter().map(|(_, n)| n).collect();
         prop_assert_eq!(&evictions, &model.evictions());
-    }
-
-    #[test]
-    fn fast_does_not_depend_on_batches(packets in traffic(), batch in 1..100usize) {
-        let limits = Limits { sources_per_slot: 2, channels_per_slot: 2, sockets_per_slot: 2, ..Limits::default() };
-        let new = || Kitsune115::new(Variant::Published, Arithmetic::Fast, &limits);
-        let (whole, cut) = (run(&mut new(), &packets, 256), run(&mut new(), &packets, batch));
-        let bits = |row: Vec<f64>| row.into_iter().map(f64::to_bits).collect::<Vec<_>>();
-        prop_assert!(whole.iter().all(|x| x.is_finite()));
-        prop_assert_eq!(bits(whole), bits(cut));
     }
 }
 

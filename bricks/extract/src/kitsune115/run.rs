@@ -10,12 +10,12 @@ use super::pairs::{Ends, Pairs};
 use super::statistics::{Cells, PairSums, Slowest, write_pair, write_single};
 use super::sums::{Addend, Loaded};
 use super::{Link, Rules, Tables, Variant};
+use crate::Shard;
 use crate::damp::{Factors, Gap};
 use crate::hash::Hasher;
 use crate::shard::Shards;
 use crate::table::Pending;
 use crate::vector::{self, Vector, Work};
-use crate::{Arithmetic, Shard};
 use legonf_core::Headers;
 use std::ops::Range;
 
@@ -79,14 +79,14 @@ pub(crate) struct Run {
 
 impl Run {
     /// Empty buffers.
-    pub(crate) fn new(variant: Variant, arithmetic: Arithmetic, hasher: Hasher, shards: Shards) -> Self {
+    pub(crate) fn new(variant: Variant, hasher: Hasher, shards: Shards) -> Self {
         Self {
-            rules: Rules { clean: variant == Variant::Clean, fast: arithmetic == Arithmetic::Fast },
+            rules: Rules { clean: variant == Variant::Clean },
             hasher,
             shards,
             columns: shards,
             under_way: std::array::from_fn(|_| Box::new(Packets::new())),
-            factors: Factors::new(arithmetic),
+            factors: Factors::new(),
             pairs: Pairs::new(),
         }
     }
@@ -239,7 +239,7 @@ impl Run {
     /// Adds a packet to its streams and writes its row. Meanwhile, of the runs behind it, a packet is identified and
     /// another anticipated: that needs no divisions, and they little else.
     #[inline(always)]
-    fn insert<V: Vector, const FAST: bool, const ALL: bool>(
+    fn insert<V: Vector, const ALL: bool>(
         &mut self,
         tables: &mut Tables,
         headers: Selection<'_>,
@@ -251,21 +251,21 @@ impl Run {
         let addend = Addend::of(self.under_way[run].steps[at].value);
         let [source, identity] = self.insert_source::<V>(tables, run, at, &addend);
         if let Some([identity_cells, source_cells]) = &mut cells.sources {
-            write_single::<V, FAST>(&identity, identity_cells);
-            write_single::<V, FAST>(&source, source_cells);
+            write_single::<V>(&identity, identity_cells);
+            write_single::<V>(&source, source_cells);
         }
         self.anticipate::<ALL>(tables, headers, packet + 2 * LENGTH);
-        let (jitter, channel) = self.insert_link::<V, FAST>(tables, run, at, &addend);
+        let (jitter, channel) = self.insert_link::<V>(tables, run, at, &addend);
         if let Some((cells, jitter_cells)) = &mut cells.channel {
-            write_pair::<V, FAST>(&channel, cells);
-            write_single::<V, FAST>(&jitter, jitter_cells);
+            write_pair::<V>(&channel, cells);
+            write_single::<V>(&jitter, jitter_cells);
         }
         self.identify::<ALL>(tables, headers, packet + 3 * LENGTH);
-        let socket = self.insert_socket::<V, FAST>(tables, run, at, &addend);
+        let socket = self.insert_socket::<V>(tables, run, at, &addend);
         if let Some(cells) = &mut cells.socket {
-            write_pair::<V, FAST>(&socket, cells);
+            write_pair::<V>(&socket, cells);
         }
-        cells.write_slowest::<V, FAST>(&Slowest {
+        cells.write_slowest::<V>(&Slowest {
             own: [channel.own.slow, socket.own.slow, identity.slow, source.slow],
             other: [channel.other.slow, socket.other.slow, jitter.slow, jitter.slow],
         });
@@ -295,7 +295,7 @@ impl Run {
 
     /// Adds a packet to HH_jit and HH.
     #[inline(always)]
-    fn insert_link<V: Vector, const FAST: bool>(
+    fn insert_link<V: Vector>(
         &self,
         tables: &mut Tables,
         run: usize,
@@ -309,16 +309,13 @@ impl Run {
             return (Loaded::first(&Addend::of(interval)), PairSums::first(addend, flow.own == flow.other));
         };
         let interval = &Addend::of(step.jitter.interval);
-        let jitter = match FAST {
-            true => link.insert_fast(flow, interval, factors.get(step.channel.sums)),
-            false => link.insert(flow, interval, factors.get(step.jitter.decay)),
-        };
-        (jitter, link.channel.insert::<V, FAST>(flow, addend, &step.channel, factors))
+        let jitter = link.insert(flow, interval, factors.get(step.jitter.decay));
+        (jitter, link.channel.insert::<V>(flow, addend, &step.channel, factors))
     }
 
     /// Adds a packet to HpHp.
     #[inline(always)]
-    fn insert_socket<V: Vector, const FAST: bool>(
+    fn insert_socket<V: Vector>(
         &self,
         tables: &mut Tables,
         run: usize,
@@ -328,7 +325,7 @@ impl Run {
         let Packets { numbers, steps, .. } = &*self.under_way[run];
         let (flow, step) = (steps[at].flows[1], &steps[at]);
         match tables.sockets.get_mut(numbers.socket[at]) {
-            Some(socket) => socket.insert::<V, FAST>(flow, addend, &step.socket, &self.factors),
+            Some(socket) => socket.insert::<V>(flow, addend, &step.socket, &self.factors),
             None => PairSums::first(addend, flow.own == flow.other),
         }
     }
@@ -367,10 +364,7 @@ impl<const ALL: bool> Work for CountIn<'_, ALL> {
             extractor.factors.evaluate::<V>();
             for at in from..end {
                 let row = &mut rows[(start + at) * width..][..width];
-                match extractor.rules.fast {
-                    true => extractor.insert::<V, true, ALL>(tables, headers, start + at, row),
-                    false => extractor.insert::<V, false, ALL>(tables, headers, start + at, row),
-                }
+                extractor.insert::<V, ALL>(tables, headers, start + at, row);
             }
             from = end;
         }

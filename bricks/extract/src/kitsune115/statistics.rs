@@ -57,11 +57,11 @@ impl<'a> Cells<'a> {
     /// Writes the slowest rate of all groups: HH, HpHp, MI and H are side by side, and the opposite directions with
     /// HH_jit. What the quicker rates write comes before.
     #[inline(always)]
-    pub(crate) fn write_slowest<V: Vector, const FAST: bool>(self, slowest: &Slowest<V>) {
+    pub(crate) fn write_slowest<V: Vector>(self, slowest: &Slowest<V>) {
         let [weight, sum, squares, products] = V::transpose(slowest.own);
         let [other_weight, other_sum, other_squares, _] = V::transpose(slowest.other);
-        let [mean, var] = moments::<V, FAST>(weight, sum, squares);
-        let other = moments_or_zero::<V, FAST>(other_weight, other_sum, other_squares);
+        let [mean, var] = moments::<V>(weight, sum, squares);
+        let other = moments_or_zero::<V>(other_weight, other_sum, other_squares);
         let [other_mean, other_var] = other;
         let std = var.join(other_var).sqrt();
         let norms = square_sum(mean, other_mean).join(square_sum(var, other_var)).sqrt();
@@ -108,21 +108,16 @@ fn take<'a, const N: usize>(row: &mut &'a mut [f64]) -> &'a mut [f64; N] {
 
 /// Mean and variance of streams with weights of at least 1.
 #[inline(always)]
-pub(crate) fn moments<V: Vector, const FAST: bool>(weight: V, sum: V, squares: V) -> [V; 2] {
-    let [mean, square] = if FAST {
-        let inverse = V::splat(1.0) / weight;
-        [sum * inverse, squares * inverse]
-    } else {
-        [sum / weight, squares / weight]
-    };
+pub(crate) fn moments<V: Vector>(weight: V, sum: V, squares: V) -> [V; 2] {
+    let [mean, square] = [sum / weight, squares / weight];
     [mean, (square - mean * mean).abs()]
 }
 
 /// Mean and variance of streams; 0 where there is no weight.
 #[inline(always)]
-fn moments_or_zero<V: Vector, const FAST: bool>(weight: V, sum: V, squares: V) -> [V; 2] {
-    let least = if FAST { f64::MIN_POSITIVE } else { f64::from_bits(1) };
-    let [mean, var] = moments::<V, FAST>(weight, sum, squares);
+fn moments_or_zero<V: Vector>(weight: V, sum: V, squares: V) -> [V; 2] {
+    let least = f64::from_bits(1);
+    let [mean, var] = moments::<V>(weight, sum, squares);
     [mean.where_at_least(weight, least), var.where_at_least(weight, least)]
 }
 
@@ -139,8 +134,8 @@ fn correlation<V: Vector>(cov: V, product: V) -> V {
 
 /// Writes weight, mean and variance of a 1-D group at the quicker rates, in their order.
 #[inline(always)]
-pub(crate) fn write_single<V: Vector, const FAST: bool>(sums: &Loaded<V>, cells: &mut [f64; 15]) {
-    let [mean, var] = moments::<V, FAST>(sums.weights, sums.sums, sums.squares);
+pub(crate) fn write_single<V: Vector>(sums: &Loaded<V>, cells: &mut [f64; 15]) {
+    let [mean, var] = moments::<V>(sums.weights, sums.sums, sums.squares);
     // Each rate's fourth number stands where the next rate's first comes.
     for (rate, statistics) in V::transpose([sums.weights, mean, var, var]).into_iter().enumerate() {
         statistics.store(chunk(cells, 3 * rate));
@@ -150,10 +145,10 @@ pub(crate) fn write_single<V: Vector, const FAST: bool>(sums: &Loaded<V>, cells:
 /// Writes weight, mean, standard deviation, magnitude, radius, covariance and correlation coefficient of a 2-D group at the
 /// quicker rates, in their order.
 #[inline(always)]
-pub(crate) fn write_pair<V: Vector, const FAST: bool>(sums: &PairSums<V>, cells: &mut [f64; 35]) {
+pub(crate) fn write_pair<V: Vector>(sums: &PairSums<V>, cells: &mut [f64; 35]) {
     let PairSums { own, moments: [mean, var], other, products } = *sums;
     let weight = own.weights;
-    let [other_mean, other_var] = moments_or_zero::<V, FAST>(other.weights, other.sums, other.squares);
+    let [other_mean, other_var] = moments_or_zero::<V>(other.weights, other.sums, other.squares);
     let std = var.sqrt();
     let cov = products / ((weight + other.weights) * V::splat(0.5));
     let pcc = correlation(cov, std * other_var.sqrt());

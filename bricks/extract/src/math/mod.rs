@@ -9,12 +9,9 @@
 //! The functions are inlined into their callers: one that is compiled with `fma` uses the instruction, any other
 //! a library routine of the same result.
 
-mod fast;
 mod pow;
 mod tables;
 
-pub(crate) use fast::Exp2;
-pub use fast::exp2_fast_lanes;
 pub(crate) use pow::Pow2;
 pub use pow::{pow2, pow2_lanes, square_pow, square_pow_lanes};
 

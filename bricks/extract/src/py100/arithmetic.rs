@@ -1,8 +1,7 @@
 //! The two functions whose last bit matters: decay factors and squares.
 
-use crate::Arithmetic;
 use crate::damp::{LAMBDAS, Powers, QUICKER, Quick, RATES};
-use crate::math::{exp2_fast_lanes, pow2_lanes, square_pow};
+use crate::math::{pow2_lanes, square_pow};
 use crate::vector::Vector;
 use multiversion::multiversion;
 use std::ops::{Add, Mul};
@@ -117,7 +116,6 @@ impl Row {
 /// the same two packets decay over the same gap.
 #[derive(Clone, Debug)]
 pub(super) struct Calculator {
-    arithmetic: Arithmetic,
     /// The decay rates, negative. Not a constant, of which the compiler would treat each lane in its own way.
     rates: Rates,
     powers: Powers,
@@ -125,10 +123,10 @@ pub(super) struct Calculator {
 }
 
 impl Calculator {
-    /// A calculator in `arithmetic`.
-    pub(super) fn new(arithmetic: Arithmetic) -> Self {
+    /// A calculator that remembers nothing yet.
+    pub(super) fn new() -> Self {
         let rates = LAMBDAS.map(|lambda| -lambda);
-        Self { arithmetic, rates, powers: Powers::new(arithmetic), rows: Box::new([Row::ONE; KEPT]) }
+        Self { rates, powers: Powers::new(), rows: Box::new([Row::ONE; KEPT]) }
     }
 
     /// 2^(-λ·gap) for every rate.
@@ -143,7 +141,7 @@ impl Calculator {
     fn row(&mut self, gap: f64) -> &Row {
         let row = &mut self.rows[place(gap)];
         if row.gap != gap {
-            let [a, b, c, d, slow] = factors(self.arithmetic, &self.rates, gap);
+            let [a, b, c, d, slow] = factors(&self.rates, gap);
             *row = Row { gap, slow, quick: [a, b, c, d] };
         }
         row
@@ -182,7 +180,7 @@ impl Calculator {
             squares[lane] = values[lane] * values[lane];
             certain &= is_certain(values[lane], squares[lane]);
         }
-        if self.arithmetic == Arithmetic::Reference && !certain {
+        if !certain {
             correct(values, &mut squares);
         }
         squares
@@ -192,11 +190,7 @@ impl Calculator {
     #[inline(always)]
     pub(super) fn square(&self, value: f64) -> f64 {
         let square = value * value;
-        if self.arithmetic == Arithmetic::Fast || is_certain(value, square) {
-            square
-        } else {
-            square_reference(value)
-        }
+        if is_certain(value, square) { square } else { square_reference(value) }
     }
 
     /// Bytes that it takes.
@@ -207,15 +201,12 @@ impl Calculator {
 
 /// The factors of one gap, one per rate.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
-fn factors(arithmetic: Arithmetic, rates: &Rates, gap: f64) -> Rates {
+fn factors(rates: &Rates, gap: f64) -> Rates {
     let mut exponents = *rates;
     for exponent in &mut exponents {
         *exponent *= gap;
     }
-    match arithmetic {
-        Arithmetic::Reference => pow2_lanes(exponents),
-        Arithmetic::Fast => exp2_fast_lanes(exponents),
-    }
+    pow2_lanes(exponents)
 }
 
 /// Where the factors of a gap are remembered.
@@ -277,7 +268,7 @@ mod tests {
 
     #[test]
     fn remembered_factors_are_those_of_the_gap() {
-        let mut calculator = Calculator::new(Arithmetic::Reference);
+        let mut calculator = Calculator::new();
         for i in (0..5000).chain(0..5000) {
             let gap = f64::from(i) * 0.37;
             assert_eq!(calculator.factors(gap), widen(LAMBDAS.map(|l| pow2(-l * gap))), "{gap}");
@@ -296,23 +287,21 @@ mod tests {
 
     #[test]
     fn a_run_has_the_factors_of_its_gaps() {
-        for arithmetic in [Arithmetic::Reference, Arithmetic::Fast] {
-            let (mut known, mut plain) = (Calculator::new(arithmetic), Calculator::new(arithmetic));
-            let (mut gaps, mut run) = ([0.0; RUN], Run::EMPTY);
-            for many in 0..=RUN {
-                (0..RUN).for_each(|at| gaps[at] = f64::from((many * at % 37) as u32) * 0.731);
-                gaps[many / 2] = 300.0;
-                dispatch(Factors(&mut known, &gaps, many, &mut run));
-                for (([a, b, c, d], e), gap) in run.factors(many).zip(gaps) {
-                    assert_eq!(widen([*a, *b, *c, *d, *e]), plain.factors(gap), "{gap}");
-                }
+        let (mut known, mut plain) = (Calculator::new(), Calculator::new());
+        let (mut gaps, mut run) = ([0.0; RUN], Run::EMPTY);
+        for many in 0..=RUN {
+            (0..RUN).for_each(|at| gaps[at] = f64::from((many * at % 37) as u32) * 0.731);
+            gaps[many / 2] = 300.0;
+            dispatch(Factors(&mut known, &gaps, many, &mut run));
+            for (([a, b, c, d], e), gap) in run.factors(many).zip(gaps) {
+                assert_eq!(widen([*a, *b, *c, *d, *e]), plain.factors(gap), "{gap}");
             }
         }
     }
 
     #[test]
     fn squares_are_the_reference_s() {
-        let calculator = Calculator::new(Arithmetic::Reference);
+        let calculator = Calculator::new();
         let values = widen([1376.7398567326766, 0.1, 0.0, 77.77, 1e-200]);
         assert_eq!(calculator.squares(&values), values.map(square_pow));
         assert_eq!(calculator.square(values[0]).to_bits(), 0x413c_ebf4_a213_e91a);

@@ -118,12 +118,11 @@ impl Lone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Arithmetic;
 
     #[test]
     fn intervals_are_never_negative() {
         let mut table = Lone::new(100, 1);
-        let mut calculator = Calculator::new(Arithmetic::Reference);
+        let mut calculator = Calculator::new();
         let mut out = [0.0; 15];
         let id = table.stream(b"ab", 10.0);
         for (now, weight, sum) in [(10.0, 1.0, 0.0), (9.0, 2.0, 0.0), (10.0, 3.0, 0.0)] {
@@ -137,7 +136,7 @@ mod tests {
     #[test]
     fn the_lightest_streams_make_room() {
         let mut table = Lone::new(64, 1);
-        let mut calculator = Calculator::new(Arithmetic::Reference);
+        let mut calculator = Calculator::new();
         for i in 0..64_u32 {
             assert!(!table.make_room());
             let id = table.stream(&i.to_le_bytes(), f64::from(i));

@@ -21,13 +21,6 @@
 //!   HpHp and its links. What is evicted is counted.
 //! - tshark reassembles fragments and looks deeper into tunnels than one level.
 //! - Cooked captures have a source MAC here; tshark shows theirs under another name.
-//!
-//! # Fast arithmetic
-//!
-//! Squares are products, and decay factors come from a polynomial that is right to a unit in the last place. Against
-//! the reference, on the captures of the tests: weight, mean and magnitude differ by at most 1e-13 of their value,
-//! var by at most 1e-13 of the mean square, radius and cov by at most 1e-13 of the sum of both ends' mean squares.
-//! pcc has no bound: for streams of constant size it is noise divided by noise.
 
 mod arithmetic;
 mod flows;
@@ -44,7 +37,7 @@ mod oracle;
 #[cfg(test)]
 mod tests;
 
-use crate::{Arithmetic, Extractor, Limits};
+use crate::{Extractor, Limits};
 use arithmetic::Calculator;
 use flows::{Flow, Flows, Place};
 use legonf_core::{Headers, Rows, Schema};
@@ -154,24 +147,18 @@ pub(crate) struct Py100 {
 
 impl Py100 {
     /// An extractor without any stream.
-    pub(crate) fn new(arithmetic: Arithmetic, limits: &Limits) -> Self {
-        Self::bounded(arithmetic, AllBounds::new(limits), limits.seed)
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self::bounded(AllBounds::new(limits), limits.seed)
     }
 
-    fn bounded(arithmetic: Arithmetic, bounds: AllBounds, seed: u64) -> Self {
+    fn bounded(bounds: AllBounds, seed: u64) -> Self {
         let tables = Tables {
             identities: Lone::new(bounds.identities, seed),
             hosts: Linked::new(bounds.hosts, seed),
             channels: Lone::new(bounds.channels, seed),
             sockets: Linked::new(bounds.sockets, seed),
         };
-        Self {
-            schema: schema(),
-            bounds,
-            tables,
-            flows: Flows::new(),
-            calculator: Calculator::new(arithmetic),
-        }
+        Self { schema: schema(), bounds, tables, flows: Flows::new(), calculator: Calculator::new() }
     }
 
     #[inline(always)]

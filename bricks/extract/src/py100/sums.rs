@@ -144,13 +144,12 @@ pub(super) fn retain<T>(items: &mut Vec<T>, keep: &[bool]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Arithmetic;
 
     #[test]
     fn the_first_value_is_the_mean() {
         let mut sums = Sums::EMPTY.wide();
         sums.insert(60.0, 3600.0);
-        let moments = sums.moments(&Calculator::new(Arithmetic::Reference));
+        let moments = sums.moments(&Calculator::new());
         assert_eq!((sums.weight, moments.mean, moments.var), ([1.0; LANES], [60.0; LANES], [0.0; LANES]));
     }
 

@@ -77,14 +77,14 @@ proptest! {
 
     #[test]
     fn equals_the_eager_reference(sketches in proptest::collection::vec(sketch(), 1..400)) {
-        check(&mut Py100::new(Arithmetic::Reference, &limits()), &packets(&sketches));
+        check(&mut Py100::new(&limits()), &packets(&sketches));
     }
 
     #[test]
     fn equals_the_eager_reference_near_the_epoch(
         sketches in proptest::collection::vec(sketch(), 1..400), start in -9.0..9e6_f64,
     ) {
-        check(&mut Py100::new(Arithmetic::Reference, &limits()), &packets_from(start, &sketches));
+        check(&mut Py100::new(&limits()), &packets_from(start, &sketches));
     }
 
     #[test]
@@ -97,7 +97,7 @@ proptest! {
         let mut bounds = AllBounds::new(&limits());
         bounds.hosts = Bounds { near: near[0], patience, events, ..bounds.hosts };
         bounds.sockets = Bounds { near: near[1], patience, events, ..bounds.sockets };
-        check(&mut Py100::bounded(Arithmetic::Reference, bounds, 1), &packets(&sketches));
+        check(&mut Py100::bounded(bounds, 1), &packets(&sketches));
     }
 
     #[test]
@@ -105,7 +105,7 @@ proptest! {
         let mut bounds = AllBounds::new(&limits());
         bounds.hosts.events = events;
         bounds.sockets.events = events + 1;
-        let mut extractor = Py100::bounded(Arithmetic::Reference, bounds, 1);
+        let mut extractor = Py100::bounded(bounds, 1);
         check(&mut extractor, &packets(&sketches));
         prop_assert!(extractor.counters().iter().all(|&(_, count)| count == 0));
     }
@@ -119,7 +119,7 @@ proptest! {
     ) {
         let bound = Bounds { streams, links, events, near: 8, patience: 9 };
         let bounds = AllBounds { identities: streams, channels: links, hosts: bound, sockets: bound };
-        let mut extractor = Py100::bounded(Arithmetic::Reference, bounds, 1);
+        let mut extractor = Py100::bounded(bounds, 1);
         let mut rows = Rows::default();
         extractor.extract(&packets(&sketches), &mut rows);
         prop_assert!(rows.as_slice().iter().all(|x| x.is_finite()));
@@ -140,7 +140,7 @@ fn batches_do_not_show() {
         })
         .collect();
     let packets = packets(&sketches);
-    let [mut whole, mut parts] = [(); 2].map(|()| Py100::new(Arithmetic::Reference, &limits()));
+    let [mut whole, mut parts] = [(); 2].map(|()| Py100::new(&limits()));
     let (mut all, mut part) = (Rows::default(), Rows::default());
     whole.extract(&packets, &mut all);
     let mut row = 0;
@@ -156,7 +156,7 @@ fn batches_do_not_show() {
 
 #[test]
 fn a_packet_without_identity_has_a_row() {
-    let mut extractor = Py100::new(Arithmetic::Fast, &limits());
+    let mut extractor = Py100::new(&limits());
     let mut rows = Rows::default();
     extractor.extract(&[Headers::default(), Headers { wire_len: 65_535, ..Headers::default() }], &mut rows);
     assert_eq!((rows.len(), rows.row(0)[0], rows.row(1)[0]), (2, 1.0, 2.0));

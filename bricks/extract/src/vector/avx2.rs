@@ -169,15 +169,6 @@ impl Vector for Register {
     }
 
     #[inline(always)]
-    fn scale(self, exponents: Self) -> Self {
-        // SAFETY: see `run`.
-        unsafe {
-            let shifted = _mm256_slli_epi64::<52>(_mm256_castpd_si256(exponents.0));
-            Self(_mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(self.0), shifted)))
-        }
-    }
-
-    #[inline(always)]
     fn transpose([a, b, c, d]: [Self; 4]) -> [Self; 4] {
         // SAFETY: see `run`.
         unsafe {

@@ -66,9 +66,6 @@ pub(crate) trait Vector:
     /// bits, shifted by `shift`, have been added to it.
     fn look_up(self, table: &[[u64; 2]; 128], shift: Shift) -> [Self; 2];
 
-    /// Adds the low bits of those of `exponents` to the exponents of these numbers: times so many powers of two.
-    fn scale(self, exponents: Self) -> Self;
-
     /// Rows to columns.
     fn transpose(rows: [Self; 4]) -> [Self; 4];
 }
@@ -136,7 +133,6 @@ mod tests {
                 .into_iter()
                 .for_each(&mut put);
             put(V::splat(f64::from(u8::from(a.reaches(5.0)))));
-            put(a.scale(b));
             let [first, second] = a.first_two();
             [V::splat(first), V::splat(second)].into_iter().for_each(&mut put);
             [a.where_at_least(b, 0.25), a.where_not_zero(b * V::splat(0.0)), a.where_not_zero(b)]

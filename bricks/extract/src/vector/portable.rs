@@ -113,12 +113,6 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn scale(self, exponents: Self) -> Self {
-        let scaled = |k: usize| self.0[k].to_bits().wrapping_add(exponents.0[k].to_bits() << 52);
-        Self(std::array::from_fn(|k| f64::from_bits(scaled(k))))
-    }
-
-    #[inline(always)]
     fn transpose(rows: [Self; 4]) -> [Self; 4] {
         std::array::from_fn(|column| Self(rows.map(|row| row.0[column])))
     }

@@ -1,6 +1,8 @@
 //! A picture as a list of shapes, and its two file formats.
 
 use super::font;
+use crate::sink::SinkError;
+use crate::sink::file::display;
 use ab_glyph::FontVec;
 use legonf_output::one_line;
 use plotters::backend::{BitMapBackend, SVGBackend};
@@ -10,6 +12,8 @@ use plotters::element::{PathElement, Rectangle};
 use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, IntoFont, RGBColor, TextStyle};
+use std::fmt;
+use std::path::Path;
 
 /// Pixels of a picture, across and down.
 pub(super) const SIZE: (u32, u32) = (1200, 600);
@@ -77,17 +81,23 @@ impl Picture {
     }
 
     /// The picture as an SVG document. It names the font family `sans-serif` and needs no font to be made.
-    pub fn svg(&self) -> Result<String, String> {
+    ///
+    /// # Errors
+    /// [`SinkError::Drawing`] for the file `path`.
+    pub fn svg(&self, path: &Path) -> Result<String, SinkError> {
         let mut document = String::new();
         let area = SVGBackend::with_string(&mut document, SIZE).into_drawing_area();
         let text = |text: &str, face: Face, at| area.draw_text(text, &style(face), at);
-        self.draw(&area, text).map_err(|e| e.to_string())?;
+        self.draw(&area, text).map_err(|e| not_drawn(path, &e))?;
         drop(area);
         Ok(document)
     }
 
     /// The picture as a PNG file, with its texts if the machine has a `font`.
-    pub fn png(&self, font: Option<&FontVec>) -> Result<Vec<u8>, String> {
+    ///
+    /// # Errors
+    /// [`SinkError::Drawing`] for the file `path`.
+    pub fn png(&self, path: &Path, font: Option<&FontVec>) -> Result<Vec<u8>, SinkError> {
         let mut pixels = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
         let area = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
         let text = |text: &str, face: Face, at| {
@@ -95,9 +105,9 @@ impl Picture {
                 dots(font, text, face, at, |at, cover| area.draw_pixel(at, &face.color.mix(cover)))
             })
         };
-        self.draw(&area, text).map_err(|e| e.to_string())?;
+        self.draw(&area, text).map_err(|e| not_drawn(path, &e))?;
         drop(area);
-        encode(&pixels).map_err(|e| e.to_string())
+        encode(&pixels).map_err(|e| not_drawn(path, &e))
     }
 
     fn draw<DB: DrawingBackend>(
@@ -124,6 +134,10 @@ impl Picture {
 }
 
 type Failure<DB> = DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>;
+
+fn not_drawn(path: &Path, reason: &dyn fmt::Display) -> SinkError {
+    SinkError::Drawing { path: display(path), reason: reason.to_string() }
+}
 
 /// The style of a text for the SVG backend, which writes the size divided by 1.24.
 fn style(face: Face) -> TextStyle<'static> {
@@ -194,14 +208,14 @@ mod tests {
 
     #[test]
     fn svg_has_its_texts_without_a_font() {
-        let svg = picture().svg().unwrap();
+        let svg = picture().svg(Path::new("p.svg")).unwrap();
         assert!(svg.contains("a &lt; b") && svg.contains("font-family=\"sans-serif\""));
         assert!(svg.contains("<rect x=\"10\" y=\"20\" width=\"1\" height=\"2\""), "{svg}");
     }
 
     #[test]
     fn png_does_without_a_font() {
-        let pixels = pixels(&picture().png(None).unwrap());
+        let pixels = pixels(&picture().png(Path::new("p.png"), None).unwrap());
         let inked: Vec<_> = (0..pixels.len()).filter(|i| pixels[*i] != [255; 3]).collect();
         assert_eq!(inked, [20 * 1200 + 10, 21 * 1200 + 10]);
     }
@@ -212,7 +226,7 @@ mod tests {
             println!("skipped: no font on this machine");
             return;
         };
-        let pixels = pixels(&picture().png(Some(font)).unwrap());
+        let pixels = pixels(&picture().png(Path::new("p.png"), Some(font)).unwrap());
         let red = |i: &usize| pixels[*i][0] > 150 && pixels[*i][1] < 100;
         let inked: Vec<_> = (0..pixels.len()).filter(red).map(|i| (i % 1200, i / 1200)).collect();
         assert!(inked.len() > 100);

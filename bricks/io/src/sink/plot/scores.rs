@@ -4,7 +4,6 @@ use super::axis::{Frame, INK, Key, QUIET, decades, legend, linear};
 use super::bins::{Bin, Bins};
 use super::font::find_font;
 use super::picture::{Area, Face, Picture, SIZE};
-use crate::sink::file::display;
 use crate::sink::time::iso8601;
 use crate::sink::{OutputFile, SinkError};
 use legonf_core::{Clock, Timestamp, Verdict};
@@ -77,7 +76,7 @@ impl ScorePlot {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_svg(&self, path: &Path) -> Result<(), SinkError> {
-        let document = self.picture().svg().map_err(|reason| drawing(path, reason))?;
+        let document = self.picture().svg(path)?;
         write(path, document.as_bytes())
     }
 
@@ -88,7 +87,7 @@ impl ScorePlot {
     /// When the file cannot be written.
     pub fn write_png(&self, path: &Path) -> Result<Option<&'static str>, SinkError> {
         let font = find_font();
-        let bytes = self.picture().png(font).map_err(|reason| drawing(path, reason))?;
+        let bytes = self.picture().png(path, font)?;
         write(path, &bytes)?;
         Ok(font.is_none().then_some(NO_FONT))
     }
@@ -245,8 +244,4 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), SinkError> {
     let mut out = OutputFile::create(path)?;
     out.put(bytes)?;
     out.finish()
-}
-
-fn drawing(path: &Path, reason: String) -> SinkError {
-    SinkError::Drawing { path: display(path), reason }
 }

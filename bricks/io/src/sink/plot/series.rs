@@ -2,7 +2,6 @@
 
 use super::axis::{Frame, INK, Key, Tick, decades, legend, linear};
 use super::picture::{Area, Face, Picture, SIZE};
-use crate::sink::file::display;
 use crate::sink::{OutputFile, SinkError};
 use plotters::style::RGBColor;
 use std::path::Path;
@@ -45,8 +44,7 @@ impl SeriesPlot {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_svg(&self, path: &Path) -> Result<(), SinkError> {
-        let drawing = |reason| SinkError::Drawing { path: display(path), reason };
-        let document = self.picture().svg().map_err(drawing)?;
+        let document = self.picture().svg(path)?;
         let mut out = OutputFile::create(path)?;
         out.put(document.as_bytes())?;
         out.finish()
@@ -116,7 +114,10 @@ mod tests {
 
     fn svg(series: Vec<(String, Vec<(f64, f64)>)>, bound: Option<(String, f64)>) -> String {
         let (title, across, up) = ("memory".into(), "packets".into(), "MiB".into());
-        SeriesPlot { title, across, up, decades: false, series, bound }.picture().svg().unwrap()
+        SeriesPlot { title, across, up, decades: false, series, bound }
+            .picture()
+            .svg(Path::new("p.svg"))
+            .unwrap()
     }
 
     #[test]
@@ -142,6 +143,6 @@ mod tests {
         assert_eq!(plot.placed(&plot.series[0].1), [(2.0, 1.0), (5.0, 2.0)]);
         let (range, ticks) = plot.axis([2.0, 5.0].into_iter());
         assert_eq!((range, ticks.len()), ((2.0, 5.0), 4));
-        assert!(plot.picture().svg().unwrap().contains("100000"));
+        assert!(plot.picture().svg(Path::new("p.svg")).unwrap().contains("100000"));
     }
 }

@@ -1,5 +1,6 @@
 //! Which column of a table is which feature.
 
+use crate::error::RowError;
 use crate::source::detect::unquoted;
 use crate::source::tsv::shown;
 use legonf_core::Schema;
@@ -26,8 +27,8 @@ const INDEX: [&str; 4] = ["", "index", "Unnamed: 0", "seq"];
 /// The columns of a table whose first line has these cells, and whether that line holds names.
 ///
 /// # Errors
-/// If names or their number do not fit the schema: what is wrong, in words.
-pub(super) fn of_first_line(cells: &[&[u8]], schema: &Schema) -> Result<(Vec<Column>, bool), String> {
+/// If names or their number do not fit the schema.
+pub(super) fn of_first_line(cells: &[&[u8]], schema: &Schema) -> Result<(Vec<Column>, bool), RowError> {
     if is_count(cells) {
         return by_place(cells.len(), schema).map(|columns| (columns, true));
     }
@@ -53,11 +54,11 @@ fn is_count(cells: &[&[u8]]) -> bool {
 /// # Errors
 /// Beside other numbers of columns, for the mended schema: tables without names are the published ones, which have the same
 /// number of columns.
-fn by_place(found: usize, schema: &Schema) -> Result<Vec<Column>, String> {
+fn by_place(found: usize, schema: &Schema) -> Result<Vec<Column>, RowError> {
     if schema.name == MENDED {
-        return Err(format!(
+        return Err(RowError::Columns(format!(
             "columns without names are taken for {PUBLISHED}, as published tables are, not for {MENDED}: use --schema {PUBLISHED}"
-        ));
+        )));
     }
     let width = schema.len();
     let features = (0..width).map(Column::Feature);
@@ -66,27 +67,34 @@ fn by_place(found: usize, schema: &Schema) -> Result<Vec<Column>, String> {
     } else if found == width + 1 {
         Ok([Column::Index].into_iter().chain(features).collect())
     } else {
-        Err(format!(
+        Err(RowError::Columns(format!(
             "expected the {width} features of {} (and at most a row number before them), found {found} columns",
             schema.name
-        ))
+        )))
     }
 }
 
-fn by_name(cells: &[&[u8]], schema: &Schema) -> Result<Vec<Column>, String> {
+fn by_name(cells: &[&[u8]], schema: &Schema) -> Result<Vec<Column>, RowError> {
     let places: HashMap<&str, usize> =
         schema.features.iter().enumerate().map(|(i, f)| (f.name.as_str(), i)).collect();
     let mut columns = Vec::with_capacity(cells.len());
     for (i, cell) in cells.iter().enumerate() {
         let column = column(i, cell, &places, schema)?;
         if columns.contains(&column) {
-            return Err(format!("column {}: {} is there twice", i + 1, shown(unquoted(cell))));
+            return Err(RowError::Columns(format!(
+                "column {}: {} is there twice",
+                i + 1,
+                shown(unquoted(cell))
+            )));
         }
         columns.push(column);
     }
     let missing = (0..schema.len()).find(|i| !columns.contains(&Column::Feature(*i)));
     missing.map_or(Ok(columns), |i| {
-        Err(format!("there is no column {}, which {} has", schema.features[i].name, schema.name))
+        Err(RowError::Columns(format!(
+            "there is no column {}, which {} has",
+            schema.features[i].name, schema.name
+        )))
     })
 }
 
@@ -95,13 +103,18 @@ fn column(
     cell: &[u8],
     places: &HashMap<&str, usize>,
     schema: &Schema,
-) -> Result<Column, String> {
+) -> Result<Column, RowError> {
     let name = String::from_utf8_lossy(unquoted(cell).trim_ascii());
     let place = places.get(&*name).or_else(|| places.get(&*renamed(&name, schema)));
     match place {
         Some(place) => Ok(Column::Feature(*place)),
         None if index == 0 && INDEX.contains(&&*name) => Ok(Column::Index),
-        None => Err(format!("column {} is named {}, which {} has not", index + 1, shown(cell), schema.name)),
+        None => Err(RowError::Columns(format!(
+            "column {} is named {}, which {} has not",
+            index + 1,
+            shown(cell),
+            schema.name
+        ))),
     }
 }
 
@@ -136,7 +149,7 @@ mod tests {
 
     fn columns(line: &str, name: &str) -> Result<(Vec<Column>, bool), String> {
         let cells: Vec<_> = line.split(',').map(str::as_bytes).collect();
-        of_first_line(&cells, &schema(name))
+        of_first_line(&cells, &schema(name)).map_err(|error| error.to_string())
     }
 
     #[test]

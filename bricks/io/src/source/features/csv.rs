@@ -3,7 +3,7 @@
 use super::columns::{Column, of_first_line};
 use super::{is_rejected, push};
 use crate::FEATURES;
-use crate::error::SourceErrorKind;
+use crate::error::{RowError, SourceErrorKind};
 use crate::source::detect::unquoted;
 use crate::source::input::{Input, Line};
 use crate::source::reader::Decode;
@@ -36,7 +36,7 @@ impl Csv {
     }
 
     /// Finds the columns by the first line; `true` if it holds names.
-    fn first_line(&mut self, text: &[u8]) -> Result<bool, String> {
+    fn first_line(&mut self, text: &[u8]) -> Result<bool, RowError> {
         let cells: Vec<_> = text.split(|b| *b == b',').collect();
         let (columns, names) = of_first_line(&cells, &self.schema)?;
         self.columns = columns;
@@ -44,55 +44,61 @@ impl Csv {
     }
 
     /// Reads the cells of a line into the row.
-    fn read(&mut self, text: &[u8]) -> Result<(), String> {
+    fn read(&mut self, text: &[u8]) -> Result<(), RowError> {
         let mut cells = text.split(|b| *b == b',');
         for place in 0..self.columns.len() {
             let cell = unquoted(cells.next().unwrap_or_default()).trim_ascii();
-            let read = match self.columns[place] {
-                Column::Feature(feature) => value(cell).map(|value| self.row[feature] = value),
-                Column::Index => self.check_index(cell),
-            };
-            read.map_err(|reason| self.at(place, reason))?;
+            match self.columns[place] {
+                Column::Feature(feature) => {
+                    self.row[feature] = value(cell).ok_or_else(|| self.not_finite(place, cell))?;
+                }
+                Column::Index => self.check_index(place, cell)?,
+            }
         }
         self.check_finite()
     }
 
     /// Refuses a row in which a number is missing, unless all are.
-    fn check_finite(&self) -> Result<(), String> {
+    fn check_finite(&self) -> Result<(), RowError> {
         let is_nan = |column: &Column| matches!(column, Column::Feature(f) if self.row[*f].is_nan());
         match self.columns.iter().position(is_nan) {
-            Some(place) if !is_rejected(&self.row) => {
-                Err(self.at(place, "\"NaN\" is not a finite number".into()))
-            }
+            Some(place) if !is_rejected(&self.row) => Err(self.not_finite(place, b"NaN")),
             _ => Ok(()),
         }
     }
 
-    fn at(&self, place: usize, reason: String) -> String {
-        format!("column {}{}: {reason}", place + 1, self.name(place))
+    #[cold]
+    fn not_finite(&self, place: usize, cell: &[u8]) -> RowError {
+        self.wrong(place, cell, "a finite number")
     }
 
+    #[cold]
+    fn wrong(&self, place: usize, cell: &[u8], expected: &'static str) -> RowError {
+        RowError::Cell { column: self.name(place), cell: shown(cell), expected, remedy: "" }
+    }
+
+    /// Number of a column, from 1, and the name of its feature.
     fn name(&self, place: usize) -> String {
         match self.columns[place] {
-            Column::Feature(feature) => format!(" ({})", self.schema.features[feature].name),
-            Column::Index => String::new(),
+            Column::Feature(feature) => format!("{} ({})", place + 1, self.schema.features[feature].name),
+            Column::Index => format!("{}", place + 1),
         }
     }
 
     /// Rows are numbered without a gap, from any number.
-    fn check_index(&mut self, cell: &[u8]) -> Result<(), String> {
+    fn check_index(&mut self, place: usize, cell: &[u8]) -> Result<(), RowError> {
         let text = std::str::from_utf8(cell).unwrap_or_default();
-        let index: u64 = text.parse().map_err(|_| format!("{} is not the number of a row", shown(cell)))?;
+        let index: u64 = text.parse().map_err(|_| self.wrong(place, cell, "the number of a row"))?;
         let expected = self.next_index.unwrap_or(index);
         if index != expected {
-            return Err(format!("row number {index} is out of order, expected {expected}"));
+            return Err(RowError::Order { column: self.name(place), found: index, expected });
         }
         self.next_index = Some(index.saturating_add(1));
         Ok(())
     }
 
     #[cold]
-    fn fault(&self, reason: String) -> SourceErrorKind {
+    fn fault(&self, reason: RowError) -> SourceErrorKind {
         SourceErrorKind::Row { line: self.lines, reason }
     }
 }
@@ -110,7 +116,7 @@ impl Decode for Csv {
             self.lines += 1;
             let (text, ended) = match line {
                 Line::End => return Ok(false),
-                Line::TooLong => return Err(self.fault("it is longer than any row".into())),
+                Line::TooLong => return Err(self.fault(RowError::TooLong)),
                 Line::Text { text, ended } => (text, ended),
             };
             if self.lines == 1 && self.first_line(text).map_err(|reason| self.fault(reason))? {
@@ -121,7 +127,7 @@ impl Decode for Csv {
                 return Err(SourceErrorKind::CutOff { part: format!("row {seq}"), offset });
             }
             if found != expected {
-                return Err(self.fault(format!("expected {expected} columns, found {found}")));
+                return Err(self.fault(RowError::Width { expected, found }));
             }
             self.read(text).map_err(|reason| self.fault(reason))?;
             push(batch, self.features, seq, &self.row);
@@ -131,8 +137,7 @@ impl Decode for Csv {
 }
 
 /// A finite number, or NaN.
-fn value(cell: &[u8]) -> Result<f64, String> {
-    let value = std::str::from_utf8(cell).ok().and_then(|text| text.parse::<f64>().ok());
-    let value = value.filter(|value| !value.is_infinite());
-    value.ok_or_else(|| format!("{} is not a finite number", shown(cell)))
+fn value(cell: &[u8]) -> Option<f64> {
+    let value = std::str::from_utf8(cell).ok()?.parse::<f64>().ok()?;
+    (!value.is_infinite()).then_some(value)
 }

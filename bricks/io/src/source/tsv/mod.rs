@@ -11,7 +11,7 @@ pub(super) use names::is_column;
 
 use super::input::{Input, Line};
 use super::reader::Decode;
-use crate::error::SourceErrorKind;
+use crate::error::{RowError, SourceErrorKind};
 use legonf_core::Batch;
 use row::{COLUMNS, Row};
 
@@ -40,7 +40,7 @@ impl Decode for Tsv {
             self.lines += 1;
             let (text, ended) = match line {
                 Line::End => return Ok(false),
-                Line::TooLong => return Err(self.fault("it is longer than any row".into())),
+                Line::TooLong => return Err(self.fault(RowError::TooLong)),
                 Line::Text { text, ended } => (text, ended),
             };
             if self.lines == 1 && names::are_in(text) {
@@ -53,7 +53,7 @@ impl Decode for Tsv {
                 return Err(super::pcap::cut_off(seq, offset));
             }
             if found != expected {
-                return Err(self.fault(format!("expected {expected} columns, found {found}")));
+                return Err(self.fault(RowError::Width { expected, found }));
             }
             let headers = Row(cells).headers(seq).map_err(|reason| self.fault(reason))?;
             batch.headers.push(headers);
@@ -65,7 +65,7 @@ impl Decode for Tsv {
 impl Tsv {
     /// A fault in the line just read.
     #[cold]
-    fn fault(&self, reason: String) -> SourceErrorKind {
+    fn fault(&self, reason: RowError) -> SourceErrorKind {
         SourceErrorKind::Row { line: self.lines, reason }
     }
 

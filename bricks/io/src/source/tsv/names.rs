@@ -3,6 +3,7 @@
 use super::WIDTH;
 use super::cell::shown;
 use super::row::COLUMNS;
+use crate::error::RowError;
 use crate::source::detect::unquoted;
 use legonf_core::count;
 
@@ -25,24 +26,27 @@ pub(super) fn are_in(line: &[u8]) -> bool {
 }
 
 /// The column of each cell of a line of names; each column must be there, and once.
-pub(super) fn places(line: &[u8]) -> Result<Vec<usize>, String> {
+pub(super) fn places(line: &[u8]) -> Result<Vec<usize>, RowError> {
     let names: Vec<_> = line.split(|b| *b == b'\t').map(unquoted).collect();
     let places: Vec<_> = names.iter().map(|name| column(name)).collect();
     if places.len() > MAX_CELLS {
-        return Err(format!("{} columns, expected the {WIDTH} of Kitsune's table", places.len()));
+        return Err(RowError::Columns(format!(
+            "{} columns, expected the {WIDTH} of Kitsune's table",
+            places.len()
+        )));
     }
     let count = |column| places.iter().filter(|place| **place == column).count();
     if let Some(twice) = (0..WIDTH).find(|column| count(*column) > 1) {
-        return Err(format!("column {} is there twice", COLUMNS[twice]));
+        return Err(RowError::Columns(format!("column {} is there twice", COLUMNS[twice])));
     }
     let missing: Vec<_> = (0..WIDTH).filter(|column| count(*column) == 0).collect();
     match missing.as_slice() {
         [] => Ok(places),
         [one] if places.len() == WIDTH && places[*one] == WIDTH => {
             let name = shown(names[*one]);
-            Err(format!("column {} is named {name}, expected {}", one + 1, COLUMNS[*one]))
+            Err(RowError::Columns(format!("column {} is named {name}, expected {}", one + 1, COLUMNS[*one])))
         }
-        missing => Err(absent(missing)),
+        missing => Err(RowError::Columns(absent(missing))),
     }
 }
 
@@ -71,7 +75,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_double_is_named() {
-        let fault = |names: &[&str]| places(names.join("\t").as_bytes()).unwrap_err();
+        let fault = |names: &[&str]| places(names.join("\t").as_bytes()).unwrap_err().to_string();
         let missing = fault(&COLUMNS[..17]);
         assert_eq!(missing, "2 columns are missing; export the table with -e ipv6.src -e ipv6.dst as well");
         assert!(fault(&COLUMNS[1..]).starts_with("1 column is missing"), "{}", fault(&COLUMNS[1..]));

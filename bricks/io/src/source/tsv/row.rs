@@ -4,6 +4,7 @@
 //! address or both kinds of port, and an ICMP error as ICMP with the ports of the packet that it quotes.
 
 use super::cell;
+use crate::error::RowError;
 use crate::source::detect::unquoted;
 use legonf_core::{Encapsulation, Headers, Icmp, Inner, Layer, Link, Malformed, Network, Transport};
 use std::net::IpAddr;
@@ -67,7 +68,7 @@ struct Transports {
 
 impl Row<'_> {
     /// The headers of packet `seq`.
-    pub(super) fn headers(&self, seq: u64) -> Result<Headers, String> {
+    pub(super) fn headers(&self, seq: u64) -> Result<Headers, RowError> {
         let timestamp = self.required(TIME, |cell| cell::time(cell).or_else(|| cell::date(cell)), SECONDS)?;
         let wire_len = self.required(LENGTH, whole, "a length in bytes")?;
         let transports = self.transports()?;
@@ -88,7 +89,7 @@ impl Row<'_> {
         Ok(Headers { seq, timestamp, shift: 0, wire_len, link, outer, inner, malformed })
     }
 
-    fn transports(&self) -> Result<Transports, String> {
+    fn transports(&self) -> Result<Transports, RowError> {
         Ok(Transports {
             tcp: self.flow(TCP, Transport::Tcp)?,
             udp: self.flow(UDP, Transport::Udp)?,
@@ -96,30 +97,30 @@ impl Row<'_> {
         })
     }
 
-    fn link(&self, ethertype: u16) -> Result<Option<Link>, String> {
+    fn link(&self, ethertype: u16) -> Result<Option<Link>, RowError> {
         let src = self.optional(ETHERNET, cell::mac, "an Ethernet address")?;
         let dst = self.optional(ETHERNET + 1, cell::mac, "an Ethernet address")?;
         Ok(src.map(|src| Link { src, dst: dst.unwrap_or_default(), ethertype, vlan: None }))
     }
 
-    fn flow(&self, column: usize, transport: Transport) -> Result<Option<Flow>, String> {
+    fn flow(&self, column: usize, transport: Transport) -> Result<Option<Flow>, RowError> {
         let src = self.optional(column, whole, "a port number (0 to 65535)")?;
         let dst = self.optional(column + 1, whole, "a port number (0 to 65535)")?;
         Ok((src.is_some() || dst.is_some()).then(|| (transport, src.zip(dst))))
     }
 
-    fn icmp(&self) -> Result<Option<Icmp>, String> {
+    fn icmp(&self) -> Result<Option<Icmp>, RowError> {
         let kind = self.optional(ICMP, whole, "an ICMP type (0 to 255)")?;
         let code = self.optional(ICMP + 1, whole, "an ICMP code (0 to 255)")?;
         Ok(kind.map(|kind| Icmp { kind, code: code.unwrap_or(0) }))
     }
 
     /// ARP's operation.
-    fn arp(&self) -> Result<Option<u16>, String> {
+    fn arp(&self) -> Result<Option<u16>, RowError> {
         self.optional(ARP, whole, "an ARP operation (0 to 65535)")
     }
 
-    fn arp_layer(&self) -> Result<Layer, String> {
+    fn arp_layer(&self) -> Result<Layer, RowError> {
         let address = |column| self.address(column, cell::ipv4, "an IPv4 address");
         Ok(Layer {
             network: Network::Arp,
@@ -130,20 +131,20 @@ impl Row<'_> {
     }
 
     /// A layer with the addresses of IP version 4, without transport; `None` if the row has neither address.
-    fn ipv4_layer(&self) -> Result<Option<Layer>, String> {
+    fn ipv4_layer(&self) -> Result<Option<Layer>, RowError> {
         let address = |column| self.address(column, cell::ipv4, "an IPv4 address");
         Ok(ip_layer(Network::Ipv4, address(IPV4)?, address(IPV4 + 1)?))
     }
 
     /// The same of IP version 6.
-    fn ipv6_layer(&self) -> Result<Option<Layer>, String> {
+    fn ipv6_layer(&self) -> Result<Option<Layer>, RowError> {
         let address = |column| self.address(column, cell::ipv6, "an IPv6 address");
         Ok(ip_layer(Network::Ipv6, address(IPV6)?, address(IPV6 + 1)?))
     }
 
     /// The outer and the inner layer of what is not ARP. With both versions of IP the outer one is 4, whose
     /// address is the packet's in Kitsune.
-    fn layers(&self, found: &Transports) -> Result<(Layer, Option<Inner>), String> {
+    fn layers(&self, found: &Transports) -> Result<(Layer, Option<Inner>), RowError> {
         let (v4, v6) = (self.ipv4_layer()?, self.ipv6_layer()?);
         let tunnelled = v4.and(v6);
         let outer = v4.or(v6).unwrap_or_default();
@@ -176,8 +177,8 @@ impl Row<'_> {
         &self,
         column: usize,
         parse: impl Fn(&[u8]) -> Option<A>,
-        what: &str,
-    ) -> Result<Option<IpAddr>, String> {
+        what: &'static str,
+    ) -> Result<Option<IpAddr>, RowError> {
         Ok(self.optional(column, parse, what)?.map(Into::into))
     }
 
@@ -185,8 +186,8 @@ impl Row<'_> {
         &self,
         column: usize,
         parse: impl Fn(&[u8]) -> Option<T>,
-        what: &str,
-    ) -> Result<T, String> {
+        what: &'static str,
+    ) -> Result<T, RowError> {
         let cell = unquoted(self.0[column]);
         parse(cell).ok_or_else(|| wrong(column, cell, what))
     }
@@ -195,8 +196,8 @@ impl Row<'_> {
         &self,
         column: usize,
         parse: impl Fn(&[u8]) -> Option<T>,
-        what: &str,
-    ) -> Result<Option<T>, String> {
+        what: &'static str,
+    ) -> Result<Option<T>, RowError> {
         match unquoted(self.0[column]) {
             [] => Ok(None),
             cell => parse(cell).map(Some).ok_or_else(|| wrong(column, cell, what)),
@@ -205,7 +206,7 @@ impl Row<'_> {
 }
 
 #[cold]
-fn wrong(column: usize, cell: &[u8], what: &str) -> String {
+fn wrong(column: usize, cell: &[u8], expected: &'static str) -> RowError {
     let remedy = match column {
         TIME if cell::is_date(cell) => {
             ", but a date; export frame.time_epoch with `tshark -t e -T fields`, or dates in ISO 8601 with their time zone"
@@ -214,7 +215,7 @@ fn wrong(column: usize, cell: &[u8], what: &str) -> String {
         _ if cell.contains(&b',') => "; export with `-E occurrence=f`, so that a cell holds one value",
         _ => "",
     };
-    format!("column {}: {} is not {what}{remedy}", COLUMNS[column], cell::shown(cell))
+    RowError::Cell { column: COLUMNS[column].into(), cell: cell::shown(cell), expected, remedy }
 }
 
 /// A whole number that fits into `T`.

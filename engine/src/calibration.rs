@@ -1,0 +1,242 @@
+//! Calibration: a threshold from held-out benign traffic.
+
+use crate::assembly::{Execution, assemble, built_in};
+use crate::network::Network;
+use crate::summary::ClockReport;
+use crate::supply::Maker;
+use crate::{Error, Extent, Session, Workers, input};
+use legonf_core::{Batch, BindError, Clock, ColumnSpec, Fault, Handle, Headers, Layout, Sink};
+use legonf_decide::DecideError;
+use legonf_decide::calibrate::{
+    BenignScores, Calibration, Check, DEFAULT_CONFIDENCE, Extreme, HeldOut, Method,
+};
+use legonf_infer::SCORES;
+use legonf_models::CaptureProvenance;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// A search for a threshold among the scores of benign traffic that the model was not trained on. The threshold comes from the
+/// first part of the packets, and its bound is checked on the rest.
+#[derive(Clone, Debug)]
+pub struct Calibrating {
+    /// Model to calibrate.
+    pub model: PathBuf,
+    /// Benign capture, or table of its features; `-` is standard input.
+    pub capture: PathBuf,
+    /// How the threshold is found.
+    pub method: Method,
+    /// How its bound is checked.
+    pub check: Check,
+    /// Leave out the first packets of the capture; they still build up the features' state.
+    pub skip: u64,
+    /// Read only the first packets, those left out included.
+    pub limit: Option<u64>,
+    /// Where the calibrated model goes; without it the model itself is changed.
+    pub output: Option<PathBuf>,
+    /// How bricks are laid out over threads.
+    pub workers: Workers,
+}
+
+/// A model's threshold, and how it came about.
+#[derive(Serialize)]
+pub struct Calibrated {
+    /// The threshold and its bound.
+    #[serde(flatten)]
+    pub calibration: Calibration,
+    /// The packets that decide the threshold, where they are few.
+    pub decided_by: Vec<Packet>,
+    /// Packets without a score, since their link type is not parsed.
+    pub rejected: u64,
+    /// What was wrong with the capture's clock; none where it was in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockReport>,
+}
+
+/// A packet that decides the threshold, with a few others.
+#[derive(Clone, Debug, Serialize)]
+pub struct Packet {
+    /// Its number, from 0.
+    pub seq: u64,
+    /// Its time stamp.
+    pub timestamp: String,
+    /// Its score.
+    pub score: f64,
+}
+
+impl Calibrating {
+    /// A calibration of a model by the empirical quantile above which 0.1% of benign packets are.
+    pub fn new(model: impl Into<PathBuf>, capture: impl Into<PathBuf>) -> Self {
+        let (false_positive_rate, confidence) = (0.001, DEFAULT_CONFIDENCE);
+        Self {
+            model: model.into(),
+            capture: capture.into(),
+            method: Method::Quantile { false_positive_rate, confidence },
+            check: Check::default(),
+            skip: 0,
+            limit: None,
+            output: None,
+            workers: Workers::default(),
+        }
+    }
+
+    /// Scores the capture, and stores the threshold in the model.
+    ///
+    /// # Errors
+    /// If the model was trained on these packets, they give no threshold or contradict its bound, or nothing can be read or
+    /// written. The model is unchanged then.
+    pub fn run(&self, session: &Session) -> Result<Calibrated, Error> {
+        self.method.validate()?;
+        self.check.validate()?;
+        let model = Network::load(session, &self.model)?;
+        let origin = input::origin(&self.capture)?;
+        self.check_overlap(&model, &origin)?;
+        let (benign, clock) = self.score(session, &model)?;
+        let found = benign.scores.calibrate(self.method, self.check);
+        let calibration = found.map_err(|error| self.refusal(&error))?;
+        let output = self.output.as_ref().unwrap_or(&self.model);
+        let clock = ClockReport::of(&clock, &model.schema().name);
+        model.with_calibration(self.stored(&calibration, origin.name)).save(output)?;
+        let decided_by = benign.named(&calibration);
+        Ok(Calibrated { calibration, decided_by, rejected: benign.rejected, clock })
+    }
+
+    /// Why there is no threshold, and what can be done.
+    fn refusal(&self, error: &DecideError) -> Error {
+        let force = if error.yields_to_force() { ", or store what was seen with --force" } else { "" };
+        Error::file(&self.capture, format!("{error}{force}; the model is unchanged"))
+    }
+
+    /// Refuses packets that the model was trained on: they score too low to set a threshold by.
+    fn check_overlap(&self, model: &Network, origin: &CaptureProvenance) -> Result<(), Error> {
+        let known = !origin.sha256.is_empty();
+        let trained = if known { model.trained_packets(&origin.sha256) } else { 0 };
+        if self.skip >= trained {
+            return Ok(());
+        }
+        let packets = if trained == 1 { "packet; leave it" } else { "packets; leave them" };
+        let reason = format!(
+            "the model was trained on its first {trained} {packets} out with --skip {trained}, or give another capture"
+        );
+        Err(Error::file(&self.capture, reason))
+    }
+
+    fn score(&self, session: &Session, model: &Network) -> Result<(Collect, Clock), Error> {
+        let (content, mut source) = input::open_any(session, &self.capture, self.limit, model.schema())?;
+        let spec = built_in(model, content, Execution::default())?;
+        let mut graph = assemble(&spec, content, model, None)?;
+        self.workers.check(&mut graph)?;
+        let mut sink = Collect { skip: self.skip, ..Collect::default() };
+        let bar = session.begin("calibration", Extent::Bytes);
+        let maker = Maker { spec: &spec, network: Some((model, None)) };
+        let make = |id: &str| maker.supply(id);
+        let options = self.workers.options(session, Some(&make));
+        let mut observe = |progress, packets| bar.update(progress, packets);
+        let outcome = legonf_runtime::run(&mut graph, &mut *source, &mut sink, options, &mut observe);
+        let kept = "the model is unchanged".to_owned();
+        match outcome.fault {
+            Some(fault) => Err(Error::Run { fault, kept }),
+            None if outcome.stopped => Err(Error::Interrupted(kept)),
+            None => Ok((sink, outcome.clock)),
+        }
+    }
+
+    /// The calibration as the model keeps it.
+    fn stored(&self, c: &Calibration, source: String) -> legonf_models::Calibration {
+        let held_out =
+            |h: HeldOut| legonf_models::HeldOut { samples: h.samples as u64, above: h.above as u64 };
+        legonf_models::Calibration {
+            method: c.method.label().into(),
+            threshold: c.threshold,
+            false_positive_bound: c.false_positive_bound,
+            samples: c.samples as u64,
+            log_mean: c.log_mean,
+            log_sd: c.log_sd,
+            alarms_per_day: c.alarms_per_day,
+            confidence: if c.seen { Some(self.check.confidence) } else { c.method.confidence() },
+            source,
+            held_out: c.held_out.map(held_out),
+            seen: c.seen,
+        }
+    }
+}
+
+/// Takes the scores after the packets left out.
+#[derive(Default)]
+struct Collect {
+    skip: u64,
+    scores: BenignScores,
+    /// Packets without a score, since their link type is not parsed.
+    rejected: u64,
+    /// Where the packets' numbers do not go on from those before: the score's position, and the number.
+    numbers: Vec<(usize, u64)>,
+    column: Handle<Vec<f64>>,
+}
+
+impl Collect {
+    fn push(&mut self, score: f64, header: &Headers) -> Result<(), Fault> {
+        let at = self.scores.len();
+        if self.number(at) != Some(header.seq) {
+            self.numbers.push((at, header.seq));
+        }
+        self.scores.push(score, header.timestamp).map_err(Fault::new)
+    }
+
+    /// The number of the packet with the score at this position.
+    fn number(&self, at: usize) -> Option<u64> {
+        let run = self.numbers.partition_point(|(first, _)| *first <= at).checked_sub(1)?;
+        let (first, seq) = self.numbers[run];
+        Some(seq + (at - first) as u64)
+    }
+
+    /// The packets that decide the threshold.
+    fn named(&self, calibration: &Calibration) -> Vec<Packet> {
+        let packet = |extreme: &Extreme| {
+            let seq = self.number(extreme.index)?;
+            Some(Packet { seq, timestamp: extreme.timestamp.to_string(), score: extreme.score })
+        };
+        calibration.decided_by.iter().filter_map(packet).collect()
+    }
+}
+
+impl Sink for Collect {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        let skip = self.skip;
+        let scores = batch.columns.get(self.column);
+        let mut packets = batch.headers.iter().zip(scores).filter(|(header, _)| header.seq >= skip);
+        packets.try_for_each(|(header, score)| {
+            if header.is_unread() {
+                self.rejected += 1;
+                return Ok(());
+            }
+            self.push(*score, header)
+        })
+    }
+
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(vec![SCORES])
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.column = layout.handle(&SCORES)?;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_of_scores_are_numbers_of_packets() {
+        let mut collect = Collect::default();
+        for seq in [5, 6, 7, 9, 10, 20] {
+            collect.push(1.0, &Headers { seq, ..Headers::default() }).unwrap();
+        }
+        let numbers: Vec<_> = (0..6).map(|at| collect.number(at).unwrap()).collect();
+        assert_eq!((numbers, collect.numbers.len()), (vec![5, 6, 7, 9, 10, 20], 3));
+    }
+}

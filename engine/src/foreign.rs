@@ -1,0 +1,127 @@
+//! Foreign networks are tried out before they are used, in a process of their own.
+//!
+//! What an engine needs in memory and time to make a plan of a network is known only once it has done so: constants are
+//! folded, and one of ten bytes can stand for a tensor of terabytes. So another process of this program does it first, which
+//! the system ends at a bound; whatever becomes of it, this one goes on and says what happened.
+
+use crate::{Error, Session};
+use legonf_core::ENGINE_ROWS;
+use legonf_models::{Foreign, MAX_FILE_BYTES, Meaning};
+use legonf_tract::TractEngine;
+use nix::libc::SIGXCPU;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output, Stdio};
+
+/// Bytes of memory (address space) at most for a network to be made ready and to run.
+const MAX_MEMORY: u64 = 4 << 30;
+/// Seconds of processor time at most for it.
+const MAX_SECONDS: u64 = 60;
+/// The program itself, even where its file has been replaced.
+const OWN: &str = "/proc/self/exe";
+
+/// Makes a network ready and runs it, within bounds of memory and time.
+///
+/// # Errors
+/// Says why it cannot be used: the operator that does not run, an output of another form, or the bound.
+pub fn try_out(session: &Session, foreign: &Foreign) -> Result<Meaning, Error> {
+    let Some(arguments) = session.try_out else { return try_here(foreign) };
+    let output = match start(foreign, arguments) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return try_here(foreign),
+        started => started
+            .map_err(|error| Error::refused(format!("cannot be tried in a process of its own: {error}")))?,
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    match (output.status.success(), Meaning::of_label(said.trim())) {
+        (true, Some(meaning)) => Ok(meaning),
+        _ => Err(Error::refused(reason(output.status, &String::from_utf8_lossy(&output.stderr)))),
+    }
+}
+
+/// As [`try_out`]; also compares what the output means with what the model states.
+///
+/// # Errors
+/// In one line that begins with the file.
+pub fn check(session: &Session, foreign: &Foreign, path: &Path) -> Result<(), Error> {
+    let named = |reason: Error| Error::file(path, reason.to_string());
+    let (stated, found) = (foreign.meaning.label(), try_out(session, foreign).map_err(named)?.label());
+    if stated == found {
+        return Ok(());
+    }
+    let reason = format!("its output is a {found}, not a {stated}; import the original again");
+    Err(Error::file(path, reason))
+}
+
+fn start(foreign: &Foreign, arguments: &[&str]) -> std::io::Result<Output> {
+    let own = Some(PathBuf::from(OWN)).filter(|own| own.exists());
+    let mut child = Command::new(own.map_or_else(std::env::current_exe, Ok)?)
+        .args(arguments)
+        .arg(format!("--output={}", foreign.output))
+        .arg(format!("--features={}", foreign.features))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        // One that has ended already reads no further, and its status says why.
+        let _ = input.write_all(&foreign.onnx);
+    }
+    child.wait_with_output()
+}
+
+/// Why the process did not end as it should.
+fn reason(status: ExitStatus, errors: &str) -> String {
+    let last = errors.lines().rev().find_map(|line| line.strip_prefix("legonf: "));
+    match (status.code(), last) {
+        (Some(1), Some(last)) => last.to_owned(),
+        _ if status.signal() == Some(SIGXCPU) => {
+            format!(
+                "takes more than {MAX_SECONDS} s of processor time, the most that a network may take to be made ready"
+            )
+        }
+        _ => format!(
+            "takes more than {} MiB of memory, the most that a network may take, or broke the process that tried it ({status})",
+            MAX_MEMORY >> 20
+        ),
+    }
+}
+
+/// What the process does that tries a network: lowers its own limits, reads the ONNX file from standard input, and says what the
+/// output of this name, of rows of so many features, means. The program prints the label of that, and the line of an error behind
+/// `legonf: ` to standard error with exit code 1.
+///
+/// # Errors
+/// As [`try_out`].
+pub fn answer(output: &str, features: usize) -> Result<Meaning, Error> {
+    bound(Resource::RLIMIT_AS, MAX_MEMORY)?;
+    bound(Resource::RLIMIT_CPU, MAX_SECONDS)?;
+    bound(Resource::RLIMIT_CORE, 0)?;
+    let mut onnx = Vec::new();
+    std::io::stdin().lock().take(MAX_FILE_BYTES).read_to_end(&mut onnx)?;
+    run_rows(&onnx, output, features)
+}
+
+/// Lowers a limit of this process.
+fn bound(resource: Resource, most: u64) -> Result<(), Error> {
+    let (soft, hard) = getrlimit(resource)?;
+    Ok(setrlimit(resource, soft.min(most), hard.min(most))?)
+}
+
+/// Tries a network in this process, which may start no other: one that has given up its rights. The bound on memory holds
+/// meanwhile.
+fn try_here(foreign: &Foreign) -> Result<Meaning, Error> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_AS)?;
+    setrlimit(Resource::RLIMIT_AS, soft.min(MAX_MEMORY), hard)?;
+    let tried = run_rows(&foreign.onnx, &foreign.output, foreign.features);
+    setrlimit(Resource::RLIMIT_AS, soft, hard)?;
+    tried
+}
+
+/// Makes a network ready, runs rows through it, and says what its output means.
+fn run_rows(onnx: &[u8], output: &str, features: usize) -> Result<Meaning, Error> {
+    let mut engine = TractEngine::new(onnx, output, features, ENGINE_ROWS)?;
+    engine.try_out()?;
+    Ok(engine.meaning())
+}

@@ -1,0 +1,74 @@
+//! The application: what the command, and whatever else drives legonf, calls.
+//!
+//! Every piece of work is a value that says what goes in and what is written: a [`Training`] makes a model, a [`Calibrating`] sets
+//! its threshold, a [`Replay`] runs a capture through it and a [`Live`] the packets of an interface; an [`Extraction`] writes
+//! features, and a [`Profile`] measures what bricks cost. Each is run in a [`Session`], which says how it is stopped and who sees how
+//! far it is, and gives back data: words for people are the caller's.
+//!
+//! A [`Steering`] puts a run under the controller: the [`Agent`](agent::Agent) joins it to the runtime. Whatever the layout,
+//! `received = scored + rejected + dropped` holds in every [`Summary`], and every packet gets the same score.
+//!
+//! ```no_run
+//! use legonf_engine::{Calibrating, Replay, Scoring, Session, Training};
+//!
+//! let session = Session::default();
+//! Training::new(["benign.pcap".into()], "kitsune.onnx").run(&session)?;
+//! Calibrating::new("kitsune.onnx", "other-benign.pcap").run(&session)?;
+//! let report = Replay::new("suspicious.pcap", Scoring::new("kitsune.onnx")).run(&session)?;
+//! println!("{} of {} packets are anomalous", report.summary.alerts, report.summary.coverage.received);
+//! # Ok::<(), legonf_engine::Error>(())
+//! ```
+//!
+//! [`measure`] runs graphs over other sources than captures, for experiments.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod agent;
+mod assembly;
+mod calibration;
+mod error;
+mod extraction;
+mod folder;
+pub mod foreign;
+mod import;
+pub mod input;
+pub mod kitsune;
+#[cfg(feature = "live")]
+pub mod live;
+pub mod measure;
+mod network;
+mod packets;
+mod profile;
+pub mod reading;
+mod replay;
+mod scoring;
+mod seed;
+mod session;
+mod steering;
+mod stuck;
+mod summary;
+mod supply;
+mod tally;
+mod training;
+mod workers;
+
+pub use assembly::{EngineKind, Execution, assemble_extraction, read_graph};
+pub use calibration::{Calibrated, Calibrating, Packet};
+pub use error::Error;
+pub use extraction::{Extracted, Extraction};
+pub use folder::{Folder, write_text};
+pub use import::{Import, verify};
+#[cfg(feature = "live")]
+pub use live::Live;
+pub use network::Network;
+pub use packets::headers;
+pub use profile::Profile;
+pub use replay::{Replay, ScoreFormat};
+pub use scoring::{Report, Scoring};
+pub use seed::Seed;
+pub use session::{Extent, Gauge, Observer, Session, Unobserved};
+pub use steering::{Steering, read_costs};
+pub use stuck::{AFTER as WATCHDOG_SECONDS, complete};
+pub use summary::{ClockReport, Incidents, Service, Summary, Timing};
+pub use training::{Trained, Training};
+pub use workers::Workers;

@@ -1,0 +1,166 @@
+//! The packets of a network interface through a network function, as they come.
+
+mod outputs;
+
+pub use legonf_live::{Bounds, LiveConfig};
+
+use crate::agent::Agent;
+use crate::assembly::read_graph;
+use crate::scoring::{Function, Report, Scoring, ending};
+use crate::steering::{Orders, Steering, Work};
+use crate::summary::{Incidents, Service, Timing, with_clock};
+use crate::tally::Tally;
+use crate::{Error, Extent, Session, kitsune};
+use legonf_controller::Event;
+use legonf_io::Content;
+use legonf_io::sink::AlertRate;
+use legonf_live::{Account, Interface, LiveSource, Losses};
+use legonf_runtime::{Control, Outcome};
+use outputs::{Outputs, Purpose};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A run over an interface, until the session is stopped or a bound is met. Packets that the kernel or the interface lost are
+/// counted as dropped.
+///
+/// Once the interface is open, and before the model is read, the process gives up all capabilities.
+pub struct Live {
+    /// The interface and how it is listened to.
+    pub config: LiveConfig,
+    /// When it ends.
+    pub bounds: Bounds,
+    /// Go on as this user (name or number) once the interface is open.
+    pub user: Option<String>,
+    /// What scores the packets.
+    pub scoring: Scoring,
+    /// Alerts as they come: a file, `-` or `unix:PATH`.
+    pub eve: Option<OsString>,
+    /// Size in bytes at which a file of alerts is rotated.
+    pub rotate: Option<u64>,
+    /// How many alerts are written.
+    pub alerts: AlertRate,
+    /// Score of every packet (CSV).
+    pub scores: Option<PathBuf>,
+    /// Every packet that was scored (pcapng).
+    pub record: Option<PathBuf>,
+    /// The controller that may change the layout meanwhile; without it the layout stays.
+    pub steering: Option<Steering>,
+    /// Opens the outputs anew whenever it is set.
+    pub reopen: &'static AtomicBool,
+}
+
+/// The graph's own stop flag stays unset: the source ends in order, with all that the kernel took before.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// How often what is due with the outputs is done.
+const TENDING: Duration = Duration::from_secs(1);
+
+impl Live {
+    /// Scores packets as they come, and completes the outputs.
+    ///
+    /// Where the run ends by a fault, what came before is complete, and the report says why.
+    ///
+    /// # Errors
+    /// If the interface cannot be opened, nothing can be run, or the results cannot be written.
+    pub fn run(&self, session: &Session) -> Result<Report, Error> {
+        let (orders, interface) = self.listen()?;
+        // Before there are other threads, which would keep theirs, and before a file of others' making is parsed.
+        let account = self.user.as_deref().map(Account::find).transpose()?;
+        legonf_live::give_up_privileges(account.as_ref())?;
+        let mut function = self.scoring.build(self.scoring.network(session)?, Content::Packets)?;
+        let controlled = self.steering.as_ref().zip(orders);
+        let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
+        let outputs = Outputs::create(session, &self.purpose(), &function, self.reopen)?;
+        self.score(session, function, agent, outputs, interface)
+    }
+
+    /// Whether one of the outputs is standard output.
+    pub fn takes_standard_output(&self) -> bool {
+        self.purpose().takes_standard_output()
+    }
+
+    fn score(
+        &self,
+        session: &Session,
+        mut function: Function,
+        mut agent: Option<Agent>,
+        outputs: Outputs,
+        interface: Interface,
+    ) -> Result<Report, Error> {
+        let Bounds { packets, duration } = self.bounds;
+        let mut source = LiveSource::new(interface, Bounds { packets, duration }, session.stop);
+        let (losses, due) = (source.losses(), outputs.due());
+        let mut tally = Tally::new(None, Some(outputs));
+        let (bar, mut tended) = (session.begin("live", Extent::Endless), Instant::now());
+        let mut show = |progress, packets| {
+            bar.update(progress, packets);
+            bar.lost(losses.total());
+            if tended.elapsed() >= TENDING {
+                tended = Instant::now();
+                due.store(true, Ordering::Relaxed);
+            }
+        };
+        let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
+        let ran = function.run(session, control, (&mut source, &mut tally), &NEVER, &mut show);
+        drop(bar);
+        let (outcome, timing) = ran?;
+        self.conclude(&function, (tally, losses), (outcome, timing), agent)
+    }
+
+    /// Opens the interface, with what the controller was told that decides how.
+    fn listen(&self) -> Result<(Option<Orders>, Interface), Error> {
+        let orders = self.steering.as_ref().map(Steering::orders).transpose()?;
+        let bricks = self.expected_bricks()?;
+        let hold = orders.as_ref().and_then(|orders| orders.hold(bricks));
+        let model = &self.scoring.model;
+        std::fs::metadata(model).map_err(|error| Error::file(model, error))?;
+        Ok((orders, legonf_live::open(&LiveConfig { hold, ..self.config.clone() })?))
+    }
+
+    /// Identifiers of the bricks, as far as they are known before the model is: that of a foreign network is one for two.
+    fn expected_bricks(&self) -> Result<Vec<String>, Error> {
+        let spec = match &self.scoring.graph {
+            Some(path) => read_graph(path)?,
+            None => kitsune::deciding(kitsune::scoring("", None)),
+        };
+        Ok(spec.bricks.into_iter().map(|brick| brick.id).collect())
+    }
+
+    /// Completes the outputs, and says how the run ended.
+    fn conclude(
+        &self,
+        function: &Function,
+        (mut tally, losses): (Tally<Outputs>, Losses),
+        (mut outcome, timing): (Outcome, Timing),
+        agent: Option<Agent>,
+    ) -> Result<Report, Error> {
+        losses.by_reason().into_iter().for_each(|(reason, packets)| tally.lose(reason, packets));
+        let mut summary = self.scoring.summary(self.config.interface.clone(), function, &mut tally, &outcome);
+        let (incidents, counters) = (Incidents::of(&outcome), with_clock(&outcome));
+        let ended = ending(&mut outcome);
+        summary.ended_early = ended.as_ref().map(ToString::to_string);
+        let coverage = tally.coverage().clone();
+        let (mut outputs, mut service) = (Vec::new(), Service::default());
+        if let Some(results) = tally.outputs() {
+            outputs = results.finish(&coverage, counters)?;
+            service = results.service(losses.outages());
+        }
+        let controller = agent.as_ref().map(Agent::ending);
+        let decided = self.decided(agent, outcome.packets);
+        let service = Some(service);
+        Ok(Report { summary, timing, incidents, outputs, controller, service, ended, decided })
+    }
+
+    fn decided(&self, agent: Option<Agent>, packets: u64) -> Result<Vec<Event>, Error> {
+        let Some((steering, mut agent)) = self.steering.as_ref().zip(agent) else { return Ok(Vec::new()) };
+        let (graph, capture) = (self.scoring.graph_name(), self.config.interface.clone());
+        steering.conclude(&mut agent, Work { graph, capture, packets })
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        let (eve, rotate, rate) = (self.eve.as_deref(), self.rotate, self.alerts);
+        Purpose { eve, rotate, rate, scores: self.scores.as_deref(), record: self.record.as_deref() }
+    }
+}

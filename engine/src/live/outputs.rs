@@ -1,0 +1,196 @@
+//! Where the results of a live run go.
+
+use crate::scoring::Function;
+use crate::summary::Service;
+use crate::tally::Results;
+use crate::{Error, Session};
+use legonf_core::{Batch, BindError, ColumnSpec, Coverage, Fault, Layout, Sink, Timestamp, Verdict};
+use legonf_io::sink::{
+    AlertRate, Eve, Framing, LineStream, Lines, Loss, PacketFile, RunStats, ScoresCsv, SinkError, StatsHandle,
+};
+use legonf_output::one_line;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What is wanted.
+#[derive(Clone, Copy)]
+pub struct Purpose<'a> {
+    /// Alerts: a file, `-` or `unix:PATH`.
+    pub eve: Option<&'a OsStr>,
+    /// Size in bytes at which a file of alerts is rotated.
+    pub rotate: Option<u64>,
+    /// How many alerts are written.
+    pub rate: AlertRate,
+    /// Scores.
+    pub scores: Option<&'a Path>,
+    /// The packets themselves.
+    pub record: Option<&'a Path>,
+}
+
+/// Every output that is wanted.
+pub struct Outputs {
+    eve: Option<(Eve, StatsHandle)>,
+    scores: Option<ScoresCsv>,
+    record: Option<PacketFile>,
+    names: Vec<String>,
+    /// Set by SIGHUP.
+    hang_up: &'static AtomicBool,
+    reopened: u64,
+    /// Set now and then: what is due with the outputs is to be done.
+    due: Arc<AtomicBool>,
+}
+
+impl Purpose<'_> {
+    /// Whether one of the outputs is standard output.
+    pub fn takes_standard_output(&self) -> bool {
+        let files = [self.scores, self.record].into_iter().flatten().map(Path::as_os_str);
+        files.chain(self.eve).any(|name| name == "-")
+    }
+}
+
+impl Outputs {
+    /// Opens them for what a function finds; `hang_up` says that files are to be opened anew.
+    pub fn create(
+        session: &Session,
+        purpose: &Purpose<'_>,
+        function: &Function,
+        hang_up: &'static AtomicBool,
+    ) -> Result<Self, Error> {
+        let files = [purpose.scores, purpose.record].into_iter().flatten().map(Path::as_os_str);
+        let names = purpose.eve.into_iter().chain(files).filter(|name| *name != "-");
+        let names = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        let eve =
+            purpose.eve.map(|target| open(session, LineStream::open(target, purpose.rotate))).transpose()?;
+        let (threshold, explain) =
+            (function.threshold.unwrap_or(f64::INFINITY), function.network.explainer());
+        let eve = eve.map(|lines| Eve::over(lines, threshold, explain).limited(purpose.rate));
+        let eve = eve.map(|eve| (eve.stats(), eve));
+        let fresh = |path: Option<&Path>, framing| {
+            path.map(|path| open(session, LineStream::fresh(path, framing))).transpose()
+        };
+        let scores = fresh(purpose.scores, Framing::Lines)?.map(ScoresCsv::over).transpose()?;
+        let record = fresh(purpose.record, Framing::Blocks)?;
+        let comment = format!("legonf live: slot seed {}", function.slot_seed().unwrap_or(0));
+        let record = record.map(|blocks| PacketFile::over(blocks, &comment)).transpose()?;
+        let eve = eve.map(|(stats, eve)| (eve, stats));
+        Ok(Self { eve, scores, record, names, hang_up, reopened: 0, due: Arc::default() })
+    }
+
+    /// A flag that is to be set now and then, so that what is due is done.
+    pub fn due(&self) -> Arc<AtomicBool> {
+        self.due.clone()
+    }
+
+    /// What happened to them, beside how often the interface went down.
+    pub fn service(&mut self, interface_down: u64) -> Service {
+        let mut service = Service { interface_down, reopened: self.reopened, ..Service::default() };
+        for (name, output) in self.each() {
+            let Loss { units, reason } = output.loss();
+            service.lost.insert(name, units);
+            service.trouble.extend(reason.map(|reason| (name, reason)));
+        }
+        service
+    }
+
+    fn each(&mut self) -> impl Iterator<Item = (&'static str, &mut dyn Lines)> {
+        let eve = self.eve.as_mut().map(|(eve, _)| ("eve", eve.output()));
+        let scores = self.scores.as_mut().map(|scores| ("scores", scores.output()));
+        let record = self.record.as_mut().map(|record| ("record", record.output()));
+        eve.into_iter().chain(scores).chain(record)
+    }
+
+    /// Does what signals and the time ask for.
+    fn heed(&mut self) -> Result<(), Fault> {
+        if is_set(self.hang_up) {
+            self.reopened += 1;
+            self.each().for_each(|(_, output)| output.reopen());
+        }
+        if is_set(&self.due) {
+            self.each().try_for_each(|(_, output)| output.tend())?;
+        }
+        Ok(())
+    }
+
+    /// Completes them, and names those that are files.
+    pub fn finish(
+        &mut self,
+        coverage: &Coverage,
+        counters: BTreeMap<String, u64>,
+    ) -> Result<Vec<String>, Error> {
+        if let Some((eve, stats)) = &mut self.eve {
+            stats.set(RunStats { coverage: coverage.clone(), counters });
+            eve.finish()?;
+        }
+        self.scores.as_mut().map_or(Ok(()), Sink::finish)?;
+        self.record.as_mut().map_or(Ok(()), PacketFile::finish)?;
+        Ok(std::mem::take(&mut self.names))
+    }
+}
+
+/// Whether a flag was set, which it is no more then.
+fn is_set(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::Relaxed)
+}
+
+/// An output that was opened, with a word where nobody reads it yet.
+fn open(session: &Session, opened: Result<LineStream, SinkError>) -> Result<Box<dyn Lines>, Error> {
+    let output = opened.map_err(explain_root)?;
+    if !output.is_read() {
+        let note = "nobody reads yet; 4 MiB are kept, and what goes beyond is counted as lost";
+        session.observer.note(&format!("{}: {note}", one_line(&output.name())));
+    }
+    Ok(Box::new(output))
+}
+
+/// Root without capabilities may be refused where root is used to be let in.
+fn explain_root(error: SinkError) -> Error {
+    let refused = matches!(&error, SinkError::Create { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied);
+    if !refused {
+        return error.into();
+    }
+    Error::refused(format!(
+        "{error}; all capabilities are given up once the interface is open, so write into a folder of the user that runs this, or whom --user names"
+    ))
+}
+
+impl Results for Outputs {
+    fn packet(&mut self, _: Timestamp, _: f64, _: Verdict, _: Option<bool>) {}
+
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        self.heed()?;
+        if let Some((eve, _)) = &mut self.eve {
+            eve.write(batch)?;
+        }
+        self.scores.as_mut().map_or(Ok(()), |scores| scores.write(batch))?;
+        let Some(record) = &mut self.record else { return Ok(()) };
+        batch.packets.iter().try_for_each(|(packet, bytes)| record.packet(packet, bytes))?;
+        Ok(record.flush()?)
+    }
+
+    fn tend(&mut self) -> Result<(), Fault> {
+        self.heed()
+    }
+
+    fn suppressed(&self) -> Option<u64> {
+        self.eve.as_ref().map(|(eve, _)| eve.suppressed())
+    }
+
+    fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault> {
+        self.finish(coverage, BTreeMap::new()).map(drop).map_err(|error| Fault::new(error.to_string()))
+    }
+
+    fn reads(&self) -> Vec<ColumnSpec> {
+        let eve = self.eve.as_ref().and_then(|(eve, _)| eve.reads());
+        let scores = self.scores.as_ref().and_then(Sink::reads);
+        let record = self.record.as_ref().map(|_| vec![ColumnSpec::PACKETS]);
+        [eve, scores, record].into_iter().flatten().flatten().collect()
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.eve.as_mut().map_or(Ok(()), |(eve, _)| eve.bind(layout))?;
+        self.scores.as_mut().map_or(Ok(()), |scores| scores.bind(layout))
+    }
+}

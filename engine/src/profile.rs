@@ -1,0 +1,117 @@
+//! What each brick of a graph costs.
+
+use crate::agent;
+use crate::assembly::{Execution, read_graph};
+use crate::measure::{self, Meter, Seen, Stopwatch, Trial, Work, alone, median};
+use crate::network::Network;
+use crate::replay::measured;
+use crate::tally::Tally;
+use crate::{Error, Extent, Gauge, Session, input};
+use legonf_controller::{Cost, Costs, State};
+use legonf_core::{BATCH, Brick, Plan};
+use legonf_runtime::Graph;
+use std::path::PathBuf;
+
+/// A measurement of a graph over a capture, in one thread: nanoseconds of processor time a packet, bytes a packet that each brick
+/// adds, bytes of state at the end; and what handing a batch from one worker to the next takes.
+///
+/// The sink is that of a [`Replay`](crate::Replay) with all its files, which go into a temporary folder. It is measured with the
+/// alerts that the capture raises, and once more with every packet as one.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Graph file; without one the built-in graph.
+    pub graph: Option<PathBuf>,
+    /// Capture.
+    pub capture: PathBuf,
+    /// Model.
+    pub model: PathBuf,
+    /// What executes the network in the built-in graph.
+    pub execution: Execution,
+    /// Scores above this are alerts, instead of the model's calibrated threshold.
+    pub threshold: Option<f64>,
+    /// Runs, after one that warms up.
+    pub runs: u32,
+    /// Read only the first packets.
+    pub limit: Option<u64>,
+}
+
+impl Profile {
+    /// Measures the bricks; of several runs the medians count.
+    ///
+    /// # Errors
+    /// If the capture holds no packet, or nothing can be run to the end.
+    pub fn measure(&self, session: &Session) -> Result<Costs, Error> {
+        let network = Network::load(session, &self.model)?;
+        let bar = session.begin("profile", Extent::Bytes);
+        let mut runs = Vec::new();
+        // The run before the first that counts brings the capture into the page cache.
+        for number in 0..=self.runs {
+            let costs = self.once(session, &network, self.threshold.or(network.threshold()), &*bar)?;
+            if number > 0 {
+                runs.push(costs);
+            }
+        }
+        let flood = self.once(session, &network, Some(f64::MIN), &*bar)?;
+        drop(bar);
+        let mut costs = runs.swap_remove(0);
+        for (index, brick) in costs.bricks.iter_mut().enumerate() {
+            brick.ns = median(runs.iter().map(|run| run.bricks[index].ns).chain([brick.ns]));
+        }
+        costs.flood_ns = Some(flood.of(Plan::SINK)?.ns);
+        costs.hop_ns = measure::hop_nanoseconds(BATCH, Work::NONE)?;
+        costs.check()?;
+        Ok(costs)
+    }
+
+    fn once(
+        &self,
+        session: &Session,
+        network: &Network,
+        threshold: Option<f64>,
+        bar: &dyn Gauge,
+    ) -> Result<Costs, Error> {
+        let trial = match &self.graph {
+            Some(path) => Trial { session: *session, network, spec: read_graph(path)? },
+            None => Trial::built_in(session, network, self.execution)?,
+        };
+        let (watch, meter) = (Stopwatch::default(), Meter::default());
+        let mut source = watch.watch_source(input::open(session, &self.capture, self.limit)?);
+        let wrap = |id: &str, brick: Box<dyn Brick>| meter.watch(watch.watch(id, brick));
+        let mut graph = trial.graph_above(threshold, wrap)?;
+        let folder = tempfile::tempdir()?;
+        let outputs = measured(session, folder.path(), network, threshold)?;
+        let mut seen = Seen::of(Tally::new(None, Some(outputs)));
+        let outcome = alone(session, &mut graph, &mut source, &mut seen, &mut |p, n| bar.update(p, n))?;
+        if outcome.packets == 0 {
+            return Err(Error::file(&self.capture, "holds no packet to measure with"));
+        }
+        Ok(self.costs(&trial.spec.name, &graph, &watch, &meter, &seen))
+    }
+
+    fn costs(&self, name: &str, graph: &Graph, watch: &Stopwatch, meter: &Meter, seen: &Seen) -> Costs {
+        let packets = seen.packets.max(1) as f64;
+        let states = agent::states(graph);
+        let spent = watch.ids().into_iter().zip(watch.nanoseconds().0);
+        let filled = meter.bytes().into_iter().map(|(_, filled)| filled);
+        let added = [seen.source_bytes].into_iter().chain(filled);
+        let mut bricks: Vec<_> = spent
+            .zip(added)
+            .map(|((id, ns), bytes)| {
+                let id = if id == measure::SOURCE { Plan::SOURCE.to_owned() } else { id };
+                let state =
+                    states.iter().find(|(known, _)| *known == id).map_or(State::Single, |(_, state)| *state);
+                let node = graph.nodes().iter().find(|node| node.id == id);
+                let state_bytes = node.map_or(0, |node| node.brick.state_size());
+                Cost { id, state, ns: ns / packets, bytes: bytes as f64 / packets, state_bytes }
+            })
+            .collect();
+        let sink =
+            Cost { id: Plan::SINK.into(), state: State::Single, ns: seen.ns() / packets, ..Cost::default() };
+        bricks.push(sink);
+        let capture = input::file_name(&self.capture);
+        let batch = packets / seen.batches.max(1) as f64;
+        let unknown = Costs::unknown(name, BATCH, []);
+        let (packets, alert_share) = (seen.packets, seen.alert_share());
+        Costs { capture, packets, batch, bricks, alert_share, ..unknown }
+    }
+}

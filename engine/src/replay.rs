@@ -1,0 +1,169 @@
+//! A capture through a network function: a score and a verdict for every packet.
+
+mod outputs;
+
+pub(crate) use outputs::{Outputs, Purpose};
+
+use crate::agent::Agent;
+use crate::network::Network;
+use crate::scoring::{Function, Report, Scoring, ending};
+use crate::steering::{Steering, Work};
+use crate::summary::{Incidents, Timing, with_clock};
+use crate::tally::Tally;
+use crate::{Error, Extent, Session, input};
+use legonf_controller::Event;
+use legonf_core::Source;
+use legonf_io::Content;
+use legonf_io::sink::AlertRate;
+use legonf_runtime::{Control, Outcome};
+use std::path::PathBuf;
+
+/// Format of the scores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[allow(missing_docs, reason = "the formats' names say it all, also in the help of a command")]
+pub enum ScoreFormat {
+    #[default]
+    Csv,
+    Parquet,
+}
+
+/// A replay: what goes in, what scores it, and what is written. Two replays of one capture write the same bytes, whatever the
+/// layout.
+///
+/// The folder gets `scores.csv` (or `.parquet`), `eve.json`, `alerts.pcapng`, `scores.svg`, `scores.png` and `summary.json`. A table
+/// of features in place of the capture starts at feature mapping; it has no times and no packets.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// Capture or table of features; `-` is standard input.
+    pub capture: PathBuf,
+    /// What scores the packets.
+    pub scoring: Scoring,
+    /// Folder for the results; nothing is written without one.
+    pub out: Option<PathBuf>,
+    /// Format of the scores.
+    pub scores: ScoreFormat,
+    /// How many alerts are written.
+    pub alerts: AlertRate,
+    /// Truth of every packet.
+    pub labels: Option<PathBuf>,
+    /// Read only the first packets.
+    pub limit: Option<u64>,
+    /// The controller that may change the layout meanwhile; without it the layout stays.
+    pub steering: Option<Steering>,
+}
+
+impl Replay {
+    /// A replay of a whole capture, of which nothing is written.
+    pub fn new(capture: impl Into<PathBuf>, scoring: Scoring) -> Self {
+        Self {
+            capture: capture.into(),
+            scoring,
+            out: None,
+            scores: ScoreFormat::default(),
+            alerts: AlertRate::default(),
+            labels: None,
+            limit: None,
+            steering: None,
+        }
+    }
+
+    /// Runs the capture through the graph, under a controller if there is one, and completes the outputs.
+    ///
+    /// Where the run ends early, by a fault of the capture or of a brick or because the session is stopped, what came before is
+    /// complete, and the report says why.
+    ///
+    /// # Errors
+    /// If nothing can be run, the labels are not those of the packets, or the results cannot be written.
+    pub fn run(&self, session: &Session) -> Result<Report, Error> {
+        let orders = self.steering.as_ref().map(Steering::orders).transpose()?;
+        session.check_folder(self.out.as_deref())?;
+        let network = self.scoring.network(session)?;
+        let (content, mut source) = input::open_any(session, &self.capture, self.limit, network.schema())?;
+        let mut function = self.scoring.build(network, content)?;
+        let controlled = self.steering.as_ref().zip(orders);
+        let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
+        let labels = self.labels.as_deref().map(|path| input::labels(session, path)).transpose()?;
+        let tally = Tally::new(labels, self.outputs(session, content, &function)?);
+        self.score(session, function, agent, tally, &mut *source)
+    }
+
+    fn score(
+        &self,
+        session: &Session,
+        mut function: Function,
+        mut agent: Option<Agent>,
+        mut tally: Tally<Outputs>,
+        source: &mut dyn Source,
+    ) -> Result<Report, Error> {
+        let bar = session.begin("replay", Extent::Bytes);
+        let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
+        let mut observe = |progress, packets| bar.update(progress, packets);
+        let ran = function.run(session, control, (source, &mut tally), session.stop, &mut observe);
+        drop(bar);
+        let (outcome, timing) = ran?;
+        self.check_labels(&mut tally, &outcome)?;
+        self.conclude(&function, tally, (outcome, timing), agent)
+    }
+
+    /// Completes the outputs, and says how the run ended.
+    fn conclude(
+        &self,
+        function: &Function,
+        mut tally: Tally<Outputs>,
+        (mut outcome, timing): (Outcome, Timing),
+        agent: Option<Agent>,
+    ) -> Result<Report, Error> {
+        let controller = agent.as_ref().map(Agent::ending);
+        let capture = input::file_name(&self.capture);
+        let mut summary = self.scoring.summary(capture, function, &mut tally, &outcome);
+        let (incidents, counters) = (Incidents::of(&outcome), with_clock(&outcome));
+        let ended = ending(&mut outcome);
+        summary.ended_early = ended.as_ref().map(ToString::to_string);
+        let coverage = tally.coverage().clone();
+        let completed = tally.outputs().map(|results| results.conclude(&coverage, counters, &summary));
+        let decided = self.decided(agent, outcome.packets);
+        let outputs = completed.transpose()?.unwrap_or_default();
+        Ok(Report { summary, timing, incidents, outputs, controller, service: None, ended, decided })
+    }
+
+    fn decided(&self, agent: Option<Agent>, packets: u64) -> Result<Vec<Event>, Error> {
+        let Some((steering, mut agent)) = self.steering.as_ref().zip(agent) else { return Ok(Vec::new()) };
+        let (graph, capture) = (self.scoring.graph_name(), input::file_name(&self.capture));
+        steering.conclude(&mut agent, Work { graph, capture, packets })
+    }
+
+    fn outputs(
+        &self,
+        session: &Session,
+        content: Content,
+        function: &Function,
+    ) -> Result<Option<Outputs>, Error> {
+        let Some(folder) = &self.out else { return Ok(None) };
+        let item = if content == Content::Features { "row" } else { "packet" };
+        let title = format!("{}: anomaly score of every {item}", input::file_name(&self.capture));
+        let (format, rate) = (self.scores, self.alerts);
+        let (threshold, explain) = (function.threshold, function.network.explainer());
+        let purpose = Purpose { folder, format, content, title, threshold, explain, rate };
+        Ok(Some(Outputs::create(session, purpose)?))
+    }
+
+    /// Checks, before anything is said of them, that the labels were those of the packets.
+    fn check_labels(&self, tally: &mut Tally<Outputs>, outcome: &Outcome) -> Result<(), Error> {
+        // What ends before the capture leaves labels over, which is not a fault.
+        let early = self.limit.is_some() || outcome.stopped || outcome.fault.is_some();
+        if early { Ok(()) } else { tally.check_labels() }
+    }
+}
+
+/// The outputs that a replay of packets writes into a folder, to be measured.
+pub(crate) fn measured(
+    session: &Session,
+    folder: &std::path::Path,
+    network: &Network,
+    threshold: Option<f64>,
+) -> Result<Outputs, Error> {
+    let (format, content, rate) = (ScoreFormat::Csv, Content::Packets, AlertRate::default());
+    let (title, explain) = (String::new(), network.explainer());
+    Outputs::create(session, Purpose { folder, format, content, title, threshold, explain, rate })
+}

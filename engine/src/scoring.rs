@@ -1,0 +1,208 @@
+//! A network function: a model and its graph, ready to run, and the accounts of a run.
+
+use crate::agent::{Ending, facts};
+use crate::assembly::{Execution, assemble, built_in, read_graph};
+use crate::network::Network;
+use crate::seed::{self, Seed};
+use crate::summary::{ClockReport, Incidents, Service, Summary, Timing, flatten};
+use crate::supply::Maker;
+use crate::tally::{Results, Tally};
+use crate::{Error, Session, Workers, input, kitsune};
+use legonf_controller::{Event, State};
+use legonf_core::{Progress, Source, count};
+use legonf_io::Content;
+use legonf_io::sink::is_closed_pipe;
+use legonf_runtime::{Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// Which network function scores packets, and how.
+#[derive(Clone, Debug)]
+pub struct Scoring {
+    /// The model's file.
+    pub model: PathBuf,
+    /// A graph file instead of the built-in graph.
+    pub graph: Option<PathBuf>,
+    /// How bricks are laid out over threads.
+    pub workers: Workers,
+    /// What executes the network in the built-in graph.
+    pub execution: Execution,
+    /// Scores above this are anomalous, instead of the model's calibrated threshold.
+    pub threshold: Option<f64>,
+    /// Where the seed comes from by which streams are divided into slots.
+    pub seed: Seed,
+}
+
+/// A network function that is ready to run.
+pub(crate) struct Function {
+    /// Its model.
+    pub network: Network,
+    /// Scores above it are anomalous.
+    pub threshold: Option<f64>,
+    /// Numbers that its KitNET is executed in.
+    precision: Option<String>,
+    graph: Graph,
+    spec: GraphSpec,
+    workers: Workers,
+}
+
+/// What there is to say at the end of a run. The part that is serialized is what programs are told.
+#[derive(Serialize)]
+pub struct Report {
+    /// What was found.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// How long it took.
+    pub timing: Timing,
+    /// What happened to the bricks.
+    #[serde(rename = "runtime")]
+    pub incidents: Incidents,
+    /// Files that were written.
+    pub outputs: Vec<String>,
+    /// What a controller has done, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub controller: Option<Ending>,
+    /// What happened to the interface and the outputs of a live run.
+    #[serde(rename = "live", skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
+    /// Why the run ended before its input, if it did: a fault, or that the session was stopped. The words are those of
+    /// `ended_early` in the summary.
+    #[serde(skip)]
+    pub ended: Option<Error>,
+    /// The controller's event log; an error where the log or the costs could not be written, which says nothing of the results.
+    #[serde(skip)]
+    pub decided: Result<Vec<Event>, Error>,
+}
+
+impl Scoring {
+    /// A model in its built-in graph, as it was trained, in a worker for each brick.
+    pub fn new(model: impl Into<PathBuf>) -> Self {
+        Self {
+            model: model.into(),
+            graph: None,
+            workers: Workers::default(),
+            execution: Execution::default(),
+            threshold: None,
+            seed: Seed::default(),
+        }
+    }
+
+    /// Name of the graph's file, or of the built-in graph.
+    pub fn graph_name(&self) -> String {
+        self.graph.as_deref().map_or_else(|| kitsune::NAME.into(), input::file_name)
+    }
+
+    /// Loads the model.
+    pub(crate) fn network(&self, session: &Session) -> Result<Network, Error> {
+        Network::load(session, &self.model)
+    }
+
+    /// Builds the graph of a model for input of this kind.
+    pub(crate) fn build(&self, network: Network, content: Content) -> Result<Function, Error> {
+        let threshold = self.threshold.or(network.threshold());
+        let spec = self.spec(&network, content)?;
+        let in_file = |error| match &self.graph {
+            Some(path) => Error::file(path, error),
+            None => error,
+        };
+        let mut graph = assemble(&spec, content, &network, threshold).map_err(in_file)?;
+        let precision = kitsune::precision(&spec);
+        self.workers.check(&mut graph)?;
+        Ok(Function { network, threshold, precision, graph, spec, workers: self.workers.clone() })
+    }
+
+    fn spec(&self, network: &Network, content: Content) -> Result<GraphSpec, Error> {
+        let mut spec = match &self.graph {
+            Some(path) => read_graph(path)?,
+            None => built_in(network, content, self.execution)?,
+        };
+        self.seed.set(&mut spec)?;
+        Ok(spec)
+    }
+
+    /// What a run over `capture` found. Takes the evaluation out of the tally.
+    pub(crate) fn summary<R: Results>(
+        &self,
+        capture: String,
+        function: &Function,
+        tally: &mut Tally<R>,
+        outcome: &Outcome,
+    ) -> Summary {
+        let (network, schema) = (&function.network, function.network.schema());
+        let bound = self.threshold.is_none().then(|| network.false_positive_bound()).flatten();
+        let beside = |bound| Some(tally.false_positives()?.beside(bound, network.confidence()));
+        Summary {
+            promise: bound.and_then(beside),
+            capture,
+            model: input::file_name(&self.model),
+            schema: schema.name.clone(),
+            schema_hash: schema.hash().to_string(),
+            precision: function.precision.clone(),
+            slot_seed: function.slot_seed(),
+            coverage: tally.coverage().clone(),
+            score: tally.scores(),
+            threshold: function.threshold,
+            false_positive_bound: bound,
+            alerts: tally.alerts(),
+            alerts_written: tally.suppressed().map(|suppressed| tally.alerts() - suppressed),
+            alerts_suppressed: tally.suppressed(),
+            counters: flatten(&outcome.counters),
+            clock: ClockReport::of(&outcome.clock, &schema.name),
+            evaluation: tally.evaluation(),
+            ended_early: None,
+        }
+    }
+}
+
+impl Function {
+    /// Seed by which its streams are divided into slots.
+    pub fn slot_seed(&self) -> Option<u64> {
+        seed::of(&self.spec)
+    }
+
+    /// What the controller must know of the bricks.
+    pub fn facts(&mut self) -> Vec<(String, State)> {
+        facts(&mut self.graph)
+    }
+
+    /// Runs a source through the graph until its end or until `stop` is set, under a control if one is given, and says how long
+    /// it took.
+    ///
+    /// # Errors
+    /// When the results cannot be written; other faults are in the outcome.
+    pub fn run<R: Results>(
+        &mut self,
+        session: &Session,
+        control: Option<&mut dyn Control>,
+        (source, tally): (&mut dyn Source, &mut Tally<R>),
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Progress, u64),
+    ) -> Result<(Outcome, Timing), Error> {
+        let maker = Maker { spec: &self.spec, network: Some((&self.network, self.threshold)) };
+        let make = |id: &str| maker.supply(id);
+        let options = Options { stop, ..self.workers.options(session, Some(&make)) };
+        let start = Instant::now();
+        let mut outcome = run_under(control, &mut self.graph, source, tally, options, observe);
+        let seconds = start.elapsed().as_secs_f64();
+        match outcome.fault.take() {
+            Some(RunFault::Sink(fault)) if is_closed_pipe(&fault) => return Err(Error::ClosedPipe),
+            Some(RunFault::Sink(fault)) => return Err(input::sink_error(fault)),
+            other => outcome.fault = other,
+        }
+        let packets_per_second = outcome.packets as f64 / seconds.max(1e-9);
+        Ok((outcome, Timing { seconds, packets_per_second }))
+    }
+}
+
+/// Why a run ended before its input, if it did, and up to where the results are complete. Takes the fault out of the outcome.
+pub(crate) fn ending(outcome: &mut Outcome) -> Option<Error> {
+    let packets = count(outcome.packets, "packet");
+    if let Some(fault) = outcome.fault.take() {
+        let kept = format!("the results are complete for the {packets} before it");
+        return Some(Error::Run { fault, kept });
+    }
+    let stopped = || Error::Interrupted(format!("stopped after {packets}, whose results are complete"));
+    outcome.stopped.then(stopped)
+}

@@ -1,0 +1,84 @@
+//! The seed by which streams are divided into slots.
+
+use crate::Error;
+use legonf_extract::{FeatureQuantization, Limits};
+use legonf_runtime::GraphSpec;
+use toml::{Table, Value};
+
+/// Where the seed of a graph's extractors comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Seed {
+    /// The graph file, or the fixed one: equal runs give equal bytes.
+    #[default]
+    Repeatable,
+    /// The command line.
+    Given(u64),
+    /// Nobody, unless the graph file names one: who sends packets cannot choose slots.
+    Random,
+}
+
+impl Seed {
+    /// Puts the seed into a graph.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn set(self, spec: &mut GraphSpec) -> Result<(), Error> {
+        let seed = match self {
+            Self::Repeatable => return Ok(()),
+            Self::Given(seed) => seed,
+            Self::Random => random()?,
+        };
+        for brick in spec.bricks.iter_mut().filter(|brick| brick.kind == FeatureQuantization::KIND) {
+            let limits = brick.config.entry("limits").or_insert_with(|| Table::new().into());
+            // What is no table the brick refuses by name.
+            let Some(limits) = limits.as_table_mut() else { continue };
+            if self != Self::Random || !limits.contains_key("seed") {
+                limits.insert("seed".into(), Value::Integer(seed.min(i64::MAX as u64) as i64));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The seed of a graph's extractor; none where it has no extractor.
+pub fn of(spec: &GraphSpec) -> Option<u64> {
+    let brick = spec.bricks.iter().find(|brick| brick.kind == FeatureQuantization::KIND)?;
+    let seed = brick.config.get("limits").and_then(|limits| limits.get("seed")).and_then(Value::as_integer);
+    Some(seed.map_or(Limits::default().seed, |seed| seed as u64))
+}
+
+/// Of 53 bits, which every reader of JSON takes for what they are.
+fn random() -> Result<u64, Error> {
+    let bits = getrandom::u64().map_err(|error| Error::refused(format!("no random numbers: {error}")))?;
+    Ok(bits >> 11)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kitsune;
+
+    fn seeded(seed: Seed, config: &str) -> Option<u64> {
+        let mut spec = kitsune::extraction("kitsune-115");
+        spec.bricks[1].config.extend(config.parse::<Table>().unwrap());
+        seed.set(&mut spec).unwrap();
+        of(&spec)
+    }
+
+    #[test]
+    fn a_seed_is_fixed_given_or_random() {
+        assert_eq!(seeded(Seed::Repeatable, ""), Some(1234));
+        assert_eq!(seeded(Seed::Given(7), ""), Some(7));
+        let random = [0; 4].map(|_| seeded(Seed::Random, "[limits]\nsockets_per_slot = 8").unwrap());
+        assert!(random.iter().all(|seed| *seed < 1 << 53), "{random:?}");
+        assert!(random.windows(2).all(|two| two[0] != two[1]), "{random:?}");
+    }
+
+    #[test]
+    fn a_graph_that_names_one_keeps_it_unless_another_is_given() {
+        let named = "[limits]\nseed = 5";
+        assert_eq!(seeded(Seed::Random, named), Some(5));
+        assert_eq!(seeded(Seed::Given(7), named), Some(7));
+        assert_eq!(of(&kitsune::scoring_features(true, None)), None);
+    }
+}

@@ -1,0 +1,170 @@
+//! What a run found, for programs; people are told by the command.
+
+use legonf_core::{Clock, ClockFaults, Coverage, count};
+use legonf_decide::evaluate::{Promise, Report as Evaluation, Summary as ScoreSummary};
+use legonf_runtime::{BrickCounters, Outcome};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The content of `summary.json`: nothing in it depends on a clock, a path or the number of workers.
+#[derive(Serialize)]
+pub struct Summary {
+    /// Name of the capture's file.
+    pub capture: String,
+    /// Name of the model's file.
+    pub model: String,
+    /// Feature schema and its hash.
+    pub schema: String,
+    /// Hash of the schema.
+    pub schema_hash: String,
+    /// Numbers that the KitNET is executed in, `f64` or `f32`; none where a generic engine runs the model.
+    pub precision: Option<String>,
+    /// Seed by which streams were divided into slots; none where there were no packets.
+    pub slot_seed: Option<u64>,
+    /// Where every packet went.
+    pub coverage: Coverage,
+    /// Distribution of the scores (RMSE); none where nothing was scored.
+    pub score: Option<ScoreSummary>,
+    /// Scores above it are anomalous; none where only scores were wanted.
+    pub threshold: Option<f64>,
+    /// The share of benign packets above the threshold that its calibration stands for.
+    pub false_positive_bound: Option<f64>,
+    /// That share beside what the labels show, where both are there.
+    pub promise: Option<Promise>,
+    /// Packets above the threshold.
+    pub alerts: u64,
+    /// Those of them that were written; none where no alerts are written at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts_written: Option<u64>,
+    /// Those that were only counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts_suppressed: Option<u64>,
+    /// Malformed packets by reason, evictions by table, and other counters that are not zero.
+    pub counters: BTreeMap<String, u64>,
+    /// What was wrong with the capture's clock; none where it was in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockReport>,
+    /// Against labels, where they were given.
+    pub evaluation: Option<Evaluation>,
+    /// Why the replay ended before the end of the capture, if it did.
+    pub ended_early: Option<String>,
+}
+
+/// How long a replay took. Apart from [`Summary`], since no two runs take the same time.
+#[derive(Clone, Copy, Serialize)]
+pub struct Timing {
+    /// Wall-clock seconds from the first packet read to the last result written.
+    pub seconds: f64,
+    /// Packets a second over that time.
+    pub packets_per_second: f64,
+}
+
+/// What happened to the bricks of a run. Apart from [`Summary`], since no result depends on it: it follows from the layout, the
+/// controller and the machine.
+#[derive(Clone, Copy, Default, Serialize)]
+pub struct Incidents {
+    /// Bricks that panicked and were made anew.
+    pub restarts: u64,
+    /// Slots whose state moved from replica to replica.
+    pub moved_slots: u64,
+    /// Packets that waited for one of them.
+    pub paused_packets: u64,
+    /// Milliseconds that 99% of these waited at most.
+    pub pause_ms_p99: f64,
+    /// Milliseconds that the longest of them waited.
+    pub pause_ms_max: f64,
+}
+
+/// What happened to the interface and the outputs of a live run, which lasts however they fare.
+#[derive(Default, Serialize)]
+pub struct Service {
+    /// How often the interface was seen to be down.
+    pub interface_down: u64,
+    /// How often the files were opened anew (SIGHUP).
+    pub reopened: u64,
+    /// Lines or packets that each output did not take.
+    pub lost: BTreeMap<&'static str, u64>,
+    /// What went wrong with an output first.
+    pub trouble: BTreeMap<&'static str, String>,
+}
+
+impl Incidents {
+    /// Those of a run.
+    pub fn of(outcome: &Outcome) -> Self {
+        let pauses = &outcome.pauses;
+        Self {
+            restarts: outcome.restarts,
+            moved_slots: pauses.slots,
+            paused_packets: pauses.packets,
+            pause_ms_p99: pauses.p99.as_secs_f64() * 1e3,
+            pause_ms_max: pauses.longest.as_secs_f64() * 1e3,
+        }
+    }
+
+    /// What packets waited for slots that moved, in a line.
+    pub fn pauses(&self) -> String {
+        format!(
+            "pauses      {} moved, for which {} waited: {:.2} ms for 99 of 100, {:.2} ms at most\n",
+            count(self.moved_slots, "slot"),
+            count(self.paused_packets, "packet"),
+            self.pause_ms_p99,
+            self.pause_ms_max
+        )
+    }
+}
+
+/// Part of every summary where a capture's clock was not in order.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClockReport {
+    /// Packets up to a second behind others.
+    pub reordered: u64,
+    /// Times that the clock went further back.
+    pub steps_back: u64,
+    /// Times that it went ahead further than time can have passed.
+    pub jumps: u64,
+    /// Seconds of all steps back.
+    pub seconds_back: f64,
+    /// Seconds of all jumps.
+    pub seconds_ahead: f64,
+    /// Number of the first packet that shows it, from 0.
+    pub first_seq: u64,
+    /// Whether the features leave these times out; otherwise they follow the time stamps, as the reference does.
+    pub left_out: bool,
+    /// The feature schema.
+    #[serde(skip)]
+    pub schema: String,
+}
+
+impl ClockReport {
+    /// What there is to say of a run; none where the clock was in order.
+    pub fn of(clock: &Clock, schema: &str) -> Option<Self> {
+        let ClockFaults { reordered, steps_back, jumps, back, ahead, first } = clock.faults();
+        let (seconds_back, seconds_ahead) = (back as f64 / 1e9, ahead as f64 / 1e9);
+        let (left_out, schema) = (legonf_extract::follows_stream_time(schema), schema.to_owned());
+        let report = |first_seq| Self {
+            reordered,
+            steps_back,
+            jumps,
+            seconds_back,
+            seconds_ahead,
+            first_seq,
+            left_out,
+            schema,
+        };
+        first.map(report)
+    }
+}
+
+/// All counters of a run that are not zero, by name.
+pub(crate) fn flatten(counters: &[BrickCounters]) -> BTreeMap<String, u64> {
+    let all = counters.iter().flat_map(|b| b.counters.iter());
+    all.filter(|(_, value)| *value > 0).map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+/// [`flatten`] with what was wrong with the capture's clock, for records that have nothing but counters.
+pub(crate) fn with_clock(outcome: &Outcome) -> BTreeMap<String, u64> {
+    let clock = BrickCounters { id: String::new(), counters: outcome.clock.faults().counters().into() };
+    let mut counters = flatten(&outcome.counters);
+    counters.extend(flatten(&[clock]));
+    counters
+}

@@ -1,0 +1,104 @@
+//! Further bricks for a graph that runs.
+
+use crate::Error;
+use crate::network::Network;
+use legonf_catalog::{Context, build};
+use legonf_core::{Brick, State};
+use legonf_runtime::GraphSpec;
+
+/// Makes the bricks of a graph by their identifier, around a model where there is one.
+pub struct Maker<'a> {
+    /// The graph.
+    pub spec: &'a GraphSpec,
+    /// The model and the threshold to decide by.
+    pub network: Option<(&'a Network, Option<f64>)>,
+}
+
+impl Maker<'_> {
+    /// Makes a brick that has its model and its memory, and has seen nothing.
+    pub fn make(&self, id: &str) -> Result<Box<dyn Brick>, Error> {
+        let found = self.spec.bricks.iter().find(|brick| brick.id == id);
+        let found = found.ok_or_else(|| Error::refused(format!("the graph has no brick `{id}`")))?;
+        let Some((network, threshold)) = self.network else {
+            return Ok(build(&found.kind, &found.config, &Context::default())?);
+        };
+        let engine = || network.engine();
+        let context = network.context(threshold, &engine);
+        warmed(build(&found.kind, &found.config, &context)?)
+    }
+
+    /// [`make`](Self::make) with the words that the runtime takes for an error.
+    pub fn supply(&self, id: &str) -> Result<Box<dyn Brick>, String> {
+        self.make(id).map_err(|error| error.to_string())
+    }
+}
+
+/// A new brick, ready for its first batch. Nothing goes through it: one with state would take that for packets.
+fn warmed(mut brick: Box<dyn Brick>) -> Result<Box<dyn Brick>, Error> {
+    if brick.descriptor().state == State::Stateless {
+        brick.warm()?;
+    }
+    Ok(brick)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use legonf_core::{Batch, BindError, BrickError, ColumnSpec, Descriptor, Element, Handle, Headers, Layout};
+
+    const NUMBERS: ColumnSpec = ColumnSpec::scalar("numbers", Element::U64);
+
+    /// Numbers the packets that it is given, from 1.
+    struct Counter {
+        seen: u64,
+        state: State,
+        numbers: Handle<Vec<u64>>,
+    }
+
+    fn counter(state: State) -> Counter {
+        Counter { seen: 0, state, numbers: Handle::default() }
+    }
+
+    impl Brick for Counter {
+        fn descriptor(&self) -> Descriptor {
+            Descriptor {
+                kind: "counter",
+                title: "counter",
+                reads: vec![ColumnSpec::HEADERS].into(),
+                writes: vec![NUMBERS].into(),
+                state: self.state,
+            }
+        }
+
+        fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+            self.numbers = layout.handle(&NUMBERS)?;
+            Ok(())
+        }
+
+        fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+            let first = self.seen + 1;
+            self.seen += batch.len() as u64;
+            *batch.columns.get_mut(self.numbers) = (first..=self.seen).collect();
+            Ok(())
+        }
+
+        fn warm(&mut self) -> Result<(), BrickError> {
+            Err(BrickError { brick: "counter", reason: "no memory".into() })
+        }
+    }
+
+    #[test]
+    fn a_new_brick_with_state_has_seen_nothing_but_packets() {
+        let mut brick = warmed(Box::new(counter(State::Stateful))).unwrap();
+        let layout = Layout::binding(&mut [&mut *brick]).unwrap();
+        let mut batch = Batch { headers: vec![Headers::default(); 3], ..Batch::new(&layout) };
+        brick.process(&mut batch).unwrap();
+        assert_eq!(batch.columns.get(layout.handle::<Vec<u64>>(&NUMBERS).unwrap()), &[1, 2, 3]);
+    }
+
+    #[test]
+    fn a_new_brick_that_cannot_be_made_ready_is_no_brick() {
+        let error = warmed(Box::new(counter(State::Stateless))).err().unwrap();
+        assert_eq!(error.to_string(), "counter: no memory");
+    }
+}

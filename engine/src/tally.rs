@@ -1,0 +1,164 @@
+//! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
+
+use crate::{Error, input};
+use legonf_core::{
+    Batch, BindError, ColumnSpec, Coverage, Fault, Handle, Headers, Layout, Malformed, Sink, Timestamp,
+    Verdict,
+};
+use legonf_decide::VERDICTS;
+use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
+use legonf_infer::SCORES;
+use legonf_io::labels::Labels;
+
+/// Where a tally passes results on to.
+pub trait Results: Send {
+    /// Takes one packet's result, with the truth where labels are given.
+    fn packet(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>);
+
+    /// Takes a batch, after its packets.
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault>;
+
+    /// The columns that it looks at, as in [`Sink::reads`].
+    fn reads(&self) -> Vec<ColumnSpec>;
+
+    /// As [`Sink::bind`].
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError>;
+
+    /// Alerts that were left out of what is written so far; none where no alerts are written at all.
+    fn suppressed(&self) -> Option<u64>;
+
+    /// Completes what is written, where the run cannot go on, with where its packets went.
+    fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault>;
+
+    /// Does what is due now and then, as [`Sink::tend`].
+    fn tend(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// Everything that is kept of a run besides the files: its size does not depend on the number of packets, but for
+/// 8 bytes a packet where labels are given (the exact AUC needs every score).
+pub struct Tally<R> {
+    coverage: Coverage,
+    scores: ScoreSummary,
+    alerts: u64,
+    labels: Option<Labels>,
+    evaluation: Evaluation,
+    false_positives: FalsePositives,
+    outputs: Option<R>,
+    scored: Handle<Vec<f64>>,
+    decided: Handle<Vec<Verdict>>,
+}
+
+impl<R: Results> Tally<R> {
+    /// An empty tally.
+    pub fn new(labels: Option<Labels>, outputs: Option<R>) -> Self {
+        Self {
+            coverage: Coverage::default(),
+            scores: ScoreSummary::default(),
+            alerts: 0,
+            labels,
+            evaluation: Evaluation::default(),
+            false_positives: FalsePositives::default(),
+            outputs,
+            scored: Handle::default(),
+            decided: Handle::default(),
+        }
+    }
+
+    /// Where every packet went.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// Distribution of the scores; none where nothing was scored.
+    pub fn scores(&self) -> Option<evaluate::Summary> {
+        (self.coverage.scored > 0).then(|| self.scores.summary())
+    }
+
+    /// Packets above the threshold.
+    pub fn alerts(&self) -> u64 {
+        self.alerts
+    }
+
+    /// Those of them that were left out of what is written; none where no alerts are written at all.
+    pub fn suppressed(&self) -> Option<u64> {
+        self.outputs.as_ref().and_then(Results::suppressed)
+    }
+
+    /// The comparison with the labels. Takes it out of the tally.
+    pub fn evaluation(&mut self) -> Option<evaluate::Report> {
+        self.labels.as_ref().map(|_| std::mem::take(&mut self.evaluation).finish())
+    }
+
+    /// The benign packets by the labels, where they are given.
+    pub fn false_positives(&self) -> Option<&FalsePositives> {
+        self.labels.as_ref().map(|_| &self.false_positives)
+    }
+
+    /// Checks that there were exactly as many labels as packets.
+    pub fn check_labels(&mut self) -> Result<(), Error> {
+        let packets = self.coverage.received;
+        self.labels.as_mut().map_or(Ok(()), |labels| labels.finish(packets)).map_err(input::label_error)
+    }
+
+    /// Counts packets that were lost before they could be scored.
+    #[cfg(feature = "live")]
+    pub fn lose(&mut self, reason: &str, packets: u64) {
+        self.coverage.lose(reason, packets);
+    }
+
+    /// Where results are passed on to.
+    pub fn outputs(&mut self) -> Option<&mut R> {
+        self.outputs.as_mut()
+    }
+
+    fn count(&mut self, header: &Headers, score: f64, verdict: Verdict) -> Result<Option<bool>, Fault> {
+        match verdict {
+            Verdict::Rejected if header.is_unread() => self.coverage.reject(Malformed::LinkType.label(), 1),
+            Verdict::Rejected => self.coverage.reject(Coverage::NON_FINITE_SCORE, 1),
+            Verdict::Benign | Verdict::Anomalous => self.coverage.score(1),
+        }
+        self.alerts += u64::from(verdict == Verdict::Anomalous);
+        self.scores.push(score);
+        let Some(labels) = &mut self.labels else { return Ok(None) };
+        let malicious = labels.require().map_err(Fault::new)?;
+        self.evaluation.push(score, verdict, malicious);
+        self.false_positives.push(verdict, malicious);
+        Ok(Some(malicious))
+    }
+}
+
+impl<R: Results> Sink for Tally<R> {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        let (scores, verdicts) = (batch.columns.get(self.scored), batch.columns.get(self.decided));
+        for ((header, score), verdict) in batch.headers.iter().zip(scores).zip(verdicts) {
+            let malicious = self.count(header, *score, *verdict)?;
+            if let Some(outputs) = &mut self.outputs {
+                outputs.packet(header.timestamp, *score, *verdict, malicious);
+            }
+        }
+        self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.write(batch))
+    }
+
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        let outputs = self.outputs.as_ref().map(Results::reads).unwrap_or_default();
+        Some(outputs.into_iter().chain([SCORES, VERDICTS]).collect())
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.scored = layout.handle(&SCORES)?;
+        self.decided = layout.handle(&VERDICTS)?;
+        self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.bind(layout))
+    }
+
+    fn tend(&mut self) -> Result<(), Fault> {
+        self.outputs.as_mut().map_or(Ok(()), Results::tend)
+    }
+
+    /// Completes the outputs of a run that cannot go on; of others more is known, and they are completed with that.
+    fn finish(&mut self) -> Result<(), Fault> {
+        let coverage = self.coverage.clone();
+        self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.complete(&coverage))
+    }
+}

@@ -1,0 +1,299 @@
+//! Training: a model learnt offline from benign traffic.
+
+mod checkpoint;
+mod sink;
+
+use crate::assembly::assemble_extraction;
+use crate::summary::ClockReport;
+use crate::supply::Maker;
+use crate::{Error, Extent, Gauge, Session, Workers, input, kitsune};
+use checkpoint::Checkpoint;
+use legonf_core::{Clock, Schema, Source, count};
+use legonf_extract::FEATURES;
+use legonf_io::{Content, SourceError, SourceErrorKind};
+use legonf_models::kitnet::{TrainConfig, Trainer};
+use legonf_models::{Bundle, Model, Provenance};
+use legonf_output::Existing;
+use legonf_runtime::{Graph, Options, Outcome, RunFault, Supply};
+use serde::Serialize;
+use sink::TrainSink;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+/// KitNET, trained on the damped statistics of benign captures in the order given; no time passes between two captures.
+///
+/// The first packets decide which features an autoencoder takes; the next ones train the ensemble. Later packets are not read.
+#[derive(Clone, Debug)]
+pub struct Training {
+    /// Captures or tables of features; `-` is standard input.
+    pub captures: Vec<PathBuf>,
+    /// Where the model goes.
+    pub output: PathBuf,
+    /// Feature schema.
+    pub schema: String,
+    /// How is trained; the number of features is that of the schema, whatever it says.
+    pub config: TrainConfig,
+    /// Go on from the checkpoint beside the model.
+    pub resume: bool,
+    /// Packets between two checkpoints.
+    pub checkpoint_every: u64,
+    /// End after so many packets with a checkpoint.
+    pub stop_after: Option<u64>,
+    /// How bricks are laid out over threads.
+    pub workers: Workers,
+}
+
+/// A model that was trained.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trained {
+    /// Its file.
+    pub model: String,
+    /// Its feature schema.
+    pub schema: String,
+    /// Columns of the schema.
+    #[serde(skip)]
+    pub features: usize,
+    /// Packets that it learnt from.
+    pub packets: u64,
+    /// Packets that were passed over: of a link type that is not parsed, or with features that are no finite numbers.
+    pub skipped: u64,
+    /// Autoencoders of the ensemble.
+    pub autoencoders: usize,
+    /// RMSE of the last training packet, before its update.
+    pub last_training_rmse: f64,
+    /// What was wrong with the captures' clocks; none where they were in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockReport>,
+}
+
+impl Training {
+    /// A training on captures with the reference's parameters and the default schema.
+    pub fn new(captures: impl IntoIterator<Item = PathBuf>, output: impl Into<PathBuf>) -> Self {
+        Self {
+            captures: captures.into_iter().collect(),
+            output: output.into(),
+            schema: legonf_extract::DEFAULT_SCHEMA.into(),
+            config: TrainConfig::default(),
+            resume: false,
+            checkpoint_every: 100_000,
+            stop_after: None,
+            workers: Workers::default(),
+        }
+    }
+
+    /// Trains and saves a model. Where that ends early, a checkpoint is kept if training can go on from it.
+    ///
+    /// # Errors
+    /// If the captures cannot be read or are too short, a checkpoint is in the way or is of another training, the model cannot be
+    /// written, or the session is stopped.
+    pub fn run(&self, session: &Session) -> Result<Trained, Error> {
+        self.check_checkpoint(session)?;
+        let schema = legonf_extract::schema_by_name(&self.schema)?;
+        let config = TrainConfig { features: schema.len(), ..self.config.clone() };
+        config.validate()?;
+        let origins = self.captures.iter().map(|c| input::origin(c)).collect::<Result<Vec<_>, _>>()?;
+        let identity = checkpoint::Identity { schema: schema.hash().to_string(), origins };
+        let mut sink = self.start(&config, identity)?;
+        let mut used = Vec::new();
+        let fed = self.feed(session, &schema, &mut sink, &mut used);
+        if fed.as_ref().is_err_and(|error| !matches!(error, Error::Interrupted(_))) {
+            sink.discard_checkpoint();
+        }
+        let outcome = fed?;
+        if !sink.is_done() {
+            return Err(unfinished(self, &mut sink, outcome));
+        }
+        self.conclude(schema, sink, &used)
+    }
+
+    /// Saves the model.
+    fn conclude(&self, schema: Schema, sink: TrainSink, used: &[u64]) -> Result<Trained, Error> {
+        let clock = ClockReport::of(&sink.clock(), &self.schema);
+        let (checkpoint, last_training_rmse) = (sink.checkpoint_path().to_owned(), sink.last_rmse());
+        let (trainer, identity) = sink.into_parts();
+        let bundle = self.bundle(schema, trainer, identity, used)?;
+        bundle.save(&self.output)?;
+        // The model is complete; what is left of the checkpoint is of no more use.
+        let _ = std::fs::remove_file(checkpoint);
+        Ok(Trained {
+            model: self.output.display().to_string(),
+            schema: self.schema.clone(),
+            features: bundle.schema.len(),
+            packets: self.needed(),
+            skipped: bundle.provenance.skipped,
+            autoencoders: bundle.describe().ensemble.len(),
+            last_training_rmse,
+            clock,
+        })
+    }
+}
+
+/// The error of a run that ended before the last training packet.
+fn unfinished(training: &Training, sink: &mut TrainSink, outcome: Outcome) -> Error {
+    match outcome.fault {
+        Some(fault) if is_of_the_capture(&fault) => {
+            sink.discard_checkpoint();
+            Error::Run { fault, kept: "training needs whole captures, so nothing is kept".into() }
+        }
+        Some(fault) => Error::Run { fault, kept: keep(training, sink) },
+        None if outcome.stopped => Error::Interrupted(keep(training, sink)),
+        None => {
+            sink.discard_checkpoint();
+            too_short(training, sink)
+        }
+    }
+}
+
+/// Writes a checkpoint, and says what it holds.
+fn keep(training: &Training, sink: &mut TrainSink) -> String {
+    match sink.save_checkpoint() {
+        Ok(()) => format!(
+            "checkpoint {} holds {} of {}; go on with --resume",
+            sink.checkpoint_path().display(),
+            sink.packets(),
+            count(training.needed(), "packet"),
+        ),
+        Err(error) => format!("no checkpoint could be written: {error}"),
+    }
+}
+
+/// Whether a run over the same captures would end in the same fault: a checkpoint of them is of no use.
+fn is_of_the_capture(fault: &RunFault) -> bool {
+    let RunFault::Source(fault) = fault else { return false };
+    let error = fault.get_ref().downcast_ref::<SourceError>();
+    error.is_some_and(|error| !matches!(error.kind(), SourceErrorKind::Io(_)))
+}
+
+/// The error where the captures end before training does. No longer list of captures can go on from a checkpoint of these.
+fn too_short(training: &Training, sink: &TrainSink) -> Error {
+    let (needed, have) = (training.needed(), sink.packets());
+    let missing = needed.saturating_sub(have - sink.skipped());
+    let names: Vec<_> = training.captures.iter().map(|c| c.display().to_string()).collect();
+    Error::refused(format!(
+        "{}: too short: training needs {} ({} + 1 for the feature map, {} for the ensemble), and {have} came: \
+         {missing} {} missing; give more captures or lower --feature-mapping-packets or --training-packets",
+        names.join(", "),
+        count(needed, "packet"),
+        training.config.feature_mapping_packets,
+        training.config.training_packets,
+        if missing == 1 { "is" } else { "are" },
+    ))
+}
+
+impl Training {
+    /// Packets that training takes in all.
+    fn needed(&self) -> u64 {
+        self.config.feature_mapping_packets + 1 + self.config.training_packets
+    }
+
+    fn checkpoint_path(&self) -> PathBuf {
+        let mut name = self.output.as_os_str().to_owned();
+        name.push(".checkpoint");
+        name.into()
+    }
+
+    /// Refuses to begin anew over the checkpoint of a run that was broken off.
+    fn check_checkpoint(&self, session: &Session) -> Result<(), Error> {
+        let path = self.checkpoint_path();
+        let found = std::fs::metadata(&path).is_ok_and(|found| found.len() > 0);
+        if self.resume || session.existing == Existing::Replace || !found {
+            return Ok(());
+        }
+        let reason = "is the checkpoint of a training that was broken off";
+        let remedy = "go on with --resume, or begin anew with --force";
+        Err(Error::file(&path, format!("{reason}; {remedy}")))
+    }
+
+    /// A new trainer, or the one of the checkpoint.
+    fn start(&self, config: &TrainConfig, identity: checkpoint::Identity) -> Result<TrainSink, Error> {
+        let path = self.checkpoint_path();
+        let trainer = if self.resume {
+            Checkpoint::load(&path, &identity)?.trainer(config, &path)?
+        } else {
+            Trainer::new(config.clone())?
+        };
+        Ok(TrainSink::new(trainer, identity, path, self.checkpoint_every, self.resume))
+    }
+
+    /// Feeds the captures one after the other until the trainer has enough.
+    fn feed(
+        &self,
+        session: &Session,
+        schema: &Schema,
+        sink: &mut TrainSink,
+        used: &mut Vec<u64>,
+    ) -> Result<Outcome, Error> {
+        let spec = kitsune::extraction(&self.schema);
+        let mut graph = assemble_extraction(&spec)?;
+        self.workers.check(&mut graph)?;
+        let mut no_brick = Graph::pass_through(&spec.name, &[FEATURES.of_width(schema.len())])?;
+        let maker = Maker { spec: &spec, network: None };
+        let make = |id: &str| maker.supply(id);
+        let bar = session.begin("training", Extent::Packets(self.needed()));
+        let (mut last, mut clock): (Option<Outcome>, _) = (None, Clock::default());
+        for capture in &self.captures {
+            let done = sink.seen();
+            let limit = self.stop_after.map(|n| n.saturating_sub(done));
+            let (content, mut source) = match (input::open_any(session, capture, limit, schema), &mut last) {
+                (Ok(opened), _) => opened,
+                // What the captures before this one taught is kept.
+                (Err(Error::Interrupted(_)), Some(outcome)) => {
+                    outcome.stopped = true;
+                    break;
+                }
+                (Err(error), _) => return Err(error),
+            };
+            let graph = if content == Content::Features { &mut no_brick } else { &mut graph };
+            let outcome = self.pass(session, (graph, &mut *source), sink, (clock, &make), &*bar);
+            clock = outcome.clock.next_capture();
+            sink.next_capture();
+            used.push(sink.seen().min(sink.packets()) - used.iter().sum::<u64>());
+            let stopped = session.is_stopped() || self.stop_after.is_some_and(|n| sink.seen() >= n);
+            let ended = stopped || outcome.fault.is_some() || sink.is_done();
+            last = Some(Outcome { stopped, ..outcome });
+            if ended {
+                break;
+            }
+        }
+        last.ok_or_else(|| Error::refused("no capture was given"))
+    }
+
+    /// Feeds a capture until its end or until the trainer has enough; time goes on from `clock`.
+    fn pass(
+        &self,
+        session: &Session,
+        (graph, source): (&mut Graph, &mut dyn Source),
+        sink: &mut TrainSink,
+        (clock, supply): (Clock, Supply<'_>),
+        bar: &dyn Gauge,
+    ) -> Outcome {
+        let (done, enough) = (sink.seen(), sink.enough());
+        let options = self.workers.options(session, Some(supply));
+        let mut options = Options { clock, stop: &enough, ..options };
+        // The trainer may take its time for the feature map, also when it is to end: its checkpoint is worth it.
+        options.watchdog.iter_mut().for_each(|watchdog| watchdog.hurry = None);
+        legonf_runtime::run(graph, source, sink, options, &mut |progress, packets| {
+            bar.update(progress, done + packets);
+            enough.fetch_or(session.is_stopped(), Ordering::Relaxed);
+        })
+    }
+
+    fn bundle(
+        &self,
+        schema: Schema,
+        trainer: Trainer,
+        identity: checkpoint::Identity,
+        used: &[u64],
+    ) -> Result<Bundle, Error> {
+        let mut captures = identity.origins;
+        captures.truncate(used.len());
+        captures.iter_mut().zip(used).for_each(|(capture, packets)| capture.packets = *packets);
+        let skipped = trainer.progress().skipped;
+        let legonf = env!("CARGO_PKG_VERSION").into();
+        let provenance =
+            Provenance { legonf, captures, rows: self.needed(), skipped, ..Provenance::default() };
+        let training = trainer.config().clone();
+        let model = Model::KitNet { network: trainer.finish()?.into(), training };
+        Ok(Bundle { model, schema, calibration: None, provenance })
+    }
+}

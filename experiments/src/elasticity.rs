@@ -1,0 +1,418 @@
+//! A load in steps: what the controller makes of it, and what that costs.
+
+use crate::ExperimentError;
+use crate::figure4::{learn, lines, watch::Checksum};
+use crate::lap::Track;
+use crate::offer::{Load, Offer};
+use clap::Args;
+use legonf_controller::{Action, Config, Event, Sla};
+use legonf_core::{
+    BATCH, Batch, BindError, ColumnSpec, Fault, Layout as Columns, Pace, Plan, Sink, Snapshot,
+};
+use legonf_datasets::generate;
+use legonf_engine::agent::Agent;
+use legonf_engine::measure::{Trial, median};
+use legonf_engine::{EngineKind, Error, Execution, Folder, Incidents, Session};
+use legonf_io::sink::SeriesPlot;
+use legonf_runtime::{Control, Layout, PlanError};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Steps before the top, in parts of what the first layout carries; behind it they come in reverse. The top is halfway, by ratio,
+/// between what it and two replicas carry, and lasts two steps.
+const RISE: [f64; 2] = [0.4, 0.8];
+
+/// Where two replicas carry hardly more than one, the top is still an overload.
+const LEAST_TOP: f64 = 1.05;
+
+/// Offers a load that rises, holds and falls in steps (StatelessNF, Figure 4.8) to Kitsune under the controller, which begins with
+/// one worker for all bricks between source and sink. Its replicas share the extractor's state: slots move while packets flow.
+/// What finds no room is lost, and counted; scores are compared with those of one worker.
+///
+/// The network engine is the generic one (`onnx`) by default: on two cores two replicas carry nearly twice what one does, while
+/// with legonf's own, for which a packet is hardly more work than its way to another core, they carry little more.
+#[derive(Args)]
+pub struct Arguments {
+    /// Seconds of each of six steps.
+    #[arg(long, default_value_t = 4.0, value_name = "S", value_parser = crate::arguments::positive)]
+    seconds: f64,
+    /// Packets a second that stand for 1: the steps are 0.4, 0.8, twice the top, 0.8 and 0.4 of them. Without it what the
+    /// first layout carries, as measured first.
+    #[arg(long, value_name = "PPS", value_parser = crate::arguments::positive)]
+    unit: Option<f64>,
+    /// The top in units. Without it halfway, by ratio, between what the first layout and two replicas carry, as measured first.
+    #[arg(long, value_name = "UNITS", value_parser = crate::arguments::positive)]
+    top: Option<f64>,
+    /// Packets that may wait before the source.
+    #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
+    ring: u64,
+    /// Milliseconds after which a batch that is not full is closed, where no --latency says so. Without it the time in which the
+    /// unit fills one, 1 ms at least.
+    #[arg(long, value_name = "MS", value_parser = crate::arguments::positive)]
+    hold: Option<f64>,
+    /// Milliseconds from source to sink that are promised: the deadline of packet batching, as bricks cost by then, closes a batch
+    /// that is not full.
+    #[arg(long, value_name = "MS", value_parser = crate::arguments::positive)]
+    latency: Option<f64>,
+    /// Seconds between two looks of the controller.
+    #[arg(long, default_value_t = 0.05, value_name = "S", value_parser = crate::arguments::positive)]
+    tick: f64,
+    #[command(flatten)]
+    execution: Execution,
+    /// A folder for report.json, events.json, throughput.svg, workers.svg and latency.svg.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Packets by which it is measured what a layout carries, and how often.
+const CAPACITY_PACKETS: f64 = 100_000.0;
+const CAPACITY_RUNS: usize = 3;
+
+/// Packets that took longer than this from when they were due to the sink are late: so many times what a batch waits to be full.
+const LATE_HOLDS: f64 = 5.0;
+
+/// One tick.
+#[derive(Clone, Serialize)]
+struct Sample {
+    at: f64,
+    offered: f64,
+    done: f64,
+    workers: usize,
+    /// Cores on which workers computed, and more on which they would have.
+    busy: f64,
+    starved: f64,
+    /// Cores that a hypervisor gave to other machines.
+    stolen: f64,
+    plan: String,
+    /// The longest that a packet took of those that came out.
+    latency_ms: f64,
+}
+
+/// What became of the load.
+#[derive(Serialize)]
+pub struct Report {
+    /// Packets a second that the first layout carries, and that two replicas do, and of the top step.
+    unit: f64,
+    of_two: Option<f64>,
+    top: f64,
+    packets: u64,
+    lost: u64,
+    /// Greatest difference of a score to that of one worker: 0, or nothing where packets were lost.
+    deviation: Option<f64>,
+    identical: bool,
+    /// Milliseconds from the beginning of an overload to the replica that answers it, at most.
+    reaction_ms: Option<f64>,
+    latency_ms_p50: f64,
+    latency_ms_p99: f64,
+    latency_ms_max: f64,
+    #[serde(flatten)]
+    incidents: Incidents,
+    /// Milliseconds until a plan is in force.
+    plan_change_ms_p99: f64,
+    actions: usize,
+    most_workers: usize,
+    /// Seconds of cores that a hypervisor gave to other machines meanwhile, and the most that it did within a tick.
+    stolen_s: f64,
+    stolen_ms_max: f64,
+    samples: Vec<Sample>,
+    /// What the controller did.
+    #[serde(skip)]
+    events: Vec<Event>,
+}
+
+/// A sink that notes how late batches are.
+struct Late {
+    checksum: Checksum,
+    start: Instant,
+    longest: Arc<AtomicU64>,
+    all: Arc<Mutex<Vec<f64>>>,
+}
+
+impl Sink for Late {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        if let Some(first) = batch.headers.first() {
+            let due = Duration::from_nanos(first.timestamp.as_nanos().max(0).unsigned_abs());
+            let late = self.start.elapsed().saturating_sub(due);
+            self.longest.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
+            self.all.lock().unwrap_or_else(PoisonError::into_inner).push(late.as_secs_f64() * 1e3);
+        }
+        self.checksum.write(batch)
+    }
+
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        self.checksum.reads()
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.checksum.bind(layout)
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// An agent, with a sample of each tick.
+struct Watch {
+    agent: Agent,
+    load: Load,
+    longest: Arc<AtomicU64>,
+    samples: Vec<Sample>,
+}
+
+impl Control for Watch {
+    fn period(&self) -> Duration {
+        self.agent.period()
+    }
+
+    fn tick(&mut self, snapshot: &mut Snapshot) -> Option<Plan> {
+        let plan = self.agent.tick(snapshot);
+        self.samples.push(Sample {
+            at: snapshot.at,
+            offered: self.load.rate(snapshot.at - snapshot.span / 2.0),
+            done: snapshot.done as f64 / snapshot.span.max(1e-9),
+            workers: snapshot.plan.workers(),
+            busy: snapshot.workers.iter().map(|worker| worker.busy).sum(),
+            starved: snapshot.workers.iter().map(|worker| worker.starved).sum(),
+            stolen: snapshot.host.stolen,
+            plan: snapshot.plan.to_string(),
+            latency_ms: self.longest.swap(0, Ordering::Relaxed) as f64 / 1e3,
+        });
+        plan
+    }
+
+    fn pace(&self) -> Pace {
+        self.agent.pace()
+    }
+
+    fn applied(&mut self, plan: &Plan, took: Duration, result: Result<(), &PlanError>) {
+        self.agent.applied(plan, took, result);
+    }
+}
+
+/// Packets a second of one and of two replicas: the middle of some runs in turn.
+fn capacities(trial: &Trial<'_>, track: &Arc<Track>) -> Result<[f64; 2], ExperimentError> {
+    let load = Load { seconds: 1.0, rates: vec![CAPACITY_PACKETS] };
+    let once = |replicas| -> Result<f64, ExperimentError> {
+        let mut source = Offer::at_once(load.clone(), track.clone());
+        let ran = trial.run(None, &trial.between(replicas)?, &mut source, &mut Checksum::default())?;
+        Ok(ran.outcome.packets as f64 / ran.seconds)
+    };
+    let runs =
+        (0..CAPACITY_RUNS).map(|_| Ok([once(1)?, once(2)?])).collect::<Result<Vec<_>, ExperimentError>>()?;
+    Ok([0, 1].map(|replicas| median(runs.iter().map(|run| run[replicas]))))
+}
+
+/// What is offered.
+struct Demand {
+    unit: f64,
+    of_two: Option<f64>,
+    /// In units.
+    top: f64,
+    /// Seconds for which a batch waits to be full.
+    hold: f64,
+}
+
+impl Demand {
+    fn steps(&self) -> Vec<f64> {
+        let [low, middle] = RISE;
+        [low, middle, self.top, self.top, middle, low].map(|step| step * self.unit).into()
+    }
+}
+
+/// Offers the load, under the controller.
+///
+/// # Errors
+/// If a score differs from that of one worker, a run does not come to its end, or nothing can be written.
+pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, ExperimentError> {
+    session.check_folder(arguments.out.as_deref())?;
+    let config = generate::Config { packets: 200_000, rate: 10_000.0, ..generate::Config::default() };
+    let track = Arc::new(Track::generate(config)?);
+    let network = learn(session, &track)?;
+    let engine = arguments.execution.engine.or(Some(EngineKind::Onnx));
+    let trial = Trial::built_in(session, &network, Execution { engine, ..arguments.execution })?;
+    let demand = arguments.demand(&trial, &track)?;
+    let report = arguments.measure(&trial, &demand, &track)?;
+    arguments.write(&report)?;
+    Ok(report)
+}
+
+impl Arguments {
+    fn demand(&self, trial: &Trial<'_>, track: &Arc<Track>) -> Result<Demand, ExperimentError> {
+        let (unit, of_two) = match (self.unit, self.top) {
+            (Some(unit), Some(_)) => (unit, None),
+            (given, _) => {
+                let [one, two] = capacities(trial, track)?;
+                (given.unwrap_or(one), Some(two))
+            }
+        };
+        let top = of_two.map_or(LEAST_TOP, |two| (two / unit).sqrt().max(LEAST_TOP));
+        let hold = self.hold.map_or_else(|| (BATCH as f64 / unit).max(1e-3), |ms| ms / 1e3);
+        Ok(Demand { unit, of_two, top: self.top.unwrap_or(top), hold })
+    }
+
+    fn measure(
+        &self,
+        trial: &Trial<'_>,
+        demand: &Demand,
+        track: &Arc<Track>,
+    ) -> Result<Report, ExperimentError> {
+        let load = Load { seconds: self.seconds, rates: demand.steps() };
+        let (longest, all, start) =
+            (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<f64>>>::default(), Instant::now());
+        let sla = Sla { rate: None, latency_ms: self.latency };
+        // A replica is superfluous at the lowest step and not at the middle one.
+        let low = f64::midpoint(RISE[0], RISE[1]);
+        let config = Config { tick: self.tick, ticks_down: 5, fuse: false, low, sla, ..Config::default() };
+        let agent = trial.agent(config)?;
+        let mut watch = Watch { agent, load: load.clone(), longest: longest.clone(), samples: Vec::new() };
+        let mut sink = Late { checksum: Checksum::default(), start, longest, all: all.clone() };
+        let hold = Duration::try_from_secs_f64(demand.hold).unwrap_or(Duration::MAX);
+        let mut source = Offer::timed(load.clone(), track.clone(), start, self.ring, hold);
+        let lost = source.lost();
+        let outcome = trial.run(Some(&mut watch), &trial.between(1)?, &mut source, &mut sink)?.outcome;
+        let events = watch.agent.finish(outcome.packets)?.to_vec();
+        let lost = lost.load(Ordering::Relaxed);
+        let mut alone = Checksum::default();
+        if lost == 0 {
+            trial.run(None, &Layout::Fused, &mut Offer::at_once(load.clone(), track.clone()), &mut alone)?;
+        }
+        let identical = lost == 0 && alone.value() == sink.checksum.value();
+        if lost == 0 && !identical {
+            return Err(
+                Error::refused("the scores differ from those of one worker; please report this").into()
+            );
+        }
+        let late = sorted(all.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let report = Report {
+            unit: demand.unit,
+            of_two: demand.of_two,
+            top: demand.top * demand.unit,
+            packets: outcome.packets + lost,
+            lost,
+            deviation: identical.then_some(0.0),
+            identical,
+            reaction_ms: reaction(&events, &watch.samples, 1e3 * LATE_HOLDS * demand.hold),
+            latency_ms_p50: quantile(&late, 0.5),
+            latency_ms_p99: quantile(&late, 0.99),
+            latency_ms_max: quantile(&late, 1.0),
+            incidents: Incidents::of(&outcome),
+            plan_change_ms_p99: quantile(&sorted(changes(&events).map(|(_, took)| took).collect()), 0.99),
+            actions: changes(&events).count(),
+            most_workers: watch.samples.iter().map(|sample| sample.workers).max().unwrap_or(0),
+            stolen_s: stolen(&watch.samples).sum(),
+            stolen_ms_max: stolen(&watch.samples).fold(0.0, f64::max) * 1e3,
+            samples: watch.samples,
+            events,
+        };
+        Ok(report)
+    }
+
+    fn write(&self, report: &Report) -> Result<(), ExperimentError> {
+        let Some(folder) = &self.out else { return Ok(()) };
+        let folder = Folder::create(folder)?;
+        folder.report(report)?;
+        folder.put("events.json", &lines(&report.events))?;
+        let curve =
+            |value: fn(&Sample) -> f64| report.samples.iter().map(|s| (s.at, value(s))).collect::<Vec<_>>();
+        let plot = |title: &str, up: &str, series| SeriesPlot {
+            decades: false,
+            title: title.into(),
+            across: "seconds".into(),
+            up: up.into(),
+            series,
+            bound: None,
+        };
+        let rates = vec![
+            ("offered".to_owned(), curve(|s| s.offered / 1e3)),
+            ("achieved".to_owned(), curve(|s| s.done / 1e3)),
+        ];
+        folder.plot("throughput.svg", &plot("A load in steps", "thousand packets a second", rates))?;
+        let workers = vec![("workers".to_owned(), curve(|s| s.workers as f64))];
+        folder.plot("workers.svg", &plot("Workers under a load in steps", "workers", workers))?;
+        let latency = vec![("longest of each tick".to_owned(), curve(|s| s.latency_ms))];
+        Ok(folder.plot("latency.svg", &plot("Latency under a load in steps", "milliseconds", latency))?)
+    }
+}
+
+/// Seconds of cores that a hypervisor gave to other machines, tick after tick.
+fn stolen(samples: &[Sample]) -> impl Iterator<Item = f64> {
+    let before = std::iter::once(0.0).chain(samples.iter().map(|sample| sample.at));
+    samples.iter().zip(before).map(|(sample, before)| sample.stolen * (sample.at - before))
+}
+
+/// When plans came into force, and the milliseconds that each took.
+fn changes(events: &[Event]) -> impl Iterator<Item = (f64, f64)> {
+    events.iter().filter_map(|event| match event {
+        Event::Applied { at, took_ms, refused: None, .. } => Some((*at, *took_ms)),
+        _ => None,
+    })
+}
+
+/// The longest time from an overload to the replica that answers it. An overload begins with the first of the ticks in a row before
+/// the decision in which packets were late, or in which the controller found its stage overloaded, whichever is earlier.
+fn reaction(events: &[Event], samples: &[Sample], late_ms: f64) -> Option<f64> {
+    let begin = |at: f64, ticks: u32| {
+        let before: Vec<_> = samples.iter().take_while(|sample| sample.at <= at).collect();
+        let late = before.iter().rev().take_while(|sample| sample.latency_ms > late_ms).count();
+        let ticks = late.max(ticks as usize).min(before.len());
+        before.len().checked_sub(ticks + 1).map_or(0.0, |last| before[last].at)
+    };
+    let replicated = events.iter().filter_map(|event| match event {
+        Event::Decision { at, decision } if decision.action == Action::Replicate => {
+            Some((*at, begin(*at, decision.figures.ticks)))
+        }
+        _ => None,
+    });
+    let answers = replicated.filter_map(|(at, begin)| {
+        changes(events).find(|(applied, _)| *applied >= at).map(|(applied, _)| (applied - begin) * 1e3)
+    });
+    answers.fold(None, |longest, ms| Some(longest.map_or(ms, |longest: f64| longest.max(ms))))
+}
+
+fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+fn quantile(sorted: &[f64], part: f64) -> f64 {
+    let index = ((sorted.len() as f64 - 1.0) * part).ceil().max(0.0) as usize;
+    sorted.get(index).copied().unwrap_or(0.0)
+}
+
+/// What became of the load, in words.
+pub fn text(report: &Report) -> String {
+    let lines: String = report.events.iter().map(|event| event.text() + "\n").collect();
+    let reaction =
+        report.reaction_ms.map_or_else(|| "none was needed".to_owned(), |ms| format!("{ms:.0} ms at most"));
+    let of_two = report.of_two.map_or_else(String::new, |rate| format!(", two {rate:.0}"));
+    lines
+        + &format!(
+            "load        {} packets in steps of up to {:.0} packets/s (one worker {:.0}{of_two}); {} lost, scores {}\n\
+             latency     {:.2} ms, {:.2} ms for 99 of 100 batches, {:.2} ms at most\n\
+             {}\
+             controller  {} plans in force, each within {:.2} ms, up to {} workers; from an overload to the replica that answers it: {reaction}\n\
+             host        {:.0} ms of the cores went to other machines, {:.0} ms within one tick at most\n",
+            report.packets,
+            report.top,
+            report.unit,
+            report.lost,
+            if report.identical {
+                "identical to those of one worker"
+            } else {
+                "not compared, since packets were lost"
+            },
+            report.latency_ms_p50,
+            report.latency_ms_p99,
+            report.latency_ms_max,
+            report.incidents.pauses(),
+            report.actions,
+            report.plan_change_ms_p99,
+            report.most_workers,
+            report.stolen_s * 1e3,
+            report.stolen_ms_max
+        )
+}
