@@ -44,7 +44,9 @@ fn warmed(mut brick: Box<dyn Brick>) -> Result<Box<dyn Brick>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::{Batch, BindError, BrickError, ColumnSpec, Descriptor, Element, Handle, Headers, Layout};
+    use legonf_core::{
+        Batch, BindError, BrickError, ColumnSpec, Descriptor, Element, Handle, Headers, Layout,
+    };
 
     const NUMBERS: ColumnSpec = ColumnSpec::scalar("numbers", Element::U64);
 

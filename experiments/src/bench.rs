@@ -13,9 +13,9 @@ use crate::ExperimentError;
 use busy::Watch;
 use clap::Args;
 use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Progress, Sink};
-use legonf_infer::SCORES;
 use legonf_engine::measure::{Meter, Stopwatch, Trial, alone, median, process_time};
 use legonf_engine::{Error, Execution, Extent, Gauge, Network, Session, input};
+use legonf_infer::SCORES;
 use machine::Probe;
 use report::{Measured, Run, Traffic, columns};
 pub use report::{Report, rows};
@@ -115,7 +115,7 @@ impl Arguments {
             }
             probe.sample();
         }
-        let Seen { packets, progress } = seen;
+        let Seen { packets, progress, .. } = seen;
         Ok((ids, runs, Traffic { packets, capture: progress.read_bytes, columns: columns(&meter) }))
     }
 
