@@ -6,15 +6,15 @@ use clap::{Args, Subcommand};
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{ColumnSpec, Descriptor, State};
 use legonf_decide::VERDICTS;
-use legonf_engine::{Error, kitsune, read_costs, read_graph, write_text};
+use legonf_engine::{Error, nf, read_costs, write_text};
 use legonf_output::{one_line, printable_json};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The subcommands of `legonf graph`.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Print a graph and what each brick reads and fills; without --graph the built-in Kitsune graph.
+    /// Print a graph and what each brick reads and fills; without --nf that of Kitsune.
     Show(Arguments),
     /// List the kinds of bricks that a graph file can name.
     Kinds,
@@ -23,10 +23,10 @@ pub enum Command {
 /// Arguments of `legonf graph show`.
 #[derive(Args)]
 pub struct Arguments {
-    /// Graph file (TOML).
-    #[arg(long, value_name = "FILE")]
-    graph: Option<PathBuf>,
-    /// Print the graph as the TOML that --graph takes, to start a graph file of your own.
+    /// Network function: the name of one that ships (`kitsune`, the default, or `kitsune-onnx`), or a graph file (TOML).
+    #[arg(long, visible_alias = "graph", value_name = "NAME|FILE")]
+    nf: Option<PathBuf>,
+    /// Print the graph as the TOML that --nf takes, to start a graph file of your own.
     #[arg(long)]
     toml: bool,
     /// What the bricks cost, of `legonf profile`.
@@ -66,10 +66,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
 
 fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results(arguments.svg.as_deref())?;
-    let spec = match &arguments.graph {
-        Some(path) => read_graph(path)?,
-        None => kitsune::deciding(kitsune::scoring(legonf_extract::DEFAULT_SCHEMA, None)),
-    };
+    let spec = nf::open(arguments.nf.as_deref().unwrap_or(Path::new(nf::DEFAULT)))?;
     let bricks = legonf_runtime::check(
         &spec,
         &[ColumnSpec::PACKETS],
@@ -77,7 +74,7 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         |brick| legonf_catalog::describe(&brick.kind),
         Descriptor::clone,
     );
-    let bricks = match &arguments.graph {
+    let bricks = match &arguments.nf {
         Some(path) => bricks.map_err(|error| Error::file(path, error))?,
         None => bricks?,
     };

@@ -5,7 +5,7 @@ use crate::failure::{Failure, print, print_json};
 use crate::invalid::{Invalid, positive};
 use clap::Args;
 use legonf_controller::{Costs, Deadline, Forecast, Model, State, deadlines};
-use legonf_engine::{read_costs, read_graph};
+use legonf_engine::{nf, read_costs};
 use legonf_io::sink::SeriesPlot;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -93,7 +93,7 @@ impl Arguments {
     /// Refuses costs of another graph.
     fn check_graph(&self, costs: &Costs) -> Result<(), Failure> {
         let Some(path) = &self.graph else { return Ok(()) };
-        for brick in read_graph(path)?.sequence()? {
+        for brick in nf::open(path)?.sequence()? {
             let named = |error| Failure::fault(format!("{}: {error}", self.costs.display()));
             costs.of(&brick.id).map_err(named)?;
         }

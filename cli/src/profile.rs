@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// `legonf plan` and `legonf run` take what it writes. Of several runs the medians count.
 #[derive(Args)]
 pub struct Arguments {
-    /// Graph file (TOML), or `kitsune` for the built-in graph.
+    /// Network function: the name of one that ships, such as `kitsune`, or a graph file (TOML).
     graph: PathBuf,
     /// Capture (pcap, pcapng or Kitsune's TSV).
     capture: PathBuf,

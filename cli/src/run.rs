@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::steering::Steering;
 use crate::{Style, replay};
 use clap::Args;
-use legonf_engine::kitsune;
+use legonf_engine::nf;
 use std::path::{Path, PathBuf};
 
 /// Runs a capture as `legonf replay` does, with the same results, under the controller: every 100 ms it looks at what each
@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 /// (`end` in the event log, `controller` in --json); one that the costs say cannot be kept is refused at once.
 #[derive(Args)]
 pub struct Arguments {
-    /// Graph file (TOML), or `kitsune` for the built-in graph.
-    #[arg(value_name = "GRAPH", conflicts_with = "graph")]
+    /// Network function: the name of one that ships, such as `kitsune`, or a graph file (TOML).
+    #[arg(value_name = "GRAPH", conflicts_with = "nf")]
     function: PathBuf,
     #[command(flatten)]
     replay: replay::Arguments,
@@ -30,7 +30,7 @@ pub struct Arguments {
 
 /// The graph file that GRAPH names; none where it is the built-in graph.
 pub fn graph_file(graph: &Path) -> Option<PathBuf> {
-    (graph != Path::new(kitsune::NAME)).then(|| graph.to_owned())
+    (graph != Path::new(nf::DEFAULT)).then(|| graph.to_owned())
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {

@@ -15,9 +15,10 @@ pub struct Scoring {
     /// Model of `legonf train`, or of `legonf model import`.
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
-    /// Graph file (TOML) instead of the built-in graph; `legonf graph show --toml` prints one to start from.
-    #[arg(long, value_name = "FILE")]
-    graph: Option<PathBuf>,
+    /// Network function: the name of one that ships (`kitsune`, the default, or `kitsune-onnx`), or a graph file (TOML);
+    /// `legonf graph show --toml` prints one to start from.
+    #[arg(long, visible_alias = "graph", value_name = "NAME|FILE")]
+    nf: Option<PathBuf>,
     #[command(flatten)]
     workers: Workers,
     #[command(flatten)]
@@ -36,7 +37,7 @@ impl Scoring {
     pub fn given(&self, seed: Seed) -> legonf_engine::Scoring {
         legonf_engine::Scoring {
             model: self.model.clone(),
-            graph: self.graph.clone(),
+            graph: self.nf.clone(),
             workers: self.workers.given(),
             execution: self.execution,
             threshold: self.threshold,

@@ -1,7 +1,7 @@
 //! Graphs of a model, from a file or built in, and what executes its network.
 
 use crate::network::Network;
-use crate::{Error, kitsune, reading};
+use crate::{Error, nf};
 use legonf_catalog::Context;
 use legonf_core::{Brick, ColumnSpec};
 use legonf_decide::VERDICTS;
@@ -10,7 +10,6 @@ use legonf_infer::SCORES;
 use legonf_io::Content;
 use legonf_models::kitnet::Precision;
 use legonf_runtime::{BrickSpec, Graph, GraphSpec};
-use std::path::Path;
 
 /// The engine that computes scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +32,6 @@ pub struct Execution {
     /// fast and within 1e-5 of the score.
     #[cfg_attr(feature = "clap", arg(long, value_name = "f64|f32"))]
     pub precision: Option<Precision>,
-}
-
-/// Reads a graph file.
-///
-/// # Errors
-/// In one line that names the file and the key.
-pub fn read_graph(path: &Path) -> Result<GraphSpec, Error> {
-    reading::parsed(path, reading::GRAPH, GraphSpec::from_toml)
 }
 
 /// Builds the bricks that turn packets into features.
@@ -93,9 +84,8 @@ pub(crate) fn built_in(
         return Err(Error::refused(format!("--precision {precision}: {reason}")));
     }
     let schema = &model.schema().name;
-    Ok(kitsune::deciding(match content {
-        Content::Features => kitsune::scoring_features(own, precision),
-        Content::Packets if own => kitsune::scoring(schema, precision),
-        Content::Packets => kitsune::generic_scoring(schema),
-    }))
+    Ok(match content {
+        Content::Features => nf::scoring_features(own, precision),
+        Content::Packets => nf::scoring(schema, own, precision),
+    })
 }

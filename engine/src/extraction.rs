@@ -3,7 +3,7 @@
 use crate::assembly::assemble_extraction;
 use crate::summary::{ClockReport, flatten};
 use crate::supply::Maker;
-use crate::{Error, Extent, Session, Workers, input, kitsune};
+use crate::{Error, Extent, Session, Workers, input, nf};
 use legonf_core::{Malformed, Schema, Sink, count};
 use legonf_io::sink::Matrix;
 use legonf_runtime::{Outcome, RunFault};
@@ -55,7 +55,7 @@ impl Extraction {
     /// If the capture cannot be read, the matrix cannot be written, or the session is stopped.
     pub fn run(&self, session: &Session) -> Result<Extracted, Error> {
         let schema = legonf_extract::schema_by_name(&self.schema)?;
-        let spec = kitsune::extraction(&self.schema);
+        let spec = nf::extraction(&self.schema);
         let mut graph = assemble_extraction(&spec)?;
         self.workers.check(&mut graph)?;
         let mut source = input::open(session, &self.capture, self.limit)?;

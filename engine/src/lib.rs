@@ -32,11 +32,11 @@ mod folder;
 pub mod foreign;
 mod import;
 pub mod input;
-pub mod kitsune;
 #[cfg(feature = "live")]
 pub mod live;
 pub mod measure;
 mod network;
+pub mod nf;
 mod packets;
 mod profile;
 pub mod reading;
@@ -52,7 +52,7 @@ mod tally;
 mod training;
 mod workers;
 
-pub use assembly::{EngineKind, Execution, assemble_extraction, read_graph};
+pub use assembly::{EngineKind, Execution, assemble_extraction};
 pub use calibration::{Calibrated, Calibrating, Packet};
 pub use error::Error;
 pub use extraction::{Extracted, Extraction};

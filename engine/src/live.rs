@@ -5,12 +5,11 @@ mod outputs;
 pub use legonf_live::{Bounds, LiveConfig};
 
 use crate::agent::Agent;
-use crate::assembly::read_graph;
 use crate::scoring::{Function, Report, Scoring, ending};
 use crate::steering::{Orders, Steering, Work};
 use crate::summary::{Incidents, Service, Timing, with_clock};
 use crate::tally::Tally;
-use crate::{Error, Extent, Session, kitsune};
+use crate::{Error, Extent, Session, nf};
 use legonf_controller::Event;
 use legonf_io::Content;
 use legonf_io::sink::AlertRate;
@@ -122,8 +121,8 @@ impl Live {
     /// Identifiers of the bricks, as far as they are known before the model is: that of a foreign network is one for two.
     fn expected_bricks(&self) -> Result<Vec<String>, Error> {
         let spec = match &self.scoring.graph {
-            Some(path) => read_graph(path)?,
-            None => kitsune::deciding(kitsune::scoring("", None)),
+            Some(path) => nf::open(path)?,
+            None => nf::scoring("", true, None),
         };
         Ok(spec.bricks.into_iter().map(|brick| brick.id).collect())
     }

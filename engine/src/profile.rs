@@ -1,9 +1,10 @@
 //! What each brick of a graph costs.
 
 use crate::agent;
-use crate::assembly::{Execution, read_graph};
+use crate::assembly::Execution;
 use crate::measure::{self, Meter, Seen, Stopwatch, Trial, Work, alone, median};
 use crate::network::Network;
+use crate::nf;
 use crate::replay::measured;
 use crate::tally::Tally;
 use crate::{Error, Extent, Gauge, Session, input};
@@ -71,7 +72,7 @@ impl Profile {
         bar: &dyn Gauge,
     ) -> Result<Costs, Error> {
         let trial = match &self.graph {
-            Some(path) => Trial { session: *session, network, spec: read_graph(path)? },
+            Some(path) => Trial { session: *session, network, spec: nf::open(path)? },
             None => Trial::built_in(session, network, self.execution)?,
         };
         let (watch, meter) = (Stopwatch::default(), Meter::default());

@@ -1,20 +1,20 @@
 //! A network function: a model and its graph, ready to run, and the accounts of a run.
 
 use crate::agent::{Ending, facts};
-use crate::assembly::{Execution, assemble, built_in, read_graph};
+use crate::assembly::{Execution, assemble, built_in};
 use crate::network::Network;
 use crate::seed::{self, Seed};
 use crate::summary::{ClockReport, Incidents, Service, Summary, Timing, flatten};
 use crate::supply::Maker;
 use crate::tally::{Results, Tally};
-use crate::{Error, Session, Workers, input, kitsune};
+use crate::{Error, Session, Workers, input, nf};
 use legonf_controller::{Event, State};
 use legonf_core::{Progress, Source, count};
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -91,7 +91,7 @@ impl Scoring {
 
     /// Name of the graph's file, or of the built-in graph.
     pub fn graph_name(&self) -> String {
-        self.graph.as_deref().map_or_else(|| kitsune::NAME.into(), input::file_name)
+        self.graph.as_deref().map_or_else(|| nf::DEFAULT.into(), input::file_name)
     }
 
     /// Loads the model.
@@ -104,19 +104,19 @@ impl Scoring {
         let threshold = self.threshold.or(network.threshold());
         let spec = self.spec(&network, content)?;
         let in_file = |error| match &self.graph {
-            Some(path) => Error::file(path, error),
-            None => error,
+            Some(path) if path != Path::new(nf::DEFAULT) => Error::file(path, error),
+            _ => error,
         };
         let mut graph = assemble(&spec, content, &network, threshold).map_err(in_file)?;
-        let precision = kitsune::precision(&spec);
+        let precision = nf::precision(&spec);
         self.workers.check(&mut graph)?;
         Ok(Function { network, threshold, precision, graph, spec, workers: self.workers.clone() })
     }
 
     fn spec(&self, network: &Network, content: Content) -> Result<GraphSpec, Error> {
         let mut spec = match &self.graph {
-            Some(path) => read_graph(path)?,
-            None => built_in(network, content, self.execution)?,
+            Some(path) if path != Path::new(nf::DEFAULT) => nf::open_for(path, &network.schema().name)?,
+            _ => built_in(network, content, self.execution)?,
         };
         self.seed.set(&mut spec)?;
         Ok(spec)

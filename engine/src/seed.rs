@@ -56,10 +56,10 @@ fn random() -> Result<u64, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kitsune;
+    use crate::nf;
 
     fn seeded(seed: Seed, config: &str) -> Option<u64> {
-        let mut spec = kitsune::extraction("kitsune-115");
+        let mut spec = nf::extraction("kitsune-115");
         spec.bricks[1].config.extend(config.parse::<Table>().unwrap());
         seed.set(&mut spec).unwrap();
         of(&spec)
@@ -79,6 +79,6 @@ mod tests {
         let named = "[limits]\nseed = 5";
         assert_eq!(seeded(Seed::Random, named), Some(5));
         assert_eq!(seeded(Seed::Given(7), named), Some(7));
-        assert_eq!(of(&kitsune::scoring_features(true, None)), None);
+        assert_eq!(of(&nf::scoring_features(true, None)), None);
     }
 }

@@ -6,7 +6,7 @@ mod sink;
 use crate::assembly::assemble_extraction;
 use crate::summary::ClockReport;
 use crate::supply::Maker;
-use crate::{Error, Extent, Gauge, Session, Workers, input, kitsune};
+use crate::{Error, Extent, Gauge, Session, Workers, input, nf};
 use checkpoint::Checkpoint;
 use legonf_core::{Clock, Schema, Source, count};
 use legonf_extract::FEATURES;
@@ -223,7 +223,7 @@ impl Training {
         sink: &mut TrainSink,
         used: &mut Vec<u64>,
     ) -> Result<Outcome, Error> {
-        let spec = kitsune::extraction(&self.schema);
+        let spec = nf::extraction(&self.schema);
         let mut graph = assemble_extraction(&spec)?;
         self.workers.check(&mut graph)?;
         let mut no_brick = Graph::pass_through(&spec.name, &[FEATURES.of_width(schema.len())])?;

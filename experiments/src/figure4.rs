@@ -152,7 +152,7 @@ pub(crate) fn learn(session: &Session, track: &Arc<Track>) -> Result<Network, Ex
         ..TrainConfig::default()
     };
     let mut trainer = Trainer::new(training.clone())?;
-    let spec = legonf_engine::kitsune::extraction(SCHEMA);
+    let spec = legonf_engine::nf::extraction(SCHEMA);
     let mut graph = assemble_extraction(&spec)?;
     let (mut source, mut sink) = (Laps::new(track.clone(), 13_000), watch::Learn::new(&mut trainer));
     alone(session, &mut graph, &mut source, &mut sink, &mut |_, _| {})?;

@@ -4,7 +4,7 @@
 //! are replicas of an extractor behind dispatchers and a merge, in one thread. [`scaling`] projects from what they take
 //! what more cores would give.
 //!
-//! The others run the engine on traffic in memory: [`flood`], [`figure4`], [`elasticity`], [`lego_table2`] and [`bench`] each have
+//! The others run the engine on traffic in memory: [`flood`], [`figure4`], [`elasticity`], [`lego_table2`] and [`mod@bench`] each have
 //! `Arguments` (as the command takes them), a function that runs them in a [`Session`](legonf_engine::Session), a report for
 //! programs, and its words.
 #![forbid(unsafe_code)]

@@ -24,6 +24,21 @@ pub const KINDS: [Descriptor; 6] = [
     SampleResultQuantization::DESCRIPTOR,
 ];
 
+/// A network function that ships: a graph of bricks.
+#[derive(Clone, Copy, Debug)]
+pub struct Nf {
+    /// Its name.
+    pub name: &'static str,
+    /// The graph, in TOML.
+    pub graph: &'static str,
+}
+
+/// The network functions that ship.
+pub const NFS: [Nf; 2] = [
+    Nf { name: "kitsune", graph: include_str!("../nf/kitsune.toml") },
+    Nf { name: "kitsune-onnx", graph: include_str!("../nf/kitsune-onnx.toml") },
+];
+
 /// Why a brick cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {

@@ -55,11 +55,11 @@ impl Role {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_engine::kitsune;
+    use legonf_engine::nf;
 
     #[test]
     fn every_stage_of_the_built_in_graphs_has_its_role_whatever_its_name() {
-        let mut graph = kitsune::deciding(kitsune::scoring("kitsune-115", None));
+        let mut graph = nf::scoring("kitsune-115", true, None);
         graph.bricks.iter_mut().zip('a'..).for_each(|(brick, name)| brick.id = name.into());
         let roles = ["source", "a", "b", "c", "d", "e", "f"].map(|id| Role::of(id, &graph));
         let expected = [
@@ -72,7 +72,7 @@ mod tests {
             Role::Other,
         ];
         assert_eq!(roles, expected);
-        let generic = kitsune::generic_scoring("kitsune-115");
+        let generic = nf::scoring("kitsune-115", false, None);
         assert_eq!(Role::of(&generic.bricks[2].id, &generic), Role::Generic);
     }
 }

@@ -246,13 +246,22 @@ impl Run {
         packet: usize,
         row: &mut [f64],
     ) {
+        let shards = self.shards::<ALL>();
         let (run, at, mut cells) =
-            (run(packet), packet % LENGTH, Cells::of(row, self.shards::<ALL>(), self.columns::<ALL>()));
+            (run(packet), packet % LENGTH, Cells::of(row, shards, self.columns::<ALL>()));
         let addend = Addend::of(self.under_way[run].steps[at].value);
-        let [source, identity] = self.insert_source::<V>(tables, run, at, &addend);
+        let [source, identity] = match shards.has(Shard::Sources) {
+            true => self.insert_source::<V>(tables, run, at, &addend),
+            false => [Loaded::first(&addend), Loaded::first(&addend)],
+        };
         if let Some([identity_cells, source_cells]) = &mut cells.sources {
             write_single::<V>(&identity, identity_cells);
             write_single::<V>(&source, source_cells);
+        }
+        if !shards.has(Shard::Channels) && !shards.has(Shard::Sockets) {
+            self.anticipate::<ALL>(tables, headers, packet + 2 * LENGTH);
+            self.identify::<ALL>(tables, headers, packet + 3 * LENGTH);
+            return cells.write_slowest_sources::<V>(identity.slow, source.slow);
         }
         self.anticipate::<ALL>(tables, headers, packet + 2 * LENGTH);
         let (jitter, channel) = self.insert_link::<V>(tables, run, at, &addend);

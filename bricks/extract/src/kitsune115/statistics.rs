@@ -54,6 +54,17 @@ impl<'a> Cells<'a> {
         }
     }
 
+    /// Writes the slowest rate of MI and H alone.
+    #[inline(always)]
+    pub(crate) fn write_slowest_sources<V: Vector>(self, identity: V, source: V) {
+        let Some([identity_cells, source_cells]) = self.sources else { return };
+        let [weight, sum, squares, _] = V::transpose([identity, source, identity, source]);
+        let [mean, var] = moments::<V>(weight, sum, squares);
+        let [identity, source, ..] = V::transpose([weight, mean, var, var]);
+        identity.store_three(chunk(identity_cells, 12));
+        source.store_three(chunk(source_cells, 12));
+    }
+
     /// Writes the slowest rate of all groups: HH, HpHp, MI and H are side by side, and the opposite directions with
     /// HH_jit. What the quicker rates write comes before.
     #[inline(always)]

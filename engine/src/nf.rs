@@ -1,0 +1,144 @@
+//! Network functions: graph files, of which some ship with legonf.
+
+use crate::{Error, reading};
+use legonf_extract::FeatureQuantization;
+use legonf_infer::Autoencoder;
+use legonf_models::kitnet::Precision;
+use legonf_runtime::{BrickSpec, GraphSpec};
+use std::path::Path;
+
+/// The network function that is run where none is named.
+pub const DEFAULT: &str = "kitsune";
+
+/// The same with the generic engine.
+const GENERIC: &str = "kitsune-onnx";
+
+/// A network function by its name or its graph file.
+///
+/// # Errors
+/// If there is neither, or the file is no graph.
+pub fn open(nf: &Path) -> Result<GraphSpec, Error> {
+    match nf.to_str().and_then(built_in) {
+        Some(graph) => Ok(graph),
+        None if !nf.exists() && nf.components().count() == 1 && nf.extension().is_none() => {
+            let known: Vec<_> = legonf_catalog::NFS.iter().map(|nf| nf.name).collect();
+            let reason = format!("no network function has this name (there are: {})", known.join(", "));
+            Err(Error::refused(format!("{}: {reason}, and there is no such graph file", nf.display())))
+        }
+        None => reading::parsed(nf, reading::GRAPH, GraphSpec::from_toml),
+    }
+}
+
+/// [`open`] for a model: the features of a network function that ships are those of its schema.
+///
+/// # Errors
+/// As there.
+pub fn open_for(nf: &Path, schema: &str) -> Result<GraphSpec, Error> {
+    match nf.to_str().filter(|name| built_in(name).is_some()) {
+        Some(name) => Ok(kitsune(name, schema, None)),
+        None => open(nf),
+    }
+}
+
+/// A network function that ships, by its name.
+pub fn built_in(name: &str) -> Option<GraphSpec> {
+    let nf = legonf_catalog::NFS.iter().find(|nf| nf.name == name)?;
+    Some(GraphSpec::from_toml(nf.graph).expect("graphs that ship are tested"))
+}
+
+/// The part of Kitsune that turns packets into features of a schema.
+pub fn extraction(schema: &str) -> GraphSpec {
+    let mut graph = kitsune(DEFAULT, schema, None);
+    let extractor = position(&graph, FeatureQuantization::KIND);
+    graph.bricks.truncate(extractor + 1);
+    graph.bricks[extractor].next.clear();
+    graph
+}
+
+/// Kitsune for features of a schema: with KitNET (`own`), in a precision that is chosen or the default one, or with the generic
+/// engine.
+pub fn scoring(schema: &str, own: bool, precision: Option<Precision>) -> GraphSpec {
+    kitsune(if own { DEFAULT } else { GENERIC }, schema, precision)
+}
+
+/// The part of Kitsune that turns features into verdicts, as [`scoring`] does.
+pub fn scoring_features(own: bool, precision: Option<Precision>) -> GraphSpec {
+    let mut graph = scoring("", own, precision);
+    let extractor = position(&graph, FeatureQuantization::KIND);
+    graph.bricks.drain(..=extractor);
+    graph
+}
+
+/// The precision in which a graph executes a KitNET; none where it has no such brick.
+pub fn precision(graph: &GraphSpec) -> Option<String> {
+    let brick = graph.bricks.iter().find(|brick| brick.kind == Autoencoder::KIND)?;
+    let chosen = brick.config.get("precision").and_then(|value| value.as_str());
+    Some(chosen.map_or_else(|| Precision::default().to_string(), Into::into))
+}
+
+fn kitsune(name: &str, schema: &str, precision: Option<Precision>) -> GraphSpec {
+    let mut graph = built_in(name).expect("it ships");
+    for brick in &mut graph.bricks {
+        match (brick.kind.as_str(), precision) {
+            (FeatureQuantization::KIND, _) => set(brick, "schema", schema),
+            (Autoencoder::KIND, Some(precision)) => set(brick, "precision", &precision.to_string()),
+            _ => {}
+        }
+    }
+    graph
+}
+
+fn set(brick: &mut BrickSpec, key: &str, value: &str) {
+    brick.config.insert(key.to_owned(), value.into());
+}
+
+fn position(graph: &GraphSpec, kind: &str) -> usize {
+    graph.bricks.iter().position(|brick| brick.kind == kind).expect("Kitsune has such a brick")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(graph: &GraphSpec) -> Vec<String> {
+        graph.sequence().unwrap().iter().map(|brick| brick.kind.clone()).collect()
+    }
+
+    #[test]
+    fn kitsune_has_the_five_bricks_of_lego_figure_3() {
+        let graph = scoring("kitsune-115", true, Some(Precision::F32));
+        let expected = [
+            "packet-batching",
+            "feature-quantization",
+            "feature-mapping",
+            "autoencoder",
+            "sample-result-quantization",
+        ];
+        assert_eq!(kinds(&graph), expected);
+        assert_eq!(GraphSpec::from_toml(&graph.to_toml()).unwrap(), graph);
+        assert_eq!(precision(&graph).as_deref(), Some("f32"));
+        assert_eq!(kinds(&extraction("kitsune-115")), expected[..2]);
+        assert_eq!(kinds(&scoring_features(true, None)), expected[2..]);
+        assert_eq!(kinds(&scoring_features(false, None)), ["onnx", "sample-result-quantization"]);
+    }
+
+    #[test]
+    fn every_network_function_that_ships_is_a_graph_of_known_bricks() {
+        for nf in &legonf_catalog::NFS {
+            let graph = built_in(nf.name).unwrap();
+            for kind in kinds(&graph) {
+                assert!(legonf_catalog::KINDS.iter().any(|known| known.kind == kind), "{}: {kind}", nf.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_nothing_has_is_refused_with_those_that_there_are() {
+        let error = open(Path::new("kitsun")).unwrap_err().to_string();
+        assert!(
+            error.contains("kitsun: no network function has this name (there are: kitsune, kitsune-onnx)")
+        );
+        assert_eq!(open(Path::new("kitsune")).unwrap(), built_in("kitsune").unwrap());
+        assert!(open(Path::new("no/such.toml")).unwrap_err().to_string().contains("no/such.toml"));
+    }
+}
