@@ -167,6 +167,7 @@ struct Seen {
     scores: Handle<Vec<f64>>,
     packets: u64,
     progress: Progress,
+    scores: Handle<Vec<f64>>,
 }
 
 impl Sink for Seen {

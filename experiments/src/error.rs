@@ -39,6 +39,12 @@ pub enum ExperimentError {
     /// A policy is wrong.
     #[error(transparent)]
     Controller(#[from] ControllerError),
+    /// Columns do not fit together.
+    #[error(transparent)]
+    Columns(#[from] LayoutError),
+    /// A brick does not fit the columns.
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// A brick failed.
     #[error(transparent)]
     Brick(#[from] BrickError),

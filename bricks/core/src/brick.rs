@@ -60,7 +60,8 @@ pub trait Brick: Send {
     /// Only for faults of the brick itself (an engine that fails), never for what a packet contains.
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError>;
 
-    /// Makes ready what the first batch would have to wait for, such as scratch memory: called once at most, before that batch.
+    /// Makes ready what the first batch would have to wait for, such as scratch memory: called once at most, before that batch and before
+    /// [`bind`](Self::bind).
     /// Nothing that the brick says or gives afterwards shows it; one that keeps state leaves this as it is.
     ///
     /// # Errors
