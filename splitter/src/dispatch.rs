@@ -3,7 +3,7 @@
 use crate::load::Loads;
 use crate::owners::{Owners, Switch};
 use crate::project::Projector;
-use crate::{MAX_ROUTES, Route, Shard, SplitError};
+use crate::{MAX_ROUTES, Route, Shard, SplitError, reversed};
 use legonf_core::{BATCH, Headers, PacketKind, PacketKinds, SLOTS};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -242,17 +242,6 @@ impl Dispatcher {
             parcel.clear();
         }
     }
-}
-
-/// The packet as it would be in the opposite direction.
-pub fn reversed(headers: &Headers) -> Headers {
-    let mut other = *headers;
-    (other.outer.src, other.outer.dst) = (headers.outer.dst, headers.outer.src);
-    other.outer.ports = headers.outer.ports.map(|(p, q)| (q, p));
-    if let (Some(link), Some(own)) = (&mut other.link, &headers.link) {
-        (link.src, link.dst) = (own.dst, own.src);
-    }
-    other
 }
 
 /// Every replica number fits its type.

@@ -21,10 +21,11 @@ mod plan;
 mod project;
 
 pub use coupling::{Coupling, Replication};
-pub use dispatch::{Dispatcher, Parcel, reversed};
+pub use dispatch::{Dispatcher, Parcel};
 pub use error::SplitError;
 pub use exchange::{
-    Entry, Link, MAX_ROUTES, Ownership, Partitioner, Selection, SlotSet, Stray, Strays, SubBatch,
+    Entry, Link, MAX_ROUTES, Ownership, Partitioner, Router, Selection, SlotSet, Stray, Strays, SubBatch,
+    reversed,
 };
 pub use explain::{Explanation, explain};
 pub use groups::{GroupSet, MAX_GROUPS};

@@ -62,7 +62,7 @@ impl Default for Loads {
 impl Loads {
     /// Counts a packet whose key has this hash.
     #[inline]
-    pub(crate) fn count(&mut self, hash: u64, headers: &Headers) {
+    pub fn count(&mut self, hash: u64, headers: &Headers) {
         let slot = slot(hash);
         self.packets[slot] = self.packets[slot].saturating_add(1);
         self.total += 1;
