@@ -1,6 +1,9 @@
 //! Why an experiment cannot be run, or failed.
 
+use crate::replicas::MOST;
+use legonf_core::BrickError;
 use legonf_extract::{ExtractError, StateError};
+use legonf_runtime::RunFault;
 use legonf_splitter::SplitError;
 
 /// What went wrong, in one line.
@@ -15,9 +18,24 @@ pub enum ExperimentError {
     /// State cannot be moved.
     #[error(transparent)]
     State(#[from] StateError),
-    /// More parts than the merge can tell apart.
-    #[error("the plan has {0} routes: expected 16 at most over all shards")]
-    Routes(usize),
+    /// A brick fails.
+    #[error(transparent)]
+    Brick(#[from] BrickError),
+    /// A run has ended early.
+    #[error(transparent)]
+    Run(#[from] RunFault),
+    /// A number of replicas that cannot be.
+    #[error("replicas = {0}: expected 1 to {MOST}")]
+    Replicas(usize),
+    /// Slots could not be moved.
+    #[error("{0}")]
+    Order(String),
+    /// The system has no further thread.
+    #[error("a run cannot be started: {0}")]
+    Thread(std::io::Error),
+    /// A run panicked: a defect of legonf.
+    #[error("a run panicked; please report this with the capture")]
+    Panicked,
     /// The model's network is not a KitNET for the schema.
     #[error(
         "the model takes {model} features, and the schema \"{schema}\" has {features}: use the schema's model"
@@ -29,6 +47,16 @@ pub enum ExperimentError {
         schema: String,
         /// Its features.
         features: usize,
+    },
+    /// A split has lost packets.
+    #[error("{split}: {scored} scores for {received} packets")]
+    Missing {
+        /// Name of the split.
+        split: String,
+        /// Scores that it gave.
+        scored: u64,
+        /// Packets that came.
+        received: u64,
     },
     /// A split that must not change anything did.
     #[error(

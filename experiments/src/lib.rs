@@ -1,17 +1,26 @@
 //! Tables and figures of the papers as experiments.
 //!
-//! [`table2`] is LEGO's Table II: what a split of the traffic does to Kitsune's scores. It runs [`Cluster`]s, which
-//! are replicas of an extractor behind dispatchers and a merge, in one thread. [`scaling`] projects from what they take
-//! what more cores would give.
+//! [`table2`] is LEGO's Table II: what a split of the traffic does to Kitsune's scores. It runs [`Replicas`] of an extractor in the
+//! runtime, as many as asked for, however few cores there are. [`scaling`] projects from what their pieces take what more cores
+//! would give.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod cluster;
+mod ends;
 mod error;
+mod meter;
+mod pieces;
+mod replicas;
 pub mod scaling;
 mod scorer;
+mod steering;
 pub mod table2;
 
-pub use cluster::{Clock, Cluster, Costs, Make, Setup};
+pub use ends::Take;
 pub use error::ExperimentError;
+pub use replicas::{Costs, Finished, Replicas, Setup};
 pub use scorer::Scorer;
+pub use steering::Order;
+
+/// A clock that measures work: the processor time of this thread, say.
+pub type Clock = fn() -> std::time::Duration;

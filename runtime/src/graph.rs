@@ -1,6 +1,6 @@
 //! A graph that is checked and ready to run.
 
-use crate::exchange::{Split, Undivided};
+use crate::exchange::{EXACT, Split, Undivided};
 use crate::route::Routes;
 use crate::ways::Ways;
 use crate::{BrickSpec, GraphError, GraphSpec};
@@ -58,7 +58,10 @@ impl Graph {
     /// Bricks that keep state, in order, and why the work of each cannot be divided among replicas, where it cannot.
     pub fn divisions(&mut self) -> Vec<(String, Result<(), Undivided>)> {
         let stateful = |node: &&mut Node| node.brick.descriptor().state == State::Stateful;
-        let division = |node: &mut Node| (node.id.clone(), Split::of(0, &mut *node.brick).map(drop));
+        let division = |node: &mut Node| {
+            let split = Split::of((0, &node.id), &mut *node.brick, EXACT);
+            (node.id.clone(), split.map(drop))
+        };
         self.nodes.iter_mut().filter(stateful).map(division).collect()
     }
 

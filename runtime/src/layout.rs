@@ -1,6 +1,6 @@
 //! How bricks are laid out over workers, and whether that fits a graph.
 
-use crate::exchange::{Downstream, Split, Undivided};
+use crate::exchange::{Downstream, EXACT, Partition, Split, Undivided};
 use crate::{Graph, MAX_WORKERS, PlanError, migration};
 use legonf_core::{Column, Columns, Descriptor, Plan, PlanSyntax, Stage, State};
 use std::ops::Range;
@@ -35,7 +35,7 @@ impl Layout {
     /// # Errors
     /// As a run under it would end.
     pub fn check(&self, graph: &mut Graph) -> Result<(), PlanError> {
-        Shape::of(graph, Columns::ALL).resolve(&self.plan(graph), MAX_WORKERS).map(drop)
+        Shape::of(graph, Columns::ALL, EXACT).resolve(&self.plan(graph), MAX_WORKERS).map(drop)
     }
 }
 
@@ -80,11 +80,13 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// The shape of a graph with a sink that reads some columns.
-    pub fn of(graph: &mut Graph, sink: Columns) -> Self {
+    pub fn of(graph: &mut Graph, sink: Columns, partition: Partition<'_>) -> Self {
         let name = graph.name().to_owned();
         let brick = |node: &crate::Node| (node.id.clone(), node.brick.descriptor().state);
         let bricks = graph.nodes().iter().map(brick).collect();
-        let split = |(unit, node): (usize, &mut crate::Node)| Split::of(unit, &mut *node.brick).map(Arc::new);
+        let split = |(unit, node): (usize, &mut crate::Node)| {
+            Split::of((unit, &node.id), &mut *node.brick, partition).map(Arc::new)
+        };
         let splits = graph.nodes_mut().iter_mut().enumerate().map(split).collect();
         let descriptors = graph.nodes().iter().map(|node| node.brick.descriptor()).collect();
         let columns = graph.routes().is_none().then_some((descriptors, sink));
@@ -182,6 +184,19 @@ impl Shape {
             splits.iter().find(|(split, _)| of(split)).map(|(split, replicas)| (split.shards(), *replicas))
         })?;
         Ok(places)
+    }
+
+    /// Checks that between two plans no state must move that cannot: that of a brick whose split plan is not exact.
+    pub fn check_change(&self, plan: &Plan, before: &Plan) -> Result<(), PlanError> {
+        let divided = self.splits.iter().flatten().filter(|split| !split.partitioner.is_exact());
+        for id in divided.map(|split| &self.bricks[split.unit].0) {
+            let replicas = |plan: &Plan| plan.stage_of(id).map(|stage| plan.stages[stage].replicas);
+            if replicas(plan) != replicas(before) || plan.moves.iter().any(|slot| slot.brick == *id) {
+                let reason = "its streams are divided, by a plan that is not exact".to_owned();
+                return Err(PlanError::Undivided { plan: plan.to_string(), brick: id.clone(), reason });
+            }
+        }
+        Ok(())
     }
 
     fn check_bricks(&self, plan: &Plan) -> Result<(), PlanError> {

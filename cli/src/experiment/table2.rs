@@ -8,18 +8,17 @@ use crate::progress::Bar;
 use crate::{Style, packets, reading, split};
 use clap::Args;
 use legonf_core::{Headers, Progress};
-use legonf_experiments::ExperimentError;
 use legonf_experiments::scaling::{self, Point, Scaling};
 use legonf_experiments::table2::{Copies, Options, Report, Table2};
-use legonf_extract::{Extractor, Limits};
+use legonf_extract::Config;
 use legonf_io::sink::SeriesPlot;
 use legonf_models::kitnet::KitNet;
-use legonf_splitter::{GroupSet, Mode, Plan, Shard};
+use legonf_splitter::{GroupSet, Mode, Plan};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Runs a capture through a single Kitsune and through replicas behind a splitter: by each granularity of LEGO's Table II
+/// Runs a capture through a single Kitsune and through replicas in the runtime, however few cores there are: by each granularity of LEGO's Table II
 /// (SrcMAC-SrcIP, SrcIP, SrcIP-DstIP, Socket) and by the exact plan of `legonf split`.
 ///
 /// For each it says the average RMSE, beside the paper's, how far scores are from the single instance's, which alerts are
@@ -33,7 +32,7 @@ pub struct Arguments {
     /// Model of `legonf train`.
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
-    /// Replicas of each shard, 1 to 4096.
+    /// Replicas, 1 to 254.
     #[arg(long, default_value_t = 3, value_name = "N")]
     replicas: usize,
     /// Split by this plan (from `legonf split --json`) instead of the schema's exact one; it must be exact, too.
@@ -106,7 +105,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         Some(every) => experiment.feed_and_rebalance(&mut table, every, style)?,
         None => experiment.feed(&mut table, "lego-table2", style)?,
     }
-    let report = table.finish();
+    let report = table.finish()?;
     let middle = match arguments.max_deviation {
         Some(bound) => Some(experiment.middle(bound, &table, &report, style)?),
         None => None,
@@ -151,23 +150,21 @@ impl<'a> Experiment<'a> {
     fn options(&self) -> Options {
         Options {
             replicas: self.arguments.replicas,
-            seed: Limits::default().seed,
             threshold: self.arguments.threshold.or(self.network.threshold()),
             skip: self.arguments.skip,
+            rebalanced: self.arguments.rebalance_every.is_some(),
             clock: processor_time,
         }
     }
 
-    /// An extractor of a shard's groups alone, where the schema's can be divided.
-    fn extractor(&self, shard: &Shard) -> Result<Box<dyn Extractor>, ExperimentError> {
-        let (schema, arithmetic) = (&self.network.schema().name, self.network.arithmetic());
-        let parts = legonf_extract::shards_of(&shard.groups());
-        Ok(legonf_extract::build_shards(schema, arithmetic, Limits::default(), &parts)?)
+    /// The model's extractor.
+    fn config(&self) -> Config {
+        let (schema, arithmetic) = (self.network.schema().name.clone(), self.network.arithmetic());
+        Config { schema, arithmetic, ..Config::default() }
     }
 
     fn table(&self) -> Result<Table2, Failure> {
-        let make = |shard: &Shard| self.extractor(shard);
-        Ok(Table2::new(&self.set, &self.plan, &make, &self.kitnet, self.options())?)
+        Ok(Table2::new(&self.set, &self.plan, &self.config(), &self.kitnet, self.options())?)
     }
 
     fn scaling(&self, style: Style) -> Result<Vec<Point>, Failure> {
@@ -177,10 +174,8 @@ impl<'a> Experiment<'a> {
             Ok(())
         })?;
         let bar = Bar::new("scaling", Some(scaling::REPLICAS.len() as u64), style.quiet);
-        let make = |shard: &Shard| self.extractor(shard);
-        let Options { seed, clock, .. } = self.options();
-        let schema = self.network.schema();
-        let scaling = Scaling { schema, set: &self.set, exact: &self.plan, make: &make, seed, clock };
+        let (config, network, clock) = (&self.config(), &self.kitnet, self.options().clock);
+        let scaling = Scaling { config, set: &self.set, exact: &self.plan, network, clock };
         let mut done = 0;
         let points = scaling.measure(&packets, || {
             done += 1;
@@ -200,13 +195,12 @@ impl<'a> Experiment<'a> {
 
     /// The same, with slots placed anew from time to time.
     fn feed_and_rebalance(&self, table: &mut Table2, every: u64, style: Style) -> Result<(), Failure> {
-        let make = |shard: &Shard| self.extractor(shard);
         let mut left = every;
         self.read("lego-table2", style, |mut headers| {
             while headers.len() as u64 >= left {
                 let (now, later) = headers.split_at(left as usize);
                 table.push(now);
-                table.place_by_load(&make)?;
+                table.place_by_load()?;
                 (headers, left) = (later, every);
             }
             left -= headers.len() as u64;
@@ -228,13 +222,13 @@ impl<'a> Experiment<'a> {
     fn middle(&self, bound: f64, table: &Table2, report: &Report, style: Style) -> Result<Middle, Failure> {
         let counted = report.scored.saturating_sub(report.skipped);
         let pairs = table.pairs().ok_or_else(|| Failure::fault("no split by SrcIP was measured"))?;
-        let make = |shard: &Shard| self.extractor(shard);
+        let config = self.config();
         let (mut aim, mut attempt) = (bound, 1);
         loop {
             let copies = pairs.choose(aim, counted);
-            let mut again = Table2::copying(&self.set, &copies.pairs, &make, &self.kitnet, self.options())?;
+            let mut again = Table2::copying(&self.set, &copies.pairs, &config, &self.kitnet, self.options())?;
             self.feed(&mut again, "with copies", style)?;
-            let deviation = again.finish().rows.last().map_or(0.0, |row| row.mean_absolute_deviation);
+            let deviation = again.finish()?.rows.last().map_or(0.0, |row| row.mean_absolute_deviation);
             if deviation <= bound || attempt == ATTEMPTS {
                 let within_bound = deviation <= bound;
                 return Ok(Middle { bound, copies, mean_absolute_deviation: deviation, within_bound });
@@ -264,8 +258,8 @@ fn curve(points: &[Point]) -> SeriesPlot {
     };
     let single = points.iter().map(|p| p.single_packets_per_second / 1e6).fold(0.0, f64::max);
     SeriesPlot {
-        title: "Feature extraction with a core for each part: a projection from processor time".into(),
-        across: "replicas of each shard".into(),
+        title: "Packets scored with a core for each replica: a projection from processor time".into(),
+        across: "replicas".into(),
         up: "million packets a second".into(),
         decades: true,
         series: vec![

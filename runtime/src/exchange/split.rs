@@ -2,7 +2,7 @@
 
 use super::Owners;
 use crate::unit::west_east;
-use legonf_core::{Brick, BrickError, Column, Columns, SLOTS};
+use legonf_core::{Brick, BrickError, Column, Columns, Division, SLOTS};
 use legonf_splitter::{Partitioner, SplitError};
 use std::ops::Range;
 
@@ -23,7 +23,13 @@ pub enum Undivided {
     Split(#[from] SplitError),
 }
 
-/// How the work of one brick is divided: by the exact plan.
+/// Says how the work of a brick is divided among replicas, by its identifier and what it tells of its work.
+pub type Partition<'a> = &'a (dyn Fn(&str, &Division) -> Result<Partitioner, SplitError> + Sync);
+
+/// The exact plan for every brick.
+pub(crate) const EXACT: Partition<'static> = &|_, division| Partitioner::exact(division);
+
+/// How the work of one brick is divided.
 pub(crate) struct Split {
     /// The brick's number in the graph.
     pub unit: usize,
@@ -46,7 +52,11 @@ impl Split {
     ///
     /// # Errors
     /// Why it cannot be.
-    pub fn of(unit: usize, brick: &mut dyn Brick) -> Result<Self, Undivided> {
+    pub fn of(
+        (unit, id): (usize, &str),
+        brick: &mut dyn Brick,
+        partition: Partition<'_>,
+    ) -> Result<Self, Undivided> {
         let reads = brick.descriptor().reads;
         let division = brick.west_east().ok_or(Undivided::NoInterface)?.division();
         if !reads.holds(Column::Headers) {
@@ -55,7 +65,7 @@ impl Split {
         if division.fills != Column::Features {
             return Err(Undivided::NoRows(division.fills.label()));
         }
-        Ok(Self { unit, partitioner: Partitioner::exact(&division)?, reads })
+        Ok(Self { unit, partitioner: partition(id, &division)?, reads })
     }
 
     /// Shards of the work.
