@@ -71,7 +71,8 @@ impl Pieces {
         let (parts, spent) = (vec![SubBatch::default(); count], Spent::default());
         let (batch, rows, places) = Default::default();
         let scorer = scorer();
-        let mut this = Self { partitioner, owners, parts, replicas, batch, rows, places, scorer, clock, spent };
+        let mut this =
+            Self { partitioner, owners, parts, replicas, batch, rows, places, scorer, clock, spent };
         this.reset();
         Ok(this)
     }

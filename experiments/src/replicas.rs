@@ -209,9 +209,8 @@ fn costs(meters: &[Arc<Meter>], (shards, replicas): (usize, usize), packets: u64
         ([_], 0) => packets,
         _ => meters.get(replica).map_or(0, |meter| meter.packets(shard)),
     };
-    let seconds = |shard, replica: usize| {
-        meters.get(replica).map_or(0.0, |meter| meter.spent(shard).as_secs_f64())
-    };
+    let seconds =
+        |shard, replica: usize| meters.get(replica).map_or(0.0, |meter| meter.spent(shard).as_secs_f64());
     let (packets, replica_seconds) = (each(shards, replicas, of), each(shards, replicas, seconds));
     Costs { packets, replica_seconds }
 }

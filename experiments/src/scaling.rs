@@ -88,7 +88,12 @@ impl Scaling<'_> {
     }
 
     /// Replicas whose slots are placed by load. A plan that keeps a group whole has none.
-    fn pieces(&self, plan: &Plan, loads: &[Loads], replicas: usize) -> Result<Option<Pieces>, ExperimentError> {
+    fn pieces(
+        &self,
+        plan: &Plan,
+        loads: &[Loads],
+        replicas: usize,
+    ) -> Result<Option<Pieces>, ExperimentError> {
         if plan.is_whole() {
             return Ok(None);
         }

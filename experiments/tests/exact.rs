@@ -80,7 +80,10 @@ impl Change {
         let owner = |slot| (mix(slot) % self.replicas as u64) as u16;
         let owners = (0..SLOTS as u64).map(owner).collect();
         let several = self.replicas > 1;
-        Order { replicas: self.replicas, owners: several.then_some((self.shard, owners)).into_iter().collect() }
+        Order {
+            replicas: self.replicas,
+            owners: several.then_some((self.shard, owners)).into_iter().collect(),
+        }
     }
 }
 
@@ -176,7 +179,10 @@ fn replicas_of_a_plan_that_is_not_exact_stay_as_they_are() {
     run.order(Order { replicas: 3, owners: Vec::new() });
     run.push(&packets);
     let error = run.finish().unwrap_err().to_string();
-    assert!(error.contains("`extractor` keeps state that cannot be divided") && error.contains("not exact"), "{error}");
+    assert!(
+        error.contains("`extractor` keeps state that cannot be divided") && error.contains("not exact"),
+        "{error}"
+    );
 }
 
 /// A plan that is taken for exact and is not: the experiment fails, and says where.

@@ -2,7 +2,7 @@
 
 use legonf_core::{Key, KeyError, PacketKinds, UnknownKind};
 
-/// A group set, a plan or a dispatcher that cannot be, in one line.
+/// A group set, a plan or a partitioner that cannot be, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
     /// The text is not TOML, or has a key or a type that is not expected.

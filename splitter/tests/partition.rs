@@ -13,7 +13,8 @@ mod common;
 use division::{divisions, like_kitsune, owners, value, way};
 use legonf_core::{Division, Field, Headers, Key, Layer, Link, Mac, Network, PacketKind, SLOTS};
 use legonf_splitter::{
-    GroupSet, Mode, Ownership, Partitioner, Plan, Projector, Route, Router, SlotSet, SplitError, SubBatch, reversed,
+    GroupSet, Mode, Ownership, Partitioner, Plan, Projector, Route, Router, SlotSet, SplitError, SubBatch,
+    reversed,
 };
 use proptest::prelude::*;
 use replicas::Replicas;
@@ -27,9 +28,7 @@ const POISON: f64 = -1.0;
 /// The routes of a shard that a kind of packet takes, a bit each.
 fn taken(plan: &Plan, shard: usize, headers: &Headers) -> u8 {
     let routes = plan.shards[shard].routes.iter().enumerate();
-    let bit = |(at, route): (usize, &Route)| {
-        u8::from(route.packets.holds(PacketKind::of(headers))) << at
-    };
+    let bit = |(at, route): (usize, &Route)| u8::from(route.packets.holds(PacketKind::of(headers))) << at;
     routes.map(bit).sum()
 }
 
@@ -66,7 +65,7 @@ fn check_selections(
     owners: &[Box<[u16]>],
     parts: &[SubBatch],
 ) -> Result<(), TestCaseError> {
-    for shard in 0..plan.shards.len() {
+    for (shard, owners) in owners.iter().enumerate() {
         let mut routes: HashMap<(usize, usize), u8> = HashMap::new();
         for (replica, selection) in parts.iter().enumerate().flat_map(|(replica, part)| {
             part.selections[shard].iter().map(move |selection| (replica, selection))
@@ -81,7 +80,7 @@ fn check_selections(
         let mut expected: HashMap<(usize, usize), u8> = HashMap::new();
         for (place, headers) in packets.iter().enumerate().filter(|(place, _)| chosen(*place)) {
             for (route, slot) in slots(division, plan, shard, headers) {
-                *expected.entry((place, owners[shard][slot].into())).or_insert(0) |= 1 << route;
+                *expected.entry((place, owners[slot].into())).or_insert(0) |= 1 << route;
             }
         }
         prop_assert_eq!(routes, expected);
@@ -247,8 +246,9 @@ fn check_waiting(
     moving: &SlotSet,
 ) -> Result<(), TestCaseError> {
     let lanes = part.selections[shard].iter().enumerate();
-    let mut packets: Vec<_> =
-        lanes.flat_map(|(lane, selection)| selection.places.iter().map(move |place| (*place, lane))).collect();
+    let mut packets: Vec<_> = lanes
+        .flat_map(|(lane, selection)| selection.places.iter().map(move |place| (*place, lane)))
+        .collect();
     packets.sort_unstable();
     let (mut held, mut is_stalled) = (HashSet::new(), false);
     for (place, lane) in packets {

@@ -53,7 +53,12 @@ pub(super) struct Tally {
 }
 
 impl Compare {
-    pub fn new(network: Arc<KitNet>, to_come: Receiver<Expected>, counts_pairs: bool, options: &Options) -> Self {
+    pub fn new(
+        network: Arc<KitNet>,
+        to_come: Receiver<Expected>,
+        counts_pairs: bool,
+        options: &Options,
+    ) -> Self {
         let Options { threshold, skip, .. } = *options;
         let pairs = counts_pairs.then(Pairs::default);
         let (tally, scores, waiting) = Default::default();

@@ -128,10 +128,7 @@ fn single(options: &Options, scores: &[f64], seconds: f64) -> Row {
         replication: 1.0,
         slots_moved: 0,
         extraction_seconds: seconds,
-        costs: Costs {
-            packets: vec![vec![scores.len() as u64]],
-            replica_seconds: vec![vec![seconds]],
-        },
+        costs: Costs { packets: vec![vec![scores.len() as u64]], replica_seconds: vec![vec![seconds]] },
         placements: Vec::new(),
     }
 }

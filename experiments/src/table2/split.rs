@@ -65,7 +65,8 @@ impl Split {
         let compare = Compare::new(network, to_come, kind.counts_pairs, options);
         let copies = kind.copies.clone().map(|pairs| (pair(seed), pairs));
         let steered = rebalanced && kind.exact;
-        let replicas = Replicas::start(&Setup { config, plan, replicas: count, copies, steered, clock }, compare)?;
+        let replicas =
+            Replicas::start(&Setup { config, plan, replicas: count, copies, steered, clock }, compare)?;
         let shards = plan.shards.len();
         Ok(Self {
             kind,

@@ -43,17 +43,22 @@ pub fn divisions() -> impl Strategy<Value = (Division, Plan)> {
     let random = (1..5usize).prop_flat_map(|count| (0..count).map(group).collect::<Vec<_>>());
     let random = (random, 1..4usize).prop_map(|(groups, cells)| division(groups, cells));
     let any = prop_oneof![1 => Just(like_kitsune()), 2 => random];
-    (any, prop::option::weighted(0.2, key())).prop_filter_map("a group that stays whole", |(division, key)| {
-        let set = GroupSet::new(&division.name, division.groups.clone()).unwrap();
-        let plan = key.map_or_else(|| Plan::exact(&set), |key| Plan::by_key(&set, key));
-        (!plan.is_whole()).then_some((division, plan))
-    })
+    (any, prop::option::weighted(0.2, key())).prop_filter_map(
+        "a group that stays whole",
+        |(division, key)| {
+            let set = GroupSet::new(&division.name, division.groups.clone()).unwrap();
+            let plan = key.map_or_else(|| Plan::exact(&set), |key| Plan::by_key(&set, key));
+            (!plan.is_whole()).then_some((division, plan))
+        },
+    )
 }
 
 /// Owners that look random, of each shard.
 pub fn owners(plan: &Plan, replicas: usize, salt: u64) -> Vec<Box<[u16]>> {
     let mix = |at: u64| (at ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-    let of = |shard: u64| (0..SLOTS as u64).map(|slot| (mix(slot + (shard << 32)) % replicas as u64) as u16).collect();
+    let of = |shard: u64| {
+        (0..SLOTS as u64).map(|slot| (mix(slot + (shard << 32)) % replicas as u64) as u16).collect()
+    };
     (0..plan.shards.len() as u64).map(of).collect()
 }
 
