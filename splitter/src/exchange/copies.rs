@@ -19,6 +19,7 @@ impl Copied {
     }
 
     /// Brings a packet of such a pair to those replicas, too, that have the slot of its opposite direction: by no route.
+    #[cold]
     pub(super) fn bring(
         &self,
         shards: &[Ways],
