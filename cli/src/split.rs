@@ -3,12 +3,11 @@
 use crate::Style;
 use crate::failure::{Failure, print, print_json};
 use clap::Args;
-use legonf_core::Headers;
+use legonf_core::{Headers, SLOTS};
 use legonf_engine::{Error, headers, reading, write_text};
 use legonf_extract::{Limits, schema_by_name, state_groups};
 use legonf_splitter::{
-    Coupling, Dispatcher, Explanation, GroupSet, Lattice, Mode, Owners, Plan, Replication, SplitError,
-    explain, svg,
+    Coupling, Explanation, GroupSet, Lattice, Mode, Plan, Replication, Router, SplitError, explain, svg,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -17,7 +16,7 @@ use std::path::{Path, PathBuf};
 const REPLICAS: [usize; 6] = [2, 4, 8, 16, 32, 64];
 
 /// Computes how the state groups' keys include and overlap one another, runs LEGO's Algorithm 1 on them, and makes the
-/// plan by which a dispatcher splits the traffic among replicas.
+/// plan by which the traffic is split among replicas.
 ///
 /// The exact plan gives every packet the answer of a single instance, bit for bit: a shard of replicas for each
 /// granularity that no other includes. The approximate plan is the paper's single granularity.
@@ -104,33 +103,35 @@ fn copies(capture: &Path, plan: &Plan, style: Style) -> Result<Vec<Replication>,
     })
 }
 
-/// Packets that come to each replica of each shard.
+/// Packets that come to each replica of each shard, whose slots are dealt out in turn.
 struct Counter {
-    shards: Vec<(Dispatcher, Vec<u64>)>,
+    router: Router,
+    owners: Vec<Box<[u16]>>,
+    sent: Vec<Vec<u64>>,
     packets: u64,
 }
 
 impl Counter {
     fn new(plan: &Plan, replicas: usize, seed: u64) -> Result<Self, SplitError> {
-        let shard = |shard| Ok((Dispatcher::new(shard, Owners::even(replicas)?, seed)?, vec![0; replicas]));
-        Ok(Self { shards: plan.shards.iter().map(shard).collect::<Result<_, SplitError>>()?, packets: 0 })
+        let even: Box<[u16]> = (0..SLOTS).map(|slot| (slot % replicas) as u16).collect();
+        let shards = plan.shards.len();
+        let (owners, sent) = (vec![even; shards], vec![vec![0; replicas]; shards]);
+        Ok(Self { router: Router::new(plan, seed)?, owners, sent, packets: 0 })
     }
 
     fn push(&mut self, packets: &[Headers]) {
         self.packets += packets.len() as u64;
-        for (dispatcher, sent) in &mut self.shards {
-            dispatcher.dispatch(packets, &mut |replica, parcel| sent[replica] += parcel.headers.len() as u64);
+        let Self { router, owners, sent, .. } = self;
+        for headers in packets {
+            router.route(headers, owners, &mut |shard, replica| sent[shard][replica] += 1);
         }
     }
 
-    fn finish(mut self) -> Replication {
-        for (dispatcher, sent) in &mut self.shards {
-            dispatcher.flush(&mut |replica, parcel| sent[replica] += parcel.headers.len() as u64);
-        }
+    fn finish(self) -> Replication {
         let of_all = |packets: u64| packets as f64 / self.packets.max(1) as f64;
-        let sent = || self.shards.iter().flat_map(|(_, sent)| sent);
-        let replicas = self.shards.first().map_or(0, |(_, sent)| sent.len());
-        let largest_share = of_all(sent().copied().max().unwrap_or(0));
+        let sent = || self.sent.iter().flatten().copied();
+        let replicas = self.sent.first().map_or(0, Vec::len);
+        let largest_share = of_all(sent().max().unwrap_or(0));
         Replication { replicas, copies: of_all(sent().sum()), largest_share }
     }
 }

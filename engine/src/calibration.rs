@@ -170,7 +170,6 @@ struct Collect {
     rejected: u64,
     /// Where the packets' numbers do not go on from those before: the score's position, and the number.
     numbers: Vec<(usize, u64)>,
-    column: Handle<Vec<f64>>,
 }
 
 impl Collect {

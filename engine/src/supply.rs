@@ -71,11 +71,6 @@ mod tests {
             Ok(())
         }
 
-        fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-            self.numbers = layout.handle(&NUMBERS)?;
-            Ok(())
-        }
-
         fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
             let first = self.seen + 1;
             self.seen += batch.headers.len() as u64;

@@ -167,7 +167,6 @@ struct Seen {
     scores: Handle<Vec<f64>>,
     packets: u64,
     progress: Progress,
-    scores: Handle<Vec<f64>>,
 }
 
 impl Sink for Seen {

@@ -1,5 +1,6 @@
 //! Why an experiment cannot be run, or failed.
 
+use crate::replicas::MOST;
 use legonf_controller::ControllerError;
 use legonf_core::{BindError, BrickError, Fault, LayoutError};
 use legonf_datasets::DatasetError;
@@ -7,6 +8,7 @@ use legonf_decide::DecideError;
 use legonf_engine::Error;
 use legonf_extract::{ExtractError, StateError};
 use legonf_models::kitnet::{ConfigError, TrainError};
+use legonf_runtime::RunFault;
 use legonf_splitter::SplitError;
 
 /// What went wrong, in one line.
@@ -39,12 +41,6 @@ pub enum ExperimentError {
     /// A policy is wrong.
     #[error(transparent)]
     Controller(#[from] ControllerError),
-    /// Columns do not fit together.
-    #[error(transparent)]
-    Columns(#[from] LayoutError),
-    /// A brick does not fit the columns.
-    #[error(transparent)]
-    Bind(#[from] BindError),
     /// A brick failed.
     #[error(transparent)]
     Brick(#[from] BrickError),
@@ -60,9 +56,21 @@ pub enum ExperimentError {
     /// The system refused something.
     #[error("{0}")]
     System(#[from] std::io::Error),
-    /// More parts than the merge can tell apart.
-    #[error("the plan has {0} routes: expected 16 at most over all shards")]
-    Routes(usize),
+    /// A run has ended early.
+    #[error(transparent)]
+    Run(#[from] RunFault),
+    /// A number of replicas that cannot be.
+    #[error("replicas = {0}: expected 1 to {MOST}")]
+    Replicas(usize),
+    /// Slots could not be moved.
+    #[error("{0}")]
+    Order(String),
+    /// The system has no further thread.
+    #[error("a run cannot be started: {0}")]
+    Thread(std::io::Error),
+    /// A run panicked: a defect of legonf.
+    #[error("a run panicked; please report this with the capture")]
+    Panicked,
     /// The model's network is not a KitNET for the schema.
     #[error(
         "the model takes {model} features, and the schema \"{schema}\" has {features}: use the schema's model"
@@ -74,6 +82,16 @@ pub enum ExperimentError {
         schema: String,
         /// Its features.
         features: usize,
+    },
+    /// A split has lost packets.
+    #[error("{split}: {scored} scores for {received} packets")]
+    Missing {
+        /// Name of the split.
+        split: String,
+        /// Scores that it gave.
+        scored: u64,
+        /// Packets that came.
+        received: u64,
     },
     /// A split that must not change anything did.
     #[error(

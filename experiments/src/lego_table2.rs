@@ -7,15 +7,15 @@ use clap::Args;
 use legonf_core::{Headers, Progress};
 use legonf_engine::measure::processor_time;
 use legonf_engine::{Error, Extent, Folder, Network, Session, headers, input, reading};
-use legonf_extract::{Extractor, Limits};
+use legonf_extract::Config;
 use legonf_io::sink::SeriesPlot;
 use legonf_models::kitnet::KitNet;
-use legonf_splitter::{GroupSet, Mode, Plan, Shard};
+use legonf_splitter::{GroupSet, Mode, Plan};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Runs a capture through a single Kitsune and through replicas behind a splitter: by each granularity of LEGO's Table II
+/// Runs a capture through a single Kitsune and through replicas in the runtime, however few cores there are: by each granularity of LEGO's Table II
 /// (SrcMAC-SrcIP, SrcIP, SrcIP-DstIP, Socket) and by the exact plan of `legonf split`.
 ///
 /// For each it says the average RMSE, beside the paper's, how far scores are from the single instance's, which alerts are
@@ -29,7 +29,7 @@ pub struct Arguments {
     /// Model of `legonf train`.
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
-    /// Replicas of each shard, 1 to 4096.
+    /// Replicas, 1 to 254.
     #[arg(long, default_value_t = 3, value_name = "N")]
     replicas: usize,
     /// Split by this plan (from `legonf split --json`) instead of the schema's exact one; it must be exact, too.
@@ -126,7 +126,7 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Outcome, Experime
         Some(every) => experiment.feed_and_rebalance(&mut table, every)?,
         None => experiment.feed(&mut table, "lego-table2")?,
     }
-    let report = table.finish();
+    let report = table.finish()?;
     let with_copies = match arguments.max_deviation {
         Some(bound) => Some(experiment.middle(bound, &table, &report)?),
         None => None,
@@ -166,23 +166,20 @@ impl<'a> Experiment<'a> {
     fn options(&self) -> Options {
         Options {
             replicas: self.arguments.replicas,
-            seed: Limits::default().seed,
             threshold: self.arguments.threshold.or(self.network.threshold()),
             skip: self.arguments.skip,
+            rebalanced: self.arguments.rebalance_every.is_some(),
             clock: processor_time,
         }
     }
 
-    /// An extractor of a shard's groups alone, where the schema's can be divided.
-    fn extractor(&self, shard: &Shard) -> Result<Box<dyn Extractor>, ExperimentError> {
-        let schema = &self.network.schema().name;
-        let parts = legonf_extract::shards_of(&shard.groups());
-        Ok(legonf_extract::build_shards(schema, Limits::default(), &parts)?)
+    /// The model's extractor.
+    fn config(&self) -> Config {
+        Config { schema: self.network.schema().name.clone(), ..Config::default() }
     }
 
     fn table(&self) -> Result<Table2, ExperimentError> {
-        let make = |shard: &Shard| self.extractor(shard);
-        Table2::new(&self.set, &self.plan, &make, &self.kitnet, self.options())
+        Table2::new(&self.set, &self.plan, &self.config(), &self.kitnet, self.options())
     }
 
     fn scaling(&self) -> Result<Vec<Point>, ExperimentError> {
@@ -192,10 +189,8 @@ impl<'a> Experiment<'a> {
             Ok(())
         })?;
         let bar = self.session.begin("scaling", Extent::Packets(scaling::REPLICAS.len() as u64));
-        let make = |shard: &Shard| self.extractor(shard);
-        let Options { seed, clock, .. } = self.options();
-        let schema = self.network.schema();
-        let scaling = Scaling { schema, set: &self.set, exact: &self.plan, make: &make, seed, clock };
+        let (config, network, clock) = (&self.config(), &self.kitnet, self.options().clock);
+        let scaling = Scaling { config, set: &self.set, exact: &self.plan, network, clock };
         let mut done = 0;
         let points = scaling.measure(&packets, || {
             done += 1;
@@ -215,13 +210,12 @@ impl<'a> Experiment<'a> {
 
     /// The same, with slots placed anew from time to time.
     fn feed_and_rebalance(&self, table: &mut Table2, every: u64) -> Result<(), ExperimentError> {
-        let make = |shard: &Shard| self.extractor(shard);
         let mut left = every;
         self.read("lego-table2", |mut headers| {
             while headers.len() as u64 >= left {
                 let (now, later) = headers.split_at(left as usize);
                 table.push(now);
-                table.place_by_load(&make)?;
+                table.place_by_load()?;
                 (headers, left) = (later, every);
             }
             left -= headers.len() as u64;
@@ -242,13 +236,13 @@ impl<'a> Experiment<'a> {
     fn middle(&self, bound: f64, table: &Table2, report: &Report) -> Result<Middle, ExperimentError> {
         let counted = report.scored.saturating_sub(report.skipped);
         let pairs = table.pairs().ok_or_else(|| Error::refused("no split by SrcIP was measured"))?;
-        let make = |shard: &Shard| self.extractor(shard);
+        let config = self.config();
         let (mut aim, mut attempt) = (bound, 1);
         loop {
             let copies = pairs.choose(aim, counted);
-            let mut again = Table2::copying(&self.set, &copies.pairs, &make, &self.kitnet, self.options())?;
+            let mut again = Table2::copying(&self.set, &copies.pairs, &config, &self.kitnet, self.options())?;
             self.feed(&mut again, "with copies")?;
-            let deviation = again.finish().rows.last().map_or(0.0, |row| row.mean_absolute_deviation);
+            let deviation = again.finish()?.rows.last().map_or(0.0, |row| row.mean_absolute_deviation);
             if deviation <= bound || attempt == ATTEMPTS {
                 let within_bound = deviation <= bound;
                 return Ok(Middle { bound, copies, mean_absolute_deviation: deviation, within_bound });
@@ -279,8 +273,8 @@ fn curve(points: &[Point]) -> SeriesPlot {
     };
     let single = points.iter().map(|p| p.single_packets_per_second / 1e6).fold(0.0, f64::max);
     SeriesPlot {
-        title: "Feature extraction with a core for each part: a projection from processor time".into(),
-        across: "replicas of each shard".into(),
+        title: "Packets scored with a core for each replica: a projection from processor time".into(),
+        across: "replicas".into(),
         up: "million packets a second".into(),
         decades: true,
         series: vec![

@@ -1,8 +1,8 @@
 //! Tables and figures of the papers as experiments.
 //!
-//! [`table2`] is LEGO's Table II: what a split of the traffic does to Kitsune's scores. It runs [`Cluster`]s, which
-//! are replicas of an extractor behind dispatchers and a merge, in one thread. [`scaling`] projects from what they take
-//! what more cores would give.
+//! [`table2`] is LEGO's Table II: what a split of the traffic does to Kitsune's scores. It runs [`Replicas`] of an extractor in the
+//! runtime, as many as asked for, however few cores there are. [`scaling`] projects from what their pieces take what more cores
+//! would give.
 //!
 //! The others run the engine on traffic in memory: [`flood`], [`figure4`], [`elasticity`], [`lego_table2`] and [`mod@bench`] each have
 //! `Arguments` (as the command takes them), a function that runs them in a [`Session`](legonf_engine::Session), a report for
@@ -13,18 +13,27 @@
 mod arguments;
 mod bars;
 pub mod bench;
-mod cluster;
 pub mod elasticity;
+mod ends;
 mod error;
 pub mod figure4;
 pub mod flood;
 mod lap;
 pub mod lego_table2;
+mod meter;
 mod offer;
+mod pieces;
+mod replicas;
 pub mod scaling;
 mod scorer;
+mod steering;
 pub mod table2;
 
-pub use cluster::{Clock, Cluster, Costs, Make, Setup};
+pub use ends::Take;
 pub use error::ExperimentError;
+pub use replicas::{Costs, Finished, Replicas, Setup};
 pub use scorer::Scorer;
+pub use steering::Order;
+
+/// A clock that measures work: the processor time of this thread, say.
+pub type Clock = fn() -> std::time::Duration;

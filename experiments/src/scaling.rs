@@ -1,11 +1,16 @@
-//! Throughput by the number of replicas: projected from what each replica, dispatcher and merge take of a processor.
+//! Throughput by the number of replicas: projected from what each of them takes of a processor.
 
-use crate::{Clock, Cluster, Costs, ExperimentError, Make, Setup};
-use legonf_core::{BATCH, Headers, Rows, Schema, Timestamp};
-use legonf_splitter::{GroupSet, Loads, Plan, Shard};
+use crate::pieces::{Pieces, Spent};
+use crate::{Clock, ExperimentError, Scorer};
+use legonf_core::{BATCH, Headers, LARGEST_BATCH, Rows, SLOTS, Timestamp, balanced};
+use legonf_extract::{Config, Extractor, build_shards};
+use legonf_models::kitnet::KitNet;
+use legonf_splitter::{GroupSet, Loads, Plan, Router};
 use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Numbers of replicas of a shard.
+/// Numbers of replicas.
 pub const REPLICAS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 /// Rounds of which the median counts.
 const ROUNDS: usize = 3;
@@ -13,20 +18,20 @@ const ROUNDS: usize = 3;
 /// What one way to split takes at one number of replicas.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Split {
-    /// Seconds of processor time of all parts together.
+    /// Seconds of processor time of all replicas together.
     pub total_seconds: f64,
-    /// Of the part that takes most, with a core for each.
+    /// Of the replica that takes most, with a core for each.
     pub bottleneck_seconds: f64,
-    /// Which part that is.
+    /// Which replica that is.
     pub bottleneck: String,
-    /// Packets a second with a core for each part: a projection.
+    /// Packets a second with a core for each replica: a projection.
     pub projected_packets_per_second: f64,
 }
 
-/// The splits at one number of replicas of each shard, fed batch by batch in turn.
+/// The splits at one number of replicas, fed batch by batch in turn.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Point {
-    /// Replicas of each shard.
+    /// Replicas.
     pub replicas: usize,
     /// Packets a second of a core that runs the single instance: measured.
     pub single_packets_per_second: f64,
@@ -39,23 +44,21 @@ pub struct Point {
 /// What to measure.
 #[derive(Clone, Copy)]
 pub struct Scaling<'a> {
-    /// The columns of whole rows.
-    pub schema: &'a Schema,
-    /// The groups of the extractor.
+    /// The extractor.
+    pub config: &'a Config,
+    /// Its groups.
     pub set: &'a GroupSet,
     /// The exact plan.
     pub exact: &'a Plan,
-    /// Makes the replicas, and for a shard with all groups the single instance.
-    pub make: Make<'a>,
-    /// Seed of the slots' hash.
-    pub seed: u64,
+    /// The network behind it, which runs where a packet has its home.
+    pub network: &'a Arc<KitNet>,
     /// Measures work.
     pub clock: Clock,
 }
 
 impl Scaling<'_> {
-    /// Measures feature extraction of these packets, the second time that they come, at each of [`REPLICAS`]; `done` is told after each of them. Slots are
-    /// placed by their load, which a run before has measured.
+    /// Measures features and scores of these packets, the second time that they come, at each of [`REPLICAS`]; `done` is told after
+    /// each of them. Slots are placed by their load, which is counted before.
     ///
     /// # Errors
     /// If the plan is not for the groups or replicas cannot be made.
@@ -76,17 +79,27 @@ impl Scaling<'_> {
         Ok(points)
     }
 
-    fn cluster(&self, plan: &Plan, replicas: usize, loads: &[Loads]) -> Result<Cluster, ExperimentError> {
-        let Self { schema, set, make, seed, clock, .. } = *self;
-        Cluster::new(&Setup { schema, set, plan, replicas, seed, make, clock })?.placed(loads)
-    }
-
     /// The loads of each shard's slots.
     fn loads(&self, plan: &Plan, packets: &[Headers]) -> Result<Vec<Loads>, ExperimentError> {
-        let mut cluster = self.cluster(plan, 1, &[])?;
-        cluster.push(packets, &mut |_, _| {});
-        cluster.flush(&mut |_, _| {});
-        Ok(cluster.loads().map(|(loads, _)| loads.clone()).collect())
+        let router = Router::new(plan, self.config.limits.seed)?;
+        let mut loads = vec![Loads::default(); plan.shards.len()];
+        packets.iter().for_each(|headers| router.count(headers, &mut loads));
+        Ok(loads)
+    }
+
+    /// Replicas whose slots are placed by load. A plan that keeps a group whole has none.
+    fn pieces(
+        &self,
+        plan: &Plan,
+        loads: &[Loads],
+        replicas: usize,
+    ) -> Result<Option<Pieces>, ExperimentError> {
+        if plan.is_whole() {
+            return Ok(None);
+        }
+        let place = |loads: &Loads| balanced(&[0; SLOTS], &loads.by_slot(), replicas).into();
+        let owners = loads.iter().map(place).collect();
+        Pieces::new(self.config, plan, self.network, owners, replicas, self.clock).map(Some)
     }
 
     fn round(
@@ -96,34 +109,52 @@ impl Scaling<'_> {
         replicas: usize,
         packets: &[Headers],
     ) -> Result<Point, ExperimentError> {
-        let routes = plans[0].shards.iter().flat_map(|shard| shard.routes.clone()).collect();
-        let mut single = (self.make)(&Shard { routes })?;
-        let mut exact = self.cluster(plans[0], replicas, &loads[0])?;
-        let mut approximate = self.cluster(plans[1], replicas, &loads[1])?;
-        let (mut rows, mut seconds) = (Rows::default(), 0.0);
-        let mut run = |packets: &[Headers]| {
-            seconds = 0.0;
-            exact.reset_costs();
-            approximate.reset_costs();
-            for batch in packets.chunks(BATCH) {
-                let start = (self.clock)();
-                single.extract(batch, &mut rows);
-                seconds += ((self.clock)() - start).as_secs_f64();
-                exact.push(batch, &mut |_, _| {});
-                approximate.push(batch, &mut |_, _| {});
+        let mut single = Single::new(self)?;
+        let mut exact = self.pieces(plans[0], &loads[0], replicas)?;
+        let mut approximate = self.pieces(plans[1], &loads[1], replicas)?;
+        for packets in [packets, &later(packets)] {
+            single.spent = Duration::ZERO;
+            exact.iter_mut().chain(&mut approximate).for_each(Pieces::reset);
+            for batch in packets.chunks(BATCH * replicas.min(LARGEST_BATCH / BATCH)) {
+                batch.chunks(BATCH).for_each(|batch| single.push(batch, self.clock));
+                exact.iter_mut().chain(&mut approximate).try_for_each(|pieces| pieces.push(batch))?;
             }
-            exact.flush(&mut |_, _| {});
-            approximate.flush(&mut |_, _| {});
+        }
+        let split = |pieces: Option<Pieces>| {
+            let spent = pieces.map_or_else(|| Spent::alone(single.spent), |pieces| pieces.spent);
+            split(&spent, packets.len() as f64)
         };
-        run(packets);
-        run(&later(packets));
-        let count = packets.len() as f64;
         Ok(Point {
             replicas,
-            single_packets_per_second: rate(count, seconds),
-            exact: split(&exact.costs(), count),
-            approximate: split(&approximate.costs(), count),
+            single_packets_per_second: rate(packets.len() as f64, single.spent.as_secs_f64()),
+            exact: split(exact),
+            approximate: split(approximate),
         })
+    }
+}
+
+/// The single instance: extractor and network in one thread.
+struct Single {
+    extractor: Box<dyn Extractor>,
+    rows: Rows,
+    scorer: Scorer,
+    spent: Duration,
+}
+
+impl Single {
+    fn new(scaling: &Scaling<'_>) -> Result<Self, ExperimentError> {
+        let Config { schema, limits, shards } = scaling.config;
+        let extractor = build_shards(schema, *limits, shards)?;
+        let scorer = Scorer::new(scaling.network.clone());
+        Ok(Self { extractor, rows: Rows::default(), scorer, spent: Duration::ZERO })
+    }
+
+    fn push(&mut self, packets: &[Headers], clock: Clock) {
+        let start = clock();
+        self.extractor.extract(packets, &mut self.rows);
+        self.rows.iter().for_each(|row| self.scorer.push(row, |_| {}));
+        self.scorer.flush(|_| {});
+        self.spent += clock().saturating_sub(start);
     }
 }
 
@@ -146,29 +177,25 @@ fn median(mut points: Vec<Point>) -> Point {
     points.swap_remove(points.len() / 2)
 }
 
-fn split(costs: &Costs, packets: f64) -> Split {
-    let replica = |(shard, seconds): (usize, &Vec<f64>)| {
-        let of = |(at, seconds): (usize, &f64)| (*seconds, format!("replica {at} of shard {}", shard + 1));
-        seconds.iter().enumerate().map(of).collect::<Vec<_>>()
-    };
-    let dispatchers = costs.dispatcher_seconds.iter().enumerate();
-    let dispatchers =
-        dispatchers.map(|(shard, seconds)| (*seconds, format!("dispatcher of shard {}", shard + 1)));
-    let mut parts: Vec<_> =
-        costs.replica_seconds.iter().enumerate().flat_map(replica).chain(dispatchers).collect();
-    parts.push((costs.announcement_seconds, "announcement to the merge".into()));
-    parts.push((costs.merge_seconds, "merge".into()));
-    let total_seconds = parts.iter().map(|(seconds, _)| seconds).sum();
-    let most = parts.into_iter().max_by(|a, b| a.0.total_cmp(&b.0));
-    let (bottleneck_seconds, bottleneck) = most.unwrap_or_default();
-    let projected_packets_per_second = rate(packets, bottleneck_seconds);
-    Split { total_seconds, bottleneck_seconds, bottleneck, projected_packets_per_second }
+/// With a core for each replica the one that takes most bounds the rate. What whichever of them is free does is shared evenly.
+fn split(spent: &Spent, packets: f64) -> Split {
+    let shared = spent.shared.as_secs_f64();
+    let each = shared / spent.replicas.len().max(1) as f64;
+    let replicas = || spent.replicas.iter().map(Duration::as_secs_f64).enumerate();
+    let (at, most) = replicas().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
+    let bottleneck_seconds = most + each;
+    Split {
+        total_seconds: shared + replicas().map(|(_, seconds)| seconds).sum::<f64>(),
+        bottleneck_seconds,
+        bottleneck: format!("replica {at}"),
+        projected_packets_per_second: rate(packets, bottleneck_seconds),
+    }
 }
 
 /// The points as Markdown.
 pub fn markdown(points: &[Point]) -> String {
     let mut out = String::from(
-        "| replicas of each shard | single, measured | exact, projected | gain | bottleneck | approximate, projected | gain | bottleneck |\n\
+        "| replicas | single, measured | exact, projected | gain | bottleneck | approximate, projected | gain | bottleneck |\n\
          |---:|---:|---:|---:|---|---:|---:|---|\n",
     );
     for Point { replicas, single_packets_per_second: single, exact, approximate } in points {
@@ -183,8 +210,9 @@ pub fn markdown(points: &[Point]) -> String {
             cells(approximate)
         );
     }
-    out + "\nA projection: packets a second of feature extraction if each replica, dispatcher and the merge had a core of its \
-           own, from the processor time that each took of one core. Slots are placed by measured load.\n"
+    out + "\nA projection: packets a second through feature extraction and the network if each replica had a core of its own, from \
+           the processor time that its pieces took one after the other on one core: its part of partitioning, of the cells that \
+           travel, of joining rows and scoring them. Slots are placed by measured load; reading and writing are left out.\n"
 }
 
 #[cfg(test)]
@@ -192,16 +220,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_part_that_takes_most_bounds_the_rate() {
-        let costs = Costs {
-            packets: vec![vec![60, 40], vec![100]],
-            replica_seconds: vec![vec![3.0, 4.0], vec![5.0]],
-            dispatcher_seconds: vec![1.0, 1.5],
-            announcement_seconds: 0.5,
-            merge_seconds: 2.0,
-        };
-        let split = split(&costs, 100.0);
-        assert_eq!((split.total_seconds, split.bottleneck_seconds), (17.0, 5.0));
-        assert_eq!((split.projected_packets_per_second, &*split.bottleneck), (20.0, "replica 0 of shard 2"));
+    fn the_replica_that_takes_most_bounds_the_rate() {
+        let seconds = Duration::from_secs;
+        let spent = Spent { shared: seconds(4), replicas: vec![seconds(3), seconds(8)] };
+        let split = split(&spent, 100.0);
+        assert_eq!((split.total_seconds, split.bottleneck_seconds), (15.0, 10.0));
+        assert_eq!((split.projected_packets_per_second, &*split.bottleneck), (10.0, "replica 1"));
     }
 }

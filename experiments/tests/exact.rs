@@ -4,12 +4,12 @@
 #[path = "../../splitter/tests/common/traffic.rs"]
 mod traffic;
 
-use legonf_core::{Headers, Rows, SLOTS};
+use legonf_core::{Clock, Headers, Rows, SLOTS};
 use legonf_experiments::table2::{Options, Table2};
-use legonf_experiments::{Cluster, Setup};
-use legonf_extract::{Limits, build, build_shards, schema_by_name, shards_of, state_groups};
+use legonf_experiments::{Order, Replicas, Setup, Take};
+use legonf_extract::{Config, Limits, build, schema_by_name, state_groups};
 use legonf_models::kitnet::{KitNet, TrainConfig, Trainer};
-use legonf_splitter::{GroupSet, Owners, Plan, Shard};
+use legonf_splitter::{GroupSet, Plan};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,17 @@ fn group_set(schema: &str) -> GroupSet {
     GroupSet::of_schema(&schema_by_name(schema).unwrap(), state_groups(schema).unwrap()).unwrap()
 }
 
+fn config(schema: &str, limits: Limits) -> Config {
+    Config { schema: schema.into(), limits, ..Config::default() }
+}
+
+/// The packets with their stream time.
+fn marked(mut packets: Vec<Headers>) -> Vec<Headers> {
+    let mut clock = Clock::default();
+    packets.iter_mut().for_each(|packet| packet.shift = clock.shift(packet.seq, packet.timestamp));
+    packets
+}
+
 /// The bits of every row, in the order in which the packets came.
 fn single(schema: &str, limits: Limits, packets: &[Headers]) -> Vec<u64> {
     let mut extractor = build(schema, limits).unwrap();
@@ -31,6 +42,21 @@ fn single(schema: &str, limits: Limits, packets: &[Headers]) -> Vec<u64> {
         all.extend(rows.as_slice().iter().map(|x| x.to_bits()));
     }
     all
+}
+
+/// The bits of every row, and the packets' numbers.
+#[derive(Debug, Default)]
+struct Bits {
+    rows: Vec<u64>,
+    seqs: Vec<u64>,
+}
+
+impl Take for Bits {
+    fn take(&mut self, packets: &[Headers], rows: &Rows) {
+        assert_eq!(packets.len(), rows.len());
+        self.seqs.extend(packets.iter().map(|packet| packet.seq));
+        self.rows.extend(rows.as_slice().iter().map(|x| x.to_bits()));
+    }
 }
 
 /// From packet `at` on, slots of a shard have owners that look random.
@@ -48,42 +74,42 @@ prop_compose! {
     }
 }
 
-fn owners(epoch: u64, change: &Change) -> Owners {
-    let mix = |slot: u64| (slot ^ change.salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-    let owner = |slot| (mix(slot) % change.replicas as u64) as u16;
-    Owners::new(epoch, change.replicas, (0..SLOTS as u64).map(owner).collect()).unwrap()
+impl Change {
+    fn order(&self) -> Order {
+        let mix = |slot: u64| (slot ^ self.salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+        let owner = |slot| (mix(slot) % self.replicas as u64) as u16;
+        let owners = (0..SLOTS as u64).map(owner).collect();
+        let several = self.replicas > 1;
+        Order {
+            replicas: self.replicas,
+            owners: several.then_some((self.shard, owners)).into_iter().collect(),
+        }
+    }
 }
 
-/// The bits of every row, in the order in which packets came out, while slots move.
+/// The bits of every row, in the order in which packets came out, while slots move, and how many did.
 fn split(
-    set: &GroupSet,
+    (schema, limits): (&str, Limits),
     plan: &Plan,
-    limits: Limits,
     replicas: usize,
     packets: &[Headers],
     changes: &[Change],
-) -> Vec<u64> {
-    let make = |shard: &Shard| Ok(build_shards(set.name(), limits, &shards_of(&shard.groups()))?);
-    let (schema, clock) = (&schema_by_name(set.name()).unwrap(), || Duration::ZERO);
-    let setup = Setup { schema, set, plan, replicas, seed: limits.seed, make: &make, clock };
-    let mut cluster = Cluster::new(&setup).unwrap();
-    let (mut all, mut seqs) = (Vec::new(), Vec::new());
-    let mut each = |headers: &Headers, row: &[f64]| {
-        seqs.push(headers.seq);
-        all.extend(row.iter().map(|x| x.to_bits()));
-    };
+) -> (Vec<u64>, u64) {
+    let (config, clock) = (&config(schema, limits), || Duration::ZERO);
+    let setup = Setup { config, plan, replicas, copies: None, steered: !changes.is_empty(), clock };
+    let mut run = Replicas::start(&setup, Bits::default()).unwrap();
     let (mut done, mut changes) = (0, changes.to_vec());
     changes.sort_by_key(|change| change.at);
-    for (epoch, change) in (1..).zip(changes) {
+    for change in changes {
         let to = change.at.min(packets.len()).max(done);
-        packets[done..to].chunks(100).for_each(|packets| cluster.push(packets, &mut each));
-        cluster.rebalance(change.shard, owners(epoch, &change), &make, &mut each).unwrap();
+        packets[done..to].chunks(100).for_each(|packets| run.push(packets));
+        run.order(change.order());
         done = to;
     }
-    packets[done..].chunks(100).for_each(|packets| cluster.push(packets, &mut each));
-    cluster.flush(&mut each);
-    assert!(seqs.iter().eq(&packets.iter().map(|p| p.seq).collect::<Vec<_>>()), "arrival order");
-    all
+    packets[done..].chunks(100).for_each(|packets| run.push(packets));
+    let found = run.finish().unwrap();
+    assert!(found.taker.seqs.iter().eq(&packets.iter().map(|p| p.seq).collect::<Vec<_>>()), "arrival order");
+    (found.taker.rows, found.moved)
 }
 
 proptest! {
@@ -96,37 +122,81 @@ proptest! {
         tiny in any::<bool>(),
     ) {
         let limits = if tiny { TINY } else { Limits { seed: 5, ..Limits::default() } };
+        let packets = marked(packets);
         for schema in ["kitsune-115", "kitsune-115-clean"] {
-            let set = group_set(schema);
-            let rows = split(&set, &Plan::exact(&set), limits, replicas, &packets, &changes);
+            let plan = Plan::exact(&group_set(schema));
+            let (rows, _) = split((schema, limits), &plan, replicas, &packets, &changes);
             prop_assert!(rows == single(schema, limits, &packets), "{} {}", schema, replicas);
         }
     }
 }
 
+/// One replica, as many as divide slots evenly or not, and as many as a large machine has cores.
+#[test]
+fn one_to_64_replicas_change_no_bit() {
+    let packets: Vec<_> = (0..20_000u32).map(conversation).collect();
+    let (schema, limits) = ("kitsune-115-clean", Limits::default());
+    let (plan, packets) = (Plan::exact(&group_set(schema)), marked(packets));
+    let expected = single(schema, limits, &packets);
+    for replicas in [1, 2, 7, 64] {
+        assert!(split((schema, limits), &plan, replicas, &packets, &[]).0 == expected, "{replicas}");
+    }
+}
+
+/// So the property above sees slots that move.
+#[test]
+fn slots_move_while_packets_come() {
+    let packets: Vec<_> = (0..40_000u32).map(conversation).collect();
+    let (schema, limits) = ("kitsune-115-clean", TINY);
+    let (plan, packets) = (Plan::exact(&group_set(schema)), marked(packets));
+    let change = |(at, replicas)| Change { at, shard: at % 2, replicas, salt: at as u64 };
+    let changes = [(3000, 7), (9001, 2), (15_000, 64), (25_001, 1), (30_000, 5)].map(change);
+    let (rows, moved) = split((schema, limits), &plan, 3, &packets, &changes);
+    assert!(rows == single(schema, limits, &packets));
+    assert!(moved > SLOTS as u64, "{moved}");
+}
+
 /// What the papers' granularity changes, the exact plan does not: so the test above can fail.
 #[test]
 fn the_papers_granularity_changes_bits() {
-    let packets: Vec<_> = (0..200u32).map(conversation).collect();
-    let (set, limits) = (group_set("kitsune-115"), Limits::default());
-    let expected = single("kitsune-115", limits, &packets);
-    assert!(split(&set, &Plan::approximate(&set), limits, 3, &packets, &[]) != expected);
-    assert!(split(&set, &Plan::exact(&set), limits, 3, &packets, &[]) == expected);
+    let packets = marked((0..200u32).map(conversation).collect());
+    let (schema, limits) = ("kitsune-115", Limits::default());
+    let set = group_set(schema);
+    let expected = single(schema, limits, &packets);
+    let bits = |plan: &Plan| split((schema, limits), plan, 3, &packets, &[]).0;
+    assert!(bits(&Plan::approximate(&set)) != expected);
+    assert!(bits(&Plan::exact(&set)) == expected);
+}
+
+/// State that is divided by a plan that is not exact cannot move, and that is said.
+#[test]
+fn replicas_of_a_plan_that_is_not_exact_stay_as_they_are() {
+    let packets = marked((0..5000u32).map(conversation).collect());
+    let (config, plan) = (Config::default(), Plan::approximate(&group_set("kitsune-115-clean")));
+    let clock = || Duration::ZERO;
+    let setup = Setup { config: &config, plan: &plan, replicas: 2, copies: None, steered: true, clock };
+    let mut run = Replicas::start(&setup, Bits::default()).unwrap();
+    run.order(Order { replicas: 3, owners: Vec::new() });
+    run.push(&packets);
+    let error = run.finish().unwrap_err().to_string();
+    assert!(
+        error.contains("`extractor` keeps state that cannot be divided") && error.contains("not exact"),
+        "{error}"
+    );
 }
 
 /// A plan that is taken for exact and is not: the experiment fails, and says where.
 #[test]
 fn a_deviation_is_a_failure_that_names_the_packet() {
-    let packets: Vec<_> = (0..600u32).map(conversation).collect();
-    let (set, limits) = (group_set("kitsune-115"), Limits::default());
-    let make = |_: &Shard| Ok(build("kitsune-115", limits)?);
+    let packets = marked((0..600u32).map(conversation).collect());
+    let (set, config) = (group_set("kitsune-115"), config("kitsune-115", Limits::default()));
     let network = Arc::new(network(&packets));
     let report = |plan: &Plan| {
         let clock = || Duration::ZERO;
-        let options = Options { replicas: 3, seed: limits.seed, threshold: None, skip: 0, clock };
-        let mut table = Table2::new(&set, plan, &make, &network, options).unwrap();
+        let options = Options { replicas: 3, threshold: None, skip: 0, rebalanced: false, clock };
+        let mut table = Table2::new(&set, plan, &config, &network, options).unwrap();
         packets.chunks(77).for_each(|packets| table.push(packets));
-        table.finish()
+        table.finish().unwrap()
     };
     assert_eq!(report(&Plan::exact(&set)).failure, None);
     let failure = report(&Plan::approximate(&set)).failure.unwrap();

@@ -173,6 +173,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     /// If the plan does not fit or a replica cannot be made: the plan before stays in force.
     pub fn apply(&mut self, plan: &Plan) -> Result<(), PlanError> {
         let places = self.shape.resolve(plan, MAX_WORKERS)?;
+        self.shape.check_change(plan, &self.plan())?;
         let units = self.extra(&places, |unit| self.present(unit))?;
         let mut parts = Parts { units, ..Parts::default() };
         self.change(plan, &places, &mut parts)?;

@@ -1,7 +1,7 @@
 //! A graph that is checked and ready to run.
 
 use crate::declared::Declared;
-use crate::exchange::{Split, Undivided};
+use crate::exchange::{EXACT, Split, Undivided};
 use crate::route::Routes;
 use crate::ways::Ways;
 use crate::{BrickSpec, GraphError, GraphSpec};
@@ -78,7 +78,8 @@ impl Graph {
         let stateful = |(_, node): &(usize, &mut Node)| node.brick.descriptor().state == State::Stateful;
         let declared = self.declared();
         let division = |(unit, node): (usize, &mut Node)| {
-            (node.id.clone(), Split::of(unit, &mut *node.brick, &declared).map(drop))
+            let split = Split::of((unit, &node.id), &mut *node.brick, &declared, EXACT);
+            (node.id.clone(), split.map(drop))
         };
         self.nodes.iter_mut().enumerate().filter(stateful).map(division).collect()
     }

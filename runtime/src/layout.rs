@@ -1,7 +1,7 @@
 //! How bricks are laid out over workers, and whether that fits a graph.
 
 use crate::declared::Use;
-use crate::exchange::{Downstream, Split, Undivided};
+use crate::exchange::{Downstream, EXACT, Partition, Split, Undivided};
 use crate::{Graph, MAX_WORKERS, PlanError, migration};
 use legonf_core::{Columns, Plan, PlanSyntax, Stage, State};
 use std::ops::Range;
@@ -36,7 +36,7 @@ impl Layout {
     /// # Errors
     /// As a run under it would end.
     pub fn check(&self, graph: &mut Graph) -> Result<(), PlanError> {
-        Shape::of(graph, Columns::ALL).resolve(&self.plan(graph), MAX_WORKERS).map(drop)
+        Shape::of(graph, Columns::ALL, EXACT).resolve(&self.plan(graph), MAX_WORKERS).map(drop)
     }
 }
 
@@ -81,13 +81,13 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// The shape of a graph with a sink that reads some columns.
-    pub fn of(graph: &mut Graph, sink: Columns) -> Self {
+    pub fn of(graph: &mut Graph, sink: Columns, partition: Partition<'_>) -> Self {
         let name = graph.name().to_owned();
         let brick = |node: &crate::Node| (node.id.clone(), node.brick.descriptor().state);
         let bricks = graph.nodes().iter().map(brick).collect();
         let declared = graph.declared();
         let split = |(unit, node): (usize, &mut crate::Node)| {
-            Split::of(unit, &mut *node.brick, &declared).map(Arc::new)
+            Split::of((unit, &node.id), &mut *node.brick, &declared, partition).map(Arc::new)
         };
         let splits = graph.nodes_mut().iter_mut().enumerate().map(split).collect();
         let columns = graph.routes().is_none().then(|| (declared.uses.clone(), sink));
@@ -181,6 +181,19 @@ impl Shape {
             splits.iter().find(|(split, _)| of(split)).map(|(split, replicas)| (split.shards(), *replicas))
         })?;
         Ok(places)
+    }
+
+    /// Checks that between two plans no state must move that cannot: that of a brick whose split plan is not exact.
+    pub fn check_change(&self, plan: &Plan, before: &Plan) -> Result<(), PlanError> {
+        let divided = self.splits.iter().flatten().filter(|split| !split.partitioner.is_exact());
+        for id in divided.map(|split| &self.bricks[split.unit].0) {
+            let replicas = |plan: &Plan| plan.stage_of(id).map(|stage| plan.stages[stage].replicas);
+            if replicas(plan) != replicas(before) || plan.moves.iter().any(|slot| slot.brick == *id) {
+                let reason = "its streams are divided, by a plan that is not exact".to_owned();
+                return Err(PlanError::Undivided { plan: plan.to_string(), brick: id.clone(), reason });
+            }
+        }
+        Ok(())
     }
 
     fn check_bricks(&self, plan: &Plan) -> Result<(), PlanError> {

@@ -41,7 +41,7 @@ mod worker;
 pub use contain::is_contained;
 pub use drawing::svg;
 pub use error::GraphError;
-pub use exchange::Undivided;
+pub use exchange::{Partition, Undivided};
 pub use fault::{PlanError, RunFault};
 pub use floor::MAX_WORKERS;
 pub use graph::{Graph, Node, check};

@@ -1,6 +1,7 @@
 //! Moves batches from a source through the bricks to a sink.
 
 use crate::contain::guarded;
+use crate::exchange::{EXACT, Partition};
 use crate::floor::{Floor, Leftovers, MAX_WORKERS};
 use crate::graph::{Graph, Node};
 use crate::layout::{Layout, Shape};
@@ -36,6 +37,9 @@ pub struct Options<'a> {
     /// many bytes of packets, and as many as the checkpoint has, were processed. That takes the memory of the state twice
     /// again, and a copy of every packet's headers. Without it such a panic ends the run.
     pub checkpoint: Option<usize>,
+    /// How the work of keyed bricks is divided among replicas. By a plan that is not exact state does not move: replicas neither come
+    /// nor go, and after the run the graph's brick has that of the first alone.
+    pub partition: Partition<'a>,
     /// Where stream time begins: as the first packet says, or after other captures ([`Clock::next_capture`]).
     pub clock: Clock,
     /// Ends a run of which a worker does not come back from a brick. Without it such a run never ends.
@@ -43,7 +47,7 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// A layout with queues of four batches.
+    /// A layout with queues of four batches, and exact plans.
     pub fn new(layout: &'a Layout, stop: &'a AtomicBool) -> Self {
         Self {
             layout,
@@ -52,6 +56,7 @@ impl<'a> Options<'a> {
             supply: None,
             pin: false,
             checkpoint: None,
+            partition: EXACT,
             clock: Clock::default(),
             watchdog: None,
         }
@@ -166,7 +171,7 @@ pub fn run_under(
         return Outcome::refused(graph, &options, error.into());
     }
     let declared = graph.declared();
-    let shape = Shape::of(graph, declared.wanted(sink.reads()));
+    let shape = Shape::of(graph, declared.wanted(sink.reads()), options.partition);
     let plan = options.layout.plan(graph);
     let shared = Shared::new(&options, declared, graph.routes());
     if let Some(control) = &control {

@@ -1,8 +1,8 @@
 //! Why traffic cannot be split as asked.
 
-use legonf_core::{Key, KeyError, PacketKinds, SLOTS, UnknownKind};
+use legonf_core::{Key, KeyError, PacketKinds, UnknownKind};
 
-/// A group set, a plan or a dispatcher that cannot be, in one line.
+/// A group set, a plan or a partitioner that cannot be, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
     /// The text is not TOML, or has a key or a type that is not expected.
@@ -110,28 +110,7 @@ pub enum SplitError {
         /// The kind of packet.
         kind: &'static str,
     },
-    /// A number of replicas that cannot be.
-    #[error("replicas = {0}: expected 1 to {SLOTS}, which is the number of slots")]
-    Replicas(usize),
     /// More routes than a packet's mark has bits.
     #[error("a shard with {0} routes: expected {max} at most; give groups fewer keys", max = crate::MAX_ROUTES)]
     Routes(usize),
-    /// Owners that are not newer than those that hold.
-    #[error("owners of epoch {found}: expected an epoch after {present}, the present one")]
-    Epoch {
-        /// Their epoch.
-        found: u64,
-        /// The epoch that holds.
-        present: u64,
-    },
-    /// An owner that is not among the replicas.
-    #[error("slot {slot} is owned by replica {owner}: expected 0 to {last}")]
-    Owner {
-        /// The slot.
-        slot: usize,
-        /// Its owner.
-        owner: u16,
-        /// The last replica.
-        last: usize,
-    },
 }

@@ -1,37 +1,32 @@
 //! Splits traffic over replicas without changing the answer (LEGO §III-A).
 //!
 //! A stateful brick declares its [state groups](legonf_core::StateGroup). Their keys form a [`Lattice`] by inclusion;
-//! its maximal elements are the granularities (Algorithm 1). A [`Plan`] makes shards of them. A [`Dispatcher`] deals
-//! packets out to the replicas of a shard by slot, and a [`Merge`] puts their answers back into arrival order.
+//! its maximal elements are the granularities (Algorithm 1). A [`Plan`] makes shards of them. A [`Partitioner`] divides
+//! batches among replicas by slot, and joins the parts of each packet's row.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod coupling;
-mod dispatch;
 mod error;
 mod exchange;
 mod explain;
 mod groups;
 mod lattice;
 mod load;
-mod merge;
-mod owners;
 mod picture;
 mod plan;
 mod project;
 
 pub use coupling::{Coupling, Replication};
-pub use dispatch::{Dispatcher, Parcel, reversed};
 pub use error::SplitError;
 pub use exchange::{
-    Entry, Link, MAX_ROUTES, Ownership, Partitioner, Selection, SlotSet, Stray, Strays, SubBatch,
+    Entry, Link, MAX_ROUTES, Ownership, Partitioner, Router, Selection, SlotSet, Stray, Strays, SubBatch,
+    reversed,
 };
 pub use explain::{Explanation, explain};
 pub use groups::{GroupSet, MAX_GROUPS};
 pub use lattice::{Element, Lattice, Relation, is_included, relation};
 pub use load::{Heavy, Loads, Overload};
-pub use merge::{Full, Merge, Stall};
-pub use owners::{Move, Owners, Switch};
 pub use picture::svg;
 pub use plan::{Mode, Plan, Route, Served, Shard};
 pub use project::Projector;

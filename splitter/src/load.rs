@@ -1,10 +1,7 @@
-//! How many packets each slot gets, which streams weigh most, and who should own them.
+//! How many packets each slot gets, and which streams weigh most.
 
-use crate::SplitError;
-use crate::owners::Owners;
 use legonf_core::{Address, Ends, Headers, SLOTS, slot};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fmt;
 
 /// One packet in so many votes for the stream that its slot is named by.
@@ -62,20 +59,13 @@ impl Default for Loads {
 impl Loads {
     /// Counts a packet whose key has this hash.
     #[inline]
-    pub(crate) fn count(&mut self, hash: u64, headers: &Headers) {
+    pub fn count(&mut self, hash: u64, headers: &Headers) {
         let slot = slot(hash);
         self.packets[slot] = self.packets[slot].saturating_add(1);
         self.total += 1;
         if self.total.is_multiple_of(SAMPLE) {
             self.leaders[slot].vote(hash, headers);
         }
-    }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.packets.fill(0);
-        self.leaders.fill(Leader::default());
-        self.total = 0;
     }
 
     /// Packets of a slot.
@@ -113,31 +103,18 @@ impl Loads {
         heavy.map(|heavy| Overload { heavy, replicas }).collect()
     }
 
-    /// Owners that even these loads out: the heaviest slots are placed first, each at the replica with the least load
-    /// so far. Slots without packets are dealt out in turn.
-    ///
-    /// # Errors
-    /// If there is no replica, or more than slots.
-    pub fn place(&self, epoch: u64, replicas: usize) -> Result<Owners, SplitError> {
-        if !(1..=SLOTS).contains(&replicas) {
-            return Err(SplitError::Replicas(replicas));
-        }
-        let mut owners = vec![0; SLOTS];
-        let mut slots: Vec<usize> = (0..SLOTS).collect();
-        slots.sort_by_key(|slot| (Reverse(self.packets[*slot]), *slot));
-        let mut least: BinaryHeap<_> = (0..replicas).map(|r| Reverse((0, 0, r as u16))).collect();
-        for slot in slots {
-            let Some(Reverse((load, held, replica))) = least.pop() else { break };
-            owners[slot] = replica;
-            least.push(Reverse((load + self.of(slot), held + 1, replica)));
-        }
-        Owners::new(epoch, replicas, owners)
+    /// Packets of each slot.
+    pub fn by_slot(&self) -> Vec<u64> {
+        self.packets.iter().map(|packets| u64::from(*packets)).collect()
     }
 
-    /// Packets of each replica under these owners.
-    pub fn by_replica(&self, owners: &Owners) -> Vec<u64> {
-        let mut sums = vec![0; owners.replicas()];
-        (0..SLOTS).for_each(|slot| sums[usize::from(owners.owner(slot))] += self.of(slot));
+    /// Packets of each of so many replicas under these owners.
+    ///
+    /// # Panics
+    /// If an owner is none of them, or there are not as many as slots.
+    pub fn by_replica(&self, owners: &[u16], replicas: usize) -> Vec<u64> {
+        let mut sums = vec![0; replicas];
+        (0..SLOTS).for_each(|slot| sums[usize::from(owners[slot])] += self.of(slot));
         sums
     }
 }
@@ -209,26 +186,5 @@ mod tests {
         let text = overloads[0].to_string();
         assert!(text.contains("0.0.0.1") && text.contains("more than the 50.0%"), "{text}");
         assert!(loads.overloads(1).is_empty());
-    }
-
-    #[test]
-    fn placement_evens_out_what_can_be() {
-        let (loads, at) = loads(4000);
-        let owners = loads.place(7, 4).unwrap();
-        let sums = loads.by_replica(&owners);
-        assert_eq!((owners.epoch(), sums.iter().sum::<u64>()), (7, 8000));
-        // The heavy slot fills one replica alone; the others share the rest evenly.
-        let heavy = usize::from(owners.owner(at));
-        assert_eq!(sums[heavy], loads.of(at));
-        let others: Vec<_> = (0..4).filter(|r| *r != heavy).map(|r| sums[r]).collect();
-        assert!(others.iter().max().unwrap() - others.iter().min().unwrap() <= 1, "{sums:?}");
-    }
-
-    #[test]
-    fn without_packets_slots_are_dealt_out() {
-        let owners = Loads::default().place(1, 5).unwrap();
-        let held: Vec<_> = (0..5).map(|r| (0..SLOTS).filter(|s| owners.owner(*s) == r).count()).collect();
-        assert!(held.iter().max().unwrap() - held.iter().min().unwrap() <= 1, "{held:?}");
-        assert!(Loads::default().place(1, 0).is_err());
     }
 }

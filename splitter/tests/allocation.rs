@@ -1,9 +1,16 @@
-//! In steady state dispatching and merging allocate nothing.
+//! In steady state partitioning and joining allocate nothing.
 #![allow(clippy::unwrap_used)]
 #![allow(unsafe_code)]
 
-use legonf_core::{Headers, Layer, Link, Mac, Network};
-use legonf_splitter::{Dispatcher, GroupSet, Merge, Owners, Parcel, Plan};
+mod common;
+#[path = "common/division.rs"]
+mod division;
+#[path = "common/replicas.rs"]
+mod replicas;
+
+use legonf_core::{BATCH, Headers, Layer, Link, Mac, Network};
+use legonf_splitter::{GroupSet, Ownership, Partitioner, Plan, SlotSet};
+use replicas::Replicas;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,34 +47,30 @@ fn packet(i: u32) -> Headers {
 
 #[test]
 fn steady_state_allocates_nothing() {
-    let text = "name = 'x'\n[[group]]\nname = 'g'\nfields = ['SrcIP', 'DstIP']\nboth_directions = true\n\
-                [[group.except]]\npackets = ['arp']\nfields = ['SrcMAC', 'DstMAC']\nboth_directions = true\n\
-                [[group]]\nname = 'h'\nfields = ['SrcIP', 'DstIP']\nboth_directions = true\n";
-    let plan = Plan::exact(&GroupSet::from_toml(text).unwrap());
-    assert_eq!(plan.shards.iter().map(|shard| shard.routes.len()).sum::<usize>(), 2);
+    let division = division::like_kitsune();
+    let plan = Plan::exact(&GroupSet::new(&division.name, division.groups.clone()).unwrap());
+    assert_eq!(plan.shards.iter().map(|shard| shard.routes.len()).collect::<Vec<_>>(), [1, 2]);
+    let partitioner = Partitioner::new(&division, &plan).unwrap();
     let packets: Vec<_> = (0..50_000).map(packet).collect();
-    let mut merge = Merge::new(1 << 16, 0u64);
-    let mut dispatchers: Vec<_> =
-        plan.shards.iter().map(|s| Dispatcher::new(s, Owners::even(3).unwrap(), 1).unwrap()).collect();
+    let (owners, mut replicas) = (division::owners(&plan, 3, 1), Replicas::of(3));
+    let mut slots = SlotSet::none();
+    (0..4096).step_by(5).for_each(|slot| slots.insert(slot));
+    let moving = vec![slots; 2];
+    let (mut counted, mut strays) = (0u64, 0);
     let mut round = || {
         let before = ALLOCATIONS.load(Ordering::Relaxed);
-        let (mut base, mut parts) = (None, 0);
-        for _ in &packets {
-            base.get_or_insert(merge.expect([(0, 0)].into_iter()).unwrap().0);
+        for (at, packets) in packets.chunks(BATCH).enumerate() {
+            let moving = if at.is_multiple_of(4) { &moving[..] } else { &[] };
+            let ownership = Ownership { owners: &owners, moving };
+            let count = &mut |_, _| counted += 1;
+            partitioner.partition(packets, |_| true, &ownership, &mut replicas.parts, count);
+            strays += replicas.parts.iter().map(|part| part.at_home()[0].strays.len()).sum::<usize>();
+            replicas.go(&partitioner, packets, &|place, _, _, row| row.fill(place as f64));
+            assert!(replicas.homes.iter().all(|homes| *homes == 1));
         }
-        for dispatcher in &mut dispatchers {
-            let mut send = |_: usize, parcel: &Parcel| {
-                for headers in &parcel.headers {
-                    parts += u64::from(merge.deliver(base.unwrap() + headers.seq, 1).is_some());
-                }
-            };
-            packets.chunks(256).for_each(|packets| dispatcher.dispatch(packets, &mut send));
-            dispatcher.flush(&mut send);
-        }
-        while merge.next_complete().is_some() {}
-        assert_eq!((parts, merge.pending()), (packets.len() as u64, 0));
         ALLOCATIONS.load(Ordering::Relaxed) - before
     };
     assert!(round() > 0);
     assert_eq!(round(), 0);
+    assert!(counted > 200_000 && strays > 1000, "{counted} {strays}");
 }

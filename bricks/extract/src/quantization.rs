@@ -232,7 +232,7 @@ mod tests {
             let mut batch = Batch { headers, ..Batch::new(&layout) };
             whole.process(&mut batch).unwrap();
             let holder = if round % 2 == 0 { &mut one } else { &mut other };
-            let mut rows = Rows::default();
+            let mut rows: Rows = Rows::default();
             rows.reset(batch.len(), whole.schema().len());
             let places: Vec<_> = (0..batch.len()).collect();
             for (part, columns) in [0..30, 30..115].into_iter().enumerate() {

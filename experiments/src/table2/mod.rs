@@ -1,5 +1,6 @@
 //! LEGO's Table II: the average RMSE of Kitsune's scores when its traffic is split by one key or another.
 
+mod compare;
 mod copies;
 mod picture;
 mod report;
@@ -8,12 +9,12 @@ mod split;
 pub use copies::{Copies, Pairs};
 pub use report::{Placement, Report, Row};
 
-use crate::{Clock, ExperimentError, Make, Scorer, Setup};
+use crate::{Clock, ExperimentError, Scorer};
 use legonf_core::{BATCH, Field, Headers, Key, Rows};
-use legonf_extract::Extractor;
+use legonf_extract::{Config, Extractor, build_shards};
 use legonf_models::kitnet::KitNet;
 use legonf_splitter::{GroupSet, Plan};
-use split::Split;
+use split::{Done, Kind, Split};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -32,19 +33,21 @@ const PAPER_SINGLE: f64 = 10.117;
 pub struct Options {
     /// Replicas of each shard.
     pub replicas: usize,
-    /// Seed of the slots' hash, the extractor's.
-    pub seed: u64,
     /// Scores above it are alerts.
     pub threshold: Option<f64>,
     /// Packets that the averages leave out: those that the model was trained on, say. Every score is compared all the
     /// same.
     pub skip: u64,
+    /// Whether the exact plan's slots will be placed [by load](Table2::place_by_load).
+    pub rebalanced: bool,
     /// Measures work.
     pub clock: Clock,
 }
 
 /// The single instance and every split, fed with the same packets.
 pub struct Table2 {
+    config: Config,
+    network: Arc<KitNet>,
     options: Options,
     extractor: Box<dyn Extractor>,
     rows: Rows,
@@ -52,6 +55,7 @@ pub struct Table2 {
     scores: Vec<f64>,
     seconds: f64,
     splits: Vec<Split>,
+    pairs: Option<Pairs>,
 }
 
 impl Table2 {
@@ -62,19 +66,19 @@ impl Table2 {
     pub fn new(
         set: &GroupSet,
         exact: &Plan,
-        make: Make<'_>,
+        config: &Config,
         network: &Arc<KitNet>,
         options: Options,
     ) -> Result<Self, ExperimentError> {
-        let mut this = Self::single(exact, make, network, options)?;
+        exact.check(set)?;
+        let mut this = Self::single(config, network, options)?;
         for (name, fields, rmse) in PAPER {
             let key = Key::new(fields, false).expect("the fields of the table are distinct");
-            let split = this.split(set, &Plan::by_key(set, key), make, network)?;
-            let split = split.named(name).beside(rmse);
-            this.splits.push(if name == "SrcIP" { split.counting_pairs(this.options.seed) } else { split });
+            let counts_pairs = name == "SrcIP";
+            let kind = Kind { name, paper: Some(rmse), counts_pairs, ..Kind::default() };
+            this.start(kind, &Plan::by_key(set, key))?;
         }
-        let split = this.split(set, exact, make, network)?.named("exact plan").must_not_deviate();
-        this.splits.push(split);
+        this.start(Kind { name: "exact plan", exact: true, ..Kind::default() }, exact)?;
         Ok(this)
     }
 
@@ -86,33 +90,28 @@ impl Table2 {
     pub fn copying(
         set: &GroupSet,
         pairs: &HashSet<u64>,
-        make: Make<'_>,
+        config: &Config,
         network: &Arc<KitNet>,
         options: Options,
     ) -> Result<Self, ExperimentError> {
         let key = Key::new(&[Field::SrcIp], false).expect("one field");
-        let plan = Plan::by_key(set, key);
-        let mut this = Self::single(&plan, make, network, options)?;
-        let split = this.split(set, &plan, make, network)?.named("SrcIP with copies");
-        this.splits.push(split.copying(pairs, this.options.seed));
+        let mut this = Self::single(config, network, options)?;
+        let kind = Kind { name: "SrcIP with copies", copies: Some(pairs.clone()), ..Kind::default() };
+        this.start(kind, &Plan::by_key(set, key))?;
         Ok(this)
     }
 
-    fn single(
-        plan: &Plan,
-        make: Make<'_>,
-        network: &Arc<KitNet>,
-        options: Options,
-    ) -> Result<Self, ExperimentError> {
-        let whole =
-            legonf_splitter::Shard { routes: plan.shards.iter().flat_map(|s| s.routes.clone()).collect() };
-        let extractor = make(&whole)?;
+    fn single(config: &Config, network: &Arc<KitNet>, options: Options) -> Result<Self, ExperimentError> {
+        let Config { schema, limits, shards } = config;
+        let extractor = build_shards(schema, *limits, shards)?;
         let schema = extractor.schema();
         if schema.len() != network.features() {
             let (model, features) = (network.features(), schema.len());
             return Err(ExperimentError::Features { model, schema: schema.name.clone(), features });
         }
         Ok(Self {
+            config: config.clone(),
+            network: network.clone(),
             options,
             extractor,
             rows: Rows::default(),
@@ -120,50 +119,51 @@ impl Table2 {
             scores: Vec::new(),
             seconds: 0.0,
             splits: Vec::new(),
+            pairs: None,
         })
     }
 
-    fn split(
-        &self,
-        set: &GroupSet,
-        plan: &Plan,
-        make: Make<'_>,
-        network: &Arc<KitNet>,
-    ) -> Result<Split, ExperimentError> {
-        let (Options { replicas, seed, clock, .. }, schema) = (self.options, self.extractor.schema());
-        Split::new(&Setup { schema, set, plan, replicas, seed, make, clock }, network.clone())
+    fn start(&mut self, kind: Kind, plan: &Plan) -> Result<(), ExperimentError> {
+        let split = Split::start(kind, plan, &self.config, self.network.clone(), &self.options)?;
+        self.splits.push(split);
+        Ok(())
     }
 
-    /// Takes the next packets, in arrival order.
+    /// Takes the next packets, in arrival order, with their [stream time](legonf_core::Clock::mark).
     pub fn push(&mut self, packets: &[Headers]) {
         for packets in packets.chunks(BATCH) {
             let start = (self.options.clock)();
             self.extractor.extract(packets, &mut self.rows);
             self.seconds += ((self.options.clock)() - start).as_secs_f64();
+            let before = self.scores.len();
             let scores = &mut self.scores;
             self.rows.iter().for_each(|row| self.scorer.push(row, |score| scores.push(score)));
             self.scorer.flush(|score| scores.push(score));
-            self.splits.iter_mut().for_each(|split| split.push(packets, &self.scores, &self.options));
+            self.splits.iter_mut().for_each(|split| split.push(packets, &scores[before..]));
         }
     }
 
-    /// Places the exact plan's slots by the loads measured so far and moves their state.
+    /// Places the exact plan's slots by the loads measured so far and moves their state while further packets come.
     ///
     /// # Errors
-    /// If the extractor cannot move state.
-    pub fn place_by_load(&mut self, make: Make<'_>) -> Result<(), ExperimentError> {
-        let exact = self.splits.iter_mut().filter(|split| split.exact);
-        exact.into_iter().try_for_each(|split| split.place_by_load(make, &self.scores, &self.options))
+    /// If the plan keeps a group whole, whose state cannot be divided.
+    pub fn place_by_load(&mut self) -> Result<(), ExperimentError> {
+        self.splits.iter_mut().filter(|split| split.is_exact()).try_for_each(Split::place_by_load)
     }
 
     /// What was found. Nothing may be pushed after.
-    pub fn finish(&mut self) -> Report {
-        self.splits.iter_mut().for_each(|split| split.flush(&self.scores, &self.options));
-        report::make(&self.options, &self.scores, self.seconds, &self.splits)
+    ///
+    /// # Errors
+    /// If a split's run ended early.
+    pub fn finish(&mut self) -> Result<Report, ExperimentError> {
+        let splits = self.splits.drain(..).map(Split::finish);
+        let mut splits: Vec<Done> = splits.collect::<Result<_, _>>()?;
+        self.pairs = splits.iter_mut().find_map(|split| split.pairs.take());
+        Ok(report::make(&self.options, &self.scores, self.seconds, &splits))
     }
 
-    /// What the pairs of hosts contribute to the deviation of the split by `SrcIP`.
+    /// What the pairs of hosts contribute to the deviation of the split by `SrcIP`; nothing before the end.
     pub fn pairs(&self) -> Option<&Pairs> {
-        self.splits.iter().find_map(Split::pairs)
+        self.pairs.as_ref()
     }
 }

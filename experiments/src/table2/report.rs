@@ -1,9 +1,10 @@
 //! What the experiment found, as numbers, Markdown and CSV.
 
-use super::split::Split;
+use super::split::Done;
 use super::{Options, PAPER_SINGLE, picture};
 use crate::{Costs, ExperimentError};
-use legonf_splitter::{Loads, Owners};
+use legonf_core::{SLOTS, balanced};
+use legonf_splitter::Loads;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -81,7 +82,7 @@ pub struct Report {
     pub failure: Option<String>,
 }
 
-pub(super) fn make(options: &Options, scores: &[f64], seconds: f64, splits: &[Split]) -> Report {
+pub(super) fn make(options: &Options, scores: &[f64], seconds: f64, splits: &[Done]) -> Report {
     let single = single(options, scores, seconds);
     let average = single.average_rmse;
     let rows = splits.iter().map(|split| row(split, scores.len() as u64, average, options));
@@ -96,15 +97,18 @@ pub(super) fn make(options: &Options, scores: &[f64], seconds: f64, splits: &[Sp
         skipped: options.skip.min(received),
         threshold: options.threshold,
         rows: std::iter::once(single).chain(rows).collect(),
-        failure: splits.iter().find_map(deviation).map(|error| error.to_string()),
+        failure: splits.iter().find_map(|split| deviation(split, received)).map(|error| error.to_string()),
     }
 }
 
 /// Why a split that must not deviate is at fault.
-fn deviation(split: &Split) -> Option<ExperimentError> {
-    let (seq, found, expected) = split.tally.first.filter(|_| split.exact)?;
-    let packets = split.tally.differing;
-    Some(ExperimentError::Deviation { split: split.name.into(), packets, seq, found, expected })
+fn deviation(split: &Done, received: u64) -> Option<ExperimentError> {
+    let (name, tally) = (split.kind.name.to_owned(), &split.tally);
+    if tally.scored != received {
+        return Some(ExperimentError::Missing { split: name, scored: tally.scored, received });
+    }
+    let (seq, found, expected) = tally.first.filter(|_| split.kind.exact)?;
+    Some(ExperimentError::Deviation { split: name, packets: tally.differing, seq, found, expected })
 }
 
 fn single(options: &Options, scores: &[f64], seconds: f64) -> Row {
@@ -124,25 +128,20 @@ fn single(options: &Options, scores: &[f64], seconds: f64) -> Row {
         replication: 1.0,
         slots_moved: 0,
         extraction_seconds: seconds,
-        costs: Costs {
-            packets: vec![vec![scores.len() as u64]],
-            replica_seconds: vec![vec![seconds]],
-            ..Costs::default()
-        },
+        costs: Costs { packets: vec![vec![scores.len() as u64]], replica_seconds: vec![vec![seconds]] },
         placements: Vec::new(),
     }
 }
 
-fn row(split: &Split, packets: u64, average: f64, options: &Options) -> Row {
-    let (tally, costs) = (&split.tally, split.cluster.costs());
+fn row(split: &Done, packets: u64, average: f64, options: &Options) -> Row {
+    let (tally, costs) = (&split.tally, split.costs.clone());
     let counted = tally.counted.max(1) as f64;
     let sent: u64 = costs.packets.iter().flatten().sum();
     let with_threshold = |value| options.threshold.map(|_| value);
-    let placement = |(loads, _): (&Loads, &Owners)| placement(loads, options.replicas);
     Row {
-        split: split.name.into(),
+        split: split.kind.name.into(),
         average_rmse: tally.sum / counted,
-        paper_average_rmse: split.paper,
+        paper_average_rmse: split.kind.paper,
         deviation: tally.sum / counted - average,
         mean_absolute_deviation: tally.sum_of_deviations / counted,
         worst_deviation: tally.worst,
@@ -153,15 +152,15 @@ fn row(split: &Split, packets: u64, average: f64, options: &Options) -> Row {
         replication: sent as f64 / packets.max(1) as f64,
         slots_moved: split.moved,
         extraction_seconds: costs.replica_seconds.iter().flatten().sum(),
-        placements: split.cluster.loads().map(placement).collect(),
+        placements: split.loads.iter().map(|loads| placement(loads, options.replicas)).collect(),
         costs,
     }
 }
 
 fn placement(loads: &Loads, replicas: usize) -> Placement {
-    let overloads = loads.overloads(replicas);
+    let (overloads, owners) = (loads.overloads(replicas), balanced(&[0; SLOTS], &loads.by_slot(), replicas));
     Placement {
-        packets: loads.place(1, replicas).map(|owners| loads.by_replica(&owners)).unwrap_or_default(),
+        packets: loads.by_replica(&owners, replicas),
         overloads: overloads.iter().take(NAMED).map(ToString::to_string).collect(),
         overloading: overloads.len(),
     }

@@ -91,7 +91,7 @@ impl HomeWork {
         Ok(())
     }
 
-    /// Makes a batch of those packets whose rows are whole, and sets the others aside.
+    /// Makes a batch of those packets whose rows are whole, and sets the others aside. Of copies no row is needed.
     fn select(&mut self, selection: &Selection, range: Range<usize>, packets: &Batch, strays: &mut Strays) {
         let Self { split, rows, chunk, kept, places, downstream, .. } = self;
         let Some(rows) = rows else { return };
@@ -100,7 +100,9 @@ impl HomeWork {
             let index = stray.index as usize;
             let entry = selection.entries[index];
             let row = (&**rows, index - range.start);
-            strays.push(selection.places[index], entry.kind, entry.routes, stray.is_home, row);
+            if entry.routes != 0 {
+                strays.push(selection.places[index], entry.kind, entry.routes, stray.is_home, row);
+            }
         }
         let is_whole = |row: &usize| here.iter().all(|stray| stray.index as usize != range.start + row);
         kept.clear();

@@ -27,6 +27,6 @@ pub(crate) use pause::{Histogram, Pause};
 pub(crate) use regroup::prepare;
 pub(crate) use replica::{Buffers, Phase, Queues, Replica};
 pub(crate) use shared::SharedColumns;
-pub use split::Undivided;
-pub(crate) use split::{Downstream, Split};
+pub(crate) use split::{Downstream, EXACT, Split};
+pub use split::{Partition, Undivided};
 pub(crate) use transition::Transition;

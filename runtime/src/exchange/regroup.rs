@@ -11,7 +11,8 @@ use legonf_core::{BrickError, SLOTS, balanced};
 const AT_ONCE: usize = 64;
 
 impl Split {
-    /// Makes the first of these bricks the replicas, so many, and moves the state of all to the owners that result.
+    /// Makes the first of these bricks the replicas, so many, and moves the state of all to the owners that result. By a plan that
+    /// is not exact none moves.
     pub fn regroup(
         &self,
         units: &mut [&mut Unit],
@@ -24,7 +25,7 @@ impl Split {
             unit.seat = seat;
         }
         let next: Owners = owners.iter().map(|owners| balanced(owners, &[0; SLOTS], seats).into()).collect();
-        for migration in migrations(owners, &next) {
+        for migration in migrations(owners, &next).iter().filter(|_| self.partitioner.is_exact()) {
             for slots in migration.slots.chunks(AT_ONCE) {
                 let mut give = |unit: &mut Unit| unit.export(migration.shard, slots);
                 let state = moved(units[usize::from(migration.from)], shared, &mut give)?;

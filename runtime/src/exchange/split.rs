@@ -3,7 +3,7 @@
 use super::Owners;
 use crate::declared::{Declared, Use};
 use crate::unit::west_east;
-use legonf_core::{Batch, Brick, BrickError, Columns, SLOTS, Storage, like};
+use legonf_core::{Batch, Brick, BrickError, Columns, Division, SLOTS, Storage, like};
 use legonf_splitter::{Partitioner, SplitError};
 use std::ops::Range;
 
@@ -32,7 +32,13 @@ pub enum Undivided {
     Split(#[from] SplitError),
 }
 
-/// How the work of one brick is divided: by the exact plan.
+/// Says how the work of a brick is divided among replicas, by its identifier and what it tells of its work.
+pub type Partition<'a> = &'a (dyn Fn(&str, &Division) -> Result<Partitioner, SplitError> + Sync);
+
+/// The exact plan for every brick.
+pub(crate) const EXACT: Partition<'static> = &|_, division| Partitioner::exact(division);
+
+/// How the work of one brick is divided.
 pub(crate) struct Split {
     /// The brick's number in the graph.
     pub unit: usize,
@@ -57,7 +63,12 @@ impl Split {
     ///
     /// # Errors
     /// Why it cannot be.
-    pub fn of(unit: usize, brick: &mut dyn Brick, declared: &Declared) -> Result<Self, Undivided> {
+    pub fn of(
+        (unit, id): (usize, &str),
+        brick: &mut dyn Brick,
+        declared: &Declared,
+        partition: Partition<'_>,
+    ) -> Result<Self, Undivided> {
         let Use { reads, writes, .. } = declared.uses[unit];
         let division = brick.west_east().ok_or(Undivided::NoInterface)?.division();
         if !reads.holds(Columns::HEADERS) {
@@ -72,7 +83,7 @@ impl Split {
         if !flows.is_empty() {
             return Err(Undivided::Flows(declared.names(flows)));
         }
-        Ok(Self { unit, partitioner: Partitioner::exact(&division)?, reads, fills: filled.iter().sum() })
+        Ok(Self { unit, partitioner: partition(id, &division)?, reads, fills: filled.iter().sum() })
     }
 
     /// Shards of the work.

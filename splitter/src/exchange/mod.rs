@@ -4,12 +4,16 @@
 //! shard is the packet's home: there its row is completed and goes on downstream. The other shards are computed first, and only
 //! their cells travel.
 
+mod copies;
 mod join;
 mod partitioner;
+mod router;
 mod slots;
 mod sub_batch;
 
+pub use copies::reversed;
 pub use join::Strays;
 pub use partitioner::{MAX_ROUTES, Ownership, Partitioner};
+pub use router::Router;
 pub use slots::SlotSet;
 pub use sub_batch::{Entry, Link, Selection, Stray, SubBatch};

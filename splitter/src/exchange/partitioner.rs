@@ -1,8 +1,10 @@
 //! Which replica takes which packets.
 
+use super::copies::Copied;
 use super::{Link, SlotSet, Stray, SubBatch};
-use crate::{GroupSet, Plan, Projector, Route, Served, Shard, SplitError};
+use crate::{GroupSet, Mode, Plan, Projector, Route, Served, Shard, SplitError};
 use legonf_core::{Division, Ends, Headers, PacketKind, PacketKinds};
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// The most routes of a shard: the bits of a packet's mark.
@@ -53,6 +55,8 @@ pub struct Partitioner {
     pub(super) shards: Vec<Ways>,
     home: usize,
     width: usize,
+    is_exact: bool,
+    copied: Option<Copied>,
 }
 
 impl Partitioner {
@@ -67,17 +71,20 @@ impl Partitioner {
     /// The partitioner of a plan.
     ///
     /// # Errors
-    /// If the groups cannot be divided, or the plan is not for them, leaves them whole, or leaves cells without a group.
+    /// If the plan is exact and the groups cannot be divided; if it is not for them, leaves them whole, or leaves cells without a
+    /// group.
     pub fn new(division: &Division, plan: &Plan) -> Result<Self, SplitError> {
-        plan.check(&groups(division)?)?;
+        let is_exact = plan.mode == Mode::Exact;
+        let all = || GroupSet::new(&division.name, division.groups.clone());
+        plan.check(&if is_exact { groups(division) } else { all() }?)?;
         if plan.is_whole() {
             return Err(SplitError::Whole(division.name.clone()));
         }
-        let shards =
-            plan.shards.iter().map(|shard| Ways::new(shard, division)).collect::<Result<Vec<_>, _>>()?;
+        let ways = |shard| Ways::new(shard, &division.cells, division.seed);
+        let shards = plan.shards.iter().map(ways).collect::<Result<Vec<_>, _>>()?;
         let most = |(at, shard): &(usize, &Ways)| (shard.cells(), usize::MAX - at);
         let home = shards.iter().enumerate().max_by_key(most).map_or(0, |(at, _)| at);
-        let split = Self { shards, home, width: division.cells.len() };
+        let split = Self { shards, home, width: division.cells.len(), is_exact, copied: None };
         let whole = |kind: &PacketKind| {
             split.cells(*kind) == split.width && split.shards[home].taken[*kind as usize] != 0
         };
@@ -85,6 +92,18 @@ impl Partitioner {
             Some(kind) => Err(SplitError::Cells { schema: division.name.clone(), kind: kind.label() }),
             None => Ok(split),
         }
+    }
+
+    /// Sends packets of some pairs of hosts, too, where packets of the opposite direction go: so that a directed key keeps these
+    /// pairs whole. The pairs are given by hashes of `pair`. What is computed of such a copy is used for no row.
+    #[must_use]
+    pub fn copying(self, pair: Projector, hashes: HashSet<u64>) -> Self {
+        Self { copied: Some(Copied::new(pair, hashes)), ..self }
+    }
+
+    /// Whether every row is the single instance's, bit for bit. Otherwise streams are divided, and their state cannot move.
+    pub fn is_exact(&self) -> bool {
+        self.is_exact
     }
 
     /// Number of shards.
@@ -139,12 +158,15 @@ impl Partitioner {
         let room = (2 * headers.len() / parts.len().max(1) + LEAST_ROOM).min(headers.len().max(LEAST_ROOM));
         parts.iter_mut().for_each(|part| part.clear(shards, self.home, room, cells));
         for (place, headers) in headers.iter().enumerate().filter(|(place, _)| chosen(*place)) {
-            let packet = Packet { place, kind: PacketKind::of(headers), headers, ends: Ends::of(headers) };
+            let packet = Packet::new(place, headers);
             let home = self.bring_home(&packet, ownership, parts, count);
             for shard in self.travelling() {
                 self.bring(&packet, shard, &home, ownership, parts, count);
             }
             parts[home.replica].selections[self.home][home.lane].close();
+            if let Some(copied) = &self.copied {
+                copied.bring(&self.shards, &packet, ownership.owners, parts);
+            }
         }
     }
 
@@ -229,11 +251,18 @@ impl Partitioner {
 }
 
 /// A packet on its way to replicas.
-struct Packet<'a> {
-    place: usize,
-    kind: PacketKind,
-    headers: &'a Headers,
+pub(super) struct Packet<'a> {
+    pub(super) place: usize,
+    pub(super) kind: PacketKind,
+    pub(super) headers: &'a Headers,
     ends: Ends,
+}
+
+impl<'a> Packet<'a> {
+    #[inline]
+    pub(super) fn new(place: usize, headers: &'a Headers) -> Self {
+        Self { place, kind: PacketKind::of(headers), headers, ends: Ends::of(headers) }
+    }
 }
 
 /// The replica that completes a packet's row, and whether the packet is among those that may have to wait.
@@ -243,14 +272,14 @@ struct Home {
 }
 
 impl Ways {
-    fn new(shard: &Shard, division: &Division) -> Result<Self, SplitError> {
+    pub(super) fn new(shard: &Shard, cells: &[String], seed: u64) -> Result<Self, SplitError> {
         if !(1..=MAX_ROUTES).contains(&shard.routes.len()) {
             return Err(SplitError::Routes(shard.routes.len()));
         }
         let way = |route: &Route| Way {
             packets: route.packets,
-            projector: Projector::new(&route.key, division.seed),
-            spans: PacketKind::ALL.map(|kind| spans(&division.cells, route, kind)),
+            projector: Projector::new(&route.key, seed),
+            spans: PacketKind::ALL.map(|kind| spans(cells, route, kind)),
         };
         let ways: Vec<Way> = shard.routes.iter().map(way).collect();
         let takes = |kind| move |(at, way): (usize, &Way)| u8::from(way.packets.holds(kind)) << at;
@@ -274,6 +303,13 @@ impl Ways {
         PacketKind::ALL.into_iter().map(|kind| self.width(kind, all)).max().unwrap_or(0)
     }
 
+    /// The projectors of the ways that a kind of packet takes.
+    pub(super) fn projectors(&self, kind: PacketKind) -> impl Iterator<Item = &Projector> {
+        let taken = self.taken[kind as usize];
+        let ways = self.ways.iter().enumerate().filter(move |(way, _)| taken & 1 << way != 0);
+        ways.map(|(_, way)| &way.projector)
+    }
+
     #[inline]
     fn slot(&self, packet: &Packet<'_>, way: usize) -> usize {
         self.ways[way].projector.slot_of(packet.headers, &packet.ends)
@@ -281,7 +317,7 @@ impl Ways {
 
     /// Finds the replicas that have a packet's slots, that of the first route first, and the routes by which it comes to each.
     #[inline]
-    fn visit(
+    pub(super) fn visit(
         &self,
         packet: &Packet<'_>,
         owners: &[u16],

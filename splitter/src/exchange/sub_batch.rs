@@ -16,7 +16,7 @@ pub struct Link {
     pub routes: u8,
 }
 
-/// A packet of the home shard whose cells of that shard come from several replicas.
+/// A packet of the home shard whose cells of that shard come from several replicas, or a copy, from none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stray {
     /// Its index in the selection.
@@ -30,7 +30,8 @@ pub struct Stray {
 pub struct Entry {
     /// Of what kind it is.
     pub kind: PacketKind,
-    /// The routes by which it came, a bit each: the replica has the groups that these serve.
+    /// The routes by which it came, a bit each: the replica has the groups that these serve. None where it is a copy for the sake
+    /// of the opposite direction, of which no cell is used.
     pub routes: u8,
     /// In the home shard the end of its links in [`Selection::links`]; in others where its cells begin in [`SubBatch::cells`].
     pub at: u32,
@@ -45,7 +46,7 @@ pub struct Selection {
     pub entries: Vec<Entry>,
     /// In the home shard: where the cells of the other shards are, packet by packet.
     pub links: Vec<Link>,
-    /// In the home shard: the packets of which other routes lead to other replicas.
+    /// In the home shard: the packets of which other routes lead to other replicas, and copies.
     pub strays: Vec<Stray>,
     /// Whether the replica is done with them.
     pub done: bool,

@@ -37,7 +37,8 @@ mod oracle;
 #[cfg(test)]
 mod tests;
 
-use crate::{Extractor, Limits};
+use crate::shard::Shards;
+use crate::{Extractor, Limits, Shard, StateError};
 use arithmetic::Calculator;
 use flows::{Flow, Flows, Place};
 use legonf_core::{Headers, Rows, Schema};
@@ -143,6 +144,8 @@ pub(crate) struct Py100 {
     tables: Tables,
     flows: Flows,
     calculator: Calculator,
+    /// Packets of a part.
+    some: Vec<Headers>,
 }
 
 impl Py100 {
@@ -158,7 +161,14 @@ impl Py100 {
             channels: Lone::new(bounds.channels, seed),
             sockets: Linked::new(bounds.sockets, seed),
         };
-        Self { schema: schema(), bounds, tables, flows: Flows::new(), calculator: Calculator::new() }
+        Self {
+            schema: schema(),
+            bounds,
+            tables,
+            flows: Flows::new(),
+            calculator: Calculator::new(),
+            some: Vec::new(),
+        }
     }
 
     #[inline(always)]
@@ -209,6 +219,32 @@ impl Extractor for Py100 {
     fn extract(&mut self, headers: &[Headers], rows: &mut Rows) {
         rows.reset(headers.len(), WIDTH);
         extract_all(self, headers, rows.as_mut_slice());
+    }
+
+    /// Its streams depend on one another: the only part that it can be divided into has all of them.
+    fn divide(&mut self, parts: &[Vec<Shard>]) -> Result<(), StateError> {
+        match parts {
+            [all] if Shards::of(all) == Shards::ALL => Ok(()),
+            _ => Err(StateError::Undivided(self.schema.name.clone())),
+        }
+    }
+
+    fn extract_part(
+        &mut self,
+        part: usize,
+        headers: &[Headers],
+        places: &[usize],
+        rows: &mut Rows,
+    ) -> Result<(), StateError> {
+        if part > 0 {
+            return Err(StateError::NoPart(part));
+        }
+        let mut some = std::mem::take(&mut self.some);
+        some.clear();
+        some.extend(places.iter().map(|place| headers[*place]));
+        self.extract(&some, rows);
+        self.some = some;
+        Ok(())
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {

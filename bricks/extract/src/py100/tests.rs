@@ -162,3 +162,22 @@ fn a_packet_without_identity_has_a_row() {
     assert_eq!((rows.len(), rows.row(0)[0], rows.row(1)[0]), (2, 1.0, 2.0));
     assert!(rows.as_slice().iter().all(|x| x.is_finite()));
 }
+
+/// Replicas by a plan that is not exact get some packets each: theirs are the only ones there are.
+#[test]
+fn the_part_of_all_streams_has_the_rows_of_its_packets() {
+    let sketch = |at: u8| Sketch { from: at % 5, to: at % 3, ports: (1, 2), kind: at, length: 60, gap: 1 };
+    let all = packets(&(0..100).map(sketch).collect::<Vec<_>>());
+    let make = || Py100::new(&Limits { sockets_per_slot: 1, ..Limits::default() });
+    let places: Vec<usize> = (0..100).step_by(3).collect();
+    let some: Vec<_> = places.iter().map(|place| all[*place]).collect();
+    let (mut part, mut rows, mut expected) = (make(), Rows::default(), Rows::default());
+    assert!(part.divide(&[vec![Shard::Sources], vec![Shard::Channels, Shard::Sockets]]).is_err());
+    part.divide(&[Shard::ALL.to_vec()]).unwrap();
+    rows.reset(places.len(), WIDTH);
+    part.extract_part(0, &all, &places, &mut rows).unwrap();
+    make().extract(&some, &mut expected);
+    let bits = |rows: &Rows| rows.as_slice().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    assert!(bits(&rows) == bits(&expected) && rows.len() == 34);
+    assert!(part.extract_part(1, &all, &places, &mut rows).is_err());
+}
