@@ -7,6 +7,7 @@
 //! state, and the sink, sees the same batches in the same order, and replicas of the others take any batch. Replicas of a
 //! brick whose state can be divided ([`WestEast`](legonf_core::WestEast)) see the packets of the slots that they own.
 #![forbid(unsafe_code)]
+#![allow(clippy::vec_box, reason = "boxes go from queue to queue, and lists of them are kept for that")]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod contain;
