@@ -8,6 +8,7 @@
 
 mod ends;
 mod error;
+mod load;
 mod meter;
 mod pieces;
 mod replicas;
@@ -18,6 +19,7 @@ pub mod table2;
 
 pub use ends::Take;
 pub use error::ExperimentError;
+pub use load::{Heavy, Loads, Overload};
 pub use replicas::{Costs, Finished, Replicas, Setup};
 pub use scorer::Scorer;
 pub use steering::Order;
