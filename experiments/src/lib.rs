@@ -20,6 +20,7 @@ pub mod figure4;
 pub mod flood;
 mod lap;
 pub mod lego_table2;
+mod load;
 mod meter;
 mod offer;
 mod pieces;
@@ -31,6 +32,7 @@ pub mod table2;
 
 pub use ends::Take;
 pub use error::ExperimentError;
+pub use load::{Heavy, Loads, Overload};
 pub use replicas::{Costs, Finished, Replicas, Setup};
 pub use scorer::Scorer;
 pub use steering::Order;

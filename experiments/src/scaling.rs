@@ -1,11 +1,11 @@
 //! Throughput by the number of replicas: projected from what each of them takes of a processor.
 
 use crate::pieces::{Pieces, Spent};
-use crate::{Clock, ExperimentError, Scorer};
+use crate::{Clock, ExperimentError, Loads, Scorer};
 use legonf_core::{BATCH, Headers, LARGEST_BATCH, Rows, SLOTS, Timestamp, balanced};
 use legonf_extract::{Config, Extractor, build_shards};
 use legonf_models::kitnet::KitNet;
-use legonf_splitter::{GroupSet, Loads, Plan, Router};
+use legonf_splitter::{GroupSet, Plan, Router};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl Scaling<'_> {
     fn loads(&self, plan: &Plan, packets: &[Headers]) -> Result<Vec<Loads>, ExperimentError> {
         let router = Router::new(plan, self.config.limits.seed)?;
         let mut loads = vec![Loads::default(); plan.shards.len()];
-        packets.iter().for_each(|headers| router.count(headers, &mut loads));
+        Loads::count_all(&mut loads, &router, packets);
         Ok(loads)
     }
 

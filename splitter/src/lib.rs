@@ -12,7 +12,6 @@ mod exchange;
 mod explain;
 mod groups;
 mod lattice;
-mod load;
 mod picture;
 mod plan;
 mod project;
@@ -26,7 +25,6 @@ pub use exchange::{
 pub use explain::{Explanation, explain};
 pub use groups::{GroupSet, MAX_GROUPS};
 pub use lattice::{Element, Lattice, Relation, is_included, relation};
-pub use load::{Heavy, Loads, Overload};
 pub use picture::svg;
 pub use plan::{Mode, Plan, Route, Served, Shard};
 pub use project::Projector;

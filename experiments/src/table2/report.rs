@@ -2,9 +2,8 @@
 
 use super::split::Done;
 use super::{Options, PAPER_SINGLE, picture};
-use crate::{Costs, ExperimentError};
+use crate::{Costs, ExperimentError, Loads};
 use legonf_core::{SLOTS, balanced};
-use legonf_splitter::Loads;
 use serde::Serialize;
 use std::fmt::Write;
 

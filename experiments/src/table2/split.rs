@@ -2,11 +2,11 @@
 
 use super::compare::{Compare, Expected, Tally};
 use super::{Options, Pairs};
-use crate::{Costs, ExperimentError, Finished, Order, Replicas, Setup};
+use crate::{Costs, ExperimentError, Finished, Loads, Order, Replicas, Setup};
 use legonf_core::{Field, Headers, Key, SLOTS, balanced};
 use legonf_extract::{Config, StateError};
 use legonf_models::kitnet::KitNet;
-use legonf_splitter::{Loads, Plan, Projector, Router, reversed};
+use legonf_splitter::{Plan, Projector, Router, reversed};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -89,7 +89,7 @@ impl Split {
 
     /// Takes packets and their scores at the single instance.
     pub fn push(&mut self, packets: &[Headers], scores: &[f64]) {
-        packets.iter().for_each(|headers| self.router.count(headers, &mut self.loads));
+        Loads::count_all(&mut self.loads, &self.router, packets);
         let pairs = packets.iter().filter(|_| self.kind.counts_pairs);
         let pairs = pairs.map(|headers| (self.pair.hash(headers), self.divides(headers))).collect();
         // Where nobody listens the run has ended, and that is told when it is finished.

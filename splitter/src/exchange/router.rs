@@ -1,7 +1,7 @@
 //! To which replicas packets go, whatever is computed there.
 
 use super::partitioner::{Packet, Ways};
-use crate::{Loads, Plan, SplitError};
+use crate::{Plan, SplitError};
 use legonf_core::{Headers, PacketKind};
 
 /// Tells to which replicas of each shard a plan sends a packet, and by what: for counting.
@@ -28,11 +28,11 @@ impl Router {
         }
     }
 
-    /// Counts a packet in its slot of each shard and route that it takes.
-    pub fn count(&self, headers: &Headers, loads: &mut [Loads]) {
-        for (ways, loads) in self.shards.iter().zip(loads) {
+    /// Tells the shard and the hash of a packet's key, for each route that it takes.
+    pub fn hashes(&self, headers: &Headers, each: &mut impl FnMut(usize, u64)) {
+        for (shard, ways) in self.shards.iter().enumerate() {
             let projectors = ways.projectors(PacketKind::of(headers));
-            projectors.for_each(|projector| loads.count(projector.hash(headers), headers));
+            projectors.for_each(|projector| each(shard, projector.hash(headers)));
         }
     }
 

@@ -33,7 +33,7 @@ pub struct Entry {
     /// The routes by which it came, a bit each: the replica has the groups that these serve. None where it is a copy for the sake
     /// of the opposite direction, of which no cell is used.
     pub routes: u8,
-    /// In the home shard the end of its links in [`Selection::links`]; in others where its cells begin in [`SubBatch::cells`].
+    /// In the home shard the end of its links in [`Selection::links`](field@Selection::links); in others where its cells begin in [`SubBatch::cells`].
     pub at: u32,
 }
 

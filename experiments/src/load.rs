@@ -1,6 +1,7 @@
 //! How many packets each slot gets, and which streams weigh most.
 
 use legonf_core::{Address, Ends, Headers, SLOTS, slot};
+use legonf_splitter::Router;
 use std::cmp::Reverse;
 use std::fmt;
 
@@ -57,9 +58,16 @@ impl Default for Loads {
 }
 
 impl Loads {
+    /// Counts packets in their slots of each shard, once for each route that they take.
+    pub fn count_all(loads: &mut [Self], router: &Router, packets: &[Headers]) {
+        for headers in packets {
+            router.hashes(headers, &mut |shard, hash| loads[shard].count(hash, headers));
+        }
+    }
+
     /// Counts a packet whose key has this hash.
     #[inline]
-    pub fn count(&mut self, hash: u64, headers: &Headers) {
+    fn count(&mut self, hash: u64, headers: &Headers) {
         let slot = slot(hash);
         self.packets[slot] = self.packets[slot].saturating_add(1);
         self.total += 1;
