@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use legonf_core::{Column, Division, Headers, LARGEST_BATCH, Layer, Link, Mac, Network, SLOTS, Transport};
+use legonf_core::{
+    ColumnSpec, Division, Element, Headers, LARGEST_BATCH, Layer, Link, Mac, Network, SLOTS, Transport,
+};
 use legonf_splitter::{GroupSet, Ownership, Partitioner, SubBatch};
 use nix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
@@ -31,7 +33,13 @@ fn divisions() -> Vec<(&'static str, Partitioner)> {
         let text = format!("name = 'x'\n[[group]]\nname = 'g'\n{groups}");
         let groups = GroupSet::from_toml(&text).unwrap().groups().to_vec();
         let cells = groups.iter().flat_map(|group| vec![group.name.clone(); 40]).collect();
-        let division = Division { name: "x".into(), groups, seed: 1, fills: Column::Features, cells };
+        let division = Division {
+            name: "x".into(),
+            groups,
+            seed: 1,
+            fills: ColumnSpec::rows("cells", Element::F64),
+            cells,
+        };
         Partitioner::exact(&division).unwrap()
     };
     let pair = "fields = ['SrcIP', 'DstIP']\nboth_directions = true\n";
