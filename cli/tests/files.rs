@@ -261,7 +261,7 @@ fn what_a_model_names_does_not_act_on_a_terminal() {
     let shown = is_harmless(["model", "show", &model]);
     assert!(shown.contains("legonf \\u{1b}]0;pwned\\u{7}\\u{1b}[31mRED"), "{shown}");
     assert!(
-        shown.contains("capture     \\u{1b}[31mevil\\r\\n\\u{1b}[A (1 packets"),
+        shown.contains("capture    \\u{1b}[31mevil\\r\\n\\u{1b}[A (1 packets"),
         "a name is in one line: {shown}"
     );
     for command in ["show", "verify", "explain"] {
