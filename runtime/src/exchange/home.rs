@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Packets that go through the bricks together: so few that their rows stay in the core's cache.
-const CHUNK: usize = 2 * ENGINE_ROWS;
+const CHUNK: usize = ENGINE_ROWS;
 
 /// What a replica needs to complete rows and run the bricks behind.
 pub(crate) struct HomeWork {

@@ -97,7 +97,7 @@ const GO_ON: Flow = ControlFlow::Continue(());
 const LEAVE: Flow = ControlFlow::Break(());
 
 /// Rows of a travelling shard that are computed at a time.
-const CHUNK: usize = legonf_core::BATCH;
+const CHUNK: usize = legonf_core::ENGINE_ROWS;
 
 impl<'a> Replica<'a> {
     /// Works until it is retired, or has no part in the next epoch.
