@@ -11,7 +11,7 @@ use legonf_core::{
 };
 use legonf_io::labels::Labels;
 use legonf_io::source::{any_from_reader, from_reader};
-use legonf_io::{FEATURES, SourceError, SourceOptions};
+use legonf_io::{FEATURES as FEATURES_COLUMN, SourceError, SourceOptions};
 use legonf_models::kitnet::{Checkpoint, KitNet, Trainer};
 use legonf_models::{Bundle, Foreign, Model, take_in};
 use legonf_runtime::GraphSpec;
@@ -143,8 +143,8 @@ fn reader(data: &[u8]) -> Box<dyn Read + Send> {
 
 /// Reads a source to its end: numbers without a gap, full batches, one fault that counts what came before it.
 fn drain(mut source: Box<dyn Source>) {
-    let layout = Layout::of([&FEATURES]).expect("one column");
-    let features = layout.handle::<Rows>(&FEATURES).expect("the column is there");
+    let layout = Layout::of([&FEATURES_COLUMN]).expect("one column");
+    let features = layout.handle::<Rows>(&FEATURES_COLUMN).expect("the column is there");
     source.bind(&layout).expect("tables fill that column");
     let (mut batch, mut seq) = (Batch::new(&layout), 0);
     loop {
@@ -202,7 +202,7 @@ pub fn graph(data: &[u8]) {
     let again = GraphSpec::from_toml(&spec.to_toml()).expect("what was written is read");
     assert!(again == spec || text.to_ascii_lowercase().contains("nan"), "{text}");
     let context = legonf_catalog::Context::default();
-    let _ = legonf_runtime::Graph::assemble(&spec, &[ColumnSpec::PACKETS], &[FEATURES], |brick| {
+    let _ = legonf_runtime::Graph::assemble(&spec, &[ColumnSpec::PACKETS], &[FEATURES_COLUMN], |brick| {
         legonf_catalog::build(&brick.kind, &brick.config, &context)
     });
 }
