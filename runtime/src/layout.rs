@@ -55,14 +55,14 @@ impl FromStr for Layout {
 
 /// A stage by the numbers of its bricks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct StageSpec {
     pub units: Range<usize>,
     pub source: bool,
     pub sink: bool,
     pub replicas: usize,
 }
 
-impl Place {
+impl StageSpec {
     /// Whether two stages hold the same bricks, whatever their replicas.
     pub fn same_bricks(&self, other: &Self) -> bool {
         (&self.units, self.source, self.sink) == (&other.units, other.source, other.sink)
@@ -122,7 +122,7 @@ impl Shape {
 
     /// What a stage does behind one of its bricks, which is divided. Where packets go different ways it does nothing before their
     /// batch is whole again.
-    pub fn downstream(&self, place: &Place, divided: usize) -> Downstream {
+    pub fn downstream(&self, place: &StageSpec, divided: usize) -> Downstream {
         let behind = divided + 1..place.units.end;
         let Some((bricks, _)) = &self.columns else {
             let fills = self.splits[divided].as_ref().map_or(Columns::NONE, |split| split.fills());
@@ -143,23 +143,23 @@ impl Shape {
     }
 
     /// Whether the batches of a stage must come in order.
-    pub fn is_ordered(&self, place: &Place) -> bool {
+    pub fn is_ordered(&self, place: &StageSpec) -> bool {
         self.keeps_order(place).is_some() && self.split(place).is_none()
     }
 
     /// How the work of a stage is divided among replicas, where it has any and one of its bricks has state.
-    pub fn split(&self, place: &Place) -> Option<&Arc<Split>> {
+    pub fn split(&self, place: &StageSpec) -> Option<&Arc<Split>> {
         let replicated = place.replicas > 1 && !place.source && !place.sink;
         let stateful = self.stateful(place).next().filter(|_| replicated)?;
         self.splits[stateful].as_ref().ok()
     }
 
-    fn stateful(&self, place: &Place) -> impl Iterator<Item = usize> {
+    fn stateful(&self, place: &StageSpec) -> impl Iterator<Item = usize> {
         place.units.clone().filter(|unit| self.bricks[*unit].1 == State::Stateful)
     }
 
     /// The stages of a plan, if it has every brick once and in order, and replicas only of what can be shared.
-    pub fn resolve(&self, plan: &Plan, most: usize) -> Result<Vec<Place>, PlanError> {
+    pub fn resolve(&self, plan: &Plan, most: usize) -> Result<Vec<StageSpec>, PlanError> {
         self.check_bricks(plan)?;
         let workers = plan.workers();
         if workers > most {
@@ -171,9 +171,9 @@ impl Shape {
             let (source, sink) = (index == 0, index == last);
             let units = next..next + stage.bricks.len() - usize::from(source) - usize::from(sink);
             next = units.end;
-            self.check_replicas(plan, Place { units, source, sink, replicas: stage.replicas })
+            self.check_replicas(plan, StageSpec { units, source, sink, replicas: stage.replicas })
         };
-        let places: Vec<Place> = plan.stages.iter().enumerate().map(place).collect::<Result<_, _>>()?;
+        let places: Vec<StageSpec> = plan.stages.iter().enumerate().map(place).collect::<Result<_, _>>()?;
         let splits: Vec<_> =
             places.iter().filter_map(|place| Some((self.split(place)?, place.replicas))).collect();
         migration::check(plan, |slot| {
@@ -207,7 +207,7 @@ impl Shape {
     }
 
     /// Replicas may share batches, or the work of one brick with state, if that can be divided.
-    fn check_replicas(&self, plan: &Plan, place: Place) -> Result<Place, PlanError> {
+    fn check_replicas(&self, plan: &Plan, place: StageSpec) -> Result<StageSpec, PlanError> {
         if place.replicas == 1 {
             return Ok(place);
         }
@@ -234,14 +234,14 @@ impl Shape {
     }
 
     /// The brick or end for which a stage must have its batches one after the other.
-    fn keeps_order(&self, place: &Place) -> Option<&str> {
+    fn keeps_order(&self, place: &StageSpec) -> Option<&str> {
         let end = if place.source { Some(Plan::SOURCE) } else { place.sink.then_some(Plan::SINK) };
         end.or(self.stateful(place).next().map(|unit| self.bricks[unit].0.as_str()))
     }
 
     /// The plan of some stages.
-    pub fn plan<'a>(&self, places: impl IntoIterator<Item = &'a Place>) -> Plan {
-        let stage = |place: &Place| {
+    pub fn plan<'a>(&self, places: impl IntoIterator<Item = &'a StageSpec>) -> Plan {
+        let stage = |place: &StageSpec| {
             let ids = self.bricks[place.units.clone()].iter().map(|(id, _)| id.as_str());
             let source = place.source.then_some(Plan::SOURCE);
             let all = source.into_iter().chain(ids).chain(place.sink.then_some(Plan::SINK));
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(Shape { columns: None, ..shape }.kept(true, 0..4, true), Columns::NONE);
     }
 
-    fn resolve(text: &str) -> Result<Vec<Place>, String> {
+    fn resolve(text: &str) -> Result<Vec<StageSpec>, String> {
         shape().resolve(&text.parse().unwrap(), 6).map_err(|e| e.to_string())
     }
 

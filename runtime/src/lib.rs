@@ -10,17 +10,15 @@
 #![allow(clippy::vec_box, reason = "boxes go from queue to queue, and lists of them are kept for that")]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod checkpointer;
 mod contain;
 mod declared;
 mod drawing;
 mod error;
 mod exchange;
 mod fault;
-mod floor;
 mod graph;
-mod keep;
 mod layout;
-mod locker;
 mod message;
 mod migration;
 mod order;
@@ -31,6 +29,7 @@ mod route;
 mod run;
 mod spec;
 mod stats;
+mod supervisor;
 mod sync;
 mod unit;
 mod watch;
@@ -38,15 +37,16 @@ mod watchdog;
 mod ways;
 mod whole;
 mod worker;
+mod worker_columns;
 
 pub use contain::is_contained;
 pub use drawing::svg;
 pub use error::GraphError;
 pub use exchange::{Partition, Undivided};
 pub use fault::{PlanError, RunFault};
-pub use floor::MAX_WORKERS;
 pub use graph::{Graph, Node, check};
 pub use layout::Layout;
 pub use run::{BrickCounters, Control, Options, Outcome, Pauses, Supply, run, run_under};
 pub use spec::{Branch, BrickSpec, GraphSpec, MAX_BRICKS};
+pub use supervisor::MAX_WORKERS;
 pub use watchdog::{End, Watchdog};

@@ -2,11 +2,11 @@
 
 use crate::PlanError;
 use crate::exchange::{Migration, Owners, OwnershipTable, migrations};
-use crate::floor::Floor;
-use crate::layout::Place;
+use crate::layout::StageSpec;
 use crate::message::{Event, Message};
 use crate::parts::Parts;
 use crate::replica_set::ARRIVALS;
+use crate::supervisor::Supervisor;
 use crate::sync::bounded;
 use legonf_core::{Plan, SLOTS, SlotMove, balanced};
 use std::collections::BTreeMap;
@@ -22,10 +22,14 @@ const MOST: usize = if cfg!(feature = "model") { 2 * SLOTS } else { 1024 };
 const SHORT: Duration = Duration::from_micros(200);
 const LONG: Duration = Duration::from_micros(800);
 
-impl<'env> Floor<'_, 'env> {
+impl<'env> Supervisor<'_, 'env> {
     /// Takes replicas out of stages that share a brick's work, where a plan has fewer of that brick: their slots go to
     /// the others first.
-    pub fn shrink_replicas(&mut self, places: &[Place], parts: &mut Parts<'env>) -> Result<(), PlanError> {
+    pub fn shrink_replicas(
+        &mut self,
+        places: &[StageSpec],
+        parts: &mut Parts<'env>,
+    ) -> Result<(), PlanError> {
         for stage in 0..self.stages.len() {
             let Some(set) = &self.stages[stage].replicas else { continue };
             let (unit, present) = (set.split.unit, set.own.len());
@@ -139,7 +143,7 @@ impl<'env> Floor<'_, 'env> {
             let mut table = OwnershipTable::new(epoch, set.table.owners.clone(), ports, shifts);
             table.leaving = leaving;
             let table = Arc::new(table);
-            // A queue has room for it, and this floor holds the other end.
+            // A queue has room for it, and this supervisor holds the other end.
             set.own.iter().for_each(|queue| _ = queue.0.send(Message::Ownership(table.clone())));
             set.next = Some(table);
             waiting.extend(live.workers.iter().map(|worker| worker.serial));

@@ -1,6 +1,6 @@
 //! What workers leave when they retire, and new stages are made of.
 
-use crate::layout::Place;
+use crate::layout::StageSpec;
 use crate::message::{Message, Queue, Retired, Waiting};
 use crate::order::Order;
 use crate::unit::Unit;
@@ -30,7 +30,7 @@ impl<'a> Parts<'a> {
         self.units.extend(units);
     }
 
-    pub fn job(&mut self, place: &Place, ordered: bool) -> Job<'a> {
+    pub fn job(&mut self, place: &StageSpec, ordered: bool) -> Job<'a> {
         let head = if place.source { self.ends.head.take() } else { None };
         let tail = if place.sink { self.ends.tail.take() } else { None };
         let order = ordered.then(|| Order::from(self.next_number()));
@@ -39,7 +39,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Sends batches that waited on to the new stage of the brick that is their next.
-    pub fn send_on(&mut self, places: &[Place], queues: &[Queue]) {
+    pub fn send_on(&mut self, places: &[StageSpec], queues: &[Queue]) {
         let Some(waiting) = &mut self.waiting else { return };
         for envelope in waiting.drain() {
             let stage = places.iter().position(|place| place.units.end > envelope.passed);

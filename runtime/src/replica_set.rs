@@ -4,10 +4,10 @@ use crate::PlanError;
 use crate::exchange::{
     Buffers, HomeWork, OwnershipTable, Phase, Queues, Replica, SlotCounters, Split, prepare,
 };
-use crate::floor::{Floor, Live, MAX_WORKERS, Running, retire_from};
-use crate::layout::Place;
+use crate::layout::StageSpec;
 use crate::message::{Event, Message, Queue};
 use crate::parts::Parts;
+use crate::supervisor::{MAX_WORKERS, Running, RunningStage, Supervisor, retire_from};
 use crate::sync::{Sender, bounded};
 use legonf_core::SLOTS;
 use std::sync::Arc;
@@ -49,15 +49,15 @@ impl ReplicaSet {
     }
 }
 
-impl<'env> Floor<'_, 'env> {
+impl<'env> Supervisor<'_, 'env> {
     /// Puts up a stage of replicas that share the work of a brick with state: of those that have any.
     pub fn build_replicas(
         &mut self,
-        mut place: Place,
+        mut place: StageSpec,
         parts: &mut Parts<'env>,
         input: Queue,
         output: &Sender<Message>,
-    ) -> Result<Live, PlanError> {
+    ) -> Result<RunningStage, PlanError> {
         let split = self.shape.split(&place).expect("the caller found the stage to be divided").clone();
         place.replicas = parts.seated(split.unit);
         let owners = self.owners.entry(split.unit).or_insert_with(|| split.alone()).clone();
@@ -75,7 +75,7 @@ impl<'env> Floor<'_, 'env> {
             seen: none,
         };
         let (replicas, first) = (place.replicas, parts.next_number());
-        let mut live = Live { place, input, workers: Vec::new(), replicas: Some(set), area: 0.0 };
+        let mut live = RunningStage { place, input, workers: Vec::new(), replicas: Some(set), area: 0.0 };
         for index in 0..replicas {
             self.add_replica(&mut live, index, Some(first), parts, output)?;
         }
@@ -85,7 +85,7 @@ impl<'env> Floor<'_, 'env> {
     /// Starts one replica, whose first batch is known or will be the first of an epoch.
     pub fn add_replica(
         &mut self,
-        live: &mut Live,
+        live: &mut RunningStage,
         index: usize,
         first: Option<u64>,
         parts: &mut Parts<'env>,

@@ -49,12 +49,12 @@ pub(crate) type Marks = Vec<Bits>;
 
 /// What a worker needs to run a brick on some packets of a batch: their places, and a batch of them alone.
 #[derive(Default)]
-pub(crate) struct Detour {
+pub(crate) struct Scratch {
     places: Vec<usize>,
     part: Batch,
 }
 
-impl Detour {
+impl Scratch {
     /// Finds the packets that are led through a brick.
     fn find(&mut self, marks: &Marks, index: usize) {
         let bit = 1 << index;
@@ -77,13 +77,13 @@ impl Routes {
         declared: &Declared,
         batch: &mut Batch,
         marks: &mut Marks,
-        detour: &mut Detour,
+        scratch: &mut Scratch,
     ) -> Result<(), BrickError> {
-        detour.find(marks, index);
-        if detour.places.len() == marks.len() {
+        scratch.find(marks, index);
+        if scratch.places.len() == marks.len() {
             whole::process(brick, index, declared, batch, marks.len())?;
-        } else if !detour.places.is_empty() {
-            let Detour { places, part } = detour;
+        } else if !scratch.places.is_empty() {
+            let Scratch { places, part } = scratch;
             let columns = declared.uses[index];
             // A brick may change what it writes in place, so it finds there what was there before.
             batch.gather(places, columns.reads.union(columns.writes), part);
@@ -91,14 +91,14 @@ impl Routes {
             let len = batch.len();
             batch.scatter(part, places, columns.writes, len);
         }
-        self.mark(index, batch, marks, &detour.places);
+        self.mark(index, batch, marks, &scratch.places);
         Ok(())
     }
 
     /// Marks where packets go next that another has led through a brick.
-    pub fn leave(&self, index: usize, batch: &Batch, marks: &mut Marks, detour: &mut Detour) {
-        detour.find(marks, index);
-        self.mark(index, batch, marks, &detour.places);
+    pub fn leave(&self, index: usize, batch: &Batch, marks: &mut Marks, scratch: &mut Scratch) {
+        scratch.find(marks, index);
+        self.mark(index, batch, marks, &scratch.places);
     }
 
     fn mark(&self, index: usize, batch: &Batch, marks: &mut Marks, places: &[usize]) {

@@ -2,10 +2,10 @@
 
 use crate::contain::guarded;
 use crate::exchange::{EXACT, Partition};
-use crate::floor::{Floor, Leftovers, MAX_WORKERS};
 use crate::graph::{Graph, Node};
 use crate::layout::{Layout, Shape};
 use crate::pin::Cores;
+use crate::supervisor::{Leftovers, MAX_WORKERS, Supervisor};
 use crate::sync::{self, bounded};
 use crate::unit::Unit;
 use crate::watchdog::{Watchdog, watch_supervisor};
@@ -190,8 +190,8 @@ pub fn run_under(
                 // Where there is no thread for it, there is none for a worker either, and that is told.
                 let _ = sync::spawn(scope, "watchdog".into(), watch);
             }
-            let floor = Floor::new(scope, &shared, shape, options.queue, cores, options.watchdog);
-            go(floor, &plan, ends, units(graph), control, observe)
+            let supervisor = Supervisor::new(scope, &shared, shape, options.queue, cores, options.watchdog);
+            go(supervisor, &plan, ends, units(graph), control, observe)
         })
     };
     let left = guarded(run).unwrap_or_else(Leftovers::of_panic);
@@ -209,23 +209,23 @@ pub fn run_under(
 
 /// Puts the workers up, watches them until the run is over, and takes them down.
 fn go<'env>(
-    mut floor: Floor<'_, 'env>,
+    mut supervisor: Supervisor<'_, 'env>,
     plan: &Plan,
     ends: Job<'env>,
     units: Vec<Unit>,
     control: Option<&mut dyn Control>,
     observe: &mut dyn FnMut(Progress, u64),
 ) -> Leftovers {
-    match floor.shape.resolve(plan, MAX_WORKERS) {
+    match supervisor.shape.resolve(plan, MAX_WORKERS) {
         Err(error) => return Leftovers { units, fault: Some(error.into()), ..Leftovers::default() },
         Ok(places) => {
-            if let Err(error) = floor.open(places, ends, units) {
-                floor.over = Some(Some(error.into()));
+            if let Err(error) = supervisor.open(places, ends, units) {
+                supervisor.over = Some(Some(error.into()));
             }
         }
     }
-    supervise(&mut floor, control, observe);
-    floor.close()
+    supervise(&mut supervisor, control, observe);
+    supervisor.close()
 }
 
 fn units(graph: &mut Graph) -> Vec<Unit> {
@@ -235,50 +235,50 @@ fn units(graph: &mut Graph) -> Vec<Unit> {
         id: node.id,
         brick: node.brick,
         past: Vec::new(),
-        keeper: None,
+        checkpointer: None,
     };
     graph.take_nodes().into_iter().enumerate().map(unit).collect()
 }
 
 /// Watches the run until it is over.
 fn supervise(
-    floor: &mut Floor<'_, '_>,
+    supervisor: &mut Supervisor<'_, '_>,
     mut control: Option<&mut dyn Control>,
     observe: &mut dyn FnMut(Progress, u64),
 ) {
     let start = Instant::now();
     let (mut last, mut shown) = (start, start);
-    while floor.over.is_none() {
+    while supervisor.over.is_none() {
         let period = control.as_ref().map(|control| control.period());
         let pause = period.map_or(OBSERVATION, |period| period.saturating_sub(last.elapsed()).min(LOOK));
-        floor.listen(pause);
-        floor.withdraw();
+        supervisor.listen(pause);
+        supervisor.withdraw();
         if shown.elapsed() >= OBSERVATION {
             shown = Instant::now();
-            observe(floor.shared.progress(), floor.shared.done.load(Ordering::Relaxed));
+            observe(supervisor.shared.progress(), supervisor.shared.done.load(Ordering::Relaxed));
         }
         let (Some(control), Some(period)) = (control.as_deref_mut(), period) else { continue };
-        floor.look();
+        supervisor.look();
         let span = last.elapsed();
-        if span >= period && floor.over.is_none() {
+        if span >= period && supervisor.over.is_none() {
             last += span;
-            steer(floor, control, last - start, span);
+            steer(supervisor, control, last - start, span);
         }
     }
-    observe(floor.shared.progress(), floor.shared.done.load(Ordering::Relaxed));
+    observe(supervisor.shared.progress(), supervisor.shared.done.load(Ordering::Relaxed));
 }
 
 /// Shows the control a snapshot and does what it says.
-fn steer(floor: &mut Floor<'_, '_>, control: &mut dyn Control, at: Duration, span: Duration) {
-    let mut snapshot = floor.snapshot(at, span);
+fn steer(supervisor: &mut Supervisor<'_, '_>, control: &mut dyn Control, at: Duration, span: Duration) {
+    let mut snapshot = supervisor.snapshot(at, span);
     let plan = control.tick(&mut snapshot);
-    floor.shared.set_pace(control.pace());
+    supervisor.shared.set_pace(control.pace());
     let Some(plan) = plan else { return };
     let begin = Instant::now();
-    let result = floor.apply(&plan);
+    let result = supervisor.apply(&plan);
     control.applied(&plan, begin.elapsed(), result.as_ref().copied());
     // Without its workers a stage does nothing any more: the run cannot go on.
     if let Err(error @ (PlanError::Thread(_) | PlanError::Move { .. })) = result {
-        floor.over.get_or_insert(Some(error.into()));
+        supervisor.over.get_or_insert(Some(error.into()));
     }
 }

@@ -1,10 +1,10 @@
 //! A brick in its place, and batches through it.
 
 use crate::RunFault;
+use crate::checkpointer::Checkpointer;
 use crate::contain::guarded;
-use crate::keep::Keeper;
 use crate::message::Envelope;
-use crate::route::Detour;
+use crate::route::Scratch;
 use crate::stats::Stats;
 use crate::watchdog::At;
 use crate::whole;
@@ -24,7 +24,7 @@ pub(crate) struct Unit {
     pub brick: Box<dyn Brick>,
     pub past: Counters,
     /// Makes it possible that another brick with state takes its place.
-    pub keeper: Option<Box<Keeper>>,
+    pub checkpointer: Option<Box<Checkpointer>>,
 }
 
 impl Unit {
@@ -36,26 +36,26 @@ impl Unit {
         places: &[usize],
         rows: &mut dyn Storage,
     ) -> Result<(), BrickError> {
-        if let Some(keeper) = &mut self.keeper {
-            keeper.begin(batch, Some((part, places)));
+        if let Some(checkpointer) = &mut self.checkpointer {
+            checkpointer.begin(batch, Some((part, places)));
         }
         let (packets, width) = (rows.filled(), rows.cells());
         west_east(&mut *self.brick)?.process_part(part, batch, places, rows)?;
         whole::check_rows(&*self.brick, rows, packets, width)?;
-        self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.end(&mut *self.brick))
+        self.checkpointer.as_mut().map_or(Ok(()), |checkpointer| checkpointer.end(&mut *self.brick))
     }
 
     /// Takes state of some slots out of the brick.
     pub fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
         let state = west_east(&mut *self.brick)?.export(part, slots)?;
-        self.keeper.iter_mut().for_each(|keeper| keeper.gave(part, slots));
+        self.checkpointer.iter_mut().for_each(|checkpointer| checkpointer.gave(part, slots));
         Ok(state)
     }
 
     /// Puts state of some slots, which were taken out before, into the brick.
     pub fn import(&mut self, part: usize, state: &[u8]) -> Result<(), BrickError> {
         west_east(&mut *self.brick)?.import(part, state)?;
-        self.keeper.iter_mut().for_each(|keeper| keeper.took(part, state));
+        self.checkpointer.iter_mut().for_each(|checkpointer| checkpointer.took(part, state));
         Ok(())
     }
 
@@ -68,11 +68,11 @@ impl Unit {
 
     /// Puts another brick in the place of one that panicked, as it was before the batch at which that happened.
     fn renew(&mut self, mut fresh: Box<dyn Brick>) -> Result<(), BrickError> {
-        match &mut self.keeper {
-            Some(keeper) => {
-                keeper.restore(&mut *fresh)?;
+        match &mut self.checkpointer {
+            Some(checkpointer) => {
+                checkpointer.restore(&mut *fresh)?;
                 // Once: the new one counts from the checkpoint on, also where it panics before the next.
-                add(&mut self.past, &std::mem::take(&mut keeper.counters));
+                add(&mut self.past, &std::mem::take(&mut checkpointer.counters));
             }
             None => add(&mut self.past, &self.brick.counters()),
         }
@@ -97,23 +97,23 @@ pub(crate) fn pass<'a>(
     envelope: &mut Envelope,
     shared: &Shared<'_>,
     stats: &Stats,
-    detour: &mut Detour,
+    scratch: &mut Scratch,
 ) -> Result<(), RunFault> {
     let passed = envelope.passed;
     for unit in units.filter(|unit| unit.index >= passed) {
         envelope.passed = unit.index + 1;
         let Envelope { batch, marks, .. } = envelope;
         attempt(unit, shared, Some(stats), &mut |unit| {
-            let Unit { index, brick, keeper, .. } = unit;
+            let Unit { index, brick, checkpointer, .. } = unit;
             let mut run = |brick: &mut dyn Brick| match &shared.routes {
-                Some(routes) => routes.run((*index, brick), &shared.declared, batch, marks, detour),
+                Some(routes) => routes.run((*index, brick), &shared.declared, batch, marks, scratch),
                 None => {
                     let packets = batch.len();
                     whole::process(brick, *index, &shared.declared, batch, packets)
                 }
             };
-            match keeper {
-                Some(keeper) => run(&mut keeper.watch(&mut **brick)),
+            match checkpointer {
+                Some(checkpointer) => run(&mut checkpointer.watch(&mut **brick)),
                 None => run(&mut **brick),
             }
         })?;

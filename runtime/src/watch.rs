@@ -1,13 +1,13 @@
 //! What the supervisor tells the controller.
 
-use crate::floor::{Floor, Live, Running};
+use crate::supervisor::{Running, RunningStage, Supervisor};
 use crate::worker::Shared;
 use legonf_core::{HostLoad, SLOTS, ShardLoad, Snapshot, StageLoad, State, WorkerLoad, mean_wait};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-impl Floor<'_, '_> {
+impl Supervisor<'_, '_> {
     /// Looks at how long all queues are; that stands for the time since the last look.
     pub fn look(&mut self) {
         let now = Instant::now();
@@ -58,19 +58,19 @@ impl Floor<'_, '_> {
 }
 
 /// Batches before a stage, or before the replica of it that has most to do.
-fn waiting(live: &Live) -> usize {
+fn waiting(live: &RunningStage) -> usize {
     let own = live.replicas.iter().flat_map(|set| &set.own).map(|queue| queue.1.len()).max();
     shared(live) + own.unwrap_or(0)
 }
 
 /// Batches in the queues that all workers of a stage take from; before the source there are free ones, which wait for nothing.
-fn shared(live: &Live) -> usize {
+fn shared(live: &RunningStage) -> usize {
     if live.place.source { 0 } else { live.input.1.len() }
 }
 
 /// How long batches waited for each worker of a stage since the snapshot before, and how many do now. Of the batches that are
 /// partitioned each has a part for every replica, of the others each is for one worker.
-fn measure_waits(live: &mut Live, loads: &mut [WorkerLoad], seconds: f64) {
+fn measure_waits(live: &mut RunningStage, loads: &mut [WorkerLoad], seconds: f64) {
     let all = loads.iter().map(|load| load.batches).sum();
     let (before, area) = (shared(live), std::mem::take(&mut live.area));
     for (at, (worker, load)) in live.workers.iter_mut().zip(loads).enumerate() {
@@ -83,7 +83,7 @@ fn measure_waits(live: &mut Live, loads: &mut [WorkerLoad], seconds: f64) {
 
 /// Packets of each slot and its owner, where replicas share a brick's work. What is long ago counts less for placement.
 fn shards(
-    live: &mut Live,
+    live: &mut RunningStage,
     bricks: &[(String, State)],
     loads: &mut BTreeMap<usize, Vec<Vec<u64>>>,
 ) -> Vec<ShardLoad> {

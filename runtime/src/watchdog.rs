@@ -1,9 +1,9 @@
 //! Workers that do not move any more.
 
 use crate::RunFault;
-use crate::floor::Floor;
 use crate::message::Event;
 use crate::parts::Parts;
+use crate::supervisor::Supervisor;
 use crate::sync::{self, Receiver};
 use crate::worker::Shared;
 use legonf_core::{Plan, Sink};
@@ -108,7 +108,7 @@ pub(crate) struct Stuck {
     until: Option<Instant>,
 }
 
-impl<'env> Floor<'_, 'env> {
+impl<'env> Supervisor<'_, 'env> {
     /// Looks where every worker is; one that has been at the same for too long ends the run.
     pub fn watch(&mut self) {
         let Some(watchdog) = self.watchdog else { return };

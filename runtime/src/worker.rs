@@ -2,14 +2,14 @@
 
 use crate::contain::guarded;
 use crate::declared::Declared;
-use crate::locker::Locker;
 use crate::message::{Ending, Envelope, Event, Message, Retired, Waiting};
 use crate::order::Order;
-use crate::route::{Detour, Routes};
+use crate::route::{Routes, Scratch};
 use crate::stats::Stats;
 use crate::sync::{Receiver, Sender, recv, recv_tending};
 use crate::unit::{Unit, panicked, pass};
 use crate::watchdog::At;
+use crate::worker_columns::WorkerColumns;
 use crate::{Options, RunFault, Supply};
 use legonf_core::{
     BATCH, Batch, Brick, Clock, Fault, LARGEST_BATCH, Layout, Pace, Plan, Progress, Sink, Source, State,
@@ -220,7 +220,7 @@ impl<'a> Shared<'a> {
 
     /// A brick that can take the place of one that panicked.
     pub fn fresh(&self, unit: &Unit) -> Fresh {
-        let replaceable = unit.keeper.is_some() || unit.brick.descriptor().state == State::Stateless;
+        let replaceable = unit.checkpointer.is_some() || unit.brick.descriptor().state == State::Stateless;
         match self
             .supply
             .filter(|_| replaceable)
@@ -260,10 +260,10 @@ pub(crate) struct Worker<'a> {
     pub events: Sender<Event<'a>>,
     pub stats: Arc<Stats>,
     pub shared: &'a Shared<'a>,
-    pub detour: Detour,
+    pub scratch: Scratch,
     /// The number of its first brick, and the columns that stay here.
     pub first: usize,
-    pub locker: Locker,
+    pub columns_kept: WorkerColumns,
     /// Whether it has panicked outside of a brick: it does nothing more, and waits to be retired.
     pub failed: bool,
 }
@@ -333,7 +333,7 @@ impl Worker<'_> {
     fn fill(&mut self, envelope: &mut Envelope) -> bool {
         let Some(head) = self.job.head.as_mut().filter(|head| !head.ended) else { return false };
         envelope.batch.clear();
-        self.locker.lend(&mut envelope.batch);
+        self.columns_kept.lend(&mut envelope.batch);
         let before = (head.next, head.epoch);
         (envelope.number, envelope.passed, envelope.ending) = (head.next, 0, None);
         head.next += 1;
@@ -373,10 +373,11 @@ impl Worker<'_> {
         // A batch that has passed some of these bricks in another layout has its columns with it.
         let whole = envelope.passed <= self.first;
         if whole && self.job.head.is_none() {
-            self.locker.lend(&mut envelope.batch);
+            self.columns_kept.lend(&mut envelope.batch);
         }
         if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
-            match pass(self.job.units.iter_mut(), &mut envelope, self.shared, &self.stats, &mut self.detour) {
+            match pass(self.job.units.iter_mut(), &mut envelope, self.shared, &self.stats, &mut self.scratch)
+            {
                 Ok(()) => self.stats.count(envelope.batch.len()),
                 Err(fault) => envelope.ending = Some(Ending::Fault(fault)),
             }
@@ -385,7 +386,7 @@ impl Worker<'_> {
             self.deliver(&mut envelope);
         }
         if whole {
-            self.locker.take(&mut envelope.batch);
+            self.columns_kept.take(&mut envelope.batch);
         }
         self.stats.measure(|| self.job.units.iter().map(|unit| unit.brick.state_size()).sum());
         // A queue has room for every batch that there is, so this never waits; and the receiver outlives the workers.

@@ -97,7 +97,7 @@ fn batches_on_their_way_allocate_nothing() {
     {
         let (mut graph, mut source) = (streams::graph(streams::make), streams::Traffic::to(60_000));
         let allocations = allocations(&layout.parse().unwrap(), &mut graph, &streams::make, &mut source);
-        // A parcel may still grow, to a batch, and there are as many as batches and replicas.
+        // A sub-batch may still grow, to a batch, and there are as many as batches and replicas.
         assert!(allocations <= 300, "{allocations} allocations in 4,700 batches of {layout}");
     }
 }

@@ -145,11 +145,11 @@ fn each_replica_of_a_brick_with_state_says_how_much_it_keeps_and_took() {
     let last = watch.0.last().unwrap();
     assert_eq!(last.of_stage(1).map(|worker| worker.state_bytes).sum::<u64>(), last.stages[1].state_bytes);
     let sum = |of: fn(&WorkerLoad) -> u64| watch.0.iter().flat_map(|s| s.of_stage(1)).map(of).sum::<u64>();
-    let (received, sent, parcels) = (sum(|w| w.received), sum(|w| w.packets), sum(|w| w.batches));
+    let (received, sent, parts) = (sum(|w| w.received), sum(|w| w.packets), sum(|w| w.batches));
     assert!(sent > 0 && received > 0 && sent.max(received) <= outcome.packets, "{sent} {received}");
-    // Each batch, of 16 packets at most, has three parcels; some are on their way.
+    // Each batch, of 16 packets at most, has three parts; some are on their way.
     let on_their_way = (last.credits * 16) as u64;
-    assert!((parcels * 16).min(received * 3) + 3 * on_their_way >= 3 * sent, "{parcels} {received} {sent}");
+    assert!((parts * 16).min(received * 3) + 3 * on_their_way >= 3 * sent, "{parts} {received} {sent}");
     let finite = |worker: &WorkerLoad| worker.waited.is_finite() && worker.computing().is_finite();
     assert!(watch.0.iter().flat_map(|snapshot| &snapshot.workers).all(finite));
 }

@@ -41,12 +41,12 @@ fn the_work_is_shared() {
     let seats = |s: &Snapshot| {
         [0, 1, 2].map(|seat| s.stages[1].shards.iter().map(|shard| shard.by_replica(3)[seat]).sum::<u64>())
     };
-    let (mut packets, mut parcels) = ([0; 3], [0; 3]);
+    let (mut packets, mut parts) = ([0; 3], [0; 3]);
     for snapshot in &script.snapshots {
         packets.iter_mut().zip(seats(snapshot)).for_each(|(sum, more)| *sum += more);
-        parcels.iter_mut().zip(snapshot.of_stage(1)).for_each(|(sum, worker)| *sum += worker.batches);
+        parts.iter_mut().zip(snapshot.of_stage(1)).for_each(|(sum, worker)| *sum += worker.batches);
     }
-    assert!(packets.iter().chain(&parcels).all(|count| *count > 100), "{packets:?} {parcels:?}");
+    assert!(packets.iter().chain(&parts).all(|count| *count > 100), "{packets:?} {parts:?}");
 }
 
 #[test]

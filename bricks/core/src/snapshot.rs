@@ -18,16 +18,16 @@ pub struct WorkerLoad {
     /// Seconds that it computed: processor time of its thread, as the system counts it.
     pub computed: f64,
     /// Batches that wait for it at this moment: in the stage's queues, from which each of its replicas takes what is next,
-    /// and as parcels in its own, where replicas share a brick's work by slot. Free batches before the source wait for
+    /// and as parts of them in its own, where replicas share a brick's work by slot. Free batches before the source wait for
     /// nothing.
     pub queue: usize,
-    /// Batches that it took; where replicas share a brick's work by slot, its parcels of them: each has one of every batch.
+    /// Batches that it took; where replicas share a brick's work by slot, its parts of them: each has one of every batch.
     pub batches: u64,
     /// Seconds that a batch waited in those queues, on average, by Little's law ([`mean_wait`]): no packet carries a clock.
     pub waited: f64,
     /// Packets of the batches that it took: in.
     pub received: u64,
-    /// Packets of the batches that it handed on: out. The others are still with it, or with the replicas that have parcels
+    /// Packets of the batches that it handed on: out. The others are still with it, or with the replicas that have parts
     /// of them.
     pub packets: u64,
     /// Packets that were lost on their way to it. Queues have room for all batches there are, so that only who reads the

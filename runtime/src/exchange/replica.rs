@@ -7,7 +7,7 @@ use super::{HomePart, HomeWork, Inbox, Join, OwnershipTable, Part, SlotCounters,
 use crate::RunFault;
 use crate::contain::guarded;
 use crate::message::{Ending, Envelope, Event, Message, Retired, Turned, Waiting};
-use crate::route::Detour;
+use crate::route::Scratch;
 use crate::stats::Stats;
 use crate::sync::{Either, Receiver, Sender, recv_either};
 use crate::unit::{Unit, attempt, pass};
@@ -81,7 +81,7 @@ impl<T: Labelled> Phase<T> {
 /// Memory of a replica.
 #[derive(Default)]
 pub(crate) struct Buffers {
-    pub detour: Detour,
+    pub scratch: Scratch,
     /// Rows of a travelling shard.
     rows: Option<Box<dyn Storage>>,
     /// Parts that are being filled or sent.
@@ -422,7 +422,7 @@ impl<'a> Replica<'a> {
         self.work.finish(homes, batch, &mut hands)?;
         let unit = self.work.split.unit;
         if let Some(routes) = &self.shared.routes {
-            routes.leave(unit, batch, marks, &mut self.buffers.detour);
+            routes.leave(unit, batch, marks, &mut self.buffers.scratch);
         }
         envelope.passed = self.work.downstream.units.end.max(unit + 1);
         Ok(())
@@ -465,7 +465,7 @@ impl<'a> Replica<'a> {
     fn pass(&mut self, envelope: &mut Envelope, units: Range<usize>) {
         if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
             let own = self.job.units.iter_mut().filter(|unit| units.contains(&unit.index));
-            let passed = pass(own, envelope, self.shared, &self.stats, &mut self.buffers.detour);
+            let passed = pass(own, envelope, self.shared, &self.stats, &mut self.buffers.scratch);
             envelope.ending = passed.err().map(Ending::Fault);
         }
     }

@@ -1,22 +1,22 @@
 //! The supervisor's side: stages and their workers, put up, changed while they run, and taken down.
 
+use crate::checkpointer::Checkpointer;
 use crate::contain::guarded;
 use crate::exchange::{Histogram, Owners, prepare};
-use crate::keep::Keeper;
-use crate::layout::{Place, Shape};
-use crate::locker::Locker;
+use crate::layout::{Shape, StageSpec};
 use crate::message::{Envelope, Event, Message, Queue};
 use crate::order::Order;
 use crate::parts::Parts;
 use crate::pin::{Core, Cores};
 use crate::replica_set::ReplicaSet;
-use crate::route::Detour;
+use crate::route::Scratch;
 use crate::run::Pauses;
 use crate::stats::{Done, Scheduling, Stats};
 use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
 use crate::unit::{Counters, Unit, add};
 use crate::watchdog::{Still, Stuck, Watchdog};
 use crate::worker::{Job, Shared, Worker, supplied};
+use crate::worker_columns::WorkerColumns;
 use crate::{PlanError, RunFault};
 use legonf_core::{BATCH, Brick, Clock, LARGEST_BATCH, Plan};
 use std::collections::BTreeMap;
@@ -45,8 +45,8 @@ pub(crate) struct Running {
 }
 
 /// A stage that runs.
-pub(crate) struct Live {
-    pub place: Place,
+pub(crate) struct RunningStage {
+    pub place: StageSpec,
     pub input: Queue,
     pub workers: Vec<Running>,
     /// What the workers share where one of their bricks has state.
@@ -56,11 +56,11 @@ pub(crate) struct Live {
 }
 
 /// All stages of a run.
-pub(crate) struct Floor<'scope, 'env> {
+pub(crate) struct Supervisor<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     pub shared: &'env Shared<'env>,
     pub shape: Shape,
-    pub stages: Vec<Live>,
+    pub stages: Vec<RunningStage>,
     /// Free batches, on their way back from the sink to the source.
     pool: Queue,
     pub events: (Sender<Event<'env>>, Receiver<Event<'env>>),
@@ -94,7 +94,7 @@ pub(crate) struct Floor<'scope, 'env> {
     left: Parts<'env>,
 }
 
-impl<'scope, 'env> Floor<'scope, 'env> {
+impl<'scope, 'env> Supervisor<'scope, 'env> {
     pub fn new(
         scope: &'scope Scope<'scope, 'env>,
         shared: &'env Shared<'env>,
@@ -136,13 +136,18 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     }
 
     /// Puts up the stages of a plan, with the bricks of a graph and its ends.
-    pub fn open(&mut self, places: Vec<Place>, ends: Job<'env>, units: Vec<Unit>) -> Result<(), PlanError> {
+    pub fn open(
+        &mut self,
+        places: Vec<StageSpec>,
+        ends: Job<'env>,
+        units: Vec<Unit>,
+    ) -> Result<(), PlanError> {
         let present = |index| units.iter().filter(|unit| unit.index == index).count();
         let extra = self.extra(&places, present)?;
         let mut parts = Parts { ends, waiting: Some(Order::from(0)), units, epoch: None };
         parts.units.extend(extra);
         // First: a brick that panics while its state moves goes on from what was kept.
-        let mut new = parts.units.iter_mut().filter(|unit| unit.keeper.is_none());
+        let mut new = parts.units.iter_mut().filter(|unit| unit.checkpointer.is_none());
         new.try_for_each(|unit| self.keep(unit))?;
         for place in &places {
             if let Some(unit) = self.shape.split(place).map(|split| split.unit) {
@@ -181,21 +186,26 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             self.left = parts;
             return Ok(());
         }
-        parts.units.iter().for_each(|unit| self.bury(unit));
+        parts.units.iter().for_each(|unit| self.collect_counters(unit));
         self.balance();
         Ok(())
     }
 
     /// Brings workers to where a plan wants them.
-    fn change(&mut self, plan: &Plan, places: &[Place], parts: &mut Parts<'env>) -> Result<(), PlanError> {
+    fn change(
+        &mut self,
+        plan: &Plan,
+        places: &[StageSpec],
+        parts: &mut Parts<'env>,
+    ) -> Result<(), PlanError> {
         self.shrink_replicas(places, parts)?;
-        let same = |(a, b): &(&Live, &Place)| self.stays(a, b);
+        let same = |(a, b): &(&RunningStage, &StageSpec)| self.stays(a, b);
         let head = self.stages.iter().zip(places).take_while(same).count();
         let most = self.stages.len().min(places.len()) - head;
         let tail = self.stages.iter().rev().zip(places.iter().rev()).take(most).take_while(same).count();
         let changed = places[head..places.len() - tail].to_vec();
         if self.over.is_none() {
-            self.relay(head..self.stages.len() - tail, changed, parts)?;
+            self.rebuild(head..self.stages.len() - tail, changed, parts)?;
         }
         for (stage, place) in places.iter().enumerate() {
             if self.over.is_none() {
@@ -206,10 +216,10 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     }
 
     /// Replaces some stages by others with the same bricks.
-    fn relay(
+    fn rebuild(
         &mut self,
         old: Range<usize>,
-        new: Vec<Place>,
+        new: Vec<StageSpec>,
         parts: &mut Parts<'env>,
     ) -> Result<(), PlanError> {
         if old.is_empty() {
@@ -229,7 +239,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     }
 
     /// Whether a stage only gains or loses workers.
-    fn stays(&self, old: &Live, new: &Place) -> bool {
+    fn stays(&self, old: &RunningStage, new: &StageSpec) -> bool {
         old.place.same_bricks(new) && old.replicas.is_some() == self.shape.split(new).is_some()
     }
 
@@ -314,11 +324,11 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     /// Makes stages of parts. The first has a queue already, and the last one leads to one.
     fn build(
         &mut self,
-        places: Vec<Place>,
+        places: Vec<StageSpec>,
         parts: &mut Parts<'env>,
         input: Queue,
         output: &Sender<Message>,
-    ) -> Result<Vec<Live>, PlanError> {
+    ) -> Result<Vec<RunningStage>, PlanError> {
         let mut queues = vec![input];
         queues.extend(places.iter().skip(1).map(|_| bounded(self.room())));
         parts.send_on(&places, &queues);
@@ -334,23 +344,29 @@ impl<'scope, 'env> Floor<'scope, 'env> {
                 let job = parts.job(&place, self.shape.is_ordered(&place));
                 workers.push(self.start(&place, job, queues[index].1.clone(), next.clone())?);
             }
-            stages.push(Live { place, input: queues[index].clone(), workers, replicas: None, area: 0.0 });
+            stages.push(RunningStage {
+                place,
+                input: queues[index].clone(),
+                workers,
+                replicas: None,
+                area: 0.0,
+            });
         }
         Ok(stages)
     }
 
     fn start(
         &mut self,
-        place: &Place,
+        place: &StageSpec,
         job: Job<'env>,
         input: Receiver<Message>,
         output: Sender<Message>,
     ) -> Result<Running, PlanError> {
         let (serial, stats, core) = self.enlist();
-        let (events, shared, detour) = (self.events.0.clone(), self.shared, Detour::default());
+        let (events, shared, scratch) = (self.events.0.clone(), self.shared, Scratch::default());
         let (first, kept) =
             (place.units.start, self.shape.kept(place.source, place.units.clone(), place.sink));
-        let locker = Locker::of(kept);
+        let columns_kept = WorkerColumns::of(kept);
         let worker = Worker {
             serial,
             job,
@@ -359,9 +375,9 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             events,
             stats: stats.clone(),
             shared,
-            detour,
+            scratch,
             first,
-            locker,
+            columns_kept,
             failed: false,
         };
         self.spawn(serial, stats, core, move || worker.run())
@@ -401,7 +417,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     }
 
     /// Bricks that a plan needs beyond those there are.
-    fn extra(&self, places: &[Place], present: impl Fn(usize) -> usize) -> Result<Vec<Unit>, PlanError> {
+    fn extra(&self, places: &[StageSpec], present: impl Fn(usize) -> usize) -> Result<Vec<Unit>, PlanError> {
         let bricks = places.iter().flat_map(|place| place.units.clone().map(|unit| (unit, place.replicas)));
         let missing = bricks.flat_map(|(unit, wanted)| (present(unit)..wanted).map(move |_| unit));
         missing.map(|unit| self.make(unit)).collect()
@@ -419,7 +435,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let supply = self.shared.supply.ok_or_else(|| refused("nothing was given that makes one".into()))?;
         let brick: Box<dyn Brick> =
             self.shared.at(index, || supplied(supply, &id, &self.shared.declared.layout)).map_err(refused)?;
-        let mut unit = Unit { index, seat: usize::MAX, id, brick, past: Vec::new(), keeper: None };
+        let mut unit = Unit { index, seat: usize::MAX, id, brick, past: Vec::new(), checkpointer: None };
         self.keep(&mut unit)?;
         Ok(unit)
     }
@@ -430,15 +446,15 @@ impl<'scope, 'env> Floor<'scope, 'env> {
             return Ok(());
         };
         prepare(split, unit, self.shared)?;
-        let keep = || guarded(|| Keeper::new(split.clone(), least, &mut *unit.brick));
+        let keep = || guarded(|| Checkpointer::new(split.clone(), least, &mut *unit.brick));
         let made = self.shared.at(unit.index, keep);
         let failed = |reason| PlanError::Move { id: unit.id.clone(), reason };
         let made = made.map_err(|message| failed(format!("it panicked ({message})")))?;
-        unit.keeper = Some(Box::new(made.map_err(|error| failed(error.reason))?));
+        unit.checkpointer = Some(Box::new(made.map_err(|error| failed(error.reason))?));
         Ok(())
     }
 
-    fn bury(&mut self, unit: &Unit) {
+    fn collect_counters(&mut self, unit: &Unit) {
         add(&mut self.past[unit.index], &unit.past);
         add(&mut self.past[unit.index], &unit.brick.counters());
     }
@@ -450,7 +466,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     /// Batches that the plan in force needs. Replicas that divide a batch all work on it, and it is as large as they are many: what
     /// is under way does not grow with them.
     fn wanted(&self) -> usize {
-        let sharing = |live: &Live| live.replicas.as_ref().map(|_| live.workers.len());
+        let sharing = |live: &RunningStage| live.replicas.as_ref().map(|_| live.workers.len());
         let most = self.stages.iter().filter_map(sharing).max().unwrap_or(1);
         self.shared.coalesce(most.min(LARGEST_BATCH / BATCH));
         let workers: usize = self.stages.iter().map(|live| live.workers.len()).sum();
@@ -525,7 +541,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         let mut kept: Vec<Unit> = Vec::new();
         parts.units.sort_by_key(|unit| (unit.index, unit.seat));
         for unit in parts.units {
-            self.bury(&unit);
+            self.collect_counters(&unit);
             if kept.last().is_none_or(|last| last.index != unit.index) {
                 kept.push(unit);
             }
@@ -564,7 +580,7 @@ impl Leftovers {
 
 /// Tells so many readers of a queue to retire.
 pub(crate) fn retire_from(queue: &Sender<Message>, readers: usize) {
-    // The queue has room for it, and the floor holds the other end.
+    // The queue has room for it, and the supervisor holds the other end.
     (0..readers).for_each(|_| _ = queue.send(Message::Retire));
 }
 
@@ -585,7 +601,7 @@ fn room(depth: usize, bricks: usize) -> usize {
 }
 
 /// A supervisor that panics leaves no worker behind that waits for ever.
-impl Drop for Floor<'_, '_> {
+impl Drop for Supervisor<'_, '_> {
     fn drop(&mut self) {
         self.shared.over.store(true, Relaxed);
         for live in &self.stages {

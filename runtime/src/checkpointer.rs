@@ -21,7 +21,7 @@ enum Entry {
 /// When the log has grown to the size of the checkpoint, but to a given size at least, the slots that have changed are
 /// saved, and the log begins anew. So both together take at most three times the state (while slots are saved), and what they
 /// cost for a packet does not depend on how much state there is.
-pub(crate) struct Keeper {
+pub(crate) struct Checkpointer {
     split: Arc<Split>,
     least: usize,
     /// State of each slot of each shard.
@@ -40,8 +40,8 @@ pub(crate) struct Keeper {
     places: Vec<usize>,
 }
 
-impl Keeper {
-    /// A keeper of a brick that was prepared for the parts of `split`, with a first checkpoint.
+impl Checkpointer {
+    /// A checkpointer of a brick that was prepared for the parts of `split`, with a first checkpoint.
     ///
     /// # Errors
     /// If the brick cannot copy its state.
@@ -51,16 +51,16 @@ impl Keeper {
         let (log, packets, places) = Default::default();
         let counters = Vec::new();
         let (saved_bytes, log_bytes, open, used) = (0, 0, false, 0);
-        let mut keeper =
+        let mut checkpointer =
             Self { split, least, saved, saved_bytes, counters, log, log_bytes, open, packets, used, places };
         let all: Vec<SlotSet> = (0..shards).map(|_| SlotSet::all()).collect();
-        keeper.save(brick, &all)?;
-        Ok(keeper)
+        checkpointer.save(brick, &all)?;
+        Ok(checkpointer)
     }
 
     /// The brick, with a record of what it does.
     pub fn watch<'a>(&'a mut self, brick: &'a mut dyn Brick) -> impl Brick + 'a {
-        Recorder { brick, keeper: self }
+        Recorder { brick, checkpointer: self }
     }
 
     /// Brings a new brick to where the one before was behind the last batch that it finished.
@@ -183,10 +183,10 @@ fn size(batch: &Batch) -> usize {
     batch.size(Columns::ALL)
 }
 
-/// A brick whose keeper looks on.
+/// A brick whose checkpointer looks on.
 struct Recorder<'a> {
     brick: &'a mut dyn Brick,
-    keeper: &'a mut Keeper,
+    checkpointer: &'a mut Checkpointer,
 }
 
 impl Brick for Recorder<'_> {
@@ -195,8 +195,8 @@ impl Brick for Recorder<'_> {
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        self.keeper.begin(batch, None);
+        self.checkpointer.begin(batch, None);
         self.brick.process(batch)?;
-        self.keeper.end(self.brick)
+        self.checkpointer.end(self.brick)
     }
 }

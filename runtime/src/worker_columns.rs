@@ -5,12 +5,12 @@ use legonf_core::{Batch, Columns};
 /// Columns that a worker fills and nobody behind it looks at. They are taken out of each batch before it goes on and put into the
 /// next one: a pipeline has many batches on their way, and together they are larger than a core's cache.
 #[derive(Default)]
-pub(crate) struct Locker {
+pub(crate) struct WorkerColumns {
     columns: Columns,
     own: Batch,
 }
 
-impl Locker {
+impl WorkerColumns {
     pub fn of(columns: Columns) -> Self {
         Self { columns, own: Batch::default() }
     }
@@ -39,15 +39,15 @@ mod tests {
         let layout = Layout::of([&stays, &goes]).unwrap();
         let (stays, goes) =
             (layout.handle::<Vec<f64>>(&stays).unwrap(), layout.handle::<Rows>(&goes).unwrap());
-        let mut locker = Locker::of(stays.column());
+        let mut columns_kept = WorkerColumns::of(stays.column());
         let (mut first, mut second) = (Batch::new(&layout), Batch::new(&layout));
-        locker.lend(&mut first);
+        columns_kept.lend(&mut first);
         first.columns.get_mut(stays).push(1.0);
         first.columns.get_mut(goes).reset(1, 2);
         let memory = first.columns.get(stays).as_ptr();
-        locker.take(&mut first);
+        columns_kept.take(&mut first);
         assert!(first.columns.get(stays).is_empty() && first.columns.get(goes).len() == 1);
-        locker.lend(&mut second);
+        columns_kept.lend(&mut second);
         assert!(second.columns.get(stays).is_empty() && second.columns.get(stays).as_ptr() == memory);
     }
 }
