@@ -27,8 +27,11 @@ impl Npy {
 
 impl Format for Npy {
     fn put(&mut self, rows: &Rows) -> Result<(), SinkError> {
-        self.bytes.clear();
-        self.bytes.extend(rows.as_slice().iter().flat_map(|v| v.to_le_bytes()));
+        let cells = rows.as_slice();
+        self.bytes.resize(size_of_val(cells), 0);
+        for (bytes, cell) in self.bytes.as_chunks_mut().0.iter_mut().zip(cells) {
+            *bytes = cell.to_le_bytes();
+        }
         self.out.put(&self.bytes)?;
         self.rows += rows.len() as u64;
         Ok(())
