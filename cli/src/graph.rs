@@ -9,7 +9,7 @@ use legonf_decide::VERDICTS;
 use legonf_engine::{nf, read_costs, write_text};
 use legonf_output::{one_line, printable_json};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The subcommands of `legonf graph`.
 #[derive(Subcommand)]
@@ -66,7 +66,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
 
 fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results(arguments.svg.as_deref())?;
-    let spec = nf::open(arguments.nf.as_deref().unwrap_or(Path::new(nf::DEFAULT)))?;
+    let spec = nf::open(arguments.nf.as_deref())?;
     let bricks = legonf_runtime::check(
         &spec,
         &[ColumnSpec::PACKETS],

@@ -93,7 +93,7 @@ impl Arguments {
     /// Refuses costs of another graph.
     fn check_graph(&self, costs: &Costs) -> Result<(), Failure> {
         let Some(path) = &self.graph else { return Ok(()) };
-        for brick in nf::open(path)?.sequence()? {
+        for brick in nf::open(Some(path))?.sequence()? {
             let named = |error| Failure::fault(format!("{}: {error}", self.costs.display()));
             costs.of(&brick.id).map_err(named)?;
         }

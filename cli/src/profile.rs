@@ -2,7 +2,6 @@
 
 use crate::Style;
 use crate::failure::{Failure, show};
-use crate::run::graph_file;
 use clap::Args;
 use legonf_controller::Costs;
 use legonf_engine::{Execution, Profile, write_text};
@@ -53,7 +52,7 @@ impl Arguments {
     /// What the engine takes.
     fn given(&self) -> Profile {
         Profile {
-            graph: graph_file(&self.graph),
+            graph: Some(self.graph.clone()),
             capture: self.capture.clone(),
             model: self.model.clone(),
             execution: self.execution,

@@ -4,8 +4,7 @@ use crate::failure::Failure;
 use crate::steering::Steering;
 use crate::{Style, replay};
 use clap::Args;
-use legonf_engine::nf;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Runs a capture as `legonf replay` does, with the same results, under the controller: every 100 ms it looks at what each
 /// worker does, finds the bottleneck by itself, and changes the layout while packets flow. --workers is the layout to begin
@@ -28,16 +27,11 @@ pub struct Arguments {
     steering: Steering,
 }
 
-/// The graph file that GRAPH names; none where it is the built-in graph.
-pub fn graph_file(graph: &Path) -> Option<PathBuf> {
-    (graph != Path::new(nf::DEFAULT)).then(|| graph.to_owned())
-}
-
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let steering = arguments.steering.given();
     style.check_outputs(steering.outputs())?;
     let mut replay = arguments.replay.given();
-    replay.scoring.graph = graph_file(&arguments.function);
+    replay.scoring.graph = Some(arguments.function.clone());
     replay.steering = Some(steering);
     replay::replay(&replay, style)
 }

@@ -10,6 +10,7 @@ use legonf_infer::SCORES;
 use legonf_io::Content;
 use legonf_models::kitnet::Precision;
 use legonf_runtime::{BrickSpec, Graph, GraphSpec};
+use std::path::Path;
 
 /// The engine that computes scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +73,23 @@ pub(crate) fn assemble_with(
     Ok(Graph::assemble(spec, &[given], &[SCORES, VERDICTS], make)?)
 }
 
-/// The built-in graph for a model, with an engine that can run it.
+/// A network function by its name or its graph file, for a model. The default one has an engine that can run it.
+///
+/// # Errors
+/// If there is no such network function, or no such engine.
+pub(crate) fn open(
+    nf: Option<&Path>,
+    model: &Network,
+    content: Content,
+    execution: Execution,
+) -> Result<GraphSpec, Error> {
+    match nf.filter(|nf| *nf != Path::new(nf::DEFAULT)) {
+        Some(nf) => nf::open_for(nf, &model.schema().name),
+        None => built_in(model, content, execution),
+    }
+}
+
+/// The default network function for a model, with an engine that can run it.
 pub(crate) fn built_in(
     model: &Network,
     content: Content,

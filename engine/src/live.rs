@@ -120,10 +120,7 @@ impl Live {
 
     /// Identifiers of the bricks, as far as they are known before the model is: that of a foreign network is one for two.
     fn expected_bricks(&self) -> Result<Vec<String>, Error> {
-        let spec = match &self.scoring.graph {
-            Some(path) => nf::open(path)?,
-            None => nf::scoring("", true, None),
-        };
+        let spec = nf::open(self.scoring.graph.as_deref())?;
         Ok(spec.bricks.into_iter().map(|brick| brick.id).collect())
     }
 

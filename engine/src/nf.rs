@@ -13,11 +13,12 @@ pub const DEFAULT: &str = "kitsune";
 /// The same with the generic engine.
 const GENERIC: &str = "kitsune-onnx";
 
-/// A network function by its name or its graph file.
+/// A network function by its name or its graph file; the default one where none is named.
 ///
 /// # Errors
 /// If there is neither, or the file is no graph.
-pub fn open(nf: &Path) -> Result<GraphSpec, Error> {
+pub fn open(nf: Option<&Path>) -> Result<GraphSpec, Error> {
+    let nf = nf.unwrap_or(Path::new(DEFAULT));
     match nf.to_str().and_then(built_in) {
         Some(graph) => Ok(graph),
         None if !nf.exists() && nf.components().count() == 1 && nf.extension().is_none() => {
@@ -30,13 +31,10 @@ pub fn open(nf: &Path) -> Result<GraphSpec, Error> {
 }
 
 /// [`open`] for a model: the features of a network function that ships are those of its schema.
-///
-/// # Errors
-/// As there.
-pub fn open_for(nf: &Path, schema: &str) -> Result<GraphSpec, Error> {
+pub(crate) fn open_for(nf: &Path, schema: &str) -> Result<GraphSpec, Error> {
     match nf.to_str().filter(|name| built_in(name).is_some()) {
         Some(name) => Ok(kitsune(name, schema, None)),
-        None => open(nf),
+        None => open(Some(nf)),
     }
 }
 
@@ -144,11 +142,11 @@ mod tests {
 
     #[test]
     fn a_name_that_nothing_has_is_refused_with_those_that_there_are() {
-        let error = open(Path::new("kitsun")).unwrap_err().to_string();
+        let error = open(Some(Path::new("kitsun"))).unwrap_err().to_string();
         assert!(
             error.contains("kitsun: no network function has this name (there are: kitsune, kitsune-onnx)")
         );
-        assert_eq!(open(Path::new("kitsune")).unwrap(), built_in("kitsune").unwrap());
-        assert!(open(Path::new("no/such.toml")).unwrap_err().to_string().contains("no/such.toml"));
+        assert_eq!(open(Some(Path::new("kitsune"))).unwrap(), built_in("kitsune").unwrap());
+        assert!(open(Some(Path::new("no/such.toml"))).unwrap_err().to_string().contains("no/such.toml"));
     }
 }

@@ -1,7 +1,7 @@
 //! What each brick of a graph costs.
 
 use crate::agent;
-use crate::assembly::Execution;
+use crate::assembly::{self, Execution};
 use crate::measure::{self, Meter, Seen, Stopwatch, Trial, Work, alone, median};
 use crate::network::Network;
 use crate::nf;
@@ -10,6 +10,7 @@ use crate::tally::Tally;
 use crate::{Error, Extent, Gauge, Session, input};
 use legonf_controller::{Cost, Costs, State};
 use legonf_core::{BATCH, Brick, Plan};
+use legonf_io::Content;
 use legonf_runtime::Graph;
 use std::path::PathBuf;
 
@@ -71,10 +72,8 @@ impl Profile {
         threshold: Option<f64>,
         bar: &dyn Gauge,
     ) -> Result<Costs, Error> {
-        let trial = match &self.graph {
-            Some(path) => Trial { session: *session, network, spec: nf::open(path)? },
-            None => Trial::built_in(session, network, self.execution)?,
-        };
+        let spec = assembly::open(self.graph.as_deref(), network, Content::Packets, self.execution)?;
+        let trial = Trial { session: *session, network, spec };
         let (watch, meter) = (Stopwatch::default(), Meter::default());
         let mut source = watch.watch_source(input::open(session, &self.capture, self.limit)?);
         let wrap = |id: &str, brick: Box<dyn Brick>| meter.watch(watch.watch(id, brick));

@@ -1,7 +1,7 @@
 //! A network function: a model and its graph, ready to run, and the accounts of a run.
 
 use crate::agent::{Ending, facts};
-use crate::assembly::{Execution, assemble, built_in};
+use crate::assembly::{self, Execution, assemble};
 use crate::network::Network;
 use crate::seed::{self, Seed};
 use crate::summary::{ClockReport, Incidents, Service, Summary, Timing, flatten};
@@ -14,7 +14,7 @@ use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -111,10 +111,7 @@ impl Scoring {
     }
 
     fn spec(&self, network: &Network, content: Content) -> Result<GraphSpec, Error> {
-        let mut spec = match &self.graph {
-            Some(path) if path != Path::new(nf::DEFAULT) => nf::open_for(path, &network.schema().name)?,
-            _ => built_in(network, content, self.execution)?,
-        };
+        let mut spec = assembly::open(self.graph.as_deref(), network, content, self.execution)?;
         self.seed.set(&mut spec)?;
         Ok(spec)
     }

@@ -1,16 +1,13 @@
 //! What replicas do with a batch, one after the other in one thread, and what each takes of a processor.
 
 use crate::{Clock, ExperimentError, Scorer};
-use legonf_core::{BATCH, Batch, ENGINE_ROWS, Headers, Rows, WestEast};
+use legonf_core::{Batch, Headers, Rows, WestEast};
 use legonf_extract::{Config, FeatureQuantization};
 use legonf_models::kitnet::KitNet;
-use legonf_splitter::{Ownership, Partitioner, Plan, Strays, SubBatch};
+use legonf_splitter::{CHUNK, Ownership, Partitioner, Plan, Strays, SubBatch};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Packets whose rows are completed and scored together, as in the runtime.
-const CHUNK: usize = 2 * ENGINE_ROWS;
 
 /// Processor time.
 #[derive(Clone, Debug, Default)]
@@ -118,8 +115,8 @@ impl Pieces {
         let part = &mut parts[replica];
         for shard in partitioner.travelling() {
             let count = part.selections[shard][0].places.len();
-            for start in (0..count).step_by(BATCH) {
-                let range = start..count.min(start + BATCH);
+            for start in (0..count).step_by(CHUNK) {
+                let range = start..count.min(start + CHUNK);
                 rows.reset(range.len(), partitioner.width());
                 let places = &part.selections[shard][0].places[range.clone()];
                 replicas[replica].brick.process_part(shard, batch, places, rows)?;

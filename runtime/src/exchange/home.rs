@@ -6,13 +6,10 @@ use crate::stats::Stats;
 use crate::unit::{Unit, attempt};
 use crate::whole;
 use crate::worker::Shared;
-use legonf_core::{Batch, ENGINE_ROWS, Storage};
-use legonf_splitter::{Selection, Strays};
+use legonf_core::{Batch, Storage};
+use legonf_splitter::{CHUNK, Selection, Strays};
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Packets that go through the bricks together: so few that their rows stay in the core's cache.
-const CHUNK: usize = ENGINE_ROWS;
 
 /// What a replica needs to complete rows and run the bricks behind.
 pub(crate) struct HomeWork {

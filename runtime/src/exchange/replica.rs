@@ -13,7 +13,7 @@ use crate::sync::{Either, Receiver, Sender, recv_either};
 use crate::unit::{Unit, attempt, pass};
 use crate::worker::{Job, Shared};
 use legonf_core::{Columns, Storage};
-use legonf_splitter::SubBatch;
+use legonf_splitter::{CHUNK, SubBatch};
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -95,9 +95,6 @@ type Flow = ControlFlow<()>;
 
 const GO_ON: Flow = ControlFlow::Continue(());
 const LEAVE: Flow = ControlFlow::Break(());
-
-/// Rows of a travelling shard that are computed at a time.
-const CHUNK: usize = legonf_core::ENGINE_ROWS;
 
 impl<'a> Replica<'a> {
     /// Works until it is retired, or has no part in the next epoch.

@@ -17,3 +17,6 @@ pub use partitioner::{MAX_ROUTES, Ownership, Partitioner};
 pub use router::Router;
 pub use slots::SlotSet;
 pub use sub_batch::{Entry, Link, Selection, Stray, SubBatch};
+
+/// Rows that a replica computes at a time: so few that they stay in its core's cache.
+pub const CHUNK: usize = legonf_core::ENGINE_ROWS;

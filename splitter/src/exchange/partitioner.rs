@@ -21,8 +21,6 @@ const KINDS: usize = PacketKind::ALL.len();
 pub(super) struct Way {
     packets: PacketKinds,
     projector: Projector,
-    /// For each kind of packet the cells of the groups that the way serves.
-    spans: [Vec<Range<usize>>; KINDS],
 }
 
 /// The groups of one shard, and the ways into it.
@@ -129,16 +127,6 @@ impl Partitioner {
     /// Cells of a whole row.
     pub fn width(&self) -> usize {
         self.width
-    }
-
-    /// The slot of a packet on a shard's first route.
-    ///
-    /// # Panics
-    /// If there is no such shard.
-    pub fn slot(&self, shard: usize, headers: &Headers) -> usize {
-        let ways = &self.shards[shard];
-        let first = ways.taken[PacketKind::of(headers) as usize].trailing_zeros() as usize;
-        ways.ways[first].projector.slot(headers)
     }
 
     /// Divides the `chosen` packets of a batch, given by their places, among replicas, whose sub-batches are made anew. `count`
@@ -276,18 +264,13 @@ impl Ways {
         if !(1..=MAX_ROUTES).contains(&shard.routes.len()) {
             return Err(SplitError::Routes(shard.routes.len()));
         }
-        let way = |route: &Route| Way {
-            packets: route.packets,
-            projector: Projector::new(&route.key, seed),
-            spans: PacketKind::ALL.map(|kind| spans(cells, route, kind)),
-        };
+        let way = |route: &Route| Way { packets: route.packets, projector: Projector::new(&route.key, seed) };
         let ways: Vec<Way> = shard.routes.iter().map(way).collect();
         let takes = |kind| move |(at, way): (usize, &Way)| u8::from(way.packets.holds(kind)) << at;
         let taken = PacketKind::ALL.map(|kind| ways.iter().enumerate().map(takes(kind)).sum());
         let groups = shard.groups().iter().map(|group| (*group).to_owned()).collect();
-        let routes = 0..1 << ways.len();
-        let spans: Vec<_> =
-            routes.map(|routes| PacketKind::ALL.map(|kind| spans_of(&ways, kind, routes))).collect();
+        let of_routes = |routes: usize| PacketKind::ALL.map(|kind| spans(cells, &shard.routes, routes, kind));
+        let spans: Vec<_> = (0..1 << ways.len()).map(of_routes).collect();
         let widths = spans.iter().map(|spans| std::array::from_fn(|kind| width(&spans[kind]))).collect();
         Ok(Self { groups, ways, taken, spans, widths })
     }
@@ -393,14 +376,14 @@ fn width(spans: &[Range<usize>]) -> u32 {
     spans.iter().map(|span| span.len() as u32).sum()
 }
 
-/// The cells that packets of a kind get by some ways.
-fn spans_of(ways: &[Way], kind: PacketKind, routes: usize) -> Vec<Range<usize>> {
-    let taken = ways.iter().enumerate().filter(|(way, _)| routes & 1 << way != 0);
-    taken.flat_map(|(_, way)| way.spans[kind as usize].clone()).collect()
+/// The cells that packets of a kind get by some routes, of which `taken` has a bit each.
+fn spans(cells: &[String], routes: &[Route], taken: usize, kind: PacketKind) -> Vec<Range<usize>> {
+    let taken = routes.iter().enumerate().filter(|(route, _)| taken & 1 << route != 0);
+    taken.flat_map(|(_, route)| spans_of(cells, route, kind)).collect()
 }
 
 /// The cells of the groups that a route serves for packets of a kind.
-fn spans(cells: &[String], route: &Route, kind: PacketKind) -> Vec<Range<usize>> {
+fn spans_of(cells: &[String], route: &Route, kind: PacketKind) -> Vec<Range<usize>> {
     let serves = |served: &Served, group: &str| served.group == group && served.packets.holds(kind);
     let mut spans: Vec<Range<usize>> = Vec::new();
     for at in (0..cells.len()).filter(|at| route.serves.iter().any(|served| serves(served, &cells[*at]))) {
