@@ -4,7 +4,7 @@ use crate::{Clock, ExperimentError, Scorer};
 use legonf_core::{Batch, Headers, Rows, WestEast};
 use legonf_extract::{Config, FeatureQuantization};
 use legonf_models::kitnet::KitNet;
-use legonf_splitter::{CHUNK, Ownership, Partitioner, Plan, Strays, SubBatch};
+use legonf_splitter::{CHUNK, Ownership, PartialRows, Partitioner, Plan, SubBatch};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Spent {
 struct Replica {
     brick: FeatureQuantization,
     scorer: Scorer,
-    strays: Strays,
+    partial: PartialRows,
 }
 
 /// The replicas of a stage `extractor mapping autoencoder`.
@@ -62,7 +62,7 @@ impl Pieces {
         let replica = |_| {
             let mut brick = FeatureQuantization::new(config)?;
             brick.divide(&groups)?;
-            Ok(Replica { brick, scorer: scorer(), strays: Strays::default() })
+            Ok(Replica { brick, scorer: scorer(), partial: PartialRows::default() })
         };
         let replicas = (0..count).map(replica).collect::<Result<_, ExperimentError>>()?;
         let (parts, spent) = (vec![SubBatch::default(); count], Spent::default());
@@ -128,7 +128,7 @@ impl Pieces {
 
     /// Completes the rows of the packets whose home a replica is, and scores them.
     fn complete(&mut self, replica: usize) -> Result<(), ExperimentError> {
-        self.replicas[replica].strays.clear();
+        self.replicas[replica].partial.clear();
         let count = self.parts[replica].at_home()[0].places.len();
         for start in (0..count).step_by(CHUNK) {
             self.complete_some(replica, start..count.min(start + CHUNK))?;
@@ -139,20 +139,20 @@ impl Pieces {
     fn complete_some(&mut self, replica: usize, range: Range<usize>) -> Result<(), ExperimentError> {
         let Self { partitioner, parts, replicas, batch, rows, .. } = self;
         let selection = &parts[replica].at_home()[0];
-        let Replica { brick, scorer, strays } = &mut replicas[replica];
+        let Replica { brick, scorer, partial } = &mut replicas[replica];
         rows.reset(range.len(), partitioner.width());
         brick.process_part(partitioner.home(), batch, &selection.places[range.clone()], rows)?;
-        let here = selection.strays_of(range.clone());
+        let here = selection.partial_of(range.clone());
         for (row, index) in range.enumerate() {
             partitioner.join(selection, index, |replica| parts[replica].cells.as_deref(), rows, row);
-            match here.iter().find(|stray| stray.index as usize == index) {
-                Some(stray) => {
+            match here.iter().find(|found| found.index as usize == index) {
+                Some(found) => {
                     let entry = selection.entries[index];
-                    strays.push(
+                    partial.push(
                         selection.places[index],
                         entry.kind,
                         entry.routes,
-                        stray.is_home,
+                        found.is_home,
                         (&*rows, row),
                     );
                 }
@@ -167,11 +167,11 @@ impl Pieces {
     fn finish(&mut self) {
         let Self { partitioner, replicas, rows, places, scorer, .. } = self;
         places.clear();
-        places.extend(replicas.iter().flat_map(|replica| replica.strays.places()));
+        places.extend(replicas.iter().flat_map(|replica| replica.partial.places()));
         places.sort_unstable();
         places.dedup();
         rows.reset(places.len(), partitioner.width());
-        replicas.iter().for_each(|replica| partitioner.join_strays(&replica.strays, places, rows));
+        replicas.iter().for_each(|replica| partitioner.join_partial(&replica.partial, places, rows));
         rows.iter().for_each(|row| scorer.push(row, |_| {}));
         scorer.flush(|_| {});
     }

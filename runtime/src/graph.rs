@@ -77,8 +77,8 @@ impl Graph {
     pub fn divisions(&mut self) -> Vec<(String, Result<(), Undivided>)> {
         let stateful = |(_, node): &(usize, &mut Node)| node.brick.descriptor().state == State::Stateful;
         let declared = self.declared();
-        let division = |(unit, node): (usize, &mut Node)| {
-            let split = Split::of((unit, &node.id), &mut *node.brick, &declared, EXACT);
+        let division = |(operator, node): (usize, &mut Node)| {
+            let split = Split::of((operator, &node.id), &mut *node.brick, &declared, EXACT);
             (node.id.clone(), split.map(drop))
         };
         self.nodes.iter_mut().enumerate().filter(stateful).map(division).collect()

@@ -56,7 +56,7 @@ impl FromStr for Layout {
 /// A stage by the numbers of its bricks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StageSpec {
-    pub units: Range<usize>,
+    pub operators: Range<usize>,
     pub source: bool,
     pub sink: bool,
     pub replicas: usize,
@@ -65,7 +65,7 @@ pub(crate) struct StageSpec {
 impl StageSpec {
     /// Whether two stages hold the same bricks, whatever their replicas.
     pub fn same_bricks(&self, other: &Self) -> bool {
-        (&self.units, self.source, self.sink) == (&other.units, other.source, other.sink)
+        (&self.operators, self.source, self.sink) == (&other.operators, other.source, other.sink)
     }
 }
 
@@ -86,8 +86,8 @@ impl Shape {
         let brick = |node: &crate::Node| (node.id.clone(), node.brick.descriptor().state);
         let bricks = graph.nodes().iter().map(brick).collect();
         let declared = graph.declared();
-        let split = |(unit, node): (usize, &mut crate::Node)| {
-            Split::of((unit, &node.id), &mut *node.brick, &declared, partition).map(Arc::new)
+        let split = |(operator, node): (usize, &mut crate::Node)| {
+            Split::of((operator, &node.id), &mut *node.brick, &declared, partition).map(Arc::new)
         };
         let splits = graph.nodes_mut().iter_mut().enumerate().map(split).collect();
         let columns = graph.routes().is_none().then(|| (declared.uses.clone(), sink));
@@ -101,20 +101,20 @@ impl Shape {
 
     /// The columns that are filled in a stage, or in some of its bricks, and that nobody behind it looks at: they can stay with
     /// the worker, whose core has them in its cache. Headers go along: by them packets are counted.
-    pub fn kept(&self, source: bool, units: Range<usize>, sink: bool) -> Columns {
+    pub fn kept(&self, source: bool, operators: Range<usize>, sink: bool) -> Columns {
         let Some((bricks, results)) = &self.columns else { return Columns::NONE };
         let (headers, packets) = (Columns::HEADERS, Columns::PACKETS);
         let filled = |bricks: &[Use]| bricks.iter().fold(Columns::NONE, |all, brick| all.union(brick.writes));
         // What a brick finds, it may have been given; what it fills, it may change in place.
-        let mut found = if source { Columns::NONE } else { filled(&bricks[..units.start]) };
+        let mut found = if source { Columns::NONE } else { filled(&bricks[..operators.start]) };
         let mut here = if source { packets } else { Columns::NONE };
-        for brick in &bricks[units.clone()] {
+        for brick in &bricks[operators.clone()] {
             found = found.union(if source { Columns::NONE } else { brick.reads.without(here) });
             here = here.union(brick.writes);
         }
         let counted =
-            if filled(&bricks[..units.end]).holds(headers) { headers } else { headers.union(packets) };
-        let behind = bricks[units.end..]
+            if filled(&bricks[..operators.end]).holds(headers) { headers } else { headers.union(packets) };
+        let behind = bricks[operators.end..]
             .iter()
             .fold(*results, |all, brick| all.union(brick.reads).union(brick.writes));
         here.without(found).without(if sink { Columns::NONE } else { behind.union(counted) })
@@ -123,10 +123,14 @@ impl Shape {
     /// What a stage does behind one of its bricks, which is divided. Where packets go different ways it does nothing before their
     /// batch is whole again.
     pub fn downstream(&self, place: &StageSpec, divided: usize) -> Downstream {
-        let behind = divided + 1..place.units.end;
+        let behind = divided + 1..place.operators.end;
         let Some((bricks, _)) = &self.columns else {
             let fills = self.splits[divided].as_ref().map_or(Columns::NONE, |split| split.fills());
-            return Downstream { units: behind.start..behind.start, inputs: Columns::NONE, outputs: fills };
+            return Downstream {
+                operators: behind.start..behind.start,
+                inputs: Columns::NONE,
+                outputs: fills,
+            };
         };
         let fills = bricks[divided].writes;
         let given = Columns::PACKETS.union(Columns::HEADERS);
@@ -134,9 +138,9 @@ impl Shape {
         let writes = bricks[behind.clone()].iter().fold(fills, |all, brick| all.union(brick.writes));
         let uses = |brick: &Use| brick.reads.union(brick.writes);
         let used = bricks[behind.clone()].iter().fold(Columns::NONE, |all, brick| all.union(uses(brick)));
-        let kept = self.kept(false, divided..place.units.end, false);
+        let kept = self.kept(false, divided..place.operators.end, false);
         Downstream {
-            units: behind,
+            operators: behind,
             inputs: used.intersection(filled).without(fills),
             outputs: writes.without(kept),
         }
@@ -155,7 +159,7 @@ impl Shape {
     }
 
     fn stateful(&self, place: &StageSpec) -> impl Iterator<Item = usize> {
-        place.units.clone().filter(|unit| self.bricks[*unit].1 == State::Stateful)
+        place.operators.clone().filter(|operator| self.bricks[*operator].1 == State::Stateful)
     }
 
     /// The stages of a plan, if it has every brick once and in order, and replicas only of what can be shared.
@@ -169,15 +173,15 @@ impl Shape {
         let last = plan.stages.len() - 1;
         let place = |(index, stage): (usize, &Stage)| {
             let (source, sink) = (index == 0, index == last);
-            let units = next..next + stage.bricks.len() - usize::from(source) - usize::from(sink);
-            next = units.end;
-            self.check_replicas(plan, StageSpec { units, source, sink, replicas: stage.replicas })
+            let operators = next..next + stage.bricks.len() - usize::from(source) - usize::from(sink);
+            next = operators.end;
+            self.check_replicas(plan, StageSpec { operators, source, sink, replicas: stage.replicas })
         };
         let places: Vec<StageSpec> = plan.stages.iter().enumerate().map(place).collect::<Result<_, _>>()?;
         let splits: Vec<_> =
             places.iter().filter_map(|place| Some((self.split(place)?, place.replicas))).collect();
         migration::check(plan, |slot| {
-            let of = |split: &Split| self.bricks[split.unit].0 == slot.brick;
+            let of = |split: &Split| self.bricks[split.operator].0 == slot.brick;
             splits.iter().find(|(split, _)| of(split)).map(|(split, replicas)| (split.shards(), *replicas))
         })?;
         Ok(places)
@@ -186,7 +190,7 @@ impl Shape {
     /// Checks that between two plans no state must move that cannot: that of a brick whose split plan is not exact.
     pub fn check_change(&self, plan: &Plan, before: &Plan) -> Result<(), PlanError> {
         let divided = self.splits.iter().flatten().filter(|split| !split.partitioner.is_exact());
-        for id in divided.map(|split| &self.bricks[split.unit].0) {
+        for id in divided.map(|split| &self.bricks[split.operator].0) {
             let replicas = |plan: &Plan| plan.stage_of(id).map(|stage| plan.stages[stage].replicas);
             if replicas(plan) != replicas(before) || plan.moves.iter().any(|slot| slot.brick == *id) {
                 let reason = "its streams are divided, by a plan that is not exact".to_owned();
@@ -236,13 +240,13 @@ impl Shape {
     /// The brick or end for which a stage must have its batches one after the other.
     fn keeps_order(&self, place: &StageSpec) -> Option<&str> {
         let end = if place.source { Some(Plan::SOURCE) } else { place.sink.then_some(Plan::SINK) };
-        end.or(self.stateful(place).next().map(|unit| self.bricks[unit].0.as_str()))
+        end.or(self.stateful(place).next().map(|operator| self.bricks[operator].0.as_str()))
     }
 
     /// The plan of some stages.
     pub fn plan<'a>(&self, places: impl IntoIterator<Item = &'a StageSpec>) -> Plan {
         let stage = |place: &StageSpec| {
-            let ids = self.bricks[place.units.clone()].iter().map(|(id, _)| id.as_str());
+            let ids = self.bricks[place.operators.clone()].iter().map(|(id, _)| id.as_str());
             let source = place.source.then_some(Plan::SOURCE);
             let all = source.into_iter().chain(ids).chain(place.sink.then_some(Plan::SINK));
             Stage { bricks: all.map(str::to_owned).collect(), replicas: place.replicas }
@@ -287,14 +291,15 @@ mod tests {
     #[test]
     fn stages_are_ranges_of_bricks() {
         let places = resolve("source | a x2 | b c | sink").unwrap();
-        let units: Vec<_> = places.iter().map(|p| (p.units.clone(), p.source, p.sink, p.replicas)).collect();
+        let operators: Vec<_> =
+            places.iter().map(|p| (p.operators.clone(), p.source, p.sink, p.replicas)).collect();
         let expected = [
             (0..0, true, false, 1),
             (0..1, false, false, 2),
             (1..3, false, false, 1),
             (3..3, false, true, 1),
         ];
-        assert_eq!(units, expected);
+        assert_eq!(operators, expected);
         assert_eq!(shape().plan(&places).to_string(), "source | a x2 | b c | sink");
         assert_eq!(resolve("source a b c sink").unwrap().len(), 1);
     }

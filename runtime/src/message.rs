@@ -5,7 +5,7 @@ use crate::exchange::{Gathered, HomePart, Join, OwnershipTable, Part, Pause, Sha
 use crate::order::Order;
 use crate::route::Marks;
 use crate::sync::{Receiver, Sender};
-use crate::worker::Job;
+use crate::worker::Assignment;
 use legonf_core::{Batch, Clock, Layout};
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,7 +94,7 @@ pub(crate) struct Turned {
 /// What is left of a worker.
 pub(crate) struct Retired<'a> {
     pub serial: u64,
-    pub job: Job<'a>,
+    pub assignment: Assignment<'a>,
     /// The last epoch of a replica that shared a brick's work.
     pub epoch: Option<u64>,
 }

@@ -2,9 +2,9 @@
 
 use crate::PlanError;
 use crate::exchange::{Migration, Owners, OwnershipTable, migrations};
+use crate::handover::Handover;
 use crate::layout::StageSpec;
 use crate::message::{Event, Message};
-use crate::parts::Parts;
 use crate::replica_set::ARRIVALS;
 use crate::supervisor::Supervisor;
 use crate::sync::bounded;
@@ -28,16 +28,16 @@ impl<'env> Supervisor<'_, 'env> {
     pub fn shrink_replicas(
         &mut self,
         places: &[StageSpec],
-        parts: &mut Parts<'env>,
+        handover: &mut Handover<'env>,
     ) -> Result<(), PlanError> {
         for stage in 0..self.stages.len() {
             let Some(set) = &self.stages[stage].replicas else { continue };
-            let (unit, present) = (set.split.unit, set.own.len());
-            let place = places.iter().find(|place| place.units.contains(&unit));
+            let (operator, present) = (set.split.operator, set.own.len());
+            let place = places.iter().find(|place| place.operators.contains(&operator));
             let wanted = place.map_or(1, |place| place.replicas);
             if wanted < present {
-                self.spread(stage, wanted, parts)?;
-                self.dismiss(stage, wanted, parts);
+                self.spread(stage, wanted, handover)?;
+                self.dismiss(stage, wanted, handover);
             }
         }
         Ok(())
@@ -48,7 +48,7 @@ impl<'env> Supervisor<'_, 'env> {
         &mut self,
         stage: usize,
         replicas: usize,
-        parts: &mut Parts<'env>,
+        handover: &mut Handover<'env>,
     ) -> Result<(), PlanError> {
         let output = self.after(stage + 1);
         let room = self.room() + ARRIVALS;
@@ -57,46 +57,56 @@ impl<'env> Supervisor<'_, 'env> {
             if let Some(set) = &mut live.replicas {
                 set.own.push(bounded(room));
             }
-            let added = self.add_replica(&mut live, index, None, parts, &output);
+            let added = self.add_replica(&mut live, index, None, handover, &output);
             self.stages.insert(stage, live);
             added?;
         }
         let grown = replicas > std::mem::replace(&mut self.stages[stage].place.replicas, replicas);
-        if grown { self.spread(stage, replicas, parts) } else { Ok(()) }
+        if grown { self.spread(stage, replicas, handover) } else { Ok(()) }
     }
 
     /// Lets slots go where a plan wants them.
     pub fn shift_as_told(&mut self, plan: &Plan) -> Result<(), PlanError> {
         for stage in 0..self.stages.len() {
             let Some(set) = &self.stages[stage].replicas else { continue };
-            let brick = &self.shape.bricks[set.split.unit].0;
+            let brick = &self.shape.bricks[set.split.operator].0;
             let mut owners = set.table.owners.clone();
             for slot in plan.moves.iter().filter(|slot| slot.brick == *brick) {
                 owners[slot.shard][usize::from(slot.slot)] = slot.to;
             }
-            self.shift(stage, &owners, &mut Parts::default())?;
+            self.move_slots(stage, &owners, &mut Handover::default())?;
         }
         Ok(())
     }
 
     /// Evens slots out among the first so many replicas of a stage, by the packets that they got lately.
-    fn spread(&mut self, stage: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
+    fn spread(
+        &mut self,
+        stage: usize,
+        replicas: usize,
+        handover: &mut Handover<'env>,
+    ) -> Result<(), PlanError> {
         let Some(set) = &self.stages[stage].replicas else { return Ok(()) };
         let none = vec![vec![0; SLOTS]; set.split.shards()];
-        let loads = self.loads.get(&set.split.unit).unwrap_or(&none);
+        let loads = self.loads.get(&set.split.operator).unwrap_or(&none);
         let owners = set.table.owners.iter().zip(loads);
         let owners = owners.map(|(owners, loads)| balanced(owners, loads, replicas).into()).collect();
-        self.shift(stage, &owners, parts)
+        self.move_slots(stage, &owners, handover)
     }
 
     /// Moves slots until these owners hold: some at each epoch, so that no packet waits for long.
-    fn shift(&mut self, stage: usize, owners: &Owners, parts: &mut Parts<'env>) -> Result<(), PlanError> {
+    fn move_slots(
+        &mut self,
+        stage: usize,
+        owners: &Owners,
+        handover: &mut Handover<'env>,
+    ) -> Result<(), PlanError> {
         let Some(set) = &self.stages[stage].replicas else { return Ok(()) };
         let (mut left, mut most) = (migrations(&set.table.owners, owners), FEWEST);
         while !left.is_empty() && self.over.is_none() {
             let some = take(&mut left, most);
             self.moved += some.iter().map(|migration| migration.slots.len() as u64).sum::<u64>();
-            let spent = self.turn(stage, some, self.stages[stage].workers.len(), parts);
+            let spent = self.epoch_transition(stage, some, self.stages[stage].workers.len(), handover);
             match spent {
                 _ if spent > LONG => most = (most / 2).max(1),
                 _ if spent < SHORT => most = (most * 4).min(MOST),
@@ -107,14 +117,14 @@ impl<'env> Supervisor<'_, 'env> {
     }
 
     /// Lets replicas behind the first so many, which have no slot any more, leave at the next epoch.
-    fn dismiss(&mut self, stage: usize, replicas: usize, parts: &mut Parts<'env>) {
+    fn dismiss(&mut self, stage: usize, replicas: usize, handover: &mut Handover<'env>) {
         if self.over.is_some() {
             return;
         }
-        let before = parts.units.len();
-        self.turn(stage, Vec::new(), replicas, parts);
+        let before = handover.operators.len();
+        self.epoch_transition(stage, Vec::new(), replicas, handover);
         // What they have left is no state any more.
-        parts.units[before..].iter_mut().for_each(|unit| unit.seat = usize::MAX);
+        handover.operators[before..].iter_mut().for_each(|operator| operator.replica = usize::MAX);
         if self.over.is_none() {
             let live = &mut self.stages[stage];
             live.place.replicas = replicas;
@@ -124,12 +134,12 @@ impl<'env> Supervisor<'_, 'env> {
 
     /// Begins an epoch, at which some slots move and the first so many replicas of a stage stay, and waits until all have
     /// done their part, or the run is over. Returns the time that the slowest has spent on it.
-    fn turn(
+    fn epoch_transition(
         &mut self,
         stage: usize,
         shifts: Vec<Migration>,
         replicas: usize,
-        parts: &mut Parts<'env>,
+        handover: &mut Handover<'env>,
     ) -> Duration {
         let epoch = self.shared.epoch.load(Relaxed) + 1;
         let mut waiting = Vec::new();
@@ -149,7 +159,7 @@ impl<'env> Supervisor<'_, 'env> {
             waiting.extend(live.workers.iter().map(|worker| worker.serial));
         }
         self.shared.epoch.store(epoch, Release);
-        let spent = self.await_turn(waiting, parts);
+        let spent = self.await_transition(waiting, handover);
         if self.over.is_none() {
             self.stages.iter_mut().filter_map(|live| live.replicas.as_mut()).for_each(|set| {
                 set.table = set.next.take().unwrap_or_else(|| set.table.clone());
@@ -158,7 +168,7 @@ impl<'env> Supervisor<'_, 'env> {
         spent
     }
 
-    fn await_turn(&mut self, mut waiting: Vec<u64>, parts: &mut Parts<'env>) -> Duration {
+    fn await_transition(&mut self, mut waiting: Vec<u64>, handover: &mut Handover<'env>) -> Duration {
         let mut spent = Duration::ZERO;
         while !waiting.is_empty() && self.over.is_none() {
             let Some(event) = self.next_event() else { break };
@@ -170,7 +180,7 @@ impl<'env> Supervisor<'_, 'env> {
                 Event::Retired(retired) => waiting.retain(|one| *one != retired.serial),
                 _ => {}
             }
-            self.hear(event, parts);
+            self.hear(event, handover);
         }
         spent
     }

@@ -4,9 +4,9 @@ use crate::PlanError;
 use crate::exchange::{
     Buffers, HomeWork, OwnershipTable, Phase, Queues, Replica, SlotCounters, Split, prepare,
 };
+use crate::handover::Handover;
 use crate::layout::StageSpec;
 use crate::message::{Event, Message, Queue};
-use crate::parts::Parts;
 use crate::supervisor::{MAX_WORKERS, Running, RunningStage, Supervisor, retire_from};
 use crate::sync::{Sender, bounded};
 use legonf_core::SLOTS;
@@ -54,13 +54,13 @@ impl<'env> Supervisor<'_, 'env> {
     pub fn build_replicas(
         &mut self,
         mut place: StageSpec,
-        parts: &mut Parts<'env>,
+        handover: &mut Handover<'env>,
         input: Queue,
         output: &Sender<Message>,
     ) -> Result<RunningStage, PlanError> {
         let split = self.shape.split(&place).expect("the caller found the stage to be divided").clone();
-        place.replicas = parts.seated(split.unit);
-        let owners = self.owners.entry(split.unit).or_insert_with(|| split.alone()).clone();
+        place.replicas = handover.with_state(split.operator);
+        let owners = self.owners.entry(split.operator).or_insert_with(|| split.alone()).clone();
         let own: Vec<Queue> = (0..place.replicas).map(|_| bounded(self.room() + ARRIVALS)).collect();
         let ports = own.iter().map(|queue| queue.0.clone()).collect();
         let epoch = self.shared.epoch.load(Relaxed);
@@ -74,10 +74,10 @@ impl<'env> Supervisor<'_, 'env> {
             base: none.clone(),
             seen: none,
         };
-        let (replicas, first) = (place.replicas, parts.next_number());
+        let (replicas, first) = (place.replicas, handover.next_number());
         let mut live = RunningStage { place, input, workers: Vec::new(), replicas: Some(set), area: 0.0 };
         for index in 0..replicas {
-            self.add_replica(&mut live, index, Some(first), parts, output)?;
+            self.add_replica(&mut live, index, Some(first), handover, output)?;
         }
         Ok(live)
     }
@@ -88,7 +88,7 @@ impl<'env> Supervisor<'_, 'env> {
         live: &mut RunningStage,
         index: usize,
         first: Option<u64>,
-        parts: &mut Parts<'env>,
+        handover: &mut Handover<'env>,
         output: &Sender<Message>,
     ) -> Result<(), PlanError> {
         let Some(set) = &mut live.replicas else { return Ok(()) };
@@ -96,18 +96,18 @@ impl<'env> Supervisor<'_, 'env> {
         let (split, counters) = (set.split.clone(), Arc::new(SlotCounters::new(set.split.shards())));
         let queues =
             Queues { own: set.own[index].1.clone(), input: live.input.1.clone(), output: output.clone() };
-        let mut job = parts.job(&live.place, false);
-        for unit in job.units.iter_mut().filter(|unit| unit.index == split.unit) {
-            unit.seat = index;
-            prepare(&split, unit, self.shared)?;
+        let mut assignment = handover.assignment(&live.place, false);
+        for operator in assignment.operators.iter_mut().filter(|operator| operator.index == split.operator) {
+            operator.replica = index;
+            prepare(&split, operator, self.shared)?;
         }
         set.counters.push(counters.clone());
-        let downstream = Arc::new(self.shape.downstream(&live.place, split.unit));
+        let downstream = Arc::new(self.shape.downstream(&live.place, split.operator));
         let epoch = set.table.epoch;
         let replica = Replica {
             serial,
             index,
-            job,
+            assignment,
             work: HomeWork::new(split, downstream),
             tables: [set.table.clone()].into(),
             first: Phase::from(epoch, first),
@@ -127,41 +127,41 @@ impl<'env> Supervisor<'_, 'env> {
 
     /// Takes a stage of replicas down: first no further batch is partitioned, then the travelling cells of all are computed, then
     /// every packet is through.
-    pub fn retire_replicas(&mut self, stage: usize, parts: &mut Parts<'env>) {
+    pub fn retire_replicas(&mut self, stage: usize, handover: &mut Handover<'env>) {
         let live = &self.stages[stage];
         let Some(set) = &live.replicas else { return };
         let (workers, own, input) = (live.workers.len(), set.own.clone(), live.input.0.clone());
         (0..workers).for_each(|_| _ = input.send(Message::Drain));
-        self.await_drained(stage, parts);
+        self.await_drained(stage, handover);
         for _ in 0..2 {
             own.iter().for_each(|queue| _ = queue.0.send(Message::Drain));
-            self.await_drained(stage, parts);
+            self.await_drained(stage, handover);
         }
         own.iter().for_each(|queue| retire_from(&queue.0, 1));
         while !self.stages[stage].workers.is_empty() {
             let Some(event) = self.next_event() else { return };
-            self.hear(event, parts);
+            self.hear(event, handover);
         }
-        self.keep_owners(stage, parts);
+        self.keep_owners(stage, handover);
     }
 
     /// Waits until all replicas of a stage that are still there have done what came before a word to drain.
-    fn await_drained(&mut self, stage: usize, parts: &mut Parts<'env>) {
+    fn await_drained(&mut self, stage: usize, handover: &mut Handover<'env>) {
         let mut drained = Vec::new();
         while self.stages[stage].workers.iter().any(|worker| !drained.contains(&worker.serial)) {
             let Some(event) = self.next_event() else { return };
             if let Event::Drained(serial) = event {
                 drained.push(serial);
             }
-            self.hear(event, parts);
+            self.hear(event, handover);
         }
     }
 
     /// Notes who had which slots at the end: where the input has ended before an epoch began, those before it.
-    fn keep_owners(&mut self, stage: usize, parts: &Parts<'env>) {
+    fn keep_owners(&mut self, stage: usize, handover: &Handover<'env>) {
         let Some(set) = &self.stages[stage].replicas else { return };
-        let begun = set.next.as_ref().filter(|next| parts.epoch >= Some(next.epoch));
+        let begun = set.next.as_ref().filter(|next| handover.epoch >= Some(next.epoch));
         let table = begun.unwrap_or(&set.table);
-        self.owners.insert(set.split.unit, table.owners.clone());
+        self.owners.insert(set.split.operator, table.owners.clone());
     }
 }

@@ -4,12 +4,12 @@ use crate::contain::guarded;
 use crate::exchange::{EXACT, Partition};
 use crate::graph::{Graph, Node};
 use crate::layout::{Layout, Shape};
+use crate::operator::Operator;
 use crate::pin::Cores;
 use crate::supervisor::{Leftovers, MAX_WORKERS, Supervisor};
 use crate::sync::{self, bounded};
-use crate::unit::Unit;
 use crate::watchdog::{Watchdog, watch_supervisor};
-use crate::worker::{Head, Job, Shared, Tail};
+use crate::worker::{Assignment, Head, Shared, Tail};
 use crate::{PlanError, RunFault};
 use legonf_core::{Brick, Clock, Pace, Plan, Progress, Sink, Snapshot, Source};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -179,7 +179,7 @@ pub fn run_under(
     }
     let clock = options.clock;
     let head = Some(Head { source, next: 0, ended: false, clock, epoch: 0, spare: None });
-    let ends = Job { head, tail: Some(Tail { sink, over: false, clock }), ..Job::default() };
+    let ends = Assignment { head, tail: Some(Tail { sink, over: false, clock }), ..Assignment::default() };
     let cores = if options.pin { Cores::allowed() } else { Cores::default() };
     let run = || {
         sync::scope(|scope| {
@@ -191,12 +191,14 @@ pub fn run_under(
                 let _ = sync::spawn(scope, "watchdog".into(), watch);
             }
             let supervisor = Supervisor::new(scope, &shared, shape, options.queue, cores, options.watchdog);
-            go(supervisor, &plan, ends, units(graph), control, observe)
+            go(supervisor, &plan, ends, operators(graph), control, observe)
         })
     };
     let left = guarded(run).unwrap_or_else(Leftovers::of_panic);
-    let Leftovers { units, counters: past, pauses, clock, fault } = left;
-    graph.set_nodes(units.into_iter().map(|unit| Node { id: unit.id, brick: unit.brick }).collect());
+    let Leftovers { operators, counters: past, pauses, clock, fault } = left;
+    graph.set_nodes(
+        operators.into_iter().map(|operator| Node { id: operator.id, brick: operator.brick }).collect(),
+    );
     let stopped = options.stop.load(Ordering::Relaxed);
     let counters = graph
         .nodes()
@@ -211,15 +213,15 @@ pub fn run_under(
 fn go<'env>(
     mut supervisor: Supervisor<'_, 'env>,
     plan: &Plan,
-    ends: Job<'env>,
-    units: Vec<Unit>,
+    ends: Assignment<'env>,
+    operators: Vec<Operator>,
     control: Option<&mut dyn Control>,
     observe: &mut dyn FnMut(Progress, u64),
 ) -> Leftovers {
     match supervisor.shape.resolve(plan, MAX_WORKERS) {
-        Err(error) => return Leftovers { units, fault: Some(error.into()), ..Leftovers::default() },
+        Err(error) => return Leftovers { operators, fault: Some(error.into()), ..Leftovers::default() },
         Ok(places) => {
-            if let Err(error) = supervisor.open(places, ends, units) {
+            if let Err(error) = supervisor.open(places, ends, operators) {
                 supervisor.over = Some(Some(error.into()));
             }
         }
@@ -228,16 +230,16 @@ fn go<'env>(
     supervisor.close()
 }
 
-fn units(graph: &mut Graph) -> Vec<Unit> {
-    let unit = |(index, node): (usize, Node)| Unit {
+fn operators(graph: &mut Graph) -> Vec<Operator> {
+    let operator = |(index, node): (usize, Node)| Operator {
         index,
-        seat: 0,
+        replica: 0,
         id: node.id,
         brick: node.brick,
         past: Vec::new(),
         checkpointer: None,
     };
-    graph.take_nodes().into_iter().enumerate().map(unit).collect()
+    graph.take_nodes().into_iter().enumerate().map(operator).collect()
 }
 
 /// Watches the run until it is over.

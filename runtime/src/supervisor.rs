@@ -3,19 +3,19 @@
 use crate::checkpointer::Checkpointer;
 use crate::contain::guarded;
 use crate::exchange::{Histogram, Owners, prepare};
+use crate::handover::Handover;
 use crate::layout::{Shape, StageSpec};
 use crate::message::{Envelope, Event, Message, Queue};
+use crate::operator::{Counters, Operator, add};
 use crate::order::Order;
-use crate::parts::Parts;
 use crate::pin::{Core, Cores};
 use crate::replica_set::ReplicaSet;
 use crate::route::Scratch;
 use crate::run::Pauses;
 use crate::stats::{Done, Scheduling, Stats};
 use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
-use crate::unit::{Counters, Unit, add};
 use crate::watchdog::{Still, Stuck, Watchdog};
-use crate::worker::{Job, Shared, Worker, supplied};
+use crate::worker::{Assignment, Shared, Worker, supplied};
 use crate::worker_columns::WorkerColumns;
 use crate::{PlanError, RunFault};
 use legonf_core::{BATCH, Brick, Clock, LARGEST_BATCH, Plan};
@@ -91,7 +91,7 @@ pub(crate) struct Supervisor<'scope, 'env> {
     pub watched: Instant,
     pub stuck: Option<Stuck>,
     /// What workers had left when a change of the layout was given up.
-    left: Parts<'env>,
+    left: Handover<'env>,
 }
 
 impl<'scope, 'env> Supervisor<'scope, 'env> {
@@ -131,7 +131,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
             watchdog,
             watched: Instant::now(),
             stuck: None,
-            left: Parts::default(),
+            left: Handover::default(),
         }
     }
 
@@ -139,23 +139,23 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     pub fn open(
         &mut self,
         places: Vec<StageSpec>,
-        ends: Job<'env>,
-        units: Vec<Unit>,
+        ends: Assignment<'env>,
+        operators: Vec<Operator>,
     ) -> Result<(), PlanError> {
-        let present = |index| units.iter().filter(|unit| unit.index == index).count();
+        let present = |index| operators.iter().filter(|operator| operator.index == index).count();
         let extra = self.extra(&places, present)?;
-        let mut parts = Parts { ends, waiting: Some(Order::from(0)), units, epoch: None };
-        parts.units.extend(extra);
+        let mut handover = Handover { ends, waiting: Some(Order::from(0)), operators, epoch: None };
+        handover.operators.extend(extra);
         // First: a brick that panics while its state moves goes on from what was kept.
-        let mut new = parts.units.iter_mut().filter(|unit| unit.checkpointer.is_none());
-        new.try_for_each(|unit| self.keep(unit))?;
+        let mut new = handover.operators.iter_mut().filter(|operator| operator.checkpointer.is_none());
+        new.try_for_each(|operator| self.keep(operator))?;
         for place in &places {
-            if let Some(unit) = self.shape.split(place).map(|split| split.unit) {
-                self.regroup(unit, place.replicas, &mut parts)?;
+            if let Some(operator) = self.shape.split(place).map(|split| split.operator) {
+                self.regroup(operator, place.replicas, &mut handover)?;
             }
         }
         let (input, output) = (self.pool.clone(), self.pool.0.clone());
-        self.stages = self.build(places, &mut parts, input, &output)?;
+        self.stages = self.build(places, &mut handover, input, &output)?;
         self.balance();
         Ok(())
     }
@@ -163,7 +163,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     /// Waits for what workers have to tell, for some time at most.
     pub fn listen(&mut self, patience: Duration) {
         if let Ok(event) = self.events.1.recv_timeout(patience) {
-            self.hear(event, &mut Parts::default());
+            self.hear(event, &mut Handover::default());
         }
         self.watch();
     }
@@ -179,14 +179,14 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     pub fn apply(&mut self, plan: &Plan) -> Result<(), PlanError> {
         let places = self.shape.resolve(plan, MAX_WORKERS)?;
         self.shape.check_change(plan, &self.plan())?;
-        let units = self.extra(&places, |unit| self.present(unit))?;
-        let mut parts = Parts { units, ..Parts::default() };
-        self.change(plan, &places, &mut parts)?;
+        let operators = self.extra(&places, |operator| self.present(operator))?;
+        let mut handover = Handover { operators, ..Handover::default() };
+        self.change(plan, &places, &mut handover)?;
         if self.stuck.is_some() {
-            self.left = parts;
+            self.left = handover;
             return Ok(());
         }
-        parts.units.iter().for_each(|unit| self.collect_counters(unit));
+        handover.operators.iter().for_each(|operator| self.collect_counters(operator));
         self.balance();
         Ok(())
     }
@@ -196,20 +196,20 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         &mut self,
         plan: &Plan,
         places: &[StageSpec],
-        parts: &mut Parts<'env>,
+        handover: &mut Handover<'env>,
     ) -> Result<(), PlanError> {
-        self.shrink_replicas(places, parts)?;
+        self.shrink_replicas(places, handover)?;
         let same = |(a, b): &(&RunningStage, &StageSpec)| self.stays(a, b);
         let head = self.stages.iter().zip(places).take_while(same).count();
         let most = self.stages.len().min(places.len()) - head;
         let tail = self.stages.iter().rev().zip(places.iter().rev()).take(most).take_while(same).count();
         let changed = places[head..places.len() - tail].to_vec();
         if self.over.is_none() {
-            self.rebuild(head..self.stages.len() - tail, changed, parts)?;
+            self.rebuild(head..self.stages.len() - tail, changed, handover)?;
         }
         for (stage, place) in places.iter().enumerate() {
             if self.over.is_none() {
-                self.resize(stage, place.replicas, parts)?;
+                self.resize(stage, place.replicas, handover)?;
             }
         }
         self.shift_as_told(plan)
@@ -220,20 +220,20 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         &mut self,
         old: Range<usize>,
         new: Vec<StageSpec>,
-        parts: &mut Parts<'env>,
+        handover: &mut Handover<'env>,
     ) -> Result<(), PlanError> {
         if old.is_empty() {
             return Ok(());
         }
         for stage in old.clone() {
-            self.retire(stage, self.stages[stage].workers.len(), parts);
+            self.retire(stage, self.stages[stage].workers.len(), handover);
         }
         if self.stuck.is_some() {
             return Ok(());
         }
         let input = self.stages[old.start].input.clone();
         let output = self.after(old.end);
-        let stages = self.build(new, parts, input, &output)?;
+        let stages = self.build(new, handover, input, &output)?;
         self.stages.splice(old, stages);
         Ok(())
     }
@@ -244,29 +244,39 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     }
 
     /// Moves the state of a brick, whose replicas stand still, to as many as there shall be.
-    fn regroup(&mut self, unit: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
-        let Ok(split) = &self.shape.splits[unit] else { return Ok(()) };
-        let owners = self.owners.remove(&unit).unwrap_or_else(|| split.alone());
-        let owners = split.regroup(&mut parts.replicas(unit), &owners, replicas, self.shared)?;
-        self.owners.insert(unit, owners);
+    fn regroup(
+        &mut self,
+        operator: usize,
+        replicas: usize,
+        handover: &mut Handover<'env>,
+    ) -> Result<(), PlanError> {
+        let Ok(split) = &self.shape.splits[operator] else { return Ok(()) };
+        let owners = self.owners.remove(&operator).unwrap_or_else(|| split.alone());
+        let owners = split.regroup(&mut handover.replicas(operator), &owners, replicas, self.shared)?;
+        self.owners.insert(operator, owners);
         Ok(())
     }
 
     /// Gives a stage more workers or fewer.
-    fn resize(&mut self, stage: usize, replicas: usize, parts: &mut Parts<'env>) -> Result<(), PlanError> {
+    fn resize(
+        &mut self,
+        stage: usize,
+        replicas: usize,
+        handover: &mut Handover<'env>,
+    ) -> Result<(), PlanError> {
         if self.stages[stage].replicas.is_some() {
-            return self.grow_replicas(stage, replicas, parts);
+            return self.grow_replicas(stage, replicas, handover);
         }
         let present = self.stages[stage].workers.len();
-        self.retire(stage, present.saturating_sub(replicas), parts);
+        self.retire(stage, present.saturating_sub(replicas), handover);
         if self.stuck.is_some() {
             return Ok(());
         }
         self.stages[stage].place.replicas = replicas;
         let (place, input) = (self.stages[stage].place.clone(), self.stages[stage].input.1.clone());
         for _ in present..replicas {
-            let job = parts.job(&place, false);
-            let worker = self.start(&place, job, input.clone(), self.after(stage + 1))?;
+            let assignment = handover.assignment(&place, false);
+            let worker = self.start(&place, assignment, input.clone(), self.after(stage + 1))?;
             self.stages[stage].workers.push(worker);
         }
         Ok(())
@@ -278,9 +288,9 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     }
 
     /// Lets workers of a stage end behind what is in its queue now, and takes over what they have.
-    pub fn retire(&mut self, stage: usize, workers: usize, parts: &mut Parts<'env>) {
+    pub fn retire(&mut self, stage: usize, workers: usize, handover: &mut Handover<'env>) {
         if workers > 0 && self.stages[stage].replicas.is_some() {
-            return self.retire_replicas(stage, parts);
+            return self.retire_replicas(stage, handover);
         }
         let left = self.stages[stage].workers.len() - workers;
         let source = self.stages[stage].place.source && workers > 0;
@@ -288,7 +298,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         retire_from(&self.stages[stage].input.0, workers);
         while self.stages[stage].workers.len() > left {
             let Some(event) = self.next_event() else { return };
-            self.hear(event, parts);
+            self.hear(event, handover);
         }
         if source {
             self.shared.set_leave(false);
@@ -297,14 +307,14 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     }
 
     /// Takes in what a worker tells.
-    pub fn hear(&mut self, event: Event<'env>, parts: &mut Parts<'env>) {
+    pub fn hear(&mut self, event: Event<'env>, handover: &mut Handover<'env>) {
         match event {
             Event::Over(fault) => _ = self.over.get_or_insert(fault),
             Event::Drained(_) => {}
             Event::Turned(_, turned) => turned.pauses.into_iter().for_each(|pause| self.pauses.add(pause)),
             Event::Retired(retired) => {
                 self.strike(retired.serial);
-                parts.add(*retired);
+                handover.add(*retired);
             }
             Event::Lost(serial, message) => {
                 self.strike(serial);
@@ -321,28 +331,28 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         }
     }
 
-    /// Makes stages of parts. The first has a queue already, and the last one leads to one.
+    /// Makes stages of what was handed over. The first has a queue already, and the last one leads to one.
     fn build(
         &mut self,
         places: Vec<StageSpec>,
-        parts: &mut Parts<'env>,
+        handover: &mut Handover<'env>,
         input: Queue,
         output: &Sender<Message>,
     ) -> Result<Vec<RunningStage>, PlanError> {
         let mut queues = vec![input];
         queues.extend(places.iter().skip(1).map(|_| bounded(self.room())));
-        parts.send_on(&places, &queues);
+        handover.send_on(&places, &queues);
         let mut stages = Vec::with_capacity(places.len());
         for (index, place) in places.into_iter().enumerate() {
             let next = queues.get(index + 1).map_or(output, |queue| &queue.0);
             if self.shape.split(&place).is_some() {
-                stages.push(self.build_replicas(place, parts, queues[index].clone(), next)?);
+                stages.push(self.build_replicas(place, handover, queues[index].clone(), next)?);
                 continue;
             }
             let mut workers = Vec::with_capacity(place.replicas);
             for _ in 0..place.replicas {
-                let job = parts.job(&place, self.shape.is_ordered(&place));
-                workers.push(self.start(&place, job, queues[index].1.clone(), next.clone())?);
+                let assignment = handover.assignment(&place, self.shape.is_ordered(&place));
+                workers.push(self.start(&place, assignment, queues[index].1.clone(), next.clone())?);
             }
             stages.push(RunningStage {
                 place,
@@ -358,18 +368,18 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     fn start(
         &mut self,
         place: &StageSpec,
-        job: Job<'env>,
+        assignment: Assignment<'env>,
         input: Receiver<Message>,
         output: Sender<Message>,
     ) -> Result<Running, PlanError> {
         let (serial, stats, core) = self.enlist();
         let (events, shared, scratch) = (self.events.0.clone(), self.shared, Scratch::default());
         let (first, kept) =
-            (place.units.start, self.shape.kept(place.source, place.units.clone(), place.sink));
+            (place.operators.start, self.shape.kept(place.source, place.operators.clone(), place.sink));
         let columns_kept = WorkerColumns::of(kept);
         let worker = Worker {
             serial,
-            job,
+            assignment,
             input,
             output,
             events,
@@ -417,46 +427,54 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     }
 
     /// Bricks that a plan needs beyond those there are.
-    fn extra(&self, places: &[StageSpec], present: impl Fn(usize) -> usize) -> Result<Vec<Unit>, PlanError> {
-        let bricks = places.iter().flat_map(|place| place.units.clone().map(|unit| (unit, place.replicas)));
-        let missing = bricks.flat_map(|(unit, wanted)| (present(unit)..wanted).map(move |_| unit));
-        missing.map(|unit| self.make(unit)).collect()
+    fn extra(
+        &self,
+        places: &[StageSpec],
+        present: impl Fn(usize) -> usize,
+    ) -> Result<Vec<Operator>, PlanError> {
+        let bricks = places
+            .iter()
+            .flat_map(|place| place.operators.clone().map(|operator| (operator, place.replicas)));
+        let missing =
+            bricks.flat_map(|(operator, wanted)| (present(operator)..wanted).map(move |_| operator));
+        missing.map(|operator| self.make(operator)).collect()
     }
 
     /// Replicas of a brick.
-    fn present(&self, unit: usize) -> usize {
-        let holds = self.stages.iter().find(|live| live.place.units.contains(&unit));
+    fn present(&self, operator: usize) -> usize {
+        let holds = self.stages.iter().find(|live| live.place.operators.contains(&operator));
         holds.map_or(0, |live| live.workers.len())
     }
 
-    fn make(&self, index: usize) -> Result<Unit, PlanError> {
+    fn make(&self, index: usize) -> Result<Operator, PlanError> {
         let id = self.shape.bricks[index].0.clone();
         let refused = |reason| PlanError::Replica { id: id.clone(), reason };
         let supply = self.shared.supply.ok_or_else(|| refused("nothing was given that makes one".into()))?;
         let brick: Box<dyn Brick> =
             self.shared.at(index, || supplied(supply, &id, &self.shared.declared.layout)).map_err(refused)?;
-        let mut unit = Unit { index, seat: usize::MAX, id, brick, past: Vec::new(), checkpointer: None };
-        self.keep(&mut unit)?;
-        Ok(unit)
+        let mut operator =
+            Operator { index, replica: usize::MAX, id, brick, past: Vec::new(), checkpointer: None };
+        self.keep(&mut operator)?;
+        Ok(operator)
     }
 
     /// Has a brick's state kept from now on, if that is wanted and possible.
-    fn keep(&self, unit: &mut Unit) -> Result<(), PlanError> {
-        let (Some(least), Ok(split)) = (self.shared.checkpoint, &self.shape.splits[unit.index]) else {
+    fn keep(&self, operator: &mut Operator) -> Result<(), PlanError> {
+        let (Some(least), Ok(split)) = (self.shared.checkpoint, &self.shape.splits[operator.index]) else {
             return Ok(());
         };
-        prepare(split, unit, self.shared)?;
-        let keep = || guarded(|| Checkpointer::new(split.clone(), least, &mut *unit.brick));
-        let made = self.shared.at(unit.index, keep);
-        let failed = |reason| PlanError::Move { id: unit.id.clone(), reason };
+        prepare(split, operator, self.shared)?;
+        let keep = || guarded(|| Checkpointer::new(split.clone(), least, &mut *operator.brick));
+        let made = self.shared.at(operator.index, keep);
+        let failed = |reason| PlanError::Move { id: operator.id.clone(), reason };
         let made = made.map_err(|message| failed(format!("it panicked ({message})")))?;
-        unit.checkpointer = Some(Box::new(made.map_err(|error| failed(error.reason))?));
+        operator.checkpointer = Some(Box::new(made.map_err(|error| failed(error.reason))?));
         Ok(())
     }
 
-    fn collect_counters(&mut self, unit: &Unit) {
-        add(&mut self.past[unit.index], &unit.past);
-        add(&mut self.past[unit.index], &unit.brick.counters());
+    fn collect_counters(&mut self, operator: &Operator) {
+        add(&mut self.past[operator.index], &operator.past);
+        add(&mut self.past[operator.index], &operator.brick.counters());
     }
 
     pub fn room(&self) -> usize {
@@ -515,35 +533,36 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     }
 
     /// Lets all workers end.
-    fn take_down(&mut self, parts: &mut Parts<'env>) {
+    fn take_down(&mut self, handover: &mut Handover<'env>) {
         self.shared.over.store(true, Relaxed);
         for stage in 0..self.stages.len() {
-            self.retire(stage, self.stages[stage].workers.len(), parts);
+            self.retire(stage, self.stages[stage].workers.len(), handover);
         }
     }
 
     /// Takes all stages down and gives the bricks back, one of each, with all counters.
     pub fn close(mut self) -> Leftovers {
-        let mut parts = std::mem::take(&mut self.left);
+        let mut handover = std::mem::take(&mut self.left);
         if self.stuck.is_none() {
-            self.take_down(&mut parts);
+            self.take_down(&mut handover);
         }
         if self.stuck.is_some() {
-            self.abandon(&mut parts);
-            self.take_down(&mut parts);
+            self.abandon(&mut handover);
+            self.take_down(&mut handover);
         }
         let shared: Vec<usize> = self.owners.keys().copied().collect();
         if !matches!(self.over, Some(Some(_)))
-            && let Err(error) = shared.into_iter().try_for_each(|unit| self.regroup(unit, 1, &mut parts))
+            && let Err(error) =
+                shared.into_iter().try_for_each(|operator| self.regroup(operator, 1, &mut handover))
         {
             self.over = Some(Some(error.into()));
         }
-        let mut kept: Vec<Unit> = Vec::new();
-        parts.units.sort_by_key(|unit| (unit.index, unit.seat));
-        for unit in parts.units {
-            self.collect_counters(&unit);
-            if kept.last().is_none_or(|last| last.index != unit.index) {
-                kept.push(unit);
+        let mut kept: Vec<Operator> = Vec::new();
+        handover.operators.sort_by_key(|operator| (operator.index, operator.replica));
+        for operator in handover.operators {
+            self.collect_counters(&operator);
+            if kept.last().is_none_or(|last| last.index != operator.index) {
+                kept.push(operator);
             }
         }
         let pauses = Pauses {
@@ -552,9 +571,9 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
             p99: self.pauses.quantile(0.99),
             longest: self.pauses.longest(),
         };
-        let clock = parts.ends.tail.map(|tail| tail.clock).unwrap_or_default();
+        let clock = handover.ends.tail.map(|tail| tail.clock).unwrap_or_default();
         let (counters, fault) = (std::mem::take(&mut self.past), self.over.take().flatten());
-        Leftovers { units: kept, counters, pauses, clock, fault }
+        Leftovers { operators: kept, counters, pauses, clock, fault }
     }
 }
 
@@ -562,7 +581,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
 #[derive(Default)]
 pub(crate) struct Leftovers {
     /// The bricks, one of each.
-    pub units: Vec<Unit>,
+    pub operators: Vec<Operator>,
     /// Counters of each.
     pub counters: Vec<Counters>,
     pub pauses: Pauses,

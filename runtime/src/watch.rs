@@ -88,12 +88,12 @@ fn shards(
     loads: &mut BTreeMap<usize, Vec<Vec<u64>>>,
 ) -> Vec<ShardLoad> {
     let Some(set) = &mut live.replicas else { return Vec::new() };
-    let (unit, count) = (set.split.unit, set.split.shards());
-    let lately = loads.entry(unit).or_insert_with(|| vec![vec![0; SLOTS]; count]);
+    let (operator, count) = (set.split.operator, set.split.shards());
+    let lately = loads.entry(operator).or_insert_with(|| vec![vec![0; SLOTS]; count]);
     let shard = |(shard, lately): (usize, &mut Vec<u64>)| {
         let (packets, owners) = (set.packets(shard), set.table.owners[shard].to_vec());
         lately.iter_mut().zip(&packets).for_each(|(lately, now)| *lately = *lately / 2 + now);
-        ShardLoad { brick: bricks[unit].0.clone(), shard, packets, owners }
+        ShardLoad { brick: bricks[operator].0.clone(), shard, packets, owners }
     };
     lately.iter_mut().enumerate().map(shard).collect()
 }

@@ -1,8 +1,8 @@
 //! Workers that do not move any more.
 
 use crate::RunFault;
+use crate::handover::Handover;
 use crate::message::Event;
-use crate::parts::Parts;
 use crate::supervisor::Supervisor;
 use crate::sync::{self, Receiver};
 use crate::worker::Shared;
@@ -153,15 +153,15 @@ impl<'env> Supervisor<'_, 'env> {
 
     /// Gives up a run of which one worker does not move: the stages behind it finish what they have, then the watchdog has the
     /// last word. Where that returns, everybody is waited for again.
-    pub fn abandon(&mut self, parts: &mut Parts<'env>) {
+    pub fn abandon(&mut self, handover: &mut Handover<'env>) {
         let (Some(stuck), Some(watchdog)) = (&mut self.stuck, self.watchdog) else { return };
         stuck.until = Some(Instant::now() + DRAIN);
         for stage in stuck.stage + 1..self.stages.len() {
-            self.retire(stage, self.stages[stage].workers.len(), parts);
+            self.retire(stage, self.stages[stage].workers.len(), handover);
         }
         let done = self.shared.done.load(Relaxed);
         if let Some(Some(fault)) = &self.over {
-            let sink: Option<&mut dyn Sink> = match &mut parts.ends.tail {
+            let sink: Option<&mut dyn Sink> = match &mut handover.ends.tail {
                 Some(tail) => Some(&mut *tail.sink),
                 None => None,
             };

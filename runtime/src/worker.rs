@@ -3,11 +3,11 @@
 use crate::contain::guarded;
 use crate::declared::Declared;
 use crate::message::{Ending, Envelope, Event, Message, Retired, Waiting};
+use crate::operator::{Operator, panicked, pass};
 use crate::order::Order;
 use crate::route::{Routes, Scratch};
 use crate::stats::Stats;
 use crate::sync::{Receiver, Sender, recv, recv_tending};
-use crate::unit::{Unit, panicked, pass};
 use crate::watchdog::At;
 use crate::worker_columns::WorkerColumns;
 use crate::{Options, RunFault, Supply};
@@ -63,21 +63,21 @@ impl<'a> Tail<'a> {
 
 /// What a worker has in its hands, which can move to another.
 #[derive(Default)]
-pub(crate) struct Job<'a> {
+pub(crate) struct Assignment<'a> {
     pub head: Option<Head<'a>>,
-    pub units: Vec<Unit>,
+    pub operators: Vec<Operator>,
     /// Where batches must come in order.
     pub order: Option<Waiting>,
     pub tail: Option<Tail<'a>>,
 }
 
-impl Job<'_> {
-    /// The fault of a worker with this job that has panicked outside of a brick.
+impl Assignment<'_> {
+    /// The fault of a worker with this assignment that has panicked outside of a brick.
     pub fn fault(&self, message: String) -> RunFault {
         let source = self.head.iter().map(|_| Plan::SOURCE);
         let sink = self.tail.iter().map(|_| Plan::SINK);
         let bricks: Vec<_> =
-            source.chain(self.units.iter().map(|unit| unit.id.as_str())).chain(sink).collect();
+            source.chain(self.operators.iter().map(|operator| operator.id.as_str())).chain(sink).collect();
         RunFault::Worker { name: format!("the worker of `{}`", bricks.join(" ")), message }
     }
 }
@@ -219,12 +219,13 @@ impl<'a> Shared<'a> {
     }
 
     /// A brick that can take the place of one that panicked.
-    pub fn fresh(&self, unit: &Unit) -> Fresh {
-        let replaceable = unit.checkpointer.is_some() || unit.brick.descriptor().state == State::Stateless;
+    pub fn fresh(&self, operator: &Operator) -> Fresh {
+        let replaceable =
+            operator.checkpointer.is_some() || operator.brick.descriptor().state == State::Stateless;
         match self
             .supply
             .filter(|_| replaceable)
-            .map(|supply| supplied(supply, &unit.id, &self.declared.layout))
+            .map(|supply| supplied(supply, &operator.id, &self.declared.layout))
         {
             None => Fresh::Kept,
             Some(Ok(brick)) => Fresh::Made(brick),
@@ -254,7 +255,7 @@ pub(crate) fn supplied(supply: Supply<'_>, id: &str, layout: &Layout) -> Result<
 /// A worker at work.
 pub(crate) struct Worker<'a> {
     pub serial: u64,
-    pub job: Job<'a>,
+    pub assignment: Assignment<'a>,
     pub input: Receiver<Message>,
     pub output: Sender<Message>,
     pub events: Sender<Event<'a>>,
@@ -273,27 +274,27 @@ impl Worker<'_> {
     /// thread naps between looks, and then it sleeps until it is woken.
     pub fn run(mut self) {
         self.stats.set_thread(nix::unistd::gettid().as_raw());
-        let spare = self.job.head.as_mut().and_then(|head| head.spare.take());
+        let spare = self.assignment.head.as_mut().and_then(|head| head.spare.take());
         let mut next = spare.map(Message::Batch).or_else(|| self.wait());
         while let Some(Message::Batch(envelope)) = next {
             self.attend(envelope);
-            let leaves = self.job.head.is_some() && self.shared.leaves();
+            let leaves = self.assignment.head.is_some() && self.shared.leaves();
             next = if leaves { None } else { self.wait() };
         }
         self.stats.set_thread(0);
         // Nobody listens where the supervisor itself has panicked.
         let _ = self.events.send(Event::Retired(Box::new(Retired {
             serial: self.serial,
-            job: self.job,
+            assignment: self.assignment,
             epoch: None,
         })));
     }
 
     /// What comes next.
     fn wait(&mut self) -> Option<Message> {
-        let Self { job, input, stats, shared, events, .. } = self;
+        let Self { assignment, input, stats, shared, events, .. } = self;
         let idled = |time| stats.idle(time);
-        match &mut job.tail {
+        match &mut assignment.tail {
             Some(tail) => recv_tending(input, idled, || tail.tend(shared, events)),
             None => recv(input, idled),
         }
@@ -306,14 +307,14 @@ impl Worker<'_> {
         }
         if let Err(message) = guarded(|| self.accept(envelope)) {
             self.failed = true;
-            let _ = self.events.send(Event::Over(Some(self.job.fault(message))));
+            let _ = self.events.send(Event::Over(Some(self.assignment.fault(message))));
         }
     }
 
     fn accept(&mut self, mut envelope: Box<Envelope>) {
-        while self.job.head.is_some() && !self.fill(&mut envelope) {
-            let Some(head) = self.job.head.as_mut().filter(|head| !head.ended) else { return };
-            match &mut self.job.tail {
+        while self.assignment.head.is_some() && !self.fill(&mut envelope) {
+            let Some(head) = self.assignment.head.as_mut().filter(|head| !head.ended) else { return };
+            match &mut self.assignment.tail {
                 Some(tail) if !self.shared.leaves() => tail.tend(self.shared, &self.events),
                 _ => return head.spare = Some(envelope),
             }
@@ -322,16 +323,16 @@ impl Worker<'_> {
         if envelope.ending.is_none() {
             self.stats.receive(envelope.batch.len());
         }
-        let Some(order) = &mut self.job.order else { return self.pass(envelope) };
+        let Some(order) = &mut self.assignment.order else { return self.pass(envelope) };
         order.put(envelope.number, envelope);
-        while let Some(next) = self.job.order.as_mut().and_then(Order::take) {
+        while let Some(next) = self.assignment.order.as_mut().and_then(Order::take) {
             self.pass(next);
         }
     }
 
     /// Fills a free batch; `false` where the input has ended already and the batch is not needed any more, or nothing came.
     fn fill(&mut self, envelope: &mut Envelope) -> bool {
-        let Some(head) = self.job.head.as_mut().filter(|head| !head.ended) else { return false };
+        let Some(head) = self.assignment.head.as_mut().filter(|head| !head.ended) else { return false };
         envelope.batch.clear();
         self.columns_kept.lend(&mut envelope.batch);
         let before = (head.next, head.epoch);
@@ -341,7 +342,7 @@ impl Worker<'_> {
         envelope.turn = std::mem::replace(&mut head.epoch, envelope.epoch) != envelope.epoch;
         if !self.shared.is_over() {
             self.stats.begin(At::Source);
-            let tended = self.job.tail.is_some();
+            let tended = self.assignment.tail.is_some();
             envelope.ending = match guarded(|| self.shared.fill(head.source, &mut envelope.batch, tended)) {
                 Ok(Ok(())) => None,
                 Ok(Err(fault)) => Some(Ending::Fault(RunFault::Source(fault))),
@@ -372,23 +373,29 @@ impl Worker<'_> {
     fn pass(&mut self, mut envelope: Box<Envelope>) {
         // A batch that has passed some of these bricks in another layout has its columns with it.
         let whole = envelope.passed <= self.first;
-        if whole && self.job.head.is_none() {
+        if whole && self.assignment.head.is_none() {
             self.columns_kept.lend(&mut envelope.batch);
         }
         if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
-            match pass(self.job.units.iter_mut(), &mut envelope, self.shared, &self.stats, &mut self.scratch)
-            {
+            match pass(
+                self.assignment.operators.iter_mut(),
+                &mut envelope,
+                self.shared,
+                &self.stats,
+                &mut self.scratch,
+            ) {
                 Ok(()) => self.stats.count(envelope.batch.len()),
                 Err(fault) => envelope.ending = Some(Ending::Fault(fault)),
             }
         }
-        if self.job.tail.is_some() {
+        if self.assignment.tail.is_some() {
             self.deliver(&mut envelope);
         }
         if whole {
             self.columns_kept.take(&mut envelope.batch);
         }
-        self.stats.measure(|| self.job.units.iter().map(|unit| unit.brick.state_size()).sum());
+        self.stats
+            .measure(|| self.assignment.operators.iter().map(|operator| operator.brick.state_size()).sum());
         // A queue has room for every batch that there is, so this never waits; and the receiver outlives the workers.
         let _ = self.output.send(Message::Batch(envelope));
     }
@@ -396,7 +403,7 @@ impl Worker<'_> {
     /// Gives a batch to the sink, or notes how the stream ends; what comes behind the end is of no use.
     fn deliver(&mut self, envelope: &mut Envelope) {
         let over = self.shared.over.load(Relaxed);
-        let Some(tail) = self.job.tail.as_mut().filter(|tail| !tail.over && !over) else { return };
+        let Some(tail) = self.assignment.tail.as_mut().filter(|tail| !tail.over && !over) else { return };
         self.stats.begin(At::Sink);
         let ended = match envelope.ending.take() {
             Some(Ending::Input) => Some(None),

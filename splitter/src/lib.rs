@@ -19,8 +19,8 @@ mod project;
 pub use coupling::{Coupling, Replication};
 pub use error::SplitError;
 pub use exchange::{
-    CHUNK, Entry, Link, MAX_ROUTES, Ownership, Partitioner, Router, Selection, SlotSet, Stray, Strays,
-    SubBatch, reversed,
+    CHUNK, Entry, Link, MAX_ROUTES, Ownership, PartialEntry, PartialRows, Partitioner, Router, Selection,
+    SlotSet, SubBatch, reversed,
 };
 pub use explain::{Explanation, explain};
 pub use groups::{GroupSet, MAX_GROUPS};

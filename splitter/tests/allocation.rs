@@ -56,7 +56,7 @@ fn steady_state_allocates_nothing() {
     let mut slots = SlotSet::none();
     (0..4096).step_by(5).for_each(|slot| slots.insert(slot));
     let moving = vec![slots; 2];
-    let (mut counted, mut strays) = (0u64, 0);
+    let (mut counted, mut partial) = (0u64, 0);
     let mut round = || {
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         for (at, packets) in packets.chunks(BATCH).enumerate() {
@@ -64,7 +64,7 @@ fn steady_state_allocates_nothing() {
             let ownership = Ownership { owners: &owners, moving };
             let count = &mut |_, _| counted += 1;
             partitioner.partition(packets, |_| true, &ownership, &mut replicas.parts, count);
-            strays += replicas.parts.iter().map(|part| part.at_home()[0].strays.len()).sum::<usize>();
+            partial += replicas.parts.iter().map(|part| part.at_home()[0].partial.len()).sum::<usize>();
             replicas.go(&partitioner, packets, &|place, _, _, row| row.fill(place as f64));
             assert!(replicas.homes.iter().all(|homes| *homes == 1));
         }
@@ -72,5 +72,5 @@ fn steady_state_allocates_nothing() {
     };
     assert!(round() > 0);
     assert_eq!(round(), 0);
-    assert!(counted > 200_000 && strays > 1000, "{counted} {strays}");
+    assert!(counted > 200_000 && partial > 1000, "{counted} {partial}");
 }

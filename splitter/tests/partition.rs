@@ -282,8 +282,8 @@ fn arp_takes_two_routes_of_one_shard() {
     let mut parts = vec![SubBatch::default(); 2];
     let owners = owners(&plan, 2, 1);
     partition(&partitioner, &packets, |_| true, &Ownership { owners: &owners, moving: &[] }, &mut parts);
-    let strays = |part: &SubBatch| part.at_home()[0].strays_of(0..packets.len()).to_vec();
-    let homes = |is_home| parts.iter().flat_map(strays).filter(|stray| stray.is_home == is_home).count();
+    let partial = |part: &SubBatch| part.at_home()[0].partial_of(0..packets.len()).to_vec();
+    let homes = |is_home| parts.iter().flat_map(partial).filter(|partial| partial.is_home == is_home).count();
     assert!((40..160).contains(&homes(true)) && homes(true) == homes(false), "{}", homes(true));
 }
 

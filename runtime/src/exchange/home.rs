@@ -2,12 +2,12 @@
 
 use super::{Downstream, Gathered, HomePart, Split};
 use crate::RunFault;
+use crate::operator::{Operator, attempt};
 use crate::stats::Stats;
-use crate::unit::{Unit, attempt};
 use crate::whole;
 use crate::worker::Shared;
 use legonf_core::{Batch, Storage};
-use legonf_splitter::{CHUNK, Selection, Strays};
+use legonf_splitter::{CHUNK, PartialRows, Selection};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,20 +24,20 @@ pub(crate) struct HomeWork {
     /// Their indices among the results.
     indices: Vec<usize>,
     /// Places of packets whose rows no replica could complete alone.
-    strays: Vec<usize>,
+    partial: Vec<usize>,
 }
 
 /// Who does the work, and where it is counted.
 pub(crate) struct Hands<'a, 'b> {
-    pub units: &'a mut [Unit],
+    pub operators: &'a mut [Operator],
     pub shared: &'a Shared<'b>,
     pub stats: &'a Stats,
 }
 
 impl HomeWork {
     pub fn new(split: Arc<Split>, downstream: Arc<Downstream>) -> Self {
-        let (rows, chunk, kept, places, indices, strays) = Default::default();
-        Self { split, downstream, rows, chunk, kept, places, indices, strays }
+        let (rows, chunk, kept, places, indices, partial) = Default::default();
+        Self { split, downstream, rows, chunk, kept, places, indices, partial }
     }
 
     /// Processes one selection of a part.
@@ -55,7 +55,7 @@ impl HomeWork {
             let Some(packets) = &gathered.packets else { return Ok(()) };
             let range = start..selection.places.len().min(start + CHUNK);
             self.complete(selection, range.clone(), gathered, hands)?;
-            self.select(selection, range, packets, &mut part.strays);
+            self.select(selection, range, packets, &mut part.partial);
             self.run(hands)?;
             self.keep(part, all);
         }
@@ -72,14 +72,14 @@ impl HomeWork {
     ) -> Result<(), RunFault> {
         let Self { split, rows, .. } = self;
         let partitioner = &split.partitioner;
-        let (Some(unit), Some(packets)) =
-            (hands.units.iter_mut().find(|unit| unit.index == split.unit), &gathered.packets)
+        let (Some(operator), Some(packets)) =
+            (hands.operators.iter_mut().find(|operator| operator.index == split.operator), &gathered.packets)
         else {
             return Ok(());
         };
         let rows = split.rows(rows, packets, range.len());
-        attempt(unit, hands.shared, Some(hands.stats), &mut |unit| {
-            unit.process_part(partitioner.home(), packets, &selection.places[range.clone()], rows)
+        attempt(operator, hands.shared, Some(hands.stats), &mut |operator| {
+            operator.process_part(partitioner.home(), packets, &selection.places[range.clone()], rows)
         })?;
         let cells_of = |replica: usize| gathered.parts[replica].sub.cells.as_deref();
         for (row, index) in range.enumerate() {
@@ -89,19 +89,25 @@ impl HomeWork {
     }
 
     /// Makes a batch of those packets whose rows are whole, and sets the others aside. Of copies no row is needed.
-    fn select(&mut self, selection: &Selection, range: Range<usize>, packets: &Batch, strays: &mut Strays) {
+    fn select(
+        &mut self,
+        selection: &Selection,
+        range: Range<usize>,
+        packets: &Batch,
+        partial: &mut PartialRows,
+    ) {
         let Self { split, rows, chunk, kept, places, downstream, .. } = self;
         let Some(rows) = rows else { return };
-        let here = selection.strays_of(range.clone());
-        for stray in here {
-            let index = stray.index as usize;
+        let here = selection.partial_of(range.clone());
+        for found in here {
+            let index = found.index as usize;
             let entry = selection.entries[index];
             let row = (&**rows, index - range.start);
             if entry.routes != 0 {
-                strays.push(selection.places[index], entry.kind, entry.routes, stray.is_home, row);
+                partial.push(selection.places[index], entry.kind, entry.routes, found.is_home, row);
             }
         }
-        let is_whole = |row: &usize| here.iter().all(|stray| stray.index as usize != range.start + row);
+        let is_whole = |row: &usize| here.iter().all(|partial| partial.index as usize != range.start + row);
         kept.clear();
         kept.extend((0..range.len()).filter(|row| here.is_empty() || is_whole(row)));
         places.clear();
@@ -117,9 +123,17 @@ impl HomeWork {
         if places.is_empty() {
             return Ok(());
         }
-        for unit in hands.units.iter_mut().filter(|unit| downstream.units.contains(&unit.index)) {
-            attempt(unit, hands.shared, Some(hands.stats), &mut |unit| {
-                whole::process(&mut *unit.brick, unit.index, &hands.shared.declared, chunk, places.len())
+        for operator in
+            hands.operators.iter_mut().filter(|operator| downstream.operators.contains(&operator.index))
+        {
+            attempt(operator, hands.shared, Some(hands.stats), &mut |operator| {
+                whole::process(
+                    &mut *operator.brick,
+                    operator.index,
+                    &hands.shared.declared,
+                    chunk,
+                    places.len(),
+                )
             })?;
         }
         Ok(())
@@ -152,30 +166,30 @@ impl HomeWork {
         for part in parts.iter().filter(|part| !part.places.is_empty()) {
             batch.scatter(&part.results, &part.places, outputs, len);
         }
-        if parts.iter().any(|part| !part.strays.is_empty()) {
-            self.finish_strays(parts, batch, hands)?;
+        if parts.iter().any(|part| !part.partial.is_empty()) {
+            self.finish_partial(parts, batch, hands)?;
         }
         Ok(())
     }
 
     /// Joins the rows of packets that no replica could complete alone, and runs the bricks behind on them.
     #[cold]
-    fn finish_strays(
+    fn finish_partial(
         &mut self,
         parts: &[Box<HomePart>],
         batch: &mut Batch,
         hands: &mut Hands<'_, '_>,
     ) -> Result<(), RunFault> {
         let len = batch.len();
-        let mut places = std::mem::take(&mut self.strays);
+        let mut places = std::mem::take(&mut self.partial);
         places.clear();
-        places.extend(parts.iter().flat_map(|part| part.strays.places()));
+        places.extend(parts.iter().flat_map(|part| part.partial.places()));
         places.sort_unstable();
         places.dedup();
         for some in places.chunks(CHUNK) {
             let rows = self.split.rows(&mut self.rows, batch, some.len());
             for part in parts {
-                self.split.partitioner.join_strays(&part.strays, some, rows);
+                self.split.partitioner.join_partial(&part.partial, some, rows);
             }
             self.places.clear();
             self.places.extend_from_slice(some);
@@ -185,7 +199,7 @@ impl HomeWork {
             self.run(hands)?;
             batch.scatter(&self.chunk, some, self.downstream.outputs, len);
         }
-        self.strays = places;
+        self.partial = places;
         Ok(())
     }
 }

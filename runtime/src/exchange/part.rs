@@ -3,7 +3,7 @@
 use super::{Join, OwnershipTable};
 use crate::RunFault;
 use legonf_core::Batch;
-use legonf_splitter::{Strays, SubBatch};
+use legonf_splitter::{PartialRows, SubBatch};
 use std::sync::Arc;
 
 /// Where a part belongs.
@@ -50,7 +50,7 @@ pub(crate) struct HomePart {
     /// The packets that are through, by their places in the batch, and what was found of them.
     pub places: Vec<usize>,
     pub results: Batch,
-    pub strays: Strays,
+    pub partial: PartialRows,
     pub fault: Option<Box<RunFault>>,
 }
 
@@ -70,7 +70,7 @@ impl HomePart {
         self.done = [false; 2];
         self.places.clear();
         self.results.clear();
-        self.strays.clear();
+        self.partial.clear();
     }
 }
 

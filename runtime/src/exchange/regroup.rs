@@ -3,7 +3,7 @@
 use super::{Owners, Split, migrations};
 use crate::PlanError;
 use crate::contain::guarded;
-use crate::unit::{Unit, attempt_move};
+use crate::operator::{Operator, attempt_move};
 use crate::worker::Shared;
 use legonf_core::{BrickError, SLOTS, balanced};
 
@@ -15,22 +15,23 @@ impl Split {
     /// is not exact none moves.
     pub fn regroup(
         &self,
-        units: &mut [&mut Unit],
+        operators: &mut [&mut Operator],
         owners: &Owners,
-        seats: usize,
+        replicas: usize,
         shared: &Shared<'_>,
     ) -> Result<Owners, PlanError> {
-        for (seat, unit) in units.iter_mut().enumerate() {
-            prepare(self, unit, shared)?;
-            unit.seat = seat;
+        for (replica, operator) in operators.iter_mut().enumerate() {
+            prepare(self, operator, shared)?;
+            operator.replica = replica;
         }
-        let next: Owners = owners.iter().map(|owners| balanced(owners, &[0; SLOTS], seats).into()).collect();
+        let next: Owners =
+            owners.iter().map(|owners| balanced(owners, &[0; SLOTS], replicas).into()).collect();
         for migration in migrations(owners, &next).iter().filter(|_| self.partitioner.is_exact()) {
             for slots in migration.slots.chunks(AT_ONCE) {
-                let mut give = |unit: &mut Unit| unit.export(migration.shard, slots);
-                let state = moved(units[usize::from(migration.from)], shared, &mut give)?;
-                let mut take = |unit: &mut Unit| unit.adopt(migration.shard, slots, &state);
-                moved(units[usize::from(migration.to)], shared, &mut take)?;
+                let mut give = |operator: &mut Operator| operator.export(migration.shard, slots);
+                let state = moved(operators[usize::from(migration.from)], shared, &mut give)?;
+                let mut take = |operator: &mut Operator| operator.adopt(migration.shard, slots, &state);
+                moved(operators[usize::from(migration.to)], shared, &mut take)?;
             }
         }
         Ok(next)
@@ -38,19 +39,19 @@ impl Split {
 }
 
 /// Has a brick keep the state of each shard apart.
-pub(crate) fn prepare(split: &Split, unit: &mut Unit, shared: &Shared<'_>) -> Result<(), PlanError> {
-    let prepared = shared.at(unit.index, || guarded(|| split.prepare(&mut *unit.brick)));
-    let error = |reason| PlanError::Move { id: unit.id.clone(), reason };
+pub(crate) fn prepare(split: &Split, operator: &mut Operator, shared: &Shared<'_>) -> Result<(), PlanError> {
+    let prepared = shared.at(operator.index, || guarded(|| split.prepare(&mut *operator.brick)));
+    let error = |reason| PlanError::Move { id: operator.id.clone(), reason };
     prepared
         .map_err(|message| error(format!("it panicked ({message})")))?
         .map_err(|fault| error(fault.reason))
 }
 
 fn moved<T>(
-    unit: &mut Unit,
+    operator: &mut Operator,
     shared: &Shared<'_>,
-    work: &mut dyn FnMut(&mut Unit) -> Result<T, BrickError>,
+    work: &mut dyn FnMut(&mut Operator) -> Result<T, BrickError>,
 ) -> Result<T, PlanError> {
-    let id = unit.id.clone();
-    attempt_move(unit, shared, None, work).map_err(|reason| PlanError::Move { id, reason })
+    let id = operator.id.clone();
+    attempt_move(operator, shared, None, work).map_err(|reason| PlanError::Move { id, reason })
 }

@@ -7,11 +7,11 @@ use super::{HomePart, HomeWork, Inbox, Join, OwnershipTable, Part, SlotCounters,
 use crate::RunFault;
 use crate::contain::guarded;
 use crate::message::{Ending, Envelope, Event, Message, Retired, Turned, Waiting};
+use crate::operator::{Operator, attempt, pass};
 use crate::route::Scratch;
 use crate::stats::Stats;
 use crate::sync::{Either, Receiver, Sender, recv_either};
-use crate::unit::{Unit, attempt, pass};
-use crate::worker::{Job, Shared};
+use crate::worker::{Assignment, Shared};
 use legonf_core::{Columns, Storage};
 use legonf_splitter::{CHUNK, SubBatch};
 use std::collections::VecDeque;
@@ -33,7 +33,7 @@ pub(crate) struct Replica<'a> {
     pub serial: u64,
     /// Which replica of the stage it is.
     pub index: usize,
-    pub job: Job<'a>,
+    pub assignment: Assignment<'a>,
     pub work: HomeWork,
     /// Who had which slots at the epochs that batches on their way can be of, the newest last.
     pub tables: VecDeque<Arc<OwnershipTable>>,
@@ -66,11 +66,18 @@ impl<T: Labelled> Phase<T> {
     }
 
     /// Begins the epoch of a part.
-    fn turn(&mut self, part: &T, unit: &mut Unit, aid: Aid<'_>, replica: usize, has: &dyn Fn(usize) -> bool) {
+    fn turn(
+        &mut self,
+        part: &T,
+        operator: &mut Operator,
+        aid: Aid<'_>,
+        replica: usize,
+        has: &dyn Fn(usize) -> bool,
+    ) {
         let label = part.label();
         let Some(table) = label.table.as_ref().filter(|table| table.epoch > self.epoch) else { return };
         self.epoch = table.epoch;
-        self.transition.begin(unit, aid, replica, (table, has), part.waiting());
+        self.transition.begin(operator, aid, replica, (table, has), part.waiting());
     }
 
     fn note_turned(&mut self) {
@@ -131,7 +138,7 @@ impl<'a> Replica<'a> {
         });
         done.unwrap_or_else(|message| {
             self.failed = true;
-            self.tell(Event::Over(Some(self.job.fault(message))))
+            self.tell(Event::Over(Some(self.assignment.fault(message))))
         })
     }
 
@@ -160,7 +167,7 @@ impl<'a> Replica<'a> {
         if envelope.ending.is_none() {
             self.stats.receive(envelope.batch.len());
         }
-        self.pass(&mut envelope, 0..self.work.split.unit);
+        self.pass(&mut envelope, 0..self.work.split.operator);
         let mut tables = self.tables.iter().rev();
         let table = tables.find(|table| table.epoch <= envelope.epoch).unwrap_or(&self.tables[0]);
         let label = Label {
@@ -189,7 +196,7 @@ impl<'a> Replica<'a> {
         let replicas = table.ports(label.is_first).count();
         envelope.parts.resize_with(replicas, Box::default);
         let packets = envelope.shared.lend(&mut envelope.batch, self.lent());
-        let bit = self.shared.routes.as_ref().map(|_| 1 << self.work.split.unit);
+        let bit = self.shared.routes.as_ref().map(|_| 1 << self.work.split.operator);
         let is_over = envelope.ending.is_some() || self.shared.over.load(Relaxed);
         let marks = &envelope.marks;
         let chosen = |place: usize| !is_over && bit.is_none_or(|bit| marks[place] & bit != 0);
@@ -232,8 +239,8 @@ impl<'a> Replica<'a> {
         self.first.inbox.put(part);
         while let Some(part) = self.first.inbox.take() {
             let (home, aid) = (self.work.split.partitioner.home(), (self.shared, &*self.stats));
-            if let Some(unit) = unit(&mut self.job.units, self.work.split.unit) {
-                self.first.turn(&part, unit, aid, self.index, &|shard| shard != home);
+            if let Some(operator) = operator(&mut self.assignment.operators, self.work.split.operator) {
+                self.first.turn(&part, operator, aid, self.index, &|shard| shard != home);
             }
             self.report()?;
             self.process_part(part);
@@ -256,8 +263,10 @@ impl<'a> Replica<'a> {
     }
 
     fn compute(&mut self, part: &mut Part) -> Result<(), RunFault> {
-        let Some(unit) = unit(&mut self.job.units, self.work.split.unit) else { return Ok(()) };
-        self.first.transition.check(unit)?;
+        let Some(operator) = operator(&mut self.assignment.operators, self.work.split.operator) else {
+            return Ok(());
+        };
+        self.first.transition.check(operator)?;
         let (Some(packets), partitioner) = (&part.packets, &self.work.split.partitioner) else {
             return Ok(());
         };
@@ -271,8 +280,8 @@ impl<'a> Replica<'a> {
                 let range = start..selection.places.len().min(start + CHUNK);
                 let rows = self.work.split.rows(&mut self.buffers.rows, packets, range.len());
                 let places = &selection.places[range.clone()];
-                attempt(unit, self.shared, Some(&self.stats), &mut |unit| {
-                    unit.process_part(shard, packets, places, rows)
+                attempt(operator, self.shared, Some(&self.stats), &mut |operator| {
+                    operator.process_part(shard, packets, places, rows)
                 })?;
                 partitioner.take_cells(shard, lane, range, rows, &mut part.sub);
             }
@@ -325,8 +334,8 @@ impl<'a> Replica<'a> {
         self.last.inbox.put(part);
         while let Some(part) = self.last.inbox.take() {
             let (home, aid) = (self.work.split.partitioner.home(), (self.shared, &*self.stats));
-            if let Some(unit) = unit(&mut self.job.units, self.work.split.unit) {
-                self.last.turn(&part, unit, aid, self.index, &|shard| shard == home);
+            if let Some(operator) = operator(&mut self.assignment.operators, self.work.split.operator) {
+                self.last.turn(&part, operator, aid, self.index, &|shard| shard == home);
             }
             let table = part.label.table.as_ref();
             let leaves = table.is_some_and(|table| part.label.is_first && self.index >= table.ports.len());
@@ -358,10 +367,11 @@ impl<'a> Replica<'a> {
         if gathered.parts.iter().any(|part| part.fault.is_some()) {
             return Ok(());
         }
-        if let Some(unit) = unit(&mut self.job.units, self.work.split.unit) {
-            self.last.transition.check(unit)?;
+        if let Some(operator) = operator(&mut self.assignment.operators, self.work.split.operator) {
+            self.last.transition.check(operator)?;
         }
-        let mut hands = Hands { units: &mut self.job.units, shared: self.shared, stats: &self.stats };
+        let mut hands =
+            Hands { operators: &mut self.assignment.operators, shared: self.shared, stats: &self.stats };
         for lane in 0..2 {
             let home = self.work.split.partitioner.home();
             if !part.done[lane] && self.last.transition.may_process(home, lane == 1) {
@@ -404,7 +414,7 @@ impl<'a> Replica<'a> {
             }
         }
         self.buffers.homes = homes;
-        self.pass(&mut envelope, self.work.split.unit + 1..usize::MAX);
+        self.pass(&mut envelope, self.work.split.operator + 1..usize::MAX);
         if envelope.ending.is_none() {
             self.stats.count(envelope.batch.len());
         }
@@ -415,24 +425,25 @@ impl<'a> Replica<'a> {
 
     fn join(&mut self, envelope: &mut Envelope, homes: &[Box<HomePart>]) -> Result<(), RunFault> {
         let Envelope { batch, marks, .. } = envelope;
-        let mut hands = Hands { units: &mut self.job.units, shared: self.shared, stats: &self.stats };
+        let mut hands =
+            Hands { operators: &mut self.assignment.operators, shared: self.shared, stats: &self.stats };
         self.work.finish(homes, batch, &mut hands)?;
-        let unit = self.work.split.unit;
+        let operator = self.work.split.operator;
         if let Some(routes) = &self.shared.routes {
-            routes.leave(unit, batch, marks, &mut self.buffers.scratch);
+            routes.leave(operator, batch, marks, &mut self.buffers.scratch);
         }
-        envelope.passed = self.work.downstream.units.end.max(unit + 1);
+        envelope.passed = self.work.downstream.operators.end.max(operator + 1);
         Ok(())
     }
 
     /// Takes state that came from another replica, and processes what has waited for it.
     fn arrive(&mut self, state: SlotState) -> Flow {
         let aid = (self.shared, &*self.stats);
-        if let Some(unit) = unit(&mut self.job.units, self.work.split.unit) {
+        if let Some(operator) = operator(&mut self.assignment.operators, self.work.split.operator) {
             if state.shard == self.work.split.partitioner.home() {
-                self.last.transition.arrive(unit, aid, state);
+                self.last.transition.arrive(operator, aid, state);
             } else {
-                self.first.transition.arrive(unit, aid, state);
+                self.first.transition.arrive(operator, aid, state);
             }
         }
         while let Some(part) = self.first.transition.release() {
@@ -459,9 +470,10 @@ impl<'a> Replica<'a> {
         self.tell(Event::Turned(self.serial, turned))
     }
 
-    fn pass(&mut self, envelope: &mut Envelope, units: Range<usize>) {
+    fn pass(&mut self, envelope: &mut Envelope, operators: Range<usize>) {
         if envelope.ending.is_none() && !self.shared.over.load(Relaxed) {
-            let own = self.job.units.iter_mut().filter(|unit| units.contains(&unit.index));
+            let own =
+                self.assignment.operators.iter_mut().filter(|operator| operators.contains(&operator.index));
             let passed = pass(own, envelope, self.shared, &self.stats, &mut self.buffers.scratch);
             envelope.ending = passed.err().map(Ending::Fault);
         }
@@ -473,7 +485,8 @@ impl<'a> Replica<'a> {
     }
 
     fn measure(&self) {
-        self.stats.measure(|| self.job.units.iter().map(|unit| unit.brick.state_size()).sum());
+        self.stats
+            .measure(|| self.assignment.operators.iter().map(|operator| operator.brick.state_size()).sum());
     }
 
     /// Hands back what it has. Batches that wait for those before them are given back whole, by the first replica.
@@ -489,9 +502,9 @@ impl<'a> Replica<'a> {
                 waiting.put(number, envelope);
             }
         }
-        self.job.order = (self.index == 0).then_some(waiting);
-        let Self { serial, job, last, .. } = self;
-        let retired = Retired { serial, job, epoch: Some(last.epoch) };
+        self.assignment.order = (self.index == 0).then_some(waiting);
+        let Self { serial, assignment, last, .. } = self;
+        let retired = Retired { serial, assignment, epoch: Some(last.epoch) };
         let _ = self.events.send(Event::Retired(Box::new(retired)));
     }
 
@@ -503,6 +516,6 @@ impl<'a> Replica<'a> {
 }
 
 /// The divided brick.
-fn unit(units: &mut [Unit], index: usize) -> Option<&mut Unit> {
-    units.iter_mut().find(|unit| unit.index == index)
+fn operator(operators: &mut [Operator], index: usize) -> Option<&mut Operator> {
+    operators.iter_mut().find(|operator| operator.index == index)
 }

@@ -2,7 +2,7 @@
 
 use super::Owners;
 use crate::declared::{Declared, Use};
-use crate::unit::west_east;
+use crate::operator::west_east;
 use legonf_core::{Batch, Brick, BrickError, Columns, Division, SLOTS, Storage, like};
 use legonf_splitter::{Partitioner, SplitError};
 use std::ops::Range;
@@ -41,7 +41,7 @@ pub(crate) const EXACT: Partition<'static> = &|_, division| Partitioner::exact(d
 /// How the work of one brick is divided.
 pub(crate) struct Split {
     /// The brick's number in the graph.
-    pub unit: usize,
+    pub operator: usize,
     pub partitioner: Partitioner,
     reads: Columns,
     /// The column that it fills.
@@ -51,7 +51,7 @@ pub(crate) struct Split {
 /// What a stage does behind its divided brick, at the home of each packet.
 pub(crate) struct Downstream {
     /// The bricks.
-    pub units: Range<usize>,
+    pub operators: Range<usize>,
     /// The columns of the batch that they need.
     pub inputs: Columns,
     /// The columns that go on.
@@ -64,12 +64,12 @@ impl Split {
     /// # Errors
     /// Why it cannot be.
     pub fn of(
-        (unit, id): (usize, &str),
+        (operator, id): (usize, &str),
         brick: &mut dyn Brick,
         declared: &Declared,
         partition: Partition<'_>,
     ) -> Result<Self, Undivided> {
-        let Use { reads, writes, .. } = declared.uses[unit];
+        let Use { reads, writes, .. } = declared.uses[operator];
         let division = brick.west_east().ok_or(Undivided::NoInterface)?.division();
         if !reads.holds(Columns::HEADERS) {
             return Err(Undivided::NoHeaders);
@@ -83,7 +83,7 @@ impl Split {
         if !flows.is_empty() {
             return Err(Undivided::Flows(declared.names(flows)));
         }
-        Ok(Self { unit, partitioner: partition(id, &division)?, reads, fills: filled.iter().sum() })
+        Ok(Self { operator, partitioner: partition(id, &division)?, reads, fills: filled.iter().sum() })
     }
 
     /// Shards of the work.

@@ -4,8 +4,8 @@ use super::part::Labelled;
 use super::{OwnershipTable, Pause, SlotState};
 use crate::PlanError;
 use crate::message::{Message, Turned};
+use crate::operator::{Operator, attempt_move};
 use crate::stats::Stats;
-use crate::unit::{Unit, attempt_move};
 use crate::worker::Shared;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -42,7 +42,7 @@ impl<T: Labelled> Transition<T> {
     /// come. So many packets are `behind`.
     pub fn begin(
         &mut self,
-        unit: &mut Unit,
+        operator: &mut Operator,
         aid: Aid<'_>,
         replica: usize,
         (table, has): (&OwnershipTable, &dyn Fn(usize) -> bool),
@@ -51,8 +51,8 @@ impl<T: Labelled> Transition<T> {
         let start = Instant::now();
         let ours = || table.migrations.iter().filter(|migration| has(migration.shard));
         for migration in ours().filter(|migration| usize::from(migration.from) == replica) {
-            let give = &mut |unit: &mut Unit| unit.export(migration.shard, &migration.slots);
-            let state = attempt_move(unit, aid.0, Some(aid.1), give);
+            let give = &mut |operator: &mut Operator| operator.export(migration.shard, &migration.slots);
+            let state = attempt_move(operator, aid.0, Some(aid.1), give);
             let state = SlotState { shard: migration.shard, slots: migration.slots.clone(), state };
             // A queue has room for it, and the replica is there as long as slots move to it.
             let _ = table.ports[usize::from(migration.to)].send(Message::State(Box::new(state)));
@@ -64,30 +64,30 @@ impl<T: Labelled> Transition<T> {
             self.cost.pauses.push(Pause { time: start.elapsed(), packets: behind });
         }
         for state in std::mem::take(&mut self.early) {
-            self.take_in(unit, aid, state);
+            self.take_in(operator, aid, state);
         }
     }
 
     /// Takes state that came from another replica, or keeps it until its epoch begins.
-    pub fn arrive(&mut self, unit: &mut Unit, aid: Aid<'_>, state: SlotState) {
+    pub fn arrive(&mut self, operator: &mut Operator, aid: Aid<'_>, state: SlotState) {
         if self.awaited == 0 {
             self.early.push(state);
         } else {
-            self.take_in(unit, aid, state);
+            self.take_in(operator, aid, state);
         }
     }
 
-    fn take_in(&mut self, unit: &mut Unit, aid: Aid<'_>, state: SlotState) {
+    fn take_in(&mut self, operator: &mut Operator, aid: Aid<'_>, state: SlotState) {
         let start = Instant::now();
-        let taken = import(unit, aid, &state);
+        let taken = import(operator, aid, &state);
         self.broken = self.broken.take().or(taken.err());
         self.awaited -= 1;
         self.cost.spent += start.elapsed();
     }
 
     /// Says once why state could not move, if so.
-    pub fn check(&mut self, unit: &Unit) -> Result<(), PlanError> {
-        let error = |reason| PlanError::Move { id: unit.id.clone(), reason };
+    pub fn check(&mut self, operator: &Operator) -> Result<(), PlanError> {
+        let error = |reason| PlanError::Move { id: operator.id.clone(), reason };
         self.broken.take().map_or(Ok(()), |reason| Err(error(reason)))
     }
 
@@ -128,7 +128,9 @@ impl<T: Labelled> Transition<T> {
     }
 }
 
-fn import(unit: &mut Unit, aid: Aid<'_>, state: &SlotState) -> Result<(), String> {
+fn import(operator: &mut Operator, aid: Aid<'_>, state: &SlotState) -> Result<(), String> {
     let bytes = state.state.as_ref().map_err(Clone::clone)?;
-    attempt_move(unit, aid.0, Some(aid.1), &mut |unit| unit.adopt(state.shard, &state.slots, bytes))
+    attempt_move(operator, aid.0, Some(aid.1), &mut |operator| {
+        operator.adopt(state.shard, &state.slots, bytes)
+    })
 }

@@ -1,7 +1,7 @@
 //! Copies of packets for the replicas of the opposite direction.
 
 use super::partitioner::{Packet, Ways};
-use super::{Stray, SubBatch};
+use super::{PartialEntry, SubBatch};
 use crate::Projector;
 use legonf_core::Headers;
 use std::collections::HashSet;
@@ -41,7 +41,7 @@ impl Copied {
             let index = selection.places.len() as u32;
             let at = selection.links.len() as u32;
             selection.push(packet.place, packet.kind, 0, at);
-            selection.strays.push(Stray { index, is_home: false });
+            selection.partial.push(PartialEntry { index, is_home: false });
         }
     }
 }

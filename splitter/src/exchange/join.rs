@@ -6,14 +6,14 @@ use std::ops::Range;
 
 /// Rows whose cells of the home shard come from several replicas: those of packets that take several of its routes.
 #[derive(Clone, Debug, Default)]
-pub struct Strays {
-    rows: Vec<StrayRow>,
+pub struct PartialRows {
+    rows: Vec<PartialRow>,
     /// The rows, of full width, and behind them those of other batches before.
     cells: Option<Box<dyn Storage>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct StrayRow {
+struct PartialRow {
     /// The packet's place in the batch.
     place: usize,
     kind: PacketKind,
@@ -23,7 +23,7 @@ struct StrayRow {
     is_home: bool,
 }
 
-impl Strays {
+impl PartialRows {
     /// Forgets the rows and keeps the memory.
     pub fn clear(&mut self) {
         self.rows.clear();
@@ -47,13 +47,13 @@ impl Strays {
         is_home: bool,
         (rows, at): (&dyn Storage, usize),
     ) {
-        let (stray, width) = (self.rows.len(), rows.cells());
-        self.rows.push(StrayRow { place, kind, routes, is_home });
+        let (partial, width) = (self.rows.len(), rows.cells());
+        self.rows.push(PartialRow { place, kind, routes, is_home });
         let cells = like(&mut self.cells, rows);
-        if cells.filled() <= stray || cells.cells() != width {
+        if cells.filled() <= partial || cells.cells() != width {
             cells.reshape(self.rows.len(), width);
         }
-        cells.copy_cells(stray, std::slice::from_ref(&(0..width)), rows, at);
+        cells.copy_cells(partial, std::slice::from_ref(&(0..width)), rows, at);
     }
 
     /// The packets' places in the batch.
@@ -106,18 +106,18 @@ impl Partitioner {
         }
     }
 
-    /// Puts what one replica has of stray packets into their rows: those of `places`, which are in order, have one each.
+    /// Puts what one replica has of partial packets into their rows: those of `places`, which are in order, have one each.
     ///
     /// # Panics
     /// If the rows are not as wide as those that were put in.
-    pub fn join_strays(&self, strays: &Strays, places: &[usize], rows: &mut dyn Storage) {
-        let Some(cells) = &strays.cells else { return };
-        for (at, stray) in strays.rows.iter().enumerate() {
-            let Ok(row) = places.binary_search(&stray.place) else { continue };
+    pub fn join_partial(&self, partial: &PartialRows, places: &[usize], rows: &mut dyn Storage) {
+        let Some(cells) = &partial.cells else { return };
+        for (at, partial) in partial.rows.iter().enumerate() {
+            let Ok(row) = places.binary_search(&partial.place) else { continue };
             let mut copy = |spans: &[Range<usize>]| rows.copy_cells(row, spans, &**cells, at);
-            copy(self.spans(self.home(), stray.kind, stray.routes));
-            for shard in self.travelling().filter(|_| stray.is_home) {
-                copy(self.spans(shard, stray.kind, self.all_routes(shard)));
+            copy(self.spans(self.home(), partial.kind, partial.routes));
+            for shard in self.travelling().filter(|_| partial.is_home) {
+                copy(self.spans(shard, partial.kind, self.all_routes(shard)));
             }
         }
     }

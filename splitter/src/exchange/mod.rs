@@ -12,11 +12,11 @@ mod slots;
 mod sub_batch;
 
 pub use copies::reversed;
-pub use join::Strays;
+pub use join::PartialRows;
 pub use partitioner::{MAX_ROUTES, Ownership, Partitioner};
 pub use router::Router;
 pub use slots::SlotSet;
-pub use sub_batch::{Entry, Link, Selection, Stray, SubBatch};
+pub use sub_batch::{Entry, Link, PartialEntry, Selection, SubBatch};
 
 /// Rows that a replica computes at a time: so few that they stay in its core's cache.
 pub const CHUNK: usize = legonf_core::ENGINE_ROWS;

@@ -1,7 +1,7 @@
 //! Which replica takes which packets.
 
 use super::copies::Copied;
-use super::{Link, SlotSet, Stray, SubBatch};
+use super::{Link, PartialEntry, SlotSet, SubBatch};
 use crate::{GroupSet, Mode, Plan, Projector, Route, Served, Shard, SplitError};
 use legonf_core::{Division, Ends, Headers, PacketKind, PacketKinds};
 use std::collections::HashSet;
@@ -182,7 +182,7 @@ impl Partitioner {
                 selection.push(packet.place, packet.kind, routes, 0);
                 let is_home = home.is_none();
                 if routes != whole {
-                    selection.strays.push(Stray { index, is_home });
+                    selection.partial.push(PartialEntry { index, is_home });
                 }
                 if is_home {
                     home = Some(Home { replica, lane });

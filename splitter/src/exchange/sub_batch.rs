@@ -18,7 +18,7 @@ pub struct Link {
 
 /// A packet of the home shard whose cells of that shard come from several replicas, or a copy, from none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stray {
+pub struct PartialEntry {
     /// Its index in the selection.
     pub index: u32,
     /// Whether this replica is its home.
@@ -47,7 +47,7 @@ pub struct Selection {
     /// In the home shard: where the cells of the other shards are, packet by packet.
     pub links: Vec<Link>,
     /// In the home shard: the packets of which other routes lead to other replicas, and copies.
-    pub strays: Vec<Stray>,
+    pub partial: Vec<PartialEntry>,
     /// Whether the replica is done with them.
     pub done: bool,
 }
@@ -57,7 +57,7 @@ impl Selection {
         self.places.clear();
         self.entries.clear();
         self.links.clear();
-        self.strays.clear();
+        self.partial.clear();
         self.done = false;
     }
 
@@ -85,10 +85,10 @@ impl Selection {
         !self.done && !self.places.is_empty()
     }
 
-    /// The stray packets among some, given by their indices here.
-    pub fn strays_of(&self, range: Range<usize>) -> &[Stray] {
-        let before = |end: usize| self.strays.partition_point(|stray| (stray.index as usize) < end);
-        &self.strays[before(range.start)..before(range.end)]
+    /// The partial packets among some, given by their indices here.
+    pub fn partial_of(&self, range: Range<usize>) -> &[PartialEntry] {
+        let before = |end: usize| self.partial.partition_point(|partial| (partial.index as usize) < end);
+        &self.partial[before(range.start)..before(range.end)]
     }
 
     /// The links of a packet, by its index here.

@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use legonf_core::{Headers, Rows, Storage};
-use legonf_splitter::{Partitioner, Strays, SubBatch};
+use legonf_splitter::{PartialRows, Partitioner, SubBatch};
 
 /// Fills the row of a packet at a replica: `fill(place, replica, shard, row)`.
 pub type Fill<'a> = &'a dyn Fn(usize, usize, usize, &mut [f64]);
@@ -12,7 +12,7 @@ pub type Fill<'a> = &'a dyn Fn(usize, usize, usize, &mut [f64]);
 pub struct Replicas {
     pub parts: Vec<SubBatch>,
     rows: Rows,
-    strays: Vec<Strays>,
+    partial: Vec<PartialRows>,
     places: Vec<usize>,
     /// How often a packet's row was completed, and the rows.
     pub homes: Vec<u32>,
@@ -21,8 +21,8 @@ pub struct Replicas {
 
 impl Replicas {
     pub fn of(replicas: usize) -> Self {
-        let (parts, strays) = (vec![SubBatch::default(); replicas], vec![Strays::default(); replicas]);
-        Self { parts, strays, ..Self::default() }
+        let (parts, partial) = (vec![SubBatch::default(); replicas], vec![PartialRows::default(); replicas]);
+        Self { parts, partial, ..Self::default() }
     }
 
     /// Computes the cells of the travelling shards, completes the rows at the packets' homes, and joins those that come from
@@ -36,7 +36,7 @@ impl Replicas {
             self.travel(partitioner, replica, fill);
         }
         for replica in 0..self.parts.len() {
-            self.strays[replica].clear();
+            self.partial[replica].clear();
             (0..2).for_each(|lane| self.complete(partitioner, replica, lane, fill));
         }
         self.join(partitioner);
@@ -56,7 +56,7 @@ impl Replicas {
 
     fn complete(&mut self, partitioner: &Partitioner, replica: usize, lane: usize, fill: Fill<'_>) {
         let selection = &self.parts[replica].at_home()[lane];
-        let strays = selection.strays_of(0..selection.places.len());
+        let partial = selection.partial_of(0..selection.places.len());
         self.rows.reset(1, partitioner.width());
         for (index, place) in selection.places.iter().enumerate() {
             fill(*place, replica, partitioner.home(), self.rows.row_mut(0));
@@ -68,12 +68,12 @@ impl Replicas {
                 0,
             );
             let entry = selection.entries[index];
-            match strays.iter().find(|stray| stray.index as usize == index) {
+            match partial.iter().find(|partial| partial.index as usize == index) {
                 Some(_) if entry.routes == 0 => {}
-                Some(stray) => {
-                    self.homes[*place] += u32::from(stray.is_home);
+                Some(partial) => {
+                    self.homes[*place] += u32::from(partial.is_home);
                     let row = (&self.rows as &dyn Storage, 0);
-                    self.strays[replica].push(*place, entry.kind, entry.routes, stray.is_home, row);
+                    self.partial[replica].push(*place, entry.kind, entry.routes, partial.is_home, row);
                 }
                 None => {
                     self.homes[*place] += 1;
@@ -85,13 +85,13 @@ impl Replicas {
 
     fn join(&mut self, partitioner: &Partitioner) {
         self.places.clear();
-        self.places.extend(self.strays.iter().flat_map(Strays::places));
+        self.places.extend(self.partial.iter().flat_map(PartialRows::places));
         self.places.sort_unstable();
         self.places.dedup();
         self.rows.reset(self.places.len(), partitioner.width());
         self.rows.as_mut_slice().fill(f64::NAN);
-        for strays in &self.strays {
-            partitioner.join_strays(strays, &self.places, &mut self.rows);
+        for partial in &self.partial {
+            partitioner.join_partial(partial, &self.places, &mut self.rows);
         }
         for (place, row) in self.places.iter().zip(self.rows.iter()) {
             self.whole.row_mut(*place).copy_from_slice(row);

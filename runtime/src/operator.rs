@@ -16,10 +16,10 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) type Counters = Vec<(&'static str, u64)>;
 
 /// A brick in its place, with the counters of those that were there before it.
-pub(crate) struct Unit {
+pub(crate) struct Operator {
     pub index: usize,
     /// Which replica of the brick it is, where it has state; the highest for a new one, which has none yet.
-    pub seat: usize,
+    pub replica: usize,
     pub id: String,
     pub brick: Box<dyn Brick>,
     pub past: Counters,
@@ -27,7 +27,7 @@ pub(crate) struct Unit {
     pub checkpointer: Option<Box<Checkpointer>>,
 }
 
-impl Unit {
+impl Operator {
     /// Lets the brick process some packets of a batch for one part of its work.
     pub fn process_part(
         &mut self,
@@ -93,18 +93,18 @@ pub(crate) fn west_east(brick: &mut dyn Brick) -> Result<&mut dyn WestEast, Bric
 
 /// Lets a batch pass bricks that it has not passed yet.
 pub(crate) fn pass<'a>(
-    units: impl Iterator<Item = &'a mut Unit>,
+    operators: impl Iterator<Item = &'a mut Operator>,
     envelope: &mut Envelope,
     shared: &Shared<'_>,
     stats: &Stats,
     scratch: &mut Scratch,
 ) -> Result<(), RunFault> {
     let passed = envelope.passed;
-    for unit in units.filter(|unit| unit.index >= passed) {
-        envelope.passed = unit.index + 1;
+    for operator in operators.filter(|operator| operator.index >= passed) {
+        envelope.passed = operator.index + 1;
         let Envelope { batch, marks, .. } = envelope;
-        attempt(unit, shared, Some(stats), &mut |unit| {
-            let Unit { index, brick, checkpointer, .. } = unit;
+        attempt(operator, shared, Some(stats), &mut |operator| {
+            let Operator { index, brick, checkpointer, .. } = operator;
             let mut run = |brick: &mut dyn Brick| match &shared.routes {
                 Some(routes) => routes.run((*index, brick), &shared.declared, batch, marks, scratch),
                 None => {
@@ -124,16 +124,16 @@ pub(crate) fn pass<'a>(
 /// Lets a brick do its work. One that panics is made anew and tried once more at the same: it reads of a batch what it has not
 /// written, so its answer is the one it would have given. One with state has what it had before, if that was kept.
 pub(crate) fn attempt<T>(
-    unit: &mut Unit,
+    operator: &mut Operator,
     shared: &Shared<'_>,
     stats: Option<&Stats>,
-    work: &mut dyn FnMut(&mut Unit) -> Result<T, BrickError>,
+    work: &mut dyn FnMut(&mut Operator) -> Result<T, BrickError>,
 ) -> Result<T, RunFault> {
     let note = |at| stats.unwrap_or(&shared.own).begin(at);
-    note(At::Brick(unit.index));
-    let result = match guarded(|| work(unit)) {
+    note(At::Brick(operator.index));
+    let result = match guarded(|| work(operator)) {
         Ok(result) => result.map_err(Into::into),
-        Err(message) => again(unit, shared, stats, message, work),
+        Err(message) => again(operator, shared, stats, message, work),
     };
     note(At::Nothing);
     result
@@ -142,40 +142,40 @@ pub(crate) fn attempt<T>(
 /// Makes a brick anew that panicked, and lets it do its work once more.
 #[cold]
 fn again<T>(
-    unit: &mut Unit,
+    operator: &mut Operator,
     shared: &Shared<'_>,
     stats: Option<&Stats>,
     message: String,
-    work: &mut dyn FnMut(&mut Unit) -> Result<T, BrickError>,
+    work: &mut dyn FnMut(&mut Operator) -> Result<T, BrickError>,
 ) -> Result<T, RunFault> {
-    let fresh = match shared.fresh(unit) {
+    let fresh = match shared.fresh(operator) {
         Fresh::Made(fresh) => fresh,
-        Fresh::Kept => return Err(panicked(&unit.id, message)),
+        Fresh::Kept => return Err(panicked(&operator.id, message)),
         Fresh::Failed(reason) => {
-            return Err(panicked(&unit.id, format!("{message}, and cannot be made anew: {reason}")));
+            return Err(panicked(&operator.id, format!("{message}, and cannot be made anew: {reason}")));
         }
     };
-    match guarded(|| unit.renew(fresh)) {
+    match guarded(|| operator.renew(fresh)) {
         Ok(renewed) => renewed?,
-        Err(message) => return Err(panicked(&unit.id, message)),
+        Err(message) => return Err(panicked(&operator.id, message)),
     }
     stats.into_iter().for_each(Stats::restarted);
     shared.restarts.fetch_add(1, Relaxed);
-    match guarded(|| work(unit)) {
+    match guarded(|| work(operator)) {
         Ok(result) => Ok(result?),
-        Err(message) => Err(panicked(&unit.id, message)),
+        Err(message) => Err(panicked(&operator.id, message)),
     }
 }
 
 /// [`attempt`] of what takes state out of a brick or puts it in; in one line why that cannot be, if so. A brick that panics
 /// at it has the state it had before, and is asked once more, if that was kept.
 pub(crate) fn attempt_move<T>(
-    unit: &mut Unit,
+    operator: &mut Operator,
     shared: &Shared<'_>,
     stats: Option<&Stats>,
-    work: &mut dyn FnMut(&mut Unit) -> Result<T, BrickError>,
+    work: &mut dyn FnMut(&mut Operator) -> Result<T, BrickError>,
 ) -> Result<T, String> {
-    attempt(unit, shared, stats, work).map_err(|fault| match fault {
+    attempt(operator, shared, stats, work).map_err(|fault| match fault {
         RunFault::Panic { message, .. } => format!("it panicked ({message})"),
         RunFault::Brick(error) => error.reason,
         other => other.to_string(),

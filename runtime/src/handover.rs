@@ -2,47 +2,47 @@
 
 use crate::layout::StageSpec;
 use crate::message::{Message, Queue, Retired, Waiting};
+use crate::operator::Operator;
 use crate::order::Order;
-use crate::unit::Unit;
-use crate::worker::Job;
+use crate::worker::Assignment;
 
 /// What retired workers have left: the parts of which new stages are made.
 #[derive(Default)]
-pub(crate) struct Parts<'a> {
+pub(crate) struct Handover<'a> {
     /// The source and the sink, where they are in these stages.
-    pub ends: Job<'a>,
+    pub ends: Assignment<'a>,
     /// Batches that wait, and the first brick (or the sink) that they wait for is in these stages.
     pub waiting: Option<Waiting>,
-    pub units: Vec<Unit>,
+    pub operators: Vec<Operator>,
     /// The last epoch of replicas that shared a brick's work.
     pub epoch: Option<u64>,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> Handover<'a> {
     /// Takes over what a worker left. Of the batches that wait only those of the first stage that orders them matter: all
     /// that it let pass have gone through the later ones before they retired.
     pub fn add(&mut self, retired: Retired<'a>) {
-        let Job { head, units, order, tail } = retired.job;
+        let Assignment { head, operators, order, tail } = retired.assignment;
         self.epoch = self.epoch.max(retired.epoch);
         self.ends.head = self.ends.head.take().or(head);
         self.ends.tail = self.ends.tail.take().or(tail);
         self.waiting = self.waiting.take().or(order);
-        self.units.extend(units);
+        self.operators.extend(operators);
     }
 
-    pub fn job(&mut self, place: &StageSpec, ordered: bool) -> Job<'a> {
+    pub fn assignment(&mut self, place: &StageSpec, ordered: bool) -> Assignment<'a> {
         let head = if place.source { self.ends.head.take() } else { None };
         let tail = if place.sink { self.ends.tail.take() } else { None };
         let order = ordered.then(|| Order::from(self.next_number()));
-        let units = place.units.clone().filter_map(|index| self.take_unit(index)).collect();
-        Job { head, units, order, tail }
+        let operators = place.operators.clone().filter_map(|index| self.take_operator(index)).collect();
+        Assignment { head, operators, order, tail }
     }
 
     /// Sends batches that waited on to the new stage of the brick that is their next.
     pub fn send_on(&mut self, places: &[StageSpec], queues: &[Queue]) {
         let Some(waiting) = &mut self.waiting else { return };
         for envelope in waiting.drain() {
-            let stage = places.iter().position(|place| place.units.end > envelope.passed);
+            let stage = places.iter().position(|place| place.operators.end > envelope.passed);
             let stage = stage.unwrap_or(places.len() - 1);
             // There is room for every batch, and this is both ends of the queue.
             let _ = queues[stage].0.send(Message::Batch(envelope));
@@ -55,20 +55,24 @@ impl<'a> Parts<'a> {
     }
 
     /// The replicas of a brick, those with state first.
-    pub fn replicas(&mut self, index: usize) -> Vec<&mut Unit> {
-        let mut units: Vec<_> = self.units.iter_mut().filter(|unit| unit.index == index).collect();
-        units.sort_by_key(|unit| unit.seat);
-        units
+    pub fn replicas(&mut self, index: usize) -> Vec<&mut Operator> {
+        let mut operators: Vec<_> =
+            self.operators.iter_mut().filter(|operator| operator.index == index).collect();
+        operators.sort_by_key(|operator| operator.replica);
+        operators
     }
 
     /// Replicas of a brick that have state.
-    pub fn seated(&self, index: usize) -> usize {
-        self.units.iter().filter(|unit| unit.index == index && unit.seat != usize::MAX).count()
+    pub fn with_state(&self, index: usize) -> usize {
+        self.operators
+            .iter()
+            .filter(|operator| operator.index == index && operator.replica != usize::MAX)
+            .count()
     }
 
-    fn take_unit(&mut self, index: usize) -> Option<Unit> {
-        let bricks = self.units.iter().enumerate().filter(|(_, unit)| unit.index == index);
-        let at = bricks.min_by_key(|(_, unit)| unit.seat)?.0;
-        Some(self.units.swap_remove(at))
+    fn take_operator(&mut self, index: usize) -> Option<Operator> {
+        let bricks = self.operators.iter().enumerate().filter(|(_, operator)| operator.index == index);
+        let at = bricks.min_by_key(|(_, operator)| operator.replica)?.0;
+        Some(self.operators.swap_remove(at))
     }
 }
