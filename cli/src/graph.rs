@@ -5,9 +5,9 @@ use crate::failure::{Failure, print, print_json};
 use clap::{Args, Subcommand};
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{ColumnSpec, Descriptor, State};
-use legonf_decide::VERDICTS;
 use legonf_engine::{nf, read_costs, write_text};
 use legonf_output::{one_line, printable_json};
+use legonf_runtime::Wanted;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -70,7 +70,7 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let bricks = legonf_runtime::check(
         &spec,
         &[ColumnSpec::PACKETS],
-        &[VERDICTS],
+        Wanted::Results,
         |brick| legonf_catalog::describe(&brick.kind),
         Descriptor::clone,
     )

@@ -4,12 +4,10 @@ use crate::network::Network;
 use crate::{Error, nf};
 use legonf_catalog::Context;
 use legonf_core::{Brick, ColumnSpec};
-use legonf_decide::VERDICTS;
 use legonf_extract::FEATURES;
-use legonf_infer::SCORES;
 use legonf_io::Content;
 use legonf_models::kitnet::Precision;
-use legonf_runtime::{BrickSpec, Graph, GraphSpec};
+use legonf_runtime::{BrickSpec, Graph, GraphSpec, Wanted};
 use std::path::Path;
 
 /// The engine that computes scores.
@@ -70,7 +68,7 @@ pub(crate) fn assemble_with(
     };
     let make =
         |b: &BrickSpec| legonf_catalog::build(&b.kind, &b.config, &context).map(|brick| wrap(&b.id, brick));
-    Ok(Graph::assemble(spec, &[given], &[SCORES, VERDICTS], make)?)
+    Ok(Graph::assemble(spec, &[given], Wanted::Results, make)?)
 }
 
 /// A network function by its name or its graph file, for a model. The default one has an engine that can run it.

@@ -11,7 +11,7 @@ use legonf_core::{
 use legonf_runtime::{Graph, GraphSpec, Layout};
 use proptest::prelude::*;
 
-const VERDICTS: ColumnSpec = ColumnSpec::scalar("verdicts", Element::Verdict);
+const VERDICTS: ColumnSpec = ColumnSpec::of_scores("verdicts");
 
 /// Where a step finds its columns.
 #[derive(Clone, Copy, Default)]
@@ -54,9 +54,9 @@ fn first(batch: &mut Batch, at: At, _: &mut f64) {
 
 fn decide(batch: &mut Batch, at: At, _: &mut f64) {
     let verdict = |score: &f64| match *score {
-        score if score > 0.5 => Verdict::Anomalous,
-        score if score < -0.9 => Verdict::Rejected,
-        _ => Verdict::Benign,
+        score if score > 0.5 => Verdict::ANOMALOUS,
+        score if score < -0.9 => Verdict::REJECTED,
+        _ => Verdict::BENIGN,
     };
     let (scores, verdicts) = batch.columns.get_two(at.places.scores, at.verdicts);
     verdicts.clear();
@@ -184,7 +184,7 @@ fn the_drawing_shows_every_way() {
     let bricks = legonf_runtime::check(
         &spec,
         &[HEADERS],
-        &[],
+        legonf_runtime::Wanted::Results,
         |b| make(&b.id).map(|brick| brick.descriptor()),
         Clone::clone,
     )
