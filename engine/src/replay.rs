@@ -78,9 +78,9 @@ impl Replay {
     pub fn run(&self, session: &Session) -> Result<Report, Error> {
         let orders = self.steering.as_ref().map(Steering::orders).transpose()?;
         session.check_folder(self.out.as_deref())?;
-        let network = self.scoring.network(session)?;
-        let (content, mut source) = input::open_any(session, &self.capture, self.limit, network.schema())?;
-        let mut function = self.scoring.build(network, content)?;
+        let opened = self.scoring.open(session)?;
+        let (content, mut source) = input::open_any(session, &self.capture, self.limit, &opened.schema()?)?;
+        let mut function = self.scoring.build(opened, content)?;
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         let labels = self.labels.as_deref().map(|path| input::labels(session, path)).transpose()?;
@@ -143,7 +143,7 @@ impl Replay {
         let item = if content == Content::Features { "row" } else { "packet" };
         let title = format!("{}: anomaly score of every {item}", input::file_name(&self.capture));
         let (format, rate) = (self.scores, self.alerts);
-        let (threshold, explain) = (function.threshold, function.network.explainer());
+        let (threshold, explain) = (function.threshold, function.explainer());
         let purpose = Purpose { folder, format, content, title, threshold, explain, rate };
         Ok(Some(Outputs::create(session, purpose)?))
     }
@@ -156,14 +156,15 @@ impl Replay {
     }
 }
 
-/// The outputs that a replay of packets writes into a folder, to be measured.
+/// The outputs that a replay of packets by a network writes into a folder, to be measured.
 pub(crate) fn measured(
     session: &Session,
     folder: &std::path::Path,
-    network: &Network,
+    network: Option<&Network>,
     threshold: Option<f64>,
 ) -> Result<Outputs, Error> {
     let (format, content, rate) = (ScoreFormat::Csv, Content::Packets, AlertRate::default());
-    let (title, explain) = (String::new(), network.explainer());
+    let (title, explain) = (String::new(), network.and_then(Network::explainer));
+    let threshold = threshold.or(network.and_then(Network::threshold));
     Outputs::create(session, Purpose { folder, format, content, title, threshold, explain, rate })
 }
