@@ -128,13 +128,10 @@ impl Brick for Onnx {
 
 /// A row of NaN has no score, whatever a network makes of it: many turn NaN into a number.
 fn reject(inputs: &[Box<dyn Storage>], scores: &mut dyn Storage) {
-    let doubles = |column: &'_ Box<dyn Storage>| cells::<f64>(&**column).is_some();
-    let Some(features) = inputs.iter().find(|column| doubles(column)) else { return };
-    let (width, Some(rows), Some(scores)) =
-        (features.cells().max(1), cells::<f64>(&**features), typed::<Vec<f64>>(scores))
-    else {
-        return;
-    };
+    let of_doubles = |column: &&dyn Storage| cells::<f64>(*column).is_some();
+    let Some(features) = inputs.iter().map(|column| &**column).find(of_doubles) else { return };
+    let (Some(rows), Some(scores)) = (cells::<f64>(features), typed::<Vec<f64>>(scores)) else { return };
+    let width = features.cells().max(1);
     for (row, score) in rows.chunks_exact(width).zip(scores) {
         if row.iter().all(|cell| cell.is_nan()) {
             *score = f64::NAN;

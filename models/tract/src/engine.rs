@@ -123,11 +123,11 @@ impl TractEngine {
 
     /// The inputs of a full batch from row `start` on; rows past the last repeat it.
     fn inputs(&self, columns: &[Box<dyn Storage>], start: usize) -> TractResult<TVec<TValue>> {
-        let ports = self.plan.signature.inputs.iter().zip(columns);
-        let tensor = |(port, column): (&Port, &Box<dyn Storage>)| {
+        let ports = self.plan.signature.inputs.iter().zip(columns.iter().map(|column| &**column));
+        let tensor = |(port, column): (&Port, &dyn Storage)| {
             let dimensions: TVec<usize> =
                 std::iter::once(self.batch).chain(port.shape.iter().copied()).collect();
-            Ok(columns::tensor(port.element, &dimensions, &**column, start)?.into())
+            Ok(columns::tensor(port.element, &dimensions, column, start)?.into())
         };
         ports.map(tensor).collect()
     }
