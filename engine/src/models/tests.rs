@@ -1,7 +1,14 @@
 use super::*;
+use crate::assembly::assemble;
+use crate::input;
+use crate::measure::alone;
 use crate::supply::Maker;
+use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Sink, Verdict};
+use legonf_decide::VERDICTS;
+use legonf_infer::SCORES;
+use legonf_io::Content;
 use legonf_models::kitnet::KitNet;
-use legonf_models::{Bundle, Model, Provenance};
+use legonf_models::{Bundle, Calibration, Model, Provenance};
 
 /// Two networks behind one extractor, of models `a` and `b`.
 const GRAPH: &str = r#"
@@ -34,16 +41,20 @@ fn graph() -> GraphSpec {
     GraphSpec::from_toml(GRAPH).unwrap()
 }
 
-/// A KitNET for `kitsune-py-100` in a file of a folder.
-fn model(folder: &Path) -> PathBuf {
+/// A KitNET for `kitsune-py-100`.
+fn bundle() -> Bundle {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/synth-mini/kitsune-py-100.model.json");
     let (network, training) =
         KitNet::from_reference_json(&std::fs::read_to_string(example).unwrap()).unwrap();
     let model = Model::KitNet { network: network.into(), training };
     let schema = legonf_extract::schema_by_name("kitsune-py-100").unwrap();
-    let bundle = Bundle { model, schema, calibration: None, provenance: Provenance::default() };
+    Bundle { model, schema, calibration: None, provenance: Provenance::default() }
+}
+
+/// [`bundle`] in a file of a folder.
+fn model(folder: &Path) -> PathBuf {
     let file = folder.join("a.onnx");
-    bundle.save(&file).unwrap();
+    bundle().save(&file).unwrap();
     file
 }
 
@@ -145,4 +156,84 @@ fn an_extractor_has_the_schema_of_each_model_that_reads_its_features() {
     spec.bricks[2].config = inputs.clone();
     spec.bricks[3].config = inputs;
     assert!(models.build(&spec, &spec.bricks[1], None).is_ok());
+}
+
+/// What two networks and the decisions behind them say of each packet.
+#[derive(Default)]
+struct Both {
+    scores: [Handle<Vec<f64>>; 2],
+    verdicts: [Handle<Vec<Verdict>>; 2],
+    seen: Vec<([f64; 2], [Verdict; 2])>,
+}
+
+/// A column, and that of the second network.
+fn pair(column: &ColumnSpec) -> [ColumnSpec; 2] {
+    [column.clone(), ColumnSpec { name: format!("second_{}", column.name).into(), ..column.clone() }]
+}
+
+impl Sink for Both {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        let scores = self.scores.map(|column| batch.columns.get(column));
+        let verdicts = self.verdicts.map(|column| batch.columns.get(column));
+        let of = |packet: usize| (scores.map(|scores| scores[packet]), verdicts.map(|all| all[packet]));
+        self.seen.extend((0..batch.headers.len()).map(of));
+        Ok(())
+    }
+
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(pair(&SCORES).into_iter().chain(pair(&VERDICTS)).collect())
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        for (place, column) in pair(&SCORES).iter().enumerate() {
+            self.scores[place] = layout.handle(column)?;
+        }
+        for (place, column) in pair(&VERDICTS).iter().enumerate() {
+            self.verdicts[place] = layout.handle(column)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// [`bundle`] with a threshold, as a model of this name.
+fn calibrated(name: &str, threshold: f64) -> Loaded {
+    let calibration = Calibration {
+        method: "manual".into(),
+        threshold,
+        false_positive_bound: 1.0,
+        samples: 1,
+        log_mean: None,
+        log_sd: None,
+        alarms_per_day: None,
+        confidence: None,
+        source: String::new(),
+        held_out: None,
+        seen: false,
+    };
+    let network = Network::of(Bundle { calibration: Some(calibration), ..bundle() });
+    Loaded { name: Some(name.into()), file: name.into(), network }
+}
+
+/// The example graph: one model by the kernel, and again by the generic engine, each with the threshold of its own.
+#[test]
+fn two_networks_run_side_by_side_and_each_decision_has_the_threshold_of_its_model() {
+    let text = include_str!("../../../examples/graphs/two-models.toml");
+    let spec = GraphSpec::from_toml(&text.replace("kitsune-115-clean", "kitsune-py-100")).unwrap();
+    let models = Models(vec![calibrated("kitnet", 0.0), calibrated("other", f64::MAX)]);
+    let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/synth-mini/synth-mini.pcap.gz");
+    let session = Session::default();
+    let mut source = input::open(&session, Path::new(capture), Some(1000)).unwrap();
+    let mut graph = assemble(&spec, Content::Packets, &models, None).unwrap();
+    let mut both = Both::default();
+    alone(&session, &mut graph, &mut *source, &mut both, &mut |_, _| {}).unwrap();
+    assert_eq!(both.seen.len(), 1000);
+    let first = both.seen[0].1;
+    for ([own, generic], verdicts) in both.seen {
+        assert!((own - generic).abs() <= 1e-9 * own.abs().max(1e-6), "{own} {generic}");
+        assert!(verdicts == first && verdicts[0] != verdicts[1]);
+    }
 }
