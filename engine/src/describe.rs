@@ -1,13 +1,13 @@
 //! What the bricks of a graph declare, as far as its file says it: without their models.
 
 use legonf_catalog::{CatalogError, Context, Takes};
-use legonf_core::{ColumnSpec, Descriptor, Element};
+use legonf_core::{ColumnSpec, Descriptor};
 use legonf_extract::FEATURES;
-use legonf_infer::{Onnx, OnnxConfig, SCORES};
+use legonf_infer::{Onnx, SCORES};
 use legonf_runtime::{BrickSpec, GraphSpec};
 
-/// What a brick of a graph declares. Only a model knows the types of its network's other columns: they are those that bricks without a
-/// model declare, else rows of `f32`.
+/// What a brick of a graph declares. Only a model knows the types of its network's columns: they are those that other bricks declare, as
+/// far as these do.
 ///
 /// # Errors
 /// If its kind is unknown.
@@ -16,15 +16,8 @@ pub fn describe(spec: &GraphSpec, brick: &BrickSpec) -> Result<Descriptor, Catal
     if brick.kind != Onnx::KIND {
         return Ok(own);
     }
-    let config: OnnxConfig = brick.config.clone().try_into().unwrap_or_default();
-    let column = |name: &String| column(spec, name);
-    let columns = |ports: Vec<ColumnSpec>, default: &[ColumnSpec]| {
-        if ports.is_empty() { default.to_vec().into() } else { ports.into() }
-    };
-    let reads = columns(config.inputs.values().map(column).collect(), &own.reads);
-    let scores = config.scores.iter().map(|name| ColumnSpec { name: name.clone().into(), ..SCORES });
-    let writes = columns(scores.chain(config.outputs.values().map(column)).collect(), &own.writes);
-    Ok(Descriptor { reads, writes, ..own })
+    let config = brick.config.clone().try_into().unwrap_or_default();
+    Ok(Onnx::declared(&config, &known(spec)))
 }
 
 /// What a brick declares itself, or its kind where it takes a network or has no configuration to be made of.
@@ -37,14 +30,10 @@ fn own(brick: &BrickSpec) -> Result<Descriptor, CatalogError> {
     Ok(made.map_or(kind, |brick| brick.descriptor()))
 }
 
-/// The column of this name, for a network.
-fn column(spec: &GraphSpec, name: &str) -> ColumnSpec {
-    let others = spec.bricks.iter().filter(|brick| brick.kind != Onnx::KIND).filter_map(|b| own(b).ok());
-    let declared =
-        others.flat_map(|brick| brick.reads.iter().chain(&*brick.writes).cloned().collect::<Vec<_>>());
-    let known = [FEATURES, SCORES].into_iter().chain(declared).find(|column| column.name == name);
-    known.unwrap_or_else(|| {
-        let name = name.to_owned().into();
-        ColumnSpec { name, ..ColumnSpec::rows("", Element::F32) }
-    })
+/// The columns that the bricks declare which are no networks of any kind.
+fn known(spec: &GraphSpec) -> Vec<ColumnSpec> {
+    let others = spec.bricks.iter().filter(|brick| brick.kind != Onnx::KIND);
+    let columns = |brick: Descriptor| brick.reads.iter().chain(&*brick.writes).cloned().collect::<Vec<_>>();
+    let declared = others.filter_map(|brick| own(brick).ok()).flat_map(columns);
+    [FEATURES, SCORES].into_iter().chain(declared).collect()
 }

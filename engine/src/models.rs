@@ -190,12 +190,13 @@ pub(crate) fn check_files(spec: &GraphSpec, graph: Option<&Path>, given: &[Model
     files(spec, graph, given)?.into_iter().find_map(missing).map_or(Ok(()), Err)
 }
 
-/// Checks that the bricks and the models of a graph name each other.
+/// Checks that a graph is one, and that its bricks and models name each other.
 ///
 /// # Errors
-/// If a brick names a model that is not there or that it does not take, names none where there are several, or a model is named by
+/// As [`GraphSpec::sequence`], and if a brick names a model that is not there or that it does not take, names none where there are several, or a model is named by
 /// none.
 pub fn check(spec: &GraphSpec) -> Result<(), GraphError> {
+    spec.sequence()?;
     spec.bricks.iter().try_for_each(|brick| check_brick(spec, brick))?;
     let takes = |brick: &BrickSpec| legonf_catalog::takes(&brick.kind, &brick.config) != Takes::Nothing;
     let only = spec.models.len() == 1 && spec.bricks.iter().any(takes);

@@ -76,6 +76,14 @@ impl Onnx {
         Ok(Self { engine, inputs, outputs: outputs.collect(), reads, writes, places: Vec::new() })
     }
 
+    /// What a brick of a configuration declares as far as that is known without its network: columns that are not `known` are taken
+    /// for rows of `f32`.
+    pub fn declared(config: &OnnxConfig, known: &[ColumnSpec]) -> Descriptor {
+        let reads = ports::named(config.inputs.values(), known, FEATURES);
+        let writes = ports::named(config.outputs.values().chain(&config.scores), known, SCORES);
+        Descriptor { reads: reads.into(), writes: writes.into(), ..Self::DESCRIPTOR }
+    }
+
     /// Exchanges the columns of the batch for those that the engine takes, or back.
     fn exchange(&mut self, batch: &mut Batch) {
         let (from, to) = self.places.split_at(self.inputs.len());

@@ -135,7 +135,12 @@ fn bricks_and_models_name_each_other() {
         "brick `batching`: model = \"a\", but a brick of kind packet-batching takes no model"
     );
     assert!(error(&|spec| spec.models.clear()).contains("is not in [models] (there are: none)"));
-    assert!(error(&|spec| spec.bricks.truncate(2)).contains("no brick names the model `a`"));
+    let without_networks = |spec: &mut GraphSpec| {
+        spec.bricks.truncate(2);
+        spec.bricks[1].next.clear();
+    };
+    assert!(error(&without_networks).contains("no brick names the model `a`"));
+    assert!(error(&|spec| spec.bricks.truncate(2)).contains("\"one\" names no brick of this graph"));
 }
 
 #[test]

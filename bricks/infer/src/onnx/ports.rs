@@ -68,6 +68,19 @@ fn scores(column: String, network: &Signature) -> Result<(usize, ColumnSpec), En
     Err(EngineError(format!("the network's output `{name}` is {kind}, not a score: {remedy}")))
 }
 
+/// The columns that a configuration names, or `default`: as they are `known`, else rows of `f32`.
+pub(super) fn named<'a>(
+    names: impl Iterator<Item = &'a String>,
+    known: &[ColumnSpec],
+    default: ColumnSpec,
+) -> Vec<ColumnSpec> {
+    let rows = |name: &String| ColumnSpec { name: name.clone().into(), ..ColumnSpec::rows("", Element::F32) };
+    let column =
+        |name: &String| known.iter().find(|spec| spec.name == *name).cloned().unwrap_or_else(|| rows(name));
+    let named: Vec<_> = names.map(column).collect();
+    if named.is_empty() { vec![default] } else { named }
+}
+
 /// Refuses columns that are named twice: what is read stays as it is.
 ///
 /// # Errors

@@ -113,6 +113,17 @@ fn columns_have_the_types_and_shapes_of_the_network() {
 }
 
 #[test]
+fn what_is_known_without_the_network_is_declared() {
+    let config =
+        toml::from_str("scores = \"second\"\n[inputs]\nx = \"images\"\n[outputs]\ny = \"new\"\n").unwrap();
+    let known = [ColumnSpec::rows("images", Element::U8), ColumnSpec::scalar("second", Element::F64)];
+    let declared = Onnx::declared(&config, &known);
+    assert_eq!(*declared.reads, [known[0].clone()]);
+    assert_eq!(*declared.writes, [ColumnSpec::rows("new", Element::F32), known[1].clone()]);
+    assert_eq!(Onnx::declared(&OnnxConfig::default(), &[]), Onnx::DESCRIPTOR);
+}
+
+#[test]
 fn what_does_not_fit_the_network_is_named() {
     let inputs = "[inputs]\nimage = \"images\"\nx = \"features\"\n";
     let error = |config: &str| made(classifier(), config).err().unwrap();
