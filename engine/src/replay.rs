@@ -78,9 +78,9 @@ impl Replay {
     pub fn run(&self, session: &Session) -> Result<Report, Error> {
         let orders = self.steering.as_ref().map(Steering::orders).transpose()?;
         session.check_folder(self.out.as_deref())?;
-        let network = self.scoring.network(session)?;
-        let (content, mut source) = input::open_any(session, &self.capture, self.limit, network.schema())?;
-        let mut function = self.scoring.build(network, content)?;
+        let opened = self.scoring.open(session)?;
+        let (content, mut source) = input::open_any(session, &self.capture, self.limit, &opened.schema()?)?;
+        let mut function = self.scoring.build(opened, content)?;
         if self.labels.is_some() && !function.decides_on_scores() {
             let reason =
                 "the graph decides on no score, which labels could be compared with; leave --labels out";
@@ -148,7 +148,7 @@ impl Replay {
         let item = if content == Content::Features { "row" } else { "packet" };
         let title = format!("{}: anomaly score of every {item}", input::file_name(&self.capture));
         let (format, rate) = (self.scores, self.alerts);
-        let (threshold, explain) = (function.threshold, function.network.explainer());
+        let (threshold, explain) = (function.threshold, function.explainer());
         let (results, alerts) = (ResultColumns::of(function.layout()), function.decides_on_scores());
         let purpose = Purpose { folder, format, content, title, threshold, explain, rate, results, alerts };
         Ok(Some(Outputs::create(session, purpose)?))
@@ -162,16 +162,17 @@ impl Replay {
     }
 }
 
-/// The outputs that a replay of packets writes into a folder, to be measured.
+/// The outputs that a replay of packets by a network writes into a folder, to be measured.
 pub(crate) fn measured(
     session: &Session,
     folder: &std::path::Path,
-    network: &Network,
+    network: Option<&Network>,
     threshold: Option<f64>,
     columns: &Layout,
 ) -> Result<Outputs, Error> {
     let (format, content, rate) = (ScoreFormat::Csv, Content::Packets, AlertRate::default());
-    let (title, explain) = (String::new(), network.explainer());
+    let (title, explain) = (String::new(), network.and_then(Network::explainer));
+    let threshold = threshold.or(network.and_then(Network::threshold));
     let (results, alerts) = (ResultColumns::of(columns), decides_on_scores(columns));
     let purpose = Purpose { folder, format, content, title, threshold, explain, rate, results, alerts };
     Outputs::create(session, purpose)

@@ -11,8 +11,11 @@ use std::collections::BTreeMap;
 pub struct Summary {
     /// Name of the capture's file.
     pub capture: String,
-    /// Name of the model's file.
+    /// Name of the file of the model that the scores come from; empty where there is none.
     pub model: String,
+    /// Names of the files of the models that the graph names, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, String>,
     /// Feature schema and its hash.
     pub schema: String,
     /// Hash of the schema.

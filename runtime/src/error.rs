@@ -157,6 +157,39 @@ pub enum GraphError {
     /// The last brick leaves something unfilled that the sinks read.
     #[error("the graph ends without {0}: add the brick that fills it")]
     Unfinished(String),
+    /// A brick names a model that there is not.
+    #[error("brick `{id}`: model = \"{model}\" is not in [models] (there are: {known})")]
+    UnknownModel {
+        /// The brick.
+        id: String,
+        /// The name.
+        model: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A brick that takes a model names none, and there are several.
+    #[error("brick `{id}` ({kind}): model names none of the models of [models] (there are: {known})")]
+    UnnamedModel {
+        /// The brick.
+        id: String,
+        /// Its kind.
+        kind: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A brick names a model and takes none.
+    #[error("brick `{id}`: model = \"{model}\", but a brick of kind {kind} takes no model")]
+    NeedlessModel {
+        /// The brick.
+        id: String,
+        /// Its kind.
+        kind: String,
+        /// The name.
+        model: String,
+    },
+    /// No brick takes a model.
+    #[error("[models]: no brick names the model `{0}`; give the brick that takes it model = \"{0}\"")]
+    UnusedModel(String),
     /// The catalogue refused a brick.
     #[error("brick `{id}`: {reason}")]
     Brick {

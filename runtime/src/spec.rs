@@ -22,6 +22,9 @@ pub struct BrickSpec {
     /// other; none for the last.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "one_or_many")]
     pub next: Vec<String>,
+    /// Name of the model that it takes, one of the graph's; none where it takes the only one, or no model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// Other ways for packets of some verdicts: by label of the brick's column of verdicts (`benign` and `anomalous` for a decision
     /// on scores, the classes of a classifier) or by `rejected`, the identifier of the brick that takes them instead of `next`. Ways
     /// join again where bricks lead to the same one.
@@ -41,6 +44,9 @@ pub struct BrickSpec {
 pub struct GraphSpec {
     /// Name of the network function.
     pub name: String,
+    /// File of each model by its name, relative to the folder of the graph file; an empty one where who runs the graph gives it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, String>,
     /// Bricks, in any order.
     #[serde(default, rename = "brick")]
     pub bricks: Vec<BrickSpec>,
@@ -222,7 +228,7 @@ mod tests {
             next: next.map(Into::into).into_iter().collect(),
             ..BrickSpec::default()
         };
-        GraphSpec { name: "g".into(), bricks: bricks.iter().map(brick).collect() }
+        GraphSpec { name: "g".into(), bricks: bricks.iter().map(brick).collect(), ..GraphSpec::default() }
     }
 
     fn order(bricks: Ids<'_>) -> Result<String, String> {
@@ -267,7 +273,7 @@ mod tests {
             ..BrickSpec::default()
         };
         let bricks = (0..count).rev().flat_map(|row| (0..width(row)).map(move |place| brick(row, place)));
-        GraphSpec { name: "g".into(), bricks: bricks.collect() }
+        GraphSpec { name: "g".into(), bricks: bricks.collect(), ..GraphSpec::default() }
     }
 
     #[test]
@@ -311,5 +317,17 @@ mod tests {
         assert_eq!(GraphSpec::from_toml(&spec.to_toml()).unwrap(), spec);
         let error = GraphSpec::from_toml("name = \"k\"\n[[brick]]\nid = \"a\"\nkinds = \"b\"\n").unwrap_err();
         assert!(error.to_string().starts_with("line 4: unknown field `kinds`"), "{error}");
+    }
+
+    #[test]
+    fn models_have_a_name_and_a_file() {
+        let brick = "[[brick]]\nid = \"a\"\nkind = \"b\"\nmodel = \"m\"\n\n[brick.config]\nx = 1\n";
+        let text = format!("name = \"g\"\n\n[models]\nm = \"m.onnx\"\n\n{brick}");
+        let spec = GraphSpec::from_toml(&text).unwrap();
+        assert_eq!((spec.models["m"].as_str(), spec.bricks[0].model.as_deref()), ("m.onnx", Some("m")));
+        assert_eq!(spec.to_toml(), text);
+        let twice = text.replace("m = \"m.onnx\"", "m = \"m.onnx\"\nm = \"n.onnx\"");
+        let error = GraphSpec::from_toml(&twice).unwrap_err().to_string();
+        assert!(error.starts_with("line 5: duplicate key"), "{error}");
     }
 }

@@ -5,8 +5,7 @@ mod common;
 
 use common::{Collect, Count, HEADERS, Places, SCORES, Script, go_with};
 use legonf_core::{
-    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Handle, Layout as Columns, State,
-    Verdict,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Handle, Layout as Columns, State, Verdict,
 };
 use legonf_runtime::{Graph, GraphSpec, Layout};
 use proptest::prelude::*;

@@ -164,7 +164,7 @@ fn make(id: &str, mines: &Arc<Mines>) -> Result<Box<dyn Brick>, String> {
         }
         "mapping" => Box::new(FeatureMapping::new(FeatureMappingConfig {}, MODEL.clone())),
         "autoencoder" => Box::new(Autoencoder::new(AutoencoderConfig::default(), MODEL.clone())),
-        _ => Box::new(SampleResultQuantization::new(legonf_decide::Config { threshold: 1.0 }).unwrap()),
+        _ => Box::new(SampleResultQuantization::new(legonf_decide::Config::of(1.0)).unwrap()),
     };
     let phase = BRICKS.iter().position(|brick| *brick == id).unwrap_or(0) as u64;
     Ok(Box::new(Mined { inner, mines: mines.clone(), phase: if phase == 1 { 0 } else { phase + 2 } }))

@@ -59,7 +59,7 @@ pub use plan::{Plan, PlanSyntax, SlotMove, Stage};
 pub use rows::Rows;
 pub use schema::{Feature, Schema, SchemaHash, Unit};
 pub use snapshot::{HostLoad, ShardLoad, Snapshot, StageLoad, WorkerLoad, mean_wait};
-pub use storage::{Damaged, Storage, Typed, Value, like, typed};
+pub use storage::{Damaged, Storage, Typed, Value, cells, cells_mut, like, storage, typed};
 pub use tiles::{LANES, Tiles};
 pub use time::Timestamp;
 pub use verdict::Verdict;

@@ -13,12 +13,33 @@ pub const VERDICTS: ColumnSpec = ColumnSpec::of_scores("verdicts");
 const SCORES: ColumnSpec = ColumnSpec::scalar("scores", Element::F64);
 
 /// Configuration of [`SampleResultQuantization`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Scores above this are anomalous. In the unit of the scores (for Kitsune: RMSE of normalized features).
     /// No default: it comes from a calibration.
     pub threshold: f64,
+    /// The column of scores, one `f64` for each item. Default `scores`.
+    #[serde(default = "scores")]
+    pub scores: String,
+    /// The column of verdicts that is filled. Default `verdicts`.
+    #[serde(default = "verdicts")]
+    pub verdicts: String,
+}
+
+impl Config {
+    /// A threshold for scores in the default columns.
+    pub fn of(threshold: f64) -> Self {
+        Self { threshold, scores: scores(), verdicts: verdicts() }
+    }
+}
+
+fn scores() -> String {
+    SCORES.name.into_owned()
+}
+
+fn verdicts() -> String {
+    VERDICTS.name.into_owned()
 }
 
 /// Sample-result quantization (LEGO §III-A, Table I): a verdict for every score.
@@ -27,7 +48,7 @@ pub struct Config {
 /// not a finite number [`Verdict::REJECTED`].
 #[derive(Clone, Debug)]
 pub struct SampleResultQuantization {
-    threshold: f64,
+    config: Config,
     scores: Handle<Vec<f64>>,
     verdicts: Handle<Vec<Verdict>>,
 }
@@ -50,20 +71,27 @@ impl SampleResultQuantization {
     /// # Errors
     /// If the threshold is not a finite number.
     pub fn new(config: Config) -> Result<Self, DecideError> {
-        let threshold = config.threshold;
         let (scores, verdicts) = Default::default();
-        if threshold.is_finite() {
-            Ok(Self { threshold, scores, verdicts })
+        if config.threshold.is_finite() {
+            Ok(Self { config, scores, verdicts })
         } else {
-            Err(DecideError::Threshold(threshold))
+            Err(DecideError::Threshold(config.threshold))
         }
+    }
+
+    fn reads(&self) -> ColumnSpec {
+        ColumnSpec { name: self.config.scores.clone().into(), ..SCORES }
+    }
+
+    fn fills(&self) -> ColumnSpec {
+        ColumnSpec { name: self.config.verdicts.clone().into(), ..VERDICTS }
     }
 
     /// The verdict for one score.
     pub fn decide(&self, score: f64) -> Verdict {
         if !score.is_finite() {
             Verdict::REJECTED
-        } else if score > self.threshold {
+        } else if score > self.config.threshold {
             Verdict::ANOMALOUS
         } else {
             Verdict::BENIGN
@@ -73,12 +101,13 @@ impl SampleResultQuantization {
 
 impl Brick for SampleResultQuantization {
     fn descriptor(&self) -> Descriptor {
-        Self::DESCRIPTOR
+        let (reads, writes) = (vec![self.reads()].into(), vec![self.fills()].into());
+        Descriptor { reads, writes, ..Self::DESCRIPTOR }
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-        self.scores = layout.handle(&SCORES)?;
-        self.verdicts = layout.handle(&VERDICTS)?;
+        self.scores = layout.handle(&self.reads())?;
+        self.verdicts = layout.handle(&self.fills())?;
         Ok(())
     }
 
@@ -95,7 +124,7 @@ mod tests {
     use super::*;
 
     fn brick(threshold: f64) -> SampleResultQuantization {
-        SampleResultQuantization::new(Config { threshold }).unwrap()
+        SampleResultQuantization::new(Config::of(threshold)).unwrap()
     }
 
     fn verdicts(threshold: f64, scores: &[f64]) -> Vec<Verdict> {
@@ -145,9 +174,21 @@ mod tests {
     #[test]
     fn a_threshold_must_be_a_number() {
         for threshold in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            let error = SampleResultQuantization::new(Config { threshold }).unwrap_err();
+            let error = SampleResultQuantization::new(Config::of(threshold)).unwrap_err();
             assert!(error.to_string().starts_with("threshold: "), "{error}");
         }
+    }
+
+    #[test]
+    fn columns_have_the_names_of_the_configuration() {
+        let config = Config { scores: "other".into(), verdicts: "second".into(), ..Config::of(1.0) };
+        let mut brick = SampleResultQuantization::new(config).unwrap();
+        let mut batch = Batch::new(&Layout::binding(&mut [&mut brick]).unwrap());
+        batch.columns.get_mut(brick.scores).push(2.0);
+        brick.process(&mut batch).unwrap();
+        assert_eq!(batch.columns.get(brick.verdicts).len(), 1);
+        let Descriptor { reads, writes, .. } = brick.descriptor();
+        assert_eq!((&*reads[0].name, &*writes[0].name), ("other", "second"));
     }
 
     #[test]

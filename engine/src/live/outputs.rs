@@ -69,8 +69,7 @@ impl Outputs {
         }
         let eve =
             purpose.eve.map(|target| open(session, LineStream::open(target, purpose.rotate))).transpose()?;
-        let (threshold, explain) =
-            (function.threshold.unwrap_or(f64::INFINITY), function.network.explainer());
+        let (threshold, explain) = (function.threshold.unwrap_or(f64::INFINITY), function.explainer());
         let eve = eve.map(|lines| Eve::over(lines, threshold, explain).limited(purpose.rate));
         let eve = eve.map(|eve| (eve.stats(), eve));
         let fresh = |path: Option<&Path>, framing| {
