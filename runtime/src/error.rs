@@ -99,9 +99,9 @@ pub enum GraphError {
         /// The limit.
         most: usize,
     },
-    /// A column of flows in a graph that branches.
+    /// A column of flows in a graph whose packets do not all pass every brick.
     #[error(
-        "brick `{id}` ({kind}) uses {columns} of the table of flows, which a graph that branches does not have"
+        "brick `{id}` ({kind}) uses {columns} of the table of flows, which a graph that branches or drops packets before other bricks does not have"
     )]
     Flows {
         /// The brick.
@@ -131,7 +131,9 @@ pub enum GraphError {
         most: usize,
     },
     /// More branches or bricks than ways can be told apart of.
-    #[error("{found} {what}; a graph that branches has at most {most}")]
+    #[error(
+        "{found} {what}; a graph that branches, or drops packets before other bricks, has at most {most}"
+    )]
     TooMany {
         /// Bricks or branches.
         what: &'static str,

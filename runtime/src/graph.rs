@@ -145,7 +145,7 @@ fn analyze<T, E: Display>(
     let bricks: Vec<_> = placed.iter().map(|(id, made)| (id.as_str(), describe(made))).collect();
     let declared = Declared::of(given, &bricks, wanted)?;
     let ids = bricks.iter().map(|(id, _)| *id).collect();
-    let (given, wanted) = (declared.layout.columns(given), declared.layout.columns(wanted));
+    let (given, wanted) = (declared.given(given), declared.layout.columns(wanted));
     let routes = Ways::of(ids, &declared, spec.routes(&order)).check(given, wanted)?;
     Ok((placed, declared, routes))
 }

@@ -60,7 +60,8 @@ impl<'a> Ways<'a> {
     pub fn check(&self, given: Columns, wanted: Columns) -> Result<Option<Routes>, GraphError> {
         let branches: Vec<usize> = (0..self.next.len()).filter(|brick| self.branches(*brick)).collect();
         let limits = [("bricks", self.ids.len(), MAX_BRICKS), ("branches", branches.len(), MAX_BRANCHES)];
-        let exceeded = limits.into_iter().find(|(_, found, most)| found > most && !branches.is_empty());
+        let parts = !branches.is_empty() || self.drops();
+        let exceeded = limits.into_iter().find(|(_, found, most)| found > most && parts);
         if let Some((what, found, most)) = exceeded {
             return Err(GraphError::TooMany { what, found, most });
         }
@@ -71,7 +72,12 @@ impl<'a> Ways<'a> {
             };
             self.check_way(&self.way(given, choice), wanted)?;
         }
-        if branches.is_empty() { Ok(None) } else { self.routes(given).map(Some) }
+        if parts { self.routes(given).map(Some) } else { Ok(None) }
+    }
+
+    /// Whether packets may be dropped before some of the bricks.
+    fn drops(&self) -> bool {
+        (0..self.ids.len().saturating_sub(1)).any(|brick| self.declared.may_drop(brick))
     }
 
     fn branches(&self, brick: usize) -> bool {
@@ -176,7 +182,8 @@ impl<'a> Ways<'a> {
         let next = self.next.iter().map(route).collect();
         let decided =
             (0..self.ids.len()).map(|brick| self.decided(brick, given)).collect::<Result<_, _>>()?;
-        Ok(Routes { first: 1, next, decided })
+        let may_drop = (0..self.ids.len()).filter(|brick| self.declared.may_drop(*brick));
+        Ok(Routes { first: 1, next, decided, drops: bits(&may_drop.collect::<Vec<_>>()) })
     }
 
     /// A part of a batch has no rows of flows.
