@@ -63,7 +63,8 @@ pub(crate) fn assemble_with(
     wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
 ) -> Result<Graph, Error> {
     let engine = || model.engine();
-    let context = model.context(threshold, &engine);
+    let ports = spec.port_names();
+    let context = Context { ports: &ports, ..model.context(threshold, &engine) };
     let given = match content {
         Content::Packets => ColumnSpec::PACKETS,
         Content::Features => FEATURES.of_width(model.schema().len()),

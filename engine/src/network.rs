@@ -95,6 +95,7 @@ impl Network {
 
     /// What the bricks of a graph take from the model.
     pub fn context<'a>(&'a self, threshold: Option<f64>, engine: MakeEngine<'a>) -> Context<'a> {
-        Context { schema: Some(self.schema()), kitnet: self.kitnet(), threshold, engine: Some(engine) }
+        let (schema, kitnet) = (Some(self.schema()), self.kitnet());
+        Context { schema, kitnet, threshold, engine: Some(engine), ports: &[] }
     }
 }

@@ -31,7 +31,8 @@ pub enum ScoreFormat {
 /// A replay: what goes in, what scores it, and what is written. Two replays of one capture write the same bytes, whatever the
 /// layout.
 ///
-/// The folder gets `scores.csv` (or `.parquet`), `eve.json`, `alerts.pcapng`, `scores.svg`, `scores.png` and `summary.json`. A table
+/// The folder gets `scores.csv` (or `.parquet`), `eve.json`, `alerts.pcapng`, `scores.svg`, `scores.png` and `summary.json`, and where bricks
+/// act on packets `forwarded/PORT.pcapng` for each port of the graph. A table
 /// of features in place of the capture starts at feature mapping; it has no times and no packets.
 #[derive(Clone, Debug)]
 pub struct Replay {
@@ -144,7 +145,8 @@ impl Replay {
         let title = format!("{}: anomaly score of every {item}", input::file_name(&self.capture));
         let (format, rate) = (self.scores, self.alerts);
         let (threshold, explain) = (function.threshold, function.network.explainer());
-        let purpose = Purpose { folder, format, content, title, threshold, explain, rate };
+        let ports = function.ports();
+        let purpose = Purpose { folder, format, content, title, threshold, explain, rate, ports };
         Ok(Some(Outputs::create(session, purpose)?))
     }
 
@@ -164,6 +166,6 @@ pub(crate) fn measured(
     threshold: Option<f64>,
 ) -> Result<Outputs, Error> {
     let (format, content, rate) = (ScoreFormat::Csv, Content::Packets, AlertRate::default());
-    let (title, explain) = (String::new(), network.explainer());
-    Outputs::create(session, Purpose { folder, format, content, title, threshold, explain, rate })
+    let (title, explain, ports) = (String::new(), network.explainer(), Vec::new());
+    Outputs::create(session, Purpose { folder, format, content, title, threshold, explain, rate, ports })
 }

@@ -156,6 +156,11 @@ impl Function {
         seed::of(&self.spec)
     }
 
+    /// The ports by which packets leave; none where they leave as they came.
+    pub fn ports(&self) -> Vec<String> {
+        if self.graph.forwards() { self.spec.port_names() } else { Vec::new() }
+    }
+
     /// What the controller must know of the bricks.
     pub fn facts(&mut self) -> Vec<(String, State)> {
         facts(&mut self.graph)

@@ -23,7 +23,8 @@ impl Maker<'_> {
             return Ok(build(&found.kind, &found.config, &Context::default())?);
         };
         let engine = || network.engine();
-        let context = network.context(threshold, &engine);
+        let ports = self.spec.port_names();
+        let context = Context { ports: &ports, ..network.context(threshold, &engine) };
         warmed(build(&found.kind, &found.config, &context)?)
     }
 

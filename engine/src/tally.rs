@@ -2,8 +2,8 @@
 
 use crate::{Error, input};
 use legonf_core::{
-    Batch, BindError, ColumnSpec, Coverage, Fault, Handle, Headers, Layout, Malformed, Sink, Timestamp,
-    Verdict,
+    Batch, BindError, ColumnSpec, Coverage, Disposition, DropReason, Fault, Handle, Headers, Layout,
+    Malformed, Sink, Timestamp, Verdict,
 };
 use legonf_decide::VERDICTS;
 use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
@@ -12,6 +12,14 @@ use legonf_io::labels::Labels;
 
 /// Where a tally passes results on to.
 pub trait Results: Send {
+    /// Lets the packets of a batch leave, before they are counted.
+    fn forward(&mut self, _: &Batch) {}
+
+    /// Why a packet of that batch, by its place, could not leave after all, if so.
+    fn unsent(&self, _: usize) -> Option<DropReason> {
+        None
+    }
+
     /// Takes one packet's result, with the truth where labels are given.
     fn packet(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>);
 
@@ -48,6 +56,9 @@ pub struct Tally<R> {
     outputs: Option<R>,
     scored: Handle<Vec<f64>>,
     decided: Handle<Vec<Verdict>>,
+    dispositions: Option<Handle<Vec<Disposition>>>,
+    /// Packets of the last batch that bricks dropped, by reason.
+    dropped: [u64; DropReason::ALL.len()],
 }
 
 impl<R: Results> Tally<R> {
@@ -63,6 +74,8 @@ impl<R: Results> Tally<R> {
             outputs,
             scored: Handle::default(),
             decided: Handle::default(),
+            dispositions: None,
+            dropped: Default::default(),
         }
     }
 
@@ -113,42 +126,78 @@ impl<R: Results> Tally<R> {
         self.outputs.as_mut()
     }
 
-    fn count(&mut self, header: &Headers, score: f64, verdict: Verdict) -> Result<Option<bool>, Fault> {
-        match verdict {
-            Verdict::Rejected if header.is_unread() => self.coverage.reject(Malformed::LinkType.label(), 1),
-            Verdict::Rejected => self.coverage.reject(Coverage::NON_FINITE_SCORE, 1),
-            Verdict::Benign | Verdict::Anomalous => self.coverage.score(1),
+    /// Counts a packet that was decided of, and gives its label.
+    fn count(
+        &mut self,
+        header: &Headers,
+        score: f64,
+        verdict: Verdict,
+        dropped: Option<DropReason>,
+    ) -> Result<Option<bool>, Fault> {
+        match (dropped, verdict) {
+            (Some(reason), _) => self.dropped[reason as usize] += 1,
+            (None, Verdict::Rejected) if header.is_unread() => {
+                self.coverage.reject(Malformed::LinkType.label(), 1);
+            }
+            (None, Verdict::Rejected) => self.coverage.reject(Coverage::NON_FINITE_SCORE, 1),
+            (None, Verdict::Benign | Verdict::Anomalous) => self.coverage.score(1),
         }
         self.alerts += u64::from(verdict == Verdict::Anomalous);
         self.scores.push(score);
-        let Some(labels) = &mut self.labels else { return Ok(None) };
-        let malicious = labels.require().map_err(Fault::new)?;
+        let Some(malicious) = self.label()? else { return Ok(None) };
         self.evaluation.push(score, verdict, malicious);
         self.false_positives.push(verdict, malicious);
         Ok(Some(malicious))
+    }
+
+    /// The label of the next packet, where there are labels.
+    fn label(&mut self) -> Result<Option<bool>, Fault> {
+        self.labels.as_mut().map(Labels::require).transpose().map_err(Fault::new)
+    }
+
+    /// What happens to a packet.
+    fn disposition(&self, batch: &Batch, place: usize) -> Disposition {
+        let all = self.dispositions.map(|column| batch.columns.get(column));
+        all.and_then(|all| all.get(place)).copied().unwrap_or_default()
+    }
+
+    /// Why a packet of a batch is dropped, by what bricks said or because it could not leave.
+    fn dropped(&self, disposition: Disposition, place: usize) -> Option<DropReason> {
+        disposition.dropped().or_else(|| self.outputs.as_ref()?.unsent(place))
     }
 }
 
 impl<R: Results> Sink for Tally<R> {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        self.outputs.iter_mut().for_each(|outputs| outputs.forward(batch));
         let (scores, verdicts) = (batch.columns.get(self.scored), batch.columns.get(self.decided));
-        for ((header, score), verdict) in batch.headers.iter().zip(scores).zip(verdicts) {
-            let malicious = self.count(header, *score, *verdict)?;
+        let rows = batch.headers.iter().zip(scores).zip(verdicts).enumerate();
+        for (place, ((header, score), verdict)) in rows {
+            let disposition = self.disposition(batch, place);
+            let dropped = self.dropped(disposition, place);
+            if let Some(reason) = dropped.filter(|_| disposition.is_unseen()) {
+                self.dropped[reason as usize] += 1;
+                self.label()?;
+                continue;
+            }
+            let malicious = self.count(header, *score, *verdict, dropped)?;
             if let Some(outputs) = &mut self.outputs {
                 outputs.packet(header.timestamp, *score, *verdict, malicious);
             }
         }
+        self.coverage.lose_all(&std::mem::take(&mut self.dropped));
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.write(batch))
     }
 
     fn reads(&self) -> Option<Vec<ColumnSpec>> {
         let outputs = self.outputs.as_ref().map(Results::reads).unwrap_or_default();
-        Some(outputs.into_iter().chain([SCORES, VERDICTS]).collect())
+        Some(outputs.into_iter().chain([SCORES, VERDICTS, ColumnSpec::DISPOSITION]).collect())
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
         self.scored = layout.handle(&SCORES)?;
         self.decided = layout.handle(&VERDICTS)?;
+        self.dispositions = layout.handle(&ColumnSpec::DISPOSITION).ok();
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.bind(layout))
     }
 

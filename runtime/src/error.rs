@@ -145,6 +145,20 @@ pub enum GraphError {
     /// The last brick leaves something unfilled that the sinks read.
     #[error("the graph ends without {0}: add the brick that fills it")]
     Unfinished(String),
+    /// A port cannot have this name.
+    #[error("ports: `{name}` {reason}")]
+    Port {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// More ports than a graph may have.
+    #[error("ports: {found} of them; a graph has at most {most}", most = legonf_core::Port::MOST)]
+    Ports {
+        /// How many there are.
+        found: usize,
+    },
     /// The catalogue refused a brick.
     #[error("brick `{id}`: {reason}")]
     Brick {

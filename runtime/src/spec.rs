@@ -74,6 +74,10 @@ impl Branch {
 pub struct GraphSpec {
     /// Name of the network function.
     pub name: String,
+    /// Names of the ports by which packets leave; without any there is one, `out`. A port's number is its place. Packets leave by
+    /// the first one unless a brick says otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<String>,
     /// Bricks, in any order.
     #[serde(default, rename = "brick")]
     pub bricks: Vec<BrickSpec>,
@@ -246,7 +250,7 @@ mod tests {
             next: next.map(Into::into).into_iter().collect(),
             ..BrickSpec::default()
         };
-        GraphSpec { name: "g".into(), bricks: bricks.iter().map(brick).collect() }
+        GraphSpec { name: "g".into(), bricks: bricks.iter().map(brick).collect(), ..GraphSpec::default() }
     }
 
     fn order(bricks: Ids<'_>) -> Result<String, String> {
@@ -291,7 +295,7 @@ mod tests {
             ..BrickSpec::default()
         };
         let bricks = (0..count).rev().flat_map(|row| (0..width(row)).map(move |place| brick(row, place)));
-        GraphSpec { name: "g".into(), bricks: bricks.collect() }
+        GraphSpec { name: "g".into(), bricks: bricks.collect(), ..GraphSpec::default() }
     }
 
     #[test]

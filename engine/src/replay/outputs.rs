@@ -10,7 +10,7 @@ use legonf_core::{
 };
 use legonf_io::Content;
 use legonf_io::sink::{
-    AlertPcap, AlertRate, Eve, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
+    AlertPcap, AlertRate, Eve, ForwardedFiles, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,6 +33,8 @@ pub struct Purpose<'a> {
     pub explain: Option<Box<dyn Explain>>,
     /// How many alerts are written.
     pub rate: AlertRate,
+    /// The ports by which packets leave; none where the graph forwards them as they came.
+    pub ports: Vec<String>,
 }
 
 /// Every file of the folder. None has its name before it is whole.
@@ -42,6 +44,9 @@ pub struct Outputs {
     eve: Eve,
     /// None where there are no packets.
     alerts: Option<AlertPcap>,
+    /// None where the graph forwards no packets.
+    forwarded: Option<ForwardedFiles>,
+    ports: Vec<String>,
     stats: StatsHandle,
     plot: ScorePlot,
     scores: &'static str,
@@ -69,7 +74,9 @@ impl Outputs {
             Content::Packets => (Some(AlertPcap::create(&folder.join("alerts.pcapng"))?), plot),
             Content::Features => (None, plot.over_rows()),
         };
-        Ok(Self { folder, table, eve, alerts, stats, plot, scores, session: *session })
+        let ports = if purpose.content == Content::Packets { purpose.ports } else { Vec::new() };
+        let forwarded = forwarded(session, &folder, &ports)?;
+        Ok(Self { folder, table, eve, alerts, forwarded, ports, stats, plot, scores, session: *session })
     }
 
     /// Completes the tables and draws the plots.
@@ -92,7 +99,8 @@ impl Outputs {
         }
         let names = [self.scores, "eve.json", "alerts.pcapng", "scores.svg", "scores.png"].into_iter();
         let written = names.filter(|name| self.alerts.is_some() || *name != "alerts.pcapng");
-        Ok(written.map(|name| self.path(name)).collect())
+        let forwarded = self.ports.iter().map(|port| format!("{FORWARDED}/{}", ForwardedFiles::name(port)));
+        Ok(written.map(Into::into).chain(forwarded).map(|name: String| self.path(&name)).collect())
     }
 
     /// [`finish`](Self::finish), and the summary behind that; names the files.
@@ -115,7 +123,8 @@ impl Outputs {
 
     fn sinks(&mut self) -> impl Iterator<Item = &mut (dyn Sink + 'static)> {
         let alerts = self.alerts.iter_mut().map(|alerts| alerts as &mut dyn Sink);
-        [&mut *self.table, &mut self.eve as &mut dyn Sink].into_iter().chain(alerts)
+        let forwarded = self.forwarded.iter_mut().map(|forwarded| forwarded as &mut dyn Sink);
+        [&mut *self.table, &mut self.eve as &mut dyn Sink].into_iter().chain(alerts).chain(forwarded)
     }
 
     fn path(&self, name: &str) -> String {
@@ -134,6 +143,9 @@ impl Results for Outputs {
         if let Some(alerts) = &mut self.alerts {
             alerts.write_some(batch, self.eve.written())?;
         }
+        if let Some(forwarded) = &mut self.forwarded {
+            forwarded.write(batch)?;
+        }
         // What comes through a pipe is written as it comes; only there are batches not full before the end.
         if batch.len() < BATCH { self.sinks().try_for_each(|sink| sink.flush()) } else { Ok(()) }
     }
@@ -148,12 +160,26 @@ impl Results for Outputs {
 
     fn reads(&self) -> Vec<ColumnSpec> {
         let alerts = self.alerts.as_ref().and_then(Sink::reads);
-        [self.table.reads(), self.eve.reads(), alerts].into_iter().flatten().flatten().collect()
+        let forwarded = self.forwarded.as_ref().and_then(Sink::reads);
+        [self.table.reads(), self.eve.reads(), alerts, forwarded].into_iter().flatten().flatten().collect()
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
         self.sinks().try_for_each(|sink| sink.bind(layout))
     }
+}
+
+/// The folder of the packets that leave.
+const FORWARDED: &str = "forwarded";
+
+/// Opens the files of the packets that leave, where there are ports.
+fn forwarded(session: &Session, folder: &Path, ports: &[String]) -> Result<Option<ForwardedFiles>, Error> {
+    if ports.is_empty() {
+        return Ok(None);
+    }
+    let folder = folder.join(FORWARDED);
+    make(session, &folder)?;
+    Ok(Some(ForwardedFiles::create(&folder, ports)?))
 }
 
 fn make(session: &Session, folder: &Path) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use super::{Lines, OutputFile, SinkError, text};
 use legonf_core::{Batch, BindError, ColumnSpec, Fault, Layout, Sink};
 use std::path::Path;
 
-/// Writes `seq,timestamp,score,verdict`, one line for each packet.
+/// Writes `seq,timestamp,score,verdict`, one line for each packet but those that were dropped before they were decided of.
 ///
 /// `timestamp` is in seconds since the epoch with nine decimals, `score` the shortest decimal that reads back to
 /// the same `f64` (`NaN`, `inf` and `-inf` where it is not finite), `verdict` the word of
@@ -55,7 +55,8 @@ impl ScoresCsv {
 impl Sink for ScoresCsv {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.lines.clear();
-        for row in self.results.of(batch, || self.out.name())? {
+        let rows = self.results.of(batch, || self.out.name())?;
+        for row in rows.filter(|row| !row.disposition.is_unseen()) {
             self.push(row);
         }
         Ok(self.out.put(&self.lines)?)

@@ -83,7 +83,8 @@ impl ScoresParquet {
 
 impl Sink for ScoresParquet {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        for row in self.results.of(batch, || self.file.name())? {
+        let rows = self.results.of(batch, || self.file.name())?;
+        for row in rows.filter(|row| !row.disposition.is_unseen()) {
             self.push(row)?;
         }
         Ok(())
