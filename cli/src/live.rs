@@ -62,7 +62,8 @@ pub struct Arguments {
     /// Score of every packet (CSV). A file of this name becomes FILE.1, or what number follows.
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
-    /// Every packet that was scored, as pcapng with nanoseconds, for its owner alone to read. A file of this name becomes FILE.1,
+    /// Every packet that was scored, as pcapng with nanoseconds, for its owner alone to read; where bricks rewrite packets, as they are
+    /// then. A file of this name becomes FILE.1,
     /// or what number follows.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,

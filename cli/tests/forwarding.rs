@@ -65,8 +65,12 @@ fn is_accounted_for(coverage: &Value) -> bool {
         == coverage["scored"].as_u64().unwrap() + sum("rejected") + sum("dropped")
 }
 
-const LAYOUTS: [&str; 3] =
-    ["fused", "pipeline", "source | batching extractor mapping autoencoder decision x3 | action LAST | sink"];
+const LAYOUTS: [&str; 4] = [
+    "fused",
+    "pipeline",
+    "source | batching extractor mapping autoencoder decision x3 | action LAST | sink",
+    "source | batching extractor mapping autoencoder decision action LAST x2 | sink",
+];
 
 /// Replays in every layout, and checks that all write the same bytes.
 fn in_every_layout(model: &Path, nf: &str, last: &str, folder: &Path) -> (PathBuf, Value) {
@@ -161,7 +165,9 @@ fn a_packet_that_was_cut_off_stays_cut_off() {
     let out = folder.path().join("out");
     replay(&model, &cut, &graph("quarantine.toml"), &out, &["--threshold", "1e9"]);
     let left = captured(&out.join("forwarded/out.pcapng"));
-    assert!(left == captured(&cut) && left.iter().any(|(_, wire_len, _, bytes)| bytes.len() < *wire_len as usize));
+    assert!(
+        left == captured(&cut) && left.iter().any(|(_, wire_len, _, bytes)| bytes.len() < *wire_len as usize)
+    );
     assert!(captured(&out.join("forwarded/quarantine.pcapng")).is_empty());
 }
 
@@ -217,6 +223,7 @@ mod live {
         let thread = thread::spawn(move || {
             setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
             let capture = pcap::Capture::from_device(interface).unwrap().timeout(100);
+            let capture = capture.snaplen(2000).buffer_size(32 << 20);
             let mut capture = capture.immediate_mode(true).open().unwrap().setnonblock().unwrap();
             ready.send(()).unwrap();
             let (mut seen, mut silence) = (Vec::new(), 0);

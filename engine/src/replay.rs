@@ -164,8 +164,9 @@ pub(crate) fn measured(
     folder: &std::path::Path,
     network: &Network,
     threshold: Option<f64>,
+    ports: Vec<String>,
 ) -> Result<Outputs, Error> {
     let (format, content, rate) = (ScoreFormat::Csv, Content::Packets, AlertRate::default());
-    let (title, explain, ports) = (String::new(), network.explainer(), Vec::new());
+    let (title, explain) = (String::new(), network.explainer());
     Outputs::create(session, Purpose { folder, format, content, title, threshold, explain, rate, ports })
 }

@@ -211,3 +211,75 @@ impl<R: Results> Sink for Tally<R> {
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.complete(&coverage))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use legonf_core::Port;
+
+    /// Outputs that note what they are given, and cannot send the last packet.
+    #[derive(Default)]
+    struct Noted {
+        scores: Vec<f64>,
+        batches: usize,
+    }
+
+    impl Results for Noted {
+        fn unsent(&self, place: usize) -> Option<DropReason> {
+            (place == 5).then_some(DropReason::TooLong)
+        }
+
+        fn packet(&mut self, _: Timestamp, score: f64, _: Verdict, _: Option<bool>) {
+            self.scores.push(score);
+        }
+
+        fn write(&mut self, _: &Batch) -> Result<(), Fault> {
+            self.batches += 1;
+            Ok(())
+        }
+
+        fn reads(&self) -> Vec<ColumnSpec> {
+            Vec::new()
+        }
+
+        fn bind(&mut self, _: &Layout) -> Result<(), BindError> {
+            Ok(())
+        }
+
+        fn suppressed(&self) -> Option<u64> {
+            None
+        }
+
+        fn complete(&mut self, _: &Coverage) -> Result<(), Fault> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_bricks_drop_and_what_cannot_leave_is_dropped_by_its_reason() {
+        use Verdict::{Anomalous, Benign, Rejected};
+        let layout = Layout::of([&SCORES, &VERDICTS, &ColumnSpec::DISPOSITION]).unwrap();
+        let mut batch = Batch::new(&layout);
+        batch.headers = vec![Headers::default(); 6];
+        let dropped = |reason| Disposition::Drop(reason);
+        let (policy, verdict) = (dropped(DropReason::Policy), dropped(DropReason::Verdict));
+        *batch.columns.get_mut(layout.handle(&SCORES).unwrap()) = vec![1.0, 9.0, 0.0, 2.0, f64::NAN, 3.0];
+        *batch.columns.get_mut(layout.handle(&VERDICTS).unwrap()) =
+            vec![Benign, Anomalous, Benign, Anomalous, Rejected, Benign];
+        let forward = Disposition::Forward(Port(0));
+        *batch.columns.get_mut(layout.handle(&ColumnSpec::DISPOSITION).unwrap()) =
+            vec![forward, verdict, policy, forward, forward, forward];
+        let labels = Labels::from_reader("labels", Box::new("0\n1\n1\n1\n0\n0\n".as_bytes())).unwrap();
+        let mut tally = Tally::new(Some(labels), Some(Noted::default()));
+        tally.bind(&layout).unwrap();
+        tally.write(&batch).unwrap();
+        let line = "6 received = 2 scored + 1 rejected (non-finite-score 1) + 3 dropped (policy 1, too-long 1, verdict 1)";
+        assert_eq!((tally.coverage().to_string(), tally.alerts()), (line.to_owned(), 2));
+        assert!(tally.coverage().is_complete() && tally.check_labels().is_ok());
+        let noted = tally.outputs().unwrap();
+        assert_eq!((noted.scores.len(), noted.batches), (5, 1));
+        // What was dropped before it had a verdict is compared with no label.
+        let confusion = tally.evaluation().unwrap().confusion;
+        assert_eq!((confusion.true_positives, confusion.false_negatives), (2, 0));
+    }
+}

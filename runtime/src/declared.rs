@@ -75,6 +75,12 @@ impl Declared {
         !self.uses[brick].writes.intersection(self.disposition()).is_empty()
     }
 
+    /// Whether a brick changes in place what others have filled.
+    pub fn changes_in_place(&self, brick: usize) -> bool {
+        let Use { reads, writes, .. } = self.uses[brick];
+        !reads.intersection(writes).is_empty()
+    }
+
     /// Fills what the packets of a new batch have before the first brick.
     pub fn begin(&self, batch: &mut Batch) {
         if let Some(column) = self.disposition {

@@ -37,6 +37,7 @@ fn both(seq: u64) -> Disposition {
 #[derive(Default)]
 struct Police {
     is_second: bool,
+    panics_at: Option<u64>,
     dispositions: Handle<Vec<Disposition>>,
 }
 
@@ -58,6 +59,7 @@ impl Brick for Police {
         for (headers, disposition) in batch.headers.iter().zip(dispositions) {
             assert_eq!(disposition.dropped(), None);
             let seq = headers.seq;
+            assert_ne!(Some(seq), self.panics_at, "bad packet");
             *disposition = if self.is_second { second(seq, *disposition) } else { first(seq) };
         }
         Ok(())
@@ -193,4 +195,37 @@ fn a_last_brick_decides_of_packets_that_are_all_scored() {
     assert!(divided == run(&bricks, "fused", 6_000, &[]));
     assert!(divided.iter().all(|(seq, score, fate)| *fate == first(*seq)
         && (fate.dropped().is_some() == (*score == 0.0_f64.to_bits()))));
+}
+
+#[test]
+fn a_brick_that_panics_while_it_changes_packets_in_place_is_named() {
+    let supply = |id: &str| -> Result<Box<dyn Brick>, String> {
+        match id {
+            "police" => Ok(Box::new(Police { panics_at: Some(4_000), ..Police::default() })),
+            other => make(other),
+        }
+    };
+    let spec = GraphSpec::from_toml("name = \"t\"\n[[brick]]\nid = \"police\"\nkind = \"k\"\n").unwrap();
+    let mut graph = Graph::assemble(&spec, &[HEADERS], &[], |brick| supply(&brick.id)).unwrap();
+    let (layout, stop) = ("pipeline".parse().unwrap(), AtomicBool::new(false));
+    let options = Options { supply: Some(&supply), ..Options::new(&layout, &stop) };
+    let (source, sink) = (&mut Traffic::to(10_000), &mut Seen(0));
+    let outcome = run_under(None, &mut graph, source, sink, options, &mut |_, _| {});
+    let fault = outcome.fault.unwrap().to_string();
+    assert!(fault.contains("police") && fault.contains("bad packet"), "{fault}");
+    assert_eq!((outcome.restarts, sink.0), (0, outcome.packets));
+}
+
+/// Counts packets.
+struct Seen(u64);
+
+impl Sink for Seen {
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        self.0 += batch.headers.len() as u64;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
 }

@@ -1,7 +1,7 @@
 //! An interface that packets leave by.
 
-use crate::open::{ANY, one_line, refusal};
 use crate::LiveError;
+use crate::open::{ANY, one_line, refusal};
 use legonf_core::{DropReason, LinkType};
 use legonf_io::linktype;
 use pcap::{Active, Capture};

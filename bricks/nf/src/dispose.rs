@@ -141,8 +141,7 @@ mod tests {
         use Disposition::{Drop, Forward, Mirror};
         let (first, other) = (Port(0), Port(1));
         let actions = [("anomalous", "drop"), ("rejected", "mirror:quarantine")];
-        let expected =
-            [Drop(DropReason::Verdict), Forward(first), Mirror { forward: first, copy: other }];
+        let expected = [Drop(DropReason::Verdict), Forward(first), Mirror { forward: first, copy: other }];
         assert_eq!(dispositions(&actions, Forward(first)), expected);
         let actions = [("anomalous", "forward:quarantine"), ("benign", "forward")];
         assert_eq!(dispositions(&actions, Forward(other)), [Forward(other), Forward(first), Forward(other)]);

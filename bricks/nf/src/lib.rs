@@ -44,4 +44,3 @@ const TAG: usize = 4;
 fn is_tag(frame: &[u8], at: usize) -> bool {
     frame.len() >= at + TAG && TAGS.iter().any(|tag| frame[at..at + 2] == *tag)
 }
-

@@ -5,7 +5,9 @@ use crate::scoring::Function;
 use crate::summary::Service;
 use crate::tally::Results;
 use crate::{Error, Session};
-use legonf_core::{Batch, BindError, ColumnSpec, Coverage, DropReason, Fault, Layout, Sink, Timestamp, Verdict};
+use legonf_core::{
+    Batch, BindError, ColumnSpec, Coverage, DropReason, Fault, Layout, Sink, Timestamp, Verdict,
+};
 use legonf_io::sink::{
     AlertRate, Eve, Framing, LineStream, Lines, Loss, PacketFile, RunStats, ScoresCsv, SinkError, StatsHandle,
 };

@@ -54,7 +54,8 @@ impl Transmission {
             check(port, &names, &given[..place]).map_err(in_file)?;
             let again = interface.as_deref().filter(|name| *name == listening || listening == "any");
             if let Some(name) = again {
-                let reason = "what leaves there would be captured again; give an interface that is not listened to";
+                let reason =
+                    "what leaves there would be captured again; give an interface that is not listened to";
                 return Err(Error::refused(format!("--forward {port}={name}: {reason}")));
             }
         }

@@ -7,8 +7,8 @@ use super::scored::{Results, Scored};
 use super::{AlertRate, Lines, OutputFile, SinkError};
 use crate::FEATURES;
 use legonf_core::{
-    Batch, BindError, Clock, ColumnSpec, Coverage, DropReason, Explain, Explanation, Fault, Handle, Headers, Layout,
-    Malformed, Rows, Sink, Timestamp, Verdict,
+    Batch, BindError, Clock, ColumnSpec, Coverage, DropReason, Explain, Explanation, Fault, Handle, Headers,
+    Layout, Malformed, Rows, Sink, Timestamp, Verdict,
 };
 use record::{AlertRecord, LeftOutRecord, StatsRecord};
 use serde::Serialize;
