@@ -68,18 +68,18 @@ fn is_accounted_for(coverage: &Value) -> bool {
 const LAYOUTS: [&str; 4] = [
     "fused",
     "pipeline",
-    "source | batching extractor mapping autoencoder decision x3 | action LAST | sink",
-    "source | batching extractor mapping autoencoder decision action LAST x2 | sink",
+    "source | batching extractor mapping autoencoder decision x3 | ACTS | sink",
+    "source | batching extractor mapping autoencoder decision ACTS x2 | sink",
 ];
 
 /// Replays in every layout, and checks that all write the same bytes.
-fn in_every_layout(model: &Path, nf: &str, last: &str, folder: &Path) -> (PathBuf, Value) {
+fn in_every_layout(model: &Path, nf: &str, acts: &str, folder: &Path) -> (PathBuf, Value) {
     let files = |out: &Path| (contents(&out.join("forwarded")), fs::read(out.join("eve.json")).unwrap());
     let runs: Vec<_> = LAYOUTS
         .iter()
         .enumerate()
         .map(|(at, layout)| {
-            let (layout, out) = (layout.replace(" LAST", last), folder.join(format!("layout{at}")));
+            let (layout, out) = (layout.replace("ACTS", acts), folder.join(format!("layout{at}")));
             let more = ["--threshold", "0.1", "--workers", &layout, "--oversubscribe"];
             let report = replay(model, &capture(), nf, &out, &more);
             (out, report)
@@ -98,7 +98,7 @@ fn in_every_layout(model: &Path, nf: &str, last: &str, folder: &Path) -> (PathBu
 fn anomalous_packets_leave_by_a_port_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
     let model = trained(folder.path(), "kitsune-115-clean");
-    let (out, report) = in_every_layout(&model, &graph("quarantine.toml"), "", folder.path());
+    let (out, report) = in_every_layout(&model, &graph("quarantine.toml"), "action", folder.path());
     let (packets, verdicts) = (captured(&capture()), verdicts(&out));
     assert_eq!(verdicts.len(), packets.len());
     for (port, verdict) in [("out", "benign"), ("quarantine", "anomalous")] {
@@ -121,7 +121,7 @@ fn anomalous_packets_leave_by_a_port_of_their_own() {
 fn dropped_packets_are_counted_and_the_others_are_tagged_and_mirrored() {
     let folder = tempfile::tempdir().unwrap();
     let model = trained(folder.path(), "kitsune-115-clean");
-    let (out, report) = in_every_layout(&model, &graph("tag.toml"), " tag", folder.path());
+    let (out, report) = in_every_layout(&model, &graph("tag.toml"), "action tag", folder.path());
     let (packets, verdicts) = (captured(&capture()), verdicts(&out));
     let tagged = |(time, wire_len, link, bytes): &Captured| {
         let tag = [0x81, 0x00, 0x60, 100];
@@ -145,6 +145,41 @@ fn dropped_packets_are_counted_and_the_others_are_tagged_and_mirrored() {
     let summary: Value =
         serde_json::from_str(&fs::read_to_string(out.join("summary.json")).unwrap()).unwrap();
     assert_eq!(summary["coverage"], *coverage);
+}
+
+/// A frame with an IPv4 packet without options, of another traffic class and with the right checksum of the header.
+fn of_class(bytes: &[u8], class: u8) -> Vec<u8> {
+    let mut frame = bytes.to_vec();
+    frame[15] = class;
+    frame[24..26].fill(0);
+    let words = frame[14..34].as_chunks().0.iter().map(|word| u32::from(u16::from_be_bytes(*word)));
+    let sum: u32 = words.sum();
+    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+    frame[24..26].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
+#[test]
+fn packets_are_rewritten_on_one_way_and_not_on_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = trained(folder.path(), "kitsune-115-clean");
+    let (out, report) = in_every_layout(&model, &graph("mark.toml"), "mark", folder.path());
+    let (packets, verdicts) = (captured(&capture()), verdicts(&out));
+    let left = captured(&out.join("forwarded/out.pcapng"));
+    assert_eq!((left.len(), &report["coverage"]["scored"]), (packets.len(), &packets.len().into()));
+    let mut rewritten = 0;
+    for ((seq, verdict), (left, came)) in verdicts.iter().zip(left.iter().zip(&packets)) {
+        let bytes = &came.3;
+        let is_plain = bytes[12..15] == [0x08, 0x00, 0x45] && of_class(bytes, bytes[15]) == *bytes;
+        if verdict == "anomalous" && is_plain {
+            rewritten += 1;
+            assert_eq!(left.3, of_class(bytes, 8 << 2 | bytes[15] & 3), "{seq}");
+            assert_eq!((left.0, left.1, left.2), (came.0, came.1, came.2));
+        } else if verdict == "benign" {
+            assert_eq!(left, came, "{seq}");
+        }
+    }
+    assert!(rewritten > 100, "{rewritten}");
 }
 
 #[test]
