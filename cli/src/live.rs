@@ -7,7 +7,7 @@ use crate::scoring::{Scoring, render};
 use crate::steering::{self, Steering};
 use crate::{Style, interrupt};
 use clap::Args;
-use legonf_engine::live::{Bounds, LiveConfig};
+use legonf_engine::live::{Bounds, Forward, LiveConfig};
 use legonf_engine::{Live, Seed};
 use legonf_output::printable;
 use std::ffi::OsString;
@@ -62,10 +62,16 @@ pub struct Arguments {
     /// Score of every packet (CSV). A file of this name becomes FILE.1, or what number follows.
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
-    /// Every packet that was scored, as pcapng with nanoseconds, for its owner alone to read. A file of this name becomes FILE.1,
+    /// Every packet that was scored, as pcapng with nanoseconds, for its owner alone to read; where bricks rewrite packets, as they are
+    /// then. A file of this name becomes FILE.1,
     /// or what number follows.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Send the packets of this port of the graph out of that interface, or nowhere (`none`). Each port of a graph that acts on
+    /// packets needs one; any other graph has the port `out`, by which all leave as they came. What cannot be sent is counted as
+    /// dropped.
+    #[arg(long, value_name = "PORT=IFACE|none", value_parser = forward)]
+    forward: Vec<Forward>,
     /// Go on as this user (name or number) once the interface is open; root can.
     #[arg(long, value_name = "USER")]
     user: Option<String>,
@@ -125,6 +131,7 @@ impl Arguments {
             alerts: self.alerts.rate(),
             scores: self.scores.clone(),
             record: self.record.clone(),
+            forward: self.forward.clone(),
             steering: (self.controller || self.steering.is_given()).then(|| self.steering.given()),
             reopen: interrupt::hang_up(),
         }
@@ -156,6 +163,13 @@ fn ring(text: &str) -> Result<u32, Invalid> {
     let bytes = size(text)?;
     let bytes = u32::try_from(bytes).ok().filter(|bytes| (64 << 10..=1 << 30).contains(bytes));
     bytes.ok_or(Invalid::Value("a size from 64K to 1G"))
+}
+
+/// A port and its interface.
+fn forward(text: &str) -> Result<Forward, Invalid> {
+    let given = text.split_once('=').filter(|(port, interface)| !port.is_empty() && !interface.is_empty());
+    let (port, interface) = given.ok_or(Invalid::Value("PORT=INTERFACE or PORT=none"))?;
+    Ok(Forward { port: port.into(), interface: (interface != "none").then(|| interface.into()) })
 }
 
 fn seconds(text: &str) -> Result<Duration, Invalid> {

@@ -17,6 +17,9 @@ use std::path::PathBuf;
 /// others counted: records of the type `suppressed` in eve.json say of whom they were. Two replays of one capture write the same bytes,
 /// whatever --workers says.
 ///
+/// Of a graph whose bricks rewrite packets or say what happens to them the folder also gets forwarded/PORT.pcapng for each port:
+/// the packets that leave by it, copies among them, as they are then.
+///
 /// A table of features in place of the capture starts at feature mapping: Kitsune's published CSV files, N-BaIoT's,
 /// and those of `legonf features`. Its rows have no time (0 stands for it) and no packets (no alerts.pcapng).
 #[derive(Args)]

@@ -15,6 +15,14 @@ pub fn service(service: &Service) -> String {
     if service.interface_down > 0 {
         text += &format!("interface   went down {} times, and the run went on\n", service.interface_down);
     }
+    if !service.sent.is_empty() {
+        let sent: Vec<_> = service.sent.iter().map(|(port, sent)| format!("{port} {sent}")).collect();
+        text += &format!("sent        {}\n", sent.join(", "));
+    }
+    if service.unsent_copies > 0 {
+        let copies = count(service.unsent_copies, "mirrored packet");
+        text += &format!("lost        {copies} that could not leave\n");
+    }
     for (output, reason) in &service.trouble {
         let lost = service.lost.get(output).copied().unwrap_or(0);
         text += &format!("lost        {lost} of --{output}: {reason}\n");

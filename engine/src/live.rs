@@ -1,8 +1,10 @@
 //! The packets of a network interface through a network function, as they come.
 
 mod outputs;
+mod transmission;
 
 pub use legonf_live::{Bounds, LiveConfig};
+pub use transmission::Forward;
 
 use crate::agent::Agent;
 use crate::scoring::{Function, Report, Scoring, ending};
@@ -20,6 +22,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use transmission::Transmission;
 
 /// A run over an interface, until the session is stopped or a bound is met. Packets that the kernel or the interface lost are
 /// counted as dropped.
@@ -44,6 +47,8 @@ pub struct Live {
     pub scores: Option<PathBuf>,
     /// Every packet that was scored (pcapng).
     pub record: Option<PathBuf>,
+    /// Where the packets of each port of the graph go.
+    pub forward: Vec<Forward>,
     /// The controller that may change the layout meanwhile; without it the layout stays.
     pub steering: Option<Steering>,
     /// Opens the outputs anew whenever it is set.
@@ -65,13 +70,14 @@ impl Live {
     /// If the interface cannot be opened, nothing can be run, or the results cannot be written.
     pub fn run(&self, session: &Session) -> Result<Report, Error> {
         let (orders, interface) = self.listen()?;
+        let transmission = self.transmission()?;
         // Before there are other threads, which would keep theirs, and before a file of others' making is parsed.
         let account = self.user.as_deref().map(Account::find).transpose()?;
         legonf_live::give_up_privileges(account.as_ref())?;
         let mut function = self.scoring.build(self.scoring.open(session)?, Content::Packets)?;
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
-        let outputs = Outputs::create(session, &self.purpose(), &function, self.reopen)?;
+        let outputs = Outputs::create(session, &self.purpose(), &function, self.reopen)?.over(transmission);
         self.score(session, function, agent, outputs, interface)
     }
 
@@ -117,6 +123,12 @@ impl Live {
         let bricks = spec.bricks.into_iter().map(|brick| brick.id).collect();
         let hold = orders.as_ref().and_then(|orders| orders.hold(bricks));
         Ok((orders, legonf_live::open(&LiveConfig { hold, ..self.config.clone() })?))
+    }
+
+    /// Opens the interfaces that packets leave by.
+    fn transmission(&self) -> Result<Option<Transmission>, Error> {
+        let nf = self.scoring.graph.as_deref();
+        Transmission::open((nf, &nf::open(nf)?), &self.forward, &self.config.interface)
     }
 
     /// Completes the outputs, and says how the run ended.

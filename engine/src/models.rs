@@ -163,12 +163,14 @@ impl Models {
         threshold: Option<f64>,
     ) -> Result<Box<dyn Brick>, Error> {
         let (trained, network) = (self.trained(spec), self.of(brick).map(|model| &model.network));
+        let ports = spec.port_names();
         let engine = || network.map_or_else(|| Err(EngineError("there is no model".into())), Network::engine);
         let context = Context {
             trained: &trained,
             kitnet: network.and_then(Network::kitnet),
             threshold: threshold.or(network.and_then(Network::threshold)),
             engine: network.is_some().then_some(&engine),
+            ports: &ports,
         };
         Ok(legonf_catalog::build(&brick.kind, &brick.config, &context)?)
     }

@@ -12,10 +12,10 @@ use crate::summary::{Incidents, Timing, with_clock};
 use crate::tally::{Tally, decides_on_scores};
 use crate::{Error, Extent, Session, input};
 use legonf_controller::Event;
-use legonf_core::{Layout, Source};
+use legonf_core::Source;
 use legonf_io::Content;
 use legonf_io::sink::{AlertRate, ResultColumns};
-use legonf_runtime::{Control, Outcome};
+use legonf_runtime::{Control, Graph, GraphSpec, Outcome};
 use std::path::PathBuf;
 
 /// Format of the scores.
@@ -31,7 +31,8 @@ pub enum ScoreFormat {
 /// A replay: what goes in, what scores it, and what is written. Two replays of one capture write the same bytes, whatever the
 /// layout.
 ///
-/// The folder gets `scores.csv` (or `.parquet`), `eve.json`, `alerts.pcapng`, `scores.svg`, `scores.png` and `summary.json`. A table
+/// The folder gets `scores.csv` (or `.parquet`), `eve.json`, `alerts.pcapng`, `scores.svg`, `scores.png` and `summary.json`, and where bricks
+/// act on packets `forwarded/PORT.pcapng` for each port of the graph. A table
 /// of features in place of the capture starts at feature mapping; it has no times and no packets.
 #[derive(Clone, Debug)]
 pub struct Replay {
@@ -150,7 +151,9 @@ impl Replay {
         let (format, rate) = (self.scores, self.alerts);
         let (threshold, explain) = (function.threshold, function.explainer());
         let (results, alerts) = (ResultColumns::of(function.layout()), function.decides_on_scores());
-        let purpose = Purpose { folder, format, content, title, threshold, explain, rate, results, alerts };
+        let ports = function.ports();
+        let purpose =
+            Purpose { folder, format, content, title, threshold, explain, rate, results, alerts, ports };
         Ok(Some(Outputs::create(session, purpose)?))
     }
 
@@ -168,12 +171,14 @@ pub(crate) fn measured(
     folder: &std::path::Path,
     network: Option<&Network>,
     threshold: Option<f64>,
-    columns: &Layout,
+    (spec, graph): (&GraphSpec, &Graph),
 ) -> Result<Outputs, Error> {
     let (format, content, rate) = (ScoreFormat::Csv, Content::Packets, AlertRate::default());
     let (title, explain) = (String::new(), network.and_then(Network::explainer));
     let threshold = threshold.or(network.and_then(Network::threshold));
-    let (results, alerts) = (ResultColumns::of(columns), decides_on_scores(columns));
-    let purpose = Purpose { folder, format, content, title, threshold, explain, rate, results, alerts };
+    let (results, alerts) = (ResultColumns::of(graph.layout()), decides_on_scores(graph.layout()));
+    let ports = if graph.forwards() { spec.port_names() } else { Vec::new() };
+    let purpose =
+        Purpose { folder, format, content, title, threshold, explain, rate, results, alerts, ports };
     Outputs::create(session, purpose)
 }

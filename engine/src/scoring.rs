@@ -182,6 +182,11 @@ impl Function {
         self.models.main(&self.spec)?.network.explainer()
     }
 
+    /// The ports by which packets leave; none where they leave as they came.
+    pub fn ports(&self) -> Vec<String> {
+        if self.graph.forwards() { self.spec.port_names() } else { Vec::new() }
+    }
+
     /// What the controller must know of the bricks.
     pub fn facts(&mut self) -> Vec<(String, State)> {
         facts(&mut self.graph)

@@ -95,6 +95,16 @@ pub struct Service {
     pub lost: BTreeMap<&'static str, u64>,
     /// What went wrong with an output first.
     pub trouble: BTreeMap<&'static str, String>,
+    /// Packets, copies among them, that left by each port of the graph with an interface.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sent: BTreeMap<String, u64>,
+    /// Mirrored copies that could not leave; of packets that could not, the coverage tells.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unsent_copies: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Incidents {

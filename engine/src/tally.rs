@@ -2,8 +2,8 @@
 
 use crate::{Error, input};
 use legonf_core::{
-    Batch, BindError, ColumnSpec, Coverage, Element, Fault, Handle, Headers, Layout, Malformed, Sink, Table,
-    Timestamp, Verdict,
+    Batch, BindError, ColumnSpec, Coverage, Disposition, DropReason, Element, Fault, Handle, Headers, Layout,
+    Malformed, Sink, Table, Timestamp, Verdict,
 };
 use legonf_decide::VERDICTS;
 use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
@@ -13,6 +13,14 @@ use std::collections::BTreeMap;
 
 /// Where a tally passes results on to.
 pub trait Results: Send {
+    /// Lets the packets of a batch leave, before they are counted.
+    fn forward(&mut self, _: &Batch) {}
+
+    /// Why a packet of that batch, by its place, could not leave after all, if so.
+    fn unsent(&self, _: usize) -> Option<DropReason> {
+        None
+    }
+
     /// Takes what was decided of one packet by its score, with the truth where labels are given. Never called for a graph that
     /// decides on no score.
     fn packet(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>);
@@ -58,6 +66,9 @@ pub struct Tally<R> {
     decided: Option<Handle<Vec<Verdict>>>,
     /// Other verdicts of the graph.
     classes: Vec<Classes>,
+    dispositions: Option<Handle<Vec<Disposition>>>,
+    /// Packets of the last batch that bricks dropped, by reason.
+    dropped: [u64; DropReason::ALL.len()],
 }
 
 /// How often each verdict of a column was given.
@@ -110,6 +121,8 @@ impl<R: Results> Tally<R> {
             scored: None,
             decided: None,
             classes: Vec::new(),
+            dispositions: None,
+            dropped: Default::default(),
         }
     }
 
@@ -165,8 +178,14 @@ impl<R: Results> Tally<R> {
         self.outputs.as_mut()
     }
 
-    /// Notes what was found of one packet.
+    /// Notes what was found of one packet, and what became of it.
     fn note(&mut self, batch: &Batch, packet: usize) -> Result<(), Fault> {
+        let disposition = self.disposition(batch, packet);
+        let dropped = self.dropped(disposition, packet);
+        if let Some(reason) = dropped.filter(|_| disposition.is_unseen()) {
+            self.dropped[reason as usize] += 1;
+            return self.label().map(drop);
+        }
         let header = &batch.headers[packet];
         let score = self.scored.map(|scores| batch.columns.get(scores)[packet]);
         let verdict = self.decided.map(|verdicts| batch.columns.get(verdicts)[packet]);
@@ -174,7 +193,10 @@ impl<R: Results> Tally<R> {
             self.classes.iter_mut().map(|classes| u32::from(!classes.count(batch, packet))).sum();
         let decided =
             verdict.map_or(score.is_none_or(f64::is_finite), |verdict| verdict != Verdict::REJECTED);
-        self.count(header, decided && undecided == 0);
+        match dropped {
+            Some(reason) => self.dropped[reason as usize] += 1,
+            None => self.count(header, decided && undecided == 0),
+        }
         score.into_iter().for_each(|score| self.scores.push(score));
         let (Some(score), Some(verdict)) = (score, verdict) else { return Ok(()) };
         self.alerts += u64::from(verdict == Verdict::ANOMALOUS);
@@ -198,29 +220,48 @@ impl<R: Results> Tally<R> {
 
     /// Compares one verdict with the truth, where labels are given.
     fn compare(&mut self, score: f64, verdict: Verdict) -> Result<Option<bool>, Fault> {
-        let Some(labels) = &mut self.labels else { return Ok(None) };
-        let malicious = labels.require().map_err(Fault::new)?;
+        let Some(malicious) = self.label()? else { return Ok(None) };
         self.evaluation.push(score, verdict, malicious);
         self.false_positives.push(verdict, malicious);
         Ok(Some(malicious))
+    }
+
+    /// The label of the next packet, where there are labels.
+    fn label(&mut self) -> Result<Option<bool>, Fault> {
+        self.labels.as_mut().map(Labels::require).transpose().map_err(Fault::new)
+    }
+
+    /// What happens to a packet.
+    fn disposition(&self, batch: &Batch, place: usize) -> Disposition {
+        let all = self.dispositions.map(|column| batch.columns.get(column));
+        all.and_then(|all| all.get(place)).copied().unwrap_or_default()
+    }
+
+    /// Why a packet of a batch is dropped, by what bricks said or because it could not leave.
+    fn dropped(&self, disposition: Disposition, place: usize) -> Option<DropReason> {
+        disposition.dropped().or_else(|| self.outputs.as_ref()?.unsent(place))
     }
 }
 
 impl<R: Results> Sink for Tally<R> {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        self.outputs.iter_mut().for_each(|outputs| outputs.forward(batch));
         (0..batch.headers.len()).try_for_each(|packet| self.note(batch, packet))?;
+        self.coverage.lose_all(&std::mem::take(&mut self.dropped));
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.write(batch))
     }
 
     fn reads(&self) -> Option<Vec<ColumnSpec>> {
         let outputs = self.outputs.as_ref().map(Results::reads).unwrap_or_default();
         let classes = self.classes.iter().map(|classes| classes.spec.clone());
-        Some(outputs.into_iter().chain([SCORES, VERDICTS]).chain(classes).collect())
+        let own = [SCORES, VERDICTS, ColumnSpec::DISPOSITION].into_iter().chain(classes);
+        Some(outputs.into_iter().chain(own).collect())
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
         self.scored = layout.handle_if_any(&SCORES)?;
         self.decided = layout.handle_if_any(&VERDICTS)?;
+        self.dispositions = layout.handle_if_any(&ColumnSpec::DISPOSITION)?;
         self.classes = Classes::of(layout)?;
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.bind(layout))
     }
@@ -233,5 +274,77 @@ impl<R: Results> Sink for Tally<R> {
     fn finish(&mut self) -> Result<(), Fault> {
         let coverage = self.coverage.clone();
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.complete(&coverage))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use legonf_core::Port;
+
+    /// Outputs that note what they are given, and cannot send the last packet.
+    #[derive(Default)]
+    struct Noted {
+        scores: Vec<f64>,
+        batches: usize,
+    }
+
+    impl Results for Noted {
+        fn unsent(&self, place: usize) -> Option<DropReason> {
+            (place == 5).then_some(DropReason::TooLong)
+        }
+
+        fn packet(&mut self, _: Timestamp, score: f64, _: Verdict, _: Option<bool>) {
+            self.scores.push(score);
+        }
+
+        fn write(&mut self, _: &Batch) -> Result<(), Fault> {
+            self.batches += 1;
+            Ok(())
+        }
+
+        fn reads(&self) -> Vec<ColumnSpec> {
+            Vec::new()
+        }
+
+        fn bind(&mut self, _: &Layout) -> Result<(), BindError> {
+            Ok(())
+        }
+
+        fn suppressed(&self) -> Option<u64> {
+            None
+        }
+
+        fn complete(&mut self, _: &Coverage) -> Result<(), Fault> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_bricks_drop_and_what_cannot_leave_is_dropped_by_its_reason() {
+        let [benign, anomalous, rejected] = [Verdict::BENIGN, Verdict::ANOMALOUS, Verdict::REJECTED];
+        let layout = Layout::of([&SCORES, &VERDICTS, &ColumnSpec::DISPOSITION]).unwrap();
+        let mut batch = Batch::new(&layout);
+        batch.headers = vec![Headers::default(); 6];
+        let dropped = |reason| Disposition::Drop(reason);
+        let (policy, verdict) = (dropped(DropReason::Policy), dropped(DropReason::Verdict));
+        *batch.columns.get_mut(layout.handle(&SCORES).unwrap()) = vec![1.0, 9.0, 0.0, 2.0, f64::NAN, 3.0];
+        *batch.columns.get_mut(layout.handle(&VERDICTS).unwrap()) =
+            vec![benign, anomalous, benign, anomalous, rejected, benign];
+        let forward = Disposition::Forward(Port(0));
+        *batch.columns.get_mut(layout.handle(&ColumnSpec::DISPOSITION).unwrap()) =
+            vec![forward, verdict, policy, forward, forward, forward];
+        let labels = Labels::from_reader("labels", Box::new("0\n1\n1\n1\n0\n0\n".as_bytes())).unwrap();
+        let mut tally = Tally::new(Some(labels), Some(Noted::default()));
+        tally.bind(&layout).unwrap();
+        tally.write(&batch).unwrap();
+        let line = "6 received = 2 scored + 1 rejected (non-finite-score 1) + 3 dropped (policy 1, too-long 1, verdict 1)";
+        assert_eq!((tally.coverage().to_string(), tally.alerts()), (line.to_owned(), 2));
+        assert!(tally.coverage().is_complete() && tally.check_labels().is_ok());
+        let noted = tally.outputs().unwrap();
+        assert_eq!((noted.scores.len(), noted.batches), (5, 1));
+        // What was dropped before it had a verdict is compared with no label.
+        let confusion = tally.evaluation().unwrap().confusion;
+        assert_eq!((confusion.true_positives, confusion.false_negatives), (2, 0));
     }
 }

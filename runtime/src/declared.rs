@@ -1,7 +1,9 @@
 //! The columns of a graph: those that its source, bricks and sinks declare, by number.
 
 use crate::GraphError;
-use legonf_core::{ColumnSpec, Columns, Descriptor, Element, Layout, LayoutError, Table};
+use legonf_core::{
+    Batch, ColumnSpec, Columns, Descriptor, Disposition, Element, Handle, Layout, LayoutError, Table,
+};
 
 /// The columns that a brick uses.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +21,8 @@ pub(crate) struct Declared {
     pub uses: Vec<Use>,
     /// The columns of the table of flows.
     pub flows: Columns,
+    /// What happens to each packet, where a brick declares that.
+    disposition: Option<Handle<Vec<Disposition>>>,
 }
 
 impl Declared {
@@ -39,6 +43,9 @@ impl Declared {
             brick.writes.iter().try_for_each(|spec| register.add(&who, "fills", spec))?;
         }
         wanted.iter().try_for_each(|spec| register.add("the sink", "reads", spec))?;
+        if register.layout.get(&ColumnSpec::DISPOSITION.name).is_some() {
+            register.add("every graph", "has", &ColumnSpec::DISPOSITION)?;
+        }
         let layout = register.layout;
         let of = |brick: &Descriptor| Use {
             kind: brick.kind,
@@ -46,7 +53,42 @@ impl Declared {
             writes: layout.columns(&*brick.writes),
         };
         let uses = bricks.iter().map(|(_, brick)| of(brick)).collect();
-        Ok(Self { flows: layout.of_table(Table::Flows), layout, uses })
+        let disposition = layout.handle(&ColumnSpec::DISPOSITION).ok();
+        Ok(Self { flows: layout.of_table(Table::Flows), layout, uses, disposition })
+    }
+
+    /// The columns that are filled before the first brick, by a source that gives some.
+    pub fn given(&self, source: &[ColumnSpec]) -> Columns {
+        self.layout.columns(source).union(self.disposition())
+    }
+
+    /// The column of dispositions, where there is one.
+    pub fn disposition(&self) -> Columns {
+        self.disposition.map_or(Columns::NONE, Handle::column)
+    }
+
+    /// The dispositions of a batch, where there are any.
+    pub fn dispositions<'a>(&self, batch: &'a Batch) -> Option<&'a [Disposition]> {
+        self.disposition.map(|column| &batch.columns.get(column)[..])
+    }
+
+    /// Whether a brick may drop packets.
+    pub fn may_drop(&self, brick: usize) -> bool {
+        !self.uses[brick].writes.intersection(self.disposition()).is_empty()
+    }
+
+    /// Whether a brick changes in place what others have filled.
+    pub fn changes_in_place(&self, brick: usize) -> bool {
+        let Use { reads, writes, .. } = self.uses[brick];
+        !reads.intersection(writes).is_empty()
+    }
+
+    /// Fills what the packets of a new batch have before the first brick.
+    pub fn begin(&self, batch: &mut Batch) {
+        if let Some(column) = self.disposition {
+            let packets = batch.len();
+            batch.columns.get_mut(column).resize(packets, Disposition::default());
+        }
     }
 
     /// The columns that a sink looks at.
@@ -134,6 +176,9 @@ mod tests {
         let headers = brick(ColumnSpec::scalar("headers", Element::U8), A);
         let expected = "brick `two` (k) reads headers as u8, but brick `one` (k) reads it as headers";
         assert_eq!(error(&[], headers, &[]), expected);
+        let disposition = brick(A, ColumnSpec::scalar("disposition", Element::U8));
+        let expected = "every graph has disposition as disposition, but brick `two` (k) fills it as u8";
+        assert_eq!(error(&[], disposition, &[]), expected);
         let many: Vec<_> =
             (0..Columns::MOST).map(|n| ColumnSpec { name: format!("c{n}").into(), ..A }).collect();
         assert_eq!(

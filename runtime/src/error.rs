@@ -99,9 +99,9 @@ pub enum GraphError {
         /// The limit.
         most: usize,
     },
-    /// A column of flows in a graph that branches.
+    /// A column of flows in a graph whose packets do not all pass every brick.
     #[error(
-        "brick `{id}` ({kind}) uses {columns} of the table of flows, which a graph that branches does not have"
+        "brick `{id}` ({kind}) uses {columns} of the table of flows, which a graph that branches or drops packets before other bricks does not have"
     )]
     Flows {
         /// The brick.
@@ -145,7 +145,9 @@ pub enum GraphError {
         most: usize,
     },
     /// More bricks than packets can be led through one by one, or more ways than can be looked at.
-    #[error("{found} {what}; a graph that branches has at most {most}")]
+    #[error(
+        "{found} {what}; a graph that branches, or drops packets before other bricks, has at most {most}"
+    )]
     TooMany {
         /// Bricks or ways.
         what: &'static str,
@@ -190,6 +192,20 @@ pub enum GraphError {
     /// No brick takes a model.
     #[error("[models]: no brick names the model `{0}`; give the brick that takes it model = \"{0}\"")]
     UnusedModel(String),
+    /// A port cannot have this name.
+    #[error("ports: `{name}` {reason}")]
+    Port {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// More ports than a graph may have.
+    #[error("ports: {found} of them; a graph has at most {most}", most = legonf_core::Port::MOST)]
+    Ports {
+        /// How many there are.
+        found: usize,
+    },
     /// The catalogue refused a brick.
     #[error("brick `{id}`: {reason}")]
     Brick {

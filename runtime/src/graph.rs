@@ -4,8 +4,8 @@ use crate::declared::Declared;
 use crate::exchange::{EXACT, Split, Undivided};
 use crate::route::Routes;
 use crate::ways::Ways;
-use crate::{BrickSpec, GraphError, GraphSpec};
-use legonf_core::{Brick, ColumnSpec, Descriptor, Layout, State};
+use crate::{BrickSpec, GraphError, GraphSpec, ports};
+use legonf_core::{Brick, ColumnSpec, Columns, Descriptor, Layout, State};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -67,7 +67,8 @@ impl Graph {
             Ok(()) => Ok(Node { id, brick }),
             Err(error) => Err(GraphError::Brick { id, reason: error.to_string() }),
         };
-        let nodes = placed.into_iter().map(bound).collect::<Result<_, _>>()?;
+        let nodes = placed.into_iter().map(bound).collect::<Result<Vec<_>, _>>()?;
+        ports::check_used(spec, &nodes)?;
         Ok(Self { name: spec.name.clone(), nodes, declared: Arc::new(declared), routes })
     }
 
@@ -104,6 +105,12 @@ impl Graph {
             (node.id.clone(), split.map(drop))
         };
         self.nodes.iter_mut().enumerate().filter(stateful).map(division).collect()
+    }
+
+    /// Whether packets may leave it otherwise than they came: a brick rewrites them, or says what happens to them.
+    pub fn forwards(&self) -> bool {
+        let acts = Columns::PACKETS.union(self.declared.disposition());
+        self.declared.uses.iter().any(|brick| !brick.writes.intersection(acts).is_empty())
     }
 
     /// The bricks in order, to be asked what only they know.
@@ -157,6 +164,7 @@ fn analyze<T, E: Display>(
     mut make: impl FnMut(&BrickSpec) -> Result<T, E>,
     describe: impl Fn(&T) -> Descriptor,
 ) -> Result<Analysis<T>, GraphError> {
+    ports::check(spec)?;
     let order = spec.sequence()?;
     let mut placed = Vec::with_capacity(order.len());
     for brick in &order {
@@ -168,7 +176,7 @@ fn analyze<T, E: Display>(
     let columns = if let Wanted::All(columns) = wanted { columns } else { &[] };
     let declared = Declared::of(given, &bricks, columns)?;
     let ids = bricks.iter().map(|(id, _)| *id).collect();
-    let given = declared.layout.columns(given);
+    let given = declared.given(given);
     let wanted = match wanted {
         Wanted::All(columns) => declared.layout.columns(columns),
         Wanted::Results => declared.results(),

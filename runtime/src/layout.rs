@@ -77,6 +77,8 @@ pub(crate) struct Shape {
     pub splits: Vec<Result<Arc<Split>, Undivided>>,
     /// What each brick reads and fills, and what the sink reads; nothing where packets go different ways.
     columns: Option<(Vec<Use>, Columns)>,
+    /// What there is before the first brick.
+    given: Columns,
 }
 
 impl Shape {
@@ -91,7 +93,8 @@ impl Shape {
         };
         let splits = graph.nodes_mut().iter_mut().enumerate().map(split).collect();
         let columns = graph.routes().is_none().then(|| (declared.uses.clone(), sink));
-        Self { name, bricks, splits, columns }
+        let given = Columns::PACKETS.union(Columns::HEADERS).union(declared.disposition());
+        Self { name, bricks, splits, columns, given }
     }
 
     /// The identifier of each brick.
@@ -133,8 +136,7 @@ impl Shape {
             };
         };
         let fills = bricks[divided].writes;
-        let given = Columns::PACKETS.union(Columns::HEADERS);
-        let filled = bricks[..divided].iter().fold(given, |all, brick| all.union(brick.writes));
+        let filled = bricks[..divided].iter().fold(self.given, |all, brick| all.union(brick.writes));
         let writes = bricks[behind.clone()].iter().fold(fills, |all, brick| all.union(brick.writes));
         let uses = |brick: &Use| brick.reads.union(brick.writes);
         let used = bricks[behind.clone()].iter().fold(Columns::NONE, |all, brick| all.union(uses(brick)));
@@ -262,7 +264,13 @@ mod tests {
     fn shape() -> Shape {
         let bricks = [("a", State::Stateless), ("b", State::Stateful), ("c", State::Stateless)];
         let bricks = bricks.map(|(id, state)| (id.to_owned(), state)).into();
-        Shape { name: "t".into(), bricks, splits: vec![Err(Undivided::NoInterface); 3], columns: None }
+        Shape {
+            name: "t".into(),
+            bricks,
+            splits: vec![Err(Undivided::NoInterface); 3],
+            columns: None,
+            given: Columns::PACKETS,
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod migration;
 mod operator;
 mod order;
 mod pin;
+mod ports;
 mod replica_set;
 mod route;
 mod run;

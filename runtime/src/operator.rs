@@ -121,8 +121,8 @@ pub(crate) fn pass<'a>(
     Ok(())
 }
 
-/// Lets a brick do its work. One that panics is made anew and tried once more at the same: it reads of a batch what it has not
-/// written, so its answer is the one it would have given. One with state has what it had before, if that was kept.
+/// Lets a brick do its work. One that panics is made anew and tried once more at the same, unless it changes something in place:
+/// it reads of a batch what it has not written, so its answer is the one it would have given. One with state has what it had before, if that was kept.
 pub(crate) fn attempt<T>(
     operator: &mut Operator,
     shared: &Shared<'_>,

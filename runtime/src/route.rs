@@ -1,6 +1,7 @@
-//! Where each packet of a batch goes next, in graphs that branch.
+//! Where each packet of a batch goes next, in graphs that branch or drop packets before some of their bricks.
 //!
-//! A batch passes all bricks in their order; a packet that a branch has led elsewhere is left out where it does not belong.
+//! A batch passes all bricks in their order; a packet that a branch has led elsewhere, or that was dropped, is left out
+//! where it does not belong.
 //! That is what µNF's marker, branch and sync ports do; bricks know nothing of it.
 
 use crate::declared::Declared;
@@ -29,11 +30,12 @@ impl Route {
     }
 }
 
-/// The routing tables of a graph: where packets enter, and where they go behind each brick.
+/// The routing tables of a graph: where packets enter, where they go behind each brick, and which bricks may drop them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Routes {
     pub first: Bits,
     pub next: Vec<Route>,
+    pub drops: Bits,
 }
 
 /// The bricks that each packet of a batch has still to pass.
@@ -62,7 +64,8 @@ impl Routes {
         marks.resize(batch.len(), self.first);
     }
 
-    /// Runs a brick on the packets that are led through it, and marks where they go next.
+    /// Runs a brick on the packets that are led through it, and marks where they go next: those that it drops, nowhere. What it
+    /// fills holds the default for the others, unless another brick has filled that.
     pub fn run(
         &self,
         (index, brick): (usize, &mut dyn Brick),
@@ -80,20 +83,38 @@ impl Routes {
             // A brick may change what it writes in place, so it finds there what was there before.
             batch.gather(places, columns.reads.union(columns.writes), part);
             whole::process(brick, index, declared, part, places.len())?;
-            let len = batch.len();
-            batch.scatter(part, places, columns.writes, len);
+            whole::fill(columns.writes, declared, batch, marks.len(), part);
+            batch.scatter(part, places, columns.writes, marks.len());
+        } else {
+            whole::fill(declared.uses[index].writes, declared, batch, marks.len(), &scratch.part);
         }
-        self.mark(index, batch, marks, &scratch.places);
+        self.mark(index, declared, batch, marks, &scratch.places);
         Ok(())
     }
 
     /// Marks where packets go next that another has led through a brick.
-    pub fn leave(&self, index: usize, batch: &Batch, marks: &mut Marks, scratch: &mut Scratch) {
+    pub fn leave(
+        &self,
+        index: usize,
+        declared: &Declared,
+        batch: &Batch,
+        marks: &mut Marks,
+        scratch: &mut Scratch,
+    ) {
         scratch.find(marks, index);
-        self.mark(index, batch, marks, &scratch.places);
+        self.mark(index, declared, batch, marks, &scratch.places);
     }
 
-    fn mark(&self, index: usize, batch: &Batch, marks: &mut Marks, places: &[usize]) {
+    fn mark(&self, index: usize, declared: &Declared, batch: &Batch, marks: &mut Marks, places: &[usize]) {
+        self.lead(index, batch, marks, places);
+        if self.drops >> index & 1 == 1 {
+            let dispositions = declared.dispositions(batch).unwrap_or_default();
+            let dropped = |place: &&usize| dispositions[**place].dropped().is_some();
+            places.iter().filter(dropped).for_each(|place| marks[*place] = 0);
+        }
+    }
+
+    fn lead(&self, index: usize, batch: &Batch, marks: &mut Marks, places: &[usize]) {
         let route = &self.next[index];
         let Some(decided) = route.decided else {
             return places.iter().for_each(|place| marks[*place] |= route.of(Verdict::REJECTED));

@@ -47,6 +47,10 @@ pub struct GraphSpec {
     /// File of each model by its name, relative to the folder of the graph file; an empty one where who runs the graph gives it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, String>,
+    /// Names of the ports by which packets leave; without any there is one, `out`. A port's number is its place. Packets leave by
+    /// the first one unless a brick says otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<String>,
     /// Bricks, in any order.
     #[serde(default, rename = "brick")]
     pub bricks: Vec<BrickSpec>,

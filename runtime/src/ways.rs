@@ -87,7 +87,7 @@ impl<'a> Ways<'a> {
         let partings: Vec<Parting> = (0..self.ids.len()).map(partings).collect::<Result<_, _>>()?;
         let alternatives: Vec<_> = partings.iter().map(Parting::alternatives).collect();
         let ways = alternatives.iter().fold(1_usize, |ways, next| ways.saturating_mul(next.len()));
-        let parts = partings.iter().any(|parting| parting.decided.is_some());
+        let parts = partings.iter().any(|parting| parting.decided.is_some()) || self.drops();
         let limits = [("bricks", self.ids.len(), MAX_BRICKS), ("ways", ways, MAX_WAYS)];
         let exceeded = limits.into_iter().find(|(_, found, most)| found > most && parts);
         if let Some((what, found, most)) = exceeded {
@@ -97,6 +97,11 @@ impl<'a> Ways<'a> {
             self.check_way(&self.way(given, &partings, &alternatives, number), wanted)?;
         }
         if parts { self.routes(&partings).map(Some) } else { Ok(None) }
+    }
+
+    /// Whether packets may be dropped before some of the bricks.
+    fn drops(&self) -> bool {
+        (0..self.ids.len().saturating_sub(1)).any(|brick| self.declared.may_drop(brick))
     }
 
     /// Where packets part behind a brick, by the column that decides it.
@@ -238,7 +243,9 @@ impl<'a> Ways<'a> {
             decided: parting.decided.map(|(_, handle)| handle),
             by_label: parting.by_label.iter().map(bits).collect(),
         };
-        Ok(Routes { first: 1, next: partings.iter().map(route).collect() })
+        let may_drop: Vec<usize> =
+            (0..self.ids.len()).filter(|brick| self.declared.may_drop(*brick)).collect();
+        Ok(Routes { first: 1, next: partings.iter().map(route).collect(), drops: bits(&may_drop) })
     }
 
     /// A part of a batch has no rows of flows.

@@ -1,7 +1,7 @@
 //! Whether bricks have filled what they declare to fill.
 
 use crate::declared::Declared;
-use legonf_core::{Batch, Brick, BrickError, Storage, Table};
+use legonf_core::{Batch, Brick, BrickError, Columns, Storage, Table};
 
 /// Lets a brick process a batch of so many packets, and checks that every column that it fills has a value for each. A part of a
 /// batch has only the columns that the brick uses, and so does not tell itself of how many packets it is.
@@ -16,9 +16,24 @@ pub(crate) fn process(
     check(index, declared, batch, packets)
 }
 
+/// Makes those of some columns of packets that have no row yet hold the default for so many, in rows as wide as those of `like`
+/// where their width was not declared.
+pub(crate) fn fill(columns: Columns, declared: &Declared, batch: &mut Batch, packets: usize, like: &Batch) {
+    for index in columns.without(declared.flows).iter() {
+        if index != 0 && batch.filled(index) != packets {
+            let width = declared.layout.specs()[index].shape.width();
+            let width = width.unwrap_or_else(|| like.width(index).max(1));
+            batch.column_mut(index).fill(packets, width);
+        }
+    }
+}
+
 fn check(brick: usize, declared: &Declared, batch: &Batch, packets: usize) -> Result<(), BrickError> {
     let (writes, flows) = (declared.uses[brick].writes, declared.flows);
-    let in_packets = writes.without(flows).iter().find(|column| batch.filled(*column) != packets);
+    // A source may give headers alone, and then nothing can rewrite the packets.
+    let absent = if batch.packets.is_empty() { Columns::PACKETS } else { Columns::NONE };
+    let mut in_packets = writes.without(flows).without(absent).iter();
+    let in_packets = in_packets.find(|column| batch.filled(*column) != packets);
     let in_flows =
         || writes.intersection(flows).iter().find(|column| batch.filled(*column) != batch.origins.len());
     match in_packets.or_else(in_flows) {

@@ -220,8 +220,10 @@ impl<'a> Shared<'a> {
 
     /// A brick that can take the place of one that panicked.
     pub fn fresh(&self, operator: &Operator) -> Fresh {
+        // Where a brick has changed something of a batch in place, another one would change that twice.
+        let stateless = operator.brick.descriptor().state == State::Stateless;
         let replaceable =
-            operator.checkpointer.is_some() || operator.brick.descriptor().state == State::Stateless;
+            operator.checkpointer.is_some() || stateless && !self.declared.changes_in_place(operator.index);
         match self
             .supply
             .filter(|_| replaceable)
@@ -360,6 +362,7 @@ impl Worker<'_> {
             envelope.ending = Some(Ending::Input);
         }
         head.clock.mark(&mut envelope.batch);
+        self.shared.declared.begin(&mut envelope.batch);
         envelope.clock = head.clock;
         head.ended = envelope.ending.is_some();
         if let Some(routes) = &self.shared.routes {

@@ -5,8 +5,11 @@
 mod common;
 
 use common::{Count, graph, make, streams};
-use legonf_core::{Batch, Fault, Progress, Sink, Source};
-use legonf_runtime::{Graph, Layout, Options, Supply, run};
+use legonf_core::{
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Disposition, DropReason, Fault, Handle,
+    Layout as Columns, Progress, Sink, Source, State,
+};
+use legonf_runtime::{Graph, GraphSpec, Layout, Options, Supply, run};
 use std::alloc::{GlobalAlloc, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -74,6 +77,47 @@ impl Source for Rest<'_> {
     }
 }
 
+/// Drops every third packet.
+#[derive(Default)]
+struct Third(Handle<Vec<Disposition>>);
+
+impl Brick for Third {
+    fn descriptor(&self) -> Descriptor {
+        let reads = vec![ColumnSpec::HEADERS, ColumnSpec::DISPOSITION].into();
+        let writes = vec![ColumnSpec::DISPOSITION].into();
+        Descriptor { kind: "third", title: "third", reads, writes, state: State::Stateless }
+    }
+
+    fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
+        self.0 = layout.handle(&ColumnSpec::DISPOSITION)?;
+        Ok(())
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        let thirds = batch.headers.iter().map(|headers| headers.seq % 3 == 0);
+        for (disposition, _) in
+            batch.columns.get_mut(self.0).iter_mut().zip(thirds).filter(|(_, third)| *third)
+        {
+            *disposition = Disposition::Drop(DropReason::Policy);
+        }
+        Ok(())
+    }
+}
+
+fn make_dropping(id: &str) -> Result<Box<dyn Brick>, String> {
+    if id == "third" { Ok(Box::<Third>::default()) } else { make(id) }
+}
+
+/// The graph third → square → scale.
+fn dropping() -> Graph {
+    let next = [("third", "square"), ("square", "scale")];
+    let brick = |(id, next)| format!("[[brick]]\nid = \"{id}\"\nkind = \"k\"\nnext = \"{next}\"\n");
+    let text = next.map(brick).concat() + "[[brick]]\nid = \"scale\"\nkind = \"k\"\n";
+    let spec = GraphSpec::from_toml(&format!("name = \"t\"\n{text}")).unwrap();
+    let given = &[ColumnSpec::HEADERS];
+    Graph::assemble(&spec, given, &[common::FEATURES], |brick| make_dropping(&brick.id)).unwrap()
+}
+
 /// Allocations in 40,000 packets of a run.
 fn allocations(layout: &Layout, graph: &mut Graph, supply: Supply<'_>, source: &mut dyn Source) -> u64 {
     let (stop, mut sink) = (AtomicBool::new(false), Window { start: 20_000, first: None, last: 0 });
@@ -91,6 +135,14 @@ fn batches_on_their_way_allocate_nothing() {
         let allocations = allocations(&layout, &mut graph(make), &make, &mut Count::to(60_000));
         // A queue of batches that wait for their turn may still grow, once, to its bound.
         assert!(allocations <= 4, "{allocations} allocations in 4,000 batches of {layout:?}");
+    }
+    for layout in [Layout::Fused, Layout::Pipeline] {
+        let (mut graph, mut source) = (dropping(), Count::to(60_000));
+        let allocations = allocations(&layout, &mut graph, &make_dropping, &mut source);
+        assert!(
+            allocations <= 4,
+            "{allocations} allocations in 4,000 batches of {layout:?} that drop packets"
+        );
     }
     for layout in
         ["source stamp | streams x3 | blend smooth sink", "source | stamp streams blend x2 | smooth sink"]

@@ -10,13 +10,14 @@ use legonf_extract::{FEATURES, FeatureQuantization};
 use legonf_infer::{Autoencoder, FeatureMapping, Onnx, SCORES};
 use legonf_models::kitnet::KitNet;
 use legonf_models::{Engine, EngineError};
+use legonf_nf::{Dispose, Dscp, Vlan};
 use legonf_wire::PacketBatching;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Every kind of brick, in the order in which LEGO's Table I lists them.
-pub const KINDS: [Descriptor; 7] = [
+/// Every kind of brick: in the order in which LEGO's Table I lists them, then those that act on packets.
+pub const KINDS: [Descriptor; 10] = [
     PacketBatching::DESCRIPTOR,
     FeatureQuantization::DESCRIPTOR,
     FeatureMapping::DESCRIPTOR,
@@ -24,6 +25,9 @@ pub const KINDS: [Descriptor; 7] = [
     Onnx::DESCRIPTOR,
     SampleResultQuantization::DESCRIPTOR,
     Classification::DESCRIPTOR,
+    Dispose::DESCRIPTOR,
+    Vlan::DESCRIPTOR,
+    Dscp::DESCRIPTOR,
 ];
 
 /// A network function that ships: a graph of bricks.
@@ -82,6 +86,14 @@ pub enum CatalogError {
     /// The decision refused its configuration.
     #[error(transparent)]
     Decide(#[from] legonf_decide::DecideError),
+    /// A brick that acts on packets refused its configuration.
+    #[error("[brick.config] of {kind}: {error}")]
+    Nf {
+        /// The kind.
+        kind: &'static str,
+        /// Why.
+        error: legonf_nf::NfError,
+    },
     /// The engine cannot run the model.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -123,6 +135,8 @@ pub struct Context<'a> {
     pub threshold: Option<f64>,
     /// Makes a generic engine for the network.
     pub engine: Option<MakeEngine<'a>>,
+    /// The names of the graph's ports.
+    pub ports: &'a [String],
 }
 
 /// The descriptor of a kind.
@@ -174,6 +188,7 @@ pub fn build(
     let descriptor = describe(kind)?;
     let kind = descriptor.kind;
     let missing = |what| CatalogError::Missing { kind, what };
+    let refused = |error| CatalogError::Nf { kind, error };
     let kitnet = || context.kitnet.clone().ok_or(missing("a KitNET model (--model)"));
     Ok(match kind {
         PacketBatching::KIND => Box::new(PacketBatching::new(read(kind, config)?)),
@@ -188,6 +203,9 @@ pub fn build(
             Box::new(SampleResultQuantization::new(read(kind, &with_threshold(config, context))?)?)
         }
         Classification::KIND => Box::new(Classification::new(read(kind, config)?)?),
+        Dispose::KIND => Box::new(Dispose::new(read(kind, config)?, context.ports).map_err(refused)?),
+        Vlan::KIND => Box::new(Vlan::new(read(kind, config)?).map_err(refused)?),
+        Dscp::KIND => Box::new(Dscp::new(read(kind, config)?).map_err(refused)?),
         _ => return Err(CatalogError::UnknownKind { kind: kind.to_owned() }),
     })
 }
@@ -234,8 +252,13 @@ mod tests {
     fn every_kind_is_described_by_the_brick_itself() {
         let no_model = ["feature-mapping", "autoencoder", "onnx"];
         for descriptor in KINDS.iter().filter(|d| !no_model.contains(&d.kind)) {
-            let demanded = if descriptor.kind == "classification" { "classes = [\"web\"]" } else { "" };
-            let brick = build(descriptor.kind, &demanded.parse().unwrap(), &Context::default()).unwrap();
+            let config = match descriptor.kind {
+                "classification" => "classes = [\"web\"]",
+                "vlan" => "pop = true",
+                "dscp" => "dscp = 8",
+                _ => "",
+            };
+            let brick = build(descriptor.kind, &config.parse().unwrap(), &Context::default()).unwrap();
             let names = |specs: &[ColumnSpec]| ColumnSpec::names(specs);
             let own = brick.descriptor();
             assert_eq!(
@@ -257,6 +280,15 @@ mod tests {
         assert!(error("feature-quantization", "schema = \"k\"").contains("unknown schema 'k'"));
         assert!(error("feature-quantization", "schema = 5").contains("invalid type"));
         assert!(error("sample-result-quantization", "threshold = inf").contains("not a finite number"));
+        let port = error("disposition", "anomalous = \"mirror:x\"");
+        assert!(port.starts_with(
+            "[brick.config] of disposition: anomalous = \"mirror:x\": the graph has no port `x`"
+        ));
+        assert!(
+            error("disposition", "anomalous = 5").starts_with("[brick.config] of disposition: invalid type")
+        );
+        assert!(error("vlan", "").ends_with("expected either push = VID or pop = true"));
+        assert!(error("dscp", "").contains("missing field `dscp`"));
     }
 
     #[test]

@@ -233,6 +233,12 @@ impl Batch {
         self.column(index).filled()
     }
 
+    /// Cells of a row of a column, by its number; 0 where the batch has no such column.
+    pub fn width(&self, index: usize) -> usize {
+        let here = index < self.columns.0.len() + Store::FIRST;
+        if here { self.column(index).cells() } else { 0 }
+    }
+
     /// Bytes that the rows of some columns take.
     pub fn size(&self, columns: Columns) -> usize {
         self.present(columns).map(|index| self.column(index).size()).sum()

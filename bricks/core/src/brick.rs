@@ -1,6 +1,6 @@
 //! What a brick is: the unit that is placed, run and replicated (LEGO §III-A).
 
-use crate::{Batch, BindError, ColumnSpec, Layout, WestEast};
+use crate::{Batch, BindError, ColumnSpec, Layout, Port, WestEast};
 use std::borrow::Cow;
 
 /// Whether a brick's answer to a packet depends on packets before it.
@@ -27,7 +27,7 @@ pub struct Descriptor {
     pub state: State,
 }
 
-/// A fault that ends the run; a dropped packet is a [`Verdict`](crate::Verdict), never a fault.
+/// A fault that ends the run; a dropped packet is a [`Disposition`](crate::Disposition), never a fault.
 #[derive(Debug, thiserror::Error)]
 #[error("{brick}: {reason}")]
 pub struct BrickError {
@@ -39,7 +39,7 @@ pub struct BrickError {
 
 /// A network function's building block.
 ///
-/// A brick enriches a batch in place: it reads and fills the columns its descriptor names. It never drops or
+/// A brick enriches a batch in place: it reads and fills the columns its descriptor names. It never takes out or
 /// reorders items, never names another brick, and knows nothing of queues, threads or replicas.
 pub trait Brick: Send {
     /// Kind, columns and statefulness. Asked before a run, not for every batch.
@@ -78,6 +78,11 @@ pub trait Brick: Send {
     /// Bytes that the brick keeps from batch to batch for what it knows of the traffic; 0 for a stateless one.
     fn state_size(&self) -> u64 {
         0
+    }
+
+    /// The ports that it may send packets to, in any order; those of a [`Disposition`](crate::Disposition) that it may give.
+    fn ports(&self) -> Vec<Port> {
+        Vec::new()
     }
 
     /// How replicas share its work, for a stateful brick that can be divided.

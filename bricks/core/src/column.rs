@@ -12,6 +12,8 @@ pub enum Element {
     Headers,
     /// Verdicts.
     Verdict,
+    /// Dispositions.
+    Disposition,
     /// Double-precision numbers.
     F64,
     /// Double-precision numbers in tiles of [`LANES`](crate::LANES) rows.
@@ -39,6 +41,7 @@ impl Element {
             Self::Packet => "packet",
             Self::Headers => "headers",
             Self::Verdict => "verdict",
+            Self::Disposition => "disposition",
             Self::F64 => "f64",
             Self::F64Tiles => "f64 in tiles",
             Self::F32 => "f32",
@@ -147,6 +150,9 @@ impl ColumnSpec {
     pub const PACKETS: Self = Self::scalar("packets", Element::Packet);
     /// Parsed headers: there is such a column in every graph.
     pub const HEADERS: Self = Self::scalar("headers", Element::Headers);
+    /// What happens to each packet. There is such a column in every graph with a brick that declares it. It is filled from the
+    /// start, with [`Disposition::default`](crate::Disposition), so that bricks change it in place, one after another.
+    pub const DISPOSITION: Self = Self::scalar("disposition", Element::Disposition);
 
     const fn new(
         name: &'static str,

@@ -1,5 +1,6 @@
 //! Accounting: no packet is lost silently.
 
+use crate::DropReason;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +14,7 @@ pub struct Coverage {
     pub scored: u64,
     /// Packets that could not be scored, by reason.
     pub rejected: BTreeMap<String, u64>,
-    /// Packets that were lost for want of capacity, by reason.
+    /// Packets that were lost for want of capacity, or that a brick dropped, by reason.
     pub dropped: BTreeMap<String, u64>,
 }
 
@@ -33,6 +34,11 @@ impl Coverage {
             self.received += packets;
             *self.dropped.entry(reason.to_owned()).or_default() += packets;
         }
+    }
+
+    /// Counts packets as dropped, and as received: for each reason as many as `packets` has at its place.
+    pub fn lose_all(&mut self, packets: &[u64; DropReason::ALL.len()]) {
+        DropReason::ALL.iter().zip(packets).for_each(|(reason, packets)| self.lose(reason.label(), *packets));
     }
 
     /// Counts `packets` as scored, and as received.
@@ -84,6 +90,11 @@ mod tests {
         assert!(coverage.is_complete());
         let line = "10 received = 5 scored + 2 rejected (bad-row 2) + 3 dropped (kernel 3)";
         assert_eq!(coverage.to_string(), line);
+        let mut dropped = [0; DropReason::ALL.len()];
+        dropped[DropReason::Policy as usize] = 2;
+        coverage.lose_all(&dropped);
+        assert_eq!((coverage.received, coverage.dropped.len(), coverage.dropped["policy"]), (12, 2, 2));
+        assert!(coverage.is_complete());
         coverage.received += 1;
         assert!(!coverage.is_complete());
     }

@@ -1,7 +1,7 @@
 //! The columns of a graph: what source, bricks and sinks declare, by number.
 
 use crate::storage::{Storage, Typed, storage};
-use crate::{Brick, ColumnSpec, Columns, Element, Handle, Shape, Store, Table};
+use crate::{Brick, ColumnSpec, Columns, Element, Handle, Shape, Store, Table, Verdict};
 
 /// Why the declarations of a graph's columns do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +42,16 @@ pub enum BindError {
         expected: String,
         /// What the graph has.
         found: String,
+    },
+    /// It has no such verdict.
+    #[error("the column {column} has no verdict named `{label}` (there are: {known})")]
+    Label {
+        /// The column.
+        column: String,
+        /// The label.
+        label: String,
+        /// Those that it has.
+        known: String,
     },
 }
 
@@ -127,6 +137,20 @@ impl Layout {
     /// If it is there, and not as it is declared here.
     pub fn handle_if_any<S: Typed>(&self, spec: &ColumnSpec) -> Result<Option<Handle<S>>, BindError> {
         self.get(&spec.name).map(|_| self.handle(spec)).transpose()
+    }
+
+    /// The place of a label among the verdicts of a column; behind all of them for that of what is rejected.
+    ///
+    /// # Errors
+    /// If there is no such column, or it has no such label.
+    pub fn label(&self, column: &str, label: &str) -> Result<usize, BindError> {
+        let spec = self.get(column).ok_or_else(|| BindError::Missing(column.to_owned()))?;
+        let words = || spec.labels.iter().map(|label| &**label).chain([Verdict::REJECTED_LABEL]);
+        words().position(|word| word == label).ok_or_else(|| BindError::Label {
+            column: column.to_owned(),
+            label: label.to_owned(),
+            known: words().collect::<Vec<_>>().join(", "),
+        })
     }
 
     /// The number of a column that is declared like this, whatever it is kept in.

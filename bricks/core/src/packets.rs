@@ -1,7 +1,10 @@
 //! Raw packets of a batch: one arena of bytes and a record for each packet.
 
+mod rewrite;
+
 use crate::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Link-layer framing of a captured packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -91,6 +94,9 @@ impl PacketRecord {
 pub struct Packets {
     arena: Vec<u8>,
     records: Vec<PacketRecord>,
+    /// Bytes before each packet that are free for it; of none where no packet was changed, and of the first ones alone where
+    /// others came behind that.
+    headroom: Vec<u32>,
 }
 
 impl Packets {
@@ -98,6 +104,7 @@ impl Packets {
     pub fn clear(&mut self) {
         self.arena.clear();
         self.records.clear();
+        self.headroom.clear();
     }
 
     /// Appends a packet, copying its captured bytes.
@@ -157,8 +164,13 @@ impl Packets {
     /// # Panics
     /// If `index` is out of range.
     pub fn bytes(&self, index: usize) -> &[u8] {
-        let record = &self.records[index];
-        &self.arena[record.offset as usize..][..record.len as usize]
+        &self.arena[self.range(index)]
+    }
+
+    /// Where the bytes of a packet are in the arena.
+    fn range(&self, index: usize) -> Range<usize> {
+        let PacketRecord { offset, len, .. } = self.records[index];
+        offset as usize..offset as usize + len as usize
     }
 
     /// Records with their captured bytes, in arrival order.

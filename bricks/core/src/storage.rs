@@ -4,7 +4,7 @@ mod packets;
 mod rows;
 mod scalars;
 
-use crate::{Element, Headers, Packets, Rows, Tiles, Verdict};
+use crate::{Disposition, Element, Headers, Packets, Rows, Tiles, Verdict};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
@@ -33,7 +33,7 @@ macro_rules! values {
 
 values! {
     f64 => F64, f32 => F32, u8 => U8, u16 => U16, u32 => U32, u64 => U64, i64 => I64, bool => Bool,
-    Headers => Headers, Verdict => Verdict,
+    Headers => Headers, Verdict => Verdict, Disposition => Disposition,
 }
 
 /// What the values of one column are kept in: a [`Vec`] of scalars, [`Rows`], [`Tiles`] or [`Packets`].
@@ -210,6 +210,7 @@ pub fn storage(element: Element, scalar: bool) -> Box<dyn Storage> {
         Element::F64Tiles => Box::new(Tiles::default()),
         Element::Headers => of::<Headers>(scalar),
         Element::Verdict => of::<Verdict>(scalar),
+        Element::Disposition => of::<Disposition>(scalar),
         Element::F64 => of::<f64>(scalar),
         Element::F32 => of::<f32>(scalar),
         Element::U8 => of::<u8>(scalar),

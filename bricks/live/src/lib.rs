@@ -3,7 +3,7 @@
 //! [`open`] needs the capability CAP_NET_RAW; [`give_up_privileges`] then gives up every one there is, since reading
 //! from the open interface needs none. The ring that the kernel shares with libpcap is TPACKET_V3: packets come in
 //! blocks, so that a busy interface costs a system call a block and not a packet, and a quiet one delivers after
-//! [`LiveConfig::latency`] what it has.
+//! [`LiveConfig::latency`] what it has. A [`Transmitter`] sends packets out of another interface.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -14,6 +14,7 @@ mod losses;
 mod open;
 mod privileges;
 mod source;
+mod transmit;
 
 pub use calls::DENIED;
 pub use config::{Bounds, LiveConfig};
@@ -22,3 +23,4 @@ pub use losses::Losses;
 pub use open::{Interface, interfaces, open};
 pub use privileges::{Account, give_up_privileges};
 pub use source::LiveSource;
+pub use transmit::Transmitter;

@@ -7,7 +7,7 @@ use pcap::{Active, Capture, Device, Precision};
 use std::time::Duration;
 
 /// The name that stands for all interfaces.
-const ANY: &str = "any";
+pub(crate) const ANY: &str = "any";
 
 /// What libpcap lists besides network interfaces.
 const OTHERS: [&str; 4] = ["bluetooth", "dbus", "nf", "usbmon"];
@@ -74,7 +74,7 @@ fn activate(config: &LiveConfig) -> Result<Capture<Active>, pcap::Error> {
         .setnonblock()
 }
 
-fn refusal(interface: String, error: &pcap::Error) -> LiveError {
+pub(crate) fn refusal(interface: String, error: &pcap::Error) -> LiveError {
     let present = interfaces();
     if !present.contains(&interface) {
         return LiveError::NoSuchInterface { interface, present };

@@ -150,8 +150,13 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Self {
+        Self::of("kitsune-115")
+    }
+
+    /// With a model over another schema.
+    pub fn of(schema: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let model = text(trained(folder.path(), "kitsune-115"));
+        let model = text(trained(folder.path(), schema));
         Self { folder, model }
     }
 

@@ -1,10 +1,13 @@
 //! Where the results of a live run go.
 
+use super::transmission::Transmission;
 use crate::scoring::Function;
 use crate::summary::Service;
 use crate::tally::Results;
 use crate::{Error, Session};
-use legonf_core::{Batch, BindError, ColumnSpec, Coverage, Fault, Layout, Sink, Timestamp, Verdict};
+use legonf_core::{
+    Batch, BindError, ColumnSpec, Coverage, DropReason, Fault, Layout, Sink, Timestamp, Verdict,
+};
 use legonf_io::sink::{
     AlertRate, Eve, Framing, LineStream, Lines, Loss, PacketFile, ResultColumns, RunStats, ScoresCsv,
     SinkError, StatsHandle,
@@ -36,6 +39,7 @@ pub struct Outputs {
     eve: Option<(Eve, StatsHandle)>,
     scores: Option<ScoresCsv>,
     record: Option<PacketFile>,
+    transmission: Option<Transmission>,
     names: Vec<String>,
     /// Set by SIGHUP.
     hang_up: &'static AtomicBool,
@@ -82,7 +86,13 @@ impl Outputs {
         let comment = format!("legonf live: slot seed {}", function.slot_seed().unwrap_or(0));
         let record = record.map(|blocks| PacketFile::over(blocks, &comment)).transpose()?;
         let eve = eve.map(|(stats, eve)| (eve, stats));
-        Ok(Self { eve, scores, record, names, hang_up, reopened: 0, due: Arc::default() })
+        let (transmission, due) = (None, Arc::default());
+        Ok(Self { eve, scores, record, transmission, names, hang_up, reopened: 0, due })
+    }
+
+    /// The same, with packets that leave.
+    pub fn over(self, transmission: Option<Transmission>) -> Self {
+        Self { transmission, ..self }
     }
 
     /// A flag that is to be set now and then, so that what is due is done.
@@ -93,6 +103,9 @@ impl Outputs {
     /// What happened to them, beside how often the interface went down.
     pub fn service(&mut self, interface_down: u64) -> Service {
         let mut service = Service { interface_down, reopened: self.reopened, ..Service::default() };
+        if let Some(transmission) = &self.transmission {
+            (service.sent, service.unsent_copies) = transmission.sent();
+        }
         for (name, output) in self.each() {
             let Loss { units, reason } = output.loss();
             service.lost.insert(name, units);
@@ -163,6 +176,14 @@ fn explain_root(error: SinkError) -> Error {
 }
 
 impl Results for Outputs {
+    fn forward(&mut self, batch: &Batch) {
+        self.transmission.iter_mut().for_each(|transmission| transmission.send(batch));
+    }
+
+    fn unsent(&self, place: usize) -> Option<DropReason> {
+        self.transmission.as_ref()?.unsent(place)
+    }
+
     fn packet(&mut self, _: Timestamp, _: f64, _: Verdict, _: Option<bool>) {}
 
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
@@ -192,11 +213,13 @@ impl Results for Outputs {
         let eve = self.eve.as_ref().and_then(|(eve, _)| eve.reads());
         let scores = self.scores.as_ref().and_then(Sink::reads);
         let record = self.record.as_ref().map(|_| vec![ColumnSpec::PACKETS]);
-        [eve, scores, record].into_iter().flatten().flatten().collect()
+        let transmission = self.transmission.as_ref().map(|_| Transmission::reads().into());
+        [eve, scores, record, transmission].into_iter().flatten().flatten().collect()
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
         self.eve.as_mut().map_or(Ok(()), |(eve, _)| eve.bind(layout))?;
+        self.transmission.as_mut().map_or(Ok(()), |transmission| transmission.bind(layout))?;
         self.scores.as_mut().map_or(Ok(()), |scores| scores.bind(layout))
     }
 }

@@ -4,7 +4,7 @@ use super::processor_time;
 use crate::replay::Outputs;
 use crate::tally::Tally;
 use legonf_core::{
-    Batch, BindError, Brick, BrickError, ColumnSpec, Columns, Descriptor, Fault, Layout, Sink,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Columns, Descriptor, Fault, Layout, Port, Sink,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,6 +50,10 @@ impl Meter {
 impl Brick for Metered {
     fn descriptor(&self) -> Descriptor {
         self.inner.descriptor()
+    }
+
+    fn ports(&self) -> Vec<Port> {
+        self.inner.ports()
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {

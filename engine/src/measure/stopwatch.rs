@@ -1,7 +1,7 @@
 //! Time spent in the source and in each brick.
 
 use super::processor_time;
-use legonf_core::{Batch, BindError, Brick, BrickError, Descriptor, Fault, Layout, Progress, Source};
+use legonf_core::{Batch, BindError, Brick, BrickError, Descriptor, Fault, Layout, Port, Progress, Source};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -94,6 +94,10 @@ impl<T> Watched<T> {
 impl Brick for Watched<Box<dyn Brick>> {
     fn descriptor(&self) -> Descriptor {
         self.inner.descriptor()
+    }
+
+    fn ports(&self) -> Vec<Port> {
+        self.inner.ports()
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {

@@ -55,6 +55,11 @@ impl<'a> Trial<'a> {
         assemble_with(&self.spec, Content::Packets, &self.models, Self::THRESHOLD, wrap)
     }
 
+    /// The ports by which packets leave one of its graphs; none where they leave as they came.
+    pub fn ports(&self, graph: &Graph) -> Vec<String> {
+        if graph.forwards() { self.spec.port_names() } else { Vec::new() }
+    }
+
     /// The bricks.
     ///
     /// # Errors

@@ -10,7 +10,8 @@ use legonf_core::{
 };
 use legonf_io::Content;
 use legonf_io::sink::{
-    AlertPcap, AlertRate, Eve, ResultColumns, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
+    AlertPcap, AlertRate, Eve, ForwardedFiles, ResultColumns, RunStats, ScorePlot, ScoresCsv, ScoresParquet,
+    StatsHandle,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,6 +38,8 @@ pub struct Purpose<'a> {
     pub results: ResultColumns,
     /// Whether it decides on scores, so that there can be alerts.
     pub alerts: bool,
+    /// The ports by which packets leave; none where the graph forwards them as they came.
+    pub ports: Vec<String>,
 }
 
 /// Every file of the folder. None has its name before it is whole.
@@ -47,6 +50,9 @@ pub struct Outputs {
     table_name: String,
     /// None where nothing is decided on scores.
     alerts: Option<Alerts>,
+    /// None where the graph forwards no packets.
+    forwarded: Option<ForwardedFiles>,
+    ports: Vec<String>,
     session: Session,
 }
 
@@ -123,8 +129,10 @@ impl Outputs {
                 (name, Box::new(table))
             }
         };
+        let ports = if purpose.content == Content::Packets { purpose.ports.clone() } else { Vec::new() };
+        let forwarded = forwarded(session, &folder, &ports)?;
         let alerts = purpose.alerts.then(|| Alerts::create(purpose)).transpose()?;
-        Ok(Self { folder, table, table_name, alerts, session: *session })
+        Ok(Self { folder, table, table_name, alerts, forwarded, ports, session: *session })
     }
 
     /// Completes the tables and draws the plots.
@@ -140,6 +148,8 @@ impl Outputs {
             let drawn = alerts.draw(&self.folder, &self.session)?;
             written.extend(drawn.into_iter().map(|name| self.path(name)));
         }
+        let forwarded = self.ports.iter().map(|port| format!("{FORWARDED}/{}", ForwardedFiles::name(port)));
+        written.extend(forwarded.map(|name| self.path(&name)));
         Ok(written)
     }
 
@@ -162,7 +172,10 @@ impl Outputs {
     }
 
     fn sinks(&mut self) -> impl Iterator<Item = &mut (dyn Sink + 'static)> {
-        std::iter::once(&mut *self.table).chain(self.alerts.iter_mut().flat_map(Alerts::sinks))
+        let forwarded = self.forwarded.iter_mut().map(|forwarded| forwarded as &mut dyn Sink);
+        std::iter::once(&mut *self.table)
+            .chain(self.alerts.iter_mut().flat_map(Alerts::sinks))
+            .chain(forwarded)
     }
 
     fn path(&self, name: &str) -> String {
@@ -178,6 +191,7 @@ impl Results for Outputs {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.table.write(batch)?;
         self.alerts.as_mut().map_or(Ok(()), |alerts| alerts.write(batch))?;
+        self.forwarded.as_mut().map_or(Ok(()), |forwarded| forwarded.write(batch))?;
         // What comes through a pipe is written as it comes; only there are batches not full before the end.
         if batch.len() < BATCH { self.sinks().try_for_each(|sink| sink.flush()) } else { Ok(()) }
     }
@@ -193,12 +207,26 @@ impl Results for Outputs {
     fn reads(&self) -> Vec<ColumnSpec> {
         let eve = self.alerts.as_ref().and_then(|alerts| alerts.eve.reads());
         let packets = self.alerts.as_ref().and_then(|alerts| alerts.packets.as_ref()?.reads());
-        [self.table.reads(), eve, packets].into_iter().flatten().flatten().collect()
+        let forwarded = self.forwarded.as_ref().and_then(Sink::reads);
+        [self.table.reads(), eve, packets, forwarded].into_iter().flatten().flatten().collect()
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
         self.sinks().try_for_each(|sink| sink.bind(layout))
     }
+}
+
+/// The folder of the packets that leave.
+const FORWARDED: &str = "forwarded";
+
+/// Opens the files of the packets that leave, where there are ports.
+fn forwarded(session: &Session, folder: &Path, ports: &[String]) -> Result<Option<ForwardedFiles>, Error> {
+    if ports.is_empty() {
+        return Ok(None);
+    }
+    let folder = folder.join(FORWARDED);
+    make(session, &folder)?;
+    Ok(Some(ForwardedFiles::create(&folder, ports)?))
 }
 
 fn make(session: &Session, folder: &Path) -> Result<(), Error> {

@@ -160,8 +160,10 @@ impl HomeWork {
         hands: &mut Hands<'_, '_>,
     ) -> Result<(), RunFault> {
         let (len, outputs, width) = (batch.len(), self.downstream.outputs, self.split.width());
-        if outputs.holds(self.split.fills()) {
-            batch.column_mut(self.split.fills).reshape(len, width);
+        if outputs.holds(self.split.fills()) && batch.filled(self.split.fills) != len {
+            let column = batch.column_mut(self.split.fills);
+            // Packets that go another way, or nowhere, get no row.
+            if hands.shared.routes.is_some() { column.fill(len, width) } else { column.reshape(len, width) }
         }
         for part in parts.iter().filter(|part| !part.places.is_empty()) {
             batch.scatter(&part.results, &part.places, outputs, len);

@@ -430,7 +430,7 @@ impl<'a> Replica<'a> {
         self.work.finish(homes, batch, &mut hands)?;
         let operator = self.work.split.operator;
         if let Some(routes) = &self.shared.routes {
-            routes.leave(operator, batch, marks, &mut self.buffers.scratch);
+            routes.leave(operator, &self.shared.declared, batch, marks, &mut self.buffers.scratch);
         }
         envelope.passed = self.work.downstream.operators.end.max(operator + 1);
         Ok(())

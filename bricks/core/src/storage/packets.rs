@@ -1,6 +1,6 @@
 //! Raw packets as a column.
 
-use super::{Damaged, Storage, Typed, owned, put, same_mut, take};
+use super::{Damaged, Storage, Typed, owned, put, same, same_mut, take};
 use crate::{Element, Packets};
 use std::ops::Range;
 
@@ -33,19 +33,24 @@ impl Storage for Packets {
         present.into_iter().for_each(|place| to.push_copy(self.record(*place), self.bytes(*place)));
     }
 
-    /// Only sources fill packets: they stay as they are.
-    fn scatter(&mut self, _: &dyn Storage, _: &[usize], _: usize) {}
+    /// Places that have no packet yet, and none in `part`, get one without bytes.
+    fn scatter(&mut self, part: &dyn Storage, places: &[usize], len: usize) {
+        self.extend_to(len);
+        for (place, (record, bytes)) in places.iter().zip(same::<Self>(part).iter()) {
+            self.replace(*place, record, bytes);
+        }
+    }
 
-    /// As [`scatter`](Storage::scatter).
+    /// Only sources make packets, and they have no cells: they stay as they are.
     fn reshape(&mut self, _: usize, _: usize) {}
 
-    /// As [`scatter`](Storage::scatter).
+    /// As [`reshape`](Storage::reshape).
     fn copy_cells(&mut self, _: usize, _: &[Range<usize>], _: &dyn Storage, _: usize) {}
 
-    /// As [`scatter`](Storage::scatter).
+    /// As [`reshape`](Storage::reshape).
     fn take_cells(&self, _: usize, _: &[Range<usize>], _: &mut dyn Storage, _: usize) {}
 
-    /// As [`scatter`](Storage::scatter).
+    /// As [`reshape`](Storage::reshape).
     fn put_cells(&mut self, _: usize, _: &[Range<usize>], _: &dyn Storage, _: usize) {}
 
     fn encode(&self, to: &mut Vec<u8>) {

@@ -1,6 +1,7 @@
 use crate::{
-    Batch, ColumnSpec, Columns, Damaged, Element, Encapsulation, Headers, Inner, Layer, Layout, Link,
-    LinkType, Mac, Malformed, Packets, Rows, Shape, Storage, Tiles, Timestamp, Transport, Value, Verdict,
+    Batch, ColumnSpec, Columns, Damaged, Disposition, DropReason, Element, Encapsulation, Headers, Inner,
+    Layer, Layout, Link, LinkType, Mac, Malformed, Packets, Port, Rows, Shape, Storage, Tiles, Timestamp,
+    Transport, Value, Verdict,
 };
 use proptest::prelude::*;
 
@@ -39,7 +40,19 @@ made! {
     i64: |n| n as i64, |v| v as u64;
     bool: |n| n % 2 == 1, u64::from;
     Verdict: |n| [Verdict::BENIGN, Verdict::ANOMALOUS, Verdict::REJECTED][n as usize % 3], |v| v.place(2) as u64;
+    Disposition: disposition, |v| (0..18).find(|n| disposition(*n) == v).unwrap();
     Headers: headers, |v| { assert!(v == headers(v.seq) || v == Headers::default()); v.seq };
+}
+
+/// 18 of them.
+fn disposition(number: u64) -> Disposition {
+    let (port, other) = (Port(number as u8 % 3), Port(200));
+    match number % 18 {
+        0..3 => Disposition::Forward(port),
+        3..6 => Disposition::Mirror { forward: port, copy: other },
+        6..9 => Disposition::Mirror { forward: other, copy: port },
+        number => Disposition::Drop(DropReason::ALL[number as usize - 9]),
+    }
 }
 
 /// Headers in which every field depends on a number.
@@ -102,19 +115,36 @@ fn tiles() -> Case {
     }
 }
 
+fn fill_packets(to: &mut dyn Storage, rows: &[Vec<u64>]) {
+    let packets: &mut Packets = super::same_mut(to);
+    packets.clear();
+    for row in rows {
+        let bytes = row.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<_>>();
+        let link = [LinkType::Ethernet, LinkType::Unread(row[0] as u16)][row[0] as usize % 2];
+        packets.push(row[0], Timestamp::from_nanos(row[0] as i64), row[0] as u32, link, &bytes);
+        packets.shift_last(-(row[0] as i32 as i64));
+    }
+}
+
+/// [`packets`] every second of which was moved in the arena.
+fn rewritten() -> Case {
+    Case {
+        fill: |to, rows| {
+            fill_packets(to, rows);
+            let packets: &mut Packets = super::same_mut(to);
+            for index in (0..rows.len()).step_by(2) {
+                packets.push_front(index, 5).fill(9);
+                packets.pull_front(index, 5);
+            }
+        },
+        ..packets()
+    }
+}
+
 fn packets() -> Case {
     Case {
         spec: ColumnSpec::PACKETS,
-        fill: |to, rows| {
-            let packets: &mut Packets = super::same_mut(to);
-            packets.clear();
-            for row in rows {
-                let bytes = row.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<_>>();
-                let link = [LinkType::Ethernet, LinkType::Unread(row[0] as u16)][row[0] as usize % 2];
-                packets.push(row[0], Timestamp::from_nanos(row[0] as i64), row[0] as u32, link, &bytes);
-                packets.shift_last(-(row[0] as i32 as i64));
-            }
-        },
+        fill: fill_packets,
         cells: |column| {
             let record = |(record, bytes): (&crate::PacketRecord, &[u8])| {
                 assert_eq!(
@@ -135,8 +165,8 @@ fn all() -> Vec<Case> {
     macro_rules! both {
         ($($value:ty),*) => { vec![$(scalar::<$value>(), rows::<$value>()),*] };
     }
-    let mut all = both!(f64, f32, u8, u16, u32, u64, i64, bool, Verdict, Headers);
-    all.extend([tiles(), packets()]);
+    let mut all = both!(f64, f32, u8, u16, u32, u64, i64, bool, Verdict, Disposition, Headers);
+    all.extend([tiles(), packets(), rewritten()]);
     all
 }
 
@@ -209,6 +239,46 @@ proptest! {
                 prop_assert_eq!(batch.filled(index), 0);
             }
         }
+    }
+}
+
+/// Rewrites one packet.
+fn rewrite(packets: &mut Packets, index: usize, by: u8) {
+    packets.bytes_mut(index).iter_mut().for_each(|byte| *byte ^= by);
+    packets.pull_front(index, packets.bytes(index).len().min(usize::from(by % 8)));
+    packets.push_front(index, usize::from(by / 2)).fill(by);
+    let len = packets.bytes(index).len() + usize::from(by / 4);
+    packets.resize(index, len.saturating_sub(usize::from(by % 4)));
+}
+
+proptest! {
+    #[test]
+    fn packets_that_are_rewritten_in_parts_are_those_rewritten_in_place(
+        table in table(),
+        by in prop::collection::vec(prop::option::of(0..99_u8), 20..=20),
+        rounds in 1..4_usize,
+    ) {
+        let (mut whole, _) = batch(&packets(), &table);
+        let (mut divided, mut results) = (whole.clone(), Batch::default());
+        for _ in 0..rounds {
+            let places: Vec<usize> = (0..table.len()).filter(|place| by[*place].is_some()).collect();
+            let mut part = Batch::default();
+            divided.gather(&places, Columns::PACKETS, &mut part);
+            for (index, place) in places.iter().enumerate() {
+                rewrite(&mut part.packets, index, by[*place].unwrap());
+                rewrite(&mut whole.packets, *place, by[*place].unwrap());
+            }
+            divided.scatter(&part, &places, Columns::PACKETS, table.len());
+            results.clear();
+            results.scatter(&part, &(0..places.len()).collect::<Vec<_>>(), Columns::PACKETS, places.len());
+        }
+        let records = |batch: &Batch| {
+            let whole = batch.packets.iter().map(|(r, bytes)| (r.seq, r.shift, r.wire_len, r.link, bytes.to_vec()));
+            whole.collect::<Vec<_>>()
+        };
+        prop_assert_eq!(records(&divided), records(&whole));
+        let kept = records(&whole).into_iter().zip(&by).filter(|(_, by)| by.is_some());
+        prop_assert_eq!(records(&results), kept.map(|(record, _)| record).collect::<Vec<_>>());
     }
 }
 

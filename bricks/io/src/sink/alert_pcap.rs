@@ -55,7 +55,8 @@ impl AlertPcap {
 impl Sink for AlertPcap {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         let rows = self.results.of(batch, || self.out.name())?.enumerate();
-        let alerts = rows.filter(|(_, row)| row.verdict == Verdict::ANOMALOUS);
+        let alerts =
+            rows.filter(|(_, row)| row.verdict == Verdict::ANOMALOUS && !row.disposition.is_unseen());
         alerts.map(|(place, _)| place).try_for_each(|place| self.packet(batch, place))
     }
 

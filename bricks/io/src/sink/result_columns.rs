@@ -2,11 +2,17 @@
 
 use super::SinkError;
 use crate::{SCORES, VERDICTS};
-use legonf_core::{Batch, BindError, ColumnSpec, Element, Handle, Labels, Layout, Table, Verdict};
+use legonf_core::{
+    Batch, BindError, ColumnSpec, Disposition, Element, Handle, Labels, Layout, Table, Verdict,
+};
 
 /// Every score, every verdict and every other number that a graph finds for each packet, in the order of its layout.
 #[derive(Clone, Debug, Default)]
-pub struct ResultColumns(Vec<ResultColumn>);
+pub struct ResultColumns {
+    columns: Vec<ResultColumn>,
+    /// What happens to packets, where bricks say so.
+    dispositions: Option<Handle<Vec<Disposition>>>,
+}
 
 /// One of them.
 #[derive(Clone, Debug)]
@@ -33,32 +39,36 @@ impl ResultColumns {
     /// Those of a graph.
     pub fn of(layout: &Layout) -> Self {
         let of_packets = layout.specs().iter().filter(|spec| spec.table == Table::Packets);
-        Self(of_packets.filter_map(|spec| ResultColumn::of(layout, spec)).collect())
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        let columns = of_packets.filter_map(|spec| ResultColumn::of(layout, spec)).collect();
+        Self { columns, dispositions: layout.handle(&ColumnSpec::DISPOSITION).ok() }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &ResultColumn> {
-        self.0.iter()
+        self.columns.iter()
     }
 
     /// Their declarations, as in [`Sink::reads`](legonf_core::Sink::reads).
     pub(super) fn specs(&self) -> Vec<ColumnSpec> {
-        self.0.iter().map(|column| column.spec.clone()).collect()
+        let dispositions = self.dispositions.map(|_| ColumnSpec::DISPOSITION);
+        self.columns.iter().map(|column| column.spec.clone()).chain(dispositions).collect()
     }
 
     /// As [`Sink::bind`](legonf_core::Sink::bind).
     pub(super) fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-        self.0.iter_mut().try_for_each(|column| column.bind(layout))
+        self.dispositions = layout.handle(&ColumnSpec::DISPOSITION).ok();
+        self.columns.iter_mut().try_for_each(|column| column.bind(layout))
+    }
+
+    /// Whether there are results of a packet: it was not dropped before they were found.
+    pub(super) fn has(&self, batch: &Batch, packet: usize) -> bool {
+        let all = self.dispositions.map(|column| batch.columns.get(column));
+        all.and_then(|all| all.get(packet)).is_none_or(|disposition| !disposition.is_unseen())
     }
 
     /// Checks that every column has a value for every packet.
     pub(super) fn check(&self, batch: &Batch, name: impl Fn() -> String) -> Result<(), SinkError> {
         let (expected, filled) = (batch.len(), |column: &ResultColumn| batch.filled(column.index()));
-        match self.0.iter().find(|column| filled(column) != expected) {
+        match self.columns.iter().find(|column| filled(column) != expected) {
             None => Ok(()),
             Some(column) => Err(SinkError::Mismatch {
                 path: name(),
@@ -148,6 +158,6 @@ mod tests {
             "cannot write s.csv: expected 1 class and got 0; the graph and the sink do not fit together";
         assert_eq!(error, expected);
         batch.columns.get_mut(layout.handle::<Vec<Verdict>>(&class).unwrap()).push(Verdict::of(1));
-        assert_eq!(columns.0[0].cell(&batch, 0), Cell::Word("mail", 1));
+        assert_eq!(columns.columns[0].cell(&batch, 0), Cell::Word("mail", 1));
     }
 }

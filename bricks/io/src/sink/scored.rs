@@ -2,7 +2,7 @@
 
 use super::SinkError;
 use crate::{SCORES, VERDICTS};
-use legonf_core::{Batch, BindError, ColumnSpec, Handle, Layout, Timestamp, Verdict};
+use legonf_core::{Batch, BindError, ColumnSpec, Disposition, Handle, Layout, Timestamp, Verdict};
 
 /// One packet's result.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,6 +11,8 @@ pub(super) struct Scored {
     pub timestamp: Timestamp,
     pub score: f64,
     pub verdict: Verdict,
+    /// What happens to the packet. Where it [is unseen](Disposition::is_unseen), score and verdict mean nothing.
+    pub disposition: Disposition,
 }
 
 /// Where a sink finds the results of a batch.
@@ -18,17 +20,21 @@ pub(super) struct Scored {
 pub(super) struct Results {
     scores: Handle<Vec<f64>>,
     verdicts: Handle<Vec<Verdict>>,
+    dispositions: Option<Handle<Vec<Disposition>>>,
 }
 
 impl Results {
     /// Their columns.
     pub fn columns() -> Vec<ColumnSpec> {
-        vec![SCORES, VERDICTS]
+        vec![SCORES, VERDICTS, ColumnSpec::DISPOSITION]
     }
 
     /// As [`Sink::bind`](legonf_core::Sink::bind).
     pub fn bind(layout: &Layout) -> Result<Self, BindError> {
-        Ok(Self { scores: layout.handle(&SCORES)?, verdicts: layout.handle(&VERDICTS)? })
+        let (scores, verdicts) = (layout.handle(&SCORES)?, layout.handle(&VERDICTS)?);
+        // Only graphs with bricks that declare it have the column.
+        let dispositions = layout.handle(&ColumnSpec::DISPOSITION).ok();
+        Ok(Self { scores, verdicts, dispositions })
     }
 
     /// The results of a batch in arrival order.
@@ -48,10 +54,12 @@ impl Results {
                 return Err(SinkError::Mismatch { path: name(), what, expected, found });
             }
         }
+        let dispositions = self.dispositions.map(|column| batch.columns.get(column));
         let results = scores.iter().zip(verdicts).enumerate();
-        Ok(results.map(|(i, (&score, &verdict))| {
+        Ok(results.map(move |(i, (&score, &verdict))| {
             let (seq, timestamp) = identity(batch, i);
-            Scored { seq, timestamp, score, verdict }
+            let disposition = dispositions.and_then(|all| all.get(i)).copied().unwrap_or_default();
+            Scored { seq, timestamp, score, verdict, disposition }
         }))
     }
 }
@@ -83,8 +91,8 @@ mod tests {
         batch.packets.push(5, Timestamp::new(1, 2), 60, LinkType::Ethernet, &[]);
         batch.columns.get_mut(results.scores).push(0.5);
         batch.columns.get_mut(results.verdicts).push(Verdict::BENIGN);
-        let expected =
-            Scored { seq: 5, timestamp: Timestamp::new(1, 2), score: 0.5, verdict: Verdict::BENIGN };
+        let (seq, timestamp, disposition) = (5, Timestamp::new(1, 2), Disposition::default());
+        let expected = Scored { seq, timestamp, score: 0.5, verdict: Verdict::BENIGN, disposition };
         assert_eq!(results.of(&batch, String::new).unwrap().collect::<Vec<_>>(), [expected]);
         batch.headers.push(Headers { seq: 6, ..Headers::default() });
         assert_eq!(results.of(&batch, String::new).unwrap().next().unwrap().seq, 6);

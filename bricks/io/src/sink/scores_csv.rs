@@ -6,8 +6,8 @@ use super::{Lines, OutputFile, ResultColumns, SinkError, text};
 use legonf_core::{Batch, BindError, ColumnSpec, Fault, Layout, Sink};
 use std::path::Path;
 
-/// Writes `seq,timestamp` and the results of a graph, one line for each packet: `seq,timestamp,score,verdict` for one that decides
-/// on scores.
+/// Writes `seq,timestamp` and the results of a graph, one line for each packet but those that were dropped before they were decided
+/// of: `seq,timestamp,score,verdict` for a graph that decides on scores.
 ///
 /// `timestamp` is in seconds since the epoch with nine decimals. A number is the shortest decimal that reads back to the same `f64`
 /// (`NaN`, `inf` and `-inf` where it is not finite); a verdict is its label.
@@ -64,7 +64,11 @@ impl Sink for ScoresCsv {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.lines.clear();
         self.results.check(batch, || self.out.name())?;
-        (0..batch.len()).for_each(|packet| self.push(batch, packet));
+        for packet in 0..batch.len() {
+            if self.results.has(batch, packet) {
+                self.push(batch, packet);
+            }
+        }
         Ok(self.out.put(&self.lines)?)
     }
 

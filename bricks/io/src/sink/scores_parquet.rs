@@ -119,7 +119,12 @@ impl ScoresParquet {
 impl Sink for ScoresParquet {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.results.check(batch, || self.file.name())?;
-        (0..batch.len()).try_for_each(|packet| Ok(self.push(batch, packet)?))
+        for packet in 0..batch.len() {
+            if self.results.has(batch, packet) {
+                self.push(batch, packet)?;
+            }
+        }
+        Ok(())
     }
 
     fn reads(&self) -> Option<Vec<ColumnSpec>> {

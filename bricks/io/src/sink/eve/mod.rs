@@ -7,8 +7,8 @@ use super::scored::{Results, Scored};
 use super::{AlertRate, Lines, OutputFile, SinkError};
 use crate::FEATURES;
 use legonf_core::{
-    Batch, BindError, Clock, ColumnSpec, Coverage, Explain, Explanation, Fault, Handle, Headers, Layout,
-    Malformed, Rows, Sink, Timestamp, Verdict,
+    Batch, BindError, Clock, ColumnSpec, Coverage, DropReason, Explain, Explanation, Fault, Handle, Headers,
+    Layout, Malformed, Rows, Sink, Timestamp, Verdict,
 };
 use record::{AlertRecord, LeftOutRecord, StatsRecord};
 use serde::Serialize;
@@ -50,7 +50,7 @@ impl StatsHandle {
 /// which sources most of them were.
 ///
 /// The records have the fields of Suricata's `eve.json` of the same meaning, so that its dashboards read them;
-/// what Suricata has no field for is in the object `legonf`. `pcap_cnt` is the packet's number in the capture,
+/// what Suricata has no field for is in the object `legonf`. The action is `blocked` where the packet was dropped, else `allowed`. `pcap_cnt` is the packet's number in the capture,
 /// from 1. Times are packet times: the file holds no wall clock.
 pub struct Eve {
     out: Box<dyn Lines>,
@@ -77,6 +77,8 @@ struct Tally {
     /// Of a link type that is not parsed.
     unread: u64,
     alerts: u64,
+    /// Dropped by bricks, by reason.
+    dropped: [u64; DropReason::ALL.len()],
     clock: Clock,
     last: Timestamp,
 }
@@ -133,7 +135,7 @@ impl Eve {
 
     /// Whether a packet's alert is written. Tells before what was left out in the second before.
     fn admits(&mut self, headers: &Headers, row: Scored, lines: &mut Vec<u8>) -> bool {
-        if row.verdict != Verdict::ANOMALOUS {
+        if row.verdict != Verdict::ANOMALOUS || row.disposition.is_unseen() {
             return false;
         }
         if self.limit.begins(row.timestamp) {
@@ -226,9 +228,13 @@ impl Tally {
         self.packets += 1;
         self.bytes += u64::from(headers.wire_len);
         self.malformed += u64::from(headers.malformed.is_some());
-        self.not_finite += u64::from(row.verdict == Verdict::REJECTED && !headers.is_unread());
-        self.unread += u64::from(row.verdict == Verdict::REJECTED && headers.is_unread());
-        self.alerts += u64::from(row.verdict == Verdict::ANOMALOUS);
+        if let Some(reason) = row.disposition.dropped() {
+            self.dropped[reason as usize] += 1;
+        } else {
+            self.not_finite += u64::from(row.verdict == Verdict::REJECTED && !headers.is_unread());
+            self.unread += u64::from(row.verdict == Verdict::REJECTED && headers.is_unread());
+        }
+        self.alerts += u64::from(row.verdict == Verdict::ANOMALOUS && !row.disposition.is_unseen());
         self.clock.shift(row.seq, row.timestamp);
         self.last = row.timestamp;
     }
@@ -241,7 +247,9 @@ impl Tally {
     /// Where the packets seen so far went.
     fn coverage(&self) -> Coverage {
         let mut coverage = Coverage::default();
-        coverage.score(self.packets - self.not_finite - self.unread);
+        let dropped: u64 = self.dropped.iter().sum();
+        coverage.score(self.packets - self.not_finite - self.unread - dropped);
+        coverage.lose_all(&self.dropped);
         if self.unread > 0 {
             coverage.reject(Malformed::LinkType.label(), self.unread);
         }

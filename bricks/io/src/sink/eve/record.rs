@@ -80,8 +80,11 @@ struct Signature {
     severity: u8,
 }
 
+const ALLOWED: &str = "allowed";
+const BLOCKED: &str = "blocked";
+
 const KITSUNE: Signature = Signature {
-    action: "allowed",
+    action: ALLOWED,
     gid: 1,
     signature_id: 1_000_001,
     rev: 1,
@@ -113,6 +116,7 @@ impl AlertRecord {
         let inside = headers.inner.filter(is_tunnelled);
         let layer = inside.map_or(headers.outer, |inner| inner.layer);
         let icmp = icmp(&layer);
+        let action = if row.disposition.dropped().is_some() { BLOCKED } else { ALLOWED };
         Self {
             timestamp: iso8601(row.timestamp),
             pcap_cnt: row.seq.saturating_add(1),
@@ -125,7 +129,7 @@ impl AlertRecord {
             pkt_src: (*headers != row_of_table(headers))
                 .then_some(inside.map_or(WIRE, |inner| source(inner.by, &headers.outer))),
             ether: headers.link.as_ref().map(Ether::new),
-            alert: KITSUNE,
+            alert: Signature { action, ..KITSUNE },
             legonf: Detail { seq: row.seq, score: row.score, threshold, explanation, coverage },
         }
     }

@@ -1,0 +1,46 @@
+//! Bricks that act on packets, as classic network functions do.
+//!
+//! [`Dispose`] makes verdicts the fate of packets; [`Vlan`] and [`Dscp`] rewrite their headers.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod dispose;
+mod dscp;
+mod error;
+mod vlan;
+
+#[cfg(test)]
+mod samples;
+
+pub use dispose::{Config as DisposeConfig, Dispose};
+pub use dscp::{Config as DscpConfig, Dscp};
+pub use error::NfError;
+pub use vlan::{Config as VlanConfig, Vlan};
+
+use legonf_core::{Batch, Packets};
+
+/// Rewrites the packets of a batch one by one, and parses those again that `rewrite` says to have changed. Packets that it says it
+/// could not change are counted.
+fn rewrite(batch: &mut Batch, mut each: impl FnMut(&mut Packets, usize) -> bool) -> u64 {
+    let mut unchanged = 0;
+    let Batch { packets, headers, .. } = batch;
+    for index in 0..packets.len() {
+        if !each(packets, index) {
+            unchanged += 1;
+        } else if let Some(headers) = headers.get_mut(index) {
+            *headers = legonf_wire::parse(packets.record(index), packets.bytes(index));
+        }
+    }
+    unchanged
+}
+
+/// EtherTypes of VLAN tags (IEEE 802.1Q and 802.1ad).
+const TAGS: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
+/// Bytes of the two addresses of an Ethernet frame, and of a tag.
+const ADDRESSES: usize = 12;
+const TAG: usize = 4;
+
+/// Whether there is a VLAN tag at a place of an Ethernet frame.
+fn is_tag(frame: &[u8], at: usize) -> bool {
+    frame.len() >= at + TAG && TAGS.iter().any(|tag| frame[at..at + 2] == *tag)
+}
