@@ -148,6 +148,9 @@ impl Outputs {
             let drawn = alerts.draw(&self.folder, &self.session)?;
             written.extend(drawn.into_iter().map(|name| self.path(name)));
         }
+        if self.forwarded.as_ref().is_some_and(|forwarded| forwarded.skipped() > 0) {
+            self.session.observer.note("the input has no packets' bytes, so nothing is forwarded");
+        }
         let forwarded = self.ports.iter().map(|port| format!("{FORWARDED}/{}", ForwardedFiles::name(port)));
         written.extend(forwarded.map(|name| self.path(&name)));
         Ok(written)
