@@ -6,10 +6,9 @@ use clap::{Args, Subcommand};
 use legonf_catalog::Takes;
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{ColumnSpec, Descriptor, State};
-use legonf_decide::VERDICTS;
 use legonf_engine::{describe as describe_brick, nf, read_costs, write_text};
 use legonf_output::{one_line, printable_json};
-use legonf_runtime::{BrickSpec, GraphSpec};
+use legonf_runtime::{BrickSpec, GraphSpec, Wanted};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -75,7 +74,7 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let bricks = legonf_runtime::check(
         &spec,
         &[ColumnSpec::PACKETS],
-        &[VERDICTS],
+        Wanted::Results,
         |brick| describe_brick(&spec, brick),
         Descriptor::clone,
     )

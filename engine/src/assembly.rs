@@ -4,12 +4,10 @@ use crate::models::{ModelFile, Models};
 use crate::network::Network;
 use crate::{Error, Session, nf};
 use legonf_core::{Brick, ColumnSpec, Schema};
-use legonf_decide::VERDICTS;
 use legonf_extract::FEATURES;
-use legonf_infer::SCORES;
 use legonf_io::Content;
 use legonf_models::kitnet::Precision;
-use legonf_runtime::{BrickSpec, Graph, GraphSpec};
+use legonf_runtime::{BrickSpec, Graph, GraphSpec, Wanted};
 use std::path::Path;
 
 /// The engine that computes scores.
@@ -68,7 +66,7 @@ pub(crate) fn assemble_with(
         Content::Features => FEATURES.of_width(models.schema(spec)?.len()),
     };
     let make = |brick: &BrickSpec| models.build(spec, brick, threshold).map(|made| wrap(&brick.id, made));
-    Ok(Graph::assemble(spec, &[given], &[SCORES, VERDICTS], make)?)
+    Ok(Graph::assemble(spec, &[given], Wanted::Results, make)?)
 }
 
 /// A network function and its models.

@@ -80,7 +80,7 @@ impl Profile {
         let mut graph = graph.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;
         let folder = tempfile::tempdir()?;
         let network = models.main(&spec).map(|model| &model.network);
-        let outputs = measured(session, folder.path(), network, threshold)?;
+        let outputs = measured(session, folder.path(), network, threshold, graph.layout())?;
         let mut seen = Seen::of(Tally::new(None, Some(outputs)));
         let outcome = alone(session, &mut graph, &mut source, &mut seen, &mut |p, n| bar.update(p, n))?;
         if outcome.packets == 0 {

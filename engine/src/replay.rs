@@ -9,12 +9,12 @@ use crate::network::Network;
 use crate::scoring::{Function, Report, Scoring, ending};
 use crate::steering::{Steering, Work};
 use crate::summary::{Incidents, Timing, with_clock};
-use crate::tally::Tally;
+use crate::tally::{Tally, decides_on_scores};
 use crate::{Error, Extent, Session, input};
 use legonf_controller::Event;
-use legonf_core::Source;
+use legonf_core::{Layout, Source};
 use legonf_io::Content;
-use legonf_io::sink::AlertRate;
+use legonf_io::sink::{AlertRate, ResultColumns};
 use legonf_runtime::{Control, Outcome};
 use std::path::PathBuf;
 
@@ -81,6 +81,11 @@ impl Replay {
         let opened = self.scoring.open(session)?;
         let (content, mut source) = input::open_any(session, &self.capture, self.limit, &opened.schema()?)?;
         let mut function = self.scoring.build(opened, content)?;
+        if self.labels.is_some() && !function.decides_on_scores() {
+            let reason =
+                "the graph decides on no score, which labels could be compared with; leave --labels out";
+            return Err(Error::refused(format!("{}: {reason}", self.scoring.graph_name())));
+        }
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         let labels = self.labels.as_deref().map(|path| input::labels(session, path)).transpose()?;
@@ -144,7 +149,8 @@ impl Replay {
         let title = format!("{}: anomaly score of every {item}", input::file_name(&self.capture));
         let (format, rate) = (self.scores, self.alerts);
         let (threshold, explain) = (function.threshold, function.explainer());
-        let purpose = Purpose { folder, format, content, title, threshold, explain, rate };
+        let (results, alerts) = (ResultColumns::of(function.layout()), function.decides_on_scores());
+        let purpose = Purpose { folder, format, content, title, threshold, explain, rate, results, alerts };
         Ok(Some(Outputs::create(session, purpose)?))
     }
 
@@ -162,9 +168,12 @@ pub(crate) fn measured(
     folder: &std::path::Path,
     network: Option<&Network>,
     threshold: Option<f64>,
+    columns: &Layout,
 ) -> Result<Outputs, Error> {
     let (format, content, rate) = (ScoreFormat::Csv, Content::Packets, AlertRate::default());
     let (title, explain) = (String::new(), network.and_then(Network::explainer));
     let threshold = threshold.or(network.and_then(Network::threshold));
-    Outputs::create(session, Purpose { folder, format, content, title, threshold, explain, rate })
+    let (results, alerts) = (ResultColumns::of(columns), decides_on_scores(columns));
+    let purpose = Purpose { folder, format, content, title, threshold, explain, rate, results, alerts };
+    Outputs::create(session, purpose)
 }

@@ -7,10 +7,10 @@ use crate::network::Network;
 use crate::seed::{self, Seed};
 use crate::summary::{ClockReport, Incidents, Service, Summary, Timing, flatten};
 use crate::supply::Maker;
-use crate::tally::{Results, Tally};
+use crate::tally::{Results, Tally, decides_on_scores};
 use crate::{Error, Session, Workers, input, nf};
 use legonf_controller::{Event, State};
-use legonf_core::{Explain, Progress, Schema, Source, count};
+use legonf_core::{Explain, Layout, Progress, Schema, Source, count};
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
@@ -146,6 +146,8 @@ impl Scoring {
             alerts: tally.alerts(),
             alerts_written: tally.suppressed().map(|suppressed| tally.alerts() - suppressed),
             alerts_suppressed: tally.suppressed(),
+            decides_on_scores: function.decides_on_scores(),
+            classes: tally.classes(),
             counters: flatten(&outcome.counters),
             clock: ClockReport::of(&outcome.clock, &schema.name),
             evaluation: tally.evaluation(),
@@ -158,6 +160,21 @@ impl Function {
     /// Seed by which its streams are divided into slots.
     pub fn slot_seed(&self) -> Option<u64> {
         seed::of(&self.spec)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.graph.name()
+    }
+
+    /// The columns of its batches.
+    pub fn layout(&self) -> &Layout {
+        self.graph.layout()
+    }
+
+    /// Whether its graph decides on scores, so that there can be alerts.
+    pub fn decides_on_scores(&self) -> bool {
+        decides_on_scores(self.layout())
     }
 
     /// Says why a packet is anomalous, where its network can.

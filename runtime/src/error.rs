@@ -122,6 +122,20 @@ pub enum GraphError {
     /// A branch where there is no verdict yet.
     #[error("brick `{0}` branches on verdicts, which nothing before it fills")]
     NoVerdict(String),
+    /// A branch for a verdict that its column does not know.
+    #[error(
+        "brick `{id}`: branch.{label}: the column {column} has no verdict of this name (there are: {known})"
+    )]
+    UnknownLabel {
+        /// The brick.
+        id: String,
+        /// The key of its branch.
+        label: String,
+        /// The column by whose verdicts its packets part.
+        column: String,
+        /// What its verdicts may be.
+        known: String,
+    },
     /// More bricks than a graph may have.
     #[error("{found} bricks; a graph has at most {most}")]
     TooLarge {
@@ -130,10 +144,10 @@ pub enum GraphError {
         /// The limit.
         most: usize,
     },
-    /// More branches or bricks than ways can be told apart of.
+    /// More bricks than packets can be led through one by one, or more ways than can be looked at.
     #[error("{found} {what}; a graph that branches has at most {most}")]
     TooMany {
-        /// Bricks or branches.
+        /// Bricks or ways.
         what: &'static str,
         /// How many there are.
         found: usize,

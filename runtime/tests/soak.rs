@@ -69,7 +69,7 @@ impl Sink for Fold {
         let (scores, verdicts) = (batch.columns.get(self.scores), batch.columns.get(self.verdicts));
         let rows = batch.headers.iter().zip(scores).zip(verdicts);
         for ((headers, score), verdict) in rows {
-            for word in [headers.seq, score.to_bits(), *verdict as u64] {
+            for word in [headers.seq, score.to_bits(), verdict.place(2) as u64] {
                 self.sum = (self.sum.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
             }
         }

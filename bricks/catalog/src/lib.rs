@@ -5,7 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 use legonf_core::{Brick, Descriptor, Schema};
-use legonf_decide::SampleResultQuantization;
+use legonf_decide::{Classification, SampleResultQuantization};
 use legonf_extract::{FEATURES, FeatureQuantization};
 use legonf_infer::{Autoencoder, FeatureMapping, Onnx, SCORES};
 use legonf_models::kitnet::KitNet;
@@ -16,13 +16,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Every kind of brick, in the order in which LEGO's Table I lists them.
-pub const KINDS: [Descriptor; 6] = [
+pub const KINDS: [Descriptor; 7] = [
     PacketBatching::DESCRIPTOR,
     FeatureQuantization::DESCRIPTOR,
     FeatureMapping::DESCRIPTOR,
     Autoencoder::DESCRIPTOR,
     Onnx::DESCRIPTOR,
     SampleResultQuantization::DESCRIPTOR,
+    Classification::DESCRIPTOR,
 ];
 
 /// A network function that ships: a graph of bricks.
@@ -186,6 +187,7 @@ pub fn build(
         SampleResultQuantization::KIND => {
             Box::new(SampleResultQuantization::new(read(kind, &with_threshold(config, context))?)?)
         }
+        Classification::KIND => Box::new(Classification::new(read(kind, config)?)?),
         _ => return Err(CatalogError::UnknownKind { kind: kind.to_owned() }),
     })
 }
@@ -232,7 +234,8 @@ mod tests {
     fn every_kind_is_described_by_the_brick_itself() {
         let no_model = ["feature-mapping", "autoencoder", "onnx"];
         for descriptor in KINDS.iter().filter(|d| !no_model.contains(&d.kind)) {
-            let brick = build(descriptor.kind, &toml::Table::new(), &Context::default()).unwrap();
+            let demanded = if descriptor.kind == "classification" { "classes = [\"web\"]" } else { "" };
+            let brick = build(descriptor.kind, &demanded.parse().unwrap(), &Context::default()).unwrap();
             let names = |specs: &[ColumnSpec]| ColumnSpec::names(specs);
             let own = brick.descriptor();
             assert_eq!(

@@ -121,6 +121,14 @@ impl Layout {
         Err(BindError::Other { name: spec.name.to_string(), expected, found: found.kind() })
     }
 
+    /// [`handle`](Self::handle) of a column that need not be there.
+    ///
+    /// # Errors
+    /// If it is there, and not as it is declared here.
+    pub fn handle_if_any<S: Typed>(&self, spec: &ColumnSpec) -> Result<Option<Handle<S>>, BindError> {
+        self.get(&spec.name).map(|_| self.handle(spec)).transpose()
+    }
+
     /// The number of a column that is declared like this, whatever it is kept in.
     ///
     /// # Errors

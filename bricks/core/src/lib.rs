@@ -38,7 +38,7 @@ mod west_east;
 pub use batch::{BATCH, Batch, ENGINE_ROWS, LARGEST_BATCH, Store};
 pub use brick::{Brick, BrickError, Descriptor, State};
 pub use clock::{Clock, ClockFaults, LONGEST_GAP};
-pub use column::{ColumnSpec, Element, Shape, Table};
+pub use column::{ColumnSpec, Element, Labels, Shape, Table};
 pub use columns::{Columns, Handle};
 pub use count::count;
 pub use coverage::Coverage;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// Verdicts.
-pub const VERDICTS: ColumnSpec = ColumnSpec::scalar("verdicts", Element::Verdict);
+pub const VERDICTS: ColumnSpec = ColumnSpec::of_scores("verdicts");
 /// Anomaly scores.
 const SCORES: ColumnSpec = ColumnSpec::scalar("scores", Element::F64);
 
@@ -44,8 +44,8 @@ fn verdicts() -> String {
 
 /// Sample-result quantization (LEGO §III-A, Table I): a verdict for every score.
 ///
-/// A score above the threshold is [`Verdict::Anomalous`], one at or below it [`Verdict::Benign`], and one that is
-/// not a finite number [`Verdict::Rejected`].
+/// A score above the threshold is [`Verdict::ANOMALOUS`], one at or below it [`Verdict::BENIGN`], and one that is
+/// not a finite number [`Verdict::REJECTED`].
 #[derive(Clone, Debug)]
 pub struct SampleResultQuantization {
     config: Config,
@@ -90,11 +90,11 @@ impl SampleResultQuantization {
     /// The verdict for one score.
     pub fn decide(&self, score: f64) -> Verdict {
         if !score.is_finite() {
-            Verdict::Rejected
+            Verdict::REJECTED
         } else if score > self.config.threshold {
-            Verdict::Anomalous
+            Verdict::ANOMALOUS
         } else {
-            Verdict::Benign
+            Verdict::BENIGN
         }
     }
 }
@@ -137,15 +137,24 @@ mod tests {
 
     #[test]
     fn only_scores_above_the_threshold_are_anomalous() {
-        use Verdict::{Anomalous, Benign};
         let scores = [0.0, 0.5_f64.next_down(), 0.5, 0.5_f64.next_up(), f64::MAX, -1.0];
-        assert_eq!(verdicts(0.5, &scores), [Benign, Benign, Benign, Anomalous, Anomalous, Benign]);
+        assert_eq!(
+            verdicts(0.5, &scores),
+            [
+                Verdict::BENIGN,
+                Verdict::BENIGN,
+                Verdict::BENIGN,
+                Verdict::ANOMALOUS,
+                Verdict::ANOMALOUS,
+                Verdict::BENIGN
+            ]
+        );
     }
 
     #[test]
     fn scores_that_are_no_numbers_are_rejected() {
         let scores = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
-        assert_eq!(verdicts(0.5, &scores), [Verdict::Rejected; 3]);
+        assert_eq!(verdicts(0.5, &scores), [Verdict::REJECTED; 3]);
     }
 
     #[test]
@@ -158,7 +167,7 @@ mod tests {
         let before = place(batch.columns.get(brick.verdicts));
         batch.columns.get_mut(brick.scores).fill(0.0);
         brick.process(&mut batch).unwrap();
-        assert_eq!(batch.columns.get(brick.verdicts), &[Verdict::Benign; 256]);
+        assert_eq!(batch.columns.get(brick.verdicts), &[Verdict::BENIGN; 256]);
         assert_eq!(place(batch.columns.get(brick.verdicts)), before);
     }
 

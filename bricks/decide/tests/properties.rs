@@ -120,7 +120,7 @@ proptest! {
     fn the_order_of_packets_does_not_matter(packets in packets(), seed in any::<u64>()) {
         let report = |packets: &[(f64, bool)]| {
             let mut evaluation = Evaluation::default();
-            packets.iter().for_each(|(s, m)| evaluation.push(*s, Verdict::Benign, *m));
+            packets.iter().for_each(|(s, m)| evaluation.push(*s, Verdict::BENIGN, *m));
             evaluation.finish()
         };
         let mut shuffled: Vec<_> = packets.iter().copied().zip(uniform(seed)).collect();

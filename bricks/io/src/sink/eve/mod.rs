@@ -43,7 +43,7 @@ impl StatsHandle {
     }
 }
 
-/// Writes one `alert` record for each packet with [`Verdict::Anomalous`], and at the end one `stats` record.
+/// Writes one `alert` record for each packet with [`Verdict::ANOMALOUS`], and at the end one `stats` record.
 ///
 /// Of alerts that exceed a [rate](Self::limited) only the first of each second are written. What was left out in a second is
 /// told before the first alert of the next, or at the end, in one record of the type `suppressed`: how many alerts, and of
@@ -133,7 +133,7 @@ impl Eve {
 
     /// Whether a packet's alert is written. Tells before what was left out in the second before.
     fn admits(&mut self, headers: &Headers, row: Scored, lines: &mut Vec<u8>) -> bool {
-        if row.verdict != Verdict::Anomalous {
+        if row.verdict != Verdict::ANOMALOUS {
             return false;
         }
         if self.limit.begins(row.timestamp) {
@@ -226,9 +226,9 @@ impl Tally {
         self.packets += 1;
         self.bytes += u64::from(headers.wire_len);
         self.malformed += u64::from(headers.malformed.is_some());
-        self.not_finite += u64::from(row.verdict == Verdict::Rejected && !headers.is_unread());
-        self.unread += u64::from(row.verdict == Verdict::Rejected && headers.is_unread());
-        self.alerts += u64::from(row.verdict == Verdict::Anomalous);
+        self.not_finite += u64::from(row.verdict == Verdict::REJECTED && !headers.is_unread());
+        self.unread += u64::from(row.verdict == Verdict::REJECTED && headers.is_unread());
+        self.alerts += u64::from(row.verdict == Verdict::ANOMALOUS);
         self.clock.shift(row.seq, row.timestamp);
         self.last = row.timestamp;
     }
