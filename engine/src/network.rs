@@ -4,7 +4,7 @@ use crate::{Error, Session, foreign};
 use legonf_core::{ENGINE_ROWS, Explain, Schema};
 use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
 use legonf_models::kitnet::{Explainer, KitNet};
-use legonf_models::{Bundle, Calibration, Content, Engine, EngineError, Model};
+use legonf_models::{Bundle, Calibration, Engine, EngineError, Model, OnnxFile};
 use legonf_tract::TractEngine;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -35,9 +35,9 @@ impl Network {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn read(session: &Session, path: &Path) -> Result<Self, Error> {
-        let onnx = match Content::load(path)? {
-            Content::Bundle(bundle) => return Self::checked(session, *bundle, path),
-            Content::Network(onnx) => onnx,
+        let onnx = match OnnxFile::load(path)? {
+            OnnxFile::Bundle(bundle) => return Self::checked(session, *bundle, path),
+            OnnxFile::Network(onnx) => onnx,
         };
         foreign::check_network(session, &onnx, path)?;
         let engine = TractEngine::open(&onnx, ENGINE_ROWS).map_err(|error| Error::file(path, error))?;

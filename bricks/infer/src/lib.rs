@@ -13,7 +13,7 @@ mod onnx;
 pub use autoencoder::{Autoencoder, AutoencoderConfig};
 pub use columns::{ERRORS, MAPPED, SCORES};
 pub use feature_mapping::{FeatureMapping, FeatureMappingConfig};
-pub use onnx::{Onnx, OnnxConfig};
+pub use onnx::{Onnx, OnnxConfig, TableName};
 
 #[cfg(test)]
 mod fixture;

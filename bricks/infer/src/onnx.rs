@@ -29,6 +29,29 @@ pub struct OnnxConfig {
     /// The column for the output that scores a row, or the only one: a number in `f64` for each. Default `scores`, where there are no
     /// `outputs`, and else none.
     pub scores: Option<String>,
+    /// The table of all its columns. Default `packets`.
+    pub table: TableName,
+}
+
+/// A table of a batch, as a configuration names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TableName {
+    /// A row for every packet.
+    #[default]
+    Packets,
+    /// A row for every flow that became ready.
+    Flows,
+}
+
+impl TableName {
+    /// A column as one of this table.
+    fn of(self, column: ColumnSpec) -> ColumnSpec {
+        match self {
+            Self::Packets => column,
+            Self::Flows => column.in_flows(),
+        }
+    }
 }
 
 /// Runs any network by an [`Engine`].
@@ -81,7 +104,9 @@ impl Onnx {
     pub fn declared(config: &OnnxConfig, known: &[ColumnSpec]) -> Descriptor {
         let reads = ports::named(config.inputs.values(), known, FEATURES);
         let writes = ports::named(config.outputs.values().chain(&config.scores), known, SCORES);
-        Descriptor { reads: reads.into(), writes: writes.into(), ..Self::DESCRIPTOR }
+        let of_table = |columns: Vec<ColumnSpec>| columns.into_iter().map(|column| config.table.of(column));
+        let (reads, writes) = (of_table(reads).collect(), of_table(writes).collect());
+        Descriptor { reads, writes, ..Self::DESCRIPTOR }
     }
 
     /// Exchanges the columns of the batch for those that the engine takes, or back.

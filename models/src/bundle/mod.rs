@@ -90,14 +90,14 @@ pub struct Bundle {
 
 /// What an ONNX file is taken for.
 #[derive(Clone, Debug)]
-pub enum Content {
+pub enum OnnxFile {
     /// A bundle.
     Bundle(Box<Bundle>),
     /// A network of which the file says nothing more: its bytes.
     Network(Vec<u8>),
 }
 
-impl Content {
+impl OnnxFile {
     /// Reads a file. It is a network alone where nothing in it is legonf's.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ pub(super) fn reads(config: &OnnxConfig, network: &Signature) -> Result<Vec<Colu
     if config.inputs.is_empty() && network.inputs.len() != 1 {
         return Err(unnamed("inputs", &network.inputs));
     }
-    network.inputs.iter().map(|port| read(config, port)).collect()
+    network.inputs.iter().map(|port| read(config, port).map(|column| config.table.of(column))).collect()
 }
 
 fn read(config: &OnnxConfig, port: &Port) -> Result<ColumnSpec, EngineError> {
@@ -52,7 +52,8 @@ pub(super) fn writes(
     let ports = network.outputs.iter().enumerate();
     let named = ports.filter_map(|(number, port)| Some((number, port, config.outputs.get(&port.name)?)));
     let named = named.map(|(number, port, column)| (number, port.column(column.clone())));
-    Ok(scores.into_iter().chain(named).collect())
+    let all = scores.into_iter().chain(named);
+    Ok(all.map(|(number, column)| (number, config.table.of(column))).collect())
 }
 
 /// The column for the output that scores a row.

@@ -149,3 +149,21 @@ fn what_does_not_fit_the_network_is_named() {
     one.outputs[0].shape = vec![3];
     assert!(made(one, "").err().unwrap().contains("is f64[3], not a score: name its column"));
 }
+
+#[test]
+fn a_network_may_run_on_flows() {
+    let config =
+        toml::from_str("table = \"flows\"\nscores = \"flow_scores\"\n[inputs]\nx = \"images\"\n").unwrap();
+    let engine = Box::new(Sum { signature: scoring(), limit: 9 });
+    let mut brick = Onnx::new(&config, engine).unwrap();
+    let columns = [&brick.reads[0], &brick.writes[0]].map(ColumnSpec::kind);
+    assert_eq!(columns, ["f64[12] of flows", "f64 of flows"]);
+    let mut batch = Batch::new(&Layout::binding(&mut [&mut brick]).unwrap());
+    batch.headers.resize(5, legonf_core::Headers::default());
+    // Packets 1 and 4 complete a flow each.
+    batch.origins.extend([1, 4]);
+    *typed::<Rows>(batch.column_mut(brick.places[0])).unwrap() = features(2);
+    brick.process(&mut batch).unwrap();
+    let expected: Vec<f64> = features(2).iter().map(|row| row.iter().sum()).collect();
+    assert_eq!(scores(&batch, &brick), expected);
+}
