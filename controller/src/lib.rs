@@ -25,5 +25,5 @@ pub use event::{Action, Decision, Event, Figures};
 pub use model::{Forecast, Model, StageForecast};
 pub use policy::Policy;
 pub use promise::{Broken, Promises};
-pub use sim::{Simulation, Step};
+pub use sim::{Conditions, Simulation, Step};
 pub use sla::{Deadline, Sla, deadlines, full, patience};

@@ -168,9 +168,14 @@ impl Agent {
         }
     }
 
-    /// Whether layouts are being compared.
+    /// Whether a layout has its turn that was never seen before.
     pub fn is_trying(&self) -> bool {
         self.policy.is_trying()
+    }
+
+    /// The layout that is held, where another one has turns beside it at present.
+    pub fn held(&self) -> Option<&Plan> {
+        self.policy.held()
     }
 
     /// What the bricks cost, as far as is known by now.
