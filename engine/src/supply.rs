@@ -4,7 +4,7 @@ use crate::Error;
 use crate::network::Network;
 use legonf_catalog::{Context, build};
 use legonf_core::{Brick, State};
-use legonf_runtime::GraphSpec;
+use legonf_runtime::{GraphSpec, SupplyError};
 
 /// Makes the bricks of a graph by their identifier, around a model where there is one.
 pub struct Maker<'a> {
@@ -27,9 +27,9 @@ impl Maker<'_> {
         warmed(build(&found.kind, &found.config, &context)?)
     }
 
-    /// [`make`](Self::make) with the words that the runtime takes for an error.
-    pub fn supply(&self, id: &str) -> Result<Box<dyn Brick>, String> {
-        self.make(id).map_err(|error| error.to_string())
+    /// [`make`](Self::make) as the runtime asks for it.
+    pub fn supply(&self, id: &str) -> Result<Box<dyn Brick>, SupplyError> {
+        self.make(id).map_err(SupplyError::new)
     }
 }
 

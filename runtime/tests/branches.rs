@@ -8,7 +8,7 @@ use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Handle, Layout as Columns, State,
     Verdict,
 };
-use legonf_runtime::{Graph, GraphSpec, Layout};
+use legonf_runtime::{Graph, GraphSpec, Layout, SupplyError};
 use proptest::prelude::*;
 
 const VERDICTS: ColumnSpec = ColumnSpec::scalar("verdicts", Element::Verdict);
@@ -82,14 +82,14 @@ fn last(batch: &mut Batch, at: At, memory: &mut f64) {
     }
 }
 
-fn make(id: &str) -> Result<Box<dyn Brick>, String> {
+fn make(id: &str) -> Result<Box<dyn Brick>, SupplyError> {
     let (kind, reads, writes, state, work): (_, &[ColumnSpec], _, _, Work) = match id {
         "first" => ("first", &[HEADERS], SCORES, State::Stateless, first),
         "decide" => ("decide", &[SCORES], VERDICTS, State::Stateless, decide),
         "look" => ("look", &[HEADERS, SCORES], SCORES, State::Stateful, second_look),
         "soften" => ("soften", &[SCORES], SCORES, State::Stateless, soften),
         "last" => ("last", &[SCORES], SCORES, State::Stateful, last),
-        other => return Err(format!("no brick {other}")),
+        other => return Err(SupplyError::new(format!("no brick {other}"))),
     };
     let (reads, writes) = (reads.to_vec().into(), vec![writes].into());
     let descriptor = Descriptor { kind, title: kind, reads, writes, state };
