@@ -64,7 +64,7 @@ pub struct Config {
     /// Whether neighbours are fused and un-fused. Default true.
     pub fuse: bool,
     /// Ticks of a turn, beside those in which it settles: where more comes than the layout in force carries and no core is free,
-    /// another layout has up to three turns, between turns of the one in force. Default 3.
+    /// another layout has up to five turns, between turns of the one in force. Default 3.
     pub trial: u32,
     /// Part of the packets that turns of other layouts may cost. What is saved of it is worth four turns, with which a run begins;
     /// 0 lets no other layout have a turn. Default 0.03.

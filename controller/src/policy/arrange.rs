@@ -70,7 +70,7 @@ impl Policy {
     }
 
     fn forecast(&self, snapshot: &Snapshot, plan: &Plan) -> Option<Forecast> {
-        Model::new(&self.costs, 1.0).forecast(plan, None, self.cores(snapshot)).ok()
+        Model::new(&self.costs, 1.0).forecast(plan, None, self.cores_left(snapshot)).ok()
     }
 
     /// The layout that has waited longest of those that are due and whose turn can be afforded.
@@ -117,7 +117,7 @@ impl Policy {
     /// The layouts of which the cost model expects most, one for each number of hops: what a hop costs changes. What splitting
     /// costs depends on the traffic: the best layout with it is among them only where more is expected of it than of any other.
     fn proposals(&self, snapshot: &Snapshot, present: f64) -> Vec<Plan> {
-        let (most, cores) = (self.most_workers(snapshot), self.cores(snapshot));
+        let (most, cores) = (self.most_workers(snapshot), self.cores_left(snapshot));
         let all = Model::new(&self.costs, 1.0).layouts(cores, most, &|stage| self.can_replicate(stage));
         let (split, whole): (Vec<_>, Vec<_>) = all.into_iter().partition(is_split);
         let most = whole.iter().map(|forecast| forecast.capacity).fold(present, f64::max);
@@ -154,7 +154,7 @@ impl Policy {
             return self.give_up(bout, snapshot);
         }
         if !bout.is_out {
-            (bout.level, bout.is_out) = (turn, true);
+            bout.back(turn);
             let (plan, reason) =
                 (bout.challenger.clone(), format!("{:.0} packets/s; the other's turn", turn.rate));
             self.contest.bout = Some(bout);
@@ -225,13 +225,17 @@ impl Policy {
         }
     }
 
+    /// Cores but for those that others take all the time.
+    fn cores_left(&self, snapshot: &Snapshot) -> f64 {
+        (self.cores(snapshot) - self.loads.others).max(f64::MIN_POSITIVE)
+    }
+
     /// Packets a second that a layout would carry if other programs, and other machines on its host, left it the cores that its
     /// workers wanted, but for those that they take all the time.
     fn carried(&self, snapshot: &Snapshot) -> f64 {
         let busy: f64 = snapshot.workers.iter().map(|worker| worker.busy).sum();
         let rate = snapshot.done as f64 / snapshot.span.max(1e-9);
-        let left = self.cores(snapshot) - self.loads.others;
-        rate * (demand(snapshot).min(left) / busy.max(1e-9)).max(1.0)
+        rate * (demand(snapshot).min(self.cores_left(snapshot)) / busy.max(1e-9)).max(1.0)
     }
 }
 

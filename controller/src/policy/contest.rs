@@ -6,14 +6,16 @@ use legonf_core::Plan;
 const CLEAR: f64 = 0.9;
 /// One that carries this part more than it must in each of two turns has won.
 const SURE: f64 = 0.08;
-/// Turns after which the median decides.
-const PAIRS: usize = 3;
+/// After three turns the median decides, if it is so much above or below what is needed; else after more.
+const NEAR: f64 = 0.03;
+/// Turns at most.
+const TURNS: usize = 5;
 /// Turns whose whole cost may be saved up.
 const SAVED: f64 = 4.0;
 /// The layout in force carries so much more or less than it did: things have changed.
 const CHANGED: f64 = 0.1;
 /// Part of a tick in what the layout in force is taken to carry.
-const LEARNT: f64 = 0.05;
+const LEARNT: f64 = 0.01;
 /// Layouts that are remembered.
 const REMEMBERED: usize = 32;
 
@@ -63,14 +65,14 @@ pub(super) struct Bout {
     pub level: Yield,
     /// Whether it is the challenger's turn.
     pub is_out: bool,
-    /// What the challenger carried in each turn, over what the other did in the turn before.
+    /// What the challenger carried in each turn, over what the other did in the turns before and behind it.
     pub ratios: Vec<f64>,
     /// Seconds' worth of packets that its turns have cost.
     pub lost: f64,
 }
 
 impl Bout {
-    /// Sequential: what is clear ends early, what is not is decided by the median of [`PAIRS`] turns.
+    /// Sequential: what is clear ends early, and the median of the last turns decides the rest.
     pub fn verdict(&self) -> Verdict {
         let least = self.ratios.iter().copied().fold(f64::INFINITY, f64::min);
         let most = self.ratios.iter().copied().fold(0.0, f64::max);
@@ -78,11 +80,21 @@ impl Bout {
             1 if most < CLEAR => Verdict::Lost,
             0 | 1 => Verdict::Open,
             2 if least >= self.needed + SURE => Verdict::Won,
-            2 if most < self.needed => Verdict::Lost,
-            turns if turns < PAIRS => Verdict::Open,
+            2 if most < self.needed - NEAR => Verdict::Lost,
+            3 if self.ratio() >= self.needed + NEAR => Verdict::Won,
+            3 if self.ratio() < self.needed - NEAR => Verdict::Lost,
+            turns if turns < TURNS => Verdict::Open,
             _ if self.ratio() >= self.needed => Verdict::Won,
             _ => Verdict::Lost,
         }
+    }
+
+    /// The layout in force has had another turn: what the challenger carried between is held against the mean of both.
+    pub fn back(&mut self, level: Yield) {
+        if let Some(last) = self.ratios.last_mut() {
+            *last *= self.level.rate / f64::midpoint(self.level.rate, level.rate).max(f64::MIN_POSITIVE);
+        }
+        (self.level, self.is_out) = (level, true);
     }
 
     /// What the challenger carries, over what the layout in force does.
@@ -215,18 +227,23 @@ impl Contest {
         self.standings.iter().filter(near).map(|standing| &standing.plan)
     }
 
-    /// Whether a layout may challenge now.
+    /// Whether a layout may challenge now. Those not seen since things have changed need not wait for each other.
     pub fn is_due(&self, plan: &Plan, at: f64) -> bool {
-        self.standing(plan)
-            .is_none_or(|standing| at >= standing.next && (standing.ratio.is_none() || at >= self.rests))
+        let due = |standing: &Standing| at >= standing.next && (!standing.is_fresh || at >= self.rests);
+        self.standing(plan).is_none_or(due)
     }
 
-    /// Who comes first, by least: those not seen since things have changed, the most promising of them first; then who has waited
-    /// longest. `expected` is what a layout is taken to carry over what the one in force does, where it was never seen.
+    /// Who comes first, by least: those not seen since things have changed, one thread that was never seen before all, and then the
+    /// most promising; then who has waited longest. `expected` is what the cost model says that a layout carries over what the one
+    /// in force does: where a layout was seen before things have changed, that and what it carried then count alike.
     pub fn order(&self, plan: &Plan, expected: f64) -> (bool, f64) {
         match self.standing(plan) {
             Some(standing) if standing.is_fresh => (true, standing.next),
-            standing => (false, -standing.and_then(|standing| standing.ratio).unwrap_or(expected)),
+            None if plan.workers() == 1 => (false, f64::NEG_INFINITY),
+            standing => {
+                let before = standing.and_then(|standing| standing.ratio);
+                (false, -f64::midpoint(before.unwrap_or(expected), expected))
+            }
         }
     }
 
@@ -304,22 +321,32 @@ mod tests {
 
     #[test]
     fn what_is_clear_ends_early_and_the_median_decides_the_rest() {
-        let cases: [(&[f64], Verdict); 10] = [
+        let cases: [(&[f64], Verdict); 13] = [
             (&[], Verdict::Open),
             (&[0.89], Verdict::Lost),
-            (&[0.95], Verdict::Open),
+            (&[0.91], Verdict::Open),
             (&[2.0], Verdict::Open),
-            (&[0.95, 1.02], Verdict::Lost),
+            (&[0.95, 0.99], Verdict::Lost),
+            (&[0.95, 1.01], Verdict::Open),
             (&[1.12, 1.2], Verdict::Won),
             (&[1.05, 1.2], Verdict::Open),
-            (&[0.95, 1.2, 1.04], Verdict::Won),
-            (&[0.95, 1.2, 1.02], Verdict::Lost),
-            (&[1.05, 1.02, 1.01], Verdict::Lost),
+            (&[0.95, 1.2, 1.07], Verdict::Won),
+            (&[0.95, 1.2, 0.99], Verdict::Lost),
+            (&[0.95, 1.2, 1.04], Verdict::Open),
+            (&[0.95, 1.2, 1.04, 1.05, 1.01], Verdict::Won),
+            (&[0.95, 1.2, 1.02, 1.05, 1.01], Verdict::Lost),
         ];
         for (ratios, verdict) in cases {
             assert_eq!(bout(1.03, ratios).verdict(), verdict, "{ratios:?}");
         }
-        assert_eq!(bout(1.0, &[0.95, 1.2, 1.02]).verdict(), Verdict::Won);
+        assert_eq!(bout(1.0, &[0.95, 1.2, 1.04]).verdict(), Verdict::Won);
+    }
+
+    #[test]
+    fn a_machine_that_slows_down_steadily_favours_none() {
+        let mut bout = bout(1.0, &[0.9]);
+        bout.back(Yield { rate: 0.8e6, ns: 1e3 });
+        assert!((bout.ratios[0] - 1.0).abs() < 1e-9 && bout.is_out);
     }
 
     #[test]
