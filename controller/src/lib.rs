@@ -19,7 +19,7 @@ mod sim;
 mod sla;
 
 pub use config::{Config, Scaling};
-pub use costs::{Cost, Costs, State};
+pub use costs::{Cost, Costs};
 pub use error::ControllerError;
 pub use event::{Action, Decision, Event, Figures};
 pub use model::{Forecast, Model, StageForecast};

@@ -8,14 +8,14 @@ mod memory;
 mod rebalance;
 mod shrink;
 
-use crate::{Action, Config, Costs, Decision, Figures, Scaling, State};
+use crate::{Action, Config, Costs, Decision, Figures, Scaling};
 use contest::{Account, Contest, Intervals};
-use legonf_core::{BATCH, Plan, Snapshot, Stage};
+use legonf_core::{BATCH, Plan, Snapshot, Stage, State};
 use memory::{Loads, Rests, Streaks};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// What is known of a brick: identifier and statefulness.
+/// What is known of a brick: identifier and state.
 pub type Facts = (String, State);
 
 /// A policy and what it remembers: how long each stage has been overloaded or idle, when it was last changed, and what other
@@ -96,13 +96,13 @@ impl Policy {
     /// Whether a stage may have several workers.
     fn can_replicate(&self, place: &Stage) -> bool {
         place.bricks.iter().all(|id| match self.facts.get(id) {
-            Some(State::Stateless | State::Stateful) => true,
-            Some(State::Single) | None => false,
+            Some(State::Stateless | State::Keyed) => true,
+            Some(State::Serial) | None => false,
         })
     }
 
     fn keeps_state(&self, place: &Stage) -> bool {
-        place.bricks.iter().any(|id| self.facts.get(id) == Some(&State::Stateful))
+        place.bricks.iter().any(|id| self.facts.get(id) == Some(&State::Keyed))
     }
 
     /// What a part of a stage would weigh as a stage of its own; half, if it could then be replicated.

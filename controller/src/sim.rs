@@ -1,8 +1,8 @@
 //! A running graph in virtual time, to see what a policy makes of it.
 
-use crate::{ControllerError, Costs, Decision, Policy, State};
+use crate::{ControllerError, Costs, Decision, Policy};
 use legonf_core::{
-    HostLoad, Plan, SLOTS, ShardLoad, SlotMove, Snapshot, StageLoad, WorkerLoad, balanced, mean_wait,
+    HostLoad, Plan, SLOTS, ShardLoad, SlotMove, Snapshot, StageLoad, State, WorkerLoad, balanced, mean_wait,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -208,7 +208,7 @@ impl Simulation {
     /// Places slots where a brick's replicas have come or gone, and moves those that shall.
     fn place(&mut self, moves: &[SlotMove]) {
         for stage in &self.plan.stages {
-            let stateful = |id: &&String| self.costs.of(id).is_ok_and(|cost| cost.state == State::Stateful);
+            let stateful = |id: &&String| self.costs.of(id).is_ok_and(|cost| cost.state == State::Keyed);
             let Some(id) = stage.bricks.iter().find(stateful) else { continue };
             if stage.replicas == 1 {
                 self.owners.remove(id);

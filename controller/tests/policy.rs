@@ -1,20 +1,20 @@
 //! Policies in virtual time: what they make of loads that rise, fall and waver.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use legonf_controller::{Action, Config, Cost, Costs, Model, Policy, Scaling, Simulation, State, Step};
-use legonf_core::{HostLoad, Plan, Snapshot, Stage, StageLoad, WorkerLoad};
+use legonf_controller::{Action, Config, Cost, Costs, Model, Policy, Scaling, Simulation, Step};
+use legonf_core::{HostLoad, Plan, Snapshot, Stage, StageLoad, State, WorkerLoad};
 use proptest::prelude::*;
 
 /// Kitsune: 300 k packets/s in one worker on one core, the network being most of it.
 fn costs(extractor: f64, network: f64) -> Costs {
     let brick = |(id, state, ns): (&str, State, f64)| Cost { id: id.into(), state, ns, ..Cost::default() };
     let bricks = [
-        ("source", State::Single, 100.0),
+        ("source", State::Serial, 100.0),
         ("batching", State::Stateless, 100.0),
-        ("extractor", State::Stateful, extractor),
+        ("extractor", State::Keyed, extractor),
         ("network", State::Stateless, network),
         ("decision", State::Stateless, 10.0),
-        ("sink", State::Single, 90.0),
+        ("sink", State::Serial, 90.0),
     ];
     Costs { batch: 256.0, bricks: bricks.map(brick).into(), ..Costs::default() }
 }
@@ -39,7 +39,7 @@ impl Default for Scene {
 
 /// What the policy knows of the bricks; the extractor can be divided, or not.
 fn facts(costs: &Costs, splitter: bool) -> Vec<(String, State)> {
-    let state = |state| if state == State::Stateful && !splitter { State::Single } else { state };
+    let state = |state| if state == State::Keyed && !splitter { State::Serial } else { state };
     costs.bricks.iter().map(|brick| (brick.id.clone(), state(brick.state))).collect()
 }
 

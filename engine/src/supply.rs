@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_new_brick_with_state_has_seen_nothing_but_packets() {
-        let mut brick = warmed(Box::new(Counter::new(State::Stateful))).unwrap();
+        let mut brick = warmed(Box::new(Counter::new(State::Keyed))).unwrap();
         let layout = Layout::binding(&mut [&mut *brick]).unwrap();
         let mut batch = Batch::new(&layout);
         batch.headers.resize(3, legonf_core::Headers::default());

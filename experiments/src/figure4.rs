@@ -7,8 +7,8 @@ pub(crate) mod watch;
 use crate::ExperimentError;
 use crate::lap::{Laps, Track};
 use clap::Args;
-use legonf_controller::{Action, Config, Costs, Event, Model, Scaling, State};
-use legonf_core::{Plan, Stage};
+use legonf_controller::{Action, Config, Costs, Event, Model, Scaling};
+use legonf_core::{Plan, Stage, State};
 use legonf_datasets::generate;
 use legonf_engine::agent::cores;
 use legonf_engine::measure::{Trial, alone, median};
@@ -232,7 +232,7 @@ impl Case<'_> {
         faults: &mut Faults,
     ) -> Result<(usize, Vec<Contestant>), ExperimentError> {
         let may = |stage: &Stage| {
-            stage.bricks.iter().all(|id| costs.of(id).is_ok_and(|cost| cost.state != State::Single))
+            stage.bricks.iter().all(|id| costs.of(id).is_ok_and(|cost| cost.state != State::Serial))
         };
         let mut look = |plan: Plan| -> Result<Contestant, ExperimentError> {
             let run = self.once(packets, &Layout::Stages(plan.clone()), Scaling::Fixed)?;

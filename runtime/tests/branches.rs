@@ -86,9 +86,9 @@ fn make(id: &str) -> Result<Box<dyn Brick>, SupplyError> {
     let (kind, reads, writes, state, work): (_, &[ColumnSpec], _, _, Work) = match id {
         "first" => ("first", &[HEADERS], SCORES, State::Stateless, first),
         "decide" => ("decide", &[SCORES], VERDICTS, State::Stateless, decide),
-        "look" => ("look", &[HEADERS, SCORES], SCORES, State::Stateful, second_look),
+        "look" => ("look", &[HEADERS, SCORES], SCORES, State::Keyed, second_look),
         "soften" => ("soften", &[SCORES], SCORES, State::Stateless, soften),
-        "last" => ("last", &[SCORES], SCORES, State::Stateful, last),
+        "last" => ("last", &[SCORES], SCORES, State::Keyed, last),
         other => return Err(SupplyError::new(format!("no brick {other}"))),
     };
     let (reads, writes) = (reads.to_vec().into(), vec![writes].into());

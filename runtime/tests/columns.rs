@@ -52,7 +52,7 @@ impl Counter {
 
 impl Brick for Counter {
     fn descriptor(&self) -> Descriptor {
-        descriptor("counter", &[ColumnSpec::HEADERS], &[SEEN], State::Stateful)
+        descriptor("counter", &[ColumnSpec::HEADERS], &[SEEN], State::Keyed)
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
@@ -246,7 +246,7 @@ impl Flows {
 
 impl Brick for Flows {
     fn descriptor(&self) -> Descriptor {
-        descriptor("flows", &[ColumnSpec::HEADERS], &[SIZES], State::Stateful)
+        descriptor("flows", &[ColumnSpec::HEADERS], &[SIZES], State::Keyed)
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {

@@ -157,7 +157,7 @@ pub struct Sum {
 
 impl Brick for Sum {
     fn descriptor(&self) -> Descriptor {
-        descriptor("sum", FEATURES, MAPPED, State::Stateful)
+        descriptor("sum", FEATURES, MAPPED, State::Keyed)
     }
 
     fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
@@ -203,7 +203,7 @@ pub struct Smooth(f64, Places);
 
 impl Brick for Smooth {
     fn descriptor(&self) -> Descriptor {
-        descriptor("smooth", SCORES, SCORES, State::Stateful)
+        descriptor("smooth", SCORES, SCORES, State::Keyed)
     }
 
     fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {

@@ -128,7 +128,7 @@ impl Streams {
 
 impl Brick for Streams {
     fn descriptor(&self) -> Descriptor {
-        descriptor("streams", HEADERS, FEATURES, State::Stateful)
+        descriptor("streams", HEADERS, FEATURES, State::Keyed)
     }
 
     fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
