@@ -5,7 +5,7 @@ use crate::failure::{Failure, print, print_json};
 use clap::{Args, Subcommand};
 use legonf_catalog::Takes;
 use legonf_controller::{Costs, deadlines};
-use legonf_core::{ColumnSpec, Descriptor, State};
+use legonf_core::{ColumnSpec, Descriptor};
 use legonf_engine::{describe as describe_brick, nf, read_costs, write_text};
 use legonf_output::{one_line, printable_json};
 use legonf_runtime::{BrickSpec, GraphSpec, Wanted};
@@ -132,7 +132,7 @@ fn kinds(style: Style) -> Result<(), Failure> {
 
 fn describe(id: String, descriptor: &Descriptor) -> Shown {
     let names = |columns: &[ColumnSpec]| columns.iter().map(|column| column.name.to_string()).collect();
-    let state = if descriptor.state == State::Stateful { "stateful" } else { "stateless" };
+    let state = descriptor.state.label();
     let (reads, fills) = (names(&descriptor.reads), names(&descriptor.writes));
     Shown {
         id,

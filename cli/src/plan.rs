@@ -4,7 +4,8 @@ use crate::Style;
 use crate::failure::{Failure, print, print_json};
 use crate::invalid::{Invalid, positive};
 use clap::Args;
-use legonf_controller::{Costs, Deadline, Forecast, Model, State, deadlines};
+use legonf_controller::{Costs, Deadline, Forecast, Model, deadlines};
+use legonf_core::State;
 use legonf_engine::{nf, read_costs};
 use legonf_io::sink::SeriesPlot;
 use serde::Serialize;
@@ -135,7 +136,7 @@ impl Arguments {
 /// The dearest of some bricks, where there can be but one of it.
 fn undivided(costs: &Costs, bricks: &[String]) -> Option<String> {
     let dearest = bricks.iter().filter_map(|id| costs.of(id).ok()).max_by(|a, b| a.ns.total_cmp(&b.ns))?;
-    (dearest.state == State::Single).then(|| dearest.id.clone())
+    (dearest.state == State::Serial).then(|| dearest.id.clone())
 }
 
 fn text(report: &Report) -> String {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// interface.
 ///
 /// The policy (TOML) says when: `high`, `low`, `imbalance`, `ticks_up`, `ticks_down`, `cooldown`, `max_workers`, `cores`, `fuse`,
-/// `trial`, `refresh`, `scaling` (brick, graph or fixed), and in `[sla]` `rate` (packets/s) and `latency_ms`. Each brick gets its part
+/// `trial`, `challenge`, `refresh`, `scaling` (brick, graph or fixed), and in `[sla]` `rate` (packets/s) and `latency_ms`. Each brick gets its part
 /// of the latency as its deadline, in proportion to its cost; that of the source and of packet batching is how long a live packet
 /// waits, at most, for its batch to be full. Ticks in which a promise or a deadline is not kept are counted
 /// (`end` in the event log, `controller` in --json); one that the costs say cannot be kept is refused at once.

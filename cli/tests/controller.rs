@@ -50,7 +50,7 @@ fn a_profile_names_every_brick_and_a_plan_follows_from_it() {
         table["brick"].as_array().unwrap().iter().map(|b| b["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids, ["source", "batching", "extractor", "mapping", "autoencoder", "decision", "sink"]);
     let extractor = &table["brick"][2];
-    assert_eq!((extractor["state"].as_str(), extractor["bytes"].as_float()), (Some("stateful"), Some(920.0)));
+    assert_eq!((extractor["state"].as_str(), extractor["bytes"].as_float()), (Some("keyed"), Some(920.0)));
     assert!(extractor["state_bytes"].as_integer() > Some(0) && extractor["ns"].as_float() > Some(0.0));
 
     let svg = text(bench.path("plan.svg"));
@@ -172,10 +172,7 @@ fn a_run_learns_what_bricks_cost_and_counts_broken_promises() {
 
     let learnt: toml::Table = fs::read_to_string(&costs).unwrap().parse().unwrap();
     let extractor = &learnt["brick"][2];
-    assert_eq!(
-        (extractor["id"].as_str(), extractor["state"].as_str()),
-        (Some("extractor"), Some("stateful"))
-    );
+    assert_eq!((extractor["id"].as_str(), extractor["state"].as_str()), (Some("extractor"), Some("keyed")));
     assert!((10.0..1e6).contains(&extractor["ns"].as_float().unwrap()), "{learnt}");
     assert_eq!(controller["costs_ns"]["extractor"].as_f64(), extractor["ns"].as_float());
     assert_eq!(

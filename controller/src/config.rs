@@ -63,10 +63,16 @@ pub struct Config {
     pub refresh: f64,
     /// Whether neighbours are fused and un-fused. Default true.
     pub fuse: bool,
-    /// Ticks for which a layout is tried where no core is free, at least; up to four times as many where what it carries wavers.
-    /// Default 5.
+    /// Ticks of a turn, beside those in which it settles: where more comes than the layout in force carries and no core is free,
+    /// another layout has up to five turns, between turns of the one in force. Default 3.
     pub trial: u32,
-    /// Seconds after which layouts are tried anew, at the earliest, if what bricks cost has changed. Default 30.
+    /// Part of the packets that turns of other layouts may cost. What is saved of it is worth four turns, with which a run begins;
+    /// 0 lets no other layout have a turn. Default 0.03.
+    pub challenge: f64,
+    /// Seconds between two layouts that are tried, and before one that was no better comes again; twice as many for each time in
+    /// a row that it was much worse. Default 4.
+    pub challenge_every: f64,
+    /// Seconds before a layout comes again, at most. Default 30.
     pub arrange_every: f64,
     /// What was promised of the graph.
     pub sla: Sla,
@@ -91,7 +97,9 @@ impl Default for Config {
             memory: 64 << 20,
             refresh: 0.2,
             fuse: true,
-            trial: 5,
+            trial: 3,
+            challenge: 0.03,
+            challenge_every: 4.0,
             arrange_every: 30.0,
             sla: Sla::default(),
         }
@@ -107,6 +115,11 @@ impl Config {
         let config: Self = read(text)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Seconds of a turn of a layout, from the decision to the end of its last tick.
+    pub(crate) fn turn(&self) -> f64 {
+        f64::from(self.settle + self.trial) * self.tick
     }
 
     /// Refuses to use more cores than there are.
@@ -135,6 +148,10 @@ impl Config {
         demand(ticks(self.ticks_down, 1), "ticks_down", self.ticks_down, "1 to 1000000 ticks")?;
         demand(ticks(self.settle, 0), "settle", self.settle, "0 to 1000000 ticks")?;
         demand(ticks(self.trial, 1), "trial", self.trial, "1 to 1000000 ticks")?;
+        let budget = (0.0..=1.0).contains(&self.challenge);
+        demand(budget, "challenge", self.challenge, "a part of the packets, from 0 to 1")?;
+        let every = seconds(self.challenge_every, 0.0);
+        demand(every, "challenge_every", self.challenge_every, "seconds, 0 to 86400")?;
         let every = seconds(self.arrange_every, 0.0);
         demand(every, "arrange_every", self.arrange_every, "seconds, 0 to 86400")?;
         demand(seconds(self.cooldown, 0.0), "cooldown", self.cooldown, "seconds, 0 to 86400")?;
@@ -179,7 +196,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(86_400);
 
     /// The keys that hold a number with a fraction, those of a table behind its name.
-    const KEYS: [&str; 11] = [
+    const KEYS: [&str; 13] = [
         "tick",
         "high",
         "low",
@@ -188,6 +205,8 @@ mod tests {
         "cores",
         "spare",
         "refresh",
+        "challenge",
+        "challenge_every",
         "arrange_every",
         "[sla]rate",
         "[sla]latency_ms",
@@ -213,6 +232,7 @@ mod tests {
             ("tick = 1e20", "tick = 100000000000000000000: expected seconds, 0.001 to 86400"),
             ("tick = inf", "tick = inf: expected seconds"),
             ("cooldown = 1e300", "cooldown = 1000"),
+            ("challenge = 1.5", "challenge = 1.5: expected a part of the packets"),
             ("arrange_every = nan", "arrange_every = NaN: expected seconds"),
             ("imbalance = inf", "imbalance = inf: expected a multiple"),
             ("cores = 1e9", "cores = 1000000000: expected cores, 0 to 65536"),

@@ -2,26 +2,13 @@
 
 use crate::ControllerError;
 use crate::error::{demand, read};
-use legonf_core::Plan;
+use legonf_core::{Plan, State};
 use serde::{Deserialize, Serialize};
 
 /// The largest cost in nanoseconds or bytes.
 const MOST: f64 = 1e15;
 /// The most bricks: those of the largest graph, with its ends.
 const MOST_BRICKS: usize = 4098;
-
-/// Whether and how a brick can be replicated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Any replica takes any batch.
-    #[default]
-    Stateless,
-    /// Keeps state by keys: a splitter can share its traffic out.
-    Stateful,
-    /// There is one: the source, the sink.
-    Single,
-}
 
 /// What one brick costs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -153,12 +140,12 @@ pub(crate) mod tests {
         let brick =
             |(id, state, ns): (&str, State, f64)| Cost { id: id.into(), state, ns, ..Cost::default() };
         let bricks = [
-            ("source", State::Single, 50.0),
+            ("source", State::Serial, 50.0),
             ("batching", State::Stateless, 50.0),
-            ("extractor", State::Stateful, 500.0),
+            ("extractor", State::Keyed, 500.0),
             ("network", State::Stateless, 2000.0),
             ("decision", State::Stateless, 5.0),
-            ("sink", State::Single, 45.0),
+            ("sink", State::Serial, 45.0),
         ];
         let bricks = bricks.map(brick).into();
         Costs { graph: "kitsune".into(), batch: 256.0, hop_ns: 1000.0, bricks, ..Costs::default() }

@@ -18,7 +18,7 @@ pub enum Action {
     Unfuse,
     /// Moves hot slots between the replicas of a stage.
     Rebalance,
-    /// Tries layouts where no core is free, and takes the best.
+    /// Lets another layout have a turn, goes back, or keeps the one that carries more.
     Arrange,
     /// Gives a stage a worker in place of one that is stuck.
     Replace,

@@ -19,11 +19,11 @@ mod sim;
 mod sla;
 
 pub use config::{Config, Scaling};
-pub use costs::{Cost, Costs, State};
+pub use costs::{Cost, Costs};
 pub use error::ControllerError;
 pub use event::{Action, Decision, Event, Figures};
 pub use model::{Forecast, Model, StageForecast};
 pub use policy::Policy;
 pub use promise::{Broken, Promises};
-pub use sim::{Simulation, Step};
+pub use sim::{Conditions, Simulation, Step};
 pub use sla::{Deadline, Sla, deadlines, full, patience};

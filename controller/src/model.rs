@@ -1,7 +1,7 @@
 //! What a plan can carry, from what its bricks cost.
 
-use crate::{ControllerError, Cost, Costs, State};
-use legonf_core::{Plan, Stage};
+use crate::{ControllerError, Cost, Costs};
+use legonf_core::{Plan, Stage, State};
 use serde::Serialize;
 
 /// What one stage does at a rate.
@@ -180,10 +180,10 @@ impl<'a> Model<'a> {
             let load = |ns: f64| rate * ns / 1e9 / self.high;
             let (alone, apart) = (load(cost.ns), load(cost.ns + self.costs.hop_ns / self.costs.batch));
             // Replicas of a brick with state also deal packets out and join the answers.
-            let split = cost.state == State::Stateful && apart > 1.0;
+            let split = cost.state == State::Keyed && apart > 1.0;
             let need = apart + if split { load(self.costs.split_ns) } else { 0.0 };
             let replicas = (need.ceil() as usize).max(1);
-            if cost.state == State::Single && need > 1.0 {
+            if cost.state == State::Serial && need > 1.0 {
                 return Err(self.too_slow(cost, rate));
             }
             match stages.last_mut() {

@@ -1,21 +1,25 @@
 //! Finds the bottleneck, and decides what to do about it.
 
 mod arrange;
+mod contest;
 mod detect;
 mod grow;
+mod memory;
 mod rebalance;
 mod shrink;
 
-use crate::{Action, Config, Costs, Decision, Figures, Scaling, State};
-use arrange::Trial;
-use legonf_core::{BATCH, Plan, Snapshot, Stage};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::{Action, Config, Costs, Decision, Figures, Scaling};
+use contest::{Account, Contest, Intervals};
+use legonf_core::{BATCH, Plan, Snapshot, Stage, State};
+use memory::{Loads, Rests, Streaks};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// What is known of a brick: identifier and statefulness.
+/// What is known of a brick: identifier and state.
 pub type Facts = (String, State);
 
-/// A policy and what it remembers: how long each stage has been overloaded or idle, and when it was last changed.
+/// A policy and what it remembers: how long each stage has been overloaded or idle, when it was last changed, and what other
+/// layouts carried.
 ///
 /// It depends on nothing but the snapshots: the same ones give the same decisions.
 #[derive(Clone, Debug)]
@@ -23,55 +27,26 @@ pub struct Policy {
     config: Config,
     facts: BTreeMap<String, State>,
     costs: Costs,
-    /// Ticks in a row, by the bricks of a stage (or of two that might be fused).
-    overloaded: BTreeMap<String, u32>,
-    idle: BTreeMap<String, u32>,
-    silent: BTreeMap<String, u32>,
-    uneven: BTreeMap<String, u32>,
-    /// Seconds of processor time that a packet took when its stage was overloaded last.
-    at_load: BTreeMap<String, f64>,
-    /// Until when bricks are left alone.
-    resting: BTreeMap<String, f64>,
-    settle: u32,
-    replaced: BTreeSet<String>,
-    queues: Vec<usize>,
-    /// Packets of each slot in the last ticks, by brick and shard.
-    slots: BTreeMap<(String, usize), Vec<u64>>,
-    /// Ticks in a row in which the workers wanted all cores.
-    saturated: u32,
-    /// Packets a second that the layout in force has carried in the last ticks.
-    yields: Vec<f64>,
-    trial: Option<Trial>,
-    /// When layouts were compared last, and what the bricks cost then.
-    arranged: Option<(f64, Costs)>,
+    streaks: Streaks,
+    loads: Loads,
+    rests: Rests,
+    contest: Contest,
 }
 
 impl Policy {
     /// A policy for bricks, in the order of the graph with its ends. What they cost decides how stages are divided, and is
     /// learnt as the graph runs.
     pub fn new(config: Config, facts: Vec<Facts>, costs: Option<Costs>) -> Self {
-        let (overloaded, idle, silent, uneven, at_load, resting, replaced, slots) = Default::default();
         let costs = costs.unwrap_or_else(|| Costs::unknown("", BATCH, facts.clone()));
-        let facts = facts.into_iter().collect();
-        let (settle, queues, saturated, trial, arranged) = (config.settle, Vec::new(), 0, None, None);
+        let intervals = Intervals { least: config.challenge_every, most: config.arrange_every };
         Self {
-            config,
-            facts,
+            facts: facts.into_iter().collect(),
             costs,
-            overloaded,
-            idle,
-            silent,
-            uneven,
-            at_load,
-            resting,
-            settle,
-            replaced,
-            queues,
-            slots,
-            saturated,
-            yields: Vec::new(),
-            trial,
-            arranged,
+            streaks: Streaks::default(),
+            loads: Loads::default(),
+            rests: Rests::new(config.settle),
+            contest: Contest::new(Account::new(config.challenge, config.turn()), intervals),
+            config,
         }
     }
 
@@ -80,9 +55,15 @@ impl Policy {
         &self.costs
     }
 
-    /// Whether layouts are being tried: that in force is not one that was chosen.
+    /// Whether a layout has its turn that was never seen before: that in force may not be one that was chosen.
     pub fn is_trying(&self) -> bool {
-        self.trial.is_some()
+        let seen = |plan| self.contest.standing(plan).is_some_and(|standing| standing.ratio.is_some());
+        self.contest.bout.as_ref().is_some_and(|bout| !seen(&bout.challenger))
+    }
+
+    /// The layout that is held, where another one has turns beside it at present.
+    pub fn held(&self) -> Option<&Plan> {
+        self.contest.incumbent.as_ref().filter(|_| self.contest.bout.is_some())
     }
 
     /// Looks at a snapshot and decides, at most one thing at a time.
@@ -90,8 +71,8 @@ impl Policy {
         if snapshot.stages.len() != snapshot.plan.stages.len() {
             return None;
         }
-        if self.settle > 0 {
-            self.settle -= 1;
+        self.charge(snapshot);
+        if self.rests.pass() {
             return None;
         }
         self.costs = self.costs.refreshed(snapshot, self.config.refresh);
@@ -100,26 +81,28 @@ impl Policy {
         }
         self.count(snapshot);
         self.note_yield(snapshot);
-        let decision = self.replace(snapshot).or_else(|| match self.trial.take() {
-            Some(trial) => self.go_on(trial, snapshot),
-            None => {
-                self.rebalance(snapshot).or_else(|| self.grow(snapshot)).or_else(|| self.shrink(snapshot))
-            }
-        })?;
+        let decision = self.replace(snapshot).or_else(|| self.act(snapshot))?;
         self.remember(&decision, snapshot.at);
         Some(decision)
+    }
+
+    fn act(&mut self, snapshot: &Snapshot) -> Option<Decision> {
+        if self.contest.bout.is_some() {
+            return self.go_on(snapshot);
+        }
+        self.rebalance(snapshot).or_else(|| self.grow(snapshot)).or_else(|| self.shrink(snapshot))
     }
 
     /// Whether a stage may have several workers.
     fn can_replicate(&self, place: &Stage) -> bool {
         place.bricks.iter().all(|id| match self.facts.get(id) {
-            Some(State::Stateless | State::Stateful) => true,
-            Some(State::Single) | None => false,
+            Some(State::Stateless | State::Keyed) => true,
+            Some(State::Serial) | None => false,
         })
     }
 
     fn keeps_state(&self, place: &Stage) -> bool {
-        place.bricks.iter().any(|id| self.facts.get(id) == Some(&State::Stateful))
+        place.bricks.iter().any(|id| self.facts.get(id) == Some(&State::Keyed))
     }
 
     /// What a part of a stage would weigh as a stage of its own; half, if it could then be replicated.
@@ -147,23 +130,16 @@ impl Policy {
     }
 
     fn rests(&self, snapshot: &Snapshot, stage: usize) -> bool {
-        let resting = |id: &String| self.resting.get(id).is_some_and(|until| snapshot.at < *until);
-        snapshot.plan.stages[stage].bricks.iter().any(resting)
+        self.rests.holds(&snapshot.plan.stages[stage], snapshot.at)
     }
 
     fn remember(&mut self, decision: &Decision, at: f64) {
-        for id in &decision.bricks {
-            self.resting.insert(id.clone(), at + self.config.cooldown);
-        }
+        self.rests.leave(&decision.bricks, at + self.config.cooldown);
         if decision.plan.is_some() {
-            self.settle = self.config.settle;
-            self.overloaded.clear();
-            self.idle.clear();
-            self.silent.clear();
-            self.uneven.clear();
-            self.saturated = 0;
-            self.yields.clear();
-            self.queues.clear();
+            self.rests.settle(self.config.settle);
+            self.streaks = Streaks::default();
+            self.contest.yields.clear();
+            self.loads.queues.clear();
         }
     }
 

@@ -1,8 +1,8 @@
 //! Costs as they are now: what the workers' processor time says of those that were profiled.
 
 use crate::costs::split;
-use crate::{Cost, Costs, State};
-use legonf_core::Snapshot;
+use crate::{Cost, Costs};
+use legonf_core::{Snapshot, State};
 
 /// Nanoseconds of processor time a batch that a hop is taken to cost where it was not measured: most of it goes for the
 /// columns, which come from another core's cache.
@@ -69,7 +69,7 @@ impl Costs {
     /// Notes the bytes of state of a stage, where one brick of it keeps any.
     fn note_state(&mut self, ids: &[String], bytes: u64) {
         let mut keepers =
-            self.bricks.iter_mut().filter(|cost| cost.state == State::Stateful && ids.contains(&cost.id));
+            self.bricks.iter_mut().filter(|cost| cost.state == State::Keyed && ids.contains(&cost.id));
         if let (Some(one), None) = (keepers.next(), keepers.next())
             && bytes > 0
         {

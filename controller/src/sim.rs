@@ -1,8 +1,8 @@
 //! A running graph in virtual time, to see what a policy makes of it.
 
-use crate::{ControllerError, Costs, Decision, Policy, State};
+use crate::{ControllerError, Costs, Decision, Policy};
 use legonf_core::{
-    HostLoad, Plan, SLOTS, ShardLoad, SlotMove, Snapshot, StageLoad, WorkerLoad, balanced, mean_wait,
+    HostLoad, Plan, SLOTS, ShardLoad, SlotMove, Snapshot, StageLoad, State, WorkerLoad, balanced, mean_wait,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +28,19 @@ pub struct Step {
     pub decision: Option<Decision>,
 }
 
+/// What the machine does with a graph at present.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Conditions {
+    /// Nanoseconds of processor time a batch for each hop.
+    pub hop_ns: f64,
+    /// Processor time of everything, as a multiple of what it costs.
+    pub slowness: f64,
+    /// Cores that a hypervisor gives to other machines.
+    pub stolen: f64,
+    /// Seconds for which nothing flows when another layout comes into force.
+    pub change: f64,
+}
+
 /// A graph as a fluid: packets flow from stage to stage as fast as its workers, which share the cores evenly, let them.
 #[derive(Clone, Debug)]
 pub struct Simulation {
@@ -45,6 +58,9 @@ pub struct Simulation {
     /// The greatest part of a stage's packets that one of its workers gets.
     most: Vec<f64>,
     at: f64,
+    conditions: Conditions,
+    /// Until when nothing flows.
+    paused: f64,
 }
 
 /// Sums between two snapshots, by stage.
@@ -57,6 +73,8 @@ struct Sums {
     waited: Vec<f64>,
     offered: f64,
     dropped: f64,
+    /// Seconds of cores that would have been used.
+    stolen: f64,
 }
 
 impl Simulation {
@@ -71,8 +89,22 @@ impl Simulation {
         let (queues, names) = (vec![0.0; plan.stages.len()], Vec::new());
         let weights = vec![1.0 / SLOTS as f64; SLOTS];
         let (stuck, owners, most) = Default::default();
-        let mut this =
-            Self { costs, cores, plan, queues, serial: 0, names, stuck, weights, owners, most, at: 0.0 };
+        let conditions = Conditions { hop_ns: costs.hop_ns, slowness: 1.0, stolen: 0.0, change: 0.0 };
+        let mut this = Self {
+            costs,
+            cores,
+            plan,
+            queues,
+            serial: 0,
+            names,
+            stuck,
+            weights,
+            owners,
+            most,
+            at: 0.0,
+            conditions,
+            paused: 0.0,
+        };
         this.name();
         this.place(&[]);
         Ok(this)
@@ -91,6 +123,11 @@ impl Simulation {
     /// Lets a worker of a stage do nothing from now on.
     pub fn jam(&mut self, stage: usize) {
         self.stuck.extend(self.names.get(stage).and_then(|names| names.first()));
+    }
+
+    /// Lets the machine be another one from now on.
+    pub fn set(&mut self, conditions: Conditions) {
+        self.conditions = conditions;
     }
 
     /// Runs for some seconds with a rate that changes in time, in snapshots of `tick` seconds.
@@ -129,9 +166,10 @@ impl Simulation {
     /// Nanoseconds a packet of one worker of a stage, half of each hop included.
     fn ns(&self, stage: usize) -> f64 {
         let hops = u8::from(stage > 0) + u8::from(stage + 1 < self.plan.stages.len());
-        let hops = f64::from(hops) / 2.0 * self.costs.hop_ns / self.costs.batch;
+        let hops = f64::from(hops) / 2.0 * self.conditions.hop_ns / self.costs.batch;
         let split = if self.divided(stage).is_some() { self.costs.split_ns } else { 0.0 };
-        (self.costs.sum(&self.plan.stages[stage].bricks) + hops + split).max(1e-3)
+        let ns = self.costs.sum(&self.plan.stages[stage].bricks) + hops + split;
+        (ns * self.conditions.slowness).max(1e-3)
     }
 
     fn healthy(&self, stage: usize) -> f64 {
@@ -170,7 +208,7 @@ impl Simulation {
     /// Places slots where a brick's replicas have come or gone, and moves those that shall.
     fn place(&mut self, moves: &[SlotMove]) {
         for stage in &self.plan.stages {
-            let stateful = |id: &&String| self.costs.of(id).is_ok_and(|cost| cost.state == State::Stateful);
+            let stateful = |id: &&String| self.costs.of(id).is_ok_and(|cost| cost.state == State::Keyed);
             let Some(id) = stage.bricks.iter().find(stateful) else { continue };
             if stage.replicas == 1 {
                 self.owners.remove(id);
@@ -209,7 +247,10 @@ impl Simulation {
         let wanted: Vec<f64> = (0..stages).map(|stage| wants(self, stage)).collect();
         let work: f64 =
             wanted.iter().enumerate().map(|(stage, packets)| packets * self.ns(stage) / 1e9).sum();
-        let share = (self.cores * dt / work.max(1e-12)).min(1.0);
+        let part = |cores: f64| (cores.max(0.0) * dt / work.max(1e-12)).min(1.0);
+        let flows = if self.at < self.paused { 0.0 } else { 1.0 };
+        let (whole, share) = (part(self.cores) * flows, part(self.cores - self.conditions.stolen) * flows);
+        sums.stolen += work * (whole - share);
         for (stage, wanted) in wanted.into_iter().enumerate() {
             let (packets, ns) = (wanted * share, self.ns(stage) / 1e9);
             self.queues[stage] -= packets;
@@ -218,7 +259,8 @@ impl Simulation {
             }
             sums.passed[stage] += packets;
             sums.computed[stage] += packets * ns;
-            sums.wanted[stage] += wanted * ns;
+            // What is stolen is not waited for.
+            sums.wanted[stage] += (packets + wanted * (flows - whole)) * ns;
             sums.waited[stage] += self.queues[stage] * dt;
         }
         // What waits before the source is in the kernel's ring, which has an end.
@@ -253,7 +295,7 @@ impl Simulation {
             dropped: sums.dropped as u64,
             in_flight: (self.queues.iter().skip(1).sum::<f64>() / self.costs.batch) as usize,
             credits: self.credits(),
-            host: HostLoad { cores: self.cores, used, memory: 1 << 40, ..HostLoad::default() },
+            host: HostLoad { cores: self.cores, used, memory: 1 << 40, stolen: sums.stolen / span },
         }
     }
 
@@ -296,6 +338,8 @@ impl Simulation {
             queues[stage] += packets;
         }
         let moves = std::mem::take(&mut plan.moves);
+        self.paused =
+            if self.plan.stages == plan.stages { self.paused } else { self.at + self.conditions.change };
         (self.plan, self.queues) = (plan, queues);
         self.name();
         self.place(&moves);

@@ -4,9 +4,9 @@ pub(crate) mod host;
 
 use crate::Error;
 pub use host::{Host, cores};
-use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, State, full, patience};
-use legonf_core::{HostLoad, Pace, Plan, Snapshot};
-use legonf_runtime::{Control, Graph, Node, PlanError};
+use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, full, patience};
+use legonf_core::{HostLoad, Pace, Plan, Snapshot, State};
+use legonf_runtime::{Control, Graph, PlanError};
 use nix::libc;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -91,23 +91,19 @@ impl Log {
     }
 }
 
-/// Bricks between their ends, in order, with their statefulness.
+/// Bricks between their ends, in order, with their state.
 pub(crate) fn states(graph: &Graph) -> Vec<(String, State)> {
-    let state = |node: &Node| match node.brick.descriptor().state {
-        legonf_core::State::Stateless => State::Stateless,
-        legonf_core::State::Stateful => State::Stateful,
-    };
-    let end = |id: &str| [(id.to_owned(), State::Single)];
-    let bricks = graph.nodes().iter().map(|node| (node.id.clone(), state(node)));
+    let end = |id: &str| [(id.to_owned(), State::Serial)];
+    let bricks = graph.nodes().iter().map(|node| (node.id.clone(), node.brick.descriptor().state));
     end(Plan::SOURCE).into_iter().chain(bricks).chain(end(Plan::SINK)).collect()
 }
 
-/// [`states`], where bricks whose work cannot be divided among replicas count as those of which there is one.
+/// [`states`], where bricks whose work cannot be divided among replicas count as serial.
 pub(crate) fn facts(graph: &mut Graph) -> Vec<(String, State)> {
     let mut states = states(graph);
     let whole = graph.divisions().into_iter().filter(|(_, division)| division.is_err());
     for (whole, _) in whole {
-        states.iter_mut().filter(|(id, _)| *id == whole).for_each(|(_, state)| *state = State::Single);
+        states.iter_mut().filter(|(id, _)| *id == whole).for_each(|(_, state)| *state = State::Serial);
     }
     states
 }
@@ -168,9 +164,14 @@ impl Agent {
         }
     }
 
-    /// Whether layouts are being compared.
+    /// Whether a layout has its turn that was never seen before.
     pub fn is_trying(&self) -> bool {
         self.policy.is_trying()
+    }
+
+    /// The layout that is held, where another one has turns beside it at present.
+    pub fn held(&self) -> Option<&Plan> {
+        self.policy.held()
     }
 
     /// What the bricks cost, as far as is known by now.

@@ -8,8 +8,8 @@ use crate::nf;
 use crate::replay::measured;
 use crate::tally::Tally;
 use crate::{Error, Extent, Gauge, Session, input};
-use legonf_controller::{Cost, Costs, State};
-use legonf_core::{BATCH, Brick, Plan};
+use legonf_controller::{Cost, Costs};
+use legonf_core::{BATCH, Brick, Plan, State};
 use legonf_io::Content;
 use legonf_runtime::Graph;
 use std::path::PathBuf;
@@ -100,14 +100,14 @@ impl Profile {
             .map(|((id, ns), bytes)| {
                 let id = if id == measure::SOURCE { Plan::SOURCE.to_owned() } else { id };
                 let state =
-                    states.iter().find(|(known, _)| *known == id).map_or(State::Single, |(_, state)| *state);
+                    states.iter().find(|(known, _)| *known == id).map_or(State::Serial, |(_, state)| *state);
                 let node = graph.nodes().iter().find(|node| node.id == id);
                 let state_bytes = node.map_or(0, |node| node.brick.state_size());
                 Cost { id, state, ns: ns / packets, bytes: bytes as f64 / packets, state_bytes }
             })
             .collect();
         let sink =
-            Cost { id: Plan::SINK.into(), state: State::Single, ns: seen.ns() / packets, ..Cost::default() };
+            Cost { id: Plan::SINK.into(), state: State::Serial, ns: seen.ns() / packets, ..Cost::default() };
         bricks.push(sink);
         let capture = input::file_name(&self.capture);
         let batch = packets / seen.batches.max(1) as f64;

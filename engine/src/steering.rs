@@ -6,11 +6,9 @@ use crate::agent::{batching, hold};
 use crate::folder::write_text;
 use crate::scoring::Function;
 use crate::{Error, reading};
-#[cfg(feature = "live")]
-use legonf_controller::State;
 use legonf_controller::{Config, Costs, Event};
 #[cfg(feature = "live")]
-use legonf_core::Plan;
+use legonf_core::{Plan, State};
 use std::path::{Path, PathBuf};
 
 /// How the controller decides, and where it writes what it did.
@@ -49,7 +47,7 @@ impl Orders {
     pub fn hold(&self, bricks: Vec<String>) -> Option<std::time::Duration> {
         let ends = |id: &str| [id.to_owned()];
         let all = ends(Plan::SOURCE).into_iter().chain(bricks).chain(ends(Plan::SINK));
-        let facts: Vec<_> = all.map(|id| (id, State::Single)).collect();
+        let facts: Vec<_> = all.map(|id| (id, State::Serial)).collect();
         let batching = batching(&facts);
         let costs = self.costs.clone();
         let costs = costs.unwrap_or_else(|| Costs::unknown("", legonf_core::BATCH, facts));

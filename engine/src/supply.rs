@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::models::Models;
 use legonf_core::{Brick, State};
-use legonf_runtime::GraphSpec;
+use legonf_runtime::{GraphSpec, SupplyError};
 
 /// Makes the bricks of a graph by their identifier, around its models.
 pub struct Maker<'a> {
@@ -23,9 +23,9 @@ impl Maker<'_> {
         warmed(self.models.build(self.spec, found, self.threshold)?)
     }
 
-    /// [`make`](Self::make) with the words that the runtime takes for an error.
-    pub fn supply(&self, id: &str) -> Result<Box<dyn Brick>, String> {
-        self.make(id).map_err(|error| error.to_string())
+    /// [`make`](Self::make) as the runtime asks for it.
+    pub fn supply(&self, id: &str) -> Result<Box<dyn Brick>, SupplyError> {
+        self.make(id).map_err(SupplyError::new)
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_new_brick_with_state_has_seen_nothing_but_packets() {
-        let mut brick = warmed(Box::new(Counter::new(State::Stateful))).unwrap();
+        let mut brick = warmed(Box::new(Counter::new(State::Keyed))).unwrap();
         let layout = Layout::binding(&mut [&mut *brick]).unwrap();
         let mut batch = Batch::new(&layout);
         batch.headers.resize(3, legonf_core::Headers::default());

@@ -7,8 +7,8 @@ pub(crate) mod watch;
 use crate::ExperimentError;
 use crate::lap::{Laps, Track};
 use clap::Args;
-use legonf_controller::{Action, Config, Costs, Event, Model, Scaling, State};
-use legonf_core::{Plan, Stage};
+use legonf_controller::{Action, Config, Costs, Event, Model, Scaling};
+use legonf_core::{Plan, Stage, State};
 use legonf_datasets::generate;
 use legonf_engine::agent::cores;
 use legonf_engine::measure::{Trial, alone, median};
@@ -232,7 +232,7 @@ impl Case<'_> {
         faults: &mut Faults,
     ) -> Result<(usize, Vec<Contestant>), ExperimentError> {
         let may = |stage: &Stage| {
-            stage.bricks.iter().all(|id| costs.of(id).is_ok_and(|cost| cost.state != State::Single))
+            stage.bricks.iter().all(|id| costs.of(id).is_ok_and(|cost| cost.state != State::Serial))
         };
         let mut look = |plan: Plan| -> Result<Contestant, ExperimentError> {
             let run = self.once(packets, &Layout::Stages(plan.clone()), Scaling::Fixed)?;
@@ -337,12 +337,14 @@ fn conclude(engine: &'static str, layouts: usize, plans: &[Plan], rounds: &[Roun
     }
 }
 
-/// The last plan of a run that was in force for some ticks; where none was, the one that was in force longest. A plan under which
-/// nothing came out was over before its first batch was.
+/// The last plan of a run that was held for some ticks in all, when it was in force longest; where none was, the one that was in force
+/// longest. A plan under which nothing came out was over before its first batch was.
 fn settled(run: &Once) -> Option<&Digest> {
-    let working = || run.digests.iter().filter(|digest| digest.pps() > 0.0);
-    let long = working().rfind(|digest| digest.ticks >= SETTLED);
-    long.or_else(|| working().max_by_key(|digest| digest.ticks))
+    let working = || run.digests.iter().filter(|digest| digest.pps() > 0.0 && !digest.is_turn);
+    let ticks = |plan: &Plan| working().filter(|d| d.plan == *plan).map(|d| d.ticks).sum::<u32>();
+    let last = working().rfind(|digest| ticks(&digest.plan) >= SETTLED);
+    let last = last.and_then(|last| working().filter(|d| d.plan == last.plan).max_by_key(|d| d.ticks));
+    last.or_else(|| working().max_by_key(|digest| digest.ticks))
 }
 
 fn acted(event: &Event) -> bool {

@@ -1,7 +1,7 @@
-//! How many packets each slot gets, and which streams weigh most.
+//! Which streams weigh most in the slots of a shard.
 
 use legonf_core::{Address, Ends, Headers, SLOTS, slot};
-use legonf_splitter::Router;
+use legonf_splitter::{Router, SlotCounters};
 use std::cmp::Reverse;
 use std::fmt;
 
@@ -9,9 +9,10 @@ use std::fmt;
 const SAMPLE: u64 = 16;
 
 /// Packets by slot, and for each slot the stream that has most of its packets, if one has more than half.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Loads {
-    packets: Vec<u32>,
+    /// Of this one shard.
+    packets: SlotCounters,
     total: u64,
     /// A majority vote for each slot (Boyer and Moore), over a sample of the packets.
     leaders: Vec<Leader>,
@@ -53,11 +54,16 @@ pub struct Overload {
 
 impl Default for Loads {
     fn default() -> Self {
-        Self { packets: vec![0; SLOTS], total: 0, leaders: vec![Leader::default(); SLOTS] }
+        Self { packets: SlotCounters::new(1), total: 0, leaders: vec![Leader::default(); SLOTS] }
     }
 }
 
 impl Loads {
+    /// Loads of so many shards, of which none has a packet.
+    pub fn of_shards(shards: usize) -> Vec<Self> {
+        (0..shards).map(|_| Self::default()).collect()
+    }
+
     /// Counts packets in their slots of each shard, once for each route that they take.
     pub fn count_all(loads: &mut [Self], router: &Router, packets: &[Headers]) {
         for headers in packets {
@@ -69,7 +75,7 @@ impl Loads {
     #[inline]
     fn count(&mut self, hash: u64, headers: &Headers) {
         let slot = slot(hash);
-        self.packets[slot] = self.packets[slot].saturating_add(1);
+        self.packets.count(0, slot);
         self.total += 1;
         if self.total.is_multiple_of(SAMPLE) {
             self.leaders[slot].vote(hash, headers);
@@ -81,7 +87,7 @@ impl Loads {
     /// # Panics
     /// If there is no such slot.
     pub fn of(&self, slot: usize) -> u64 {
-        self.packets[slot].into()
+        self.packets.of(0, slot)
     }
 
     /// Packets of all slots.
@@ -91,8 +97,8 @@ impl Loads {
 
     /// The `k` slots with the most packets, the heaviest first.
     pub fn heaviest(&self, k: usize) -> Vec<Heavy> {
-        let mut slots: Vec<usize> = (0..SLOTS).filter(|slot| self.packets[*slot] > 0).collect();
-        slots.sort_by_key(|slot| (Reverse(self.packets[*slot]), *slot));
+        let mut slots: Vec<usize> = (0..SLOTS).filter(|slot| self.of(*slot) > 0).collect();
+        slots.sort_by_key(|slot| (Reverse(self.of(*slot)), *slot));
         slots.truncate(k);
         slots.into_iter().map(|slot| self.heavy(slot)).collect()
     }
@@ -113,7 +119,7 @@ impl Loads {
 
     /// Packets of each slot.
     pub fn by_slot(&self) -> Vec<u64> {
-        self.packets.iter().map(|packets| u64::from(*packets)).collect()
+        (0..SLOTS).map(|slot| self.of(slot)).collect()
     }
 
     /// Packets of each of so many replicas under these owners.

@@ -6,7 +6,9 @@ use crate::steering::{EXTRACTOR, Order, Orders, Steering, layout};
 use crate::{Clock, ExperimentError};
 use legonf_core::{BATCH, Brick, ColumnSpec, Division, Headers, WestEast};
 use legonf_extract::{Config, ExtractError, FEATURES, FeatureQuantization};
-use legonf_runtime::{Control, Graph, GraphSpec, Layout, MAX_WORKERS, Options, Outcome, run_under};
+use legonf_runtime::{
+    Control, Graph, GraphSpec, Layout, MAX_WORKERS, Options, Outcome, SupplyError, run_under,
+};
 use legonf_splitter::{Partitioner, Plan, Projector};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -178,8 +180,8 @@ impl Run {
         let Self { brick, supply, partitioner, replicas, mut steering } = self;
         let mut graph = graph(brick);
         let (layout, stop) = (Layout::Stages(layout(replicas)), AtomicBool::new(false));
-        let make = |_: &str| -> Result<Box<dyn Brick>, String> {
-            supply.make().map(|brick| Box::new(brick) as Box<dyn Brick>).map_err(|error| error.to_string())
+        let make = |_: &str| -> Result<Box<dyn Brick>, SupplyError> {
+            supply.make().map(|brick| Box::new(brick) as Box<dyn Brick>).map_err(SupplyError::new)
         };
         let mut options = Options { supply: Some(&make), ..Options::new(&layout, &stop) };
         let split = |_: &str, _: &Division| Ok(partitioner.clone().expect("replicas have a partitioner"));

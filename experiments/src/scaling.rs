@@ -82,7 +82,7 @@ impl Scaling<'_> {
     /// The loads of each shard's slots.
     fn loads(&self, plan: &Plan, packets: &[Headers]) -> Result<Vec<Loads>, ExperimentError> {
         let router = Router::new(plan, self.config.limits.seed)?;
-        let mut loads = vec![Loads::default(); plan.shards.len()];
+        let mut loads = Loads::of_shards(plan.shards.len());
         Loads::count_all(&mut loads, &router, packets);
         Ok(loads)
     }

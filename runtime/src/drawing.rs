@@ -35,9 +35,9 @@ pub fn svg(spec: &GraphSpec, bricks: &[(String, Descriptor)]) -> String {
     );
     for (index, (id, d)) in bricks.iter().enumerate() {
         let (x, y) = (MARGIN + index * (WIDTH + GAP), MARGIN + 28);
-        let stateful = d.state == State::Stateful;
+        let stateful = d.state != State::Stateless;
         draw_box(&mut out, x, y, stateful);
-        let state = if stateful { "stateful" } else { "stateless" };
+        let state = d.state.label();
         let lines = [
             (24, 14, d.title),
             (44, 11, id.as_str()),

@@ -1,6 +1,7 @@
 //! Why a run ends before the end of its input, and why a plan is refused.
 
 use legonf_core::{BindError, BrickError, Fault};
+use std::error::Error;
 
 /// Why a run ended before the end of its input.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,30 @@ pub enum RunFault {
     /// The layout does not fit the graph.
     #[error("{0}")]
     Plan(#[from] PlanError),
+}
+
+/// Why there is no further brick for a place of the graph, in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum SupplyError {
+    /// It cannot be made.
+    #[error("{0}")]
+    Brick(Box<dyn Error + Send + Sync>),
+    /// It does not fit the graph's columns.
+    #[error("{0}")]
+    Bind(#[from] BindError),
+    /// Making it panicked.
+    #[error("that panicked ({0})")]
+    Panic(String),
+    /// Nobody makes bricks in this run.
+    #[error("nothing was given that makes one")]
+    Nobody,
+}
+
+impl SupplyError {
+    /// What a supply says that cannot make a brick.
+    pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Brick(reason.into())
+    }
 }
 
 /// A plan that cannot be put into force; the one before stays.

@@ -98,7 +98,7 @@ impl Graph {
 
     /// Bricks that keep state, in order, and why the work of each cannot be divided among replicas, where it cannot.
     pub fn divisions(&mut self) -> Vec<(String, Result<(), Undivided>)> {
-        let stateful = |(_, node): &(usize, &mut Node)| node.brick.descriptor().state == State::Stateful;
+        let stateful = |(_, node): &(usize, &mut Node)| node.brick.descriptor().state != State::Stateless;
         let declared = self.declared();
         let division = |(operator, node): (usize, &mut Node)| {
             let split = Split::of((operator, &node.id), &mut *node.brick, &declared, EXACT);

@@ -161,7 +161,7 @@ impl Shape {
     }
 
     fn stateful(&self, place: &StageSpec) -> impl Iterator<Item = usize> {
-        place.operators.clone().filter(|operator| self.bricks[*operator].1 == State::Stateful)
+        place.operators.clone().filter(|operator| self.bricks[*operator].1 != State::Stateless)
     }
 
     /// The stages of a plan, if it has every brick once and in order, and replicas only of what can be shared.
@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     fn shape() -> Shape {
-        let bricks = [("a", State::Stateless), ("b", State::Stateful), ("c", State::Stateless)];
+        let bricks = [("a", State::Stateless), ("b", State::Keyed), ("c", State::Stateless)];
         let bricks = bricks.map(|(id, state)| (id.to_owned(), state)).into();
         Shape {
             name: "t".into(),

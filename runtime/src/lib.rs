@@ -44,7 +44,7 @@ pub use contain::is_contained;
 pub use drawing::svg;
 pub use error::GraphError;
 pub use exchange::{Partition, Undivided};
-pub use fault::{PlanError, RunFault};
+pub use fault::{PlanError, RunFault, SupplyError};
 pub use graph::{Graph, Node, Wanted, check};
 pub use layout::Layout;
 pub use run::{BrickCounters, Control, Options, Outcome, Pauses, Supply, run, run_under};

@@ -1,15 +1,14 @@
 //! The replicas of a stage whose keyed brick is divided, as the supervisor sees them.
 
 use crate::PlanError;
-use crate::exchange::{
-    Buffers, HomeWork, OwnershipTable, Phase, Queues, Replica, SlotCounters, Split, prepare,
-};
+use crate::exchange::{Buffers, HomeWork, OwnershipTable, Phase, Queues, Replica, Split, prepare};
 use crate::handover::Handover;
 use crate::layout::StageSpec;
 use crate::message::{Event, Message, Queue};
 use crate::supervisor::{MAX_WORKERS, Running, RunningStage, Supervisor, retire_from};
 use crate::sync::{Sender, bounded};
 use legonf_core::SLOTS;
+use legonf_splitter::SlotCounters;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 

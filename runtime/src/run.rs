@@ -10,14 +10,14 @@ use crate::supervisor::{Leftovers, MAX_WORKERS, Supervisor};
 use crate::sync::{self, bounded};
 use crate::watchdog::{Watchdog, watch_supervisor};
 use crate::worker::{Assignment, Head, Shared, Tail};
-use crate::{PlanError, RunFault};
+use crate::{PlanError, RunFault, SupplyError};
 use legonf_core::{Brick, Clock, Pace, Plan, Progress, Sink, Snapshot, Source};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Makes a further brick for a place of the graph, by its identifier, ready to work at full speed: its model is loaded
 /// (and shared with the others), its memory is there.
-pub type Supply<'a> = &'a (dyn Fn(&str) -> Result<Box<dyn Brick>, String> + Sync);
+pub type Supply<'a> = &'a (dyn Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync);
 
 /// How a graph is run.
 #[derive(Clone, Copy)]

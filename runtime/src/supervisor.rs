@@ -17,7 +17,7 @@ use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
 use crate::watchdog::{Still, Stuck, Watchdog};
 use crate::worker::{Assignment, Shared, Worker, supplied};
 use crate::worker_columns::WorkerColumns;
-use crate::{PlanError, RunFault};
+use crate::{PlanError, RunFault, SupplyError};
 use legonf_core::{BATCH, Brick, Clock, LARGEST_BATCH, Plan};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -448,8 +448,8 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
 
     fn make(&self, index: usize) -> Result<Operator, PlanError> {
         let id = self.shape.bricks[index].0.clone();
-        let refused = |reason| PlanError::Replica { id: id.clone(), reason };
-        let supply = self.shared.supply.ok_or_else(|| refused("nothing was given that makes one".into()))?;
+        let refused = |error: SupplyError| PlanError::Replica { id: id.clone(), reason: error.to_string() };
+        let supply = self.shared.supply.ok_or(SupplyError::Nobody).map_err(refused)?;
         let brick: Box<dyn Brick> =
             self.shared.at(index, || supplied(supply, &id, &self.shared.declared.layout)).map_err(refused)?;
         let mut operator =

@@ -10,7 +10,7 @@ use crate::stats::Stats;
 use crate::sync::{Receiver, Sender, recv, recv_tending};
 use crate::watchdog::At;
 use crate::worker_columns::WorkerColumns;
-use crate::{Options, RunFault, Supply};
+use crate::{Options, RunFault, Supply, SupplyError};
 use legonf_core::{
     BATCH, Batch, Brick, Clock, Fault, LARGEST_BATCH, Layout, Pace, Plan, Progress, Sink, Source, State,
 };
@@ -231,7 +231,7 @@ impl<'a> Shared<'a> {
         {
             None => Fresh::Kept,
             Some(Ok(brick)) => Fresh::Made(brick),
-            Some(Err(reason)) => Fresh::Failed(reason),
+            Some(Err(error)) => Fresh::Failed(error.to_string()),
         }
     }
 }
@@ -246,12 +246,13 @@ pub(crate) enum Fresh {
 }
 
 /// A brick of a supply, bound to the columns of the graph, or in one line why there is none, also where making it panics.
-pub(crate) fn supplied(supply: Supply<'_>, id: &str, layout: &Layout) -> Result<Box<dyn Brick>, String> {
-    let bound = |mut brick: Box<dyn Brick>| match brick.bind(layout) {
-        Ok(()) => Ok(brick),
-        Err(error) => Err(error.to_string()),
+pub(crate) fn supplied(supply: Supply<'_>, id: &str, layout: &Layout) -> Result<Box<dyn Brick>, SupplyError> {
+    let made = || {
+        let mut brick = supply(id)?;
+        brick.bind(layout)?;
+        Ok(brick)
     };
-    guarded(|| supply(id).and_then(bound)).unwrap_or_else(|message| Err(format!("that panicked ({message})")))
+    guarded(made).unwrap_or_else(|message| Err(SupplyError::Panic(message)))
 }
 
 /// A worker at work.

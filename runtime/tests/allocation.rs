@@ -9,7 +9,7 @@ use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Disposition, DropReason, Fault, Handle,
     Layout as Columns, Progress, Sink, Source, State,
 };
-use legonf_runtime::{Graph, GraphSpec, Layout, Options, Supply, run};
+use legonf_runtime::{Graph, GraphSpec, Layout, Options, Supply, SupplyError, run};
 use std::alloc::{GlobalAlloc, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -104,7 +104,7 @@ impl Brick for Third {
     }
 }
 
-fn make_dropping(id: &str) -> Result<Box<dyn Brick>, String> {
+fn make_dropping(id: &str) -> Result<Box<dyn Brick>, SupplyError> {
     if id == "third" { Ok(Box::<Third>::default()) } else { make(id) }
 }
 

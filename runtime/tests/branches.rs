@@ -7,7 +7,7 @@ use common::{Collect, Count, HEADERS, Places, SCORES, Script, go_with};
 use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Handle, Layout as Columns, State, Verdict,
 };
-use legonf_runtime::{Graph, GraphSpec, Layout};
+use legonf_runtime::{Graph, GraphSpec, Layout, SupplyError};
 use proptest::prelude::*;
 
 const VERDICTS: ColumnSpec = ColumnSpec::of_scores("verdicts");
@@ -81,14 +81,14 @@ fn last(batch: &mut Batch, at: At, memory: &mut f64) {
     }
 }
 
-fn make(id: &str) -> Result<Box<dyn Brick>, String> {
+fn make(id: &str) -> Result<Box<dyn Brick>, SupplyError> {
     let (kind, reads, writes, state, work): (_, &[ColumnSpec], _, _, Work) = match id {
         "first" => ("first", &[HEADERS], SCORES, State::Stateless, first),
         "decide" => ("decide", &[SCORES], VERDICTS, State::Stateless, decide),
-        "look" => ("look", &[HEADERS, SCORES], SCORES, State::Stateful, second_look),
+        "look" => ("look", &[HEADERS, SCORES], SCORES, State::Keyed, second_look),
         "soften" => ("soften", &[SCORES], SCORES, State::Stateless, soften),
-        "last" => ("last", &[SCORES], SCORES, State::Stateful, last),
-        other => return Err(format!("no brick {other}")),
+        "last" => ("last", &[SCORES], SCORES, State::Keyed, last),
+        other => return Err(SupplyError::new(format!("no brick {other}"))),
     };
     let (reads, writes) = (reads.to_vec().into(), vec![writes].into());
     let descriptor = Descriptor { kind, title: kind, reads, writes, state };

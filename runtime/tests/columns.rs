@@ -11,7 +11,7 @@ use legonf_core::{
     Headers, Key, Layout, Plan, Rows, Sink, SlotMove, State, StateGroup, Storage, Table, WestEast, slot,
     typed,
 };
-use legonf_runtime::{Graph, GraphSpec, Options, Outcome, run};
+use legonf_runtime::{Graph, GraphSpec, Options, Outcome, SupplyError, run};
 use legonf_splitter::Projector;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Counter {
 
 impl Brick for Counter {
     fn descriptor(&self) -> Descriptor {
-        descriptor("counter", &[ColumnSpec::HEADERS], &[SEEN], State::Stateful)
+        descriptor("counter", &[ColumnSpec::HEADERS], &[SEEN], State::Keyed)
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
@@ -146,7 +146,7 @@ impl Brick for Score {
 
 fn graph(
     bricks: &[&str],
-    make: impl Fn(&str) -> Result<Box<dyn Brick>, String>,
+    make: impl Fn(&str) -> Result<Box<dyn Brick>, SupplyError>,
     wanted: &[ColumnSpec],
 ) -> Graph {
     let brick = |(at, id): (usize, &&str)| {
@@ -166,7 +166,7 @@ fn expected(packets: u64) -> Vec<(u64, u64)> {
 
 fn counted(mines: &Arc<StateMines>, layout: &str, plans: Vec<Plan>) -> (Outcome, Vec<(u64, u64)>) {
     let mines = mines.clone();
-    let make = move |id: &str| -> Result<Box<dyn Brick>, String> {
+    let make = move |id: &str| -> Result<Box<dyn Brick>, SupplyError> {
         match id {
             "counter" => Ok(MinedState::of(Box::<Counter>::default(), &mines)),
             _ => Ok(Box::<Score>::default()),
@@ -204,7 +204,7 @@ fn counters_of_hosts_are_replicated_moved_and_killed() {
 
 #[test]
 fn two_keyed_bricks_fill_columns_of_different_types() {
-    let make = |id: &str| -> Result<Box<dyn Brick>, String> {
+    let make = |id: &str| -> Result<Box<dyn Brick>, SupplyError> {
         match id {
             "counter" => Ok(Box::<Counter>::default()),
             "score" => Ok(Box::<Score>::default()),
@@ -246,7 +246,7 @@ impl Flows {
 
 impl Brick for Flows {
     fn descriptor(&self) -> Descriptor {
-        descriptor("flows", &[ColumnSpec::HEADERS], &[SIZES], State::Stateful)
+        descriptor("flows", &[ColumnSpec::HEADERS], &[SIZES], State::Keyed)
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
@@ -332,7 +332,7 @@ impl Sink for Ready {
     }
 }
 
-fn of_flows(id: &str) -> Result<Box<dyn Brick>, String> {
+fn of_flows(id: &str) -> Result<Box<dyn Brick>, SupplyError> {
     Ok(if id == "flows" { Box::<Flows>::default() } else { Box::<Shares>::default() })
 }
 

@@ -9,7 +9,7 @@ use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Disposition, DropReason, Fault, Handle,
     Headers, Layout as Columns, Port, Progress, Sink, Source, State,
 };
-use legonf_runtime::{Graph, GraphSpec, Options, run_under};
+use legonf_runtime::{Graph, GraphSpec, Options, SupplyError, Wanted, run_under};
 use std::sync::atomic::AtomicBool;
 
 /// What the first of two bricks decides of a packet.
@@ -137,7 +137,7 @@ fn expected(packets: u64) -> Vec<(u64, u64, Disposition)> {
     (0..packets).zip((0..packets).map(score)).map(|(seq, score)| (seq, score, both(seq))).collect()
 }
 
-fn make(id: &str) -> Result<Box<dyn Brick>, String> {
+fn make(id: &str) -> Result<Box<dyn Brick>, SupplyError> {
     match id {
         "police" | "again" => Ok(Box::new(Police { is_second: id == "again", ..Police::default() })),
         other => streams::make(other),
@@ -208,14 +208,14 @@ fn a_last_brick_decides_of_packets_that_are_all_scored() {
 
 #[test]
 fn a_brick_that_panics_while_it_changes_packets_in_place_is_named() {
-    let supply = |id: &str| -> Result<Box<dyn Brick>, String> {
+    let supply = |id: &str| -> Result<Box<dyn Brick>, SupplyError> {
         match id {
             "police" => Ok(Box::new(Police { panics_at: Some(4_000), ..Police::default() })),
             other => make(other),
         }
     };
     let spec = GraphSpec::from_toml("name = \"t\"\n[[brick]]\nid = \"police\"\nkind = \"k\"\n").unwrap();
-    let mut graph = Graph::assemble(&spec, &[HEADERS], &[], |brick| supply(&brick.id)).unwrap();
+    let mut graph = Graph::assemble(&spec, &[HEADERS], Wanted::All(&[]), |brick| supply(&brick.id)).unwrap();
     let (layout, stop) = ("pipeline".parse().unwrap(), AtomicBool::new(false));
     let options = Options { supply: Some(&supply), ..Options::new(&layout, &stop) };
     let (source, sink) = (&mut Traffic::to(10_000), &mut Seen(0));

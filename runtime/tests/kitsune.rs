@@ -10,7 +10,7 @@ use legonf_core::{
     State, Timestamp,
 };
 use legonf_extract::{Config, FeatureQuantization, Limits};
-use legonf_runtime::{Control, Graph, GraphSpec, Outcome};
+use legonf_runtime::{Control, Graph, GraphSpec, Outcome, SupplyError};
 use std::sync::atomic::Ordering;
 
 /// Stateless: a number that every bit of every feature changes.
@@ -82,7 +82,7 @@ const SPEC: &str = "name = \"t\"\n[[brick]]\nid = \"extractor\"\nkind = \"k\"\nn
     [[brick]]\nid = \"digest\"\nkind = \"k\"\n";
 
 /// Makes the bricks of an extractor whose slots overflow.
-fn maker(schema: &str) -> impl Fn(&str) -> Result<Box<dyn Brick>, String> {
+fn maker(schema: &str) -> impl Fn(&str) -> Result<Box<dyn Brick>, SupplyError> {
     let limits =
         Limits { sources_per_slot: 1, channels_per_slot: 1, sockets_per_slot: 2, ..Limits::default() };
     let config = Config { schema: schema.into(), limits, ..Config::default() };

@@ -7,7 +7,7 @@ use common::Script;
 use common::mines::{MinedState, StateMines};
 use common::streams::{Streams, Traffic, expected, go, go_kept, graph, make};
 use legonf_core::{Brick, Plan, SlotMove, Snapshot};
-use legonf_runtime::{Control, Outcome, PlanError};
+use legonf_runtime::{Control, Outcome, PlanError, SupplyError};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -81,7 +81,7 @@ fn what_cannot_be_shared_is_refused_in_one_line() {
         let message = outcome.fault.unwrap().to_string();
         assert!(rows.is_empty() && message.contains(words) && !message.contains('\n'), "{message}");
     }
-    let nobody = |_: &str| Err("nobody makes one".to_owned()) as Result<Box<dyn Brick>, String>;
+    let nobody = |_: &str| Err(SupplyError::new("nobody makes one")) as Result<Box<dyn Brick>, SupplyError>;
     let (outcome, _) = go(&nobody, LAYOUTS[0], &mut graph(make), Traffic::to(10), None);
     assert!(outcome.fault.unwrap().to_string().contains("nobody makes one"));
 }
@@ -232,7 +232,7 @@ proptest! {
 fn panicking(
     panics: &[u64],
     raised: &Arc<AtomicU64>,
-) -> impl Fn(&str) -> Result<Box<dyn Brick>, String> + Sync + use<> {
+) -> impl Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync + use<> {
     let (panics, raised) = (Arc::new(panics.to_vec()), raised.clone());
     move |id: &str| match id {
         "streams" => {
@@ -287,7 +287,7 @@ proptest! {
 }
 
 /// Makes streams that panic when some of their state moves.
-fn mined(mines: &Arc<StateMines>) -> impl Fn(&str) -> Result<Box<dyn Brick>, String> + Sync + use<> {
+fn mined(mines: &Arc<StateMines>) -> impl Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync + use<> {
     let mines = mines.clone();
     move |id: &str| match id {
         "streams" => Ok(MinedState::of(Box::<Streams>::default(), &mines)),

@@ -14,7 +14,7 @@ use legonf_decide::{SampleResultQuantization, VERDICTS};
 use legonf_extract::{Config as Extraction, FEATURES, FeatureQuantization, Limits};
 use legonf_infer::{Autoencoder, AutoencoderConfig, FeatureMapping, FeatureMappingConfig, SCORES};
 use legonf_models::kitnet::{KitNet, TrainConfig, Trainer};
-use legonf_runtime::{Control, Graph, GraphSpec, Layout, Options, Outcome, run_under};
+use legonf_runtime::{Control, Graph, GraphSpec, Layout, Options, Outcome, SupplyError, run_under};
 use legonf_wire::PacketBatching;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -154,7 +154,7 @@ static MODEL: LazyLock<Arc<KitNet>> = LazyLock::new(|| {
 
 const BRICKS: [&str; 5] = ["batching", "extractor", "mapping", "autoencoder", "decision"];
 
-fn make(id: &str, mines: &Arc<Mines>) -> Result<Box<dyn Brick>, String> {
+fn make(id: &str, mines: &Arc<Mines>) -> Result<Box<dyn Brick>, SupplyError> {
     let inner: Box<dyn Brick> = match id {
         "batching" => Box::<PacketBatching>::default(),
         "extractor" => {

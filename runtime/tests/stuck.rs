@@ -8,7 +8,9 @@ use legonf_core::{
     Batch, BindError, Brick, BrickError, Descriptor, Division, Fault, Layout as Columns, Plan, Progress,
     Rows, Sink, Snapshot, Source, Storage, WestEast, typed,
 };
-use legonf_runtime::{Control, Layout, Options, Outcome, PlanError, RunFault, Supply, Watchdog, run_under};
+use legonf_runtime::{
+    Control, Layout, Options, Outcome, PlanError, RunFault, Supply, SupplyError, Watchdog, run_under,
+};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -23,8 +25,8 @@ fn layouts() -> [Layout; 3] {
 /// Makes `id` by `other`, and all other bricks as usual.
 fn with<'a>(
     id: &'a str,
-    other: impl Fn() -> Result<Box<dyn Brick>, String> + Sync + 'a,
-) -> impl Fn(&str) -> Result<Box<dyn Brick>, String> + Sync + 'a {
+    other: impl Fn() -> Result<Box<dyn Brick>, SupplyError> + Sync + 'a,
+) -> impl Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync + 'a {
     move |wanted: &str| if wanted == id { other() } else { make(wanted) }
 }
 
@@ -240,7 +242,7 @@ fn odd(
     hangs: bool,
     short: bool,
     told: &'static Told,
-) -> impl Fn(&str) -> Result<Box<dyn Brick>, String> + Sync {
+) -> impl Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync {
     move |id: &str| match id {
         "streams" => Ok(Box::new(Odd { inner: streams::Streams::default(), told, hangs, short })),
         other => streams::make(other),

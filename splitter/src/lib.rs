@@ -20,7 +20,7 @@ pub use coupling::{Coupling, Replication};
 pub use error::SplitError;
 pub use exchange::{
     CHUNK, Entry, Link, MAX_ROUTES, Ownership, PartialEntry, PartialRows, Partitioner, Router, Selection,
-    SlotSet, SubBatch, reversed,
+    SlotCounters, SlotSet, SubBatch, reversed,
 };
 pub use explain::{Explanation, explain};
 pub use groups::{GroupSet, MAX_GROUPS};

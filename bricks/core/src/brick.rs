@@ -1,15 +1,35 @@
 //! What a brick is: the unit that is placed, run and replicated (LEGO §III-A).
 
 use crate::{Batch, BindError, ColumnSpec, Layout, Port, WestEast};
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// Whether a brick's answer to a packet depends on packets before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Whether a brick's answer to a packet depends on packets before it, and so how it can be replicated.
+///
+/// Files say `stateless`, `keyed` or `serial`; `stateful` and `single`, as they were called, are read for the last two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// It does not: any replica may take any batch.
+    #[default]
     Stateless,
-    /// It does: traffic must be split by a key for replicas to give the same answer.
-    Stateful,
+    /// It does, by keys: traffic must be split by a key for replicas to give the same answer.
+    #[serde(alias = "stateful")]
+    Keyed,
+    /// There is one: the source, the sink, and what cannot be divided.
+    #[serde(alias = "single")]
+    Serial,
+}
+
+impl State {
+    /// The word for it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Stateless => "stateless",
+            Self::Keyed => "keyed",
+            Self::Serial => "serial",
+        }
+    }
 }
 
 /// What the graph needs to know of a brick before it runs.
@@ -23,7 +43,7 @@ pub struct Descriptor {
     pub reads: Cow<'static, [ColumnSpec]>,
     /// Columns that the brick fills. One that it reads, too, it changes in place.
     pub writes: Cow<'static, [ColumnSpec]>,
-    /// Stateless or stateful.
+    /// Stateless, keyed or serial.
     pub state: State,
 }
 

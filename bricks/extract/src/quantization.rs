@@ -51,7 +51,7 @@ impl FeatureQuantization {
         title: "feature quantization",
         reads: Cow::Borrowed(&[ColumnSpec::HEADERS]),
         writes: Cow::Borrowed(&[FEATURES]),
-        state: State::Stateful,
+        state: State::Keyed,
     };
 
     /// The brick with empty state.

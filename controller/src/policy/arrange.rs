@@ -1,156 +1,246 @@
-//! Where no core is free, hops are what can be saved: layouts are tried, and the best stays.
+//! Layouts are held against each other by turns, and that which carries most stays.
 
 use super::Policy;
-use super::detect::wanted;
+use super::contest::{Bout, Verdict, Yield, same};
+use super::detect::demand;
 use crate::{Action, Decision, Forecast, Model, Scaling};
-use legonf_core::{Plan, Snapshot};
+use legonf_core::{Plan, Snapshot, Stage};
 
-/// Layouts that are tried of those that split the traffic of a brick with state, and of those that do not.
-const SPLIT_TRIED: usize = 1;
-const WHOLE_TRIED: usize = 3;
-/// Part by which the cost model must expect more of a layout for any to be tried.
-const GAIN: f64 = 0.005;
-/// A layout is tried until the standard error of what it carries on average is at most this part, but not longer than so many times
-/// [`Config::trial`](crate::Config): on a machine that others use too a few ticks say little.
-const SURE: f64 = 0.015;
-const LONGEST: usize = 4;
-/// Part of the whole by which a brick's cost must have changed for layouts to be compared anew.
-const DRIFT: f64 = 0.15;
+/// Turns' worth of ticks in which it shows that things have changed.
+const LONG: usize = 3;
+/// Part of what two turns say of a hop's cost that is taken in.
+const LEARNT: f64 = 0.5;
+/// Part by which a layout must carry more than the one in force. One thread need not: what is no better than it goes.
+const MARGIN: f64 = 0.03;
 
-/// Layouts that are tried one after the other: the model proposes, what comes out decides.
-#[derive(Clone, Debug)]
-pub(super) struct Trial {
-    /// Those to come, the most promising last.
-    waiting: Vec<Plan>,
-    /// Packets a second of those before, and from how many ticks that is known.
-    seen: Vec<(Plan, f64, usize)>,
-}
-
-impl Trial {
-    fn best(&self) -> Option<&(Plan, f64, usize)> {
-        self.seen.iter().max_by(|a, b| a.1.total_cmp(&b.1))
-    }
-
-    /// The best layout, taken out to be tried again, where fewer ticks than `few` speak for it: that which was in force when the
-    /// trial began.
-    fn doubtful(&mut self, few: usize) -> Option<Plan> {
-        let plan = self.best().filter(|(_, _, ticks)| *ticks < few)?.0.clone();
-        self.seen.retain(|(seen, _, _)| *seen != plan);
-        Some(plan)
-    }
+/// Why a layout is challenged: what was found, and what else might be done about it.
+#[derive(Default)]
+pub(super) struct Cause {
+    /// The bottleneck and for how many ticks, where one has been found.
+    pub overloaded: Option<(usize, u32)>,
+    /// A plan that would relieve it.
+    pub relief: Option<Plan>,
 }
 
 impl Policy {
-    /// Begins to try layouts, where it is known what bricks cost and the model expects more of one than of that in force.
-    /// `overloaded` is the bottleneck, where one has been found; else it is the stage that costs most.
-    pub(super) fn arrange(&mut self, snapshot: &Snapshot, overloaded: Option<usize>) -> Option<Decision> {
-        let known = self.costs.total() > 0.0;
-        if !known || !self.config.fuse || self.config.scaling != Scaling::Brick || self.has_arranged(snapshot)
-        {
+    /// Lets another layout have a turn, where one is due and the account affords it: one thread, those of which the cost model
+    /// expects most, and those that were about as good. The layout in force must have been under pressure for as long as a turn.
+    pub(super) fn challenge(&mut self, snapshot: &Snapshot, cause: Cause) -> Option<Decision> {
+        if !self.may_challenge() {
             return None;
         }
-        let (most, cores) = (self.most_workers(snapshot), self.cores(snapshot));
-        let model = Model::new(&self.costs, 1.0);
-        let present = model.forecast(&snapshot.plan, None, cores).ok()?;
-        let better = |forecast: &Forecast| forecast.capacity >= present.capacity * (1.0 + GAIN);
-        let mut found = model.layouts(cores, most, &|stage| self.can_replicate(stage));
-        found.retain(|forecast| forecast.plan != snapshot.plan);
-        let best = found.first().filter(|forecast| better(forecast))?;
-        let reason = format!(
-            "the bottleneck, and no core is free: layouts with fewer hops are tried, of which up to {:.0} packets/s are expected",
-            best.capacity
-        );
-        // What splitting costs depends on the traffic: the best without it are tried too, and the best with it only where more is
-        // expected of it than of any of these.
-        let (mut split, whole): (Vec<_>, Vec<_>) = found.into_iter().partition(is_split);
-        let most = whole.iter().map(|forecast| forecast.capacity).fold(present.capacity, f64::max);
-        split.retain(|forecast| forecast.capacity > most);
-        let mut found: Vec<_> =
-            split.into_iter().take(SPLIT_TRIED).chain(whole.into_iter().take(WHOLE_TRIED)).collect();
-        found.sort_by(|a, b| b.capacity.total_cmp(&a.capacity));
-        let mut waiting: Vec<_> = found.into_iter().rev().map(|forecast| forecast.plan).collect();
+        if !self.contest.holds(&snapshot.plan) {
+            self.contest.adopt(&snapshot.plan);
+        }
+        let level = self.lately(1);
+        self.contest.look(self.lately(LONG).rate, snapshot.at);
+        let present = self.forecast(snapshot, &snapshot.plan)?.capacity;
+        let challenger = self.next_challenger(snapshot, cause.relief, present)?;
+        let expected = self.forecast(snapshot, &challenger)?.capacity;
         let heaviest = |a: &usize, b: &usize| self.burden(snapshot, *a).total_cmp(&self.burden(snapshot, *b));
-        let stage = overloaded.or_else(|| (0..snapshot.stages.len()).max_by(heaviest))?;
-        let first = waiting.pop();
-        let ticks = self.yields.len();
-        let seen = vec![(snapshot.plan.clone(), median(std::mem::take(&mut self.yields)), ticks)];
-        self.trial = Some(Trial { waiting, seen });
-        Some(self.decision(snapshot, stage, Action::Arrange, self.saturated, reason, first))
-    }
-
-    /// Waits until the layout in force has been tried, and goes on to the next one, or at the end to the best.
-    pub(super) fn go_on(&mut self, mut trial: Trial, snapshot: &Snapshot) -> Option<Decision> {
-        if !is_known(&self.yields, self.config.trial as usize) {
-            self.trial = Some(trial);
-            return None;
-        }
-        let ticks = self.yields.len();
-        let rate = median(std::mem::take(&mut self.yields));
-        trial.seen.push((snapshot.plan.clone(), rate, ticks));
-        let found = |plan: Plan, reason: String| {
-            let changed = (plan != snapshot.plan).then_some(plan);
-            self.decision(snapshot, 0, Action::Arrange, ticks as u32, reason, changed)
+        let stage = cause.overloaded.map(|(stage, _)| stage);
+        let stage = stage.or_else(|| (0..snapshot.stages.len()).max_by(heaviest))?;
+        let ticks = cause.overloaded.map_or(self.streaks.saturated, |(_, ticks)| ticks);
+        let reason = match self.contest.standing(&challenger).and_then(|standing| standing.ratio) {
+            Some(ratio) => {
+                format!("by turns with another layout, which carried {ratio:.2} times as much last")
+            }
+            None => {
+                format!("by turns with another layout, of which up to {expected:.0} packets/s are expected")
+            }
         };
-        let next = trial.waiting.pop().or_else(|| trial.doubtful(self.config.trial as usize));
-        if let Some(next) = next {
-            let decision = found(next, format!("{rate:.0} packets/s; the next layout is tried"));
-            self.trial = Some(trial);
-            return Some(decision);
-        }
-        let (plan, most) = trial.best().map(|(plan, most, _)| (plan.clone(), *most))?;
-        let reason = format!("{most:.0} packets/s are the most of {} layouts: {plan}", trial.seen.len());
-        let decision = found(plan, reason);
-        self.arranged = Some((snapshot.at, self.costs.clone()));
+        let needed = if challenger.workers() == 1 { 1.0 } else { 1.0 + MARGIN };
+        let decision =
+            self.decision(snapshot, stage, Action::Arrange, ticks, reason, Some(challenger.clone()));
+        let ratios = Vec::new();
+        self.contest.bout = Some(Bout { challenger, needed, level, is_out: true, ratios, lost: 0.0 });
         Some(decision)
     }
 
-    /// Notes what the layout in force carries while all cores are wanted; only the last ticks count.
-    pub(super) fn note_yield(&mut self, snapshot: &Snapshot) {
-        if self.saturated == 0 && self.trial.is_none() {
-            self.yields.clear();
+    fn may_challenge(&self) -> bool {
+        let known = self.costs.total() > 0.0 && self.contest.yields.len() >= self.config.trial as usize;
+        let wanted = self.config.fuse && self.config.challenge > 0.0;
+        known && wanted && self.config.scaling == Scaling::Brick
+    }
+
+    /// What the layout in force has done in as many ticks as some turns have, or in those that there were.
+    fn lately(&self, turns: usize) -> Yield {
+        let yields = &self.contest.yields;
+        Yield::of(&yields[yields.len().saturating_sub(turns * self.config.trial as usize)..])
+    }
+
+    fn forecast(&self, snapshot: &Snapshot, plan: &Plan) -> Option<Forecast> {
+        Model::new(&self.costs, 1.0).forecast(plan, None, self.cores_left(snapshot)).ok()
+    }
+
+    /// The layout that has waited longest of those that are due and whose turn can be afforded.
+    fn next_challenger(&self, snapshot: &Snapshot, relief: Option<Plan>, present: f64) -> Option<Plan> {
+        let may = |plan: &Plan| {
+            let due = self.contest.is_due(plan, snapshot.at);
+            due && self.contest.affords(plan, self.expected_cost(snapshot, plan, present))
+        };
+        let all = self.challengers(snapshot, relief, present).into_iter().filter(may);
+        let expected =
+            |plan: &Plan| self.forecast(snapshot, plan).map_or(0.0, |expected| expected.capacity / present);
+        let order = |plan: &Plan| self.contest.order(plan, expected(plan));
+        all.min_by(|a, b| order(a).0.cmp(&order(b).0).then(order(a).1.total_cmp(&order(b).1)))
+    }
+
+    /// Seconds' worth of packets that a turn of a layout costs: as many as the last time, or by the cost model.
+    fn expected_cost(&self, snapshot: &Snapshot, plan: &Plan, present: f64) -> f64 {
+        let seen = self.contest.standing(plan).filter(|standing| standing.ratio.is_some());
+        seen.map_or_else(
+            || {
+                let part = self.forecast(snapshot, plan).map_or(0.0, |expected| expected.capacity / present);
+                (1.0 - part).clamp(0.0, 1.0) * self.config.turn()
+            },
+            |standing| standing.cost,
+        )
+    }
+
+    /// One thread; what would relieve the bottleneck, the layouts of which the cost model expects most, and those that
+    /// were about as good as the one in force.
+    fn challengers(&self, snapshot: &Snapshot, relief: Option<Plan>, present: f64) -> Vec<Plan> {
+        let bricks = snapshot.plan.stages.iter().flat_map(|stage| stage.bricks.clone()).collect();
+        let one = Plan { stages: vec![Stage { bricks, replicas: 1 }], ..Plan::default() };
+        let near = self.contest.near().cloned();
+        let all = [one].into_iter().chain(relief).chain(self.proposals(snapshot, present)).chain(near);
+        let mut found: Vec<Plan> = Vec::new();
+        for plan in all.filter(|plan| !same(plan, &snapshot.plan)) {
+            if !found.iter().any(|other| same(other, &plan)) {
+                found.push(plan);
+            }
+        }
+        found
+    }
+
+    /// The layouts of which the cost model expects most, one for each number of hops: what a hop costs changes. What splitting
+    /// costs depends on the traffic: the best layout with it is among them only where more is expected of it than of any other.
+    fn proposals(&self, snapshot: &Snapshot, present: f64) -> Vec<Plan> {
+        let (most, cores) = (self.most_workers(snapshot), self.cores_left(snapshot));
+        let all = Model::new(&self.costs, 1.0).layouts(cores, most, &|stage| self.can_replicate(stage));
+        let (split, whole): (Vec<_>, Vec<_>) = all.into_iter().partition(is_split);
+        let most = whole.iter().map(|forecast| forecast.capacity).fold(present, f64::max);
+        let hops = whole.first().map_or(0, |best| best.stages.len()) + 1;
+        let mut best: Vec<_> = split.into_iter().filter(|split| split.capacity > most).take(1).collect();
+        best.extend((2..=hops).filter_map(|count| whole.iter().find(|f| f.stages.len() == count).cloned()));
+        best.sort_by(|a, b| b.capacity.total_cmp(&a.capacity));
+        best.into_iter().map(|forecast| forecast.plan).collect()
+    }
+
+    /// Takes in what a hop costs, by the processor time of a packet in two layouts of the same moment.
+    fn learn_hop(&mut self, held: (&Plan, Yield), other: (&Plan, Yield)) {
+        let hops = |plan: &Plan| plan.stages.len() as f64 - 1.0;
+        let divided =
+            |plan: &Plan| plan.stages.iter().any(|stage| stage.replicas > 1 && self.keeps_state(stage));
+        let more = hops(other.0) - hops(held.0);
+        if self.config.refresh == 0.0 || more == 0.0 || divided(held.0) || divided(other.0) {
             return;
         }
-        self.yields.push(self.carried(snapshot));
-        let old = self.yields.len().saturating_sub(self.config.trial as usize * LONGEST);
-        self.yields.drain(..old);
+        let found = ((other.1.ns - held.1.ns) / more * self.costs.batch).max(0.0);
+        self.costs.hop_ns += LEARNT * (found - self.costs.hop_ns);
+    }
+
+    /// Waits until the layout in force has had its turn. Then it is the other one's, or it is clear which of them stays.
+    pub(super) fn go_on(&mut self, snapshot: &Snapshot) -> Option<Decision> {
+        if self.contest.yields.len() < self.config.trial as usize {
+            return None;
+        }
+        let mut bout = self.contest.bout.take()?;
+        let turn = Yield::of(&std::mem::take(&mut self.contest.yields));
+        let held = self.contest.incumbent.clone()?;
+        let expected = if bout.is_out { &bout.challenger } else { &held };
+        if !same(expected, &snapshot.plan) {
+            return self.give_up(bout, snapshot);
+        }
+        if !bout.is_out {
+            bout.back(turn);
+            let (plan, reason) =
+                (bout.challenger.clone(), format!("{:.0} packets/s; the other's turn", turn.rate));
+            self.contest.bout = Some(bout);
+            return Some(self.arranged(snapshot, reason, Some(plan)));
+        }
+        bout.ratios.push(turn.rate / bout.level.rate.max(f64::MIN_POSITIVE));
+        self.learn_hop((&held, bout.level), (&bout.challenger, turn));
+        let verdict = bout.verdict();
+        let ratio = format!("{:.2} times as many packets/s as {held}", bout.ratio());
+        let affords = self.contest.account.affords(bout.cost());
+        match verdict {
+            Verdict::Won => {
+                self.contest.win(bout, snapshot.at);
+                Some(self.arranged(snapshot, format!("{ratio}: stays"), None))
+            }
+            Verdict::Open if affords => {
+                bout.is_out = false;
+                self.contest.bout = Some(bout);
+                let reason = format!("{ratio}; the other's turn");
+                Some(self.arranged(snapshot, reason, Some(held)))
+            }
+            Verdict::Open | Verdict::Lost => {
+                self.contest.lose(bout, snapshot.at);
+                Some(self.arranged(snapshot, format!("{ratio}: goes"), Some(held)))
+            }
+        }
+    }
+
+    /// Another layout is in force than should be: the runtime has refused it, or something else has changed it.
+    fn give_up(&mut self, mut bout: Bout, snapshot: &Snapshot) -> Option<Decision> {
+        bout.ratios.push(0.0);
+        self.contest.lose(bout, snapshot.at);
+        self.contest.adopt(&snapshot.plan);
+        None
+    }
+
+    fn arranged(&self, snapshot: &Snapshot, reason: String, plan: Option<Plan>) -> Decision {
+        self.decision(snapshot, 0, Action::Arrange, self.config.trial, reason, plan)
+    }
+
+    /// Notes what the layout in force carries while it is under pressure: only the last ticks count. What a challenger's turn, or
+    /// the way to another layout, costs goes to the account.
+    pub(super) fn note_yield(&mut self, snapshot: &Snapshot) {
+        if self.streaks.is_calm() && self.contest.bout.is_none() {
+            self.contest.yields.clear();
+            return;
+        }
+        let spent: f64 = snapshot.workers.iter().map(|worker| worker.busy).sum();
+        let ns = spent * snapshot.span * 1e9 / snapshot.done.max(1) as f64;
+        self.contest.yields.push(Yield { rate: self.carried(snapshot), ns });
+        let old = self.contest.yields.len().saturating_sub(LONG * self.config.trial as usize);
+        self.contest.yields.drain(..old);
+    }
+
+    /// Enters a tick into the account of what challenges cost.
+    pub(super) fn charge(&mut self, snapshot: &Snapshot) {
+        let is_out = self.contest.bout.as_ref().is_some_and(|bout| bout.is_out);
+        let level = self.contest.bout.as_ref().map(|bout| bout.level.rate).or(self.contest.level);
+        let lost = match level {
+            Some(level) if level > 0.0 && (is_out || self.rests.is_settling()) => {
+                (1.0 - self.carried(snapshot) / level).clamp(0.0, 1.0)
+            }
+            _ => 0.0,
+        };
+        self.contest.account.pass(snapshot.span, lost);
+        if let Some(bout) = &mut self.contest.bout {
+            bout.lost += lost * snapshot.span;
+        }
+    }
+
+    /// Cores but for those that others take all the time.
+    fn cores_left(&self, snapshot: &Snapshot) -> f64 {
+        (self.cores(snapshot) - self.loads.others).max(f64::MIN_POSITIVE)
     }
 
     /// Packets a second that a layout would carry if other programs, and other machines on its host, left it the cores that its
-    /// workers wanted. Cores that are stolen were in use: the workers lose their part of them.
+    /// workers wanted, but for those that they take all the time.
     fn carried(&self, snapshot: &Snapshot) -> f64 {
-        let demand: f64 = snapshot.workers.iter().map(wanted).sum();
         let busy: f64 = snapshot.workers.iter().map(|worker| worker.busy).sum();
-        let lost = snapshot.host.stolen * busy / snapshot.host.used.max(busy).max(1e-9);
         let rate = snapshot.done as f64 / snapshot.span.max(1e-9);
-        rate * ((demand + lost).min(self.cores(snapshot)) / busy.max(1e-9)).max(1.0)
-    }
-
-    /// Whether layouts have been compared, and nothing has changed since.
-    fn has_arranged(&self, snapshot: &Snapshot) -> bool {
-        self.arranged.as_ref().is_some_and(|(at, costs)| {
-            snapshot.at < at + self.config.arrange_every || self.costs.drift(costs) < DRIFT
-        })
+        rate * (demand(snapshot).min(self.cores_left(snapshot)) / busy.max(1e-9)).max(1.0)
     }
 }
 
 fn is_split(forecast: &Forecast) -> bool {
     forecast.stages.iter().any(|stage| stage.split)
-}
-
-/// Whether some ticks say what a layout carries: `few` at least, and as many more as they differ.
-fn is_known(yields: &[f64], few: usize) -> bool {
-    let mut sorted = yields.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let count = sorted.len();
-    // Of a normal distribution 1.35 standard deviations lie between the quartiles.
-    let quartile = |part: usize| sorted[count * part / 4];
-    let error = || (quartile(3) - quartile(1)) / 1.35 / (count as f64).sqrt();
-    count >= few && (count >= few * LONGEST || error() <= SURE * quartile(2))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 #[cfg(test)]
@@ -174,16 +264,5 @@ mod tests {
         // Half of what was in use was not theirs, and so is half of what was taken; and there are two cores.
         near(carried(0.0, 3.0, 0.3), 825e3);
         near(carried(0.5, 1.5, 0.5), 1e6);
-    }
-
-    #[test]
-    fn what_wavers_is_looked_at_longer() {
-        let ticks = |count: usize, wave: f64| -> Vec<f64> {
-            (0..count).map(|tick| 1e6 * (1.0 + wave * (tick * 7 % 5) as f64 / 5.0)).collect()
-        };
-        let known = |wave: f64| (0..100).find(|count| is_known(&ticks(*count, wave), 5));
-        assert_eq!([known(0.0), known(0.02), known(10.0)], [Some(5), Some(5), Some(20)]);
-        let some = known(0.15).unwrap();
-        assert!((6..20).contains(&some), "{some}");
     }
 }

@@ -1,9 +1,9 @@
 //! What is overloaded, superfluous, or silent.
 
 use super::Policy;
+use super::memory::tally;
 use crate::Scaling;
 use legonf_core::{Snapshot, WorkerLoad};
-use std::collections::BTreeMap;
 
 /// A stage costs about as much as the dearest from this part of it.
 const DEAR: f64 = 0.8;
@@ -14,7 +14,8 @@ impl Policy {
         let stages = 0..snapshot.stages.len();
         let over = stages.clone().map(|stage| (key(snapshot, stage), self.is_overloaded(snapshot, stage)));
         let over: Vec<_> = over.collect();
-        self.note_costs(snapshot, &over);
+        let dear = over.iter().enumerate().filter(|(_, (_, over))| *over);
+        dear.for_each(|(stage, _)| self.loads.note_cost(snapshot, stage));
         let idle = stages.clone().map(|stage| (key(snapshot, stage), self.is_superfluous(snapshot, stage)));
         let pairs =
             stages.skip(1).map(|stage| (pair(snapshot, stage - 1), self.could_fuse(snapshot, stage - 1)));
@@ -23,28 +24,28 @@ impl Policy {
             let waiting = snapshot.stages.get(worker.stage).is_some_and(|stage| stage.queue > 0);
             (worker.name.clone(), worker.packets == 0 && waiting)
         });
-        tally(&mut self.silent, silent.collect());
-        self.note_slots(snapshot);
+        tally(&mut self.streaks.silent, silent.collect());
+        self.loads.note_slots(snapshot);
         let uneven =
             (0..snapshot.stages.len()).map(|stage| (key(snapshot, stage), self.is_uneven(snapshot, stage)));
         let uneven = uneven.collect();
-        tally(&mut self.uneven, uneven);
-        tally(&mut self.overloaded, over);
-        tally(&mut self.idle, idle);
-        let demand: f64 = snapshot.workers.iter().map(wanted).sum();
-        let saturated = demand >= self.cores(snapshot) - self.config.spare;
-        self.saturated = if saturated { self.saturated.saturating_add(1) } else { 0 };
-        self.queues = snapshot.stages.iter().map(|stage| stage.queue).collect();
+        tally(&mut self.streaks.uneven, uneven);
+        tally(&mut self.streaks.overloaded, over);
+        tally(&mut self.streaks.idle, idle);
+        self.loads.note_others(snapshot, self.cores(snapshot));
+        let saturated = demand(snapshot) >= self.cores(snapshot) - self.config.spare;
+        self.streaks.saturated = if saturated { self.streaks.saturated.saturating_add(1) } else { 0 };
+        self.loads.queues = snapshot.stages.iter().map(|stage| stage.queue).collect();
     }
 
     /// Whether the workers of a stage compute nearly all the time and batches gather before it, or nowhere more than there
     /// while the source waits for batches to come back: then queues are as long as they can be. No batch gathers before the
     /// source; there it is that none does elsewhere.
     fn is_overloaded(&self, snapshot: &Snapshot, stage: usize) -> bool {
-        let least =
-            |part: fn(&WorkerLoad) -> f64| snapshot.of_stage(stage).map(part).fold(f64::INFINITY, f64::min);
-        let starved = least(|worker| worker.busy) < self.config.high && !self.is_dear(snapshot, stage);
-        if least(wanted) < self.config.high || starved {
+        let least = snapshot.of_stage(stage).map(|worker| worker.busy).fold(f64::INFINITY, f64::min);
+        let starved = least < self.config.high && !self.is_dear(snapshot, stage);
+        let pressed = snapshot.of_stage(stage).map(|worker| wanted(worker) + stolen(snapshot, worker.busy));
+        if pressed.fold(f64::INFINITY, f64::min) < self.config.high || starved {
             return false;
         }
         if stage == 0 {
@@ -52,7 +53,8 @@ impl Policy {
             return elsewhere * 4 <= snapshot.credits;
         }
         let queue = snapshot.stages[stage].queue;
-        let before = if self.queues.len() == snapshot.stages.len() { self.queues[stage] } else { queue };
+        let queues = &self.loads.queues;
+        let before = if queues.len() == snapshot.stages.len() { queues[stage] } else { queue };
         // A queue is seen for a moment only: one that was long the tick before has not gone for good.
         let longest = snapshot.stages.iter().map(|stage| stage.queue).max().unwrap_or(0);
         let held_up = snapshot.in_flight * 4 >= snapshot.credits * 3 && queue == longest;
@@ -72,25 +74,13 @@ impl Policy {
         self.costs.sum(&place.bricks) / place.replicas as f64
     }
 
-    /// Notes what a packet takes of the stages that are overloaded: less than when they wait, nap and are woken in between.
-    fn note_costs(&mut self, snapshot: &Snapshot, overloaded: &[(String, bool)]) {
-        for (stage, (key, _)) in overloaded.iter().enumerate().filter(|(_, (_, over))| *over) {
-            if snapshot.stages[stage].packets > 0 {
-                let seconds = snapshot.busy(stage) * snapshot.span / snapshot.stages[stage].packets as f64;
-                // A tick of a slow brick has few batches: half of what is known is from before.
-                let known = self.at_load.entry(key.clone()).or_insert(seconds);
-                *known = f64::midpoint(*known, seconds);
-            }
-        }
-    }
-
     /// Whether a stage has a replica too many; none has where packets were dropped. The others must not be
     /// overloaded with what all compute now, and have room to spare for what its packets take when they are.
     fn is_superfluous(&self, snapshot: &Snapshot, stage: usize) -> bool {
         let others = snapshot.plan.stages[stage].replicas as f64 - 1.0;
         let total: f64 = snapshot.of_stage(stage).map(wanted).sum();
         let rate = snapshot.stages[stage].packets as f64 / snapshot.span.max(1e-9);
-        let at_load = self.at_load.get(&key(snapshot, stage)).map_or(total, |seconds| rate * seconds);
+        let at_load = self.loads.cost_at_load(snapshot, stage).map_or(total, |seconds| rate * seconds);
         let enough = snapshot.dropped == 0 && !stands_still(snapshot, stage);
         snapshot.busy(stage) < self.config.high * others
             && total.min(at_load) < self.config.low * others
@@ -123,17 +113,22 @@ pub(super) fn wanted(worker: &WorkerLoad) -> f64 {
     worker.busy + worker.starved
 }
 
+/// Cores that the workers wanted.
+pub(super) fn demand(snapshot: &Snapshot) -> f64 {
+    let busy: f64 = snapshot.workers.iter().map(|worker| worker.busy).sum();
+    snapshot.workers.iter().map(wanted).sum::<f64>() + stolen(snapshot, busy)
+}
+
+/// Cores that were taken from those who used so many: cores that are stolen were in use, by all in proportion.
+fn stolen(snapshot: &Snapshot, busy: f64) -> f64 {
+    let all: f64 = snapshot.workers.iter().map(|worker| worker.busy).sum();
+    snapshot.host.stolen * busy / snapshot.host.used.max(all).max(1e-9)
+}
+
 pub(super) fn key(snapshot: &Snapshot, stage: usize) -> String {
     snapshot.plan.stages[stage].bricks.join(" ")
 }
 
 pub(super) fn pair(snapshot: &Snapshot, stage: usize) -> String {
     format!("{} | {}", key(snapshot, stage), key(snapshot, stage + 1))
-}
-
-/// Counts ticks in a row; what does not hold any more begins anew, and what is gone is forgotten.
-fn tally(streaks: &mut BTreeMap<String, u32>, now: Vec<(String, bool)>) {
-    let next = now.into_iter().filter(|(_, holds)| *holds);
-    let next = next.map(|(key, _)| (streaks.get(&key).map_or(1, |ticks| ticks.saturating_add(1)), key));
-    *streaks = next.map(|(ticks, key)| (key, ticks)).collect();
 }

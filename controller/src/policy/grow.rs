@@ -1,6 +1,7 @@
 //! What is done about the bottleneck.
 
 use super::Policy;
+use super::arrange::Cause;
 use super::detect::key;
 use crate::moves::{best_parts, parted, resized};
 use crate::{Action, Decision, Model, Scaling};
@@ -23,11 +24,11 @@ impl Policy {
     pub(super) fn replace(&mut self, snapshot: &Snapshot) -> Option<Decision> {
         let limit = self.config.ticks_up.saturating_mul(STUCK);
         let stuck = snapshot.workers.iter().find(|worker| {
-            self.silent.get(&worker.name).is_some_and(|ticks| *ticks >= limit)
-                && !self.replaced.contains(&worker.name)
+            self.streaks.silent.get(&worker.name).is_some_and(|ticks| *ticks >= limit)
+                && !self.rests.replaced.contains(&worker.name)
         })?;
-        let (stage, ticks) = (stuck.stage, self.silent[&stuck.name]);
-        self.replaced.insert(stuck.name.clone());
+        let (stage, ticks) = (stuck.stage, self.streaks.silent[&stuck.name]);
+        self.rests.replaced.insert(stuck.name.clone());
         let reason = format!("`{}` takes no batch, though some wait", stuck.name);
         // State is with the worker that has it: one that takes no batch gives none to another.
         let place = &snapshot.plan.stages[stage];
@@ -38,29 +39,41 @@ impl Policy {
         Some(self.decision(snapshot, stage, Action::Replace, ticks, reason, Some(plan)))
     }
 
-    /// Does something about the bottleneck: gives it another worker, or, where no core is free, compares layouts.
+    /// Does something about the bottleneck: gives it another worker, or, where that cannot be or the layout in force is one that
+    /// was found to carry most, lets another layout have a turn.
     pub(super) fn grow(&mut self, snapshot: &Snapshot) -> Option<Decision> {
         let rate = snapshot.done as f64 / snapshot.span.max(1e-9);
         if self.config.sla.rate.is_some_and(|promised| rate >= promised) {
             return None;
         }
         let overloaded = self.bottleneck(snapshot);
-        if self.saturated >= self.config.ticks_up
-            && let Some(decision) = self.arrange(snapshot, overloaded.map(|(stage, _)| stage))
+        if self.streaks.saturated >= self.config.ticks_up
+            && let Some(decision) = self.challenge(snapshot, Cause { overloaded, relief: None })
         {
             return Some(decision);
         }
         let (stage, ticks) = overloaded?;
+        let decision = self.answer(snapshot, stage, ticks);
+        let held = self.contest.holds(&snapshot.plan);
+        if decision.plan.is_some() && !held {
+            return Some(decision);
+        }
+        let challenge = self.challenge(snapshot, Cause { overloaded, relief: decision.plan.clone() });
+        challenge.or_else(|| Some(decision).filter(|decision| decision.plan.is_none()))
+    }
+
+    /// What a bottleneck calls for, or why nothing can be done.
+    fn answer(&self, snapshot: &Snapshot, stage: usize, ticks: u32) -> Decision {
         if let Some(reason) = self.obstacle(snapshot, stage) {
-            return Some(self.refuse(snapshot, stage, ticks, reason));
+            return self.refuse(snapshot, stage, ticks, reason);
         }
         let decision = self.relieve(snapshot, stage, ticks);
         match decision.plan.as_ref().filter(|plan| !self.pays(snapshot, plan)) {
             Some(plan) => {
                 let reason = format!("no core is idle, and no more is expected of {plan}");
-                Some(self.refuse(snapshot, stage, ticks, reason))
+                self.refuse(snapshot, stage, ticks, reason)
             }
-            None => Some(decision),
+            None => decision,
         }
     }
 
@@ -79,7 +92,7 @@ impl Policy {
 
     /// The stage that has been overloaded for long enough, with the longest queue, and for how many ticks it has been.
     fn bottleneck(&self, snapshot: &Snapshot) -> Option<(usize, u32)> {
-        let streak = |stage: usize| self.overloaded.get(&key(snapshot, stage)).copied().unwrap_or(0);
+        let streak = |stage: usize| self.streaks.overloaded.get(&key(snapshot, stage)).copied().unwrap_or(0);
         let stages = (0..snapshot.stages.len()).map(|stage| (stage, streak(stage)));
         let due =
             stages.filter(|(stage, ticks)| *ticks >= self.config.ticks_up && !self.rests(snapshot, *stage));

@@ -9,15 +9,6 @@ use legonf_core::{Plan, ShardLoad, Snapshot};
 const RELIEF: f64 = 0.3;
 
 impl Policy {
-    /// Takes in the packets of each slot; what is long ago counts less.
-    pub(super) fn note_slots(&mut self, snapshot: &Snapshot) {
-        for shard in snapshot.stages.iter().flat_map(|stage| &stage.shards) {
-            let lately = self.slots.entry((shard.brick.clone(), shard.shard)).or_default();
-            lately.resize(shard.packets.len(), 0);
-            lately.iter_mut().zip(&shard.packets).for_each(|(lately, now)| *lately = *lately / 2 + now);
-        }
-    }
-
     /// Whether one replica of a stage gets many more packets than the others and is busy with them.
     pub(super) fn is_uneven(&self, snapshot: &Snapshot, stage: usize) -> bool {
         let busiest = snapshot.of_stage(stage).map(wanted).fold(0.0, f64::max);
@@ -38,7 +29,7 @@ impl Policy {
     ) -> f64 {
         let replicas = snapshot.plan.stages[stage].replicas;
         let mut sums = vec![0; replicas];
-        for shard in self.lately(snapshot, stage) {
+        for shard in self.loads.shards(snapshot, stage) {
             let shard = ShardLoad { owners: owners(&shard), ..shard };
             sums.iter_mut().zip(shard.by_replica(replicas)).for_each(|(sum, packets)| *sum += packets);
         }
@@ -47,23 +38,14 @@ impl Policy {
         most as f64 * replicas as f64 / total.max(1) as f64
     }
 
-    /// The shards of a stage with the packets of the last ticks.
-    fn lately(&self, snapshot: &Snapshot, stage: usize) -> Vec<ShardLoad> {
-        let shard = |shard: &ShardLoad| {
-            let packets = self.slots.get(&(shard.brick.clone(), shard.shard)).cloned().unwrap_or_default();
-            ShardLoad { packets, ..shard.clone() }
-        };
-        snapshot.stages[stage].shards.iter().map(shard).collect()
-    }
-
     /// Moves hot slots of a stage that has been uneven for long enough.
     pub(super) fn rebalance(&self, snapshot: &Snapshot) -> Option<Decision> {
-        let streak = |stage: usize| self.uneven.get(&key(snapshot, stage)).copied().unwrap_or(0);
+        let streak = |stage: usize| self.streaks.uneven.get(&key(snapshot, stage)).copied().unwrap_or(0);
         let due = |stage: &usize| streak(*stage) >= self.config.ticks_up && !self.rests(snapshot, *stage);
         let stage = (0..snapshot.stages.len()).find(due).filter(|_| self.config.scaling == Scaling::Brick)?;
         let replicas = snapshot.plan.stages[stage].replicas;
         let moves: Vec<_> =
-            self.lately(snapshot, stage).iter().flat_map(|shard| shard.relief(replicas)).collect();
+            self.loads.shards(snapshot, stage).iter().flat_map(|shard| shard.relief(replicas)).collect();
         let before = self.imbalance(snapshot, stage);
         let after = self.imbalance_under(snapshot, stage, |shard| {
             let mut owners = shard.owners.clone();

@@ -9,8 +9,9 @@ use legonf_core::Snapshot;
 impl Policy {
     /// Takes away what is not needed: a replica, or a hop.
     pub(super) fn shrink(&self, snapshot: &Snapshot) -> Option<Decision> {
-        let ripe =
-            |key: String| self.idle.get(&key).copied().filter(|ticks| *ticks >= self.config.ticks_down);
+        let ripe = |key: String| {
+            self.streaks.idle.get(&key).copied().filter(|ticks| *ticks >= self.config.ticks_down)
+        };
         let stages = 0..snapshot.stages.len();
         if self.config.scaling == Scaling::Graph {
             return self.shrink_graph(snapshot, ripe);

@@ -19,13 +19,19 @@ pub struct Digest {
     pub tick: f64,
     /// Ticks that are in the sums.
     pub ticks: u32,
+    /// Whether it had but a turn beside the layout that the controller held.
+    pub is_turn: bool,
     seconds: f64,
     done: u64,
 }
 
 impl Digest {
-    fn new(snapshot: &Snapshot) -> Self {
-        Self { plan: snapshot.plan.clone(), tick: snapshot.span, ticks: 0, seconds: 0.0, done: 0 }
+    fn new(snapshot: &Snapshot, is_turn: bool) -> Self {
+        Self { plan: snapshot.plan.clone(), tick: snapshot.span, ticks: 0, is_turn, seconds: 0.0, done: 0 }
+    }
+
+    fn is_of(&self, plan: &Plan, is_turn: bool) -> bool {
+        self.plan == *plan && self.is_turn == is_turn
     }
 
     fn add(&mut self, snapshot: &Snapshot) {
@@ -76,9 +82,10 @@ impl Control for Watch {
     }
 
     fn tick(&mut self, snapshot: &mut Snapshot) -> Option<Plan> {
+        let is_turn = self.agent.held().is_some_and(|held| held.stages != snapshot.plan.stages);
         let plan = self.agent.tick(snapshot);
-        if self.digests.last().is_none_or(|digest| digest.plan != snapshot.plan) {
-            self.digests.push(Digest::new(snapshot));
+        if self.digests.last().is_none_or(|digest| !digest.is_of(&snapshot.plan, is_turn)) {
+            self.digests.push(Digest::new(snapshot, is_turn));
             self.ticks = 0;
         }
         self.ticks += 1;
@@ -86,7 +93,7 @@ impl Control for Watch {
             && (self.ticks > 1 || digest.seconds == 0.0)
         {
             if self.ticks == 2 {
-                *digest = Digest::new(snapshot);
+                *digest = Digest::new(snapshot, is_turn);
             }
             digest.add(snapshot);
         }

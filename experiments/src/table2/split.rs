@@ -73,7 +73,7 @@ impl Split {
             schema: plan.schema.clone(),
             is_whole: plan.is_whole(),
             router: Router::new(plan, seed)?,
-            loads: vec![Loads::default(); shards],
+            loads: Loads::of_shards(shards),
             // As the runtime places slots of which it knows nothing.
             owners: vec![balanced(&[0; SLOTS], &[0; SLOTS], count).into(); shards],
             count,

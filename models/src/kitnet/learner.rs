@@ -13,46 +13,91 @@ use super::sigmoid::sigmoid_in_place;
 
 type Group = groups::Group<f64>;
 
-/// Where one autoencoder lies in the flat arrays, in groups.
+/// One layer's units in the flat arrays.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    /// Units without their padding.
+    units: usize,
+    /// First group.
+    first: usize,
+    /// How many groups.
+    groups: usize,
+}
+
+impl Span {
+    /// So many units behind `first` groups.
+    fn new(units: usize, first: usize) -> Self {
+        Self { units, first, groups: units.div_ceil(GROUP) }
+    }
+
+    /// The groups of these units.
+    #[inline(always)]
+    fn of(self, values: &[Group]) -> &[Group] {
+        &values[self.first..][..self.groups]
+    }
+
+    #[inline(always)]
+    fn of_mut(self, values: &mut [Group]) -> &mut [Group] {
+        &mut values[self.first..][..self.groups]
+    }
+
+    /// The values of these units without their padding.
+    #[inline(always)]
+    fn units(self, values: &[Group]) -> &[f64] {
+        &self.of(values).as_flattened()[..self.units]
+    }
+}
+
+/// Where one autoencoder lies in the flat arrays.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    visible: usize,
-    hidden: usize,
-    /// First group of its visible units, and how many groups.
-    visible_groups: (usize, usize),
-    /// First group of its hidden units, and how many groups.
-    hidden_groups: (usize, usize),
+    visible: Span,
+    hidden: Span,
     /// First group of its weights, one row of hidden groups for each visible unit.
     by_visible: usize,
     /// First group of its transposed weights, one row of visible groups for each hidden unit.
     by_hidden: usize,
 }
 
-/// What a row leaves to change the weights by: its inputs, hidden units and deviations; and the gradient.
-type Left<'a> = ([&'a Vec<Group>; 3], &'a [Group]);
+/// What a row makes of the units.
+#[derive(Clone, Debug, Default)]
+struct Row {
+    /// Normalised inputs.
+    x: Vec<Group>,
+    /// Hidden units; once the row is done with, times the rate.
+    y: Vec<Group>,
+    /// Reconstruction, then deviation.
+    z: Vec<Group>,
+}
+
+/// A product of two vectors by which weights change: a column of numbers, one for each row of weights, times a row of groups.
+#[derive(Clone, Copy)]
+struct Product<'a> {
+    column: &'a [f64],
+    row: &'a [Group],
+}
 
 impl Place {
-    /// Changes the weights by what a row left, then adds to the hidden sums their products with the inputs `x`.
+    /// Changes the weights by what the row `left` left with the gradient `g`, then adds to the hidden sums their products with the
+    /// inputs `x`.
     #[inline(always)]
-    fn by_visible(&self, weights: &mut [Group], sums: &mut [Group], x: &[Group], left: Left<'_>) {
-        let (([before, y, e], g), hidden) = (left, self.hidden_groups);
-        let units = |values| units(values, self.visible_groups, self.visible);
-        let (g, y) = (&g[hidden.0..][..hidden.1], &y[hidden.0..][..hidden.1]);
-        let weights = &mut weights[self.by_visible..][..self.visible * hidden.1];
-        let sums = &mut sums[hidden.0..][..hidden.1];
-        learn(weights, (units(before), g), (units(e), y), units(x), sums);
+    fn by_visible(&self, weights: &mut [Group], sums: &mut [Group], x: &[Group], left: &Row, g: &[Group]) {
+        let Self { visible, hidden, .. } = *self;
+        let inputs = Product { column: visible.units(&left.x), row: hidden.of(g) };
+        let deviations = Product { column: visible.units(&left.z), row: hidden.of(&left.y) };
+        let weights = &mut weights[self.by_visible..][..visible.units * hidden.groups];
+        learn(weights, inputs, deviations, visible.units(x), hidden.of_mut(sums));
     }
 
     /// The same of the transposed weights: changes them, then adds to the visible sums their products with the hidden
     /// units `y`.
     #[inline(always)]
-    fn by_hidden(&self, weights: &mut [Group], sums: &mut [Group], y: &[Group], left: Left<'_>) {
-        let (([x, before, e], g), visible) = (left, self.visible_groups);
-        let units = |values| units(values, self.hidden_groups, self.hidden);
-        let (x, e) = (&x[visible.0..][..visible.1], &e[visible.0..][..visible.1]);
-        let weights = &mut weights[self.by_hidden..][..self.hidden * visible.1];
-        let sums = &mut sums[visible.0..][..visible.1];
-        learn(weights, (units(g), x), (units(before), e), units(y), sums);
+    fn by_hidden(&self, weights: &mut [Group], sums: &mut [Group], y: &[Group], left: &Row, g: &[Group]) {
+        let Self { visible, hidden, .. } = *self;
+        let inputs = Product { column: hidden.units(g), row: visible.of(&left.x) };
+        let deviations = Product { column: hidden.units(&left.y), row: visible.of(&left.z) };
+        let weights = &mut weights[self.by_hidden..][..hidden.units * visible.groups];
+        learn(weights, inputs, deviations, hidden.units(y), visible.of_mut(sums));
     }
 }
 
@@ -71,16 +116,11 @@ pub(crate) struct Learner {
     norm_max: Vec<Group>,
     visible_mask: Vec<Group>,
     hidden_mask: Vec<Group>,
-    /// Normalised inputs.
-    x: Vec<Group>,
-    /// Hidden units; once the row is done with, times the rate.
-    y: Vec<Group>,
-    /// Reconstruction, then deviation.
-    z: Vec<Group>,
+    row: Row,
     /// Gradient at the hidden units.
     g: Vec<Group>,
-    /// The row before, by which the weights have yet to change: its inputs, hidden units and deviations.
-    before: [Vec<Group>; 3],
+    /// The row before, by which the weights have yet to change.
+    before: Row,
 }
 
 impl Learner {
@@ -98,29 +138,25 @@ impl Learner {
             norm_max: Vec::new(),
             visible_mask: Vec::new(),
             hidden_mask: Vec::new(),
-            x: Vec::new(),
-            y: Vec::new(),
-            z: Vec::new(),
+            row: Row::default(),
             g: Vec::new(),
-            before: Default::default(),
+            before: Row::default(),
         };
         for (autoencoder, columns) in autoencoders.iter().zip(map) {
             learner.push(autoencoder, columns);
         }
         // Before the first row, -0 times 0: that changes no weight, be it -0.
-        learner.x.fill([-0.0; GROUP]);
-        learner.z.fill([-0.0; GROUP]);
-        learner.before = [learner.x.clone(), learner.y.clone(), learner.z.clone()];
+        learner.row.x.fill([-0.0; GROUP]);
+        learner.row.z.fill([-0.0; GROUP]);
+        learner.before = learner.row.clone();
         learner
     }
 
     fn push(&mut self, from: &Autoencoder, columns: &[usize]) {
         let (visible, hidden) = (from.visible(), from.hidden());
         self.places.push(Place {
-            visible,
-            hidden,
-            visible_groups: (self.x.len(), visible.div_ceil(GROUP)),
-            hidden_groups: (self.y.len(), hidden.div_ceil(GROUP)),
+            visible: Span::new(visible, self.row.x.len()),
+            hidden: Span::new(hidden, self.row.y.len()),
             by_visible: self.by_visible.len(),
             by_hidden: self.by_hidden.len(),
         });
@@ -136,12 +172,12 @@ impl Learner {
         extend(&mut self.norm_max, from.norm_max.iter().copied());
         extend(&mut self.visible_mask, (0..visible).map(|_| 1.0));
         extend(&mut self.hidden_mask, (0..hidden).map(|_| 1.0));
-        self.x.resize(self.visible_bias.len(), [0.0; GROUP]);
-        self.z.resize(self.visible_bias.len(), [0.0; GROUP]);
-        self.y.resize(self.hidden_bias.len(), [0.0; GROUP]);
+        self.row.x.resize(self.visible_bias.len(), [0.0; GROUP]);
+        self.row.z.resize(self.visible_bias.len(), [0.0; GROUP]);
+        self.row.y.resize(self.hidden_bias.len(), [0.0; GROUP]);
         self.g.resize(self.hidden_bias.len(), [0.0; GROUP]);
         self.columns.extend(columns);
-        self.columns.resize(self.x.len() * GROUP, 0);
+        self.columns.resize(self.row.x.len() * GROUP, 0);
     }
 
     /// The autoencoders as trained so far.
@@ -153,25 +189,27 @@ impl Learner {
 
     /// Changes the weights by the newest row. No further row may come.
     fn settle(&mut self) {
-        let (mut hidden, mut visible) = (self.y.clone(), self.z.clone());
+        let mut hidden = self.row.y.clone();
+        let mut visible = self.row.z.clone();
+        let Row { x, y, .. } = &self.row;
         for place in &self.places {
-            let [x, y, z] = [&self.x, &self.y, &self.z];
-            place.by_visible(&mut self.by_visible, &mut hidden, x, ([x, y, z], &self.g));
-            place.by_hidden(&mut self.by_hidden, &mut visible, y, ([x, y, z], &self.g));
+            place.by_visible(&mut self.by_visible, &mut hidden, x, &self.row, &self.g);
+            place.by_hidden(&mut self.by_hidden, &mut visible, y, &self.row, &self.g);
         }
     }
 
     fn autoencoder(&self, place: &Place) -> Autoencoder {
         let take =
             |from: &[Group], start: usize, len: usize| from.as_flattened()[start * GROUP..][..len].to_vec();
-        let (visible, hidden) = (place.visible_groups.0, place.hidden_groups);
-        let row = |v: usize| take(&self.by_visible, place.by_visible + v * hidden.1, place.hidden);
+        let biases = |from: &[Group], span: Span| span.units(from).to_vec();
+        let Place { visible, hidden, by_visible, .. } = *place;
+        let row = |v: usize| take(&self.by_visible, by_visible + v * hidden.groups, hidden.units);
         Autoencoder {
-            weights: (0..place.visible).flat_map(row).collect(),
-            hidden_bias: take(&self.hidden_bias, hidden.0, place.hidden),
-            visible_bias: take(&self.visible_bias, visible, place.visible),
-            norm_min: take(&self.norm_min, visible, place.visible),
-            norm_max: take(&self.norm_max, visible, place.visible),
+            weights: (0..visible.units).flat_map(row).collect(),
+            hidden_bias: biases(&self.hidden_bias, hidden),
+            visible_bias: biases(&self.visible_bias, visible),
+            norm_min: biases(&self.norm_min, visible),
+            norm_max: biases(&self.norm_max, visible),
         }
     }
 }
@@ -188,10 +226,7 @@ fn extend(groups: &mut Vec<Group>, values: impl ExactSizeIterator<Item = f64>) {
 /// One step of gradient descent on one row, and the RMSE of every autoencoder before the step.
 #[inline(always)]
 pub(crate) fn train(learner: &mut Learner, row: &[f64], errors: &mut [f64]) {
-    let [x, y, z] = &mut learner.before;
-    std::mem::swap(x, &mut learner.x);
-    std::mem::swap(y, &mut learner.y);
-    std::mem::swap(z, &mut learner.z);
+    std::mem::swap(&mut learner.before, &mut learner.row);
     normalize(learner, row);
     encode(learner);
     decode(learner);
@@ -202,51 +237,58 @@ pub(crate) fn train(learner: &mut Learner, row: &[f64], errors: &mut [f64]) {
 
 #[inline(always)]
 fn normalize(l: &mut Learner, row: &[f64]) {
-    let x = l.x.as_flattened_mut();
+    let x = l.row.x.as_flattened_mut();
     for (x, column) in x.iter_mut().zip(&l.columns) {
         *x = row[*column];
     }
-    let (min, max) = (l.norm_min.as_flattened_mut(), l.norm_max.as_flattened_mut());
-    for (((x, min), max), mask) in x.iter_mut().zip(min).zip(max).zip(l.visible_mask.as_flattened()) {
-        let value = if *mask == 0.0 { 0.0 } else { *x };
-        *max = if value > *max { value } else { *max };
-        *min = if value < *min { value } else { *min };
-        *x = (value - *min) / (*max - *min + 1e-16);
+    let min = &mut l.norm_min.as_flattened_mut()[..x.len()];
+    let max = &mut l.norm_max.as_flattened_mut()[..x.len()];
+    let mask = &l.visible_mask.as_flattened()[..x.len()];
+    for (i, x) in x.iter_mut().enumerate() {
+        let value = if mask[i] == 0.0 { 0.0 } else { *x };
+        max[i] = if value > max[i] { value } else { max[i] };
+        min[i] = if value < min[i] { value } else { min[i] };
+        *x = (value - min[i]) / (max[i] - min[i] + 1e-16);
     }
 }
 
 #[inline(always)]
 fn encode(l: &mut Learner) {
-    l.y.copy_from_slice(&l.hidden_bias);
+    let Row { x, y, .. } = &mut l.row;
+    y.copy_from_slice(&l.hidden_bias);
     for place in &l.places {
-        place.by_visible(&mut l.by_visible, &mut l.y, &l.x, (l.before.each_ref(), &l.g));
+        place.by_visible(&mut l.by_visible, y, x, &l.before, &l.g);
     }
-    sigmoid_in_place(l.y.as_flattened_mut());
-    for (y, mask) in l.y.as_flattened_mut().iter_mut().zip(l.hidden_mask.as_flattened()) {
+    sigmoid_in_place(y.as_flattened_mut());
+    for (y, mask) in y.as_flattened_mut().iter_mut().zip(l.hidden_mask.as_flattened()) {
         *y *= mask;
     }
 }
 
 #[inline(always)]
 fn decode(l: &mut Learner) {
-    l.z.copy_from_slice(&l.visible_bias);
+    let Row { y, z, .. } = &mut l.row;
+    z.copy_from_slice(&l.visible_bias);
     for place in &l.places {
-        place.by_hidden(&mut l.by_hidden, &mut l.z, &l.y, (l.before.each_ref(), &l.g));
+        place.by_hidden(&mut l.by_hidden, z, y, &l.before, &l.g);
     }
-    sigmoid_in_place(l.z.as_flattened_mut());
+    sigmoid_in_place(z.as_flattened_mut());
 }
 
 /// Replaces the reconstruction by its deviation x̂ − z.
 #[inline(always)]
 fn deviate(l: &mut Learner, errors: &mut [f64]) {
-    let z = l.z.as_flattened_mut().iter_mut();
-    for ((z, x), mask) in z.zip(l.x.as_flattened()).zip(l.visible_mask.as_flattened()) {
-        *z = (*x - *z) * mask;
+    let Row { x, z, .. } = &mut l.row;
+    let z = z.as_flattened_mut();
+    let x = &x.as_flattened()[..z.len()];
+    let mask = &l.visible_mask.as_flattened()[..z.len()];
+    for (i, z) in z.iter_mut().enumerate() {
+        *z = (x[i] - *z) * mask[i];
     }
     for (place, error) in l.places.iter().zip(errors) {
-        let deviations = &l.z.as_flattened()[place.visible_groups.0 * GROUP..][..place.visible];
+        let deviations = place.visible.units(&l.row.z);
         let sum = deviations.iter().fold(0.0, |sum, e| e.mul_add(*e, sum));
-        *error = (sum / place.visible as f64).sqrt();
+        *error = (sum / place.visible.units as f64).sqrt();
     }
 }
 
@@ -255,11 +297,10 @@ fn deviate(l: &mut Learner, errors: &mut [f64]) {
 fn back_propagate(l: &mut Learner) {
     l.g.fill([0.0; GROUP]);
     for place in &l.places {
-        let g = &mut l.g[place.hidden_groups.0..][..place.hidden_groups.1];
         let weights = &l.by_visible[place.by_visible..];
-        add_products(g, weights, units(&l.z, place.visible_groups, place.visible));
+        add_products(place.hidden.of_mut(&mut l.g), weights, place.visible.units(&l.row.z));
     }
-    for (g, y) in l.g.as_flattened_mut().iter_mut().zip(l.y.as_flattened()) {
+    for (g, y) in l.g.as_flattened_mut().iter_mut().zip(l.row.y.as_flattened()) {
         *g = *g * *y * (1.0 - *y) * l.rate;
     }
 }
@@ -268,28 +309,16 @@ fn back_propagate(l: &mut Learner) {
 #[inline(always)]
 fn descend(l: &mut Learner) {
     add_assign(&mut l.hidden_bias, &l.g, 1.0);
-    add_assign(&mut l.visible_bias, &l.z, l.rate);
-    for y in l.y.as_flattened_mut() {
+    add_assign(&mut l.visible_bias, &l.row.z, l.rate);
+    for y in l.row.y.as_flattened_mut() {
         *y *= l.rate;
     }
 }
 
-/// The values of one autoencoder's units without their padding.
+/// weights += a + b; then sums += Σᵢ inputs[i] · weights[i], in the order of i. Either orientation forms x̂·g and e·y in the same
+/// order.
 #[inline(always)]
-fn units(values: &[Group], groups: (usize, usize), count: usize) -> &[f64] {
-    &values[groups.0..][..groups.1].as_flattened()[..count]
-}
-
-/// weights += a.0 a.1ᵀ + b.0 b.1ᵀ; then sums += Σᵢ inputs[i] · weights[i], in the order of i. Either orientation forms x̂·g
-/// and e·y in the same order.
-#[inline(always)]
-fn learn(
-    weights: &mut [Group],
-    a: (&[f64], &[Group]),
-    b: (&[f64], &[Group]),
-    inputs: &[f64],
-    sums: &mut [Group],
-) {
+fn learn(weights: &mut [Group], a: Product<'_>, b: Product<'_>, inputs: &[f64], sums: &mut [Group]) {
     match sums.len() {
         1 => learn_rows::<1>(weights, a, b, inputs, sums),
         2 => learn_rows::<2>(weights, a, b, inputs, sums),
@@ -305,20 +334,22 @@ fn learn(
 #[inline(always)]
 fn learn_rows<const S: usize>(
     weights: &mut [Group],
-    a: (&[f64], &[Group]),
-    b: (&[f64], &[Group]),
+    a: Product<'_>,
+    b: Product<'_>,
     inputs: &[f64],
     sums: &mut [Group],
 ) {
-    let right = (a.1.first_chunk::<S>(), b.1.first_chunk::<S>(), sums.first_chunk_mut::<S>());
-    let (Some(&right_a), Some(&right_b), Some(sums)) = right else { return };
+    let Some(&right_a) = a.row.first_chunk::<S>() else { return };
+    let Some(&right_b) = b.row.first_chunk::<S>() else { return };
+    let Some(sums) = sums.first_chunk_mut::<S>() else { return };
+    let (left_a, left_b) = (&a.column[..inputs.len()], &b.column[..inputs.len()]);
+    let rows = &mut weights.as_chunks_mut::<S>().0[..inputs.len()];
     let mut totals = *sums;
-    let rows = weights.as_chunks_mut::<S>().0.iter_mut();
-    for (((row, left_a), left_b), input) in rows.zip(a.0).zip(b.0).zip(inputs) {
+    for (n, row) in rows.iter_mut().enumerate() {
         one_by_one();
         for i in 0..S {
-            row[i] = fma(*left_a, &right_a[i], &fma(*left_b, &right_b[i], &row[i]));
-            totals[i] = fma(*input, &row[i], &totals[i]);
+            row[i] = fma(left_a[n], &right_a[i], &fma(left_b[n], &right_b[i], &row[i]));
+            totals[i] = fma(inputs[n], &row[i], &totals[i]);
         }
     }
     *sums = totals;
@@ -329,16 +360,16 @@ fn learn_rows<const S: usize>(
 fn learn_long_rows(
     weights: &mut [Group],
     stride: usize,
-    a: (&[f64], &[Group]),
-    b: (&[f64], &[Group]),
+    a: Product<'_>,
+    b: Product<'_>,
     inputs: &[f64],
     sums: &mut [Group],
 ) {
-    let rows = weights.chunks_exact_mut(stride);
-    for (((row, left_a), left_b), input) in rows.zip(a.0).zip(b.0).zip(inputs) {
+    let (left_a, left_b) = (&a.column[..inputs.len()], &b.column[..inputs.len()]);
+    for (n, row) in weights.chunks_exact_mut(stride).enumerate() {
         for (i, weights) in row.iter_mut().enumerate() {
-            *weights = fma(*left_a, &a.1[i], &fma(*left_b, &b.1[i], weights));
-            sums[i] = fma(*input, weights, &sums[i]);
+            *weights = fma(left_a[n], &a.row[i], &fma(left_b[n], &b.row[i], weights));
+            sums[i] = fma(inputs[n], weights, &sums[i]);
         }
     }
 }

@@ -4,7 +4,6 @@
 //! When all have done so, every replica completes the rows of the packets whose home it is, and runs the bricks behind on them.
 //! The last one to finish puts the results into the batch and sends it on.
 
-mod counters;
 mod home;
 mod inbox;
 mod join;
@@ -17,7 +16,6 @@ mod shared;
 mod split;
 mod transition;
 
-pub(crate) use counters::SlotCounters;
 pub(crate) use home::HomeWork;
 pub(crate) use inbox::Inbox;
 pub(crate) use join::Join;

@@ -3,7 +3,7 @@
 use super::home::Hands;
 use super::part::{Label, Labelled};
 use super::transition::Aid;
-use super::{HomePart, HomeWork, Inbox, Join, OwnershipTable, Part, SlotCounters, SlotState, Transition};
+use super::{HomePart, HomeWork, Inbox, Join, OwnershipTable, Part, SlotState, Transition};
 use crate::RunFault;
 use crate::contain::guarded;
 use crate::message::{Ending, Envelope, Event, Message, Retired, Turned, Waiting};
@@ -13,7 +13,7 @@ use crate::stats::Stats;
 use crate::sync::{Either, Receiver, Sender, recv_either};
 use crate::worker::{Assignment, Shared};
 use legonf_core::{Columns, Storage};
-use legonf_splitter::{CHUNK, SubBatch};
+use legonf_splitter::{CHUNK, SlotCounters, SubBatch};
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;

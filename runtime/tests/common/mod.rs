@@ -8,7 +8,9 @@ use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Fault, Handle, Headers,
     Layout as Columns, Plan, Progress, Rows, Sink, Snapshot, Source, State, Tiles,
 };
-use legonf_runtime::{Control, Graph, GraphSpec, Layout, Options, Outcome, PlanError, Supply, run_under};
+use legonf_runtime::{
+    Control, Graph, GraphSpec, Layout, Options, Outcome, PlanError, Supply, SupplyError, run_under,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -155,7 +157,7 @@ pub struct Sum {
 
 impl Brick for Sum {
     fn descriptor(&self) -> Descriptor {
-        descriptor("sum", FEATURES, MAPPED, State::Stateful)
+        descriptor("sum", FEATURES, MAPPED, State::Keyed)
     }
 
     fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
@@ -201,7 +203,7 @@ pub struct Smooth(f64, Places);
 
 impl Brick for Smooth {
     fn descriptor(&self) -> Descriptor {
-        descriptor("smooth", SCORES, SCORES, State::Stateful)
+        descriptor("smooth", SCORES, SCORES, State::Keyed)
     }
 
     fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
@@ -247,14 +249,14 @@ impl Sink for Collect {
     }
 }
 
-pub fn make(id: &str) -> Result<Box<dyn Brick>, String> {
+pub fn make(id: &str) -> Result<Box<dyn Brick>, SupplyError> {
     Ok(match id {
         "square" => Box::<Square>::default(),
         "scale" => Box::<Scale>::default(),
         "sum" => Box::<Sum>::default(),
         "score" => Box::<Score>::default(),
         "smooth" => Box::<Smooth>::default(),
-        other => return Err(format!("no brick {other}")),
+        other => return Err(SupplyError::new(format!("no brick {other}"))),
     })
 }
 
@@ -264,7 +266,7 @@ const SPEC: &str = "name = \"t\"\n\
     [[brick]]\nid = \"score\"\nkind = \"k\"\nnext = \"smooth\"\n[[brick]]\nid = \"smooth\"\nkind = \"k\"\n";
 
 /// The graph square → scale → sum → score → smooth.
-pub fn graph(make: impl Fn(&str) -> Result<Box<dyn Brick>, String>) -> Graph {
+pub fn graph(make: impl Fn(&str) -> Result<Box<dyn Brick>, SupplyError>) -> Graph {
     let spec = GraphSpec::from_toml(SPEC).unwrap();
     let (given, wanted) = (&[HEADERS], &[SCORES]);
     Graph::assemble(&spec, given, wanted, |brick| make(&brick.id)).unwrap()

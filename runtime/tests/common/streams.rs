@@ -7,7 +7,7 @@ use legonf_core::{
     Layout as Columns, Link, Mac, Network, PacketKind, PacketKinds, Progress, Rows, Source, State,
     StateGroup, Storage, Transport, WestEast, slot, typed,
 };
-use legonf_runtime::{Control, Graph, GraphSpec, Layout, Outcome, Supply};
+use legonf_runtime::{Control, Graph, GraphSpec, Layout, Outcome, Supply, SupplyError};
 use legonf_splitter::Projector;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -128,7 +128,7 @@ impl Streams {
 
 impl Brick for Streams {
     fn descriptor(&self) -> Descriptor {
-        descriptor("streams", HEADERS, FEATURES, State::Stateful)
+        descriptor("streams", HEADERS, FEATURES, State::Keyed)
     }
 
     fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
@@ -266,13 +266,13 @@ impl Brick for Blend {
     }
 }
 
-pub fn make(id: &str) -> Result<Box<dyn Brick>, String> {
+pub fn make(id: &str) -> Result<Box<dyn Brick>, SupplyError> {
     Ok(match id {
         "stamp" => Box::<Stamp>::default(),
         "streams" => Box::<Streams>::default(),
         "blend" => Box::<Blend>::default(),
         "smooth" => return super::make(id),
-        other => return Err(format!("no brick {other}")),
+        other => return Err(SupplyError::new(format!("no brick {other}"))),
     })
 }
 
@@ -281,7 +281,7 @@ const SPEC: &str = "name = \"t\"\n\
     [[brick]]\nid = \"blend\"\nkind = \"k\"\nnext = \"smooth\"\n[[brick]]\nid = \"smooth\"\nkind = \"k\"\n";
 
 /// The graph stamp → streams → blend → smooth.
-pub fn graph(make: impl Fn(&str) -> Result<Box<dyn Brick>, String>) -> Graph {
+pub fn graph(make: impl Fn(&str) -> Result<Box<dyn Brick>, SupplyError>) -> Graph {
     let spec = GraphSpec::from_toml(SPEC).unwrap();
     let (given, wanted) = (&[HEADERS], &[SCORES]);
     Graph::assemble(&spec, given, wanted, |brick| make(&brick.id)).unwrap()

@@ -5,6 +5,7 @@
 //! their cells travel.
 
 mod copies;
+mod counters;
 mod join;
 mod partitioner;
 mod router;
@@ -12,6 +13,7 @@ mod slots;
 mod sub_batch;
 
 pub use copies::reversed;
+pub use counters::SlotCounters;
 pub use join::PartialRows;
 pub use partitioner::{MAX_ROUTES, Ownership, Partitioner};
 pub use router::Router;

@@ -79,13 +79,13 @@ fn both_orientations_stay_equal_and_padding_zero() {
     let mut l = learner();
     (0..200).for_each(|i| train(&mut l, &row(i), &mut [0.0; 3]));
     for place in &l.places {
-        let (vg, hg) = (place.visible_groups.1, place.hidden_groups.1);
-        let by_visible = &l.by_visible[place.by_visible..][..place.visible * hg];
-        let by_hidden = &l.by_hidden[place.by_hidden..][..place.hidden * vg];
-        for v in 0..place.visible {
+        let (vg, hg) = (place.visible.groups, place.hidden.groups);
+        let by_visible = &l.by_visible[place.by_visible..][..place.visible.units * hg];
+        let by_hidden = &l.by_hidden[place.by_hidden..][..place.hidden.units * vg];
+        for v in 0..place.visible.units {
             for h in 0..hg * GROUP {
                 let weight = by_visible.as_flattened()[v * hg * GROUP + h];
-                let other = (h < place.hidden).then(|| by_hidden.as_flattened()[h * vg * GROUP + v]);
+                let other = (h < place.hidden.units).then(|| by_hidden.as_flattened()[h * vg * GROUP + v]);
                 assert_eq!(weight, other.unwrap_or(0.0));
             }
         }
