@@ -52,9 +52,10 @@ impl Bench {
     }
 }
 
-/// A column of a `scores.csv`, by its heading.
+/// A column of a table of scores, or of verdicts where there are no scores, by its heading.
 fn column(out: &Path, heading: &str) -> Vec<String> {
-    let table = fs::read_to_string(out.join("scores.csv")).unwrap();
+    let tables = ["scores.csv", "verdicts.csv"].map(|name| out.join(name));
+    let table = fs::read_to_string(tables.iter().find(|table| table.exists()).unwrap()).unwrap();
     let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let at = lines.next().unwrap().iter().position(|name| *name == heading).unwrap();
     lines.map(|cells| cells[at].to_owned()).collect()
@@ -93,6 +94,13 @@ fn two_networks_score_the_features_of_one_extractor() {
     let alone = bench.replay("alone", &["--model", &bench.kitnet]);
     for heading in ["score", "verdict"] {
         assert_eq!(column(fused, heading), column(&alone, heading));
+    }
+    // So does the other.
+    let (sum, imported) = (text(bench.path("sum.onnx")), text(bench.path("imported.onnx")));
+    succeed(["model", "import", &sum, "--schema", "kitsune-115-clean", "-o", &imported]);
+    let alone = bench.replay("other alone", &["--nf", "kitsune-onnx", "--model", &imported]);
+    for (second, heading) in [("second_scores", "score"), ("second_verdicts", "verdict")] {
+        assert_eq!(column(fused, second), column(&alone, heading));
     }
     let summary: serde_json::Value =
         serde_json::from_slice(&fs::read(fused.join("summary.json")).unwrap()).unwrap();
@@ -198,6 +206,32 @@ fn what_one_network_fills_another_reads() {
         (&bricks[2]["model"], &bricks[2]["fills"][0], &bricks[3]["reads"][0]),
         (&"classes".into(), &"classes".into(), &"classes".into())
     );
+}
+
+#[test]
+fn what_a_network_fills_is_classified() {
+    let bench = Bench::new();
+    bench.file("classes.onnx", classes());
+    let (head, _) = CHAIN.split_once("[[brick]]\nid = \"scorer\"").unwrap();
+    let decision = "[[brick]]\nid = \"class\"\nkind = \"classification\"\n[brick.config]\ninput = \"classes\"\n\
+        classes = [\"mail\", \"web\", \"other\"]\nlogits = false\n";
+    let graph = head.replace("score = \"score.onnx\"\n", "").replace("\"scorer\"", "\"class\"") + decision;
+    let file = bench.file("classifier.toml", &graph);
+    let capture = text(example("synth-mini.pcap.gz"));
+    let outs = ["fused", "pipeline"].map(|workers| {
+        let out = bench.path(workers);
+        succeed(["replay", &capture, "--nf", &file, "--workers", workers, "--out", &text(&out)]);
+        out
+    });
+    assert!(contents(&outs[0]) == contents(&outs[1]));
+    let found = column(&outs[0], "class");
+    assert!(
+        found.len() > 1000 && found.iter().all(|class| ["mail", "web", "other"].contains(&class.as_str()))
+    );
+    let line = bench.refused(&graph.replace("\"mail\", ", ""), &[]);
+    let expected = "brick `class` (classification) reads classes as f32[2], but brick `classifier` (onnx) fills it as f32[3]";
+    assert_eq!(line, expected);
+    assert!(succeed(["graph", "show", "--nf", &file]).contains("model classes: classes.onnx, of classifier"));
 }
 
 #[test]
