@@ -46,7 +46,10 @@ fn the_class_of_a_packet_says_what_happens_to_it() {
     for (name, workers) in [("pipeline", "pipeline"), ("replicas", replicas)] {
         let (_, out) = replay(name, workers);
         for file in ["verdicts.csv", "summary.json"] {
-            assert!(fs::read(fused.join(file)).unwrap() == fs::read(out.join(file)).unwrap(), "{name}: {file}");
+            assert!(
+                fs::read(fused.join(file)).unwrap() == fs::read(out.join(file)).unwrap(),
+                "{name}: {file}"
+            );
         }
         assert!(contents(&fused.join("forwarded")) == contents(&out.join("forwarded")), "{name}");
     }
@@ -106,7 +109,10 @@ fn branches_and_actions_name_labels_that_there_are() {
     let line = refused("unknown = \"mirror:inspect\"", "benign = \"mirror:inspect\"", &[]);
     assert!(line.contains("brick `action`: the column class has no verdict named `benign`"), "{line}");
     let line = refused("[\"light\", \"heavy\"]", "[\"light\", \"heavy\", \"other\"]", &[]);
-    assert!(line.contains("reads outputs as f32[3], but brick `network` (onnx) fills it as f32[2]"), "{line}");
+    assert!(
+        line.contains("reads outputs as f32[3], but brick `network` (onnx) fills it as f32[2]"),
+        "{line}"
+    );
     let labels = folder.path().join("labels.csv");
     fs::write(&labels, "0\n").unwrap();
     let line = refused("name = ", "name = ", &["--labels", &text(labels)]);

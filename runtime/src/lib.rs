@@ -6,6 +6,85 @@
 //! [`run_under`] a [`Control`] it changes while batches flow. All layouts give the same results: each brick that keeps
 //! state, and the sink, sees the same batches in the same order, and replicas of the others take any batch. Replicas of a
 //! brick whose state can be divided ([`WestEast`](legonf_core::WestEast)) see the packets of the slots that they own.
+//!
+//! ```
+//! use legonf_core::{
+//!     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Fault, Handle, Headers, Progress, Sink,
+//!     Source, State,
+//! };
+//! use legonf_runtime::{Graph, GraphSpec, Options, run};
+//! use std::sync::atomic::AtomicBool;
+//!
+//! const LENGTHS: ColumnSpec = ColumnSpec::scalar("lengths", Element::U32);
+//!
+//! /// Fills the length of each packet.
+//! #[derive(Default)]
+//! struct Lengths(Handle<Vec<u32>>);
+//!
+//! impl Brick for Lengths {
+//!     fn descriptor(&self) -> Descriptor {
+//!         let (reads, writes) = (vec![ColumnSpec::HEADERS].into(), vec![LENGTHS].into());
+//!         Descriptor { kind: "lengths", title: "lengths", reads, writes, state: State::Stateless }
+//!     }
+//!
+//!     fn bind(&mut self, layout: &legonf_core::Layout) -> Result<(), BindError> {
+//!         self.0 = layout.handle(&LENGTHS)?;
+//!         Ok(())
+//!     }
+//!
+//!     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+//!         let lengths = batch.columns.get_mut(self.0);
+//!         lengths.clear();
+//!         lengths.extend(batch.headers.iter().map(|headers| headers.wire_len));
+//!         Ok(())
+//!     }
+//! }
+//!
+//! /// Gives three packets.
+//! struct Three(bool);
+//!
+//! impl Source for Three {
+//!     fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+//!         batch.clear();
+//!         if !std::mem::replace(&mut self.0, true) {
+//!             batch.headers.extend((0..3).map(|seq| Headers { seq, wire_len: 60, ..Headers::default() }));
+//!         }
+//!         Ok(())
+//!     }
+//!
+//!     fn progress(&self) -> Progress {
+//!         Progress::default()
+//!     }
+//! }
+//!
+//! /// Adds lengths up.
+//! #[derive(Default)]
+//! struct Sum(u32, Handle<Vec<u32>>);
+//!
+//! impl Sink for Sum {
+//!     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+//!         self.0 += batch.columns.get(self.1).iter().sum::<u32>();
+//!         Ok(())
+//!     }
+//!
+//!     fn bind(&mut self, layout: &legonf_core::Layout) -> Result<(), BindError> {
+//!         self.1 = layout.handle(&LENGTHS)?;
+//!         Ok(())
+//!     }
+//!
+//!     fn finish(&mut self) -> Result<(), Fault> {
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let spec = GraphSpec::from_toml("name = \"lengths\"\n[[brick]]\nid = \"lengths\"\nkind = \"lengths\"\n")?;
+//! let make = |_: &_| Ok::<_, String>(Box::<Lengths>::default() as Box<dyn Brick>);
+//! let mut graph = Graph::assemble(&spec, &[ColumnSpec::HEADERS], &[LENGTHS], make)?;
+//! let (layout, stop, mut sink) = ("pipeline".parse()?, AtomicBool::new(false), Sum::default());
+//! let outcome = run(&mut graph, &mut Three(false), &mut sink, Options::new(&layout, &stop), &mut |_, _| {});
+//! assert_eq!((outcome.packets, sink.0), (3, 180));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 #![allow(clippy::vec_box, reason = "boxes go from queue to queue, and lists of them are kept for that")]
 #![cfg_attr(test, allow(clippy::unwrap_used))]

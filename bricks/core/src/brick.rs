@@ -61,6 +61,55 @@ pub struct BrickError {
 ///
 /// A brick enriches a batch in place: it reads and fills the columns its descriptor names. It never takes out or
 /// reorders items, never names another brick, and knows nothing of queues, threads or replicas.
+///
+/// A brick declares its columns, finds their handles when it is put into a graph, and fills them batch by batch:
+///
+/// ```
+/// use legonf_core::{
+///     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Handle, Headers, Layout, State,
+/// };
+///
+/// /// Whether a packet is longer than Ethernet carries without jumbo frames.
+/// const IS_JUMBO: ColumnSpec = ColumnSpec::scalar("is-jumbo", Element::Bool);
+///
+/// #[derive(Default)]
+/// struct Jumbo {
+///     is_jumbo: Handle<Vec<bool>>,
+/// }
+///
+/// impl Brick for Jumbo {
+///     fn descriptor(&self) -> Descriptor {
+///         Descriptor {
+///             kind: "jumbo",
+///             title: "jumbo frames",
+///             reads: vec![ColumnSpec::HEADERS].into(),
+///             writes: vec![IS_JUMBO].into(),
+///             state: State::Stateless,
+///         }
+///     }
+///
+///     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+///         self.is_jumbo = layout.handle(&IS_JUMBO)?;
+///         Ok(())
+///     }
+///
+///     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+///         let is_jumbo = batch.columns.get_mut(self.is_jumbo);
+///         is_jumbo.clear();
+///         is_jumbo.extend(batch.headers.iter().map(|headers| headers.wire_len > 1518));
+///         Ok(())
+///     }
+/// }
+///
+/// let mut brick = Jumbo::default();
+/// // A graph does this for all its bricks; a brick alone is bound to a layout of its own columns.
+/// let layout = Layout::binding(&mut [&mut brick])?;
+/// let mut batch = Batch::new(&layout);
+/// batch.headers.extend([60, 9000].map(|wire_len| Headers { wire_len, ..Headers::default() }));
+/// brick.process(&mut batch)?;
+/// assert_eq!(batch.columns.get(brick.is_jumbo), &[false, true]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Brick: Send {
     /// Kind, columns and statefulness. Asked before a run, not for every batch.
     fn descriptor(&self) -> Descriptor;

@@ -128,6 +128,24 @@ impl Table {
 }
 
 /// What a brick, a source or a sink says of a column that it fills or reads.
+///
+/// ```
+/// use legonf_core::{ColumnSpec, Element, Shape, Table};
+///
+/// // One number for each packet; rows of 115; images of flows; verdicts with words of their own.
+/// let score = ColumnSpec::scalar("score", Element::F64);
+/// let features = ColumnSpec::rows("features", Element::F64).of_width(115);
+/// let shape = Shape::Of(vec![28, 28].into());
+/// let image = ColumnSpec { shape, ..ColumnSpec::rows("image", Element::U8) }.in_flows();
+/// let class = ColumnSpec::scalar("class", Element::Verdict).with_labels(["web", "mail"].map(Into::into));
+/// assert_eq!(score.kind(), "f64");
+/// assert_eq!(features.kind(), "f64[115]");
+/// assert_eq!(image.kind(), "u8[28, 28] of flows");
+/// assert_eq!(class.kind(), "verdict (web, mail)");
+/// // Who does not care for the width agrees with whoever states one.
+/// let open = ColumnSpec::rows("features", Element::F64);
+/// assert_eq!(open.agree(&features), Some(features));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnSpec {
     /// By which columns fit together: unique in a graph.

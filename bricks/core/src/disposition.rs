@@ -18,6 +18,16 @@ impl Port {
 
 /// What happens to a packet. A value, never an error: dropped packets stay in their batch, later bricks skip them, and sinks
 /// account for them.
+///
+/// ```
+/// use legonf_core::{Disposition, DropReason, Port};
+///
+/// let mirrored = Disposition::Mirror { forward: Port(0), copy: Port(1) };
+/// assert_eq!(mirrored.ports().collect::<Vec<_>>(), [Port(0), Port(1)]);
+/// assert_eq!(mirrored.dropped(), None);
+/// let dropped = Disposition::Drop(DropReason::RateLimit);
+/// assert_eq!(dropped.dropped().map(DropReason::label), Some("rate-limit"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Disposition {
     /// It leaves by a port.

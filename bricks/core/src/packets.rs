@@ -89,7 +89,21 @@ impl PacketRecord {
 
 /// The raw packets of one batch, in arrival order.
 ///
-/// The arena is reused from batch to batch, so that in steady state no packet allocates.
+/// The arena is reused from batch to batch, so that in steady state no packet allocates. A brick that declares to fill
+/// [`ColumnSpec::PACKETS`](crate::ColumnSpec::PACKETS) may change bytes in place, and push some in front:
+///
+/// ```
+/// use legonf_core::{LinkType, Packets, Timestamp};
+///
+/// let mut packets = Packets::default();
+/// packets.push(0, Timestamp::default(), 60, LinkType::RawIp, &[0x45, 0, 0, 20]);
+/// packets.bytes_mut(0)[1] = 0x20;
+/// packets.push_front(0, 2).copy_from_slice(&[0x88, 0x64]);
+/// assert_eq!(packets.bytes(0), [0x88, 0x64, 0x45, 0x20, 0, 20]);
+/// assert_eq!(packets.record(0).wire_len, 62);
+/// packets.pull_front(0, 2);
+/// assert_eq!(packets.record(0).wire_len, 60);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Packets {
     arena: Vec<u8>,

@@ -8,6 +8,15 @@ use std::fmt;
 ///
 /// A value, never an error. A score against a threshold has two labels ([`ColumnSpec::of_scores`](crate::ColumnSpec::of_scores)),
 /// a class has one label for each class.
+///
+/// ```
+/// use legonf_core::{ColumnSpec, Verdict};
+///
+/// let verdicts = ColumnSpec::of_scores("verdicts");
+/// assert_eq!(Verdict::ANOMALOUS.label(&verdicts.labels), "anomalous");
+/// assert_eq!(Verdict::of(0), Verdict::BENIGN);
+/// assert_eq!(Verdict::REJECTED.label(&verdicts.labels), "rejected");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Verdict(u16);
 
