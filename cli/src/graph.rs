@@ -125,13 +125,13 @@ fn describe(id: String, descriptor: &Descriptor) -> Shown {
 }
 
 fn table(bricks: &[Shown]) -> String {
-    let mut out = format!("{:<28} {:<28} {:<10} {:<18} {}\n", "brick", "kind", "state", "reads", "fills");
+    let mut out = format!("{:<28} {:<28} {:<10} {:<22} {}\n", "brick", "kind", "state", "reads", "fills");
     for b in bricks {
         let (reads, fills) = (b.reads.join(", "), b.fills.join(", "));
         let ns = b.ns.map_or_else(String::new, |ns| format!(", {ns:.1} ns a packet"));
         let deadline = b.deadline_ms.map_or_else(String::new, |ms| format!(", deadline {ms:.3} ms"));
         out += &format!(
-            "{:<28} {:<28} {:<10} {reads:<18} {fills}{ns}{deadline}\n",
+            "{:<28} {:<28} {:<10} {reads:<22} {fills}{ns}{deadline}\n",
             one_line(&b.id),
             b.kind,
             b.state

@@ -207,6 +207,20 @@ fn a_packet_that_was_cut_off_stays_cut_off() {
 }
 
 #[test]
+fn of_a_table_of_headers_nothing_is_forwarded_and_everything_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = trained(folder.path(), "kitsune-115-clean");
+    let (out, nf) = (folder.path().join("out"), graph("tag.toml"));
+    let report = replay(&model, &example("synth-mini.pcap.tsv"), &nf, &out, &["--threshold", "0.1"]);
+    assert!(is_accounted_for(&report["coverage"]));
+    assert_eq!(report["coverage"]["dropped"]["verdict"], report["alerts"]);
+    assert!(report["alerts"].as_u64() > Some(100), "{report}");
+    for port in ["out", "copy"] {
+        assert!(captured(&out.join(format!("forwarded/{port}.pcapng"))).is_empty());
+    }
+}
+
+#[test]
 fn ports_that_do_not_fit_are_refused_by_file_brick_and_key() {
     let folder = tempfile::tempdir().unwrap();
     let model = text(trained(folder.path(), "kitsune-115-clean"));

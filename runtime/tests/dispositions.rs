@@ -4,7 +4,7 @@
 mod common;
 
 use common::streams::{self, Traffic};
-use common::{HEADERS, Places, SCORES, Script};
+use common::{FEATURES, HEADERS, Places, SCORES, Script};
 use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Disposition, DropReason, Fault, Handle,
     Headers, Layout as Columns, Port, Progress, Sink, Source, State,
@@ -70,13 +70,15 @@ impl Brick for Police {
 #[derive(Default)]
 struct Fates {
     rows: Vec<(u64, u64, Disposition)>,
+    /// Whether packets are dropped behind what fills features.
+    is_late: bool,
     at: Places,
     dispositions: Handle<Vec<Disposition>>,
 }
 
 impl Sink for Fates {
     fn reads(&self) -> Option<Vec<ColumnSpec>> {
-        Some(vec![SCORES, ColumnSpec::DISPOSITION])
+        Some(vec![SCORES, FEATURES, ColumnSpec::DISPOSITION])
     }
 
     fn bind(&mut self, layout: &Columns) -> Result<(), BindError> {
@@ -88,6 +90,12 @@ impl Sink for Fates {
         let (scores, dispositions) =
             (batch.columns.get(self.at.scores), batch.columns.get(self.dispositions));
         assert_eq!((scores.len(), dispositions.len()), (batch.headers.len(), batch.headers.len()));
+        // No row of another batch shows where a packet was dropped before it got one.
+        let features = batch.columns.get(self.at.features);
+        assert_eq!(features.len(), batch.headers.len());
+        let zeros = |row: &[f64]| row.iter().all(|cell| *cell == 0.0);
+        let dropped = dispositions.iter().enumerate().filter(|(_, fate)| fate.is_unseen());
+        assert!(self.is_late || dropped.into_iter().all(|(place, _)| zeros(features.row(place))));
         let rows = batch.headers.iter().zip(scores).zip(dispositions);
         self.rows.extend(rows.map(|((headers, score), fate)| (headers.seq, score.to_bits(), *fate)));
         Ok(())
@@ -150,7 +158,8 @@ fn run(bricks: &[&str], layout: &str, packets: u64, then: &[&str]) -> Vec<(u64, 
     let (layout, stop) = (layout.parse().unwrap(), AtomicBool::new(false));
     let mut script = Script::of(then.iter().map(|plan| plan.parse().unwrap()));
     let options = Options { queue: 2, supply: Some(&make), ..Options::new(&layout, &stop) };
-    let (mut graph, mut sink) = (graph(bricks), Fates::default());
+    let is_late = bricks[0] != "police";
+    let (mut graph, mut sink) = (graph(bricks), Fates { is_late, ..Fates::default() });
     let source = &mut Traffic::to(packets);
     let outcome = run_under(Some(&mut script), &mut graph, source, &mut sink, options, &mut |_, _| {});
     assert!(outcome.fault.is_none() && script.refused.is_empty(), "{:?} {:?}", outcome.fault, script.refused);

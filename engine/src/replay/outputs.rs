@@ -93,6 +93,9 @@ impl Outputs {
             }
             Some(_) => {}
         }
+        if self.forwarded.as_ref().is_some_and(|forwarded| forwarded.skipped() > 0) {
+            note("the input has no packets' bytes, so nothing is forwarded");
+        }
         self.plot.write_svg(&self.folder.join("scores.svg"))?;
         if let Some(text) = self.plot.write_png(&self.folder.join("scores.png"))? {
             note(text);

@@ -33,10 +33,15 @@ impl Storage for Packets {
         present.into_iter().for_each(|place| to.push_copy(self.record(*place), self.bytes(*place)));
     }
 
-    /// Places that have no packet yet, and none in `part`, get one without bytes.
+    /// Places that have no packet yet, and none in `part`, get one without bytes. Where there are none at all, as in a table of
+    /// headers, there are none afterwards.
     fn scatter(&mut self, part: &dyn Storage, places: &[usize], len: usize) {
+        let part: &Self = same(part);
+        if part.is_empty() {
+            return;
+        }
         self.extend_to(len);
-        for (place, (record, bytes)) in places.iter().zip(same::<Self>(part).iter()) {
+        for (place, (record, bytes)) in places.iter().zip(part.iter()) {
             self.replace(*place, record, bytes);
         }
     }

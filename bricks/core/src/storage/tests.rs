@@ -283,6 +283,21 @@ proptest! {
 }
 
 #[test]
+fn a_batch_without_packets_gets_none_from_its_parts() {
+    let mut table = Batch { headers: vec![Headers::default(); 3], ..Batch::default() };
+    let mut part = Batch::default();
+    table.gather(&[0, 2], Columns::PACKETS.union(Columns::HEADERS), &mut part);
+    assert_eq!((part.packets.len(), part.headers.len()), (0, 2));
+    table.scatter(&part, &[0, 2], Columns::PACKETS, 3);
+    assert_eq!(table.packets.len(), 0);
+    // One that has packets in one place alone gets some without bytes.
+    part.packets.push(7, Timestamp::default(), 1, LinkType::Ethernet, &[5]);
+    table.scatter(&part, &[2], Columns::PACKETS, 3);
+    let bytes: Vec<_> = table.packets.iter().map(|(record, bytes)| (record.seq, bytes)).collect();
+    assert_eq!(bytes, [(0, &[][..]), (0, &[]), (7, &[5])]);
+}
+
+#[test]
 fn cells_of_a_part_come_to_their_places() {
     let table: Vec<Vec<u64>> = (0..11).map(|row| (0..5).map(|cell| row * 8 + cell).collect()).collect();
     for case in all().iter().filter(|case| case.spec != ColumnSpec::PACKETS) {

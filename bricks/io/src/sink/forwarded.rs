@@ -10,6 +10,7 @@ use std::path::Path;
 pub struct ForwardedFiles {
     ports: Vec<PacketFile>,
     dispositions: Option<Handle<Vec<Disposition>>>,
+    skipped: u64,
 }
 
 impl ForwardedFiles {
@@ -19,7 +20,12 @@ impl ForwardedFiles {
     /// When a file cannot be created.
     pub fn create(folder: &Path, ports: &[String]) -> Result<Self, SinkError> {
         let file = |port: &String| PacketFile::create_private(&folder.join(Self::name(port)));
-        Ok(Self { ports: ports.iter().map(file).collect::<Result<_, _>>()?, dispositions: None })
+        Ok(Self { ports: ports.iter().map(file).collect::<Result<_, _>>()?, dispositions: None, skipped: 0 })
+    }
+
+    /// Packets that could not be written because the input has no packet bytes (a table of headers).
+    pub fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// The name of a port's file.
@@ -40,6 +46,7 @@ impl ForwardedFiles {
 
 impl Sink for ForwardedFiles {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        self.skipped += (batch.len() - batch.packets.len()) as u64;
         let dispositions = self.dispositions.map(|column| batch.columns.get(column));
         for place in 0..batch.packets.len() {
             let disposition = dispositions.and_then(|all| all.get(place)).copied().unwrap_or_default();
