@@ -47,6 +47,12 @@ impl Coverage {
         self.scored += packets;
     }
 
+    /// Packets that were lost before they came to a brick.
+    pub fn lost(&self) -> u64 {
+        let by_bricks = |reason: &str| DropReason::ALL.iter().any(|known| known.label() == reason);
+        self.dropped.iter().filter(|(reason, _)| !by_bricks(reason)).map(|(_, packets)| packets).sum()
+    }
+
     /// Whether every packet is accounted for.
     pub fn is_complete(&self) -> bool {
         let lost: u64 = self.rejected.values().chain(self.dropped.values()).sum();
@@ -94,6 +100,7 @@ mod tests {
         dropped[DropReason::Policy as usize] = 2;
         coverage.lose_all(&dropped);
         assert_eq!((coverage.received, coverage.dropped.len(), coverage.dropped["policy"]), (12, 2, 2));
+        assert_eq!(coverage.lost(), 3);
         assert!(coverage.is_complete());
         coverage.received += 1;
         assert!(!coverage.is_complete());

@@ -68,7 +68,7 @@ fn a_packet_that_was_dropped_for_its_verdict_has_results_and_others_have_none() 
     assert!(lines[1].contains("\"pcap_cnt\":4,") && lines[1].contains("\"action\":\"allowed\""));
     let coverage =
         "\"coverage\":{\"received\":5,\"scored\":2,\"rejected\":{},\"dropped\":{\"policy\":1,\"verdict\":2}}";
-    assert!(lines[2].contains(coverage), "{}", lines[2]);
+    assert!(lines[2].contains(coverage) && lines[2].contains("\"kernel_drops\":0"), "{}", lines[2]);
 }
 
 #[test]

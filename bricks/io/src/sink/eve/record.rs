@@ -310,7 +310,7 @@ impl<'a> StatsRecord<'a> {
     pub fn new(run: &'a RunStats, tally: &Tally, alerts_suppressed: u64) -> Self {
         let capture = Capture {
             kernel_packets: run.coverage.received,
-            kernel_drops: run.coverage.dropped.values().sum(),
+            kernel_drops: run.coverage.lost(),
         };
         let decoder = Decoder { pkts: tally.packets, bytes: tally.bytes, invalid: tally.malformed };
         Self {
