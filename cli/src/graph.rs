@@ -3,11 +3,12 @@
 use crate::Style;
 use crate::failure::{Failure, print, print_json};
 use clap::{Args, Subcommand};
+use legonf_catalog::Takes;
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{ColumnSpec, Descriptor, State};
-use legonf_decide::VERDICTS;
-use legonf_engine::{nf, read_costs, write_text};
+use legonf_engine::{describe as describe_brick, nf, read_costs, write_text};
 use legonf_output::{one_line, printable_json};
+use legonf_runtime::{BrickSpec, GraphSpec, Wanted};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -45,6 +46,9 @@ pub struct Arguments {
 struct Shown {
     id: String,
     kind: &'static str,
+    /// The model of `[models]` that it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
     title: &'static str,
     state: &'static str,
     reads: Vec<String>,
@@ -70,8 +74,8 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let bricks = legonf_runtime::check(
         &spec,
         &[ColumnSpec::PACKETS],
-        &[VERDICTS],
-        |brick| legonf_catalog::describe(&brick.kind),
+        Wanted::Results,
+        |brick| describe_brick(&spec, brick),
         Descriptor::clone,
     )
     .map_err(|error| nf::in_file(arguments.nf.as_deref(), error))?;
@@ -86,10 +90,28 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         return print(&printable_json(&spec.to_toml()));
     }
     let mut shown: Vec<_> = bricks.into_iter().map(|(id, descriptor)| describe(id, &descriptor)).collect();
+    for brick in &mut shown {
+        brick.model =
+            spec.bricks.iter().find(|named| named.id == brick.id).and_then(|named| named.model.clone());
+    }
     if let Some(path) = &arguments.costs {
         add_costs(&mut shown, &read_costs(path)?, arguments.latency)?;
     }
-    if style.json { print_json(&shown) } else { print(&table(&shown)) }
+    if style.json { print_json(&shown) } else { print(&(table(&shown) + &models(&spec))) }
+}
+
+/// A line for each model that a graph names, with the bricks that take it.
+fn models(spec: &GraphSpec) -> String {
+    let line = |(name, file): (&String, &String)| {
+        let file = if file.is_empty() { format!("--model {name}=FILE") } else { one_line(file).to_string() };
+        let takes = |brick: &&BrickSpec| brick.model.as_ref().is_none_or(|model| model == name);
+        let is_named =
+            |brick: &&BrickSpec| legonf_catalog::takes(&brick.kind, &brick.config) != Takes::Nothing;
+        let bricks = spec.bricks.iter().filter(is_named).filter(takes);
+        let bricks: Vec<_> = bricks.map(|brick| one_line(&brick.id)).collect();
+        format!("model {}: {file}, of {}\n", one_line(name), bricks.join(", "))
+    };
+    spec.models.iter().map(line).collect()
 }
 
 fn add_costs(bricks: &mut [Shown], costs: &Costs, latency: Option<f64>) -> Result<(), Failure> {
@@ -115,6 +137,7 @@ fn describe(id: String, descriptor: &Descriptor) -> Shown {
     Shown {
         id,
         kind: descriptor.kind,
+        model: None,
         title: descriptor.title,
         state,
         reads,

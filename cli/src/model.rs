@@ -61,12 +61,12 @@ pub struct Import {
 /// Arguments of the process that tries a network: its ONNX file is on standard input.
 #[derive(Args)]
 pub struct TryOut {
-    /// Name of the output that the scores come from.
-    #[arg(long)]
-    output: String,
+    /// Name of the output that the scores come from; without it any inputs and outputs will do.
+    #[arg(long, requires = "features")]
+    output: Option<String>,
     /// Features of a row.
-    #[arg(long)]
-    features: usize,
+    #[arg(long, requires = "output")]
+    features: Option<usize>,
 }
 
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
@@ -75,7 +75,9 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::Verify(named) => verify(&named.model, style),
         Command::Explain(named) => explain(&Bundle::load(&named.model)?.describe(), style),
         Command::Import(arguments) => import(arguments, style),
-        Command::TryOut(arguments) => print(foreign::answer(&arguments.output, arguments.features)?.label()),
+        Command::TryOut(TryOut { output, features }) => {
+            print(foreign::answer(output.as_deref().zip(*features))?.label())
+        }
     }
 }
 

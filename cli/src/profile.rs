@@ -2,6 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, show};
+use crate::scoring::ModelFiles;
 use clap::Args;
 use legonf_controller::Costs;
 use legonf_engine::{Execution, Profile, write_text};
@@ -20,9 +21,8 @@ pub struct Arguments {
     graph: PathBuf,
     /// Capture (pcap, pcapng or Kitsune's TSV).
     capture: PathBuf,
-    /// Model of `legonf train`, or of `legonf model import`.
-    #[arg(long, value_name = "MODEL")]
-    model: PathBuf,
+    #[command(flatten)]
+    models: ModelFiles,
     /// Where the costs go (TOML).
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -54,7 +54,7 @@ impl Arguments {
         Profile {
             graph: Some(self.graph.clone()),
             capture: self.capture.clone(),
-            model: self.model.clone(),
+            models: self.models.files.clone(),
             execution: self.execution,
             threshold: self.threshold,
             runs: self.runs,

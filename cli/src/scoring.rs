@@ -5,16 +5,25 @@ use crate::failure::{Failure, json};
 use crate::summary;
 use crate::workers::Workers;
 use clap::Args;
-use legonf_engine::{Execution, Report, Seed};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use legonf_engine::{Execution, ModelFile, Report, Seed};
 use legonf_output::one_line;
 use std::path::PathBuf;
+
+/// The files of a graph's models.
+#[derive(Args)]
+pub struct ModelFiles {
+    /// Model of `legonf train`, or of `legonf model import`. For a graph file with `[models]`: NAME=FILE gives the one of this name its
+    /// file, instead of the one that stands there; once for each. A file with a name like that is ./NAME=FILE.
+    #[arg(long = "model", value_name = "[NAME=]FILE", value_parser = OsStringValueParser::new().map(ModelFile::from))]
+    pub files: Vec<ModelFile>,
+}
 
 /// Which network function scores packets, and how.
 #[derive(Args)]
 pub struct Scoring {
-    /// Model of `legonf train`, or of `legonf model import`.
-    #[arg(long, value_name = "MODEL")]
-    model: PathBuf,
+    #[command(flatten)]
+    models: ModelFiles,
     /// Network function: the name of one that ships (`kitsune`, the default, or `kitsune-onnx`), or a graph file (TOML);
     /// `legonf graph show --toml` prints one to start from.
     #[arg(long, visible_alias = "graph", value_name = "NAME|FILE")]
@@ -36,7 +45,7 @@ impl Scoring {
     /// What the engine takes; streams are divided into slots by `seed` where none is given.
     pub fn given(&self, seed: Seed) -> legonf_engine::Scoring {
         legonf_engine::Scoring {
-            model: self.model.clone(),
+            models: self.models.files.clone(),
             graph: self.nf.clone(),
             workers: self.workers.given(),
             execution: self.execution,

@@ -57,13 +57,14 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
     )?;
     writeln!(out, "coverage    {}", summary.coverage)?;
     out.extend(summary.clock.iter().map(clock::text));
-    write_scores(summary, &mut out)?;
-    match summary.threshold {
-        Some(threshold) => {
-            let left_out = left_out(summary);
-            writeln!(out, "alerts      {} above the threshold of {threshold:.6}{left_out}", summary.alerts)?
-        }
-        None => writeln!(out, "alerts      none: the model has no threshold (`legonf calibrate` sets one)")?,
+    if summary.decides_on_scores {
+        write_scores(summary, &mut out)?;
+        write_alerts(summary, &mut out)?;
+    }
+    for (column, classes) in &summary.classes {
+        let list: Vec<_> =
+            classes.iter().map(|(label, packets)| format!("{} {packets}", one_line(label))).collect();
+        writeln!(out, "{:<11} {}", one_line(column), list.join(", "))?;
     }
     if let Some(evaluation) = &summary.evaluation {
         write_evaluation(&mut out, evaluation)?;
@@ -76,6 +77,14 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
         writeln!(out, "counters    {}", list.join(", "))?;
     }
     Ok(out)
+}
+
+fn write_alerts(summary: &Summary, out: &mut String) -> fmt::Result {
+    let Some(threshold) = summary.threshold else {
+        return writeln!(out, "alerts      none: the model has no threshold (`legonf calibrate` sets one)");
+    };
+    let left_out = left_out(summary);
+    writeln!(out, "alerts      {} above the threshold of {threshold:.6}{left_out}", summary.alerts)
 }
 
 /// The words on alerts that were not written.

@@ -2,8 +2,11 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
+#[path = "../../models/tract/tests/common/onnx.rs"]
+mod onnx;
 
 use common::{example, fail, fault, legonf, scores, succeed, text};
+use onnx::{DOUBLE, Network};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -136,7 +139,7 @@ fn tensors_that_grow_without_a_bound_are_refused() {
     // A constant of a few bytes that stands for a tensor of 8 TB, or for one of 8 GB.
     for (dims, name) in [([1 << 20, 1 << 20], "huge.onnx"), ([1 << 15, 1 << 15], "large.onnx")] {
         let path = bench.path(name);
-        fs::write(&path, onnx::fill(&dims)).unwrap();
+        fs::write(&path, fill(&dims)).unwrap();
         let line = bench.import_refused(&path);
         assert!(line.contains("of memory") || line.contains("failed to allocate"), "{line}");
     }
@@ -146,8 +149,8 @@ fn tensors_that_grow_without_a_bound_are_refused() {
 fn what_cannot_run_is_refused_by_the_name_of_its_operator() {
     let bench = Bench::new();
     for (name, bytes, words) in [
-        ("unknown.onnx", onnx::unary("NoSuchOperator"), "NoSuchOperator"),
-        ("wide.onnx", onnx::unary("Shape"), "expected one score a row, or one value a feature"),
+        ("unknown.onnx", unary("NoSuchOperator"), "NoSuchOperator"),
+        ("wide.onnx", unary("Shape"), "expected one score a row, or one value a feature"),
         (
             "cut.onnx",
             fs::read(fault("import-reconstruction.onnx")).unwrap()[..20_000].to_vec(),
@@ -165,7 +168,7 @@ fn what_cannot_run_is_refused_by_the_name_of_its_operator() {
 fn a_network_that_mixes_the_rows_of_a_batch_is_refused() {
     let bench = Bench::new();
     let path = bench.path("mix.onnx");
-    fs::write(&path, onnx::softmax_over_rows()).unwrap();
+    fs::write(&path, softmax_over_rows()).unwrap();
     let line = bench.import_refused(&path);
     assert!(line.contains("the network mixes rows"), "{line}");
 }
@@ -185,107 +188,26 @@ fn a_bundle_with_one_changed_byte_is_refused() {
     assert!(legonf(["model", "show", &model]).status.success());
 }
 
-/// Small ONNX files, field by field.
-mod onnx {
-    fn put(message: &mut Vec<u8>, tag: u8, content: &[u8]) {
-        message.push(tag << 3 | 2);
-        let mut len = content.len();
-        while len > 127 {
-            message.push(len as u8 | 128);
-            len >>= 7;
-        }
-        message.push(len as u8);
-        message.extend_from_slice(content);
-    }
+/// A network of 115 features in double precision, with an output whose shape is not stated.
+fn network() -> Network {
+    Network::new().input("x", DOUBLE, &[115]).output("y", DOUBLE)
+}
 
-    fn number(message: &mut Vec<u8>, tag: u8, mut value: u64) {
-        message.push(tag << 3);
-        while value > 127 {
-            message.push(value as u8 | 128);
-            value >>= 7;
-        }
-        message.push(value as u8);
-    }
+/// One operator over the input.
+fn unary(op: &str) -> Vec<u8> {
+    network().node(op, &["x"], "y", &[]).file()
+}
 
-    fn node(op: &str, inputs: &[&str], output: &str, axis: Option<u64>) -> Vec<u8> {
-        let mut node = Vec::new();
-        inputs.iter().for_each(|input| put(&mut node, 1, input.as_bytes()));
-        put(&mut node, 2, output.as_bytes());
-        put(&mut node, 3, output.as_bytes());
-        put(&mut node, 4, op.as_bytes());
-        if let Some(axis) = axis {
-            let mut attribute = Vec::new();
-            put(&mut attribute, 1, b"axis");
-            number(&mut attribute, 3, axis);
-            // The kind: an integer. Its tag, 20, takes two bytes.
-            attribute.extend([0xa0, 1, 2]);
-            put(&mut node, 5, &attribute);
-        }
-        node
-    }
+/// The sum of each row, and of a constant of this shape, filled with zeros.
+fn fill(dims: &[i64]) -> Vec<u8> {
+    let network = network().integers("dims", dims).integers("one", &[1]);
+    let network = network.node("ConstantOfShape", &["dims"], "zeros", &[]);
+    let network = network.node("ReduceMax", &["zeros"], "most", &[]);
+    network.node("ReduceSum", &["x", "one"], "sums", &[]).node("Add", &["sums", "most"], "y", &[]).file()
+}
 
-    /// A tensor of integers.
-    fn integers(name: &str, values: &[i64]) -> Vec<u8> {
-        let mut tensor = Vec::new();
-        number(&mut tensor, 1, values.len() as u64);
-        number(&mut tensor, 2, 7);
-        put(&mut tensor, 8, name.as_bytes());
-        put(&mut tensor, 9, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>());
-        tensor
-    }
-
-    /// A value of doubles: rows of 115 columns, or of none that is stated.
-    fn value(name: &str, columns: Option<u64>) -> Vec<u8> {
-        let (mut batch, mut shape, mut tensor, mut kind, mut value) =
-            (vec![], vec![], vec![], vec![], vec![]);
-        put(&mut batch, 2, b"b");
-        put(&mut shape, 1, &batch);
-        if let Some(columns) = columns {
-            let mut dim = Vec::new();
-            number(&mut dim, 1, columns);
-            put(&mut shape, 1, &dim);
-        }
-        number(&mut tensor, 1, 11);
-        put(&mut tensor, 2, &shape);
-        put(&mut kind, 1, &tensor);
-        put(&mut value, 1, name.as_bytes());
-        put(&mut value, 2, &kind);
-        value
-    }
-
-    fn model(nodes: &[Vec<u8>], initializers: &[Vec<u8>]) -> Vec<u8> {
-        let (mut graph, mut opset, mut model) = (vec![], vec![], vec![]);
-        nodes.iter().for_each(|node| put(&mut graph, 1, node));
-        put(&mut graph, 2, b"g");
-        initializers.iter().for_each(|tensor| put(&mut graph, 5, tensor));
-        put(&mut graph, 11, &value("x", Some(115)));
-        put(&mut graph, 12, &value("y", None));
-        number(&mut model, 1, 8);
-        put(&mut model, 7, &graph);
-        number(&mut opset, 2, 13);
-        put(&mut model, 8, &opset);
-        model
-    }
-
-    /// One operator over the input.
-    pub fn unary(op: &str) -> Vec<u8> {
-        model(&[node(op, &["x"], "y", None)], &[])
-    }
-
-    /// The sum of each row, and of a constant of this shape, filled with zeros.
-    pub fn fill(dims: &[i64]) -> Vec<u8> {
-        let nodes = [
-            node("ConstantOfShape", &["dims"], "zeros", None),
-            node("ReduceMax", &["zeros"], "most", None),
-            node("ReduceSum", &["x", "one"], "sums", None),
-            node("Add", &["sums", "most"], "y", None),
-        ];
-        model(&nodes, &[integers("dims", dims), integers("one", &[1])])
-    }
-
-    /// A softmax over the rows of a batch, summed over each row.
-    pub fn softmax_over_rows() -> Vec<u8> {
-        let nodes = [node("Softmax", &["x"], "s", Some(0)), node("ReduceSum", &["s", "one"], "y", None)];
-        model(&nodes, &[integers("one", &[1])])
-    }
+/// A softmax over the rows of a batch, summed over each row.
+fn softmax_over_rows() -> Vec<u8> {
+    let network = network().integers("one", &[1]).node("Softmax", &["x"], "s", &[("axis", 0)]);
+    network.node("ReduceSum", &["s", "one"], "y", &[]).file()
 }

@@ -246,7 +246,9 @@ fn ports_that_do_not_fit_are_refused_by_file_brick_and_key() {
     let twice = refused("\"out\", \"quarantine\"", "\"out\", \"out\"");
     assert_eq!(twice, "ports: `out` is there twice; every name must be unique");
     let odd = refused("rejected = \"drop\"", "odd = \"drop\"");
-    assert!(odd.contains("odd = \"drop\": no verdict has this name"), "{odd}");
+    let expected =
+        "brick `action`: no verdict of verdicts is called odd (there are: benign, anomalous, rejected)";
+    assert_eq!(odd, expected);
     let number = refused("rejected = \"drop\"", "rejected = 5");
     assert!(number.contains("[brick.config] of disposition: invalid type"), "{number}");
 }

@@ -1,15 +1,13 @@
 //! Graphs of a model, from a file or built in, and what executes its network.
 
+use crate::models::{ModelFile, Models};
 use crate::network::Network;
-use crate::{Error, nf};
-use legonf_catalog::Context;
-use legonf_core::{Brick, ColumnSpec};
-use legonf_decide::VERDICTS;
+use crate::{Error, Session, nf};
+use legonf_core::{Brick, ColumnSpec, Schema};
 use legonf_extract::FEATURES;
-use legonf_infer::SCORES;
 use legonf_io::Content;
 use legonf_models::kitnet::Precision;
-use legonf_runtime::{BrickSpec, Graph, GraphSpec};
+use legonf_runtime::{BrickSpec, Graph, GraphSpec, Wanted};
 use std::path::Path;
 
 /// The engine that computes scores.
@@ -40,53 +38,78 @@ pub struct Execution {
 /// # Errors
 /// If the graph is none, or a brick of it cannot be made.
 pub fn assemble_extraction(spec: &GraphSpec) -> Result<Graph, Error> {
-    let make = |brick: &BrickSpec| legonf_catalog::build(&brick.kind, &brick.config, &Context::default());
+    let models = Models::default();
+    let make = |brick: &BrickSpec| models.build(spec, brick, None);
     Ok(Graph::assemble(spec, &[ColumnSpec::PACKETS], &[FEATURES], make)?)
 }
 
-/// Builds the graph's bricks around a model.
+/// Builds the graph's bricks around its models.
 pub(crate) fn assemble(
     spec: &GraphSpec,
     content: Content,
-    model: &Network,
+    models: &Models,
     threshold: Option<f64>,
 ) -> Result<Graph, Error> {
-    assemble_with(spec, content, model, threshold, |_, brick| brick)
+    assemble_with(spec, content, models, threshold, |_, brick| brick)
 }
 
 /// [`assemble`] with something put around each brick, which is given with its identifier.
 pub(crate) fn assemble_with(
     spec: &GraphSpec,
     content: Content,
-    model: &Network,
+    models: &Models,
     threshold: Option<f64>,
     wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
 ) -> Result<Graph, Error> {
-    let engine = || model.engine();
-    let ports = spec.port_names();
-    let context = Context { ports: &ports, ..model.context(threshold, &engine) };
     let given = match content {
         Content::Packets => ColumnSpec::PACKETS,
-        Content::Features => FEATURES.of_width(model.schema().len()),
+        Content::Features => FEATURES.of_width(models.schema(spec)?.len()),
     };
-    let make =
-        |b: &BrickSpec| legonf_catalog::build(&b.kind, &b.config, &context).map(|brick| wrap(&b.id, brick));
-    Ok(Graph::assemble(spec, &[given], &[SCORES, VERDICTS], make)?)
+    let make = |brick: &BrickSpec| models.build(spec, brick, threshold).map(|made| wrap(&brick.id, made));
+    Ok(Graph::assemble(spec, &[given], Wanted::Results, make)?)
 }
 
-/// A network function by its name or its graph file, for a model. The default one has an engine that can run it.
+/// A network function and its models.
+pub(crate) struct Opened {
+    /// The graph, as its file says.
+    spec: GraphSpec,
+    /// Its name, if it ships.
+    shipped: Option<String>,
+    /// Its models.
+    pub models: Models,
+}
+
+/// A network function by its name or its graph file, with its models; the default one where none is named.
 ///
 /// # Errors
-/// If there is no such network function, or no such engine.
-pub(crate) fn open(
-    nf: Option<&Path>,
-    model: &Network,
-    content: Content,
-    execution: Execution,
-) -> Result<GraphSpec, Error> {
-    match nf.filter(|nf| *nf != Path::new(nf::DEFAULT)) {
-        Some(nf) => nf::open_for(nf, &model.schema().name),
-        None => built_in(model, content, execution),
+/// If there is no such network function, or a model cannot be read.
+pub(crate) fn open(session: &Session, nf: Option<&Path>, given: &[ModelFile]) -> Result<Opened, Error> {
+    let (spec, shipped) = (nf::open(nf)?, nf::shipped(nf).map(str::to_owned));
+    let models = Models::load(session, &spec, nf.filter(|_| shipped.is_none()), given)?;
+    Ok(Opened { spec, shipped, models })
+}
+
+impl Opened {
+    /// The schema of its features.
+    ///
+    /// # Errors
+    /// If that of its extractor is unknown.
+    pub fn schema(&self) -> Result<Schema, Error> {
+        self.models.schema(&self.spec)
+    }
+
+    /// The graph for input of this kind. One that ships takes the features that its model was trained on, and the default one has an
+    /// engine that can run it.
+    ///
+    /// # Errors
+    /// If there is no such engine.
+    pub fn graph(&self, content: Content, execution: Execution) -> Result<GraphSpec, Error> {
+        let model = self.models.main(&self.spec).map(|model| &model.network);
+        match (self.shipped.as_deref(), model) {
+            (Some(nf::DEFAULT), Some(model)) => built_in(model, content, execution),
+            (Some(_), Some(model)) => Ok(nf::of_schema(self.spec.clone(), &model.schema().name)),
+            _ => Ok(self.spec.clone()),
+        }
     }
 }
 

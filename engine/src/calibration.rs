@@ -1,6 +1,7 @@
 //! Calibration: a threshold from held-out benign traffic.
 
 use crate::assembly::{Execution, assemble, built_in};
+use crate::models::Models;
 use crate::network::Network;
 use crate::summary::ClockReport;
 use crate::supply::Maker;
@@ -95,7 +96,7 @@ impl Calibrating {
         let calibration = found.map_err(|error| self.refusal(&error))?;
         let output = self.output.as_ref().unwrap_or(&self.model);
         let clock = ClockReport::of(&clock, &model.schema().name);
-        model.with_calibration(self.stored(&calibration, origin.name)).save(output)?;
+        model.with_calibration(self.stored(&calibration, origin.name))?.save(output)?;
         let decided_by = benign.named(&calibration);
         Ok(Calibrated { calibration, decided_by, rejected: benign.rejected, clock })
     }
@@ -123,11 +124,12 @@ impl Calibrating {
     fn score(&self, session: &Session, model: &Network) -> Result<(Collect, Clock), Error> {
         let (content, mut source) = input::open_any(session, &self.capture, self.limit, model.schema())?;
         let spec = built_in(model, content, Execution::default())?;
-        let mut graph = assemble(&spec, content, model, None)?;
+        let models = Models::one(model.clone());
+        let mut graph = assemble(&spec, content, &models, None)?;
         self.workers.check(&mut graph)?;
         let mut sink = Collect { skip: self.skip, ..Collect::default() };
         let bar = session.begin("calibration", Extent::Bytes);
-        let maker = Maker { spec: &spec, network: Some((model, None)) };
+        let maker = Maker { spec: &spec, models: &models, threshold: None };
         let make = |id: &str| maker.supply(id);
         let options = self.workers.options(session, Some(&make));
         let mut observe = |progress, packets| bar.update(progress, packets);

@@ -1,6 +1,7 @@
 //! Extraction: the feature matrix of a capture.
 
 use crate::assembly::assemble_extraction;
+use crate::models::Models;
 use crate::summary::{ClockReport, flatten};
 use crate::supply::Maker;
 use crate::{Error, Extent, Session, Workers, input, nf};
@@ -61,7 +62,8 @@ impl Extraction {
         let mut source = input::open(session, &self.capture, self.limit)?;
         let mut matrix = Matrix::create(&self.output, &schema)?;
         let bar = session.begin("features", Extent::Bytes);
-        let maker = Maker { spec: &spec, network: None };
+        let models = Models::default();
+        let maker = Maker { spec: &spec, models: &models, threshold: None };
         let make = |id: &str| maker.supply(id);
         let options = self.workers.options(session, Some(&make));
         let mut observe = |progress, packets| bar.update(progress, packets);

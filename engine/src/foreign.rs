@@ -22,14 +22,32 @@ const MAX_SECONDS: u64 = 60;
 /// The program itself, even where its file has been replaced.
 const OWN: &str = "/proc/self/exe";
 
+/// What is to be tried: a network that scores rows of features, or any.
+#[derive(Clone, Copy)]
+struct Tried<'a> {
+    onnx: &'a [u8],
+    /// The output that scores come from, and how many features a row has.
+    scoring: Option<(&'a str, usize)>,
+}
+
+impl<'a> Tried<'a> {
+    fn of(foreign: &'a Foreign) -> Self {
+        Self { onnx: &foreign.onnx, scoring: Some((&foreign.output, foreign.features)) }
+    }
+}
+
 /// Makes a network ready and runs it, within bounds of memory and time.
 ///
 /// # Errors
 /// Says why it cannot be used: the operator that does not run, an output of another form, or the bound.
 pub fn try_out(session: &Session, foreign: &Foreign) -> Result<Meaning, Error> {
-    let Some(arguments) = session.try_out else { return try_here(foreign) };
-    let output = match start(foreign, arguments) {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => return try_here(foreign),
+    within(session, Tried::of(foreign))
+}
+
+fn within(session: &Session, tried: Tried<'_>) -> Result<Meaning, Error> {
+    let Some(arguments) = session.try_out else { return try_here(tried) };
+    let output = match start(tried, arguments) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return try_here(tried),
         started => started
             .map_err(|error| Error::refused(format!("cannot be tried in a process of its own: {error}")))?,
     };
@@ -54,19 +72,30 @@ pub fn check(session: &Session, foreign: &Foreign, path: &Path) -> Result<(), Er
     Err(Error::file(path, reason))
 }
 
-fn start(foreign: &Foreign, arguments: &[&str]) -> std::io::Result<Output> {
+/// As [`try_out`] for a network of any inputs and outputs.
+///
+/// # Errors
+/// In one line that begins with the file.
+pub(crate) fn check_network(session: &Session, onnx: &[u8], path: &Path) -> Result<(), Error> {
+    let tried = within(session, Tried { onnx, scoring: None });
+    tried.map(drop).map_err(|reason| Error::file(path, reason.to_string()))
+}
+
+fn start(tried: Tried<'_>, arguments: &[&str]) -> std::io::Result<Output> {
     let own = Some(PathBuf::from(OWN)).filter(|own| own.exists());
+    let scoring = tried
+        .scoring
+        .map(|(output, features)| [format!("--output={output}"), format!("--features={features}")]);
     let mut child = Command::new(own.map_or_else(std::env::current_exe, Ok)?)
         .args(arguments)
-        .arg(format!("--output={}", foreign.output))
-        .arg(format!("--features={}", foreign.features))
+        .args(scoring.iter().flatten())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
     if let Some(mut input) = child.stdin.take() {
         // One that has ended already reads no further, and its status says why.
-        let _ = input.write_all(&foreign.onnx);
+        let _ = input.write_all(tried.onnx);
     }
     child.wait_with_output()
 }
@@ -89,18 +118,18 @@ fn reason(status: ExitStatus, errors: &str) -> String {
 }
 
 /// What the process does that tries a network: lowers its own limits, reads the ONNX file from standard input, and says what the
-/// output of this name, of rows of so many features, means. The program prints the label of that, and the line of an error behind
+/// output of this name, of rows of so many features, means; of a network of any inputs and outputs (`None`) that it runs. The program prints the label of that, and the line of an error behind
 /// `legonf: ` to standard error with exit code 1.
 ///
 /// # Errors
 /// As [`try_out`].
-pub fn answer(output: &str, features: usize) -> Result<Meaning, Error> {
+pub fn answer(scoring: Option<(&str, usize)>) -> Result<Meaning, Error> {
     bound(Resource::RLIMIT_AS, MAX_MEMORY)?;
     bound(Resource::RLIMIT_CPU, MAX_SECONDS)?;
     bound(Resource::RLIMIT_CORE, 0)?;
     let mut onnx = Vec::new();
     std::io::stdin().lock().take(MAX_FILE_BYTES).read_to_end(&mut onnx)?;
-    run_rows(&onnx, output, features)
+    run_rows(Tried { onnx: &onnx, scoring })
 }
 
 /// Lowers a limit of this process.
@@ -111,17 +140,20 @@ fn bound(resource: Resource, most: u64) -> Result<(), Error> {
 
 /// Tries a network in this process, which may start no other: one that has given up its rights. The bound on memory holds
 /// meanwhile.
-fn try_here(foreign: &Foreign) -> Result<Meaning, Error> {
+fn try_here(tried: Tried<'_>) -> Result<Meaning, Error> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_AS)?;
     setrlimit(Resource::RLIMIT_AS, soft.min(MAX_MEMORY), hard)?;
-    let tried = run_rows(&foreign.onnx, &foreign.output, foreign.features);
+    let ran = run_rows(tried);
     setrlimit(Resource::RLIMIT_AS, soft, hard)?;
-    tried
+    ran
 }
 
 /// Makes a network ready, runs rows through it, and says what its output means.
-fn run_rows(onnx: &[u8], output: &str, features: usize) -> Result<Meaning, Error> {
-    let mut engine = TractEngine::new(onnx, output, features, ENGINE_ROWS)?;
+fn run_rows(Tried { onnx, scoring }: Tried<'_>) -> Result<Meaning, Error> {
+    let mut engine = match scoring {
+        Some((output, features)) => TractEngine::new(onnx, output, features, ENGINE_ROWS)?,
+        None => TractEngine::open(onnx, ENGINE_ROWS)?,
+    };
     engine.try_out()?;
     Ok(engine.meaning())
 }

@@ -26,6 +26,7 @@
 pub mod agent;
 mod assembly;
 mod calibration;
+mod describe;
 mod error;
 mod extraction;
 mod folder;
@@ -35,6 +36,7 @@ pub mod input;
 #[cfg(feature = "live")]
 pub mod live;
 pub mod measure;
+mod models;
 mod network;
 pub mod nf;
 mod packets;
@@ -54,12 +56,14 @@ mod workers;
 
 pub use assembly::{EngineKind, Execution, assemble_extraction};
 pub use calibration::{Calibrated, Calibrating, Packet};
+pub use describe::describe;
 pub use error::Error;
 pub use extraction::{Extracted, Extraction};
 pub use folder::{Folder, write_text};
 pub use import::{Import, verify};
 #[cfg(feature = "live")]
 pub use live::Live;
+pub use models::{ModelFile, Models, check as check_models};
 pub use network::Network;
 pub use packets::headers;
 pub use profile::Profile;

@@ -11,7 +11,7 @@ use crate::scoring::{Function, Report, Scoring, ending};
 use crate::steering::{Orders, Steering, Work};
 use crate::summary::{Incidents, Service, Timing, with_clock};
 use crate::tally::Tally;
-use crate::{Error, Extent, Session, nf};
+use crate::{Error, Extent, Session, models, nf};
 use legonf_controller::Event;
 use legonf_io::Content;
 use legonf_io::sink::AlertRate;
@@ -74,7 +74,7 @@ impl Live {
         // Before there are other threads, which would keep theirs, and before a file of others' making is parsed.
         let account = self.user.as_deref().map(Account::find).transpose()?;
         legonf_live::give_up_privileges(account.as_ref())?;
-        let mut function = self.scoring.build(self.scoring.network(session)?, Content::Packets)?;
+        let mut function = self.scoring.build(self.scoring.open(session)?, Content::Packets)?;
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         let outputs = Outputs::create(session, &self.purpose(), &function, self.reopen)?.over(transmission);
@@ -117,10 +117,11 @@ impl Live {
     /// Opens the interface, with what the controller was told that decides how.
     fn listen(&self) -> Result<(Option<Orders>, Interface), Error> {
         let orders = self.steering.as_ref().map(Steering::orders).transpose()?;
-        let bricks = self.expected_bricks()?;
+        let spec = nf::open(self.scoring.graph.as_deref())?;
+        models::check_files(&spec, self.scoring.graph.as_deref(), &self.scoring.models)?;
+        // As far as they are known before the model is: that of a foreign network is one for two.
+        let bricks = spec.bricks.into_iter().map(|brick| brick.id).collect();
         let hold = orders.as_ref().and_then(|orders| orders.hold(bricks));
-        let model = &self.scoring.model;
-        std::fs::metadata(model).map_err(|error| Error::file(model, error))?;
         Ok((orders, legonf_live::open(&LiveConfig { hold, ..self.config.clone() })?))
     }
 
@@ -128,12 +129,6 @@ impl Live {
     fn transmission(&self) -> Result<Option<Transmission>, Error> {
         let nf = self.scoring.graph.as_deref();
         Transmission::open((nf, &nf::open(nf)?), &self.forward, &self.config.interface)
-    }
-
-    /// Identifiers of the bricks, as far as they are known before the model is: that of a foreign network is one for two.
-    fn expected_bricks(&self) -> Result<Vec<String>, Error> {
-        let spec = nf::open(self.scoring.graph.as_deref())?;
-        Ok(spec.bricks.into_iter().map(|brick| brick.id).collect())
     }
 
     /// Completes the outputs, and says how the run ended.

@@ -1,18 +1,22 @@
 //! A model, ready to be put into graphs.
 
 use crate::{Error, Session, foreign};
-use legonf_catalog::{Context, MakeEngine};
 use legonf_core::{ENGINE_ROWS, Explain, Schema};
 use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
 use legonf_models::kitnet::{Explainer, KitNet};
-use legonf_models::{Bundle, Calibration, Engine, EngineError, Model};
+use legonf_models::{Bundle, Calibration, Content, Engine, EngineError, Model};
 use legonf_tract::TractEngine;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-/// A model read from its file.
-pub struct Network {
-    bundle: Bundle,
+/// A model read from its file. Clones share it, and its weights.
+#[derive(Clone)]
+pub struct Network(Arc<Inner>);
+
+struct Inner {
+    /// None of a network of whose file nothing more is known.
+    bundle: Option<Bundle>,
+    schema: Schema,
     /// The generic engine, once one has been made: others have its weights.
     generic: OnceLock<TractEngine>,
 }
@@ -23,7 +27,25 @@ impl Network {
     /// # Errors
     /// If the file is no model, is damaged, or cannot be run here.
     pub fn load(session: &Session, path: &Path) -> Result<Self, Error> {
-        let bundle = Bundle::load(path)?;
+        Self::checked(session, Bundle::load(path)?, path)
+    }
+
+    /// Reads a model, or any network in ONNX, of which nothing is known but its inputs and outputs.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn read(session: &Session, path: &Path) -> Result<Self, Error> {
+        let onnx = match Content::load(path)? {
+            Content::Bundle(bundle) => return Self::checked(session, *bundle, path),
+            Content::Network(onnx) => onnx,
+        };
+        foreign::check_network(session, &onnx, path)?;
+        let engine = TractEngine::open(&onnx, ENGINE_ROWS).map_err(|error| Error::file(path, error))?;
+        let schema = Schema { name: String::new(), features: Vec::new() };
+        Ok(Self(Arc::new(Inner { bundle: None, schema, generic: engine.into() })))
+    }
+
+    fn checked(session: &Session, bundle: Bundle, path: &Path) -> Result<Self, Error> {
         if let Model::Foreign(network) = &bundle.model {
             foreign::check(session, network, path)?;
         }
@@ -32,32 +54,37 @@ impl Network {
 
     /// A model that was made here.
     pub fn of(bundle: Bundle) -> Self {
-        Self { bundle, generic: OnceLock::new() }
+        let schema = bundle.schema.clone();
+        Self(Arc::new(Inner { bundle: Some(bundle), schema, generic: OnceLock::new() }))
     }
 
-    /// Schema of the features that it takes.
+    /// Schema of the features that it takes; one without a feature where nothing is known of them.
     pub fn schema(&self) -> &Schema {
-        &self.bundle.schema
+        &self.0.schema
+    }
+
+    fn calibration(&self) -> Option<&Calibration> {
+        self.0.bundle.as_ref()?.calibration.as_ref()
     }
 
     /// The calibrated threshold.
     pub fn threshold(&self) -> Option<f64> {
-        self.bundle.calibration.as_ref().map(|c| c.threshold)
+        self.calibration().map(|c| c.threshold)
     }
 
     /// The part of benign packets above the threshold that its calibration stands for.
     pub fn false_positive_bound(&self) -> Option<f64> {
-        self.bundle.calibration.as_ref().map(|c| c.false_positive_bound)
+        self.calibration().map(|c| c.false_positive_bound)
     }
 
     /// The probability with which that bound holds.
     pub fn confidence(&self) -> f64 {
-        self.bundle.calibration.as_ref().and_then(|c| c.confidence).unwrap_or(DEFAULT_CONFIDENCE)
+        self.calibration().and_then(|c| c.confidence).unwrap_or(DEFAULT_CONFIDENCE)
     }
 
     /// The network, where it is a KitNET.
     pub fn kitnet(&self) -> Option<Arc<KitNet>> {
-        match &self.bundle.model {
+        match &self.0.bundle.as_ref()?.model {
             Model::KitNet { network, .. } => Some(network.clone()),
             Model::Foreign(_) => None,
         }
@@ -65,19 +92,24 @@ impl Network {
 
     /// Says why a packet is anomalous, where the network can.
     pub fn explainer(&self) -> Option<Box<dyn Explain>> {
-        let explainer = Explainer::new(self.kitnet()?, Arc::new(self.bundle.schema.clone()))?;
+        let explainer = Explainer::new(self.kitnet()?, Arc::new(self.schema().clone()))?;
         Some(Box::new(explainer))
     }
 
     /// How many packets of the capture with this SHA-256 the model was trained on.
     pub fn trained_packets(&self, sha256: &str) -> u64 {
-        let captures = &self.bundle.provenance.captures;
-        captures.iter().filter(|c| c.sha256 == sha256).map(|c| c.packets).sum()
+        let captures = self.0.bundle.iter().flat_map(|bundle| &bundle.provenance.captures);
+        captures.filter(|c| c.sha256 == sha256).map(|c| c.packets).sum()
     }
 
     /// The model with another threshold.
-    pub fn with_calibration(self, calibration: Calibration) -> Bundle {
-        Bundle { calibration: Some(calibration), ..self.bundle }
+    ///
+    /// # Errors
+    /// If it is a network of which nothing more is known.
+    pub fn with_calibration(&self, calibration: Calibration) -> Result<Bundle, Error> {
+        let bundle =
+            self.0.bundle.clone().ok_or_else(|| Error::refused("a network alone takes no threshold"))?;
+        Ok(Bundle { calibration: Some(calibration), ..bundle })
     }
 
     /// Makes a generic engine for the network. All of them share one plan, and so the weights.
@@ -85,17 +117,23 @@ impl Network {
     /// # Errors
     /// If the engine cannot run it.
     pub fn engine(&self) -> Result<Box<dyn Engine>, EngineError> {
-        if let Some(engine) = self.generic.get() {
+        if let Some(engine) = self.0.generic.get() {
             return Ok(Box::new(engine.clone()));
         }
-        let engine =
-            TractEngine::from_bundle(&self.bundle, ENGINE_ROWS).map_err(|e| EngineError(e.to_string()))?;
-        Ok(Box::new(self.generic.get_or_init(|| engine).clone()))
+        let bundle = self.0.bundle.as_ref().ok_or_else(|| EngineError("there is no network".into()))?;
+        let engine = TractEngine::from_bundle(bundle, ENGINE_ROWS).map_err(|e| EngineError(e.to_string()))?;
+        Ok(Box::new(self.0.generic.get_or_init(|| engine).clone()))
     }
 
-    /// What the bricks of a graph take from the model.
-    pub fn context<'a>(&'a self, threshold: Option<f64>, engine: MakeEngine<'a>) -> Context<'a> {
-        let (schema, kitnet) = (Some(self.schema()), self.kitnet());
-        Context { schema, kitnet, threshold, engine: Some(engine), ports: &[] }
+    /// Generic engines that share the weights, the one that is kept for others among them.
+    #[cfg(test)]
+    pub(crate) fn engines(&self) -> usize {
+        self.0.generic.get().map_or(0, TractEngine::sharers)
+    }
+
+    /// Whether another one is of the same file, read once.
+    #[cfg(test)]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }

@@ -1,6 +1,6 @@
 //! Network functions: graph files, of which some ship with legonf.
 
-use crate::{Error, reading};
+use crate::{Error, models, reading};
 use legonf_extract::FeatureQuantization;
 use legonf_infer::Autoencoder;
 use legonf_models::kitnet::Precision;
@@ -26,21 +26,29 @@ pub fn open(nf: Option<&Path>) -> Result<GraphSpec, Error> {
             let reason = format!("no network function has this name (there are: {})", known.join(", "));
             Err(Error::refused(format!("{}: {reason}, and there is no such graph file", nf.display())))
         }
-        None => reading::parsed(nf, reading::GRAPH, GraphSpec::from_toml),
+        None => reading::parsed(nf, reading::GRAPH, |text| {
+            let graph = GraphSpec::from_toml(text)?;
+            models::check(&graph).map(|()| graph)
+        }),
     }
 }
 
-/// [`open`] for a model: the features of a network function that ships are those of its schema.
-pub(crate) fn open_for(nf: &Path, schema: &str) -> Result<GraphSpec, Error> {
-    match nf.to_str().filter(|name| built_in(name).is_some()) {
-        Some(name) => Ok(kitsune(name, schema, None)),
-        None => open(Some(nf)),
-    }
+/// The name of a network function that ships; none of a graph file.
+pub(crate) fn shipped(nf: Option<&Path>) -> Option<&str> {
+    let Some(nf) = nf else { return Some(DEFAULT) };
+    nf.to_str().filter(|name| built_in(name).is_some())
+}
+
+/// A graph whose extractor gives the features of a schema.
+pub(crate) fn of_schema(mut graph: GraphSpec, schema: &str) -> GraphSpec {
+    let extractors = graph.bricks.iter_mut().filter(|brick| brick.kind == FeatureQuantization::KIND);
+    extractors.for_each(|brick| set(brick, "schema", schema));
+    graph
 }
 
 /// An error of a graph that cannot be put together, with the file that the graph comes from.
 pub fn in_file(nf: Option<&Path>, error: impl Into<Error>) -> Error {
-    let file = nf.filter(|nf| nf.to_str().and_then(built_in).is_none());
+    let file = nf.filter(|nf| shipped(Some(nf)).is_none());
     let error = error.into();
     match file {
         Some(file) => Error::file(file, error),
@@ -85,13 +93,10 @@ pub fn precision(graph: &GraphSpec) -> Option<String> {
 }
 
 fn kitsune(name: &str, schema: &str, precision: Option<Precision>) -> GraphSpec {
-    let mut graph = built_in(name).expect("it ships");
-    for brick in &mut graph.bricks {
-        match (brick.kind.as_str(), precision) {
-            (FeatureQuantization::KIND, _) => set(brick, "schema", schema),
-            (Autoencoder::KIND, Some(precision)) => set(brick, "precision", &precision.to_string()),
-            _ => {}
-        }
+    let mut graph = of_schema(built_in(name).expect("it ships"), schema);
+    let networks = graph.bricks.iter_mut().filter(|brick| brick.kind == Autoencoder::KIND);
+    for (brick, precision) in networks.zip(precision) {
+        set(brick, "precision", &precision.to_string());
     }
     graph
 }

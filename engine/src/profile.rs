@@ -1,9 +1,9 @@
 //! What each brick of a graph costs.
 
 use crate::agent;
-use crate::assembly::{self, Execution};
-use crate::measure::{self, Meter, Seen, Stopwatch, Trial, Work, alone, median};
-use crate::network::Network;
+use crate::assembly::{self, Execution, Opened, assemble_with};
+use crate::measure::{self, Meter, Seen, Stopwatch, Work, alone, median};
+use crate::models::ModelFile;
 use crate::nf;
 use crate::replay::measured;
 use crate::tally::Tally;
@@ -25,8 +25,8 @@ pub struct Profile {
     pub graph: Option<PathBuf>,
     /// Capture.
     pub capture: PathBuf,
-    /// Model.
-    pub model: PathBuf,
+    /// Files of the graph's models.
+    pub models: Vec<ModelFile>,
     /// What executes the network in the built-in graph.
     pub execution: Execution,
     /// Scores above this are alerts, instead of the model's calibrated threshold.
@@ -43,17 +43,17 @@ impl Profile {
     /// # Errors
     /// If the capture holds no packet, or nothing can be run to the end.
     pub fn measure(&self, session: &Session) -> Result<Costs, Error> {
-        let network = Network::load(session, &self.model)?;
+        let opened = assembly::open(session, self.graph.as_deref(), &self.models)?;
         let bar = session.begin("profile", Extent::Bytes);
         let mut runs = Vec::new();
         // The run before the first that counts brings the capture into the page cache.
         for number in 0..=self.runs {
-            let costs = self.once(session, &network, self.threshold.or(network.threshold()), &*bar)?;
+            let costs = self.once(session, &opened, self.threshold, &*bar)?;
             if number > 0 {
                 runs.push(costs);
             }
         }
-        let flood = self.once(session, &network, Some(f64::MIN), &*bar)?;
+        let flood = self.once(session, &opened, Some(f64::MIN), &*bar)?;
         drop(bar);
         let mut costs = runs.swap_remove(0);
         for (index, brick) in costs.bricks.iter_mut().enumerate() {
@@ -68,25 +68,26 @@ impl Profile {
     fn once(
         &self,
         session: &Session,
-        network: &Network,
+        opened: &Opened,
         threshold: Option<f64>,
         bar: &dyn Gauge,
     ) -> Result<Costs, Error> {
-        let spec = assembly::open(self.graph.as_deref(), network, Content::Packets, self.execution)?;
-        let trial = Trial { session: *session, network, spec };
+        let (spec, models) = (opened.graph(Content::Packets, self.execution)?, &opened.models);
         let (watch, meter) = (Stopwatch::default(), Meter::default());
         let mut source = watch.watch_source(input::open(session, &self.capture, self.limit)?);
         let wrap = |id: &str, brick: Box<dyn Brick>| meter.watch(watch.watch(id, brick));
-        let graph = trial.graph_above(threshold, wrap);
+        let graph = assemble_with(&spec, Content::Packets, models, threshold, wrap);
         let mut graph = graph.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;
         let folder = tempfile::tempdir()?;
-        let outputs = measured(session, folder.path(), network, threshold, trial.ports(&graph))?;
+        let network = models.main(&spec).map(|model| &model.network);
+        let ports = if graph.forwards() { spec.port_names() } else { Vec::new() };
+        let outputs = measured(session, folder.path(), network, threshold, (graph.layout(), ports))?;
         let mut seen = Seen::of(Tally::new(None, Some(outputs)));
         let outcome = alone(session, &mut graph, &mut source, &mut seen, &mut |p, n| bar.update(p, n))?;
         if outcome.packets == 0 {
             return Err(Error::file(&self.capture, "holds no packet to measure with"));
         }
-        Ok(self.costs(&trial.spec.name, &graph, &watch, &meter, &seen))
+        Ok(self.costs(&spec.name, &graph, &watch, &meter, &seen))
     }
 
     fn costs(&self, name: &str, graph: &Graph, watch: &Stopwatch, meter: &Meter, seen: &Seen) -> Costs {

@@ -9,12 +9,12 @@ use crate::network::Network;
 use crate::scoring::{Function, Report, Scoring, ending};
 use crate::steering::{Steering, Work};
 use crate::summary::{Incidents, Timing, with_clock};
-use crate::tally::Tally;
+use crate::tally::{Tally, decides_on_scores};
 use crate::{Error, Extent, Session, input};
 use legonf_controller::Event;
-use legonf_core::Source;
+use legonf_core::{Layout, Source};
 use legonf_io::Content;
-use legonf_io::sink::AlertRate;
+use legonf_io::sink::{AlertRate, ResultColumns};
 use legonf_runtime::{Control, Outcome};
 use std::path::PathBuf;
 
@@ -79,9 +79,14 @@ impl Replay {
     pub fn run(&self, session: &Session) -> Result<Report, Error> {
         let orders = self.steering.as_ref().map(Steering::orders).transpose()?;
         session.check_folder(self.out.as_deref())?;
-        let network = self.scoring.network(session)?;
-        let (content, mut source) = input::open_any(session, &self.capture, self.limit, network.schema())?;
-        let mut function = self.scoring.build(network, content)?;
+        let opened = self.scoring.open(session)?;
+        let (content, mut source) = input::open_any(session, &self.capture, self.limit, &opened.schema()?)?;
+        let mut function = self.scoring.build(opened, content)?;
+        if self.labels.is_some() && !function.decides_on_scores() {
+            let reason =
+                "the graph decides on no score, which labels could be compared with; leave --labels out";
+            return Err(Error::refused(format!("{}: {reason}", self.scoring.graph_name())));
+        }
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         let labels = self.labels.as_deref().map(|path| input::labels(session, path)).transpose()?;
@@ -144,9 +149,10 @@ impl Replay {
         let item = if content == Content::Features { "row" } else { "packet" };
         let title = format!("{}: anomaly score of every {item}", input::file_name(&self.capture));
         let (format, rate) = (self.scores, self.alerts);
-        let (threshold, explain) = (function.threshold, function.network.explainer());
-        let ports = function.ports();
-        let purpose = Purpose { folder, format, content, title, threshold, explain, rate, ports };
+        let (threshold, explain, ports) = (function.threshold, function.explainer(), function.ports());
+        let (results, alerts) = (ResultColumns::of(function.layout()), function.decides_on_scores());
+        let purpose =
+            Purpose { folder, format, content, title, threshold, explain, rate, results, alerts, ports };
         Ok(Some(Outputs::create(session, purpose)?))
     }
 
@@ -158,15 +164,19 @@ impl Replay {
     }
 }
 
-/// The outputs that a replay of packets writes into a folder, to be measured.
+/// The outputs that a replay of packets by a network writes into a folder, to be measured.
 pub(crate) fn measured(
     session: &Session,
     folder: &std::path::Path,
-    network: &Network,
+    network: Option<&Network>,
     threshold: Option<f64>,
-    ports: Vec<String>,
+    (columns, ports): (&Layout, Vec<String>),
 ) -> Result<Outputs, Error> {
     let (format, content, rate) = (ScoreFormat::Csv, Content::Packets, AlertRate::default());
-    let (title, explain) = (String::new(), network.explainer());
-    Outputs::create(session, Purpose { folder, format, content, title, threshold, explain, rate, ports })
+    let (title, explain) = (String::new(), network.and_then(Network::explainer));
+    let threshold = threshold.or(network.and_then(Network::threshold));
+    let (results, alerts) = (ResultColumns::of(columns), decides_on_scores(columns));
+    let purpose =
+        Purpose { folder, format, content, title, threshold, explain, rate, results, alerts, ports };
+    Outputs::create(session, purpose)
 }

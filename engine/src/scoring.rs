@@ -1,15 +1,16 @@
 //! A network function: a model and its graph, ready to run, and the accounts of a run.
 
 use crate::agent::{Ending, facts};
-use crate::assembly::{self, Execution, assemble};
+use crate::assembly::{self, Execution, Opened, assemble};
+use crate::models::{ModelFile, Models};
 use crate::network::Network;
 use crate::seed::{self, Seed};
 use crate::summary::{ClockReport, Incidents, Service, Summary, Timing, flatten};
 use crate::supply::Maker;
-use crate::tally::{Results, Tally};
+use crate::tally::{Results, Tally, decides_on_scores};
 use crate::{Error, Session, Workers, input, nf};
 use legonf_controller::{Event, State};
-use legonf_core::{Progress, Source, count};
+use legonf_core::{Explain, Layout, Progress, Schema, Source, count};
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
@@ -21,8 +22,8 @@ use std::time::Instant;
 /// Which network function scores packets, and how.
 #[derive(Clone, Debug)]
 pub struct Scoring {
-    /// The model's file.
-    pub model: PathBuf,
+    /// Files of the graph's models: of the only one, or of those of its `[models]` that have none there or shall have another.
+    pub models: Vec<ModelFile>,
     /// A graph file instead of the built-in graph.
     pub graph: Option<PathBuf>,
     /// How bricks are laid out over threads.
@@ -37,10 +38,13 @@ pub struct Scoring {
 
 /// A network function that is ready to run.
 pub(crate) struct Function {
-    /// Its model.
-    pub network: Network,
+    models: Models,
     /// Scores above it are anomalous.
     pub threshold: Option<f64>,
+    /// Schema of its features.
+    schema: Schema,
+    /// Scores above it are anomalous for decisions that name no threshold, whatever their models say.
+    given: Option<f64>,
     /// Numbers that its KitNET is executed in.
     precision: Option<String>,
     graph: Graph,
@@ -80,7 +84,7 @@ impl Scoring {
     /// A model in its built-in graph, as it was trained, in a worker for each brick.
     pub fn new(model: impl Into<PathBuf>) -> Self {
         Self {
-            model: model.into(),
+            models: vec![ModelFile::from(model.into())],
             graph: None,
             workers: Workers::default(),
             execution: Execution::default(),
@@ -94,26 +98,23 @@ impl Scoring {
         self.graph.as_deref().map_or_else(|| nf::DEFAULT.into(), input::file_name)
     }
 
-    /// Loads the model.
-    pub(crate) fn network(&self, session: &Session) -> Result<Network, Error> {
-        Network::load(session, &self.model)
+    /// Opens the graph, and loads its models.
+    pub(crate) fn open(&self, session: &Session) -> Result<Opened, Error> {
+        assembly::open(session, self.graph.as_deref(), &self.models)
     }
 
-    /// Builds the graph of a model for input of this kind.
-    pub(crate) fn build(&self, network: Network, content: Content) -> Result<Function, Error> {
-        let threshold = self.threshold.or(network.threshold());
-        let spec = self.spec(&network, content)?;
-        let assembled = assemble(&spec, content, &network, threshold);
-        let mut graph = assembled.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;
-        let precision = nf::precision(&spec);
-        self.workers.check(&mut graph)?;
-        Ok(Function { network, threshold, precision, graph, spec, workers: self.workers.clone() })
-    }
-
-    fn spec(&self, network: &Network, content: Content) -> Result<GraphSpec, Error> {
-        let mut spec = assembly::open(self.graph.as_deref(), network, content, self.execution)?;
+    /// Builds the graph for input of this kind.
+    pub(crate) fn build(&self, opened: Opened, content: Content) -> Result<Function, Error> {
+        let mut spec = opened.graph(content, self.execution)?;
         self.seed.set(&mut spec)?;
-        Ok(spec)
+        let (models, given) = (opened.models, self.threshold);
+        let assembled = assemble(&spec, content, &models, given);
+        let mut graph = assembled.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;
+        let (precision, schema) = (nf::precision(&spec), models.schema(&spec)?);
+        self.workers.check(&mut graph)?;
+        let threshold = given.or(models.main(&spec).and_then(|model| model.network.threshold()));
+        let workers = self.workers.clone();
+        Ok(Function { models, threshold, schema, given, precision, graph, spec, workers })
     }
 
     /// What a run over `capture` found. Takes the evaluation out of the tally.
@@ -124,13 +125,16 @@ impl Scoring {
         tally: &mut Tally<R>,
         outcome: &Outcome,
     ) -> Summary {
-        let (network, schema) = (&function.network, function.network.schema());
-        let bound = self.threshold.is_none().then(|| network.false_positive_bound()).flatten();
-        let beside = |bound| Some(tally.false_positives()?.beside(bound, network.confidence()));
+        let (main, schema) = (function.models.main(&function.spec), &function.schema);
+        let network = main.map(|model| &model.network);
+        let bound = network.filter(|_| self.threshold.is_none()).and_then(Network::false_positive_bound);
+        let beside = |bound| Some(tally.false_positives()?.beside(bound, network?.confidence()));
+        let named = function.models.named();
         Summary {
             promise: bound.and_then(beside),
             capture,
-            model: input::file_name(&self.model),
+            model: main.map(|model| input::file_name(&model.file)).unwrap_or_default(),
+            models: named.map(|(name, file)| (name.to_owned(), input::file_name(file))).collect(),
             schema: schema.name.clone(),
             schema_hash: schema.hash().to_string(),
             precision: function.precision.clone(),
@@ -142,6 +146,8 @@ impl Scoring {
             alerts: tally.alerts(),
             alerts_written: tally.suppressed().map(|suppressed| tally.alerts() - suppressed),
             alerts_suppressed: tally.suppressed(),
+            decides_on_scores: function.decides_on_scores(),
+            classes: tally.classes(),
             counters: flatten(&outcome.counters),
             clock: ClockReport::of(&outcome.clock, &schema.name),
             evaluation: tally.evaluation(),
@@ -159,6 +165,26 @@ impl Function {
     /// The ports by which packets leave; none where they leave as they came.
     pub fn ports(&self) -> Vec<String> {
         if self.graph.forwards() { self.spec.port_names() } else { Vec::new() }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.graph.name()
+    }
+
+    /// The columns of its batches.
+    pub fn layout(&self) -> &Layout {
+        self.graph.layout()
+    }
+
+    /// Whether its graph decides on scores, so that there can be alerts.
+    pub fn decides_on_scores(&self) -> bool {
+        decides_on_scores(self.layout())
+    }
+
+    /// Says why a packet is anomalous, where its network can.
+    pub fn explainer(&self) -> Option<Box<dyn Explain>> {
+        self.models.main(&self.spec)?.network.explainer()
     }
 
     /// What the controller must know of the bricks.
@@ -179,7 +205,7 @@ impl Function {
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Progress, u64),
     ) -> Result<(Outcome, Timing), Error> {
-        let maker = Maker { spec: &self.spec, network: Some((&self.network, self.threshold)) };
+        let maker = Maker { spec: &self.spec, models: &self.models, threshold: self.given };
         let make = |id: &str| maker.supply(id);
         let options = Options { stop, ..self.workers.options(session, Some(&make)) };
         let start = Instant::now();

@@ -11,8 +11,11 @@ use std::collections::BTreeMap;
 pub struct Summary {
     /// Name of the capture's file.
     pub capture: String,
-    /// Name of the model's file.
+    /// Name of the file of the model that the scores come from; empty where there is none.
     pub model: String,
+    /// Names of the files of the models that the graph names, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, String>,
     /// Feature schema and its hash.
     pub schema: String,
     /// Hash of the schema.
@@ -39,6 +42,12 @@ pub struct Summary {
     /// Those that were only counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alerts_suppressed: Option<u64>,
+    /// Whether the graph decides on scores: without, there are no scores and no alerts to tell of.
+    #[serde(skip)]
+    pub decides_on_scores: bool,
+    /// For each column of classes, how many packets are of which; none where the graph classifies nothing.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub classes: BTreeMap<String, BTreeMap<String, u64>>,
     /// Malformed packets by reason, evictions by table, and other counters that are not zero.
     pub counters: BTreeMap<String, u64>,
     /// What was wrong with the capture's clock; none where it was in order.

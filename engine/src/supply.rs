@@ -1,17 +1,18 @@
 //! Further bricks for a graph that runs.
 
 use crate::Error;
-use crate::network::Network;
-use legonf_catalog::{Context, build};
+use crate::models::Models;
 use legonf_core::{Brick, State};
 use legonf_runtime::GraphSpec;
 
-/// Makes the bricks of a graph by their identifier, around a model where there is one.
+/// Makes the bricks of a graph by their identifier, around its models.
 pub struct Maker<'a> {
     /// The graph.
     pub spec: &'a GraphSpec,
-    /// The model and the threshold to decide by.
-    pub network: Option<(&'a Network, Option<f64>)>,
+    /// Its models.
+    pub models: &'a Models,
+    /// The threshold to decide by instead of those of the models.
+    pub threshold: Option<f64>,
 }
 
 impl Maker<'_> {
@@ -19,13 +20,7 @@ impl Maker<'_> {
     pub fn make(&self, id: &str) -> Result<Box<dyn Brick>, Error> {
         let found = self.spec.bricks.iter().find(|brick| brick.id == id);
         let found = found.ok_or_else(|| Error::refused(format!("the graph has no brick `{id}`")))?;
-        let Some((network, threshold)) = self.network else {
-            return Ok(build(&found.kind, &found.config, &Context::default())?);
-        };
-        let engine = || network.engine();
-        let ports = self.spec.port_names();
-        let context = Context { ports: &ports, ..network.context(threshold, &engine) };
-        warmed(build(&found.kind, &found.config, &context)?)
+        warmed(self.models.build(self.spec, found, self.threshold)?)
     }
 
     /// [`make`](Self::make) with the words that the runtime takes for an error.

@@ -2,13 +2,14 @@
 
 use crate::{Error, input};
 use legonf_core::{
-    Batch, BindError, ColumnSpec, Coverage, Disposition, DropReason, Fault, Handle, Headers, Layout,
-    Malformed, Sink, Timestamp, Verdict,
+    Batch, BindError, ColumnSpec, Coverage, Disposition, DropReason, Element, Fault, Handle, Headers, Layout,
+    Malformed, Sink, Table, Timestamp, Verdict,
 };
 use legonf_decide::VERDICTS;
 use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
 use legonf_infer::SCORES;
 use legonf_io::labels::Labels;
+use std::collections::BTreeMap;
 
 /// Where a tally passes results on to.
 pub trait Results: Send {
@@ -20,7 +21,8 @@ pub trait Results: Send {
         None
     }
 
-    /// Takes one packet's result, with the truth where labels are given.
+    /// Takes what was decided of one packet by its score, with the truth where labels are given. Never called for a graph that
+    /// decides on no score.
     fn packet(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>);
 
     /// Takes a batch, after its packets.
@@ -44,6 +46,11 @@ pub trait Results: Send {
     }
 }
 
+/// Whether a graph decides on scores, so that there can be alerts.
+pub(crate) fn decides_on_scores(layout: &Layout) -> bool {
+    [SCORES, VERDICTS].iter().all(|spec| layout.get(&spec.name).is_some())
+}
+
 /// Everything that is kept of a run besides the files: its size does not depend on the number of packets, but for
 /// 8 bytes a packet where labels are given (the exact AUC needs every score).
 pub struct Tally<R> {
@@ -54,11 +61,50 @@ pub struct Tally<R> {
     evaluation: Evaluation,
     false_positives: FalsePositives,
     outputs: Option<R>,
-    scored: Handle<Vec<f64>>,
-    decided: Handle<Vec<Verdict>>,
+    /// Scores and verdicts on them, where the graph has any.
+    scored: Option<Handle<Vec<f64>>>,
+    decided: Option<Handle<Vec<Verdict>>>,
+    /// Other verdicts of the graph.
+    classes: Vec<Classes>,
     dispositions: Option<Handle<Vec<Disposition>>>,
-    /// Packets of the last batch that bricks dropped, by reason.
+    /// Packets of the last batch that were dropped, by reason.
     dropped: [u64; DropReason::ALL.len()],
+}
+
+/// How often each verdict of a column was given.
+#[derive(Clone, Debug)]
+struct Classes {
+    spec: ColumnSpec,
+    verdicts: Handle<Vec<Verdict>>,
+    /// By label, and last what was rejected.
+    packets: Vec<u64>,
+}
+
+impl Classes {
+    /// Those of a graph, but for verdicts on scores.
+    fn of(layout: &Layout) -> Result<Vec<Self>, BindError> {
+        let is_one = |spec: &&ColumnSpec| {
+            spec.element == Element::Verdict && spec.table == Table::Packets && spec.name != VERDICTS.name
+        };
+        let classes = |spec: &ColumnSpec| {
+            let (verdicts, packets) = (layout.handle(spec)?, vec![0; spec.labels.len() + 1]);
+            Ok(Self { spec: spec.clone(), verdicts, packets })
+        };
+        layout.specs().iter().filter(is_one).map(classes).collect()
+    }
+
+    /// Counts the verdict of a packet, and says whether there is one.
+    fn count(&mut self, batch: &Batch, packet: usize) -> bool {
+        let place = batch.columns.get(self.verdicts)[packet].place(self.spec.labels.len());
+        self.packets[place] += 1;
+        place < self.spec.labels.len()
+    }
+
+    fn by_label(&self) -> BTreeMap<String, u64> {
+        let labels = self.spec.labels.iter().map(|label| &**label).chain([Verdict::REJECTED_LABEL]);
+        let counted = labels.zip(&self.packets).filter(|(_, packets)| **packets > 0);
+        counted.map(|(label, packets)| (label.to_owned(), *packets)).collect()
+    }
 }
 
 impl<R: Results> Tally<R> {
@@ -72,8 +118,9 @@ impl<R: Results> Tally<R> {
             evaluation: Evaluation::default(),
             false_positives: FalsePositives::default(),
             outputs,
-            scored: Handle::default(),
-            decided: Handle::default(),
+            scored: None,
+            decided: None,
+            classes: Vec::new(),
             dispositions: None,
             dropped: Default::default(),
         }
@@ -87,6 +134,11 @@ impl<R: Results> Tally<R> {
     /// Distribution of the scores; none where nothing was scored.
     pub fn scores(&self) -> Option<evaluate::Summary> {
         (self.coverage.scored > 0).then(|| self.scores.summary())
+    }
+
+    /// For each column of verdicts, but for those on scores, how many packets have which.
+    pub fn classes(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        self.classes.iter().map(|classes| (classes.spec.name.to_string(), classes.by_label())).collect()
     }
 
     /// Packets above the threshold.
@@ -126,33 +178,57 @@ impl<R: Results> Tally<R> {
         self.outputs.as_mut()
     }
 
-    /// Counts a packet that was decided of, and gives its label.
-    fn count(
-        &mut self,
-        header: &Headers,
-        score: f64,
-        verdict: Verdict,
-        dropped: Option<DropReason>,
-    ) -> Result<Option<bool>, Fault> {
-        match (dropped, verdict) {
-            (Some(reason), _) => self.dropped[reason as usize] += 1,
-            (None, Verdict::Rejected) if header.is_unread() => {
-                self.coverage.reject(Malformed::LinkType.label(), 1);
-            }
-            (None, Verdict::Rejected) => self.coverage.reject(Coverage::NON_FINITE_SCORE, 1),
-            (None, Verdict::Benign | Verdict::Anomalous) => self.coverage.score(1),
+    /// Notes what was found of one packet.
+    fn note(&mut self, batch: &Batch, packet: usize) -> Result<(), Fault> {
+        let (header, disposition) = (&batch.headers[packet], self.disposition(batch, packet));
+        let dropped = self.dropped(disposition, packet);
+        if let Some(reason) = dropped.filter(|_| disposition.is_unseen()) {
+            self.dropped[reason as usize] += 1;
+            return self.label().map(drop);
         }
-        self.alerts += u64::from(verdict == Verdict::Anomalous);
-        self.scores.push(score);
+        let score = self.scored.map(|scores| batch.columns.get(scores)[packet]);
+        let verdict = self.decided.map(|verdicts| batch.columns.get(verdicts)[packet]);
+        let undecided: u32 =
+            self.classes.iter_mut().map(|classes| u32::from(!classes.count(batch, packet))).sum();
+        let decided =
+            verdict.map_or(score.is_none_or(f64::is_finite), |verdict| verdict != Verdict::REJECTED);
+        match dropped {
+            Some(reason) => self.dropped[reason as usize] += 1,
+            None => self.count(header, decided && undecided == 0),
+        }
+        score.into_iter().for_each(|score| self.scores.push(score));
+        let (Some(score), Some(verdict)) = (score, verdict) else { return Ok(()) };
+        self.alerts += u64::from(verdict == Verdict::ANOMALOUS);
+        let malicious = self.compare(score, verdict)?;
+        if let Some(outputs) = &mut self.outputs {
+            outputs.packet(header.timestamp, score, verdict, malicious);
+        }
+        Ok(())
+    }
+
+    /// Counts one packet, for which the graph has decided what it decides.
+    fn count(&mut self, header: &Headers, decided: bool) {
+        if header.is_unread() {
+            self.coverage.reject(Malformed::LinkType.label(), 1);
+        } else if decided {
+            self.coverage.score(1);
+        } else {
+            self.coverage.reject(Coverage::NON_FINITE_SCORE, 1);
+        }
+    }
+
+    /// Compares one verdict with the truth, where labels are given.
+    fn compare(&mut self, score: f64, verdict: Verdict) -> Result<Option<bool>, Fault> {
         let Some(malicious) = self.label()? else { return Ok(None) };
         self.evaluation.push(score, verdict, malicious);
         self.false_positives.push(verdict, malicious);
         Ok(Some(malicious))
     }
 
-    /// The label of the next packet, where there are labels.
+    /// The label of the next packet, where there are labels and something to compare them with.
     fn label(&mut self) -> Result<Option<bool>, Fault> {
-        self.labels.as_mut().map(Labels::require).transpose().map_err(Fault::new)
+        let labels = self.labels.as_mut().filter(|_| self.scored.is_some() && self.decided.is_some());
+        labels.map(Labels::require).transpose().map_err(Fault::new)
     }
 
     /// What happens to a packet.
@@ -170,34 +246,23 @@ impl<R: Results> Tally<R> {
 impl<R: Results> Sink for Tally<R> {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.outputs.iter_mut().for_each(|outputs| outputs.forward(batch));
-        let (scores, verdicts) = (batch.columns.get(self.scored), batch.columns.get(self.decided));
-        let rows = batch.headers.iter().zip(scores).zip(verdicts).enumerate();
-        for (place, ((header, score), verdict)) in rows {
-            let disposition = self.disposition(batch, place);
-            let dropped = self.dropped(disposition, place);
-            if let Some(reason) = dropped.filter(|_| disposition.is_unseen()) {
-                self.dropped[reason as usize] += 1;
-                self.label()?;
-                continue;
-            }
-            let malicious = self.count(header, *score, *verdict, dropped)?;
-            if let Some(outputs) = &mut self.outputs {
-                outputs.packet(header.timestamp, *score, *verdict, malicious);
-            }
-        }
+        (0..batch.headers.len()).try_for_each(|packet| self.note(batch, packet))?;
         self.coverage.lose_all(&std::mem::take(&mut self.dropped));
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.write(batch))
     }
 
     fn reads(&self) -> Option<Vec<ColumnSpec>> {
         let outputs = self.outputs.as_ref().map(Results::reads).unwrap_or_default();
-        Some(outputs.into_iter().chain([SCORES, VERDICTS, ColumnSpec::DISPOSITION]).collect())
+        let classes = self.classes.iter().map(|classes| classes.spec.clone());
+        let own = [SCORES, VERDICTS, ColumnSpec::DISPOSITION];
+        Some(outputs.into_iter().chain(own).chain(classes).collect())
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-        self.scored = layout.handle(&SCORES)?;
-        self.decided = layout.handle(&VERDICTS)?;
-        self.dispositions = layout.handle(&ColumnSpec::DISPOSITION).ok();
+        self.scored = layout.handle_if_any(&SCORES)?;
+        self.decided = layout.handle_if_any(&VERDICTS)?;
+        self.dispositions = layout.handle_if_any(&ColumnSpec::DISPOSITION)?;
+        self.classes = Classes::of(layout)?;
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.bind(layout))
     }
 
@@ -257,7 +322,7 @@ mod tests {
 
     #[test]
     fn what_bricks_drop_and_what_cannot_leave_is_dropped_by_its_reason() {
-        use Verdict::{Anomalous, Benign, Rejected};
+        let (benign, anomalous, rejected) = (Verdict::BENIGN, Verdict::ANOMALOUS, Verdict::REJECTED);
         let layout = Layout::of([&SCORES, &VERDICTS, &ColumnSpec::DISPOSITION]).unwrap();
         let mut batch = Batch::new(&layout);
         batch.headers = vec![Headers::default(); 6];
@@ -265,7 +330,7 @@ mod tests {
         let (policy, verdict) = (dropped(DropReason::Policy), dropped(DropReason::Verdict));
         *batch.columns.get_mut(layout.handle(&SCORES).unwrap()) = vec![1.0, 9.0, 0.0, 2.0, f64::NAN, 3.0];
         *batch.columns.get_mut(layout.handle(&VERDICTS).unwrap()) =
-            vec![Benign, Anomalous, Benign, Anomalous, Rejected, Benign];
+            vec![benign, anomalous, rejected, anomalous, rejected, benign];
         let forward = Disposition::Forward(Port(0));
         *batch.columns.get_mut(layout.handle(&ColumnSpec::DISPOSITION).unwrap()) =
             vec![forward, verdict, policy, forward, forward, forward];

@@ -4,6 +4,7 @@ mod checkpoint;
 mod sink;
 
 use crate::assembly::assemble_extraction;
+use crate::models::Models;
 use crate::summary::ClockReport;
 use crate::supply::Maker;
 use crate::{Error, Extent, Gauge, Session, Workers, input, nf};
@@ -227,7 +228,8 @@ impl Training {
         let mut graph = assemble_extraction(&spec)?;
         self.workers.check(&mut graph)?;
         let mut no_brick = Graph::pass_through(&spec.name, &[FEATURES.of_width(schema.len())])?;
-        let maker = Maker { spec: &spec, network: None };
+        let models = Models::default();
+        let maker = Maker { spec: &spec, models: &models, threshold: None };
         let make = |id: &str| maker.supply(id);
         let bar = session.begin("training", Extent::Packets(self.needed()));
         let (mut last, mut clock): (Option<Outcome>, _) = (None, Clock::default());

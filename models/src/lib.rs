@@ -11,9 +11,9 @@ mod file;
 pub mod kitnet;
 
 pub use bundle::{
-    AutoencoderSummary, Bundle, Calibration, CaptureProvenance, Check, Description, Foreign, HeldOut,
-    MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES, Meaning, Model, Provenance, take_in,
+    AutoencoderSummary, Bundle, Calibration, CaptureProvenance, Check, Content, Description, Foreign,
+    HeldOut, MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES, Meaning, Model, Provenance, take_in,
 };
-pub use engine::{Engine, EngineError};
+pub use engine::{Engine, EngineError, Output, Port, Signature};
 pub use error::ModelError;
 pub use file::{MAX_FILE_BYTES, read_bounded, write_atomic};

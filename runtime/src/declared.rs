@@ -1,7 +1,9 @@
 //! The columns of a graph: those that its source, bricks and sinks declare, by number.
 
 use crate::GraphError;
-use legonf_core::{Batch, ColumnSpec, Columns, Descriptor, Disposition, Handle, Layout, LayoutError, Table};
+use legonf_core::{
+    Batch, ColumnSpec, Columns, Descriptor, Disposition, Element, Handle, Layout, LayoutError, Table,
+};
 
 /// The columns that a brick uses.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +96,17 @@ impl Declared {
         reads.map_or(Columns::ALL, |specs| self.layout.columns(&specs))
     }
 
+    /// The columns that any brick fills with a number or a verdict for each packet.
+    pub fn results(&self) -> Columns {
+        let filled = self.uses.iter().fold(Columns::NONE, |all, brick| all.union(brick.writes));
+        let is_result = |index: &usize| {
+            let spec = &self.layout.specs()[*index];
+            let is_scalar = spec.shape.is_scalar() && spec.table == Table::Packets;
+            is_scalar && matches!(spec.element, Element::F64 | Element::Verdict)
+        };
+        filled.iter().filter(is_result).collect()
+    }
+
     /// The names of some columns.
     pub fn names(&self, columns: Columns) -> String {
         self.layout.names(columns).join(", ")
@@ -134,7 +147,7 @@ impl Register {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::{Element, State};
+    use legonf_core::State;
 
     const A: ColumnSpec = ColumnSpec::rows("a", Element::F64);
 

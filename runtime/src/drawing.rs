@@ -1,7 +1,6 @@
 //! Draws a graph as SVG. By hand: no chart of `plotters` is of boxes and arrows.
 
 use crate::GraphSpec;
-use crate::spec::VERDICTS;
 use legonf_core::{ColumnSpec, Descriptor, State};
 use legonf_output::xml;
 use std::collections::HashMap;
@@ -74,7 +73,7 @@ fn edges<'a>(spec: &'a GraphSpec, bricks: &[(String, Descriptor)]) -> Vec<(usize
     let at = |id: &str| numbers.get(id).copied();
     let mut edges = Vec::new();
     for brick in &spec.bricks {
-        let branches = VERDICTS.into_iter().filter_map(|v| Some((brick.branch.of(v)?, v.label())));
+        let branches = brick.branch.iter().map(|(label, id)| (id.as_str(), label.as_str()));
         let all = brick.next.iter().map(|id| (id.as_str(), "")).chain(branches);
         edges.extend(all.filter_map(|(id, label)| Some((at(&brick.id)?, at(id)?, label))));
     }
@@ -83,8 +82,11 @@ fn edges<'a>(spec: &'a GraphSpec, bricks: &[(String, Descriptor)]) -> Vec<(usize
 
 fn caption(out: &mut String, x: usize, y: usize, text: &str) {
     if !text.is_empty() {
-        let _ =
-            writeln!(out, "<text x=\"{x}\" y=\"{y}\" font-size=\"10\" text-anchor=\"middle\">{text}</text>");
+        let _ = writeln!(
+            out,
+            "<text x=\"{x}\" y=\"{y}\" font-size=\"10\" text-anchor=\"middle\">{}</text>",
+            xml(text)
+        );
     }
 }
 

@@ -122,6 +122,20 @@ pub enum GraphError {
     /// A branch where there is no verdict yet.
     #[error("brick `{0}` branches on verdicts, which nothing before it fills")]
     NoVerdict(String),
+    /// A branch for a verdict that its column does not know.
+    #[error(
+        "brick `{id}`: branch.{label}: the column {column} has no verdict of this name (there are: {known})"
+    )]
+    UnknownLabel {
+        /// The brick.
+        id: String,
+        /// The key of its branch.
+        label: String,
+        /// The column by whose verdicts its packets part.
+        column: String,
+        /// What its verdicts may be.
+        known: String,
+    },
     /// More bricks than a graph may have.
     #[error("{found} bricks; a graph has at most {most}")]
     TooLarge {
@@ -130,12 +144,12 @@ pub enum GraphError {
         /// The limit.
         most: usize,
     },
-    /// More branches or bricks than ways can be told apart of.
+    /// More bricks than packets can be led through one by one, or more ways than can be looked at.
     #[error(
         "{found} {what}; a graph that branches, or drops packets before other bricks, has at most {most}"
     )]
     TooMany {
-        /// Bricks or branches.
+        /// Bricks or ways.
         what: &'static str,
         /// How many there are.
         found: usize,
@@ -159,6 +173,39 @@ pub enum GraphError {
         /// How many there are.
         found: usize,
     },
+    /// A brick names a model that there is not.
+    #[error("brick `{id}`: model = \"{model}\" is not in [models] (there are: {known})")]
+    UnknownModel {
+        /// The brick.
+        id: String,
+        /// The name.
+        model: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A brick that takes a model names none, and there are several.
+    #[error("brick `{id}` ({kind}): model names none of the models of [models] (there are: {known})")]
+    UnnamedModel {
+        /// The brick.
+        id: String,
+        /// Its kind.
+        kind: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A brick names a model and takes none.
+    #[error("brick `{id}`: model = \"{model}\", but a brick of kind {kind} takes no model")]
+    NeedlessModel {
+        /// The brick.
+        id: String,
+        /// Its kind.
+        kind: String,
+        /// The name.
+        model: String,
+    },
+    /// No brick takes a model.
+    #[error("[models]: no brick names the model `{0}`; give the brick that takes it model = \"{0}\"")]
+    UnusedModel(String),
     /// The catalogue refused a brick.
     #[error("brick `{id}`: {reason}")]
     Brick {

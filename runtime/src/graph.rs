@@ -17,6 +17,27 @@ pub struct Node {
     pub brick: Box<dyn Brick>,
 }
 
+/// What must be filled at the end of a graph, whichever way packets take.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// These columns.
+    All(&'a [ColumnSpec]),
+    /// The results that any of its bricks fills: numbers and verdicts, one for each packet.
+    Results,
+}
+
+impl<'a, const N: usize> From<&'a [ColumnSpec; N]> for Wanted<'a> {
+    fn from(columns: &'a [ColumnSpec; N]) -> Self {
+        Self::All(columns)
+    }
+}
+
+impl<'a> From<&'a [ColumnSpec]> for Wanted<'a> {
+    fn from(columns: &'a [ColumnSpec]) -> Self {
+        Self::All(columns)
+    }
+}
+
 /// Bricks in the order in which batches pass them, checked to fit together.
 pub struct Graph {
     name: String,
@@ -34,13 +55,14 @@ impl Graph {
     /// # Errors
     /// If the description is not a sequence, a brick cannot be made, or a column is missing, of another type or shape, or filled
     /// twice.
-    pub fn assemble<E: Display>(
+    pub fn assemble<'a, E: Display>(
         spec: &GraphSpec,
         given: &[ColumnSpec],
-        wanted: &[ColumnSpec],
+        wanted: impl Into<Wanted<'a>>,
         mut make: impl FnMut(&BrickSpec) -> Result<Box<dyn Brick>, E>,
     ) -> Result<Self, GraphError> {
-        let (placed, declared, routes) = analyze(spec, given, wanted, &mut make, |brick| brick.descriptor())?;
+        let (placed, declared, routes) =
+            analyze(spec, given, wanted.into(), &mut make, |brick| brick.descriptor())?;
         let bound = |(id, mut brick): (String, Box<dyn Brick>)| match brick.bind(&declared.layout) {
             Ok(()) => Ok(Node { id, brick }),
             Err(error) => Err(GraphError::Brick { id, reason: error.to_string() }),
@@ -122,14 +144,14 @@ impl Graph {
 ///
 /// # Errors
 /// If the ways between bricks make no graph, `make` refuses a brick, or a column is missing.
-pub fn check<T, E: Display>(
+pub fn check<'a, T, E: Display>(
     spec: &GraphSpec,
     given: &[ColumnSpec],
-    wanted: &[ColumnSpec],
+    wanted: impl Into<Wanted<'a>>,
     make: impl FnMut(&BrickSpec) -> Result<T, E>,
     describe: impl Fn(&T) -> Descriptor,
 ) -> Result<Vec<(String, T)>, GraphError> {
-    analyze(spec, given, wanted, make, describe).map(|(placed, ..)| placed)
+    analyze(spec, given, wanted.into(), make, describe).map(|(placed, ..)| placed)
 }
 
 /// Bricks by identifier, what they declare, and where packets go.
@@ -138,7 +160,7 @@ type Analysis<T> = (Vec<(String, T)>, Declared, Option<Routes>);
 fn analyze<T, E: Display>(
     spec: &GraphSpec,
     given: &[ColumnSpec],
-    wanted: &[ColumnSpec],
+    wanted: Wanted<'_>,
     mut make: impl FnMut(&BrickSpec) -> Result<T, E>,
     describe: impl Fn(&T) -> Descriptor,
 ) -> Result<Analysis<T>, GraphError> {
@@ -151,10 +173,15 @@ fn analyze<T, E: Display>(
         placed.push((id, made));
     }
     let bricks: Vec<_> = placed.iter().map(|(id, made)| (id.as_str(), describe(made))).collect();
-    let declared = Declared::of(given, &bricks, wanted)?;
+    let columns = if let Wanted::All(columns) = wanted { columns } else { &[] };
+    let declared = Declared::of(given, &bricks, columns)?;
     let ids = bricks.iter().map(|(id, _)| *id).collect();
-    let (given, wanted) = (declared.given(given), declared.layout.columns(wanted));
-    let routes = Ways::of(ids, &declared, spec.routes(&order)).check(given, wanted)?;
+    let given = declared.given(given);
+    let wanted = match wanted {
+        Wanted::All(columns) => declared.layout.columns(columns),
+        Wanted::Results => declared.results(),
+    };
+    let routes = Ways::of(ids, &declared, spec.exits(&order)).check(given, wanted)?;
     Ok((placed, declared, routes))
 }
 

@@ -14,36 +14,27 @@ pub(crate) type Bits = u64;
 /// Bricks in a graph that branches, at most.
 pub(crate) const MAX_BRICKS: usize = 64;
 
-/// Where a packet goes behind a brick, by its verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where packets go behind a brick.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Route {
-    pub benign: Bits,
-    pub anomalous: Bits,
-    pub rejected: Bits,
+    /// The column by whose verdicts they part; none where all go the same way.
+    pub decided: Option<Handle<Vec<Verdict>>>,
+    /// The bricks for each label of that column, in order, and last for what is rejected or where nothing decides.
+    pub by_label: Vec<Bits>,
 }
 
 impl Route {
-    /// Whether the verdict decides.
-    pub fn branches(&self) -> bool {
-        self.benign != self.anomalous || self.benign != self.rejected
-    }
-
-    pub fn of(&self, verdict: Verdict) -> Bits {
-        match verdict {
-            Verdict::Benign => self.benign,
-            Verdict::Anomalous => self.anomalous,
-            Verdict::Rejected => self.rejected,
-        }
+    #[inline]
+    fn of(&self, verdict: Verdict) -> Bits {
+        self.by_label[verdict.place(self.by_label.len() - 1)]
     }
 }
 
-/// The routing tables of a graph: where packets enter, where they go behind each brick, by the verdicts of which column, and which
-/// bricks may drop them.
+/// The routing tables of a graph: where packets enter, where they go behind each brick, and which bricks may drop them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Routes {
     pub first: Bits,
     pub next: Vec<Route>,
-    pub decided: Vec<Handle<Vec<Verdict>>>,
     pub drops: Bits,
 }
 
@@ -124,11 +115,11 @@ impl Routes {
     }
 
     fn lead(&self, index: usize, batch: &Batch, marks: &mut Marks, places: &[usize]) {
-        let route = self.next[index];
-        if !route.branches() {
-            return places.iter().for_each(|place| marks[*place] |= route.benign);
-        }
-        let verdicts = batch.columns.get(self.decided[index]);
+        let route = &self.next[index];
+        let Some(decided) = route.decided else {
+            return places.iter().for_each(|place| marks[*place] |= route.of(Verdict::REJECTED));
+        };
+        let verdicts = batch.columns.get(decided);
         places.iter().for_each(|place| marks[*place] |= route.of(verdicts[*place]));
     }
 }

@@ -1,18 +1,14 @@
 //! The description of a graph, as read from TOML.
 
 use crate::GraphError;
-use legonf_core::Verdict;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 /// Bricks of a graph at most.
 pub const MAX_BRICKS: usize = 4096;
 /// Identifiers at most that a message lists.
 const LISTED: usize = 12;
-
-/// Every verdict, in the order of [`GraphSpec::routes`].
-pub(crate) const VERDICTS: [Verdict; 3] = [Verdict::Benign, Verdict::Anomalous, Verdict::Rejected];
 
 /// One brick of a [`GraphSpec`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,43 +22,17 @@ pub struct BrickSpec {
     /// other; none for the last.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "one_or_many")]
     pub next: Vec<String>,
-    /// Other ways for packets of some verdicts.
-    #[serde(default, skip_serializing_if = "Branch::is_empty")]
-    pub branch: Branch,
+    /// Name of the model that it takes, one of the graph's; none where it takes the only one, or no model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Other ways for packets of some verdicts: by label of the brick's column of verdicts (`benign` and `anomalous` for a decision
+    /// on scores, the classes of a classifier) or by `rejected`, the identifier of the brick that takes them instead of `next`. Ways
+    /// join again where bricks lead to the same one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub branch: BTreeMap<String, String>,
     /// Configuration of the kind; empty for its defaults.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub config: toml::Table,
-}
-
-/// Where packets go by their verdict, instead of where `next` says. Ways join again where bricks lead to the same one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Branch {
-    /// The brick for benign packets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub benign: Option<String>,
-    /// The brick for anomalous packets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub anomalous: Option<String>,
-    /// The brick for packets whose score is not a number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rejected: Option<String>,
-}
-
-impl Branch {
-    /// Whether all packets go where `next` says.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// The brick for packets of a verdict, where it is another one.
-    pub fn of(&self, verdict: Verdict) -> Option<&str> {
-        match verdict {
-            Verdict::Benign => self.benign.as_deref(),
-            Verdict::Anomalous => self.anomalous.as_deref(),
-            Verdict::Rejected => self.rejected.as_deref(),
-        }
-    }
 }
 
 /// A graph of bricks: the content of a graph file.
@@ -78,9 +48,21 @@ pub struct GraphSpec {
     /// the first one unless a brick says otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<String>,
+    /// File of each model by its name, relative to the folder of the graph file; an empty one where who runs the graph gives it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, String>,
     /// Bricks, in any order.
     #[serde(default, rename = "brick")]
     pub bricks: Vec<BrickSpec>,
+}
+
+/// Where packets go behind a brick.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exits {
+    /// The numbers of the bricks that take packets for whose verdict there is no branch.
+    pub next: Vec<usize>,
+    /// Labels of verdicts, each with the number of the brick that takes their packets.
+    pub branches: Vec<(String, usize)>,
 }
 
 /// A name alone, or a list of them.
@@ -147,18 +129,16 @@ impl GraphSpec {
         self.sorted(&ways)
     }
 
-    /// Where packets can go behind each brick, of `order`: the number of the next brick, and the verdict for which.
-    pub(crate) fn routes(&self, order: &[&BrickSpec]) -> Vec<[Vec<usize>; 3]> {
+    /// Where packets go behind each brick, of `order`.
+    pub(crate) fn exits(&self, order: &[&BrickSpec]) -> Vec<Exits> {
         let numbers: HashMap<&str, usize> =
             order.iter().enumerate().map(|(number, brick)| (brick.id.as_str(), number)).collect();
-        let at = |id: &str| numbers.get(id).copied();
-        let route = |brick: &&BrickSpec| {
-            VERDICTS.map(|verdict| match brick.branch.of(verdict) {
-                Some(id) => at(id).into_iter().collect(),
-                None => brick.next.iter().filter_map(|id| at(id)).collect(),
-            })
+        let at = |id: &String| numbers.get(id.as_str()).copied();
+        let exits = |brick: &&BrickSpec| Exits {
+            next: brick.next.iter().filter_map(at).collect(),
+            branches: brick.branch.iter().filter_map(|(label, id)| Some((label.clone(), at(id)?))).collect(),
         };
-        order.iter().map(route).collect()
+        order.iter().map(exits).collect()
     }
 
     /// The number of each brick by its identifier.
@@ -177,10 +157,12 @@ impl GraphSpec {
         let numbers = self.numbers()?;
         let mut ways = Vec::with_capacity(self.bricks.len());
         for brick in &self.bricks {
-            let branches = VERDICTS.into_iter().filter_map(|verdict| brick.branch.of(verdict));
-            let all = brick.next.iter().map(String::as_str).chain(branches);
-            let number = |id: &str| numbers.get(id).copied().ok_or_else(|| self.unknown_next(&brick.id, id));
-            ways.push(all.map(number).collect::<Result<Vec<_>, _>>()?);
+            let number = |id: &String| {
+                numbers.get(id.as_str()).copied().ok_or_else(|| self.unknown_next(&brick.id, id))
+            };
+            ways.push(
+                brick.next.iter().chain(brick.branch.values()).map(number).collect::<Result<Vec<_>, _>>()?,
+            );
         }
         Ok(ways)
     }
@@ -321,11 +303,11 @@ mod tests {
         assert_eq!(GraphSpec::from_toml(&spec.to_toml()).unwrap(), spec);
         let order = spec.sequence().unwrap();
         assert_eq!(order.iter().map(|b| b.id.as_str()).collect::<String>(), "acbde");
-        let routes = spec.routes(&order);
-        assert_eq!(routes[0], [[2, 1], [2, 1], [2, 1]].map(Vec::from));
-        assert_eq!(routes[3], [vec![], vec![4], vec![]]);
-        let error = GraphSpec::from_toml(&text.replace("anomalous", "odd")).unwrap_err().to_string();
-        assert!(error.contains("line 10: unknown field `odd`"), "{error}");
+        let exits = spec.exits(&order);
+        assert_eq!(exits[0], Exits { next: vec![2, 1], branches: vec![] });
+        assert_eq!(exits[3], Exits { next: vec![], branches: vec![("anomalous".into(), 4)] });
+        let error = GraphSpec::from_toml(&text.replace("\"e\"\n[[", "5\n[[")).unwrap_err().to_string();
+        assert!(error.contains("line 10: invalid type"), "{error}");
         let error = GraphSpec::from_toml(&text.replace("next = \"d\"", "next = 5")).unwrap_err().to_string();
         assert!(error.contains("the id of a brick, or a list"), "{error}");
         let round = GraphSpec::from_toml(&text.replace("anomalous = \"e\"", "anomalous = \"b\"")).unwrap();
@@ -339,5 +321,17 @@ mod tests {
         assert_eq!(GraphSpec::from_toml(&spec.to_toml()).unwrap(), spec);
         let error = GraphSpec::from_toml("name = \"k\"\n[[brick]]\nid = \"a\"\nkinds = \"b\"\n").unwrap_err();
         assert!(error.to_string().starts_with("line 4: unknown field `kinds`"), "{error}");
+    }
+
+    #[test]
+    fn models_have_a_name_and_a_file() {
+        let brick = "[[brick]]\nid = \"a\"\nkind = \"b\"\nmodel = \"m\"\n\n[brick.config]\nx = 1\n";
+        let text = format!("name = \"g\"\n\n[models]\nm = \"m.onnx\"\n\n{brick}");
+        let spec = GraphSpec::from_toml(&text).unwrap();
+        assert_eq!((spec.models["m"].as_str(), spec.bricks[0].model.as_deref()), ("m.onnx", Some("m")));
+        assert_eq!(spec.to_toml(), text);
+        let twice = text.replace("m = \"m.onnx\"", "m = \"m.onnx\"\nm = \"n.onnx\"");
+        let error = GraphSpec::from_toml(&twice).unwrap_err().to_string();
+        assert!(error.starts_with("line 5: duplicate key"), "{error}");
     }
 }

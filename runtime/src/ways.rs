@@ -3,16 +3,39 @@
 use crate::GraphError;
 use crate::declared::{Declared, Use};
 use crate::route::{Bits, MAX_BRICKS, Route, Routes};
-use legonf_core::{Columns, Element, Handle, Verdict};
+use crate::spec::Exits;
+use legonf_core::{ColumnSpec, Columns, Element, Handle, Verdict};
 
-/// Branches at most: every combination of what they may decide is looked at.
-const MAX_BRANCHES: usize = 6;
+/// Ways through a graph at most: each is looked at.
+const MAX_WAYS: usize = 4096;
 
-/// Bricks in their order, with where each verdict leads behind them.
+/// Bricks in their order, with where packets go behind them.
 pub(crate) struct Ways<'a> {
     ids: Vec<&'a str>,
     declared: &'a Declared,
-    next: Vec<[Vec<usize>; 3]>,
+    exits: Vec<Exits>,
+}
+
+/// Where packets part behind a brick.
+#[derive(Default)]
+struct Parting {
+    /// The column by whose verdicts they part; none where all go the same way.
+    decided: Option<(Columns, Handle<Vec<Verdict>>)>,
+    /// The bricks for each label of that column, and last for what is rejected.
+    by_label: Vec<Vec<usize>>,
+}
+
+impl Parting {
+    /// The bricks that packets may go to together, each set of them once.
+    fn alternatives(&self) -> Vec<&[usize]> {
+        let mut found: Vec<&[usize]> = Vec::new();
+        for next in &self.by_label {
+            if !found.contains(&next.as_slice()) {
+                found.push(next);
+            }
+        }
+        found
+    }
 }
 
 /// What packets have that take one way through the graph.
@@ -23,6 +46,8 @@ struct Way {
     filled: Vec<Columns>,
     /// For each brick those on the way before it.
     before: Vec<Before>,
+    /// The column by whose verdicts packets part behind each brick.
+    decided: Vec<Option<Columns>>,
 }
 
 /// A set of bricks.
@@ -48,8 +73,8 @@ impl Before {
 }
 
 impl<'a> Ways<'a> {
-    pub fn of(ids: Vec<&'a str>, declared: &'a Declared, next: Vec<[Vec<usize>; 3]>) -> Self {
-        Self { ids, declared, next }
+    pub fn of(ids: Vec<&'a str>, declared: &'a Declared, exits: Vec<Exits>) -> Self {
+        Self { ids, declared, exits }
     }
 
     fn brick(&self, brick: usize) -> (String, Use) {
@@ -58,21 +83,20 @@ impl<'a> Ways<'a> {
 
     /// Checks every way, and gives the routing tables if there are several.
     pub fn check(&self, given: Columns, wanted: Columns) -> Result<Option<Routes>, GraphError> {
-        let branches: Vec<usize> = (0..self.next.len()).filter(|brick| self.branches(*brick)).collect();
-        let limits = [("bricks", self.ids.len(), MAX_BRICKS), ("branches", branches.len(), MAX_BRANCHES)];
-        let parts = !branches.is_empty() || self.drops();
+        let partings = |brick| self.parting(brick, given);
+        let partings: Vec<Parting> = (0..self.ids.len()).map(partings).collect::<Result<_, _>>()?;
+        let alternatives: Vec<_> = partings.iter().map(Parting::alternatives).collect();
+        let ways = alternatives.iter().fold(1_usize, |ways, next| ways.saturating_mul(next.len()));
+        let parts = self.drops() || partings.iter().any(|parting| parting.decided.is_some());
+        let limits = [("bricks", self.ids.len(), MAX_BRICKS), ("ways", ways, MAX_WAYS)];
         let exceeded = limits.into_iter().find(|(_, found, most)| found > most && parts);
         if let Some((what, found, most)) = exceeded {
             return Err(GraphError::TooMany { what, found, most });
         }
-        for combination in 0..3_usize.pow(branches.len() as u32) {
-            let choice = |brick: usize| {
-                let place = branches.iter().position(|branch| *branch == brick).unwrap_or(0);
-                combination / 3_usize.pow(place as u32) % 3
-            };
-            self.check_way(&self.way(given, choice), wanted)?;
+        for number in 0..ways {
+            self.check_way(&self.way(given, &partings, &alternatives, number), wanted)?;
         }
-        if parts { self.routes(given).map(Some) } else { Ok(None) }
+        if parts { self.routes(&partings).map(Some) } else { Ok(None) }
     }
 
     /// Whether packets may be dropped before some of the bricks.
@@ -80,27 +104,69 @@ impl<'a> Ways<'a> {
         (0..self.ids.len().saturating_sub(1)).any(|brick| self.declared.may_drop(brick))
     }
 
-    fn branches(&self, brick: usize) -> bool {
-        let [benign, anomalous, rejected] = &self.next[brick];
-        benign != anomalous || benign != rejected
+    /// Where packets part behind a brick, by the column that decides it.
+    fn parting(&self, brick: usize, given: Columns) -> Result<Parting, GraphError> {
+        let Exits { next, branches } = &self.exits[brick];
+        if branches.is_empty() {
+            return Ok(Parting { decided: None, by_label: vec![next.clone()] });
+        }
+        let spec = self.decided(brick, given)?;
+        let words = || spec.labels.iter().map(|label| &**label).chain([Verdict::REJECTED_LABEL]);
+        if let Some((label, _)) = branches.iter().find(|(label, _)| words().all(|word| word != label)) {
+            return Err(GraphError::UnknownLabel {
+                id: self.ids[brick].to_owned(),
+                label: label.clone(),
+                column: spec.name.to_string(),
+                known: words().collect::<Vec<_>>().join(", "),
+            });
+        }
+        let of = |word: &str| branches.iter().find(|(label, _)| label == word).map(|(_, to)| vec![*to]);
+        let by_label = words().map(|word| of(word).unwrap_or_else(|| next.clone())).collect();
+        let handle = self.declared.layout.handle(spec).map_err(|error| GraphError::Brick {
+            id: self.ids[brick].to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Parting { decided: Some((self.declared.layout.columns([spec]), handle)), by_label })
     }
 
-    /// The way of packets for which branches decide by `choice`.
-    fn way(&self, given: Columns, choice: impl Fn(usize) -> usize) -> Way {
+    /// The column by whose verdicts packets go behind a brick that branches: its own, or the one before it.
+    fn decided(&self, brick: usize, given: Columns) -> Result<&ColumnSpec, GraphError> {
+        let own = self.verdicts(self.declared.uses[brick].writes);
+        let before = self.declared.uses[..brick].iter().fold(given, |all, brick| all.union(brick.writes));
+        let verdicts = if own.is_empty() { self.verdicts(before) } else { own };
+        let mut columns = verdicts.iter().map(|index| &self.declared.layout.specs()[index]);
+        let id = self.ids[brick].to_owned();
+        match (columns.next(), columns.next()) {
+            (Some(spec), None) => Ok(spec),
+            (None, _) => Err(GraphError::NoVerdict(id)),
+            _ => Err(GraphError::SeveralVerdicts { id, columns: self.declared.names(verdicts) }),
+        }
+    }
+
+    /// The way by its number, of all combinations of what branches may decide.
+    fn way(
+        &self,
+        given: Columns,
+        partings: &[Parting],
+        alternatives: &[Vec<&[usize]>],
+        number: usize,
+    ) -> Way {
         let count = self.ids.len();
         let mut entered = vec![false; count];
         entered[0] = true;
         let (passed, filled, before) = (Vec::new(), vec![given; count], vec![Before::none_of(count); count]);
-        let mut way = Way { passed, filled, before };
-        for brick in 0..count {
-            if !entered[brick] {
-                continue;
-            }
-            way.passed.push(brick);
-            let verdict = if self.branches(brick) { choice(brick) } else { 0 };
-            for next in &self.next[brick][verdict] {
-                entered[*next] = true;
-                self.lead(&mut way, brick, *next);
+        let decided = partings.iter().map(|parting| parting.decided.map(|(column, _)| column)).collect();
+        let mut way = Way { passed, filled, before, decided };
+        let mut left = number;
+        for (brick, alternatives) in alternatives.iter().enumerate() {
+            let choice = left % alternatives.len();
+            left /= alternatives.len();
+            if entered[brick] {
+                way.passed.push(brick);
+                for next in alternatives[choice] {
+                    entered[*next] = true;
+                    self.lead(&mut way, brick, *next);
+                }
             }
         }
         way
@@ -117,7 +183,7 @@ impl<'a> Ways<'a> {
 
     fn check_way(&self, way: &Way, wanted: Columns) -> Result<(), GraphError> {
         for (place, brick) in way.passed.iter().enumerate() {
-            self.check_brick(*brick, way.filled[*brick])?;
+            self.check_brick(*brick, way)?;
             let parallel = way.passed[..place].iter().filter(|other| !way.before[*brick].holds(**other));
             parallel.into_iter().try_for_each(|other| self.check_parallel(*other, *brick))?;
         }
@@ -133,17 +199,16 @@ impl<'a> Ways<'a> {
         in_order.try_for_each(|(first, second)| self.check_overwritten(first, second))
     }
 
-    /// Checks that what a brick reads is filled before it.
-    fn check_brick(&self, brick: usize, filled: Columns) -> Result<(), GraphError> {
+    /// Checks that what a brick reads is filled before it, and what decides behind it.
+    fn check_brick(&self, brick: usize, way: &Way) -> Result<(), GraphError> {
         let (id, Use { kind, reads, writes }) = self.brick(brick);
+        let filled = way.filled[brick];
         let missing = reads.without(filled);
         if !missing.is_empty() {
             return Err(GraphError::MissingColumns { id, kind, missing: self.declared.names(missing) });
         }
-        if self.branches(brick) && self.verdicts(filled.union(writes)).is_empty() {
-            return Err(GraphError::NoVerdict(id));
-        }
-        Ok(())
+        let is_decided = |column| filled.union(writes).holds(column);
+        if way.decided[brick].is_none_or(is_decided) { Ok(()) } else { Err(GraphError::NoVerdict(id)) }
     }
 
     /// Refuses a brick that fills what one before it has filled, unless it reads that and so changes it in place.
@@ -171,19 +236,16 @@ impl<'a> Ways<'a> {
         columns.intersection(self.declared.layout.of_element(Element::Verdict))
     }
 
-    fn routes(&self, given: Columns) -> Result<Routes, GraphError> {
+    fn routes(&self, partings: &[Parting]) -> Result<Routes, GraphError> {
         (0..self.ids.len()).try_for_each(|brick| self.check_flows(brick))?;
-        let bits = |bricks: &[usize]| bricks.iter().fold(0, |bits: Bits, brick| bits | 1 << brick);
-        let route = |next: &[Vec<usize>; 3]| Route {
-            benign: bits(&next[0]),
-            anomalous: bits(&next[1]),
-            rejected: bits(&next[2]),
+        let bits = |bricks: &Vec<usize>| bricks.iter().fold(0, |bits: Bits, brick| bits | 1 << brick);
+        let route = |parting: &Parting| Route {
+            decided: parting.decided.map(|(_, handle)| handle),
+            by_label: parting.by_label.iter().map(bits).collect(),
         };
-        let next = self.next.iter().map(route).collect();
-        let decided =
-            (0..self.ids.len()).map(|brick| self.decided(brick, given)).collect::<Result<_, _>>()?;
         let may_drop = (0..self.ids.len()).filter(|brick| self.declared.may_drop(*brick));
-        Ok(Routes { first: 1, next, decided, drops: bits(&may_drop.collect::<Vec<_>>()) })
+        let (drops, next) = (bits(&may_drop.collect()), partings.iter().map(route).collect());
+        Ok(Routes { first: 1, next, drops })
     }
 
     /// A part of a batch has no rows of flows.
@@ -195,27 +257,6 @@ impl<'a> Ways<'a> {
         }
         Err(GraphError::Flows { id, kind, columns: self.declared.names(flows) })
     }
-
-    /// The column by whose verdicts packets go behind a brick that branches: its own, or the one before it.
-    fn decided(&self, brick: usize, given: Columns) -> Result<Handle<Vec<Verdict>>, GraphError> {
-        if !self.branches(brick) {
-            return Ok(Handle::default());
-        }
-        let own = self.verdicts(self.declared.uses[brick].writes);
-        let before = self.declared.uses[..brick].iter().fold(given, |all, brick| all.union(brick.writes));
-        let verdicts = if own.is_empty() { self.verdicts(before) } else { own };
-        let mut columns = verdicts.iter().map(|index| &self.declared.layout.specs()[index]);
-        let id = self.ids[brick].to_owned();
-        match (columns.next(), columns.next()) {
-            (Some(spec), None) => self
-                .declared
-                .layout
-                .handle(spec)
-                .map_err(|error| GraphError::Brick { id, reason: error.to_string() }),
-            (None, _) => Err(GraphError::NoVerdict(id)),
-            _ => Err(GraphError::SeveralVerdicts { id, columns: self.declared.names(verdicts) }),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -226,7 +267,7 @@ mod tests {
     const FEATURES: ColumnSpec = ColumnSpec::rows("features", Element::F64);
     const MAPPED: ColumnSpec = ColumnSpec::rows("mapped", Element::F64);
     const SCORES: ColumnSpec = ColumnSpec::scalar("scores", Element::F64);
-    const VERDICTS: ColumnSpec = ColumnSpec::scalar("verdicts", Element::Verdict);
+    const VERDICTS: ColumnSpec = ColumnSpec::of_scores("verdicts");
     const HEADERS: ColumnSpec = ColumnSpec::HEADERS;
 
     type Brick = (&'static str, ColumnSpec, ColumnSpec);
@@ -236,11 +277,17 @@ mod tests {
         (id, Descriptor { kind: "k", title: "k", reads, writes, state: State::Stateless })
     }
 
-    fn all(next: &[usize]) -> [Vec<usize>; 3] {
-        [next, next, next].map(Vec::from)
+    fn all(next: &[usize]) -> Exits {
+        Exits { next: next.to_vec(), branches: Vec::new() }
     }
 
-    fn check(bricks: &[Brick], next: &[[Vec<usize>; 3]], wanted: ColumnSpec) -> Result<bool, String> {
+    /// Packets of some label go to a brick of their own.
+    fn parted(next: &[usize], branches: &[(&str, usize)]) -> Exits {
+        let branches = branches.iter().map(|(label, to)| ((*label).to_owned(), *to)).collect();
+        Exits { branches, ..all(next) }
+    }
+
+    fn check(bricks: &[Brick], next: &[Exits], wanted: ColumnSpec) -> Result<bool, String> {
         let bricks: Vec<_> = bricks.iter().map(brick).collect();
         let declared = Declared::of(&[HEADERS], &bricks, std::slice::from_ref(&wanted)).unwrap();
         let ids = bricks.iter().map(|(id, _)| *id).collect();
@@ -263,12 +310,12 @@ mod tests {
 
     #[test]
     fn branches_are_decided_by_one_column_and_hold_no_flows() {
-        let next = [all(&[1]), [vec![2], vec![], vec![]], all(&[])];
+        let next = [all(&[1]), parted(&[], &[("benign", 2)]), all(&[])];
         let other = ColumnSpec { name: "other".into(), ..VERDICTS };
         let last = ("c", HEADERS, SCORES);
         let own = [("a", HEADERS, VERDICTS), ("b", HEADERS, other.clone()), last.clone()];
         assert_eq!(check(&own, &next, VERDICTS), Ok(true));
-        let next = [all(&[1]), all(&[2]), [vec![3], vec![], vec![]], all(&[])];
+        let next = [all(&[1]), all(&[2]), parted(&[], &[("benign", 3)]), all(&[])];
         let several = [own[0].clone(), own[1].clone(), ("d", HEADERS, FEATURES), last.clone()];
         let error = check(&several, &next, VERDICTS).unwrap_err();
         assert_eq!(error, "brick `d` branches on verdicts, but several columns hold some: verdicts, other");
@@ -306,7 +353,7 @@ mod tests {
             ("c", HEADERS, MAPPED),
             ("d", HEADERS, SCORES),
         ];
-        let next = [[vec![2], vec![1], vec![2]], all(&[3]), all(&[3]), all(&[])];
+        let next = [parted(&[2], &[("anomalous", 1)]), all(&[3]), all(&[3]), all(&[])];
         assert_eq!(check(&bricks, &next, SCORES), Ok(true));
         assert!(check(&bricks, &next, FEATURES).unwrap_err().contains("ends without features"));
         let last = [bricks[0].clone(), bricks[1].clone(), bricks[2].clone(), ("d", FEATURES, SCORES)];
@@ -334,9 +381,31 @@ mod tests {
 
     #[test]
     fn branches_have_a_limit() {
-        let bricks: [_; 9] = std::array::from_fn(|_| ("a", HEADERS, HEADERS));
-        let next: Vec<_> =
-            (0..9).map(|i: usize| [if i < 8 { vec![i + 1] } else { vec![] }, vec![8], vec![8]]).collect();
-        assert!(check(&bricks, &next, VERDICTS).unwrap_err().contains("8 branches; a graph that branches"));
+        let decide = ("decide", HEADERS, VERDICTS);
+        let bricks = |branches: usize| -> Vec<Brick> {
+            std::iter::once(decide.clone()).chain(vec![("again", VERDICTS, VERDICTS); branches]).collect()
+        };
+        let exits = |branches: usize| -> Vec<Exits> {
+            let parted = (0..branches).map(|brick| parted(&[brick + 1], &[("anomalous", branches)]));
+            parted.chain([all(&[])]).collect()
+        };
+        assert_eq!(check(&bricks(12), &exits(12), VERDICTS), Ok(true));
+        let error = check(&bricks(14), &exits(14), VERDICTS).unwrap_err();
+        assert_eq!(error, "8192 ways; a graph that branches has at most 4096");
+    }
+
+    #[test]
+    fn branches_are_by_the_labels_of_what_decides() {
+        let classes =
+            ColumnSpec { name: "class".into(), ..VERDICTS }.with_labels(["web", "mail"].map(Into::into));
+        let bricks = [("classify", HEADERS, classes.clone()), ("a", HEADERS, SCORES), ("b", HEADERS, SCORES)];
+        let exits = |label| [parted(&[1], &[(label, 2)]), all(&[]), all(&[])];
+        for label in ["web", "mail", "rejected"] {
+            assert_eq!(check(&bricks, &exits(label), SCORES), Ok(true), "{label}");
+        }
+        let error = check(&bricks, &exits("anomalous"), SCORES).unwrap_err();
+        let expected = "brick `classify`: branch.anomalous: the column class has no verdict of this name \
+                        (there are: web, mail, rejected)";
+        assert_eq!(error, expected);
     }
 }

@@ -5,13 +5,12 @@ mod common;
 
 use common::{Collect, Count, HEADERS, Places, SCORES, Script, go_with};
 use legonf_core::{
-    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Handle, Layout as Columns, State,
-    Verdict,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Handle, Layout as Columns, State, Verdict,
 };
 use legonf_runtime::{Graph, GraphSpec, Layout};
 use proptest::prelude::*;
 
-const VERDICTS: ColumnSpec = ColumnSpec::scalar("verdicts", Element::Verdict);
+const VERDICTS: ColumnSpec = ColumnSpec::of_scores("verdicts");
 
 /// Where a step finds its columns.
 #[derive(Clone, Copy, Default)]
@@ -54,9 +53,9 @@ fn first(batch: &mut Batch, at: At, _: &mut f64) {
 
 fn decide(batch: &mut Batch, at: At, _: &mut f64) {
     let verdict = |score: &f64| match *score {
-        score if score > 0.5 => Verdict::Anomalous,
-        score if score < -0.9 => Verdict::Rejected,
-        _ => Verdict::Benign,
+        score if score > 0.5 => Verdict::ANOMALOUS,
+        score if score < -0.9 => Verdict::REJECTED,
+        _ => Verdict::BENIGN,
     };
     let (scores, verdicts) = batch.columns.get_two(at.places.scores, at.verdicts);
     verdicts.clear();
@@ -184,7 +183,7 @@ fn the_drawing_shows_every_way() {
     let bricks = legonf_runtime::check(
         &spec,
         &[HEADERS],
-        &[],
+        legonf_runtime::Wanted::Results,
         |b| make(&b.id).map(|brick| brick.descriptor()),
         Clone::clone,
     )

@@ -69,7 +69,7 @@ impl Sink for Fold {
         let (scores, verdicts) = (batch.columns.get(self.scores), batch.columns.get(self.verdicts));
         let rows = batch.headers.iter().zip(scores).zip(verdicts);
         for ((headers, score), verdict) in rows {
-            for word in [headers.seq, score.to_bits(), *verdict as u64] {
+            for word in [headers.seq, score.to_bits(), verdict.place(2) as u64] {
                 self.sum = (self.sum.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
             }
         }
@@ -164,7 +164,7 @@ fn make(id: &str, mines: &Arc<Mines>) -> Result<Box<dyn Brick>, String> {
         }
         "mapping" => Box::new(FeatureMapping::new(FeatureMappingConfig {}, MODEL.clone())),
         "autoencoder" => Box::new(Autoencoder::new(AutoencoderConfig::default(), MODEL.clone())),
-        _ => Box::new(SampleResultQuantization::new(legonf_decide::Config { threshold: 1.0 }).unwrap()),
+        _ => Box::new(SampleResultQuantization::new(legonf_decide::Config::of(1.0)).unwrap()),
     };
     let phase = BRICKS.iter().position(|brick| *brick == id).unwrap_or(0) as u64;
     Ok(Box::new(Mined { inner, mines: mines.clone(), phase: if phase == 1 { 0 } else { phase + 2 } }))

@@ -5,24 +5,26 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 use legonf_core::{Brick, Descriptor, Schema};
-use legonf_decide::SampleResultQuantization;
-use legonf_extract::FeatureQuantization;
-use legonf_infer::{Autoencoder, FeatureMapping, Onnx};
+use legonf_decide::{Classification, SampleResultQuantization};
+use legonf_extract::{FEATURES, FeatureQuantization};
+use legonf_infer::{Autoencoder, FeatureMapping, Onnx, SCORES};
 use legonf_models::kitnet::KitNet;
 use legonf_models::{Engine, EngineError};
 use legonf_nf::{Dispose, Dscp, Vlan};
 use legonf_wire::PacketBatching;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Every kind of brick: in the order in which LEGO's Table I lists them, then those that act on packets.
-pub const KINDS: [Descriptor; 9] = [
+pub const KINDS: [Descriptor; 10] = [
     PacketBatching::DESCRIPTOR,
     FeatureQuantization::DESCRIPTOR,
     FeatureMapping::DESCRIPTOR,
     Autoencoder::DESCRIPTOR,
     Onnx::DESCRIPTOR,
     SampleResultQuantization::DESCRIPTOR,
+    Classification::DESCRIPTOR,
     Dispose::DESCRIPTOR,
     Vlan::DESCRIPTOR,
     Dscp::DESCRIPTOR,
@@ -68,11 +70,13 @@ pub enum CatalogError {
         /// What is missing, and where it comes from.
         what: &'static str,
     },
-    /// The features are not those that the model was trained on.
-    #[error("schema = \"{found}\", but the model was trained on {expected}; both must be the same")]
+    /// The features are not those that a model was trained on.
+    #[error("schema = \"{found}\", but the model {model}was trained on {expected}; both must be the same")]
     Schema {
         /// Schema of the extractor, with its hash where the names are equal.
         found: String,
+        /// The model, with a space behind it; nothing where the graph has but one.
+        model: String,
         /// Schema of the model.
         expected: String,
     },
@@ -98,11 +102,33 @@ pub enum CatalogError {
 /// Makes an engine for the model's network.
 pub type MakeEngine<'a> = &'a dyn Fn() -> Result<Box<dyn Engine>, EngineError>;
 
-/// What bricks take from the model that a graph runs.
+/// A model of a graph, as an extractor needs to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Trained<'a> {
+    /// Its name; none where the graph has but one, without a name.
+    pub model: Option<&'a str>,
+    /// Schema of the features that it was trained on.
+    pub schema: &'a Schema,
+}
+
+/// What a kind of brick takes of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing.
+    Nothing,
+    /// Nothing, since its configuration says what it would take; it may name one all the same.
+    Configured,
+    /// Its threshold, where it has one; a graph without a model will do.
+    Threshold,
+    /// Its network.
+    Network,
+}
+
+/// What a brick takes from the models of its graph.
 #[derive(Clone, Default)]
 pub struct Context<'a> {
-    /// Schema that the model was trained on; an extractor must have the same.
-    pub schema: Option<&'a Schema>,
+    /// The models of the bricks that read features; an extractor must have the schema of each.
+    pub trained: &'a [Trained<'a>],
     /// The network, where it is a KitNET.
     pub kitnet: Option<Arc<KitNet>>,
     /// The calibrated threshold, for a decision whose configuration names none.
@@ -122,6 +148,34 @@ pub fn describe(kind: &str) -> Result<Descriptor, CatalogError> {
     KINDS.into_iter().find(|d| d.kind == kind).ok_or_else(unknown)
 }
 
+/// What a brick takes of a model, by its kind and configuration.
+pub fn takes(kind: &str, config: &toml::Table) -> Takes {
+    match kind {
+        FeatureMapping::KIND | Autoencoder::KIND | Onnx::KIND => Takes::Network,
+        SampleResultQuantization::KIND if config.contains_key("threshold") => Takes::Configured,
+        SampleResultQuantization::KIND => Takes::Threshold,
+        _ => Takes::Nothing,
+    }
+}
+
+/// Whether a brick reads the features of an extractor.
+pub fn reads_features(kind: &str, config: &toml::Table) -> bool {
+    kind == FeatureMapping::KIND || kind == Onnx::KIND && names(config, "inputs", FEATURES.name)
+}
+
+/// Whether a brick fills the scores that are a graph's result.
+pub fn fills_scores(kind: &str, config: &toml::Table) -> bool {
+    let is_scores = |value: &toml::Value| value.as_str() == Some(&*SCORES.name);
+    let named = || config.get("scores").map_or_else(|| names(config, "outputs", SCORES.name), is_scores);
+    kind == Autoencoder::KIND || kind == Onnx::KIND && named()
+}
+
+/// Whether the inputs or outputs of a network in an `onnx` brick's configuration name a column, as they do where there are none.
+fn names(config: &toml::Table, key: &str, column: Cow<'_, str>) -> bool {
+    let ports = config.get(key).and_then(toml::Value::as_table);
+    ports.is_none_or(|ports| ports.is_empty() || ports.values().any(|v| v.as_str() == Some(&*column)))
+}
+
 /// Makes a brick of the given kind.
 ///
 /// # Errors
@@ -138,16 +192,17 @@ pub fn build(
     let kitnet = || context.kitnet.clone().ok_or(missing("a KitNET model (--model)"));
     Ok(match kind {
         PacketBatching::KIND => Box::new(PacketBatching::new(read(kind, config)?)),
-        FeatureQuantization::KIND => Box::new(extractor(&read(kind, config)?, context.schema)?),
+        FeatureQuantization::KIND => Box::new(extractor(&read(kind, config)?, context.trained)?),
         FeatureMapping::KIND => Box::new(FeatureMapping::new(read(kind, config)?, kitnet()?)),
         Autoencoder::KIND => Box::new(Autoencoder::new(read(kind, config)?, kitnet()?)),
         Onnx::KIND => {
             let make = context.engine.ok_or(missing("a model (--model)"))?;
-            Box::new(Onnx::new(read(kind, config)?, make()?))
+            Box::new(Onnx::new(&read(kind, config)?, make()?)?)
         }
         SampleResultQuantization::KIND => {
             Box::new(SampleResultQuantization::new(read(kind, &with_threshold(config, context))?)?)
         }
+        Classification::KIND => Box::new(Classification::new(read(kind, config)?)?),
         Dispose::KIND => Box::new(Dispose::new(&read(kind, config)?, context.ports).map_err(refused)?),
         Vlan::KIND => Box::new(Vlan::new(read(kind, config)?).map_err(refused)?),
         Dscp::KIND => Box::new(Dscp::new(read(kind, config)?).map_err(refused)?),
@@ -160,20 +215,19 @@ fn read<T: DeserializeOwned>(kind: &'static str, config: &toml::Table) -> Result
     config.clone().try_into().map_err(error)
 }
 
-/// An extractor that gives the features the model was trained on.
+/// An extractor that gives the features the models were trained on.
 fn extractor(
     config: &legonf_extract::Config,
-    expected: Option<&Schema>,
+    trained: &[Trained<'_>],
 ) -> Result<FeatureQuantization, CatalogError> {
     let extractor = FeatureQuantization::new(config)?;
     let found = extractor.schema();
-    match expected {
-        Some(expected) if expected.hash() != found.hash() => {
-            let named = |s: &Schema| format!("{} ({})", s.name, s.hash());
-            Err(CatalogError::Schema { found: named(found), expected: named(expected) })
-        }
-        _ => Ok(extractor),
-    }
+    let Some(other) = trained.iter().find(|trained| trained.schema.hash() != found.hash()) else {
+        return Ok(extractor);
+    };
+    let named = |s: &Schema| format!("{} ({})", s.name, s.hash());
+    let model = other.model.map_or_else(String::new, |model| format!("`{model}` "));
+    Err(CatalogError::Schema { found: named(found), model, expected: named(other.schema) })
 }
 
 /// The decision's configuration, with the model's threshold where it names none. Without either nothing is above
@@ -198,12 +252,13 @@ mod tests {
     fn every_kind_is_described_by_the_brick_itself() {
         let no_model = ["feature-mapping", "autoencoder", "onnx"];
         for descriptor in KINDS.iter().filter(|d| !no_model.contains(&d.kind)) {
-            let config = match descriptor.kind {
+            let demanded = match descriptor.kind {
+                "classification" => "classes = [\"web\"]",
                 "vlan" => "pop = true",
                 "dscp" => "dscp = 8",
                 _ => "",
             };
-            let brick = build(descriptor.kind, &config.parse().unwrap(), &Context::default()).unwrap();
+            let brick = build(descriptor.kind, &demanded.parse().unwrap(), &Context::default()).unwrap();
             let names = |specs: &[ColumnSpec]| ColumnSpec::names(specs);
             let own = brick.descriptor();
             assert_eq!(
@@ -239,8 +294,13 @@ mod tests {
     #[test]
     fn an_extractor_for_another_schema_is_refused() {
         let schema = legonf_extract::schema_by_name("kitsune-115").unwrap();
-        let context = Context { schema: Some(&schema), ..Context::default() };
-        let error = build("feature-quantization", &toml::Table::new(), &context).err().unwrap().to_string();
-        assert!(error.contains("kitsune-115-clean") && error.contains("trained on kitsune-115 ("), "{error}");
+        for (model, words) in [(None, "the model was trained"), (Some("m"), "the model `m` was trained")] {
+            let trained = [Trained { model, schema: &schema }];
+            let context = Context { trained: &trained, ..Context::default() };
+            let error = build("feature-quantization", &toml::Table::new(), &context).err().unwrap();
+            let error = error.to_string();
+            assert!(error.contains("kitsune-115-clean") && error.contains(words), "{error}");
+            assert!(error.contains("trained on kitsune-115 ("), "{error}");
+        }
     }
 }

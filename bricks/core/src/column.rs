@@ -138,7 +138,12 @@ pub struct ColumnSpec {
     pub shape: Shape,
     /// The table that it belongs to.
     pub table: Table,
+    /// What verdicts may say, by their places; none where who declares the column does not care, or it holds no verdicts.
+    pub labels: Labels,
 }
+
+/// Words for the verdicts of a column.
+pub type Labels = Cow<'static, [Cow<'static, str>]>;
 
 impl ColumnSpec {
     /// Raw packets: there is such a column in every graph.
@@ -149,14 +154,40 @@ impl ColumnSpec {
     /// start, with [`Disposition::default`](crate::Disposition), so that bricks change it in place, one after another.
     pub const DISPOSITION: Self = Self::scalar("disposition", Element::Disposition);
 
+    const fn new(
+        name: &'static str,
+        element: Element,
+        shape: Shape,
+        labels: &'static [Cow<'static, str>],
+    ) -> Self {
+        let (name, labels) = (Cow::Borrowed(name), Cow::Borrowed(labels));
+        Self { name, element, shape, table: Table::Packets, labels }
+    }
+
     /// A column of one value a packet.
     pub const fn scalar(name: &'static str, element: Element) -> Self {
-        Self { name: Cow::Borrowed(name), element, shape: Shape::Scalar, table: Table::Packets }
+        Self::new(name, element, Shape::Scalar, &[])
     }
 
     /// A column of rows of whatever width.
     pub const fn rows(name: &'static str, element: Element) -> Self {
-        Self { name: Cow::Borrowed(name), element, shape: Shape::Rows, table: Table::Packets }
+        Self::new(name, element, Shape::Rows, &[])
+    }
+
+    /// A column of verdicts on scores: benign or anomalous.
+    pub const fn of_scores(name: &'static str) -> Self {
+        Self::new(
+            name,
+            Element::Verdict,
+            Shape::Scalar,
+            &[Cow::Borrowed("benign"), Cow::Borrowed("anomalous")],
+        )
+    }
+
+    /// The column with these labels for its verdicts.
+    #[must_use]
+    pub fn with_labels(self, labels: impl IntoIterator<Item = String>) -> Self {
+        Self { labels: labels.into_iter().map(Cow::Owned).collect(), ..self }
     }
 
     /// The column with rows of so many cells.
@@ -176,7 +207,12 @@ impl ColumnSpec {
     pub fn agree(&self, other: &Self) -> Option<Self> {
         let same = (&self.name, self.element, self.table) == (&other.name, other.element, other.table);
         let shape = self.shape.agree(&other.shape).filter(|_| same)?;
-        Some(Self { shape: shape.clone(), ..self.clone() })
+        let labels = match (&*self.labels, &*other.labels) {
+            ([], _) => &other.labels,
+            (_, []) => &self.labels,
+            (own, others) => (own == others).then_some(&self.labels)?,
+        };
+        Some(Self { shape: shape.clone(), labels: labels.clone(), ..self.clone() })
     }
 
     /// The names of some columns, with commas between them.
@@ -184,10 +220,13 @@ impl ColumnSpec {
         specs.iter().map(|spec| &*spec.name).collect::<Vec<_>>().join(", ")
     }
 
-    /// Element type and shape, and the table where it is not that of packets: `f64[115]`, `u32 of flows`.
+    /// Element type and shape, the labels of verdicts, and the table where it is not that of packets: `f64[115]`,
+    /// `verdict (benign, anomalous)`, `u32 of flows`.
     pub fn kind(&self) -> String {
         let table = if self.table == Table::Packets { "" } else { " of flows" };
-        format!("{}{}{table}", self.element.label(), self.shape)
+        let labels =
+            if self.labels.is_empty() { String::new() } else { format!(" ({})", self.labels.join(", ")) };
+        format!("{}{}{labels}{table}", self.element.label(), self.shape)
     }
 }
 
@@ -210,6 +249,12 @@ mod tests {
         ] {
             assert_eq!(wide.agree(&other), None, "{other:?}");
         }
+        let open = ColumnSpec::scalar("v", Element::Verdict);
+        let classes = |words: [&str; 2]| open.clone().with_labels(words.map(str::to_owned));
+        assert_eq!(open.agree(&classes(["web", "mail"])), Some(classes(["web", "mail"])));
+        assert_eq!(classes(["web", "mail"]).agree(&open), Some(classes(["web", "mail"])));
+        assert_eq!(classes(["web", "mail"]).agree(&classes(["mail", "web"])), None);
+        assert_eq!(ColumnSpec::of_scores("v").kind(), "verdict (benign, anomalous)");
         assert_eq!(wide.kind(), "f32[28]");
         assert_eq!(ColumnSpec::scalar("n", Element::U32).in_flows().kind(), "u32 of flows");
     }

@@ -43,6 +43,16 @@ pub enum BindError {
         /// What the graph has.
         found: String,
     },
+    /// Its verdicts have other labels.
+    #[error("no verdict of {column} is called {label} (there are: {known})")]
+    Label {
+        /// The column.
+        column: String,
+        /// The label that was expected.
+        label: String,
+        /// Those there are.
+        known: String,
+    },
 }
 
 /// The columns of a graph. Packets and headers are the first two of every one.
@@ -121,6 +131,28 @@ impl Layout {
         Err(BindError::Other { name: spec.name.to_string(), expected, found: found.kind() })
     }
 
+    /// [`handle`](Self::handle) of a column that need not be there.
+    ///
+    /// # Errors
+    /// If it is there, and not as it is declared here.
+    pub fn handle_if_any<S: Typed>(&self, spec: &ColumnSpec) -> Result<Option<Handle<S>>, BindError> {
+        self.get(&spec.name).map(|_| self.handle(spec)).transpose()
+    }
+
+    /// The number of a column that is declared like this, whatever it is kept in.
+    ///
+    /// # Errors
+    /// If there is no such column, or it is of another element type, shape or table.
+    pub fn number(&self, spec: &ColumnSpec) -> Result<usize, BindError> {
+        let index = self.index(&spec.name).ok_or_else(|| BindError::Missing(spec.name.to_string()))?;
+        let found = &self.specs[index];
+        if found.agree(spec).is_some() {
+            return Ok(index);
+        }
+        let (name, expected, found) = (spec.name.to_string(), spec.kind(), found.kind());
+        Err(BindError::Other { name, expected, found })
+    }
+
     /// The set of the columns that some declarations name; those that are not in the layout are left out.
     pub fn columns<'a>(&self, declared: impl IntoIterator<Item = &'a ColumnSpec>) -> Columns {
         declared.into_iter().filter_map(|spec| self.index(&spec.name)).collect()
@@ -182,6 +214,10 @@ mod tests {
         let bound = |spec: &ColumnSpec| layout.handle::<Rows>(spec).unwrap_err().to_string();
         assert_eq!(bound(&A.of_width(4)), "the column a is f64[3], not f64[4]");
         assert_eq!(bound(&ColumnSpec::rows("b", Element::F64)), "nothing fills the column b");
+        let number = |spec: &ColumnSpec| layout.number(spec).map_err(|error| error.to_string());
+        assert_eq!(number(&A), Ok(2));
+        assert_eq!(number(&A.of_width(4)).unwrap_err(), "the column a is f64[3], not f64[4]");
+        assert_eq!(number(&ColumnSpec::rows("b", Element::F64)).unwrap_err(), "nothing fills the column b");
         let tiles = layout.handle::<Tiles>(&A).unwrap_err().to_string();
         assert_eq!(tiles, "the column a is f64[3], not f64 in tiles[]");
         let error = Layout::of([&A, &ColumnSpec::scalar("a", Element::Bool)]).unwrap_err().to_string();

@@ -132,6 +132,22 @@ pub fn typed<S: Storage>(storage: &mut dyn Storage) -> Option<&mut S> {
     (storage as &mut dyn Any).downcast_mut()
 }
 
+/// The cells of a column of numbers, row after row; none where it holds another type.
+pub fn cells<T: Value>(storage: &dyn Storage) -> Option<&[T]> {
+    let any: &dyn Any = storage;
+    let scalars = || any.downcast_ref::<Vec<T>>().map(Vec::as_slice);
+    any.downcast_ref::<Rows<T>>().map(Rows::as_slice).or_else(scalars)
+}
+
+/// [`cells`], to be written.
+pub fn cells_mut<T: Value>(storage: &mut dyn Storage) -> Option<&mut [T]> {
+    let any: &mut dyn Any = storage;
+    if any.is::<Rows<T>>() {
+        return any.downcast_mut::<Rows<T>>().map(Rows::as_mut_slice);
+    }
+    any.downcast_mut::<Vec<T>>().map(Vec::as_mut_slice)
+}
+
 /// A storage as what it is.
 ///
 /// # Panics
@@ -185,7 +201,7 @@ macro_rules! owned {
 use owned;
 
 /// What a column with such elements is kept in.
-pub(crate) fn storage(element: Element, scalar: bool) -> Box<dyn Storage> {
+pub fn storage(element: Element, scalar: bool) -> Box<dyn Storage> {
     fn of<T: Value>(scalar: bool) -> Box<dyn Storage> {
         if scalar { Box::new(Vec::<T>::new()) } else { Box::new(Rows::<T>::default()) }
     }

@@ -1,27 +1,79 @@
-//! What is decided of a packet.
+//! What is decided of an item.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
 
-/// The decision on one packet. A value, never an error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// The score is at or below the threshold.
-    #[default]
-    Benign,
-    /// The score is above the threshold.
-    Anomalous,
-    /// The score is not a finite number, so nothing was decided. Counted as rejected.
-    Rejected,
-}
+/// The decision on one item: which of the labels that its column declares ([`ColumnSpec::labels`](crate::ColumnSpec)), or none.
+///
+/// A value, never an error. A score against a threshold has two labels ([`ColumnSpec::of_scores`](crate::ColumnSpec::of_scores)),
+/// a class has one label for each class.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Verdict(u16);
 
 impl Verdict {
-    /// The word written to results.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Benign => "benign",
-            Self::Anomalous => "anomalous",
-            Self::Rejected => "rejected",
+    /// Labels that a column of verdicts has at most.
+    pub const MOST: usize = u16::MAX as usize;
+    /// The score is at or below the threshold: the first label of a decision on scores.
+    pub const BENIGN: Self = Self(0);
+    /// The score is above the threshold: the second label of a decision on scores.
+    pub const ANOMALOUS: Self = Self(1);
+    /// Nothing was decided, as where the score is not a finite number. Counted as rejected, whatever the labels.
+    pub const REJECTED: Self = Self(u16::MAX);
+    /// The word for [`REJECTED`](Self::REJECTED) in results and in graph files.
+    pub const REJECTED_LABEL: &'static str = "rejected";
+
+    /// The verdict that stands for a label by its place.
+    ///
+    /// # Panics
+    /// If `label` is not below [`MOST`](Self::MOST).
+    pub const fn of(label: usize) -> Self {
+        assert!(label < Self::MOST, "a label of a column");
+        Self(label as u16)
+    }
+
+    /// The place of its label among `count`; `count` itself for [`REJECTED`](Self::REJECTED), and whatever else is no label.
+    #[inline]
+    pub fn place(self, count: usize) -> usize {
+        usize::from(self.0).min(count)
+    }
+
+    /// The word written to results, of the labels that the column declares.
+    pub fn label<'a>(self, labels: &'a [Cow<'static, str>]) -> &'a str {
+        labels.get(usize::from(self.0)).map_or(Self::REJECTED_LABEL, |label| label)
+    }
+}
+
+/// Nothing decided.
+impl Default for Verdict {
+    fn default() -> Self {
+        Self::REJECTED
+    }
+}
+
+/// The place of the label.
+impl fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::REJECTED => f.write_str(Self::REJECTED_LABEL),
+            Self(label) => write!(f, "label {label}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_one_of_the_labels_of_its_column_or_none() {
+        let labels = ["web".into(), "mail".into(), "unknown".into()];
+        let words = [0, 1, 2].map(|place| Verdict::of(place).label(&labels));
+        assert_eq!(words, ["web", "mail", "unknown"]);
+        assert_eq!(Verdict::default().label(&labels), "rejected");
+        // What is no label of this column was not decided by it.
+        assert_eq!(Verdict::of(3).label(&labels), "rejected");
+        let places = [Verdict::BENIGN, Verdict::of(2), Verdict::of(3), Verdict::REJECTED];
+        assert_eq!(places.map(|verdict| verdict.place(labels.len())), [0, 2, 3, 3]);
     }
 }

@@ -14,6 +14,20 @@ pub enum DecideError {
         /// What it was set to.
         value: f64,
     },
+    /// A classifier has no classes, or too many.
+    #[error("classes: {found} of them; a classifier has from 1 to {most}")]
+    Classes {
+        /// How many there are.
+        found: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// A class has no name of its own.
+    #[error("classes: '{0}' is empty, there twice, or a word that says that there is no class")]
+    Class(String),
+    /// The bound of what is unknown is no probability.
+    #[error("unknown_below: {0} is not a probability from 0 to 1")]
+    UnknownBelow(f64),
     /// An alarm budget is not a positive finite number.
     #[error(
         "alarms_per_day: {0} is not a number of alarms above 0; no time is long enough to show that there are none"
@@ -143,6 +157,8 @@ impl DecideError {
         match self {
             Self::Threshold(_) => "bad-threshold",
             Self::Probability { .. } => "bad-probability",
+            Self::Classes { .. } | Self::Class(_) => "bad-classes",
+            Self::UnknownBelow(_) => "bad-probability",
             Self::Budget(_) => "bad-alarm-budget",
             Self::Holdout(_) => "bad-holdout",
             Self::Unshown { .. } => "budget-not-shown",

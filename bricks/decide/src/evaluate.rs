@@ -96,12 +96,12 @@ pub struct Evaluation {
 impl Evaluation {
     /// Adds one packet: its score, the verdict on it, and whether it is malicious in truth.
     pub fn push(&mut self, score: f64, verdict: Verdict, malicious: bool) {
-        if verdict == Verdict::Rejected || !score.is_finite() {
+        if verdict == Verdict::REJECTED || !score.is_finite() {
             self.rejected += 1;
             return;
         }
         self.ranking.push(score, malicious);
-        self.confusion.count(malicious, verdict == Verdict::Anomalous);
+        self.confusion.count(malicious, verdict == Verdict::ANOMALOUS);
     }
 
     /// The result over all packets added.
@@ -124,8 +124,6 @@ impl Evaluation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Verdict::{Anomalous, Benign, Rejected};
-
     fn report(packets: &[(f64, Verdict, bool)]) -> Report {
         let mut evaluation = Evaluation::default();
         packets.iter().for_each(|(score, verdict, malicious)| evaluation.push(*score, *verdict, *malicious));
@@ -135,13 +133,13 @@ mod tests {
     #[test]
     fn a_small_run_by_hand() {
         let got = report(&[
-            (0.1, Benign, false),
-            (0.2, Benign, true),
-            (0.2, Benign, false),
-            (0.6, Anomalous, false),
-            (0.7, Anomalous, true),
-            (0.9, Anomalous, true),
-            (f64::NAN, Rejected, true),
+            (0.1, Verdict::BENIGN, false),
+            (0.2, Verdict::BENIGN, true),
+            (0.2, Verdict::BENIGN, false),
+            (0.6, Verdict::ANOMALOUS, false),
+            (0.7, Verdict::ANOMALOUS, true),
+            (0.9, Verdict::ANOMALOUS, true),
+            (f64::NAN, Verdict::REJECTED, true),
         ]);
         let confusion =
             Confusion { true_positives: 2, false_positives: 1, true_negatives: 2, false_negatives: 1 };
@@ -155,7 +153,7 @@ mod tests {
 
     #[test]
     fn without_one_of_the_kinds_there_is_no_ranking() {
-        let got = report(&[(0.5, Benign, false), (0.6, Anomalous, false)]);
+        let got = report(&[(0.5, Verdict::BENIGN, false), (0.6, Verdict::ANOMALOUS, false)]);
         assert_eq!((got.auc, got.eer, got.tpr, got.fpr), (None, None, None, Some(0.5)));
         assert_eq!((got.precision, got.f1), (Some(0.0), Some(0.0)));
         let nothing = report(&[]);

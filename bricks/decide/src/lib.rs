@@ -2,15 +2,17 @@
 //!
 //! [`SampleResultQuantization`] turns anomaly scores into verdicts (LEGO Table I). Its threshold comes from
 //! [`calibrate`], which reads held-out benign scores; what the verdicts are worth on labelled traffic is
-//! measured by [`evaluate`].
+//! measured by [`evaluate`]. [`Classification`] turns a network's outputs into classes.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod calibrate;
+mod classification;
 mod error;
 pub mod evaluate;
 mod numeric;
 mod sample_result_quantization;
 
+pub use classification::{CLASSES, CONFIDENCE, Classification, ClassificationConfig, Numbers};
 pub use error::DecideError;
 pub use sample_result_quantization::{Config, SampleResultQuantization, VERDICTS};

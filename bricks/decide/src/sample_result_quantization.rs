@@ -8,26 +8,47 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// Verdicts.
-pub const VERDICTS: ColumnSpec = ColumnSpec::scalar("verdicts", Element::Verdict);
+pub const VERDICTS: ColumnSpec = ColumnSpec::of_scores("verdicts");
 /// Anomaly scores.
 const SCORES: ColumnSpec = ColumnSpec::scalar("scores", Element::F64);
 
 /// Configuration of [`SampleResultQuantization`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Scores above this are anomalous. In the unit of the scores (for Kitsune: RMSE of normalized features).
     /// No default: it comes from a calibration.
     pub threshold: f64,
+    /// The column of scores, one `f64` for each item. Default `scores`.
+    #[serde(default = "scores")]
+    pub scores: String,
+    /// The column of verdicts that is filled. Default `verdicts`.
+    #[serde(default = "verdicts")]
+    pub verdicts: String,
+}
+
+impl Config {
+    /// A threshold for scores in the default columns.
+    pub fn of(threshold: f64) -> Self {
+        Self { threshold, scores: scores(), verdicts: verdicts() }
+    }
+}
+
+fn scores() -> String {
+    SCORES.name.into_owned()
+}
+
+fn verdicts() -> String {
+    VERDICTS.name.into_owned()
 }
 
 /// Sample-result quantization (LEGO §III-A, Table I): a verdict for every score.
 ///
-/// A score above the threshold is [`Verdict::Anomalous`], one at or below it [`Verdict::Benign`], and one that is
-/// not a finite number [`Verdict::Rejected`].
+/// A score above the threshold is [`Verdict::ANOMALOUS`], one at or below it [`Verdict::BENIGN`], and one that is
+/// not a finite number [`Verdict::REJECTED`].
 #[derive(Clone, Debug)]
 pub struct SampleResultQuantization {
-    threshold: f64,
+    config: Config,
     scores: Handle<Vec<f64>>,
     verdicts: Handle<Vec<Verdict>>,
 }
@@ -50,35 +71,43 @@ impl SampleResultQuantization {
     /// # Errors
     /// If the threshold is not a finite number.
     pub fn new(config: Config) -> Result<Self, DecideError> {
-        let threshold = config.threshold;
         let (scores, verdicts) = Default::default();
-        if threshold.is_finite() {
-            Ok(Self { threshold, scores, verdicts })
+        if config.threshold.is_finite() {
+            Ok(Self { config, scores, verdicts })
         } else {
-            Err(DecideError::Threshold(threshold))
+            Err(DecideError::Threshold(config.threshold))
         }
+    }
+
+    fn reads(&self) -> ColumnSpec {
+        ColumnSpec { name: self.config.scores.clone().into(), ..SCORES }
+    }
+
+    fn fills(&self) -> ColumnSpec {
+        ColumnSpec { name: self.config.verdicts.clone().into(), ..VERDICTS }
     }
 
     /// The verdict for one score.
     pub fn decide(&self, score: f64) -> Verdict {
         if !score.is_finite() {
-            Verdict::Rejected
-        } else if score > self.threshold {
-            Verdict::Anomalous
+            Verdict::REJECTED
+        } else if score > self.config.threshold {
+            Verdict::ANOMALOUS
         } else {
-            Verdict::Benign
+            Verdict::BENIGN
         }
     }
 }
 
 impl Brick for SampleResultQuantization {
     fn descriptor(&self) -> Descriptor {
-        Self::DESCRIPTOR
+        let (reads, writes) = (vec![self.reads()].into(), vec![self.fills()].into());
+        Descriptor { reads, writes, ..Self::DESCRIPTOR }
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-        self.scores = layout.handle(&SCORES)?;
-        self.verdicts = layout.handle(&VERDICTS)?;
+        self.scores = layout.handle(&self.reads())?;
+        self.verdicts = layout.handle(&self.fills())?;
         Ok(())
     }
 
@@ -95,7 +124,7 @@ mod tests {
     use super::*;
 
     fn brick(threshold: f64) -> SampleResultQuantization {
-        SampleResultQuantization::new(Config { threshold }).unwrap()
+        SampleResultQuantization::new(Config::of(threshold)).unwrap()
     }
 
     fn verdicts(threshold: f64, scores: &[f64]) -> Vec<Verdict> {
@@ -108,15 +137,24 @@ mod tests {
 
     #[test]
     fn only_scores_above_the_threshold_are_anomalous() {
-        use Verdict::{Anomalous, Benign};
         let scores = [0.0, 0.5_f64.next_down(), 0.5, 0.5_f64.next_up(), f64::MAX, -1.0];
-        assert_eq!(verdicts(0.5, &scores), [Benign, Benign, Benign, Anomalous, Anomalous, Benign]);
+        assert_eq!(
+            verdicts(0.5, &scores),
+            [
+                Verdict::BENIGN,
+                Verdict::BENIGN,
+                Verdict::BENIGN,
+                Verdict::ANOMALOUS,
+                Verdict::ANOMALOUS,
+                Verdict::BENIGN
+            ]
+        );
     }
 
     #[test]
     fn scores_that_are_no_numbers_are_rejected() {
         let scores = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
-        assert_eq!(verdicts(0.5, &scores), [Verdict::Rejected; 3]);
+        assert_eq!(verdicts(0.5, &scores), [Verdict::REJECTED; 3]);
     }
 
     #[test]
@@ -129,16 +167,28 @@ mod tests {
         let before = place(batch.columns.get(brick.verdicts));
         batch.columns.get_mut(brick.scores).fill(0.0);
         brick.process(&mut batch).unwrap();
-        assert_eq!(batch.columns.get(brick.verdicts), &[Verdict::Benign; 256]);
+        assert_eq!(batch.columns.get(brick.verdicts), &[Verdict::BENIGN; 256]);
         assert_eq!(place(batch.columns.get(brick.verdicts)), before);
     }
 
     #[test]
     fn a_threshold_must_be_a_number() {
         for threshold in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            let error = SampleResultQuantization::new(Config { threshold }).unwrap_err();
+            let error = SampleResultQuantization::new(Config::of(threshold)).unwrap_err();
             assert!(error.to_string().starts_with("threshold: "), "{error}");
         }
+    }
+
+    #[test]
+    fn columns_have_the_names_of_the_configuration() {
+        let config = Config { scores: "other".into(), verdicts: "second".into(), ..Config::of(1.0) };
+        let mut brick = SampleResultQuantization::new(config).unwrap();
+        let mut batch = Batch::new(&Layout::binding(&mut [&mut brick]).unwrap());
+        batch.columns.get_mut(brick.scores).push(2.0);
+        brick.process(&mut batch).unwrap();
+        assert_eq!(batch.columns.get(brick.verdicts).len(), 1);
+        let Descriptor { reads, writes, .. } = brick.descriptor();
+        assert_eq!((&*reads[0].name, &*writes[0].name), ("other", "second"));
     }
 
     #[test]

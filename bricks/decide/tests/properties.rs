@@ -104,7 +104,7 @@ fn packets() -> impl Strategy<Value = Vec<(f64, bool)>> {
 proptest! {
     #[test]
     fn auc_is_the_share_of_pairs_in_order(packets in packets()) {
-        let brick = SampleResultQuantization::new(Config { threshold: 0.5 }).expect("finite");
+        let brick = SampleResultQuantization::new(Config::of(0.5)).expect("finite");
         let mut evaluation = Evaluation::default();
         packets.iter().for_each(|(s, m)| evaluation.push(*s, brick.decide(*s), *m));
         let report = evaluation.finish();
@@ -120,7 +120,7 @@ proptest! {
     fn the_order_of_packets_does_not_matter(packets in packets(), seed in any::<u64>()) {
         let report = |packets: &[(f64, bool)]| {
             let mut evaluation = Evaluation::default();
-            packets.iter().for_each(|(s, m)| evaluation.push(*s, Verdict::Benign, *m));
+            packets.iter().for_each(|(s, m)| evaluation.push(*s, Verdict::BENIGN, *m));
             evaluation.finish()
         };
         let mut shuffled: Vec<_> = packets.iter().copied().zip(uniform(seed)).collect();

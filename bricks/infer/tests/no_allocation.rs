@@ -1,11 +1,16 @@
-//! In steady state the bricks of KitNET allocate nothing for a batch.
+//! In steady state the bricks of KitNET allocate nothing for a batch, and that of other networks nothing beside its engine.
 #![allow(clippy::unwrap_used)]
 // The counting allocator below needs it.
 #![allow(unsafe_code)]
 
-use legonf_core::{BATCH, Batch, Brick, ColumnSpec, Element, Handle, Layout as Columns, Rows};
-use legonf_infer::{Autoencoder, AutoencoderConfig, FeatureMapping, FeatureMappingConfig, SCORES};
+use legonf_core::{
+    BATCH, Batch, Brick, ColumnSpec, Element, Handle, Layout as Columns, Rows, Storage, cells, cells_mut,
+};
+use legonf_infer::{
+    Autoencoder, AutoencoderConfig, FeatureMapping, FeatureMappingConfig, Onnx, OnnxConfig, SCORES,
+};
 use legonf_models::kitnet::{KitNet, Precision};
+use legonf_models::{Engine, EngineError, Output, Port, Signature};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -65,6 +70,46 @@ fn check(precision: Precision) {
     let mut mapping = FeatureMapping::new(FeatureMappingConfig {}, model());
     let mut network = Autoencoder::new(AutoencoderConfig { precision }, model());
     let mut bricks: [&mut dyn Brick; 2] = [&mut mapping, &mut network];
+    let columns = Columns::binding(&mut bricks).unwrap();
+    let mut batch = Batch::new(&columns);
+    let features = columns.handle::<Rows>(&ColumnSpec::rows("features", Element::F64)).unwrap();
+    let scores = columns.handle::<Vec<f64>>(&SCORES).unwrap();
+    process(&mut batch, features, BATCH, &mut bricks);
+    let before = ALLOCATIONS.get();
+    assert!(before > 0, "the counter counts");
+    for rows in [BATCH, 1, 7, 0, 200, BATCH] {
+        process(&mut batch, features, rows, &mut bricks);
+        assert_eq!(batch.columns.get(scores).len(), rows);
+    }
+    assert_eq!(ALLOCATIONS.get(), before);
+}
+
+/// Sums the rows of its input, without an allocation.
+struct Sum(Signature);
+
+impl Engine for Sum {
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn run(&mut self, inputs: &[Box<dyn Storage>], outputs: &mut [Output]) -> Result<(), EngineError> {
+        let column = &mut *outputs[0].column;
+        column.reshape(inputs[0].filled(), 1);
+        let rows = cells::<f64>(&*inputs[0]).unwrap().chunks_exact(100);
+        for (row, sum) in rows.zip(cells_mut::<f64>(column).unwrap()) {
+            *sum = row.iter().sum();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn columns_go_to_an_engine_and_back_without_an_allocation() {
+    let port = |name: &str, shape| Port { name: name.into(), element: Element::F64, shape };
+    let (inputs, outputs) = (vec![port("x", vec![100])], vec![port("y", vec![])]);
+    let engine = Sum(Signature { inputs, outputs, score: None });
+    let mut network = Onnx::new(&OnnxConfig::default(), Box::new(engine)).unwrap();
+    let mut bricks: [&mut dyn Brick; 1] = [&mut network];
     let columns = Columns::binding(&mut bricks).unwrap();
     let mut batch = Batch::new(&columns);
     let features = columns.handle::<Rows>(&ColumnSpec::rows("features", Element::F64)).unwrap();

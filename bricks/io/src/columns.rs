@@ -7,4 +7,4 @@ pub const FEATURES: ColumnSpec = ColumnSpec::rows("features", Element::F64);
 /// Anomaly scores.
 pub const SCORES: ColumnSpec = ColumnSpec::scalar("scores", Element::F64);
 /// Verdicts.
-pub const VERDICTS: ColumnSpec = ColumnSpec::scalar("verdicts", Element::Verdict);
+pub const VERDICTS: ColumnSpec = ColumnSpec::of_scores("verdicts");

@@ -3,20 +3,17 @@
 use crate::NfError;
 use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Disposition, DropReason, Element, Handle,
-    Layout, Port, State, Verdict,
+    Labels, Layout, Port, State, Verdict,
 };
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Verdicts.
+/// Verdicts, whatever their labels.
 const VERDICTS: ColumnSpec = ColumnSpec::scalar("verdicts", Element::Verdict);
 
-/// The verdicts that there are, each at its place.
-const LABELS: [&str; 3] = [Verdict::Benign.label(), Verdict::Anomalous.label(), Verdict::Rejected.label()];
-
-/// Configuration of [`Dispose`]: for each verdict by its name what happens to such packets. Those of a verdict that is not named
-/// stay as they are, which is to leave by the first port, unless a brick before says otherwise.
+/// Configuration of [`Dispose`]: the column of verdicts, and for each of its labels, and for `rejected`, what happens to such packets.
+/// Those of a label that is not named stay as they are, which is to leave by the first port, unless a brick before says otherwise.
 ///
 /// | value | what happens |
 /// |---|---|
@@ -24,15 +21,27 @@ const LABELS: [&str; 3] = [Verdict::Benign.label(), Verdict::Anomalous.label(), 
 /// | `"forward:PORT"` | they leave by that port of the graph |
 /// | `"mirror:PORT"` | they leave by the first port, and a copy by that one |
 /// | `"drop"` | they go nowhere, and are counted as dropped for their verdict |
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Config(pub BTreeMap<String, String>);
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Config {
+    /// The column of verdicts. Default `verdicts`.
+    #[serde(default = "verdicts")]
+    pub verdicts: String,
+    /// What happens to packets, by label.
+    #[serde(flatten)]
+    pub actions: BTreeMap<String, String>,
+}
+
+fn verdicts() -> String {
+    VERDICTS.name.into_owned()
+}
 
 /// Gives each packet the disposition that its verdict stands for.
 #[derive(Clone, Debug)]
 pub struct Dispose {
-    /// For each verdict what happens to its packets; none where they stay as they are.
-    actions: [Option<Disposition>; LABELS.len()],
+    column: ColumnSpec,
+    actions: BTreeMap<String, Disposition>,
+    /// For each label of the column, and last for what is rejected, what happens to such packets; none where they stay as they are.
+    by_label: Vec<Option<Disposition>>,
     verdicts: Handle<Vec<Verdict>>,
     dispositions: Handle<Vec<Disposition>>,
 }
@@ -53,45 +62,56 @@ impl Dispose {
     /// The brick for `config` in a graph with these ports; without any there is one without a name.
     ///
     /// # Errors
-    /// If a verdict, an action or a port is not known.
+    /// If an action or a port is not known.
     pub fn new(config: &Config, ports: &[String]) -> Result<Self, NfError> {
-        let mut actions = [None; LABELS.len()];
-        for (label, action) in &config.0 {
-            actions[place(label, action)?] = Some(parse(label, action, ports)?);
+        let parsed = |(label, action): (&String, &String)| Ok((label.clone(), parse(label, action, ports)?));
+        let actions = config.actions.iter().map(parsed).collect::<Result<_, _>>()?;
+        let column = ColumnSpec { name: config.verdicts.clone().into(), ..VERDICTS };
+        let (by_label, verdicts, dispositions) = Default::default();
+        Ok(Self { column, actions, by_label, verdicts, dispositions })
+    }
+
+    /// Finds what happens for each of some labels.
+    fn choose(&self, labels: &Labels) -> Result<Vec<Option<Disposition>>, BindError> {
+        let words = || labels.iter().map(|label| &**label).chain([Verdict::REJECTED_LABEL]);
+        match self.actions.keys().find(|label| words().all(|word| word != *label)) {
+            None => Ok(words().map(|word| self.actions.get(word).copied()).collect()),
+            Some(label) => Err(BindError::Label {
+                column: self.column.name.to_string(),
+                label: label.clone(),
+                known: words().collect::<Vec<_>>().join(", "),
+            }),
         }
-        let (verdicts, dispositions) = Default::default();
-        Ok(Self { actions, verdicts, dispositions })
     }
 }
 
 impl Brick for Dispose {
     fn descriptor(&self) -> Descriptor {
-        Self::DESCRIPTOR
+        let reads = vec![self.column.clone(), ColumnSpec::DISPOSITION].into();
+        Descriptor { reads, ..Self::DESCRIPTOR }
     }
 
     fn ports(&self) -> Vec<Port> {
-        self.actions.iter().flatten().flat_map(|action| action.ports()).collect()
+        self.actions.values().flat_map(|action| action.ports()).collect()
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-        self.verdicts = layout.handle(&VERDICTS)?;
+        self.verdicts = layout.handle(&self.column)?;
+        let labels = layout.get(&self.column.name).map(|column| &column.labels);
+        self.by_label = labels.map_or_else(|| Ok(Vec::new()), |labels| self.choose(labels))?;
         self.dispositions = layout.handle(&ColumnSpec::DISPOSITION)?;
         Ok(())
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         let (verdicts, dispositions) = batch.columns.get_two(self.verdicts, self.dispositions);
+        let labels = self.by_label.len().saturating_sub(1);
         for (verdict, disposition) in verdicts.iter().zip(dispositions) {
-            *disposition = self.actions[*verdict as usize].unwrap_or(*disposition);
+            let action = self.by_label.get(verdict.place(labels)).copied().flatten();
+            *disposition = action.unwrap_or(*disposition);
         }
         Ok(())
     }
-}
-
-/// The place of a verdict by its name.
-fn place(label: &str, action: &str) -> Result<usize, NfError> {
-    let unknown = || NfError::Label { label: label.into(), action: action.into(), known: LABELS.join(", ") };
-    LABELS.iter().position(|known| *known == label).ok_or_else(unknown)
 }
 
 fn parse(label: &str, action: &str, ports: &[String]) -> Result<Disposition, NfError> {
@@ -121,15 +141,26 @@ fn find(label: &str, action: &str, port: &str, ports: &[String]) -> Result<Port,
 mod tests {
     use super::*;
 
+    /// A column with these labels.
+    fn column(labels: &[&str]) -> ColumnSpec {
+        VERDICTS.with_labels(labels.iter().map(|label| (*label).to_owned()))
+    }
+
     fn brick(actions: &[(&str, &str)]) -> Result<Dispose, NfError> {
-        let config = actions.iter().map(|(label, action)| ((*label).into(), (*action).into())).collect();
-        Dispose::new(&Config(config), &["out", "quarantine"].map(String::from))
+        let actions = actions.iter().map(|(label, action)| ((*label).into(), (*action).into())).collect();
+        Dispose::new(&Config { verdicts: verdicts(), actions }, &["out", "quarantine"].map(String::from))
+    }
+
+    fn bound(actions: &[(&str, &str)], labels: &[&str]) -> Result<(Dispose, Layout), BindError> {
+        let mut brick = brick(actions).unwrap();
+        let layout = Layout::of([&column(labels), &ColumnSpec::DISPOSITION]).unwrap();
+        brick.bind(&layout).map(|()| (brick, layout))
     }
 
     fn dispositions(actions: &[(&str, &str)], before: Disposition) -> Vec<Disposition> {
-        let mut brick = brick(actions).unwrap();
-        let mut batch = Batch::new(&Layout::binding(&mut [&mut brick]).unwrap());
-        let verdicts = [Verdict::Anomalous, Verdict::Benign, Verdict::Rejected];
+        let (mut brick, layout) = bound(actions, &["benign", "anomalous"]).unwrap();
+        let mut batch = Batch::new(&layout);
+        let verdicts = [Verdict::ANOMALOUS, Verdict::BENIGN, Verdict::REJECTED];
         *batch.columns.get_mut(brick.verdicts) = verdicts.to_vec();
         *batch.columns.get_mut(brick.dispositions) = vec![before; 3];
         brick.process(&mut batch).unwrap();
@@ -158,10 +189,9 @@ mod tests {
     #[test]
     fn what_is_not_known_is_named() {
         let error = |label, action| brick(&[(label, action)]).unwrap_err().to_string();
-        assert_eq!(
-            error("odd", "drop"),
-            "odd = \"drop\": no verdict has this name (there are: benign, anomalous, rejected)"
-        );
+        let odd = bound(&[("odd", "drop")], &["web", "mail"]).unwrap_err().to_string();
+        assert_eq!(odd, "no verdict of verdicts is called odd (there are: web, mail, rejected)");
+        assert!(bound(&[("mail", "drop"), ("rejected", "drop")], &["web", "mail"]).is_ok());
         for action in ["", "drop:out", "forwards", "Drop", "mirror"] {
             assert!(error("benign", action).ends_with("expected drop, forward, forward:PORT or mirror:PORT"));
         }

@@ -3,16 +3,6 @@
 /// Why a brick cannot be configured so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NfError {
-    /// There is no such verdict.
-    #[error("{label} = \"{action}\": no verdict has this name (there are: {known})")]
-    Label {
-        /// The name.
-        label: String,
-        /// What was to be done with it.
-        action: String,
-        /// Those there are.
-        known: String,
-    },
     /// There is no such action.
     #[error("{label} = \"{action}\": expected drop, forward, forward:PORT or mirror:PORT")]
     Action {

@@ -9,7 +9,8 @@ use legonf_core::{
     Batch, BindError, ColumnSpec, Coverage, DropReason, Fault, Layout, Sink, Timestamp, Verdict,
 };
 use legonf_io::sink::{
-    AlertRate, Eve, Framing, LineStream, Lines, Loss, PacketFile, RunStats, ScoresCsv, SinkError, StatsHandle,
+    AlertRate, Eve, Framing, LineStream, Lines, Loss, PacketFile, ResultColumns, RunStats, ScoresCsv,
+    SinkError, StatsHandle,
 };
 use legonf_output::one_line;
 use std::collections::BTreeMap;
@@ -66,16 +67,21 @@ impl Outputs {
         let files = [purpose.scores, purpose.record].into_iter().flatten().map(Path::as_os_str);
         let names = purpose.eve.into_iter().chain(files).filter(|name| *name != "-");
         let names = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        if purpose.eve.is_some() && !function.decides_on_scores() {
+            let reason = "the graph decides on no score, so there are no alerts; leave --eve out";
+            return Err(Error::refused(format!("{}: {reason}", function.name())));
+        }
         let eve =
             purpose.eve.map(|target| open(session, LineStream::open(target, purpose.rotate))).transpose()?;
-        let (threshold, explain) =
-            (function.threshold.unwrap_or(f64::INFINITY), function.network.explainer());
+        let (threshold, explain) = (function.threshold.unwrap_or(f64::INFINITY), function.explainer());
         let eve = eve.map(|lines| Eve::over(lines, threshold, explain).limited(purpose.rate));
         let eve = eve.map(|eve| (eve.stats(), eve));
         let fresh = |path: Option<&Path>, framing| {
             path.map(|path| open(session, LineStream::fresh(path, framing))).transpose()
         };
-        let scores = fresh(purpose.scores, Framing::Lines)?.map(ScoresCsv::over).transpose()?;
+        let scores = fresh(purpose.scores, Framing::Lines)?;
+        let results = ResultColumns::of(function.layout());
+        let scores = scores.map(|lines| ScoresCsv::over(lines, results)).transpose()?;
         let record = fresh(purpose.record, Framing::Blocks)?;
         let comment = format!("legonf live: slot seed {}", function.slot_seed().unwrap_or(0));
         let record = record.map(|blocks| PacketFile::over(blocks, &comment)).transpose()?;

@@ -3,6 +3,7 @@
 use super::process_time;
 use crate::agent::{Agent, facts};
 use crate::assembly::{Execution, assemble_with, built_in};
+use crate::models::Models;
 use crate::network::Network;
 use crate::supply::Maker;
 use crate::{Error, Session, stuck};
@@ -20,6 +21,7 @@ pub struct Trial<'a> {
     pub network: &'a Network,
     /// Its graph.
     pub spec: GraphSpec,
+    models: Models,
 }
 
 /// A run to the end, without what building its bricks took.
@@ -42,7 +44,7 @@ impl<'a> Trial<'a> {
     /// If the engine does not compute in these numbers.
     pub fn built_in(session: &Session, network: &'a Network, execution: Execution) -> Result<Self, Error> {
         let spec = built_in(network, Content::Packets, execution)?;
-        Ok(Self { session: *session, network, spec })
+        Ok(Self { session: *session, network, spec, models: Models::one(network.clone()) })
     }
 
     /// The bricks, with something put around each, which is given with its identifier.
@@ -50,24 +52,7 @@ impl<'a> Trial<'a> {
     /// # Errors
     /// If one cannot be made.
     pub fn graph_with(&self, wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>) -> Result<Graph, Error> {
-        self.graph_above(Self::THRESHOLD, wrap)
-    }
-
-    /// [`graph_with`](Self::graph_with), where scores above a threshold are alerts.
-    ///
-    /// # Errors
-    /// If one cannot be made.
-    pub fn graph_above(
-        &self,
-        threshold: Option<f64>,
-        wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
-    ) -> Result<Graph, Error> {
-        assemble_with(&self.spec, Content::Packets, self.network, threshold, wrap)
-    }
-
-    /// The ports by which packets leave one of its graphs; none where they leave as they came.
-    pub fn ports(&self, graph: &Graph) -> Vec<String> {
-        if graph.forwards() { self.spec.port_names() } else { Vec::new() }
+        assemble_with(&self.spec, Content::Packets, &self.models, Self::THRESHOLD, wrap)
     }
 
     /// The bricks.
@@ -90,7 +75,7 @@ impl<'a> Trial<'a> {
         sink: &mut dyn Sink,
     ) -> Result<Ran, Error> {
         let mut graph = self.graph()?;
-        let maker = Maker { spec: &self.spec, network: Some((self.network, Self::THRESHOLD)) };
+        let maker = Maker { spec: &self.spec, models: &self.models, threshold: Self::THRESHOLD };
         let make = |id: &str| maker.supply(id);
         let options = Options { supply: Some(&make), ..options(&self.session, layout) };
         let (begin, before) = (Instant::now(), process_time());

@@ -10,7 +10,8 @@ use legonf_core::{
 };
 use legonf_io::Content;
 use legonf_io::sink::{
-    AlertPcap, AlertRate, Eve, ForwardedFiles, RunStats, ScorePlot, ScoresCsv, ScoresParquet, StatsHandle,
+    AlertPcap, AlertRate, Eve, ForwardedFiles, ResultColumns, RunStats, ScorePlot, ScoresCsv, ScoresParquet,
+    StatsHandle,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,6 +34,10 @@ pub struct Purpose<'a> {
     pub explain: Option<Box<dyn Explain>>,
     /// How many alerts are written.
     pub rate: AlertRate,
+    /// What the graph finds for each packet.
+    pub results: ResultColumns,
+    /// Whether it decides on scores, so that there can be alerts.
+    pub alerts: bool,
     /// The ports by which packets leave; none where the graph forwards them as they came.
     pub ports: Vec<String>,
 }
@@ -41,16 +46,68 @@ pub struct Purpose<'a> {
 pub struct Outputs {
     folder: PathBuf,
     table: Box<dyn Sink>,
-    eve: Eve,
-    /// None where there are no packets.
-    alerts: Option<AlertPcap>,
+    /// Name of the table's file.
+    table_name: String,
+    /// None where nothing is decided on scores.
+    alerts: Option<Alerts>,
     /// None where the graph forwards no packets.
     forwarded: Option<ForwardedFiles>,
     ports: Vec<String>,
-    stats: StatsHandle,
-    plot: ScorePlot,
-    scores: &'static str,
     session: Session,
+}
+
+/// What is written of decisions on scores.
+struct Alerts {
+    eve: Eve,
+    stats: StatsHandle,
+    /// None where there are no packets.
+    packets: Option<AlertPcap>,
+    plot: ScorePlot,
+}
+
+impl Alerts {
+    fn create(purpose: Purpose<'_>) -> Result<Self, Error> {
+        let threshold = purpose.threshold.unwrap_or(f64::INFINITY);
+        // Rows of a table have no time, and so no rate.
+        let rate = if purpose.content == Content::Packets { purpose.rate } else { AlertRate::ALL };
+        let eve = Eve::create(&purpose.folder.join("eve.json"), threshold, purpose.explain)?.limited(rate);
+        let stats = eve.stats();
+        let plot = ScorePlot::new(purpose.title, threshold);
+        let (packets, plot) = match purpose.content {
+            Content::Packets => (Some(AlertPcap::create(&purpose.folder.join("alerts.pcapng"))?), plot),
+            Content::Features => (None, plot.over_rows()),
+        };
+        Ok(Self { eve, stats, packets, plot })
+    }
+
+    fn sinks(&mut self) -> impl Iterator<Item = &mut (dyn Sink + 'static)> {
+        let packets = self.packets.iter_mut().map(|packets| packets as &mut dyn Sink);
+        std::iter::once(&mut self.eve as &mut dyn Sink).chain(packets)
+    }
+
+    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        self.eve.write(batch)?;
+        let Some(packets) = &mut self.packets else { return Ok(()) };
+        packets.write_some(batch, self.eve.written())
+    }
+
+    /// Draws the plots, and names the files.
+    fn draw(&mut self, folder: &Path, session: &Session) -> Result<Vec<&'static str>, Error> {
+        let note = |text: &str| session.observer.note(text);
+        match &self.packets {
+            None => note("the input is a table of features, so there is no alerts.pcapng and no time"),
+            Some(packets) if packets.skipped() > 0 => {
+                note("the input has no packets' bytes, so alerts.pcapng is empty");
+            }
+            Some(_) => {}
+        }
+        self.plot.write_svg(&folder.join("scores.svg"))?;
+        if let Some(text) = self.plot.write_png(&folder.join("scores.png"))? {
+            note(text);
+        }
+        let names = ["eve.json", "alerts.pcapng", "scores.svg", "scores.png"].into_iter();
+        Ok(names.filter(|name| self.packets.is_some() || *name != "alerts.pcapng").collect())
+    }
 }
 
 impl Outputs {
@@ -58,52 +115,45 @@ impl Outputs {
     pub fn create(session: &Session, purpose: Purpose<'_>) -> Result<Self, Error> {
         let folder = purpose.folder.to_owned();
         make(session, &folder)?;
-        let threshold = purpose.threshold.unwrap_or(f64::INFINITY);
-        // Rows of a table have no time, and so no rate.
-        let rate = if purpose.content == Content::Packets { purpose.rate } else { AlertRate::ALL };
-        let eve = Eve::create(&folder.join("eve.json"), threshold, purpose.explain)?.limited(rate);
-        let stats = eve.stats();
-        let (scores, table): (_, Box<dyn Sink>) = match purpose.format {
-            ScoreFormat::Csv => ("scores.csv", Box::new(ScoresCsv::create(&folder.join("scores.csv"))?)),
+        let name = if purpose.alerts { "scores" } else { "verdicts" };
+        let results = purpose.results.clone();
+        let (table_name, table): (_, Box<dyn Sink>) = match purpose.format {
+            ScoreFormat::Csv => {
+                let name = format!("{name}.csv");
+                let table = ScoresCsv::create(&folder.join(&name), results)?;
+                (name, Box::new(table))
+            }
             ScoreFormat::Parquet => {
-                ("scores.parquet", Box::new(ScoresParquet::create(&folder.join("scores.parquet"))?))
+                let name = format!("{name}.parquet");
+                let table = ScoresParquet::create(&folder.join(&name), results)?;
+                (name, Box::new(table))
             }
         };
-        let plot = ScorePlot::new(purpose.title, threshold);
-        let (alerts, plot) = match purpose.content {
-            Content::Packets => (Some(AlertPcap::create(&folder.join("alerts.pcapng"))?), plot),
-            Content::Features => (None, plot.over_rows()),
-        };
-        let ports = if purpose.content == Content::Packets { purpose.ports } else { Vec::new() };
+        let ports = if purpose.content == Content::Packets { purpose.ports.clone() } else { Vec::new() };
+        let alerts = purpose.alerts.then(|| Alerts::create(purpose)).transpose()?;
         let forwarded = forwarded(session, &folder, &ports)?;
-        Ok(Self { folder, table, eve, alerts, forwarded, ports, stats, plot, scores, session: *session })
+        Ok(Self { folder, table, table_name, alerts, forwarded, ports, session: *session })
     }
 
     /// Completes the tables and draws the plots.
     fn finish(&mut self, coverage: &Coverage, counters: BTreeMap<String, u64>) -> Result<Vec<String>, Error> {
-        self.stats.set(RunStats { coverage: coverage.clone(), counters });
+        if let Some(alerts) = &self.alerts {
+            alerts.stats.set(RunStats { coverage: coverage.clone(), counters });
+        }
         for sink in self.sinks() {
             sink.finish()?;
         }
-        let note = |text: &str| self.session.observer.note(text);
-        match &self.alerts {
-            None => note("the input is a table of features, so there is no alerts.pcapng and no time"),
-            Some(alerts) if alerts.skipped() > 0 => {
-                note("the input has no packets' bytes, so alerts.pcapng is empty");
-            }
-            Some(_) => {}
+        let mut written = vec![self.path(&self.table_name)];
+        if let Some(alerts) = &mut self.alerts {
+            let drawn = alerts.draw(&self.folder, &self.session)?;
+            written.extend(drawn.into_iter().map(|name| self.path(name)));
         }
         if self.forwarded.as_ref().is_some_and(|forwarded| forwarded.skipped() > 0) {
-            note("the input has no packets' bytes, so nothing is forwarded");
+            self.session.observer.note("the input has no packets' bytes, so nothing is forwarded");
         }
-        self.plot.write_svg(&self.folder.join("scores.svg"))?;
-        if let Some(text) = self.plot.write_png(&self.folder.join("scores.png"))? {
-            note(text);
-        }
-        let names = [self.scores, "eve.json", "alerts.pcapng", "scores.svg", "scores.png"].into_iter();
-        let written = names.filter(|name| self.alerts.is_some() || *name != "alerts.pcapng");
-        let forwarded = self.ports.iter().map(|port| format!("{FORWARDED}/{}", ForwardedFiles::name(port)));
-        Ok(written.map(Into::into).chain(forwarded).map(|name: String| self.path(&name)).collect())
+        let name = |port: &String| self.path(&format!("{FORWARDED}/{}", ForwardedFiles::name(port)));
+        written.extend(self.ports.iter().map(name));
+        Ok(written)
     }
 
     /// [`finish`](Self::finish), and the summary behind that; names the files.
@@ -125,9 +175,9 @@ impl Outputs {
     }
 
     fn sinks(&mut self) -> impl Iterator<Item = &mut (dyn Sink + 'static)> {
-        let alerts = self.alerts.iter_mut().map(|alerts| alerts as &mut dyn Sink);
         let forwarded = self.forwarded.iter_mut().map(|forwarded| forwarded as &mut dyn Sink);
-        [&mut *self.table, &mut self.eve as &mut dyn Sink].into_iter().chain(alerts).chain(forwarded)
+        let alerts = self.alerts.iter_mut().flat_map(Alerts::sinks);
+        std::iter::once(&mut *self.table).chain(alerts).chain(forwarded)
     }
 
     fn path(&self, name: &str) -> String {
@@ -137,24 +187,19 @@ impl Outputs {
 
 impl Results for Outputs {
     fn packet(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>) {
-        self.plot.add(timestamp, score, verdict, truth);
+        self.alerts.iter_mut().for_each(|alerts| alerts.plot.add(timestamp, score, verdict, truth));
     }
 
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.table.write(batch)?;
-        self.eve.write(batch)?;
-        if let Some(alerts) = &mut self.alerts {
-            alerts.write_some(batch, self.eve.written())?;
-        }
-        if let Some(forwarded) = &mut self.forwarded {
-            forwarded.write(batch)?;
-        }
+        self.alerts.as_mut().map_or(Ok(()), |alerts| alerts.write(batch))?;
+        self.forwarded.as_mut().map_or(Ok(()), |forwarded| forwarded.write(batch))?;
         // What comes through a pipe is written as it comes; only there are batches not full before the end.
         if batch.len() < BATCH { self.sinks().try_for_each(|sink| sink.flush()) } else { Ok(()) }
     }
 
     fn suppressed(&self) -> Option<u64> {
-        Some(self.eve.suppressed())
+        self.alerts.as_ref().map(|alerts| alerts.eve.suppressed())
     }
 
     fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault> {
@@ -162,9 +207,10 @@ impl Results for Outputs {
     }
 
     fn reads(&self) -> Vec<ColumnSpec> {
-        let alerts = self.alerts.as_ref().and_then(Sink::reads);
+        let eve = self.alerts.as_ref().and_then(|alerts| alerts.eve.reads());
+        let packets = self.alerts.as_ref().and_then(|alerts| alerts.packets.as_ref()?.reads());
         let forwarded = self.forwarded.as_ref().and_then(Sink::reads);
-        [self.table.reads(), self.eve.reads(), alerts, forwarded].into_iter().flatten().flatten().collect()
+        [self.table.reads(), eve, packets, forwarded].into_iter().flatten().flatten().collect()
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {

@@ -226,7 +226,7 @@ impl Case<'_> {
             let scores = batch.columns.get_mut(scores);
             kitnet.score_rows(&mapped, &mut scratch, &mut errors, scores);
             verdicts.clear();
-            let verdict = |score: &f64| if *score > f64::MAX { Verdict::Anomalous } else { Verdict::Benign };
+            let verdict = |score: &f64| if *score > f64::MAX { Verdict::ANOMALOUS } else { Verdict::BENIGN };
             verdicts.extend(scores.iter().map(verdict));
             sink.write(&batch)?;
         }

@@ -84,6 +84,28 @@ impl Foreign {
     }
 }
 
+/// Whether a file is an ONNX network in which nothing is legonf's. What is no ONNX at all is not.
+///
+/// # Errors
+/// If it has a network whose numbers are in another file.
+pub(crate) fn is_plain(file: &[u8]) -> Result<bool, Defect> {
+    if wire::check(file).is_err() {
+        return Ok(false);
+    }
+    let Ok(proto) = Proto::decode(file) else { return Ok(false) };
+    let own = proto.metadata_props.iter().any(|p| p.key.starts_with(PREFIX));
+    if own || proto.graph.is_none() {
+        return Ok(false);
+    }
+    match external::first(file)? {
+        Some((tensor, other)) => {
+            let reason = format!("its numbers are in another file, {other:?}: put them into one");
+            Err(Defect::new(tensor, reason))
+        }
+        None => Ok(true),
+    }
+}
+
 /// The input that is not an initializer, and its number of columns.
 fn features(graph: &Graph) -> Result<(String, usize), Defect> {
     let free = |value: &&ValueInfo| graph.initializer.iter().all(|t| t.name != value.name);

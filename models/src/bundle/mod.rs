@@ -88,6 +88,30 @@ pub struct Bundle {
     pub provenance: Provenance,
 }
 
+/// What an ONNX file is taken for.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A bundle.
+    Bundle(Box<Bundle>),
+    /// A network of which the file says nothing more: its bytes.
+    Network(Vec<u8>),
+}
+
+impl Content {
+    /// Reads a file. It is a network alone where nothing in it is legonf's.
+    ///
+    /// # Errors
+    /// As [`Bundle::load`]; also where a network keeps its numbers in another file.
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        let (bytes, file) = (read_bounded(path, MAX_FILE_BYTES)?, shown(path));
+        let plain = foreign::is_plain(&bytes).map_err(|defect| ModelError::invalid(&file, defect))?;
+        if plain {
+            return Ok(Self::Network(bytes));
+        }
+        Ok(Self::Bundle(Box::new(Bundle::from_bytes(&bytes, &file)?)))
+    }
+}
+
 impl Bundle {
     /// Reads a bundle from a file.
     ///

@@ -1,24 +1,34 @@
-//! What tract has in single precision only.
+//! What tract has in single precision only, or of which a row's bits depend on where it is in a batch.
 
 use tract_onnx::model::{Onnx, ParsingContext};
 use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::ops::cast::cast;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::{ElementWiseMiniOp, ElementWiseOp};
 use tract_onnx::tract_core::ops::math::{add, mul};
 use tract_onnx::tract_core::ops::nn::{self, Reduce, Reducer};
 use tract_onnx::tract_hir::internal::*;
+use tract_onnx::tract_hir::ops;
 use tract_onnx::tract_hir::ops::element_wise::ElementWiseIntoHir;
 
 type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
-/// Teaches the reader `Sigmoid` and `Gemm` in double precision.
+/// Teaches the reader `Sigmoid`, `Gemm` and `Softmax` in double precision.
 pub(crate) fn register(reader: &mut Onnx) {
+    reader.op_register.insert("Softmax", softmax);
     reader.op_register.insert("Sigmoid", sigmoid);
     reader.op_register.insert("Gemm", gemm);
 }
 
 fn sigmoid(_: &ParsingContext<'_>, _: &NodeProto) -> Built {
     Ok((ElementWiseOp(Box::new(Sigmoid), None).into_hir(), Vec::new()))
+}
+
+fn softmax(context: &ParsingContext<'_>, node: &NodeProto) -> Built {
+    let axis = node.get_attr_opt("axis")?;
+    // Up to then all dimensions from the axis on are one.
+    let flat = context.onnx_operator_set_version < 13;
+    Ok((expand(Softmax { axis: axis.unwrap_or(if flat { 1 } else { -1 }), flat }), Vec::new()))
 }
 
 fn gemm(_: &ParsingContext<'_>, node: &NodeProto) -> Built {
@@ -145,4 +155,49 @@ fn scaled(model: &mut TypedModel, name: &str, outlet: OutletId, factor: f32) -> 
     let factor = tensor0(factor).cast_to_dt(element)?.into_owned().broadcast_into_rank(rank)?;
     let factor = model.add_const(format!("{name}.factor"), factor)?;
     Ok(model.wire_node(name, mul(), &[factor, outlet])?[0])
+}
+
+/// Parts of one by their exponentials, computed in double precision. In single precision tract adds up a row in an order that depends
+/// on where it is in memory, so that its bits would depend on the rows beside it.
+#[derive(Clone, Debug)]
+struct Softmax {
+    axis: isize,
+    flat: bool,
+}
+
+impl Expansion for Softmax {
+    fn name(&self) -> StaticName {
+        "Softmax".into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        s: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        check_input_arity(inputs, 1)?;
+        check_output_arity(outputs, 1)?;
+        s.equals(&inputs[0].datum_type, &outputs[0].datum_type)?;
+        s.equals(&inputs[0].shape, &outputs[0].shape)
+    }
+
+    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let element = model.outlet_fact(inputs[0])?.datum_type;
+        if element != f32::datum_type() {
+            return self.parts(name, model, inputs);
+        }
+        let doubles = model.wire_node(format!("{name}.double"), cast(f64::datum_type()), inputs)?;
+        let parts = self.parts(&format!("{name}.parts"), model, &doubles)?;
+        model.wire_node(name, cast(element), &parts)
+    }
+}
+
+impl Softmax {
+    fn parts(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        if self.flat {
+            return ops::nn::LayerSoftmax::new(self.axis, true).wire(name, model, inputs);
+        }
+        ops::nn::Softmax::new(self.axis).wire(name, model, inputs)
+    }
 }

@@ -1,9 +1,11 @@
 //! A plan of tract behind the engine interface.
 
+use crate::columns;
 use crate::plan::Plan;
-use legonf_core::Rows;
+use legonf_core::{Storage, cells_mut, storage};
 use legonf_models::{
-    Bundle, Engine, EngineError, Foreign, MAX_FILE_BYTES, Meaning, Model, ModelError, read_bounded,
+    Bundle, Engine, EngineError, Foreign, MAX_FILE_BYTES, Meaning, Model, ModelError, Output, Port,
+    Signature, read_bounded,
 };
 use std::any::Any;
 use std::ops::Range;
@@ -32,7 +34,6 @@ pub enum LoadError {
 #[derive(Clone, Debug)]
 pub struct TractEngine {
     plan: Arc<Plan>,
-    features: usize,
     batch: usize,
 }
 
@@ -71,10 +72,21 @@ impl TractEngine {
     /// When tract cannot run the network, its tensors take more than [`MAX_TENSOR_BYTES`](crate::MAX_TENSOR_BYTES), or it has
     /// another form.
     pub fn new(onnx: &[u8], output: &str, features: usize, batch: usize) -> Result<Self, LoadError> {
+        Self::of(batch, |batch| Plan::scoring(onnx, output, features, batch))
+    }
+
+    /// Prepares any ONNX network for batches of `batch` rows, the first dimension of each of its inputs and outputs.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn open(onnx: &[u8], batch: usize) -> Result<Self, LoadError> {
+        Self::of(batch, |batch| Plan::open(onnx, batch))
+    }
+
+    fn of(batch: usize, plan: impl FnOnce(usize) -> TractResult<Plan>) -> Result<Self, LoadError> {
         let batch = batch.max(1);
-        guarded(|| Plan::new(onnx, output, features, batch))
-            .map(|plan| Self { plan: Arc::new(plan), features, batch })
-            .map_err(|error| refused("ONNX", error.0))
+        let plan = guarded(|| plan(batch)).map_err(|error| refused("ONNX", error.0))?;
+        Ok(Self { plan: Arc::new(plan), batch })
     }
 
     /// The engine, if the network's output is what the bundle takes it for.
@@ -92,9 +104,16 @@ impl TractEngine {
         self.plan.meaning
     }
 
-    /// Features of a row.
-    pub fn features(&self) -> usize {
-        self.features
+    /// An empty column for each output.
+    pub(crate) fn wanted(&self) -> Vec<Output> {
+        let column = |port: &Port| storage(port.element, port.width() == 1);
+        let outputs = self.plan.signature.outputs.iter().enumerate();
+        outputs.map(|(number, port)| Output { number, column: column(port) }).collect()
+    }
+
+    /// Engines that share its plan, itself among them.
+    pub fn sharers(&self) -> usize {
+        Arc::strong_count(&self.plan)
     }
 
     /// Rows that the plan takes at once.
@@ -102,97 +121,112 @@ impl TractEngine {
         self.batch
     }
 
-    /// As [`Engine::score`], and fills `errors` from the output `errors` where the network has one; otherwise
-    /// `errors` becomes empty.
-    ///
-    /// # Errors
-    /// When tract fails or the rows have another width than the input.
-    pub fn score_with_errors(
-        &mut self,
-        features: &Rows,
-        scores: &mut Vec<f64>,
-        errors: &mut Rows,
-    ) -> Result<(), EngineError> {
-        scores.clear();
-        errors.reset(0, 0);
-        if !features.is_empty() && features.width() != self.features {
-            let (given, expected) = (features.width(), self.features);
-            return Err(EngineError(format!("rows of {given} features for a network of {expected}")));
-        }
-        for start in (0..features.len()).step_by(self.batch) {
-            let rows = start..features.len().min(start + self.batch);
-            let outputs = guarded(|| self.plan.run(tvec!(self.input(features, start)?.into())));
-            let outputs = outputs?;
-            let taken = self.scores(&outputs, features, rows.clone(), scores);
-            taken
-                .and_then(|()| self.errors(&outputs, rows, errors))
-                .map_err(|e| EngineError(e.to_string()))?;
-        }
-        Ok(())
+    /// The inputs of a full batch from row `start` on; rows past the last repeat it.
+    fn inputs(&self, columns: &[Box<dyn Storage>], start: usize) -> TractResult<TVec<TValue>> {
+        let ports = self.plan.signature.inputs.iter().zip(columns.iter().map(|column| &**column));
+        let tensor = |(port, column): (&Port, &dyn Storage)| {
+            let dimensions: TVec<usize> =
+                std::iter::once(self.batch).chain(port.shape.iter().copied()).collect();
+            Ok(columns::tensor(port.element, &dimensions, column, start)?.into())
+        };
+        ports.map(tensor).collect()
     }
 
-    /// A full batch from row `start` on; rows past the last repeat it.
-    fn input(&self, features: &Rows, start: usize) -> TractResult<Tensor> {
-        let last = features.len() - 1;
-        let cells = (start..start + self.batch).flat_map(|row| features.row(row.min(last)));
-        let shape = [self.batch, self.features];
-        if self.plan.is_single() {
-            Tensor::from_shape(&shape, &cells.map(|v| *v as f32).collect::<Vec<_>>())
-        } else {
-            Tensor::from_shape(&shape, &cells.copied().collect::<Vec<_>>())
-        }
-    }
-
-    /// Appends the scores of the rows `rows`, which are the first of the batch that gave `outputs`.
-    fn scores(
+    /// Runs the rows `rows`, no more than a batch.
+    fn part(
         &self,
-        outputs: &[TValue],
-        features: &Rows,
+        inputs: &[Box<dyn Storage>],
+        outputs: &mut [Output],
         rows: Range<usize>,
-        scores: &mut Vec<f64>,
     ) -> TractResult<()> {
-        let width = if self.meaning() == Meaning::Score { 1 } else { self.features };
-        let values = self.output(outputs, 0, width)?;
-        if self.meaning() == Meaning::Score {
-            scores.extend_from_slice(&values[..rows.len()]);
-        } else {
-            let pairs = rows.zip(values.chunks_exact(width));
-            scores.extend(pairs.map(|(row, made)| self.plan.rmse(features.row(row), made)));
+        let given = self.plan.run(self.inputs(inputs, rows.start)?)?;
+        for Output { number, column } in outputs {
+            let tensor = given.get(*number).ok_or_else(|| TractError::msg("an output is missing"))?;
+            if (self.plan.signature.score, self.meaning()) == (Some(*number), Meaning::Reconstruction) {
+                self.deviations(&*inputs[0], tensor, &mut **column, rows.clone())?;
+                continue;
+            }
+            let (found, width) = (tensor.len(), self.plan.signature.outputs[*number].width());
+            if found != self.batch * width {
+                let expected = self.batch;
+                return Err(TractError::msg(format!("{found} values for {expected} rows of {width}")));
+            }
+            columns::take(tensor, &mut **column, rows.clone())?;
         }
         Ok(())
     }
 
-    /// Appends the errors of the rows `rows`, where the network gives errors.
-    fn errors(&self, outputs: &[TValue], rows: Range<usize>, errors: &mut Rows) -> TractResult<()> {
-        let Some(width) = self.plan.errors else { return Ok(()) };
-        let values = self.output(outputs, 1, width)?;
-        errors.reset(rows.end, width);
-        errors.as_mut_slice()[rows.start * width..].copy_from_slice(&values[..rows.len() * width]);
+    /// The scores of rows that the network has put together again.
+    fn deviations(
+        &self,
+        taken: &dyn Storage,
+        made: &Tensor,
+        scores: &mut dyn Storage,
+        rows: Range<usize>,
+    ) -> TractResult<()> {
+        let taken = columns::doubles(taken)?;
+        let scores = cells_mut(scores).ok_or_else(|| TractError::msg("scores are of f64"))?;
+        let width = self.plan.signature.inputs[0].width();
+        let made = made.cast_to::<f64>()?;
+        let made = made.try_as_plain_ram()?.as_slice::<f64>()?;
+        if made.len() != self.batch * width {
+            return Err(TractError::msg(format!("{} values for {} rows of {width}", made.len(), self.batch)));
+        }
+        for (row, made) in rows.zip(made.chunks_exact(width)) {
+            scores[row] = self.plan.rmse(&taken[row * width..][..width], made);
+        }
         Ok(())
     }
 
-    /// The values of an output as `f64`: a row of `width` for each of the batch.
-    fn output(&self, outputs: &[TValue], index: usize, width: usize) -> TractResult<Vec<f64>> {
-        let tensor = outputs.get(index).ok_or_else(|| TractError::msg("an output is missing"))?;
-        let cast = tensor.cast_to::<f64>()?;
-        let values = cast.try_as_plain_ram()?.as_slice::<f64>()?;
-        if values.len() == self.batch * width {
-            return Ok(values.to_vec());
+    /// The rows of the columns for the inputs.
+    fn rows(&self, inputs: &[Box<dyn Storage>]) -> Result<usize, EngineError> {
+        let ports = &self.plan.signature.inputs;
+        if ports.len() != inputs.len() {
+            let (given, expected) = (inputs.len(), ports.len());
+            return Err(EngineError(format!("{given} columns for the {expected} inputs of a network")));
         }
-        let (found, rows) = (values.len(), self.batch);
-        Err(TractError::msg(format!("{found} values for {rows} rows of {width}")))
+        let rows = inputs.first().map_or(0, |column| column.filled());
+        for (port, column) in ports.iter().zip(inputs) {
+            let (given, expected) = (column.cells(), port.width());
+            if column.filled() > 0 && given != expected {
+                let reason = format!("rows of {given} cells for the input `{}` of {expected}", port.name);
+                return Err(EngineError(reason));
+            }
+            if column.filled() != rows {
+                let found = column.filled();
+                return Err(EngineError(format!("{found} rows for the input `{}`, not {rows}", port.name)));
+            }
+        }
+        Ok(rows)
     }
 }
 
 impl Engine for TractEngine {
-    fn score(&mut self, features: &Rows, scores: &mut Vec<f64>) -> Result<(), EngineError> {
-        self.score_with_errors(features, scores, &mut Rows::default())
+    fn signature(&self) -> &Signature {
+        &self.plan.signature
+    }
+
+    fn run(&mut self, inputs: &[Box<dyn Storage>], outputs: &mut [Output]) -> Result<(), EngineError> {
+        let rows = self.rows(inputs)?;
+        for Output { number, column } in &mut *outputs {
+            let port = self.plan.signature.outputs.get(*number);
+            let port = port.ok_or_else(|| EngineError(format!("the network has no output {number}")))?;
+            column.reshape(rows, port.width());
+        }
+        for start in (0..rows).step_by(self.batch) {
+            guarded(|| self.part(inputs, outputs, start..rows.min(start + self.batch)))?;
+        }
+        Ok(())
     }
 
     fn warm(&mut self) -> Result<(), EngineError> {
-        let mut zeros = Rows::default();
-        zeros.reset(self.batch, self.features);
-        self.score(&zeros, &mut Vec::new())
+        let zeros = |port: &Port| {
+            let mut column = storage(port.element, port.width() == 1);
+            column.fill(self.batch, port.width());
+            column
+        };
+        let inputs: Vec<_> = self.plan.signature.inputs.iter().map(zeros).collect();
+        self.run(&inputs, &mut self.wanted())
     }
 }
 

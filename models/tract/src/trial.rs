@@ -1,48 +1,108 @@
 //! Whether a network does what an engine needs of it, found out by running it.
 
 use crate::TractEngine;
-use legonf_core::Rows;
-use legonf_models::{Engine, EngineError};
+use crate::columns::with_type;
+use legonf_core::{Element, Storage, Value, cells, cells_mut, storage};
+use legonf_models::{Engine, EngineError, Output, Port};
 
 /// Rows at the head of the trial that are run alone, too.
 const ALONE: usize = 3;
 
 impl TractEngine {
-    /// Runs rows alone and in full batches: each must get one score, the same bits whatever rows are beside it, and a
-    /// finite one at least for some.
+    /// Runs rows alone and in full batches: each must get the same bits whatever rows are beside it, and a finite score at least
+    /// for some, where the network scores.
     ///
     /// # Errors
     /// Says which of it does not hold, or why the network does not run.
     pub fn try_out(&mut self) -> Result<(), EngineError> {
-        let count = self.batch() + ALONE;
-        let (all, mut together) = (rows(self.features(), 0, count), Vec::new());
-        self.score(&all, &mut together)?;
-        if together.len() != count {
-            return Err(EngineError(format!("{} scores for {count} rows", together.len())));
-        }
-        if together.iter().all(|score| !score.is_finite()) {
-            return Err(EngineError(format!("{} for every row that was tried", together[0])));
-        }
-        for (index, score) in together.iter().enumerate().take(ALONE) {
-            let mut alone = Vec::new();
-            self.score(&rows(self.features(), index, 1), &mut alone)?;
-            if alone.len() != 1 || alone[0].to_bits() != score.to_bits() {
-                let reason =
-                    format!("a row scores {score} beside others and {alone:?} alone: the network mixes rows");
-                return Err(EngineError(reason));
+        let together = self.tried(0, self.batch() + ALONE)?;
+        self.check_scores(&together)?;
+        for row in 0..ALONE {
+            let alone = self.tried(row, 1)?;
+            for (all, one) in together.iter().zip(&alone) {
+                if bytes(&*all.column, row) != bytes(&*one.column, 0) {
+                    let name = &self.signature().outputs[all.number].name;
+                    let reason =
+                        format!("output `{name}` has other values for a row beside others than for it alone");
+                    return Err(EngineError(format!("{reason}: the network mixes rows")));
+                }
             }
         }
         Ok(())
     }
+
+    /// What `count` rows give from number `first` on.
+    fn tried(&mut self, first: usize, count: usize) -> Result<Vec<Output>, EngineError> {
+        let inputs: Vec<_> =
+            self.signature().inputs.iter().map(|port| rows(port, self.is_scoring(), first, count)).collect();
+        let mut outputs = self.wanted();
+        self.run(&inputs, &mut outputs)?;
+        Ok(outputs)
+    }
+
+    fn is_scoring(&self) -> bool {
+        self.signature().score.is_some()
+    }
+
+    fn check_scores(&self, outputs: &[Output]) -> Result<(), EngineError> {
+        let Some(score) = self.signature().score else { return Ok(()) };
+        let column = &*outputs[score].column;
+        let doubles = cells::<f64>(column).map(<[f64]>::to_vec);
+        let singles = || cells::<f32>(column).map(|all| all.iter().map(|score| f64::from(*score)).collect());
+        let scores: Vec<f64> = doubles.or_else(singles).unwrap_or_default();
+        match scores.first() {
+            Some(first) if scores.iter().all(|score| !score.is_finite()) => {
+                Err(EngineError(format!("{first} for every row that was tried")))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
-/// `count` rows from number `first` on, of small numbers that differ.
-fn rows(features: usize, first: usize, count: usize) -> Rows {
-    let mut rows = Rows::default();
-    rows.reset(count, features);
-    for (index, cell) in rows.as_mut_slice().iter_mut().enumerate() {
-        let (row, column) = (first + index / features, index % features);
-        *cell = ((row * 31 + column * 17) % 97) as f64 / 8.0;
-    }
-    rows
+/// `count` rows from number `first` on for an input, of small numbers that differ; of features in `f64`.
+fn rows(port: &Port, features: bool, first: usize, count: usize) -> Box<dyn Storage> {
+    let width = port.width();
+    let element = if features { Element::F64 } else { port.element };
+    let mut column = storage(element, width == 1 && !features);
+    column.fill(count, width);
+    let value = |index: usize| (((first + index / width) * 31 + index % width * 17) % 97) as u8;
+    with_type!(element, put(&mut *column, &value), ());
+    column
+}
+
+/// A value of a trial from a small number.
+trait Tried: Value {
+    fn of(number: u8) -> Self;
+}
+
+macro_rules! tried {
+    ($($value:ty: $of:expr;)*) => {
+        $(impl Tried for $value {
+            fn of(number: u8) -> Self { let of: fn(u8) -> Self = $of; of(number) }
+        })*
+    };
+}
+
+tried! {
+    f64: |number| f64::from(number) / 8.0;
+    f32: |number| f32::from(number) / 8.0;
+    u8: |number| number;
+    u16: u16::from;
+    u32: u32::from;
+    u64: u64::from;
+    i64: i64::from;
+    bool: |number| number % 2 == 1;
+}
+
+fn put<T: Tried>(column: &mut dyn Storage, value: &dyn Fn(usize) -> u8) {
+    let cells = cells_mut::<T>(column).into_iter().flatten();
+    cells.enumerate().for_each(|(index, cell)| *cell = T::of(value(index)));
+}
+
+/// A row of a column.
+fn bytes(column: &dyn Storage, row: usize) -> Vec<u8> {
+    let (mut one, mut bytes) = (column.empty(), Vec::new());
+    column.gather(&[row], &mut *one);
+    one.encode(&mut bytes);
+    bytes
 }

@@ -1,9 +1,9 @@
 //! tract against the fused kernel, on every golden packet, within declared tolerances.
 #![allow(clippy::unwrap_used)]
 
-use legonf_core::{BATCH, Feature, Rows, Schema, Tiles, Unit};
+use legonf_core::{BATCH, Element, Feature, Rows, Schema, Storage, Tiles, Unit, cells, storage};
 use legonf_models::kitnet::{KitNet, Scratch, TrainConfig};
-use legonf_models::{Bundle, Engine, Foreign, Model, Provenance};
+use legonf_models::{Bundle, Engine, EngineError, Foreign, Model, Output, Provenance};
 use legonf_tract::TractEngine;
 use ndarray::{Array2, Axis};
 use ndarray_npy::NpzReader;
@@ -50,6 +50,22 @@ fn native(network: &KitNet, rows: &Rows) -> (Vec<f64>, Vec<f64>) {
     (scores, errors)
 }
 
+/// Scores and errors of rows by an engine; none where the network gives no errors.
+fn run(engine: &mut TractEngine, rows: &Rows) -> Result<(Vec<f64>, Vec<f64>), EngineError> {
+    let doubles = |scalar| storage(Element::F64, scalar);
+    let mut outputs: Vec<_> = engine
+        .signature()
+        .outputs
+        .iter()
+        .enumerate()
+        .map(|(number, port)| Output { number, column: doubles(port.width() == 1) })
+        .collect();
+    let inputs: [Box<dyn Storage>; 1] = [Box::new(rows.clone())];
+    engine.run(&inputs, &mut outputs)?;
+    let values = |output: &Output| cells(&*output.column).unwrap().to_vec();
+    Ok((values(&outputs[0]), outputs.get(1).map_or_else(Vec::new, values)))
+}
+
 fn batches(features: &Array2<f64>) -> impl Iterator<Item = Rows> {
     features.axis_chunks_iter(Axis(0), BATCH).map(|chunk| {
         let mut rows = Rows::default();
@@ -72,12 +88,12 @@ fn check_exported(name: &str, npz: &Path, json: &Path) {
     let mut engine =
         TractEngine::from_bundle(&bundle(Model::KitNet { network: network.clone(), training }), BATCH)
             .unwrap();
-    let (mut scores, mut errors, mut packets, mut largest) = (Vec::new(), Rows::default(), 0, 0.0_f64);
+    let (mut packets, mut largest) = (0, 0.0_f64);
     for rows in batches(&features(npz)) {
-        engine.score_with_errors(&rows, &mut scores, &mut errors).unwrap();
+        let (scores, errors) = run(&mut engine, &rows).unwrap();
         let (native_scores, native_errors) = native(&network, &rows);
         let of_scores = largest_difference(&scores, &native_scores);
-        let of_errors = largest_difference(errors.as_slice(), &native_errors);
+        let of_errors = largest_difference(&errors, &native_errors);
         largest = largest.max(of_scores).max(of_errors);
         packets += rows.len();
     }
@@ -117,9 +133,9 @@ fn differences(onnx: &str) -> Option<Vec<f64>> {
     let imported = Bundle::from_bytes(&bytes, onnx).unwrap();
     let mut engine = TractEngine::from_bundle(&imported, BATCH).unwrap();
     let network = reference(&folder.join("foreign-kitnet.model.json")).0;
-    let (mut scores, mut all) = (Vec::new(), Vec::new());
+    let mut all = Vec::new();
     for rows in batches(&features(&folder.join("mirai-first20000.npz"))) {
-        engine.score(&rows, &mut scores).unwrap();
+        let scores = run(&mut engine, &rows).unwrap().0;
         let native = native(&network, &rows).0;
         all.extend(scores.iter().zip(&native).map(|(a, b)| (a - b).abs() / b));
     }
@@ -157,12 +173,13 @@ fn a_smaller_last_batch_and_another_width() {
     let mut few = Rows::default();
     few.reset(11, rows.width());
     few.as_mut_slice().copy_from_slice(&rows.as_slice()[..11 * rows.width()]);
-    let mut scores = Vec::new();
-    engine.score(&few, &mut scores).unwrap();
+    let scores = run(&mut engine, &few).unwrap().0;
     assert!(largest_difference(&scores, &native(&network, &few).0) <= F64_TOLERANCE);
     few.reset(2, 3);
-    let error = engine.score(&few, &mut scores).unwrap_err().to_string();
-    assert_eq!(error, "rows of 3 features for a network of 100");
-    engine.score(&Rows::default(), &mut scores).unwrap();
-    assert!(scores.is_empty());
+    let error = run(&mut engine, &few).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("rows of 3 cells for the input `{}` of 100", engine.signature().inputs[0].name)
+    );
+    assert!(run(&mut engine, &Rows::default()).unwrap().0.is_empty());
 }

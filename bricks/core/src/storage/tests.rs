@@ -39,7 +39,7 @@ made! {
     u64: |n| n, |v| v;
     i64: |n| n as i64, |v| v as u64;
     bool: |n| n % 2 == 1, u64::from;
-    Verdict: |n| [Verdict::Benign, Verdict::Anomalous, Verdict::Rejected][n as usize % 3], |v| v as u64;
+    Verdict: |n| [Verdict::BENIGN, Verdict::ANOMALOUS, Verdict::REJECTED][n as usize % 3], |v| v.place(2) as u64;
     Disposition: disposition, |v| (0..18).find(|n| disposition(*n) == v).unwrap();
     Headers: headers, |v| { assert!(v == headers(v.seq) || v == Headers::default()); v.seq };
 }

@@ -16,7 +16,7 @@ pub struct BenignShare {
 impl BenignShare {
     fn count(&mut self, verdict: Verdict) {
         self.packets += 1;
-        self.above += u64::from(verdict == Verdict::Anomalous);
+        self.above += u64::from(verdict == Verdict::ANOMALOUS);
     }
 
     /// Part of the packets that are above the threshold; 0 of none.
@@ -57,7 +57,7 @@ impl FalsePositives {
     /// Adds one packet: the verdict on it, and whether it is malicious in truth.
     pub fn push(&mut self, verdict: Verdict, malicious: bool) {
         self.attacked |= malicious;
-        if malicious || verdict == Verdict::Rejected {
+        if malicious || verdict == Verdict::REJECTED {
             return;
         }
         if self.attacked { &mut self.since } else { &mut self.before }.count(verdict);
@@ -79,18 +79,16 @@ impl FalsePositives {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Verdict::{Anomalous, Benign, Rejected};
-
     #[test]
     fn packets_are_benign_before_and_since_the_attack() {
         let mut counted = FalsePositives::default();
         for _ in 0..999 {
-            counted.push(Benign, false);
+            counted.push(Verdict::BENIGN, false);
         }
-        counted.push(Anomalous, false);
-        counted.push(Rejected, false);
-        counted.push(Anomalous, true);
-        for verdict in [Anomalous, Anomalous, Benign, Rejected] {
+        counted.push(Verdict::ANOMALOUS, false);
+        counted.push(Verdict::REJECTED, false);
+        counted.push(Verdict::ANOMALOUS, true);
+        for verdict in [Verdict::ANOMALOUS, Verdict::ANOMALOUS, Verdict::BENIGN, Verdict::REJECTED] {
             counted.push(verdict, false);
         }
         let promise = counted.beside(0.001, 0.95);

@@ -5,7 +5,7 @@ use super::{PacketFile, SinkError};
 use legonf_core::{Batch, BindError, ColumnSpec, Fault, Layout, Sink, Verdict};
 use std::path::Path;
 
-/// Writes the packets with [`Verdict::Anomalous`] as pcapng, or some of them.
+/// Writes the packets with [`Verdict::ANOMALOUS`] as pcapng, or some of them.
 #[derive(Debug)]
 pub struct AlertPcap {
     out: PacketFile,
@@ -56,7 +56,7 @@ impl Sink for AlertPcap {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         let rows = self.results.of(batch, || self.out.name())?.enumerate();
         let alerts =
-            rows.filter(|(_, row)| row.verdict == Verdict::Anomalous && !row.disposition.is_unseen());
+            rows.filter(|(_, row)| row.verdict == Verdict::ANOMALOUS && !row.disposition.is_unseen());
         alerts.map(|(place, _)| place).try_for_each(|place| self.packet(batch, place))
     }
 

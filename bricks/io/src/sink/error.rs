@@ -60,7 +60,7 @@ pub enum SinkError {
         /// The file as the caller named it.
         path: String,
         /// What was counted.
-        what: &'static str,
+        what: String,
         /// How many there should be.
         expected: usize,
         /// How many there are.

@@ -50,6 +50,7 @@ impl Results {
         let expected = batch.len();
         for (what, found) in [("scores", scores.len()), ("verdicts", verdicts.len())] {
             if found != expected {
+                let what = what.to_owned();
                 return Err(SinkError::Mismatch { path: name(), what, expected, found });
             }
         }
@@ -64,7 +65,7 @@ impl Results {
 }
 
 /// Number and time of packet `index`, from whichever column has them.
-fn identity(batch: &Batch, index: usize) -> (u64, Timestamp) {
+pub(super) fn identity(batch: &Batch, index: usize) -> (u64, Timestamp) {
     match batch.headers.get(index) {
         Some(h) => (h.seq, h.timestamp),
         None => {
@@ -89,9 +90,9 @@ mod tests {
         let (mut batch, results) = batch();
         batch.packets.push(5, Timestamp::new(1, 2), 60, LinkType::Ethernet, &[]);
         batch.columns.get_mut(results.scores).push(0.5);
-        batch.columns.get_mut(results.verdicts).push(Verdict::Benign);
+        batch.columns.get_mut(results.verdicts).push(Verdict::BENIGN);
         let (seq, timestamp, disposition) = (5, Timestamp::new(1, 2), Disposition::default());
-        let expected = Scored { seq, timestamp, score: 0.5, verdict: Verdict::Benign, disposition };
+        let expected = Scored { seq, timestamp, score: 0.5, verdict: Verdict::BENIGN, disposition };
         assert_eq!(results.of(&batch, String::new).unwrap().collect::<Vec<_>>(), [expected]);
         batch.headers.push(Headers { seq: 6, ..Headers::default() });
         assert_eq!(results.of(&batch, String::new).unwrap().next().unwrap().seq, 6);

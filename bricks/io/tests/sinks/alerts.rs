@@ -59,7 +59,7 @@ fn each_link_type_has_an_interface() {
         let size = [0, 1, 4, 65_535, 3][i as usize];
         mixed.packets.push(i, Timestamp::from_nanos(i as i64 - 1), 70_000, link, &vec![i as u8; size]);
         scores(&mut mixed).push(1.0);
-        verdicts(&mut mixed).push(Verdict::Anomalous);
+        verdicts(&mut mixed).push(Verdict::ANOMALOUS);
     }
     let (packets, links) = read(&written("alerts.pcapng", create, &[mixed]));
     assert_eq!(links, [101, 1, 276, 0]);

@@ -1,7 +1,7 @@
 use legonf_core::{
     Batch, ColumnSpec, Disposition, DropReason, Headers, Layout, LinkType, Port, Sink, Timestamp, Verdict,
 };
-use legonf_io::sink::{AlertPcap, Eve, ForwardedFiles, ScoresCsv};
+use legonf_io::sink::{AlertPcap, Eve, ForwardedFiles, ResultColumns, ScoresCsv};
 use legonf_io::{SCORES, VERDICTS};
 use std::fs;
 use std::path::Path;
@@ -12,11 +12,11 @@ fn layout() -> Layout {
 
 /// Packets with score and verdict, as far as these mean something, and disposition.
 const CASES: [(f64, Verdict, Disposition); 5] = [
-    (0.1, Verdict::Benign, Disposition::Forward(Port(0))),
-    (12.0, Verdict::Anomalous, Disposition::Drop(DropReason::Verdict)),
-    (0.0, Verdict::Anomalous, Disposition::Drop(DropReason::Policy)),
-    (13.0, Verdict::Anomalous, Disposition::Mirror { forward: Port(1), copy: Port(0) }),
-    (f64::NAN, Verdict::Rejected, Disposition::Drop(DropReason::Verdict)),
+    (0.1, Verdict::BENIGN, Disposition::Forward(Port(0))),
+    (12.0, Verdict::ANOMALOUS, Disposition::Drop(DropReason::Verdict)),
+    (0.0, Verdict::ANOMALOUS, Disposition::Drop(DropReason::Policy)),
+    (13.0, Verdict::ANOMALOUS, Disposition::Mirror { forward: Port(1), copy: Port(0) }),
+    (f64::NAN, Verdict::REJECTED, Disposition::Drop(DropReason::Verdict)),
 ];
 
 fn batch() -> Batch {
@@ -52,7 +52,7 @@ fn packets(path: &Path) -> Vec<u8> {
 fn a_packet_that_was_dropped_for_its_verdict_has_results_and_others_have_none() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
-    written(ScoresCsv::create(&file("scores.csv")).unwrap());
+    written(ScoresCsv::create(&file("scores.csv"), ResultColumns::of(&layout())).unwrap());
     let rows = fs::read_to_string(file("scores.csv")).unwrap();
     let seqs: Vec<_> = rows.lines().skip(1).map(|row| &row[..1]).collect();
     assert_eq!(seqs, ["0", "1", "3", "4"]);

@@ -22,7 +22,7 @@ fn alert(link: Option<Link>, outer: Layer) -> Batch {
     one.packets.clear();
     one.headers = vec![headers];
     *scores(&mut one) = vec![12.5];
-    *verdicts(&mut one) = vec![Verdict::Anomalous];
+    *verdicts(&mut one) = vec![Verdict::ANOMALOUS];
     one
 }
 
@@ -90,7 +90,7 @@ fn a_packet_in_a_tunnel_is_named_with_the_one_around_it() {
 #[test]
 fn packets_that_are_not_parsed_are_rejected_by_link_type() {
     let mut unread = batch(0);
-    let (header, score, verdict) = (unread.headers[0], f64::NAN, Verdict::Rejected);
+    let (header, score, verdict) = (unread.headers[0], f64::NAN, Verdict::REJECTED);
     unread.headers.push(Headers { malformed: Some(Malformed::LinkType), ..header });
     scores(&mut unread).push(score);
     verdicts(&mut unread).push(verdict);

@@ -16,10 +16,10 @@ use std::io::Write;
 use std::path::Path;
 
 const CASES: [(f64, Verdict); 4] = [
-    (0.1, Verdict::Benign),
-    (12.5, Verdict::Anomalous),
-    (f64::NAN, Verdict::Rejected),
-    (1e-7, Verdict::Benign),
+    (0.1, Verdict::BENIGN),
+    (12.5, Verdict::ANOMALOUS),
+    (f64::NAN, Verdict::REJECTED),
+    (1e-7, Verdict::BENIGN),
 ];
 
 /// The columns of all batches here.

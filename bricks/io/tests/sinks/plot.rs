@@ -8,7 +8,7 @@ fn plot(packets: u32, labels: bool) -> ScorePlot {
     for i in 0..packets {
         let attack = i > packets / 2 && i % 3 == 0;
         let score = if attack { 5.0 + f64::from(i % 17) } else { 0.05 + f64::from(i % 7) / 50.0 };
-        let verdict = if attack { Verdict::Anomalous } else { Verdict::Benign };
+        let verdict = if attack { Verdict::ANOMALOUS } else { Verdict::BENIGN };
         plot.add(
             Timestamp::new(1_540_448_619 + i64::from(i / 10), i % 10),
             score,
@@ -58,7 +58,7 @@ fn a_wrong_time_stamp_is_left_out_of_the_axis() {
         let mut plot = ScorePlot::new("t", 1.5);
         for i in 0..300 {
             let time = Timestamp::new(if i == 150 { wrong } else { 1_540_448_619 + i }, 0);
-            plot.add(time, 0.5, Verdict::Benign, None);
+            plot.add(time, 0.5, Verdict::BENIGN, None);
         }
         svg(&plot)
     };
@@ -99,12 +99,12 @@ fn odd_input_is_drawn() {
     let empty = ScorePlot::new("empty", f64::NAN);
     let mut odd = ScorePlot::new("odd", -1.0);
     for (nanos, score) in [(i64::MAX, 0.0), (i64::MIN, f64::NAN), (0, 1e308), (1, f64::INFINITY), (2, -5.0)] {
-        for verdict in [Verdict::Benign, Verdict::Anomalous, Verdict::Rejected] {
+        for verdict in [Verdict::BENIGN, Verdict::ANOMALOUS, Verdict::REJECTED] {
             odd.add(Timestamp::from_nanos(nanos), score, verdict, None);
         }
     }
     let mut single = ScorePlot::new("one <packet> & more", 1e-320);
-    single.add(Timestamp::new(1, 0), 1e-300, Verdict::Benign, Some(true));
+    single.add(Timestamp::new(1, 0), 1e-300, Verdict::BENIGN, Some(true));
     for plot in [empty, odd, single] {
         assert!(svg(&plot).contains("anomaly score"));
         assert!(png(&plot).starts_with(b"\x89PNG"));

@@ -1,6 +1,6 @@
 use super::{batch, bound, layout, on_a_full_disk, parquet_of, scores, verdicts, written, written_twice};
 use legonf_core::{Batch, Headers, Sink, Timestamp, Verdict};
-use legonf_io::sink::{ScoresCsv, ScoresParquet, SinkError};
+use legonf_io::sink::{ResultColumns, ScoresCsv, ScoresParquet, SinkError};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
@@ -8,12 +8,16 @@ use proptest::prelude::*;
 use std::fs::File;
 use std::path::Path;
 
+fn results() -> ResultColumns {
+    ResultColumns::of(&layout())
+}
+
 fn csv(path: &Path) -> ScoresCsv {
-    ScoresCsv::create(path).unwrap()
+    ScoresCsv::create(path, results()).unwrap()
 }
 
 fn parquet(path: &Path) -> ScoresParquet {
-    ScoresParquet::create(path).unwrap()
+    ScoresParquet::create(path, results()).unwrap()
 }
 
 #[test]
@@ -47,7 +51,9 @@ fn a_batch_without_verdicts_is_refused() {
     let mut bare = batch(0);
     verdicts(&mut bare).clear();
     let fault = sink.write(&bare).unwrap_err();
-    assert!(matches!(fault.get_ref().downcast_ref(), Some(SinkError::Mismatch { what: "verdicts", .. })));
+    assert!(
+        matches!(fault.get_ref().downcast_ref(), Some(SinkError::Mismatch { what, .. }) if what == "verdicts")
+    );
 }
 
 #[test]
@@ -101,7 +107,7 @@ fn parquet_has_several_row_groups() {
     for seq in 0..256 {
         full.headers.push(Headers { seq, ..Headers::default() });
         scores(&mut full).push(seq as f64);
-        verdicts(&mut full).push(Verdict::Benign);
+        verdicts(&mut full).push(Verdict::BENIGN);
     }
     let bytes = written("scores.parquet", parquet, &vec![full; 300]);
     let reader = parquet_of(&bytes);
@@ -118,7 +124,7 @@ proptest! {
             let timestamp = Timestamp::from_nanos(nanos);
             batch.headers.push(Headers { seq, timestamp, ..Headers::default() });
             scores(&mut batch).push(f64::from_bits(*bits));
-            verdicts(&mut batch).push(Verdict::Benign);
+            verdicts(&mut batch).push(Verdict::BENIGN);
         }
         let text = String::from_utf8(written("scores.csv", csv, &[batch])).unwrap();
         for (line, bits) in text.lines().skip(1).zip(&bits) {

@@ -43,7 +43,7 @@ impl StatsHandle {
     }
 }
 
-/// Writes one `alert` record for each packet with [`Verdict::Anomalous`], and at the end one `stats` record.
+/// Writes one `alert` record for each packet with [`Verdict::ANOMALOUS`], and at the end one `stats` record.
 ///
 /// Of alerts that exceed a [rate](Self::limited) only the first of each second are written. What was left out in a second is
 /// told before the first alert of the next, or at the end, in one record of the type `suppressed`: how many alerts, and of
@@ -135,7 +135,7 @@ impl Eve {
 
     /// Whether a packet's alert is written. Tells before what was left out in the second before.
     fn admits(&mut self, headers: &Headers, row: Scored, lines: &mut Vec<u8>) -> bool {
-        if row.verdict != Verdict::Anomalous || row.disposition.is_unseen() {
+        if row.verdict != Verdict::ANOMALOUS || row.disposition.is_unseen() {
             return false;
         }
         if self.limit.begins(row.timestamp) {
@@ -231,10 +231,10 @@ impl Tally {
         if let Some(reason) = row.disposition.dropped() {
             self.dropped[reason as usize] += 1;
         } else {
-            self.not_finite += u64::from(row.verdict == Verdict::Rejected && !headers.is_unread());
-            self.unread += u64::from(row.verdict == Verdict::Rejected && headers.is_unread());
+            self.not_finite += u64::from(row.verdict == Verdict::REJECTED && !headers.is_unread());
+            self.unread += u64::from(row.verdict == Verdict::REJECTED && headers.is_unread());
         }
-        self.alerts += u64::from(row.verdict == Verdict::Anomalous && !row.disposition.is_unseen());
+        self.alerts += u64::from(row.verdict == Verdict::ANOMALOUS && !row.disposition.is_unseen());
         self.clock.shift(row.seq, row.timestamp);
         self.last = row.timestamp;
     }

@@ -308,10 +308,7 @@ struct Run<'a> {
 
 impl<'a> StatsRecord<'a> {
     pub fn new(run: &'a RunStats, tally: &Tally, alerts_suppressed: u64) -> Self {
-        let capture = Capture {
-            kernel_packets: run.coverage.received,
-            kernel_drops: run.coverage.lost(),
-        };
+        let capture = Capture { kernel_packets: run.coverage.received, kernel_drops: run.coverage.lost() };
         let decoder = Decoder { pkts: tally.packets, bytes: tally.bytes, invalid: tally.malformed };
         Self {
             timestamp: iso8601(tally.last),

@@ -72,7 +72,7 @@ impl Matrix {
         if expected == found {
             Ok(())
         } else {
-            Err(SinkError::Mismatch { path: path(), what, expected, found })
+            Err(SinkError::Mismatch { path: path(), what: what.to_owned(), expected, found })
         }
     }
 }

@@ -69,8 +69,8 @@ pub(super) struct Bin {
 impl Bin {
     fn add(&mut self, score: f64, verdict: Verdict, malicious: bool) {
         match verdict {
-            Verdict::Benign if score.is_finite() => self.benign.add(score),
-            Verdict::Anomalous if score.is_finite() => self.anomalous.add(score),
+            Verdict::BENIGN if score.is_finite() => self.benign.add(score),
+            Verdict::ANOMALOUS if score.is_finite() => self.anomalous.add(score),
             _ => self.rejected += 1,
         }
         self.malicious += u64::from(malicious);
@@ -134,7 +134,7 @@ mod tests {
     fn filled(packets: i64) -> Bins {
         let mut bins = Bins::default();
         for i in 0..packets {
-            let verdict = if i % 1000 == 0 { Verdict::Anomalous } else { Verdict::Benign };
+            let verdict = if i % 1000 == 0 { Verdict::ANOMALOUS } else { Verdict::BENIGN };
             bins.add(i * 1_000_000, 1.0 + i as f64, verdict, i >= packets / 2);
         }
         bins
@@ -162,7 +162,7 @@ mod tests {
     fn odd_scores_and_times() {
         let mut bins = Bins::default();
         for (nanos, score) in [(i64::MAX, 0.0), (i64::MIN, -1.0), (0, f64::NAN), (5, 1e300)] {
-            bins.add(nanos, score, Verdict::Benign, false);
+            bins.add(nanos, score, Verdict::BENIGN, false);
         }
         let total = bins.total();
         assert_eq!((total.benign.count, total.rejected), (3, 1));

@@ -1,0 +1,299 @@
+//! The models of a graph: which brick takes which, and each file read once.
+
+use crate::network::Network;
+use crate::{Error, Session, nf};
+use legonf_catalog::{Context, Takes, Trained};
+use legonf_core::{Brick, Schema};
+use legonf_extract::FeatureQuantization;
+use legonf_models::EngineError;
+use legonf_runtime::{BrickSpec, GraphError, GraphSpec};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The file of a model, as who runs a graph gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFile {
+    /// Which of the graph's models it is; none where the graph has but one.
+    pub name: Option<String>,
+    /// The file.
+    pub file: PathBuf,
+}
+
+/// `FILE`, or `NAME=FILE` where what is before the first `=` is a name: letters, digits, `_` and `-`.
+impl From<OsString> for ModelFile {
+    fn from(text: OsString) -> Self {
+        let is_name = |name: &str| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        };
+        let named = text.to_str().and_then(|text| text.split_once('=')).filter(|(name, _)| is_name(name));
+        match named {
+            Some((name, file)) => Self { name: Some(name.to_owned()), file: file.into() },
+            None => Self { name: None, file: text.into() },
+        }
+    }
+}
+
+impl From<PathBuf> for ModelFile {
+    fn from(file: PathBuf) -> Self {
+        Self { name: None, file }
+    }
+}
+
+impl ModelFile {
+    /// What gives it on a command line.
+    fn option(&self) -> String {
+        let name = self.name.as_ref().map_or_else(String::new, |name| format!("{name}="));
+        format!("--model {name}{}", self.file.display())
+    }
+}
+
+/// The models of a graph, loaded. Clones share them.
+#[derive(Clone, Default)]
+pub struct Models(Vec<Loaded>);
+
+/// One of them.
+#[derive(Clone)]
+pub(crate) struct Loaded {
+    /// Its name in the graph; none of a graph that names no models.
+    pub name: Option<String>,
+    /// Its file.
+    pub file: PathBuf,
+    /// What was in it.
+    pub network: Network,
+}
+
+impl Loaded {
+    fn trained(&self) -> Trained<'_> {
+        Trained { model: self.name.as_deref(), schema: self.network.schema() }
+    }
+}
+
+impl Models {
+    /// One model, for all bricks of a graph.
+    pub fn one(network: Network) -> Self {
+        Self(vec![Loaded { name: None, file: PathBuf::new(), network }])
+    }
+
+    /// Reads the models of a graph, each file once; `graph` is the graph's file, where it has one. What `given` names comes in
+    /// place of what the graph says.
+    ///
+    /// # Errors
+    /// If a model has no file or more than one, is given to a graph that has none of this name, or its file is missing or damaged.
+    pub fn load(
+        session: &Session,
+        spec: &GraphSpec,
+        graph: Option<&Path>,
+        given: &[ModelFile],
+    ) -> Result<Self, Error> {
+        let mut models = Self::default();
+        for (name, file) in files(spec, graph, given)? {
+            let network = models.read(session, name.as_deref(), &file, graph)?;
+            models.0.push(Loaded { name, file, network });
+        }
+        Ok(models)
+    }
+
+    /// The network of a file, from where it has been read already if it has.
+    fn read(
+        &self,
+        session: &Session,
+        name: Option<&str>,
+        file: &Path,
+        graph: Option<&Path>,
+    ) -> Result<Network, Error> {
+        let place = |file: &Path| file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let known = self.0.iter().find(|known| place(&known.file) == place(file));
+        match (known, name) {
+            (Some(known), _) => Ok(known.network.clone()),
+            (None, None) => Network::load(session, file),
+            (None, Some(name)) => Network::read(session, file).map_err(|error| of_model(graph, name, &error)),
+        }
+    }
+
+    /// The model that a brick takes; none where it takes none.
+    pub(crate) fn of(&self, brick: &BrickSpec) -> Option<&Loaded> {
+        match (legonf_catalog::takes(&brick.kind, &brick.config), &brick.model) {
+            (Takes::Nothing, _) => None,
+            (_, Some(name)) => self.0.iter().find(|model| model.name.as_ref() == Some(name)),
+            (_, None) if self.0.len() == 1 => self.0.first(),
+            (_, None) => None,
+        }
+    }
+
+    /// The model whose scores are a graph's: that of the brick that fills them, else the first.
+    pub(crate) fn main(&self, spec: &GraphSpec) -> Option<&Loaded> {
+        let fills = |brick: &&BrickSpec| legonf_catalog::fills_scores(&brick.kind, &brick.config);
+        spec.bricks.iter().find(fills).and_then(|brick| self.of(brick)).or(self.0.first())
+    }
+
+    /// The files of the models that have a name.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.0.iter().filter_map(|model| Some((model.name.as_deref()?, &*model.file)))
+    }
+
+    /// The models of the bricks that read features.
+    fn trained(&self, spec: &GraphSpec) -> Vec<Trained<'_>> {
+        let reads = |brick: &&BrickSpec| legonf_catalog::reads_features(&brick.kind, &brick.config);
+        let readers = spec.bricks.iter().filter(reads).filter_map(|brick| self.of(brick));
+        readers.map(Loaded::trained).filter(|trained| !trained.schema.features.is_empty()).collect()
+    }
+
+    /// The schema of a graph's features: that of its models, else that of its extractor.
+    ///
+    /// # Errors
+    /// If the extractor's is unknown.
+    pub(crate) fn schema(&self, spec: &GraphSpec) -> Result<Schema, Error> {
+        if let Some(first) = self.trained(spec).first() {
+            return Ok(first.schema.clone());
+        }
+        let extractor = spec.bricks.iter().find(|brick| brick.kind == FeatureQuantization::KIND);
+        let named = extractor.and_then(|brick| brick.config.get("schema")?.as_str());
+        Ok(legonf_extract::schema_by_name(named.unwrap_or(legonf_extract::DEFAULT_SCHEMA))?)
+    }
+
+    /// Makes a brick of a graph, which has seen nothing. Scores above `threshold`, or else above its model's, are anomalous for a
+    /// decision whose configuration names none.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub(crate) fn build(
+        &self,
+        spec: &GraphSpec,
+        brick: &BrickSpec,
+        threshold: Option<f64>,
+    ) -> Result<Box<dyn Brick>, Error> {
+        let (trained, network) = (self.trained(spec), self.of(brick).map(|model| &model.network));
+        let ports = spec.port_names();
+        let engine = || network.map_or_else(|| Err(EngineError("there is no model".into())), Network::engine);
+        let context = Context {
+            trained: &trained,
+            kitnet: network.and_then(Network::kitnet),
+            threshold: threshold.or(network.and_then(Network::threshold)),
+            engine: network.is_some().then_some(&engine),
+            ports: &ports,
+        };
+        Ok(legonf_catalog::build(&brick.kind, &brick.config, &context)?)
+    }
+}
+
+/// Checks that the files of a graph's models are there, without reading them.
+///
+/// # Errors
+/// As [`Models::load`], but for what is in them.
+#[cfg(feature = "live")]
+pub(crate) fn check_files(spec: &GraphSpec, graph: Option<&Path>, given: &[ModelFile]) -> Result<(), Error> {
+    let missing = |(name, file): File| {
+        let error = std::fs::metadata(&file).err().map(|error| Error::file(&file, error))?;
+        Some(match name {
+            Some(name) => of_model(graph, &name, &error),
+            None => error,
+        })
+    };
+    files(spec, graph, given)?.into_iter().find_map(missing).map_or(Ok(()), Err)
+}
+
+/// Checks that a graph is one, and that its bricks and models name each other.
+///
+/// # Errors
+/// As [`GraphSpec::sequence`], and if a brick names a model that is not there or that it does not take, names none where there are several, or a model is named by
+/// none.
+pub fn check(spec: &GraphSpec) -> Result<(), GraphError> {
+    spec.sequence()?;
+    spec.bricks.iter().try_for_each(|brick| check_brick(spec, brick))?;
+    let takes = |brick: &BrickSpec| legonf_catalog::takes(&brick.kind, &brick.config) != Takes::Nothing;
+    let only = spec.models.len() == 1 && spec.bricks.iter().any(takes);
+    let named = |model: &String| spec.bricks.iter().any(|brick| brick.model.as_ref() == Some(model));
+    match spec.models.keys().find(|model| !only && !named(model)) {
+        Some(unused) => Err(GraphError::UnusedModel(unused.clone())),
+        None => Ok(()),
+    }
+}
+
+fn check_brick(spec: &GraphSpec, brick: &BrickSpec) -> Result<(), GraphError> {
+    let (id, kind) = (brick.id.clone(), brick.kind.clone());
+    let takes = legonf_catalog::takes(&brick.kind, &brick.config);
+    match &brick.model {
+        Some(model) if takes == Takes::Nothing => {
+            Err(GraphError::NeedlessModel { id, kind, model: model.clone() })
+        }
+        Some(model) if !spec.models.contains_key(model) => {
+            Err(GraphError::UnknownModel { id, model: model.clone(), known: known(spec) })
+        }
+        None if matches!(takes, Takes::Threshold | Takes::Network) && spec.models.len() > 1 => {
+            Err(GraphError::UnnamedModel { id, kind, known: known(spec) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The names of a graph's models.
+fn known(spec: &GraphSpec) -> String {
+    let names: Vec<_> = spec.models.keys().map(String::as_str).collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+/// What is wrong with the model of a graph that has this name.
+fn of_model(graph: Option<&Path>, name: &str, error: &Error) -> Error {
+    nf::in_file(graph, Error::refused(format!("model `{name}`: {error}")))
+}
+
+/// A model's name, where it has one, and its file.
+type File = (Option<String>, PathBuf);
+
+/// The files of a graph's models.
+fn files(spec: &GraphSpec, graph: Option<&Path>, given: &[ModelFile]) -> Result<Vec<File>, Error> {
+    let again = given.iter().enumerate().find(|(at, file)| given[..*at].iter().any(|g| g.name == file.name));
+    if let Some((_, file)) = again {
+        let reason = "a model is given twice; leave one of both out";
+        return Err(Error::refused(format!("{}: {reason}", file.option())));
+    }
+    let found = if spec.models.is_empty() { only(spec, given) } else { named(spec, graph, given) };
+    found.map_err(|error| nf::in_file(graph, error))
+}
+
+/// The file of the only model of a graph that names none.
+fn only(spec: &GraphSpec, given: &[ModelFile]) -> Result<Vec<File>, Error> {
+    if let Some(file) = given.iter().find(|file| file.name.is_some()) {
+        let reason = "the graph has no [models]; give the one that it takes as --model FILE";
+        return Err(Error::refused(format!("{}: {reason}", file.option())));
+    }
+    let takes = |takes| spec.bricks.iter().find(move |b| legonf_catalog::takes(&b.kind, &b.config) == takes);
+    match (given, takes(Takes::Network)) {
+        ([], Some(BrickSpec { id, kind, .. })) => {
+            Err(Error::refused(format!("brick `{id}` ({kind}) needs a model: give it as --model FILE")))
+        }
+        ([file, ..], None) if takes(Takes::Threshold).is_none() => {
+            let reason = "no brick of the graph takes a model; leave it out";
+            Err(Error::refused(format!("{}: {reason}", file.option())))
+        }
+        _ => Ok(given.iter().map(|given| (None, given.file.clone())).collect()),
+    }
+}
+
+/// The files of the models that a graph names.
+fn named(spec: &GraphSpec, graph: Option<&Path>, given: &[ModelFile]) -> Result<Vec<File>, Error> {
+    let several = spec.models.len() > 1;
+    let fits = |file: &&ModelFile| match &file.name {
+        Some(name) => spec.models.contains_key(name),
+        None => !several,
+    };
+    if let Some(other) = given.iter().find(|file| !fits(file)) {
+        let reason = format!("none of [models] (there are: {}): give it as --model NAME=FILE", known(spec));
+        return Err(Error::refused(format!("{}: {reason}", other.option())));
+    }
+    let folder = graph.and_then(Path::parent).unwrap_or(Path::new(""));
+    let file = |(name, file): (&String, &String)| {
+        let given = given.iter().rfind(|given| given.name.as_ref().is_none_or(|given| given == name));
+        match given {
+            Some(given) => Ok((Some(name.clone()), given.file.clone())),
+            None if file.is_empty() => Err(Error::refused(format!(
+                "model `{name}` has no file in [models]: give it as --model {name}=FILE"
+            ))),
+            None => Ok((Some(name.clone()), folder.join(file))),
+        }
+    };
+    spec.models.iter().map(file).collect()
+}
+
+#[cfg(test)]
+mod tests;
