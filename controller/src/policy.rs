@@ -1,6 +1,7 @@
 //! Finds the bottleneck, and decides what to do about it.
 
 mod arrange;
+mod bout;
 mod contest;
 mod detect;
 mod grow;

@@ -17,7 +17,7 @@ use legonf_engine::measure::{Meter, Stopwatch, Trial, alone, median, process_tim
 use legonf_engine::{Error, Execution, Extent, Gauge, Network, Session, input};
 use legonf_infer::SCORES;
 use machine::Probe;
-use report::{Measured, Run, Traffic, columns};
+use report::{Measured, Passes, Run, Traffic, columns};
 pub use report::{Report, rows};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -83,24 +83,19 @@ impl Arguments {
         let model = Network::load(session, &self.model)?;
         let trial = Trial::built_in(session, &model, self.execution)?;
         let (mut host, mut probe) = (Watch::begin(), Probe::new());
-        let (ids, runs, traffic) = self.passes(&trial, &mut probe)?;
-        let packets = traffic.packets;
+        let passes = self.passes(&trial, &mut probe)?;
+        let packets = passes.traffic.packets;
         if packets == 0 {
             return Err(Error::file(&self.capture, "holds no packet to measure with").into());
         }
         let instructions =
             if self.instructions { Some(instructions::per_packet(session, self, packets)?) } else { None };
-        let measured =
-            Measured { arguments: self, trial: &trial, first_score, ids, runs, traffic, instructions };
+        let measured = Measured { arguments: self, trial: &trial, first_score, passes, instructions };
         Ok(measured.report(&mut host, &mut probe))
     }
 
-    /// All runs, with samples of the core between them: names of the stages, what each run took, and what it was over.
-    fn passes(
-        &self,
-        trial: &Trial<'_>,
-        probe: &mut Probe,
-    ) -> Result<(Vec<String>, Vec<Run>, Traffic), ExperimentError> {
+    /// All runs, with samples of the core between them.
+    fn passes(&self, trial: &Trial<'_>, probe: &mut Probe) -> Result<Passes, ExperimentError> {
         let (bar, meter) = (trial.session.begin("bench", Extent::Bytes), Meter::default());
         let (mut ids, mut runs, mut seen) = (Vec::new(), Vec::new(), Seen::default());
         // The run before the first that counts brings the capture into the page cache, and counts bytes.
@@ -116,7 +111,8 @@ impl Arguments {
             probe.sample();
         }
         let Seen { packets, progress, .. } = seen;
-        Ok((ids, runs, Traffic { packets, capture: progress.read_bytes, columns: columns(&meter) }))
+        let traffic = Traffic { packets, capture: progress.read_bytes, columns: columns(&meter) };
+        Ok(Passes { ids, runs, traffic })
     }
 
     /// One pass from the file to the scores.

@@ -14,7 +14,7 @@ use legonf_engine::agent::Agent;
 use legonf_engine::measure::{Trial, median};
 use legonf_engine::{EngineKind, Error, Execution, Folder, Incidents, Session};
 use legonf_io::sink::SeriesPlot;
-use legonf_runtime::{Control, Layout, PlanError};
+use legonf_runtime::{Control, Layout, Outcome, PlanError};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -235,9 +235,69 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
     let engine = arguments.execution.engine.or(Some(EngineKind::Onnx));
     let trial = Trial::built_in(session, &network, Execution { engine, ..arguments.execution })?;
     let demand = arguments.demand(&trial, &track)?;
-    let report = arguments.measure(&trial, &demand, &track)?;
+    let load = Load { seconds: arguments.seconds, rates: demand.steps() };
+    let report = arguments.measure(&Case { trial: &trial, track: &track, demand, load })?;
     arguments.write(&report)?;
     Ok(report)
+}
+
+/// What is run, and what is offered to it.
+struct Case<'a> {
+    trial: &'a Trial<'a>,
+    track: &'a Arc<Track>,
+    demand: Demand,
+    load: Load,
+}
+
+impl Case<'_> {
+    /// The checksum of the scores of one worker.
+    fn checksum_alone(&self) -> Result<u64, ExperimentError> {
+        let mut alone = Checksum::default();
+        let mut source = Offer::at_once(self.load.clone(), self.track.clone());
+        self.trial.run(None, &Layout::Fused, &mut source, &mut alone)?;
+        Ok(alone.value())
+    }
+}
+
+/// What became of the load under the controller.
+struct Offered {
+    outcome: Outcome,
+    /// Packets that found no room.
+    lost: u64,
+    checksum: u64,
+    /// Milliseconds by which batches were late, the longest last.
+    late_ms: Vec<f64>,
+    samples: Vec<Sample>,
+    events: Vec<Event>,
+}
+
+impl Offered {
+    /// The report, where the scores of a run that lost nothing are those of one worker.
+    fn report(self, demand: &Demand) -> Report {
+        let Self { outcome, lost, late_ms, samples, events, .. } = self;
+        let identical = lost == 0;
+        Report {
+            unit: demand.unit,
+            of_two: demand.of_two,
+            top: demand.top * demand.unit,
+            packets: outcome.packets + lost,
+            lost,
+            deviation: identical.then_some(0.0),
+            identical,
+            reaction_ms: reaction(&events, &samples, 1e3 * LATE_HOLDS * demand.hold),
+            latency_ms_p50: quantile(&late_ms, 0.5),
+            latency_ms_p99: quantile(&late_ms, 0.99),
+            latency_ms_max: quantile(&late_ms, 1.0),
+            incidents: Incidents::of(&outcome),
+            plan_change_ms_p99: quantile(&sorted(changes(&events).map(|(_, took)| took).collect()), 0.99),
+            actions: changes(&events).count(),
+            most_workers: samples.iter().map(|sample| sample.workers).max().unwrap_or(0),
+            stolen_s: stolen(&samples).sum(),
+            stolen_ms_max: stolen(&samples).fold(0.0, f64::max) * 1e3,
+            samples,
+            events,
+        }
+    }
 }
 
 impl Arguments {
@@ -254,61 +314,43 @@ impl Arguments {
         Ok(Demand { unit, of_two, top: self.top.unwrap_or(top), hold })
     }
 
-    fn measure(
-        &self,
-        trial: &Trial<'_>,
-        demand: &Demand,
-        track: &Arc<Track>,
-    ) -> Result<Report, ExperimentError> {
-        let load = Load { seconds: self.seconds, rates: demand.steps() };
-        let (longest, all, start) =
-            (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<f64>>>::default(), Instant::now());
-        let sla = Sla { rate: None, latency_ms: self.latency };
-        // A replica is superfluous at the lowest step and not at the middle one.
-        let low = f64::midpoint(RISE[0], RISE[1]);
-        let config = Config { tick: self.tick, ticks_down: 5, fuse: false, low, sla, ..Config::default() };
-        let agent = trial.agent(config)?;
-        let mut watch = Watch { agent, load: load.clone(), longest: longest.clone(), samples: Vec::new() };
-        let mut sink = Late { checksum: Checksum::default(), start, longest, all: all.clone() };
-        let hold = Duration::try_from_secs_f64(demand.hold).unwrap_or(Duration::MAX);
-        let mut source = Offer::timed(load.clone(), track.clone(), start, self.ring, hold);
+    /// Runs under the controller, and again in one worker where nothing was lost.
+    fn measure(&self, case: &Case<'_>) -> Result<Report, ExperimentError> {
+        let offered = self.offer(case)?;
+        if offered.lost == 0 && case.checksum_alone()? != offered.checksum {
+            let reason = "the scores differ from those of one worker; please report this";
+            return Err(Error::refused(reason).into());
+        }
+        Ok(offered.report(&case.demand))
+    }
+
+    fn offer(&self, case: &Case<'_>) -> Result<Offered, ExperimentError> {
+        let (load, start) = (case.load.clone(), Instant::now());
+        let (longest, all) = (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<f64>>>::default());
+        let hold = Duration::try_from_secs_f64(case.demand.hold).unwrap_or(Duration::MAX);
+        let mut source = Offer::timed(load.clone(), case.track.clone(), start, self.ring, hold);
+        let mut sink =
+            Late { checksum: Checksum::default(), start, longest: longest.clone(), all: all.clone() };
+        let mut watch = Watch { agent: case.trial.agent(self.policy())?, load, longest, samples: Vec::new() };
         let lost = source.lost();
-        let outcome = trial.run(Some(&mut watch), &trial.between(1)?, &mut source, &mut sink)?.outcome;
-        let events = watch.agent.finish(outcome.packets)?.to_vec();
-        let lost = lost.load(Ordering::Relaxed);
-        let mut alone = Checksum::default();
-        if lost == 0 {
-            trial.run(None, &Layout::Fused, &mut Offer::at_once(load.clone(), track.clone()), &mut alone)?;
-        }
-        let identical = lost == 0 && alone.value() == sink.checksum.value();
-        if lost == 0 && !identical {
-            return Err(
-                Error::refused("the scores differ from those of one worker; please report this").into()
-            );
-        }
-        let late = sorted(all.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        let report = Report {
-            unit: demand.unit,
-            of_two: demand.of_two,
-            top: demand.top * demand.unit,
-            packets: outcome.packets + lost,
-            lost,
-            deviation: identical.then_some(0.0),
-            identical,
-            reaction_ms: reaction(&events, &watch.samples, 1e3 * LATE_HOLDS * demand.hold),
-            latency_ms_p50: quantile(&late, 0.5),
-            latency_ms_p99: quantile(&late, 0.99),
-            latency_ms_max: quantile(&late, 1.0),
-            incidents: Incidents::of(&outcome),
-            plan_change_ms_p99: quantile(&sorted(changes(&events).map(|(_, took)| took).collect()), 0.99),
-            actions: changes(&events).count(),
-            most_workers: watch.samples.iter().map(|sample| sample.workers).max().unwrap_or(0),
-            stolen_s: stolen(&watch.samples).sum(),
-            stolen_ms_max: stolen(&watch.samples).fold(0.0, f64::max) * 1e3,
+        let layout = case.trial.between(1)?;
+        let outcome = case.trial.run(Some(&mut watch), &layout, &mut source, &mut sink)?.outcome;
+        let late = all.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Offered {
+            lost: lost.load(Ordering::Relaxed),
+            checksum: sink.checksum.value(),
+            late_ms: sorted(late),
+            events: watch.agent.finish(outcome.packets)?.to_vec(),
             samples: watch.samples,
-            events,
-        };
-        Ok(report)
+            outcome,
+        })
+    }
+
+    /// A replica is superfluous at the lowest step and not at the middle one.
+    fn policy(&self) -> Config {
+        let sla = Sla { rate: None, latency_ms: self.latency };
+        let low = f64::midpoint(RISE[0], RISE[1]);
+        Config { tick: self.tick, ticks_down: 5, fuse: false, low, sla, ..Config::default() }
     }
 
     fn write(&self, report: &Report) -> Result<(), ExperimentError> {

@@ -177,7 +177,7 @@ impl Arguments {
         let (of_run, of_turn) = (case.fit(probe.pps(), self.seconds), case.fit(probe.pps(), self.look));
         case.compared = of_turn.min(of_run) / COMPARED;
         let mut faults = Faults::default();
-        let (looked, contestants) = case.look(of_turn, &probe.costs, &mut faults)?;
+        let field = case.look(of_turn, &probe.costs, &mut faults)?;
         let mut rounds = Vec::new();
         for _ in 0..self.rounds {
             let controlled = case.once(of_run, &Layout::Pipeline, Scaling::Brick)?;
@@ -186,12 +186,12 @@ impl Arguments {
                 return Err(Error::refused("--seconds: too short a time, no packet came through").into());
             };
             let after = Contestant { plan: digest.plan.clone(), pps: digest.pps() };
-            let turn = |_| case.turn(&contestants, &after, &mut faults);
+            let turn = |_| case.turn(&field.best, &after, &mut faults);
             let turns = (0..self.turns).map(turn).collect::<Result<_, _>>()?;
             rounds.push(Round { controlled, plan: after.plan, turns });
         }
-        let plans: Vec<_> = contestants.into_iter().map(|contestant| contestant.plan).collect();
-        let run = conclude(name, looked, &plans, &rounds, &faults);
+        let plans: Vec<_> = field.best.into_iter().map(|contestant| contestant.plan).collect();
+        let run = conclude(name, field.looked, &plans, &rounds, &faults);
         Ok((run, rounds.pop().map_or_else(Vec::new, |round| round.controlled.events)))
     }
 }
@@ -200,6 +200,14 @@ impl Arguments {
 struct Contestant {
     plan: Plan,
     pps: f64,
+}
+
+/// Fixed layouts.
+struct Field {
+    /// How many there are.
+    looked: usize,
+    /// The monolith, the bricks in a worker each, and the best of the others.
+    best: Vec<Contestant>,
 }
 
 /// Packets that were lost, and whether all runs had the same scores.
@@ -224,13 +232,8 @@ impl Case<'_> {
     }
 
     /// Runs every way to put the bricks in stages for a moment, with replicas of the slowest stage where the costs say that
-    /// they help. Gives how many there are, and of these the monolith, the bricks in a worker each, and the best others.
-    fn look(
-        &self,
-        packets: u64,
-        costs: &Costs,
-        faults: &mut Faults,
-    ) -> Result<(usize, Vec<Contestant>), ExperimentError> {
+    /// they help.
+    fn look(&self, packets: u64, costs: &Costs, faults: &mut Faults) -> Result<Field, ExperimentError> {
         let may = |stage: &Stage| {
             stage.bricks.iter().all(|id| costs.of(id).is_ok_and(|cost| cost.state != State::Serial))
         };
@@ -247,7 +250,8 @@ impl Case<'_> {
         let looked = others.len() + ends.len();
         others.sort_by(|a, b| b.pps.total_cmp(&a.pps));
         let ends = ends.into_iter().map(look).collect::<Result<Vec<_>, _>>()?;
-        Ok((looked, ends.into_iter().chain(others.into_iter().take(BEST)).collect()))
+        let best = ends.into_iter().chain(others.into_iter().take(BEST)).collect();
+        Ok(Field { looked, best })
     }
 
     /// Runs all layouts, one after the other, and monoliths side by side.

@@ -1,8 +1,10 @@
 //! Layouts are held against each other by turns, and that which carries most stays.
 
 use super::Policy;
-use super::contest::{Bout, Verdict, Yield, same};
+use super::bout::{Bout, Verdict, Yield};
+use super::contest::same;
 use super::detect::demand;
+use super::grow::Bottleneck;
 use crate::{Action, Decision, Forecast, Model, Scaling};
 use legonf_core::{Plan, Snapshot, Stage};
 
@@ -16,8 +18,8 @@ const MARGIN: f64 = 0.03;
 /// Why a layout is challenged: what was found, and what else might be done about it.
 #[derive(Default)]
 pub(super) struct Cause {
-    /// The bottleneck and for how many ticks, where one has been found.
-    pub overloaded: Option<(usize, u32)>,
+    /// The bottleneck, where one has been found.
+    pub overloaded: Option<Bottleneck>,
     /// A plan that would relieve it.
     pub relief: Option<Plan>,
 }
@@ -37,10 +39,6 @@ impl Policy {
         let present = self.forecast(snapshot, &snapshot.plan)?.capacity;
         let challenger = self.next_challenger(snapshot, cause.relief, present)?;
         let expected = self.forecast(snapshot, &challenger)?.capacity;
-        let heaviest = |a: &usize, b: &usize| self.burden(snapshot, *a).total_cmp(&self.burden(snapshot, *b));
-        let stage = cause.overloaded.map(|(stage, _)| stage);
-        let stage = stage.or_else(|| (0..snapshot.stages.len()).max_by(heaviest))?;
-        let ticks = cause.overloaded.map_or(self.streaks.saturated, |(_, ticks)| ticks);
         let reason = match self.contest.standing(&challenger).and_then(|standing| standing.ratio) {
             Some(ratio) => {
                 format!("by turns with another layout, which carried {ratio:.2} times as much last")
@@ -49,12 +47,19 @@ impl Policy {
                 format!("by turns with another layout, of which up to {expected:.0} packets/s are expected")
             }
         };
+        let Bottleneck { stage, ticks } = cause.overloaded.or_else(|| self.heaviest(snapshot))?;
+        let plan = Some(challenger.clone());
+        let decision = self.decision(snapshot, stage, Action::Arrange, ticks, reason, plan);
         let needed = if challenger.workers() == 1 { 1.0 } else { 1.0 + MARGIN };
-        let decision =
-            self.decision(snapshot, stage, Action::Arrange, ticks, reason, Some(challenger.clone()));
-        let ratios = Vec::new();
-        self.contest.bout = Some(Bout { challenger, needed, level, is_out: true, ratios, lost: 0.0 });
+        self.contest.bout = Some(Bout::new(challenger, needed, level));
         Some(decision)
+    }
+
+    /// The stage that costs most, where all cores are wanted and none has been found overloaded.
+    fn heaviest(&self, snapshot: &Snapshot) -> Option<Bottleneck> {
+        let burden = |stage: &usize| self.burden(snapshot, *stage);
+        let heaviest = (0..snapshot.stages.len()).max_by(|a, b| burden(a).total_cmp(&burden(b)));
+        heaviest.map(|stage| Bottleneck { stage, ticks: self.streaks.saturated })
     }
 
     fn may_challenge(&self) -> bool {
@@ -162,23 +167,28 @@ impl Policy {
         }
         bout.ratios.push(turn.rate / bout.level.rate.max(f64::MIN_POSITIVE));
         self.learn_hop((&held, bout.level), (&bout.challenger, turn));
+        Some(self.judge(bout, held, snapshot))
+    }
+
+    /// Says what has come of the challenger's turn.
+    fn judge(&mut self, mut bout: Bout, held: Plan, snapshot: &Snapshot) -> Decision {
         let verdict = bout.verdict();
         let ratio = format!("{:.2} times as many packets/s as {held}", bout.ratio());
         let affords = self.contest.account.affords(bout.cost());
         match verdict {
             Verdict::Won => {
                 self.contest.win(bout, snapshot.at);
-                Some(self.arranged(snapshot, format!("{ratio}: stays"), None))
+                self.arranged(snapshot, format!("{ratio}: stays"), None)
             }
             Verdict::Open if affords => {
                 bout.is_out = false;
                 self.contest.bout = Some(bout);
                 let reason = format!("{ratio}; the other's turn");
-                Some(self.arranged(snapshot, reason, Some(held)))
+                self.arranged(snapshot, reason, Some(held))
             }
             Verdict::Open | Verdict::Lost => {
                 self.contest.lose(bout, snapshot.at);
-                Some(self.arranged(snapshot, format!("{ratio}: goes"), Some(held)))
+                self.arranged(snapshot, format!("{ratio}: goes"), Some(held))
             }
         }
     }

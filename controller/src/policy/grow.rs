@@ -19,6 +19,14 @@ const IDLE: f64 = 0.8;
 /// Part by which the cost model must expect more of a larger plan.
 const GAIN: f64 = 0.03;
 
+/// A stage that is overloaded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bottleneck {
+    pub stage: usize,
+    /// Ticks in a row for which it has been.
+    pub ticks: u32,
+}
+
 impl Policy {
     /// Gives a stage another worker for one that is stuck.
     pub(super) fn replace(&mut self, snapshot: &Snapshot) -> Option<Decision> {
@@ -52,7 +60,7 @@ impl Policy {
         {
             return Some(decision);
         }
-        let (stage, ticks) = overloaded?;
+        let Bottleneck { stage, ticks } = overloaded?;
         let decision = self.answer(snapshot, stage, ticks);
         let held = self.contest.holds(&snapshot.plan);
         if decision.plan.is_some() && !held {
@@ -90,13 +98,14 @@ impl Policy {
         }
     }
 
-    /// The stage that has been overloaded for long enough, with the longest queue, and for how many ticks it has been.
-    fn bottleneck(&self, snapshot: &Snapshot) -> Option<(usize, u32)> {
+    /// The stage that has been overloaded for long enough, with the longest queue.
+    fn bottleneck(&self, snapshot: &Snapshot) -> Option<Bottleneck> {
         let streak = |stage: usize| self.streaks.overloaded.get(&key(snapshot, stage)).copied().unwrap_or(0);
-        let stages = (0..snapshot.stages.len()).map(|stage| (stage, streak(stage)));
-        let due =
-            stages.filter(|(stage, ticks)| *ticks >= self.config.ticks_up && !self.rests(snapshot, *stage));
-        due.max_by_key(|(stage, _)| snapshot.stages[*stage].queue)
+        let stages = (0..snapshot.stages.len()).map(|stage| Bottleneck { stage, ticks: streak(stage) });
+        let is_due =
+            |found: &Bottleneck| found.ticks >= self.config.ticks_up && !self.rests(snapshot, found.stage);
+        let due = stages.filter(is_due);
+        due.max_by_key(|found| snapshot.stages[found.stage].queue)
     }
 
     /// Why there can be no further worker.

@@ -29,8 +29,24 @@ pub struct Machine {
     pub cache_gb_per_s: f64,
 }
 
-/// A stage that was measured: its work for a packet, the precision of it, and the nanoseconds that it took.
-pub type Done = (Work, Precision, f64);
+/// A stage that was measured.
+#[derive(Clone, Copy)]
+pub struct Done {
+    /// Its work for a packet, in this precision.
+    pub work: Work,
+    pub precision: Precision,
+    /// Nanoseconds that a packet took.
+    pub ns: f64,
+}
+
+/// A stage that was faster than a rate of the core lets it be.
+struct Excess {
+    /// The bound's name.
+    by: &'static str,
+    precision: Precision,
+    /// How many times as fast it was.
+    times: f64,
+}
 
 /// Multiply-adds of each number in a sample.
 const STEPS: usize = 1 << 15;
@@ -64,19 +80,20 @@ impl Machine {
         }
     }
 
-    /// The stage that was fastest beyond its bound, with its bound's name and how many times as fast.
-    fn exceeded(&self, done: &[Done]) -> Option<(&'static str, Precision, f64)> {
-        let beyond = done.iter().map(|(work, precision, ns)| {
+    /// The stage that was fastest beyond its bound.
+    fn exceeded(&self, done: &[Done]) -> Option<Excess> {
+        let beyond = done.iter().map(|Done { work, precision, ns }| {
             let bound = work.bound(self, *precision);
-            (bound.bound_by, *precision, bound.bound_ns / ns.max(f64::MIN_POSITIVE))
+            let times = bound.bound_ns / ns.max(f64::MIN_POSITIVE);
+            Excess { by: bound.bound_by, precision: *precision, times }
         });
-        beyond.filter(|(.., times)| *times > 1.0).max_by(|a, b| a.2.total_cmp(&b.2))
+        beyond.filter(|excess| excess.times > 1.0).max_by(|a, b| a.times.total_cmp(&b.times))
     }
 
     /// Raises the rates that stages were faster than to what these show; names them.
     fn raise(&mut self, done: &[Done]) -> Vec<&'static str> {
         let mut raised = Vec::new();
-        while let Some((by, precision, times)) = self.exceeded(done) {
+        while let Some(Excess { by, precision, times }) = self.exceeded(done) {
             self.speed_up(by, precision, times * (1.0 + f64::EPSILON));
             if !raised.contains(&by) {
                 raised.push(by);
@@ -262,21 +279,22 @@ mod tests {
             flops_per_packet: Some(flops),
             ..Work::default()
         };
+        let done = |work, precision, ns| Done { work, precision, ns };
         // A millionth of a nanosecond is faster than any core.
-        let done = [
-            (fast(100.0, 0.0, 0.0), Precision::F64, 1e-6),
-            (fast(0.0, 50.0, 0.0), Precision::F64, 1e-6),
-            (fast(0.0, 0.0, 1e3), Precision::F32, 1e-6),
-            (Work { divisions_per_packet: 3.0, ..Work::default() }, Precision::F64, 1e-6),
+        let all = [
+            done(fast(100.0, 0.0, 0.0), Precision::F64, 1e-6),
+            done(fast(0.0, 50.0, 0.0), Precision::F64, 1e-6),
+            done(fast(0.0, 0.0, 1e3), Precision::F32, 1e-6),
+            done(Work { divisions_per_packet: 3.0, ..Work::default() }, Precision::F64, 1e-6),
         ];
-        let (machine, mut raised) = Probe::new().settle(&done);
+        let (machine, mut raised) = Probe::new().settle(&all);
         raised.sort_unstable();
         assert_eq!(raised, ["arithmetic", "cache", "divider", "memory"]);
-        for (work, precision, ns) in done {
+        for Done { work, precision, ns } in all {
             assert!(work.bound(&machine, precision).bound_ns <= ns);
         }
         // A second is slower than any: nothing is raised.
-        let slow = [(fast(100.0, 50.0, 1e3), Precision::F64, 1e9)];
+        let slow = [done(fast(100.0, 50.0, 1e3), Precision::F64, 1e9)];
         assert_eq!(Probe::new().settle(&slow).1, [""; 0]);
     }
 }

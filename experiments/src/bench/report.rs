@@ -81,6 +81,14 @@ pub struct Traffic {
     pub columns: Vec<u64>,
 }
 
+/// All runs over a capture.
+pub struct Passes {
+    /// Names of the stages, the source first.
+    pub ids: Vec<String>,
+    pub runs: Vec<Run>,
+    pub traffic: Traffic,
+}
+
 /// What the source fills is what the first brick reads.
 pub fn columns(meter: &Meter) -> Vec<u64> {
     let counts = meter.bytes();
@@ -94,10 +102,7 @@ pub struct Measured<'a> {
     pub trial: &'a Trial<'a>,
     /// Milliseconds from opening the model to the score of the first packet.
     pub first_score: f64,
-    /// Names of the stages, the source first.
-    pub ids: Vec<String>,
-    pub runs: Vec<Run>,
-    pub traffic: Traffic,
+    pub passes: Passes,
     pub instructions: Option<Instructions>,
 }
 
@@ -105,14 +110,15 @@ impl Measured<'_> {
     /// Sets the stages beside what the core can do, and says what else the machine did.
     pub fn report(&self, host: &mut Watch, probe: &mut Probe) -> Report {
         let (arguments, model) = (self.arguments, self.trial.network);
-        let all: Vec<_> = self.ids.iter().enumerate().map(|(index, id)| self.done(index, id)).collect();
+        let all: Vec<_> =
+            self.passes.ids.iter().enumerate().map(|(index, id)| self.done(index, id)).collect();
         let busy = host.busy(Some(probe.spread()));
         let (machine, raised) = probe.settle(&all);
         let bricks = all.iter().enumerate().map(|(index, done)| self.brick(index, done, &machine)).collect();
         let network = products(arguments, model, self.rate_of(&[Role::KitNet]), &machine);
         Report {
             capture: arguments.capture.display().to_string(),
-            packets: self.traffic.packets,
+            packets: self.passes.traffic.packets,
             runs: arguments.runs,
             parse_pps: self.rate_of(Role::PARSE),
             features_pps: self.rate_of(&[Role::Extraction]),
@@ -120,7 +126,7 @@ impl Measured<'_> {
             end_to_end_pps: self.rate(self.whole()),
             model_load_to_first_score_ms: self.first_score,
             bricks,
-            capture_bytes_per_packet: self.per_packet(self.traffic.capture),
+            capture_bytes_per_packet: self.per_packet(self.passes.traffic.capture),
             instructions_per_packet: self.instructions.as_ref().map(|counted| counted.all),
             machine,
             raised,
@@ -138,52 +144,53 @@ impl Measured<'_> {
     }
 
     fn per_packet(&self, bytes: u64) -> f64 {
-        bytes as f64 / self.traffic.packets as f64
+        bytes as f64 / self.passes.traffic.packets as f64
     }
 
     /// Nanoseconds of a stage in all: the median of the runs.
     fn stage(&self, index: usize) -> f64 {
-        median(self.runs.iter().map(|run| run.stages[index]))
+        median(self.passes.runs.iter().map(|run| run.stages[index]))
     }
 
     /// Nanoseconds of a run.
     fn whole(&self) -> f64 {
-        median(self.runs.iter().map(|run| run.total))
+        median(self.passes.runs.iter().map(|run| run.total))
     }
 
     /// Packets a second where all take so many nanoseconds.
     fn rate(&self, nanoseconds: f64) -> f64 {
-        self.traffic.packets as f64 / nanoseconds.max(1.0) * 1e9
+        self.passes.traffic.packets as f64 / nanoseconds.max(1.0) * 1e9
     }
 
     /// Packets a second of all stages of some roles.
     fn rate_of(&self, roles: &[Role]) -> f64 {
-        let chosen = self.ids.iter().enumerate().filter(|(_, id)| roles.contains(&self.role(id)));
+        let chosen = self.passes.ids.iter().enumerate().filter(|(_, id)| roles.contains(&self.role(id)));
         self.rate(chosen.map(|(index, _)| self.stage(index)).sum())
     }
 
     /// The work of a stage, and what it took.
     fn done(&self, index: usize, id: &str) -> Done {
         let precision = self.arguments.execution.precision.unwrap_or_default();
-        let columns = self.traffic.columns.get(index).map_or(0.0, |bytes| self.per_packet(*bytes));
-        let (role, capture) = (self.role(id), self.per_packet(self.traffic.capture));
+        let columns = self.passes.traffic.columns.get(index).map_or(0.0, |bytes| self.per_packet(*bytes));
+        let (role, capture) = (self.role(id), self.per_packet(self.passes.traffic.capture));
         let work = Work::of(role, self.trial.network, precision, columns, capture);
         // Features are computed in f64 whatever the network is.
         let precision = if role == Role::KitNet { precision } else { Precision::F64 };
-        (work, precision, self.stage(index) / self.traffic.packets as f64)
+        Done { work, precision, ns: self.stage(index) / self.passes.traffic.packets as f64 }
     }
 
-    fn brick(&self, index: usize, (work, precision, ns_per_packet): &Done, machine: &Machine) -> BrickReport {
-        let (id, bound) = (&self.ids[index], work.bound(machine, *precision));
+    fn brick(&self, index: usize, done: &Done, machine: &Machine) -> BrickReport {
+        let Done { work, precision, ns } = *done;
+        let (id, bound) = (&self.passes.ids[index], work.bound(machine, precision));
         let instructions = self.instructions.as_ref();
         BrickReport {
             id: id.clone(),
             pps: self.rate(self.stage(index)),
-            ns_per_packet: *ns_per_packet,
+            ns_per_packet: ns,
             share: self.stage(index) / self.whole(),
-            work: *work,
+            work,
             bound,
-            percent_of_roofline: bound.bound_ns / ns_per_packet.max(f64::MIN_POSITIVE) * 100.0,
+            percent_of_roofline: bound.bound_ns / ns.max(f64::MIN_POSITIVE) * 100.0,
             instructions_per_packet: instructions.and_then(|counted| of_stage(counted, self.trial, id)),
         }
     }
