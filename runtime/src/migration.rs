@@ -88,7 +88,7 @@ impl<'env> Supervisor<'_, 'env> {
     ) -> Result<(), PlanError> {
         let Some(set) = &self.stages[stage].replicas else { return Ok(()) };
         let none = vec![vec![0; SLOTS]; set.split.shards()];
-        let loads = self.loads.get(&set.split.operator).unwrap_or(&none);
+        let loads = self.slots.loads.get(&set.split.operator).unwrap_or(&none);
         let owners = set.table.owners.iter().zip(loads);
         let owners = owners.map(|(owners, loads)| balanced(owners, loads, replicas).into()).collect();
         self.move_slots(stage, &owners, handover)
@@ -105,7 +105,7 @@ impl<'env> Supervisor<'_, 'env> {
         let (mut left, mut most) = (migrations(&set.table.owners, owners), FEWEST);
         while !left.is_empty() && self.over.is_none() {
             let some = take(&mut left, most);
-            self.moved += some.iter().map(|migration| migration.slots.len() as u64).sum::<u64>();
+            self.slots.moved += some.iter().map(|migration| migration.slots.len() as u64).sum::<u64>();
             let spent = self.epoch_transition(stage, some, self.stages[stage].workers.len(), handover);
             match spent {
                 _ if spent > LONG => most = (most / 2).max(1),

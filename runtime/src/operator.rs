@@ -160,7 +160,7 @@ fn again<T>(
         Err(message) => return Err(panicked(&operator.id, message)),
     }
     stats.into_iter().for_each(Stats::restarted);
-    shared.restarts.fetch_add(1, Relaxed);
+    shared.totals.restarts.fetch_add(1, Relaxed);
     match guarded(|| work(operator)) {
         Ok(result) => Ok(result?),
         Err(message) => Err(panicked(&operator.id, message)),

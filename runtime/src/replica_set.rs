@@ -59,7 +59,7 @@ impl<'env> Supervisor<'_, 'env> {
     ) -> Result<RunningStage, PlanError> {
         let split = self.shape.split(&place).expect("the caller found the stage to be divided").clone();
         place.replicas = handover.with_state(split.operator);
-        let owners = self.owners.entry(split.operator).or_insert_with(|| split.alone()).clone();
+        let owners = self.slots.owners.entry(split.operator).or_insert_with(|| split.alone()).clone();
         let own: Vec<Queue> = (0..place.replicas).map(|_| bounded(self.room() + ARRIVALS)).collect();
         let ports = own.iter().map(|queue| queue.0.clone()).collect();
         let epoch = self.shared.epoch.load(Relaxed);
@@ -161,6 +161,6 @@ impl<'env> Supervisor<'_, 'env> {
         let Some(set) = &self.stages[stage].replicas else { return };
         let begun = set.next.as_ref().filter(|next| handover.epoch >= Some(next.epoch));
         let table = begun.unwrap_or(&set.table);
-        self.owners.insert(set.split.operator, table.owners.clone());
+        self.slots.owners.insert(set.split.operator, table.owners.clone());
     }
 }

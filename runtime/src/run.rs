@@ -175,7 +175,7 @@ pub fn run_under(
     let plan = options.layout.plan(graph);
     let shared = Shared::new(&options, declared, graph.routes());
     if let Some(control) = &control {
-        shared.set_pace(control.pace());
+        shared.pacing.set(control.pace());
     }
     let clock = options.clock;
     let head = Some(Head { source, next: 0, ended: false, clock, epoch: 0, spare: None });
@@ -205,7 +205,8 @@ pub fn run_under(
         .iter()
         .zip(past)
         .map(|(node, counters)| BrickCounters { id: node.id.clone(), counters });
-    let (packets, restarts) = (shared.done.load(Ordering::Relaxed), shared.restarts.load(Ordering::Relaxed));
+    let (packets, restarts) =
+        (shared.totals.done.load(Ordering::Relaxed), shared.totals.restarts.load(Ordering::Relaxed));
     Outcome { packets, counters: counters.collect(), restarts, pauses, clock, stopped, fault }
 }
 
@@ -257,7 +258,10 @@ fn supervise(
         supervisor.withdraw();
         if shown.elapsed() >= OBSERVATION {
             shown = Instant::now();
-            observe(supervisor.shared.progress(), supervisor.shared.done.load(Ordering::Relaxed));
+            observe(
+                supervisor.shared.totals.progress(),
+                supervisor.shared.totals.done.load(Ordering::Relaxed),
+            );
         }
         let (Some(control), Some(period)) = (control.as_deref_mut(), period) else { continue };
         supervisor.look();
@@ -267,14 +271,14 @@ fn supervise(
             steer(supervisor, control, last - start, span);
         }
     }
-    observe(supervisor.shared.progress(), supervisor.shared.done.load(Ordering::Relaxed));
+    observe(supervisor.shared.totals.progress(), supervisor.shared.totals.done.load(Ordering::Relaxed));
 }
 
 /// Shows the control a snapshot and does what it says.
 fn steer(supervisor: &mut Supervisor<'_, '_>, control: &mut dyn Control, at: Duration, span: Duration) {
     let mut snapshot = supervisor.snapshot(at, span);
     let plan = control.tick(&mut snapshot);
-    supervisor.shared.set_pace(control.pace());
+    supervisor.shared.pacing.set(control.pace());
     let Some(plan) = plan else { return };
     let begin = Instant::now();
     let result = supervisor.apply(&plan);

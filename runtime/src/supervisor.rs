@@ -55,41 +55,73 @@ pub(crate) struct RunningStage {
     pub area: f64,
 }
 
+/// The batches of a run.
+pub(crate) struct Pool {
+    /// Free ones, on their way back from the sink to the source.
+    free: Queue,
+    /// Batches of each queue.
+    depth: usize,
+    /// How many there are.
+    pub credits: usize,
+    /// Those of them that the plan in force does not need.
+    pub surplus: usize,
+}
+
+impl Pool {
+    /// Batches that the plan in force needs.
+    pub fn needed(&self) -> usize {
+        self.pool.needed()
+    }
+}
+
+/// What the last snapshot has seen.
+pub(crate) struct Observed {
+    /// Packets offered, done and dropped.
+    pub totals: [u64; 3],
+    /// When queues were last looked at.
+    pub queues: Instant,
+}
+
+/// The slots of bricks that have or had several replicas, by brick.
+#[derive(Default)]
+pub(crate) struct Slots {
+    /// Which replica owns which.
+    pub owners: BTreeMap<usize, Owners>,
+    /// Packets of each lately.
+    pub loads: BTreeMap<usize, Vec<Vec<u64>>>,
+    /// How many have moved.
+    pub moved: u64,
+    /// How long packets waited for them.
+    pub pauses: Histogram,
+}
+
+/// Whether workers come back from their bricks.
+pub(crate) struct Watch<'env> {
+    /// What ends a run that cannot go on.
+    pub watchdog: Option<Watchdog<'env>>,
+    /// When workers were last watched.
+    pub last: Instant,
+    /// The one that does not move.
+    pub stuck: Option<Stuck>,
+}
+
 /// All stages of a run.
 pub(crate) struct Supervisor<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     pub shared: &'env Shared<'env>,
     pub shape: Shape,
     pub stages: Vec<RunningStage>,
-    /// Free batches, on their way back from the sink to the source.
-    pool: Queue,
+    pub pool: Pool,
     pub events: (Sender<Event<'env>>, Receiver<Event<'env>>),
     serial: u64,
     cores: Cores,
-    /// Batches of each queue.
-    depth: usize,
-    /// Batches that there are, and those of them that the plan in force does not need.
-    pub credits: usize,
-    pub surplus: usize,
-    /// Packets offered, done and dropped when they were last looked at.
-    pub seen: [u64; 3],
-    /// When queues were last looked at.
-    pub looked: Instant,
-    /// Which replica of a brick owns which slot, for bricks that have or had several.
-    pub owners: BTreeMap<usize, Owners>,
-    /// Packets of each slot lately, for such bricks.
-    pub loads: BTreeMap<usize, Vec<Vec<u64>>>,
-    /// Slots that have moved, and how long packets waited for them.
-    pub moved: u64,
-    pub pauses: Histogram,
+    pub observed: Observed,
+    pub slots: Slots,
     /// Counters of bricks that are gone, by brick.
     past: Vec<Counters>,
     /// How the run ended, once it has.
     pub over: Option<Option<RunFault>>,
-    /// What ends a run that cannot go on, when workers were last watched, and which does not move.
-    pub watchdog: Option<Watchdog<'env>>,
-    pub watched: Instant,
-    pub stuck: Option<Stuck>,
+    pub watch: Watch<'env>,
     /// What workers had left when a change of the layout was given up.
     left: Handover<'env>,
 }
@@ -103,34 +135,21 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         cores: Cores,
         watchdog: Option<Watchdog<'env>>,
     ) -> Self {
-        let past = vec![Vec::new(); shape.bricks.len()];
-        let (depth, stages) = (depth.max(1), Vec::new());
-        let pool = bounded(room(depth, shape.bricks.len()));
-        let events = unbounded();
-        let (serial, credits, surplus, seen, over) = (0, 0, 0, [0; 3], None);
+        let (bricks, depth, now) = (shape.bricks.len(), depth.max(1), Instant::now());
         Self {
             scope,
             shared,
             shape,
-            stages,
-            pool,
-            events,
-            serial,
+            stages: Vec::new(),
+            pool: Pool { free: bounded(room(depth, bricks)), depth, credits: 0, surplus: 0 },
+            events: unbounded(),
+            serial: 0,
             cores,
-            depth,
-            credits,
-            surplus,
-            seen,
-            looked: Instant::now(),
-            owners: BTreeMap::new(),
-            loads: BTreeMap::new(),
-            moved: 0,
-            pauses: Histogram::default(),
-            past,
-            over,
-            watchdog,
-            watched: Instant::now(),
-            stuck: None,
+            observed: Observed { totals: [0; 3], queues: now },
+            slots: Slots::default(),
+            past: vec![Vec::new(); bricks],
+            over: None,
+            watch: Watch { watchdog, last: now, stuck: None },
             left: Handover::default(),
         }
     }
@@ -154,7 +173,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
                 self.regroup(operator, place.replicas, &mut handover)?;
             }
         }
-        let (input, output) = (self.pool.clone(), self.pool.0.clone());
+        let (input, output) = (self.pool.free.clone(), self.pool.free.0.clone());
         self.stages = self.build(places, &mut handover, input, &output)?;
         self.balance();
         Ok(())
@@ -182,7 +201,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         let operators = self.extra(&places, |operator| self.present(operator))?;
         let mut handover = Handover { operators, ..Handover::default() };
         self.change(plan, &places, &mut handover)?;
-        if self.stuck.is_some() {
+        if self.watch.stuck.is_some() {
             self.left = handover;
             return Ok(());
         }
@@ -228,7 +247,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         for stage in old.clone() {
             self.retire(stage, self.stages[stage].workers.len(), handover);
         }
-        if self.stuck.is_some() {
+        if self.watch.stuck.is_some() {
             return Ok(());
         }
         let input = self.stages[old.start].input.clone();
@@ -251,9 +270,9 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         handover: &mut Handover<'env>,
     ) -> Result<(), PlanError> {
         let Ok(split) = &self.shape.splits[operator] else { return Ok(()) };
-        let owners = self.owners.remove(&operator).unwrap_or_else(|| split.alone());
+        let owners = self.slots.owners.remove(&operator).unwrap_or_else(|| split.alone());
         let owners = split.regroup(&mut handover.replicas(operator), &owners, replicas, self.shared)?;
-        self.owners.insert(operator, owners);
+        self.slots.owners.insert(operator, owners);
         Ok(())
     }
 
@@ -269,7 +288,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         }
         let present = self.stages[stage].workers.len();
         self.retire(stage, present.saturating_sub(replicas), handover);
-        if self.stuck.is_some() {
+        if self.watch.stuck.is_some() {
             return Ok(());
         }
         self.stages[stage].place.replicas = replicas;
@@ -311,7 +330,9 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         match event {
             Event::Over(fault) => _ = self.over.get_or_insert(fault),
             Event::Drained(_) => {}
-            Event::Turned(_, turned) => turned.pauses.into_iter().for_each(|pause| self.pauses.add(pause)),
+            Event::Turned(_, turned) => {
+                turned.pauses.into_iter().for_each(|pause| self.slots.pauses.add(pause))
+            }
             Event::Retired(retired) => {
                 self.strike(retired.serial);
                 handover.add(*retired);
@@ -478,7 +499,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     }
 
     pub fn room(&self) -> usize {
-        room(self.depth, self.shape.bricks.len())
+        room(self.pool.depth, self.shape.bricks.len())
     }
 
     /// Batches that the plan in force needs. Replicas that divide a batch all work on it, and it is as large as they are many: what
@@ -486,14 +507,14 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     fn wanted(&self) -> usize {
         let sharing = |live: &RunningStage| live.replicas.as_ref().map(|_| live.workers.len());
         let most = self.stages.iter().filter_map(sharing).max().unwrap_or(1);
-        self.shared.coalesce(most.min(LARGEST_BATCH / BATCH));
+        self.shared.pacing.coalesce(most.min(LARGEST_BATCH / BATCH));
         let workers: usize = self.stages.iter().map(|live| live.workers.len()).sum();
         let hands: usize = self
             .stages
             .iter()
             .map(|live| sharing(live).map_or(live.workers.len(), |all| all.min(SHARING)))
             .sum();
-        let depth = if most > 1 { self.depth.div_ceil(most).max(SHALLOW) } else { self.depth };
+        let depth = if most > 1 { self.pool.depth.div_ceil(most).max(SHALLOW) } else { self.pool.depth };
         if workers <= 1 { 1 } else { depth * (self.stages.len() - 1) + hands + 1 }
     }
 
@@ -501,24 +522,24 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     /// it stays in the core's cache.
     fn balance(&mut self) {
         let wanted = self.wanted();
-        let kept = self.surplus.min(wanted.saturating_sub(self.credits - self.surplus));
-        self.surplus -= kept;
-        let present = self.credits - self.surplus;
-        self.surplus += present.saturating_sub(wanted);
+        let kept = self.pool.surplus.min(wanted.saturating_sub(self.pool.needed()));
+        self.pool.surplus -= kept;
+        let present = self.pool.needed();
+        self.pool.surplus += present.saturating_sub(wanted);
         for _ in present..wanted {
-            self.credits += 1;
+            self.pool.credits += 1;
             let envelope = Envelope::of(&self.shared.declared.layout);
-            let _ = self.pool.0.send(Message::Batch(Box::new(envelope)));
+            let _ = self.pool.free.0.send(Message::Batch(Box::new(envelope)));
         }
         self.withdraw();
     }
 
     /// Takes batches that are not needed any more out of the pool, as far as they are free now.
     pub fn withdraw(&mut self) {
-        while self.surplus > 0 {
-            let Ok(Message::Batch(_)) = self.pool.1.try_recv() else { return };
-            self.surplus -= 1;
-            self.credits -= 1;
+        while self.pool.surplus > 0 {
+            let Ok(Message::Batch(_)) = self.pool.free.1.try_recv() else { return };
+            self.pool.surplus -= 1;
+            self.pool.credits -= 1;
         }
     }
 
@@ -529,7 +550,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
 
     /// Free batches.
     pub fn free(&self) -> usize {
-        self.pool.1.len()
+        self.pool.free.1.len()
     }
 
     /// Lets all workers end.
@@ -543,14 +564,14 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     /// Takes all stages down and gives the bricks back, one of each, with all counters.
     pub fn close(mut self) -> Leftovers {
         let mut handover = std::mem::take(&mut self.left);
-        if self.stuck.is_none() {
+        if self.watch.stuck.is_none() {
             self.take_down(&mut handover);
         }
-        if self.stuck.is_some() {
+        if self.watch.stuck.is_some() {
             self.abandon(&mut handover);
             self.take_down(&mut handover);
         }
-        let shared: Vec<usize> = self.owners.keys().copied().collect();
+        let shared: Vec<usize> = self.slots.owners.keys().copied().collect();
         if !matches!(self.over, Some(Some(_)))
             && let Err(error) =
                 shared.into_iter().try_for_each(|operator| self.regroup(operator, 1, &mut handover))
@@ -566,10 +587,10 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
             }
         }
         let pauses = Pauses {
-            slots: self.moved,
-            packets: self.pauses.packets(),
-            p99: self.pauses.quantile(0.99),
-            longest: self.pauses.longest(),
+            slots: self.slots.moved,
+            packets: self.slots.pauses.packets(),
+            p99: self.slots.pauses.quantile(0.99),
+            longest: self.slots.pauses.longest(),
         };
         let clock = handover.ends.tail.map(|tail| tail.clock).unwrap_or_default();
         let (counters, fault) = (std::mem::take(&mut self.past), self.over.take().flatten());

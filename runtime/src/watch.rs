@@ -1,7 +1,7 @@
 //! What the supervisor tells the controller.
 
 use crate::supervisor::{Running, RunningStage, Supervisor};
-use crate::worker::Shared;
+use crate::totals::Totals;
 use legonf_core::{HostLoad, SLOTS, ShardLoad, Snapshot, StageLoad, State, WorkerLoad, mean_wait};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,7 +11,7 @@ impl Supervisor<'_, '_> {
     /// Looks at how long all queues are; that stands for the time since the last look.
     pub fn look(&mut self) {
         let now = Instant::now();
-        let seconds = now.duration_since(std::mem::replace(&mut self.looked, now)).as_secs_f64();
+        let seconds = now.duration_since(std::mem::replace(&mut self.observed.queues, now)).as_secs_f64();
         for live in &mut self.stages {
             live.area += shared(live) as f64 * seconds;
             let own = live.replicas.iter().flat_map(|set| &set.own);
@@ -23,7 +23,7 @@ impl Supervisor<'_, '_> {
     /// What the workers did in the time since the snapshot before.
     pub fn snapshot(&mut self, at: Duration, span: Duration) -> Snapshot {
         let (plan, seconds) = (self.plan(), span.as_secs_f64().max(1e-9));
-        let in_flight = (self.credits - self.surplus).saturating_sub(self.free());
+        let in_flight = self.pool.needed().saturating_sub(self.free());
         let (mut workers, mut stages) = (Vec::new(), Vec::new());
         for (index, live) in self.stages.iter_mut().enumerate() {
             let names = format!("{}/{}", self.shape.name, plan.stages[index].bricks.join("+"));
@@ -32,13 +32,13 @@ impl Supervisor<'_, '_> {
             measure_waits(live, &mut workers[first..], seconds);
             let packets = workers[first..].iter().map(|worker| worker.packets).sum();
             let state_bytes = workers[first..].iter().map(|worker| worker.state_bytes).sum();
-            let shards = shards(live, &self.shape.bricks, &mut self.loads);
+            let shards = shards(live, &self.shape.bricks, &mut self.slots.loads);
             stages.push(StageLoad { queue: waiting(live), packets, state_bytes, shards });
         }
-        let Shared { offered, done, dropped, .. } = self.shared;
+        let Totals { offered, done, dropped, .. } = &self.shared.totals;
         let now = [offered, done, dropped].map(|count| count.load(Relaxed));
-        let [offered, done, dropped] = std::array::from_fn(|at| now[at] - self.seen[at]);
-        self.seen = now;
+        let [offered, done, dropped] = std::array::from_fn(|at| now[at] - self.observed.totals[at]);
+        self.observed.totals = now;
         // One worker reads the source, the first of all.
         workers.iter_mut().take(1).for_each(|worker| worker.dropped = dropped);
         Snapshot {
@@ -51,7 +51,7 @@ impl Supervisor<'_, '_> {
             done,
             dropped,
             in_flight,
-            credits: self.credits - self.surplus,
+            credits: self.pool.needed(),
             host: HostLoad::default(),
         }
     }

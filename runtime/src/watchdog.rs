@@ -111,9 +111,9 @@ pub(crate) struct Stuck {
 impl<'env> Supervisor<'_, 'env> {
     /// Looks where every worker is; one that has been at the same for too long ends the run.
     pub fn watch(&mut self) {
-        let Some(watchdog) = self.watchdog else { return };
-        let passed = self.watched.elapsed().min(LOOK);
-        self.watched = Instant::now();
+        let Some(watchdog) = self.watch.watchdog else { return };
+        let passed = self.watch.last.elapsed().min(LOOK);
+        self.watch.last = Instant::now();
         let mut found = None;
         for (stage, live) in self.stages.iter_mut().enumerate() {
             for worker in &mut live.workers {
@@ -125,8 +125,8 @@ impl<'env> Supervisor<'_, 'env> {
                 }
             }
         }
-        if let (Some((stage, worker, at, time)), None) = (found, &self.stuck) {
-            self.stuck = Some(Stuck { stage, until: None });
+        if let (Some((stage, worker, at, time)), None) = (found, &self.watch.stuck) {
+            self.watch.stuck = Some(Stuck { stage, until: None });
             let fault = stuck(at, &self.shape.ids(), format!("worker {worker}"), time);
             if !matches!(self.over, Some(Some(_))) {
                 self.over = Some(Some(fault));
@@ -154,12 +154,12 @@ impl<'env> Supervisor<'_, 'env> {
     /// Gives up a run of which one worker does not move: the stages behind it finish what they have, then the watchdog has the
     /// last word. Where that returns, everybody is waited for again.
     pub fn abandon(&mut self, handover: &mut Handover<'env>) {
-        let (Some(stuck), Some(watchdog)) = (&mut self.stuck, self.watchdog) else { return };
+        let (Some(stuck), Some(watchdog)) = (&mut self.watch.stuck, self.watch.watchdog) else { return };
         stuck.until = Some(Instant::now() + DRAIN);
         for stage in stuck.stage + 1..self.stages.len() {
             self.retire(stage, self.stages[stage].workers.len(), handover);
         }
-        let done = self.shared.done.load(Relaxed);
+        let done = self.shared.totals.done.load(Relaxed);
         if let Some(Some(fault)) = &self.over {
             let sink: Option<&mut dyn Sink> = match &mut handover.ends.tail {
                 Some(tail) => Some(&mut *tail.sink),
@@ -167,7 +167,7 @@ impl<'env> Supervisor<'_, 'env> {
             };
             (watchdog.end)(fault, done, sink);
         }
-        (self.stuck, self.watchdog) = (None, None);
+        (self.watch.stuck, self.watch.watchdog) = (None, None);
     }
 }
 
@@ -184,7 +184,7 @@ pub(crate) fn watch_supervisor(
         let at = At::of(still.position);
         if watchdog.bound(at).is_some_and(|bound| still.time >= bound) {
             let fault = stuck(at, ids, "the supervisor".into(), still.time);
-            return (watchdog.end)(&fault, shared.done.load(Relaxed), None);
+            return (watchdog.end)(&fault, shared.totals.done.load(Relaxed), None);
         }
     }
 }

@@ -5,19 +5,18 @@ use crate::declared::Declared;
 use crate::message::{Ending, Envelope, Event, Message, Retired, Waiting};
 use crate::operator::{Operator, panicked, pass};
 use crate::order::Order;
+use crate::pacing::Pacing;
 use crate::route::{Routes, Scratch};
 use crate::stats::Stats;
 use crate::sync::{Receiver, Sender, recv, recv_tending};
+use crate::totals::Totals;
 use crate::watchdog::At;
 use crate::worker_columns::WorkerColumns;
 use crate::{Options, RunFault, Supply, SupplyError};
-use legonf_core::{
-    BATCH, Batch, Brick, Clock, Fault, LARGEST_BATCH, Layout, Pace, Plan, Progress, Sink, Source, State,
-};
+use legonf_core::{Batch, Brick, Clock, Fault, Layout, Plan, Sink, Source, State};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// The source, and the number of its next batch.
 pub(crate) struct Head<'a> {
@@ -95,80 +94,35 @@ pub(crate) struct Shared<'a> {
     pub declared: Arc<Declared>,
     /// Where packets go, if not all go everywhere.
     pub routes: Option<Routes>,
-    /// Packets that the source gave, and that the sink took.
-    pub offered: AtomicU64,
-    pub done: AtomicU64,
-    /// Bricks that were made anew.
-    pub restarts: AtomicU64,
+    /// What was done so far.
+    pub totals: Totals,
+    /// When batches are closed.
+    pub pacing: Pacing,
     /// The epoch of the next batch that is read: who owns which slots is known to all who deal batches out.
     pub epoch: AtomicU64,
-    /// Packets that were lost before the source.
-    pub dropped: AtomicU64,
     /// What the supervisor is at: where state moves between replicas that stand still, it runs bricks itself.
     pub own: Stats,
-    /// Packets that make a batch full, 0 where nothing is said of batches; and nanoseconds that a packet may wait for that, the
-    /// greatest number where it is left to the source.
-    full: AtomicUsize,
-    patience: AtomicU64,
-    /// How many full batches are read as one, for replicas that divide it; 0 where that was never said.
-    coalesced: AtomicUsize,
     /// Whether the worker that has the source shall leave with its next batch: to do so behind all free ones, it would have to
     /// fill these first.
     leave: AtomicBool,
-    read_bytes: AtomicU64,
-    total_bytes: AtomicU64,
 }
 
 impl<'a> Shared<'a> {
     pub fn new(options: &Options<'a>, declared: Arc<Declared>, routes: Option<Routes>) -> Self {
         let Options { stop, supply, checkpoint, .. } = *options;
-        let zero = AtomicU64::default;
-        let (over, total_bytes) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
-        let (offered, done, restarts, epoch, dropped) = (zero(), zero(), zero(), zero(), zero());
         Self {
             stop,
-            over,
+            over: AtomicBool::new(false),
             supply,
             checkpoint,
             declared,
             routes,
-            offered,
-            done,
-            restarts,
-            epoch,
-            dropped,
+            totals: Totals::default(),
+            pacing: Pacing::default(),
+            epoch: AtomicU64::new(0),
             own: Stats::default(),
-            full: AtomicUsize::new(0),
-            patience: AtomicU64::new(u64::MAX),
-            coalesced: AtomicUsize::new(0),
             leave: AtomicBool::new(false),
-            read_bytes: zero(),
-            total_bytes,
         }
-    }
-
-    /// Says when batches are closed.
-    pub fn set_pace(&self, pace: Pace) {
-        let nanos =
-            pace.patience.map_or(u64::MAX, |patience| patience.as_nanos().min(u64::MAX as u128) as u64);
-        self.patience.store(nanos, Relaxed);
-        self.full.store(pace.full.clamp(1, BATCH), Relaxed);
-    }
-
-    /// Says how many full batches are read as one.
-    pub fn coalesce(&self, batches: usize) {
-        if batches > 1 || self.coalesced.load(Relaxed) > 0 {
-            self.coalesced.store(batches, Relaxed);
-        }
-    }
-
-    /// What the source is told, if anything.
-    fn pace(&self) -> Option<Pace> {
-        let [full, coalesced] = [&self.full, &self.coalesced].map(|count| count.load(Relaxed));
-        let nanos = self.patience.load(Relaxed);
-        let patience = (nanos != u64::MAX).then(|| Duration::from_nanos(nanos));
-        let packets = if full == 0 { BATCH } else { full } * coalesced.max(1);
-        (full > 0 || coalesced > 0).then_some(Pace { full: packets.min(LARGEST_BATCH), patience })
     }
 
     /// Says whether the worker that has the source shall leave.
@@ -183,7 +137,7 @@ impl<'a> Shared<'a> {
     /// Fills a batch from a source; it stays empty at the end, or where nothing comes and the worker shall leave.
     /// `tended` says whether the caller has something to do where nothing comes for a while.
     fn fill(&self, source: &mut dyn Source, batch: &mut Batch, tended: bool) -> Result<(), Fault> {
-        if let Some(pace) = self.pace() {
+        if let Some(pace) = self.pacing.get() {
             source.pace(pace);
         }
         loop {
@@ -197,17 +151,6 @@ impl<'a> Shared<'a> {
     /// Whether nothing more is read.
     fn is_over(&self) -> bool {
         self.stop.load(Relaxed) || self.over.load(Relaxed)
-    }
-
-    fn publish(&self, progress: Progress) {
-        self.read_bytes.store(progress.read_bytes, Relaxed);
-        self.total_bytes.store(progress.total_bytes.unwrap_or(u64::MAX), Relaxed);
-    }
-
-    pub fn progress(&self) -> Progress {
-        let total = self.total_bytes.load(Relaxed);
-        let total_bytes = (total != u64::MAX).then_some(total);
-        Progress { read_bytes: self.read_bytes.load(Relaxed), total_bytes }
     }
 
     /// Lets the supervisor do something with a brick.
@@ -352,8 +295,8 @@ impl Worker<'_> {
                 Err(message) => Some(Ending::Fault(panicked(Plan::SOURCE, message))),
             };
             self.stats.begin(At::Nothing);
-            self.shared.publish(head.source.progress());
-            self.shared.dropped.store(head.source.dropped(), Relaxed);
+            self.shared.totals.publish(head.source.progress());
+            self.shared.totals.dropped.store(head.source.dropped(), Relaxed);
         }
         if envelope.ending.is_none() && envelope.batch.is_empty() {
             if head.source.is_idle() && !self.shared.is_over() {
@@ -370,7 +313,7 @@ impl Worker<'_> {
             routes.enter(&envelope.batch, &mut envelope.marks);
         }
         let offered = if head.ended { 0 } else { envelope.batch.len() as u64 };
-        self.shared.offered.store(self.shared.offered.load(Relaxed) + offered, Relaxed);
+        self.shared.totals.offered.store(self.shared.totals.offered.load(Relaxed) + offered, Relaxed);
         true
     }
 
@@ -421,8 +364,8 @@ impl Worker<'_> {
         self.stats.begin(At::Nothing);
         match ended {
             None => {
-                let done = self.shared.done.load(Relaxed) + envelope.batch.len() as u64;
-                self.shared.done.store(done, Relaxed);
+                let done = self.shared.totals.done.load(Relaxed) + envelope.batch.len() as u64;
+                self.shared.totals.done.store(done, Relaxed);
                 tail.clock = envelope.clock;
             }
             Some(fault) => tail.end(fault, self.shared, &self.events),

@@ -1,0 +1,76 @@
+//! Every example graph runs: a new brick has its test by its example.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use common::{contents, example, root, succeed, text, trained};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn graphs() -> Vec<PathBuf> {
+    let folder = root().join("examples/graphs");
+    let mut graphs: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    graphs.sort();
+    assert!(graphs.iter().all(|graph| graph.extension().is_some_and(|extension| extension == "toml")));
+    graphs
+}
+
+/// The files that a replay wrote, those of forwarded packets behind them.
+fn written(out: &Path) -> Vec<(String, Vec<u8>)> {
+    let forwarded = out.join("forwarded");
+    if !forwarded.exists() {
+        return contents(out);
+    }
+    let packets = contents(&forwarded);
+    fs::remove_dir_all(&forwarded).unwrap();
+    [contents(out), packets].concat()
+}
+
+#[test]
+fn every_example_is_shown() {
+    let graphs = graphs();
+    assert!(graphs.len() >= 5, "{graphs:?}");
+    for graph in graphs {
+        let shown = succeed(["graph", "show", "--nf", &text(graph)]);
+        assert!(shown.lines().count() > 3, "{shown}");
+    }
+}
+
+#[test]
+fn every_example_that_takes_one_model_runs_in_every_layout() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = text(trained(folder.path(), "kitsune-115-clean"));
+    let capture = text(example("synth-mini.pcap.gz"));
+    // The others run in tests of their own, with the networks that they need.
+    let of_one = |graph: &PathBuf| !fs::read_to_string(graph).unwrap().contains("[models]");
+    for graph in graphs().into_iter().filter(of_one) {
+        let name = graph.file_stem().unwrap().to_string_lossy().into_owned();
+        let outs = ["fused", "pipeline"].map(|workers| {
+            let out = folder.path().join(format!("{name} {workers}"));
+            let ran = succeed([
+                "replay",
+                &capture,
+                "--model",
+                &model,
+                "--nf",
+                &text(&graph),
+                "--workers",
+                workers,
+                "--out",
+                &text(&out),
+                "--json",
+            ]);
+            let summary: serde_json::Value = serde_json::from_str(&ran).unwrap();
+            let of = |key: &str| -> u64 {
+                let counts = summary["coverage"][key].as_object().unwrap();
+                counts.values().map(|count| count.as_u64().unwrap()).sum()
+            };
+            let [received, scored] =
+                ["received", "scored"].map(|key| summary["coverage"][key].as_u64().unwrap());
+            assert_eq!(received, scored + of("rejected") + of("dropped"), "{name}");
+            assert!(received > 0 && summary["ended_early"].is_null(), "{name}");
+            written(&out)
+        });
+        assert!(outs[0] == outs[1], "{name}");
+    }
+}

@@ -1,0 +1,43 @@
+//! What a run has done so far, as everybody may read it.
+
+use legonf_core::Progress;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Counters of a run. Each has one writer, but for `restarts`.
+pub(crate) struct Totals {
+    /// Packets that the source gave.
+    pub offered: AtomicU64,
+    /// Packets that the sink took.
+    pub done: AtomicU64,
+    /// Packets that were lost before the source.
+    pub dropped: AtomicU64,
+    /// Bricks that were made anew.
+    pub restarts: AtomicU64,
+    read_bytes: AtomicU64,
+    /// The greatest number where it is not known.
+    total_bytes: AtomicU64,
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        let (offered, done, dropped, restarts) = Default::default();
+        let (read_bytes, total_bytes) = (AtomicU64::default(), AtomicU64::new(u64::MAX));
+        Self { offered, done, dropped, restarts, read_bytes, total_bytes }
+    }
+}
+
+impl Totals {
+    /// Says how far the input has been read.
+    pub fn publish(&self, progress: Progress) {
+        self.read_bytes.store(progress.read_bytes, Relaxed);
+        self.total_bytes.store(progress.total_bytes.unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// How far the input has been read.
+    pub fn progress(&self) -> Progress {
+        let total = self.total_bytes.load(Relaxed);
+        let total_bytes = (total != u64::MAX).then_some(total);
+        Progress { read_bytes: self.read_bytes.load(Relaxed), total_bytes }
+    }
+}
