@@ -70,7 +70,7 @@ pub(crate) struct Pool {
 impl Pool {
     /// Batches that the plan in force needs.
     pub fn needed(&self) -> usize {
-        self.pool.needed()
+        self.credits - self.surplus
     }
 }
 

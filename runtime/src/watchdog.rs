@@ -142,6 +142,7 @@ impl<'env> Supervisor<'_, 'env> {
             }
             self.watch();
             if self
+                .watch
                 .stuck
                 .as_ref()
                 .is_some_and(|stuck| stuck.until.is_none_or(|until| Instant::now() >= until))
