@@ -36,8 +36,7 @@ pub struct Promises {
 impl Promises {
     /// Promises of which none was broken so far. `high` is that of the policy.
     pub fn new(sla: Sla, high: f64) -> Self {
-        let (streaks, violations) = Default::default();
-        Self { sla, high, on_their_way: 0, streaks, violations }
+        Self { sla, high, on_their_way: 0, streaks: BTreeMap::new(), violations: BTreeMap::new() }
     }
 
     /// Ticks in which each promise was not kept; those that were always kept are left out.

@@ -86,21 +86,18 @@ impl Simulation {
         for id in plan.stages.iter().flat_map(|stage| &stage.bricks) {
             costs.of(id)?;
         }
-        let (queues, names) = (vec![0.0; plan.stages.len()], Vec::new());
-        let weights = vec![1.0 / SLOTS as f64; SLOTS];
-        let (stuck, owners, most) = Default::default();
         let conditions = Conditions { hop_ns: costs.hop_ns, slowness: 1.0, stolen: 0.0, change: 0.0 };
         let mut this = Self {
             costs,
             cores,
+            queues: vec![0.0; plan.stages.len()],
             plan,
-            queues,
             serial: 0,
-            names,
-            stuck,
-            weights,
-            owners,
-            most,
+            names: Vec::new(),
+            stuck: BTreeSet::new(),
+            weights: vec![1.0 / SLOTS as f64; SLOTS],
+            owners: BTreeMap::new(),
+            most: Vec::new(),
             at: 0.0,
             conditions,
             paused: 0.0,

@@ -98,10 +98,17 @@ pub(super) struct Contest {
 
 impl Contest {
     pub fn new(account: Account, intervals: Intervals) -> Self {
-        let (incumbent, bout, level) = Default::default();
-        let (yields, standings) = (Vec::new(), Vec::new());
-        let (rests, changed) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
-        Self { incumbent, bout, account, yields, level, standings, intervals, rests, changed }
+        Self {
+            incumbent: None,
+            bout: None,
+            account,
+            yields: Vec::new(),
+            level: None,
+            standings: Vec::new(),
+            intervals,
+            rests: f64::NEG_INFINITY,
+            changed: f64::NEG_INFINITY,
+        }
     }
 
     /// Whether a plan is the layout that has been found to carry most.
