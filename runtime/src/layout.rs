@@ -1,12 +1,17 @@
 //! How bricks are laid out over workers, and whether that fits a graph.
 
-use crate::declared::Use;
+mod moves;
+
 use crate::exchange::{Downstream, EXACT, Partition, Split, Undivided};
-use crate::{Graph, MAX_WORKERS, PlanError, migration};
+use crate::graph::declared::Use;
+use crate::{Graph, PlanError};
 use legonf_core::{Columns, Plan, PlanSyntax, Stage, State};
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// Workers of all stages at most.
+pub const MAX_WORKERS: usize = 256;
 
 /// How bricks are laid out over workers. The results are the same bytes in all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -182,7 +187,7 @@ impl Shape {
         let places: Vec<StageSpec> = plan.stages.iter().enumerate().map(place).collect::<Result<_, _>>()?;
         let splits: Vec<_> =
             places.iter().filter_map(|place| Some((self.split(place)?, place.replicas))).collect();
-        migration::check(plan, |slot| {
+        moves::check(plan, |slot| {
             let of = |split: &Split| self.bricks[split.operator].0 == slot.brick;
             splits.iter().find(|(split, _)| of(split)).map(|(split, replicas)| (split.shards(), *replicas))
         })?;

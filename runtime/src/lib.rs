@@ -89,46 +89,28 @@
 #![allow(clippy::vec_box, reason = "boxes go from queue to queue, and lists of them are kept for that")]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod checkpointer;
-mod contain;
-mod declared;
-mod drawing;
-mod error;
 mod exchange;
 mod fault;
 mod graph;
-mod handover;
 mod layout;
-mod message;
-mod migration;
 mod operator;
-mod order;
-mod pacing;
-mod pin;
-mod ports;
-mod replica_set;
-mod route;
+mod options;
+mod outcome;
 mod run;
-mod spec;
-mod stats;
 mod supervisor;
 mod sync;
-mod totals;
-mod watch;
 mod watchdog;
-mod ways;
-mod whole;
 mod worker;
-mod worker_columns;
 
-pub use contain::is_contained;
-pub use drawing::svg;
-pub use error::GraphError;
 pub use exchange::{Partition, Undivided};
 pub use fault::{PlanError, RunFault, SupplyError};
+pub use graph::drawing::svg;
+pub use graph::error::GraphError;
+pub use graph::spec::{BrickSpec, GraphSpec, MAX_BRICKS};
 pub use graph::{Graph, Node, Wanted, check};
-pub use layout::Layout;
-pub use run::{BrickCounters, Control, Options, Outcome, Pauses, Supply, run, run_under};
-pub use spec::{BrickSpec, GraphSpec, MAX_BRICKS};
-pub use supervisor::MAX_WORKERS;
+pub use layout::{Layout, MAX_WORKERS};
+pub use operator::contain::is_contained;
+pub use options::{Options, Supply};
+pub use outcome::{BrickCounters, Outcome, Pauses};
+pub use run::{Control, run, run_under};
 pub use watchdog::{End, Watchdog};

@@ -1,124 +1,21 @@
 //! Moves batches from a source through the bricks to a sink.
 
-use crate::contain::guarded;
-use crate::exchange::{EXACT, Partition};
+use crate::PlanError;
 use crate::graph::{Graph, Node};
-use crate::layout::{Layout, Shape};
+use crate::layout::{MAX_WORKERS, Shape};
 use crate::operator::Operator;
-use crate::pin::Cores;
-use crate::supervisor::{Leftovers, MAX_WORKERS, Supervisor};
+use crate::operator::contain::guarded;
+use crate::options::Options;
+use crate::outcome::{BrickCounters, Outcome};
+use crate::supervisor::stuck::watch_supervisor;
+use crate::supervisor::{Leftovers, Supervisor};
 use crate::sync::{self, bounded};
-use crate::watchdog::{Watchdog, watch_supervisor};
-use crate::worker::{Assignment, Head, Shared, Tail};
-use crate::{PlanError, RunFault, SupplyError};
-use legonf_core::{Brick, Clock, Pace, Plan, Progress, Sink, Snapshot, Source};
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::worker::assignment::{Assignment, Head, Tail};
+use crate::worker::pin::Cores;
+use crate::worker::shared::Shared;
+use legonf_core::{Pace, Plan, Progress, Sink, Snapshot, Source};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-
-/// Makes a further brick for a place of the graph, by its identifier, ready to work at full speed: its model is loaded
-/// (and shared with the others), its memory is there.
-pub type Supply<'a> = &'a (dyn Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync);
-
-/// How a graph is run.
-#[derive(Clone, Copy)]
-pub struct Options<'a> {
-    /// Layout over workers.
-    pub layout: &'a Layout,
-    /// Batches that each queue between two stages holds, on average: when all are full the source waits.
-    pub queue: usize,
-    /// Set from outside to end the run: packets already read are still processed and written.
-    pub stop: &'a AtomicBool,
-    /// Makes replicas, and bricks anew that panicked. Without it there are no replicas, and a panic ends the run.
-    pub supply: Option<Supply<'a>>,
-    /// Whether each worker is bound to a core.
-    pub pin: bool,
-    /// Keeps checkpoints of bricks with state that can be divided, so that one that panics, at a batch or while its state
-    /// moves, is made anew with the state it had, and the run goes on: a checkpoint of the slots that have changed whenever so
-    /// many bytes of packets, and as many as the checkpoint has, were processed. That takes the memory of the state twice
-    /// again, and a copy of every packet's headers. Without it such a panic ends the run.
-    pub checkpoint: Option<usize>,
-    /// How the work of keyed bricks is divided among replicas. By a plan that is not exact state does not move: replicas neither come
-    /// nor go, and after the run the graph's brick has that of the first alone.
-    pub partition: Partition<'a>,
-    /// Where stream time begins: as the first packet says, or after other captures ([`Clock::next_capture`]).
-    pub clock: Clock,
-    /// Ends a run of which a worker does not come back from a brick. Without it such a run never ends.
-    pub watchdog: Option<Watchdog<'a>>,
-}
-
-impl<'a> Options<'a> {
-    /// A layout with queues of four batches, and exact plans.
-    pub fn new(layout: &'a Layout, stop: &'a AtomicBool) -> Self {
-        Self {
-            layout,
-            queue: 4,
-            stop,
-            supply: None,
-            pin: false,
-            checkpoint: None,
-            partition: EXACT,
-            clock: Clock::default(),
-            watchdog: None,
-        }
-    }
-}
-
-/// Counters of one brick at the end of a run, its replicas' added up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrickCounters {
-    /// Identifier of the brick.
-    pub id: String,
-    /// Name and value of each counter.
-    pub counters: Vec<(&'static str, u64)>,
-}
-
-/// Slots that moved from replica to replica, and what packets waited for them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pauses {
-    /// Slots that moved.
-    pub slots: u64,
-    /// Packets that waited.
-    pub packets: u64,
-    /// The time that 99% of these waited at most, to an eighth.
-    pub p99: Duration,
-    /// The longest.
-    pub longest: Duration,
-}
-
-/// What a run did.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Packets whose results the sink took.
-    pub packets: u64,
-    /// Counters of every brick, in order.
-    pub counters: Vec<BrickCounters>,
-    /// Bricks that panicked and were made anew.
-    pub restarts: u64,
-    /// What moving slots cost.
-    pub pauses: Pauses,
-    /// How long these packets took by their own clock, and what was wrong with it.
-    pub clock: Clock,
-    /// Whether the run was ended by [`Options::stop`].
-    pub stopped: bool,
-    /// Why the run ended early, if it did. What the sink took before is complete and in order.
-    pub fault: Option<RunFault>,
-}
-
-impl Outcome {
-    /// A run that did not begin.
-    fn refused(graph: &Graph, options: &Options<'_>, fault: RunFault) -> Self {
-        let counters = |node: &Node| BrickCounters { id: node.id.clone(), counters: node.brick.counters() };
-        Self {
-            packets: 0,
-            counters: graph.nodes().iter().map(counters).collect(),
-            restarts: 0,
-            pauses: Pauses::default(),
-            clock: options.clock,
-            stopped: false,
-            fault: Some(fault),
-        }
-    }
-}
 
 /// What watches a run and changes its layout: the northbound interface of the bricks (LEGO §III-B).
 pub trait Control {

@@ -2,10 +2,10 @@
 
 use super::{Downstream, Gathered, HomePart, Split};
 use crate::RunFault;
+use crate::operator::whole;
 use crate::operator::{Operator, attempt};
-use crate::stats::Stats;
-use crate::whole;
-use crate::worker::Shared;
+use crate::worker::shared::Shared;
+use crate::worker::stats::Stats;
 use legonf_core::{Batch, Storage};
 use legonf_splitter::{CHUNK, PartialRows, Selection};
 use std::ops::Range;

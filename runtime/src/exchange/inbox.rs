@@ -1,7 +1,7 @@
 //! Parts of batches, in the order of the batches.
 
 use super::part::Labelled;
-use crate::order::Order;
+use crate::worker::order::Order;
 
 /// Gives parts out in the order of their batches. A new replica does not know the first batch that it has a part of before that
 /// has come: it is the first of an epoch.

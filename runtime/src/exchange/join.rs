@@ -1,8 +1,8 @@
 //! Where the replicas' parts of a batch come together, first and last.
 
 use super::{HomePart, Part};
-use crate::message::Envelope;
 use crate::sync::{AtomicUsize, Receiver, Sender, bounded};
+use crate::worker::envelope::Envelope;
 use std::sync::atomic::Ordering::{AcqRel, Release};
 
 /// Where as many pieces are waited for as there are replicas. Whoever brings the last one goes on.

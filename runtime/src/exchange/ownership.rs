@@ -1,7 +1,7 @@
 //! Who has which slots, as of an epoch, and which of them move.
 
-use crate::message::Message;
 use crate::sync::Sender;
+use crate::worker::message::Message;
 use legonf_core::SLOTS;
 use legonf_splitter::{Ownership, SlotSet};
 

@@ -2,9 +2,9 @@
 
 use super::{Owners, Split, migrations};
 use crate::PlanError;
-use crate::contain::guarded;
+use crate::operator::contain::guarded;
 use crate::operator::{Operator, attempt_move};
-use crate::worker::Shared;
+use crate::worker::shared::Shared;
 use legonf_core::{BrickError, SLOTS, balanced};
 
 /// Slots whose state moves at a time: so many bytes there are beside the state itself.

@@ -1,8 +1,8 @@
 //! How the work of one brick is divided among replicas.
 
 use super::Owners;
-use crate::declared::{Declared, Use};
-use crate::operator::west_east;
+use crate::graph::declared::{Declared, Use};
+use crate::operator::interface::west_east;
 use legonf_core::{Batch, Brick, BrickError, Columns, Division, SLOTS, Storage, like};
 use legonf_splitter::{Partitioner, SplitError};
 use std::ops::Range;

@@ -3,10 +3,10 @@
 use super::part::Labelled;
 use super::{OwnershipTable, Pause, SlotState};
 use crate::PlanError;
-use crate::message::{Message, Turned};
 use crate::operator::{Operator, attempt_move};
-use crate::stats::Stats;
-use crate::worker::Shared;
+use crate::worker::message::{Message, Turned};
+use crate::worker::shared::Shared;
+use crate::worker::stats::Stats;
 use std::collections::VecDeque;
 use std::time::Instant;
 

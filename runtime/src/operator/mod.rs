@@ -1,19 +1,20 @@
 //! A brick in its place, and batches through it.
 
-use crate::RunFault;
-use crate::checkpointer::Checkpointer;
-use crate::contain::guarded;
-use crate::message::Envelope;
-use crate::route::Scratch;
-use crate::stats::Stats;
-use crate::watchdog::At;
-use crate::whole;
-use crate::worker::{Fresh, Shared};
-use legonf_core::{Batch, Brick, BrickError, Storage, WestEast};
-use std::sync::atomic::Ordering::Relaxed;
+pub(crate) mod checkpointer;
+pub(crate) mod contain;
+pub(crate) mod interface;
+pub(crate) mod whole;
 
-/// Counters by name.
-pub(crate) type Counters = Vec<(&'static str, u64)>;
+use crate::RunFault;
+use crate::graph::route::Scratch;
+use crate::operator::checkpointer::Checkpointer;
+use crate::operator::contain::guarded;
+use crate::worker::envelope::Envelope;
+use crate::worker::shared::{Shared, supplied};
+use crate::worker::stats::{At, Stats};
+use interface::{Counters, add, west_east};
+use legonf_core::{Batch, Brick, BrickError, State, Storage};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// A brick in its place, with the counters of those that were there before it.
 pub(crate) struct Operator {
@@ -81,16 +82,6 @@ impl Operator {
     }
 }
 
-/// The west-east interface of a brick that was found to have one.
-pub(crate) fn west_east(brick: &mut dyn Brick) -> Result<&mut dyn WestEast, BrickError> {
-    let missing = |brick| BrickError { brick, reason: "it has no west-east interface any more".into() };
-    // Its descriptor takes memory, so it is asked for the kind only where that is told.
-    if brick.west_east().is_none() {
-        return Err(missing(brick.descriptor().kind));
-    }
-    brick.west_east().ok_or_else(|| missing("brick"))
-}
-
 /// Lets a batch pass bricks that it has not passed yet.
 pub(crate) fn pass<'a>(
     operators: impl Iterator<Item = &'a mut Operator>,
@@ -139,6 +130,32 @@ pub(crate) fn attempt<T>(
     result
 }
 
+/// What there is to take the place of a brick that panicked.
+enum Fresh {
+    /// Nothing: another one would not have its state, or nobody makes one.
+    Kept,
+    Made(Box<dyn Brick>),
+    /// Why it could not be made.
+    Failed(String),
+}
+
+/// A brick that can take the place of one that panicked.
+fn fresh(operator: &Operator, shared: &Shared<'_>) -> Fresh {
+    // Where a brick has changed something of a batch in place, another one would change that twice.
+    let stateless = operator.brick.descriptor().state == State::Stateless;
+    let replaceable =
+        operator.checkpointer.is_some() || stateless && !shared.declared.changes_in_place(operator.index);
+    match shared
+        .supply
+        .filter(|_| replaceable)
+        .map(|supply| supplied(supply, &operator.id, &shared.declared.layout))
+    {
+        None => Fresh::Kept,
+        Some(Ok(brick)) => Fresh::Made(brick),
+        Some(Err(error)) => Fresh::Failed(error.to_string()),
+    }
+}
+
 /// Makes a brick anew that panicked, and lets it do its work once more.
 #[cold]
 fn again<T>(
@@ -148,7 +165,7 @@ fn again<T>(
     message: String,
     work: &mut dyn FnMut(&mut Operator) -> Result<T, BrickError>,
 ) -> Result<T, RunFault> {
-    let fresh = match shared.fresh(operator) {
+    let fresh = match fresh(operator, shared) {
         Fresh::Made(fresh) => fresh,
         Fresh::Kept => return Err(panicked(&operator.id, message)),
         Fresh::Failed(reason) => {
@@ -180,16 +197,6 @@ pub(crate) fn attempt_move<T>(
         RunFault::Brick(error) => error.reason,
         other => other.to_string(),
     })
-}
-
-/// Adds counters up by name.
-pub(crate) fn add(sum: &mut Counters, counters: &[(&'static str, u64)]) {
-    for (name, value) in counters {
-        match sum.iter_mut().find(|(known, _)| known == name) {
-            Some((_, total)) => *total += value,
-            None => sum.push((name, *value)),
-        }
-    }
 }
 
 pub(crate) fn panicked(id: &str, message: String) -> RunFault {

@@ -1,43 +1,31 @@
 //! One worker: a thread with a queue, some bricks, and perhaps the source or the sink.
 
-use crate::contain::guarded;
-use crate::declared::Declared;
-use crate::message::{Ending, Envelope, Event, Message, Retired, Waiting};
-use crate::operator::{Operator, panicked, pass};
-use crate::order::Order;
-use crate::pacing::Pacing;
-use crate::route::{Routes, Scratch};
-use crate::stats::Stats;
+pub(crate) mod assignment;
+pub(crate) mod columns;
+pub(crate) mod envelope;
+pub(crate) mod message;
+pub(crate) mod order;
+pub(crate) mod pacing;
+pub(crate) mod pin;
+pub(crate) mod shared;
+pub(crate) mod stats;
+pub(crate) mod totals;
+
+use crate::RunFault;
+use crate::graph::route::Scratch;
+use crate::operator::contain::guarded;
+use crate::operator::{panicked, pass};
 use crate::sync::{Receiver, Sender, recv, recv_tending};
-use crate::totals::Totals;
-use crate::watchdog::At;
-use crate::worker_columns::WorkerColumns;
-use crate::{Options, RunFault, Supply, SupplyError};
-use legonf_core::{Batch, Brick, Clock, Fault, Layout, Plan, Sink, Source, State};
+use assignment::{Assignment, Tail};
+use columns::WorkerColumns;
+use envelope::{Ending, Envelope};
+use legonf_core::Plan;
+use message::{Event, Message, Retired};
+use order::Order;
+use shared::Shared;
+use stats::{At, Stats};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicU64};
-
-/// The source, and the number of its next batch.
-pub(crate) struct Head<'a> {
-    pub source: &'a mut dyn Source,
-    pub next: u64,
-    pub ended: bool,
-    /// Stream time: all packets pass here, once and in order, whatever the layout.
-    pub clock: Clock,
-    /// The epoch of the last batch.
-    pub epoch: u64,
-    /// A free batch for which nothing came.
-    pub spare: Option<Box<Envelope>>,
-}
-
-/// The sink.
-pub(crate) struct Tail<'a> {
-    pub sink: &'a mut dyn Sink,
-    pub over: bool,
-    /// Stream time behind the last batch that it took.
-    pub clock: Clock,
-}
 
 impl<'a> Tail<'a> {
     /// Lets the sink do what is due.
@@ -58,144 +46,6 @@ impl<'a> Tail<'a> {
         shared.over.store(true, Relaxed);
         let _ = events.send(Event::Over(fault));
     }
-}
-
-/// What a worker has in its hands, which can move to another.
-#[derive(Default)]
-pub(crate) struct Assignment<'a> {
-    pub head: Option<Head<'a>>,
-    pub operators: Vec<Operator>,
-    /// Where batches must come in order.
-    pub order: Option<Waiting>,
-    pub tail: Option<Tail<'a>>,
-}
-
-impl Assignment<'_> {
-    /// The fault of a worker with this assignment that has panicked outside of a brick.
-    pub fn fault(&self, message: String) -> RunFault {
-        let source = self.head.iter().map(|_| Plan::SOURCE);
-        let sink = self.tail.iter().map(|_| Plan::SINK);
-        let bricks: Vec<_> =
-            source.chain(self.operators.iter().map(|operator| operator.id.as_str())).chain(sink).collect();
-        RunFault::Worker { name: format!("the worker of `{}`", bricks.join(" ")), message }
-    }
-}
-
-/// What all workers see.
-pub(crate) struct Shared<'a> {
-    /// Set from outside: nothing more is read.
-    pub stop: &'a AtomicBool,
-    /// Set at the end: what is still on its way is of no use.
-    pub over: AtomicBool,
-    pub supply: Option<Supply<'a>>,
-    /// How many bytes of packets bricks with state process between two checkpoints, at least; none where there are none.
-    pub checkpoint: Option<usize>,
-    /// The columns of the graph.
-    pub declared: Arc<Declared>,
-    /// Where packets go, if not all go everywhere.
-    pub routes: Option<Routes>,
-    /// What was done so far.
-    pub totals: Totals,
-    /// When batches are closed.
-    pub pacing: Pacing,
-    /// The epoch of the next batch that is read: who owns which slots is known to all who deal batches out.
-    pub epoch: AtomicU64,
-    /// What the supervisor is at: where state moves between replicas that stand still, it runs bricks itself.
-    pub own: Stats,
-    /// Whether the worker that has the source shall leave with its next batch: to do so behind all free ones, it would have to
-    /// fill these first.
-    leave: AtomicBool,
-}
-
-impl<'a> Shared<'a> {
-    pub fn new(options: &Options<'a>, declared: Arc<Declared>, routes: Option<Routes>) -> Self {
-        let Options { stop, supply, checkpoint, .. } = *options;
-        Self {
-            stop,
-            over: AtomicBool::new(false),
-            supply,
-            checkpoint,
-            declared,
-            routes,
-            totals: Totals::default(),
-            pacing: Pacing::default(),
-            epoch: AtomicU64::new(0),
-            own: Stats::default(),
-            leave: AtomicBool::new(false),
-        }
-    }
-
-    /// Says whether the worker that has the source shall leave.
-    pub fn set_leave(&self, leave: bool) {
-        self.leave.store(leave, Relaxed);
-    }
-
-    fn leaves(&self) -> bool {
-        self.leave.load(Relaxed)
-    }
-
-    /// Fills a batch from a source; it stays empty at the end, or where nothing comes and the worker shall leave.
-    /// `tended` says whether the caller has something to do where nothing comes for a while.
-    fn fill(&self, source: &mut dyn Source, batch: &mut Batch, tended: bool) -> Result<(), Fault> {
-        if let Some(pace) = self.pacing.get() {
-            source.pace(pace);
-        }
-        loop {
-            source.fill(batch)?;
-            if !source.is_idle() || self.is_over() || self.leaves() || tended {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Whether nothing more is read.
-    fn is_over(&self) -> bool {
-        self.stop.load(Relaxed) || self.over.load(Relaxed)
-    }
-
-    /// Lets the supervisor do something with a brick.
-    pub fn at<T>(&self, brick: usize, work: impl FnOnce() -> T) -> T {
-        self.own.begin(At::Brick(brick));
-        let result = work();
-        self.own.begin(At::Nothing);
-        result
-    }
-
-    /// A brick that can take the place of one that panicked.
-    pub fn fresh(&self, operator: &Operator) -> Fresh {
-        // Where a brick has changed something of a batch in place, another one would change that twice.
-        let stateless = operator.brick.descriptor().state == State::Stateless;
-        let replaceable =
-            operator.checkpointer.is_some() || stateless && !self.declared.changes_in_place(operator.index);
-        match self
-            .supply
-            .filter(|_| replaceable)
-            .map(|supply| supplied(supply, &operator.id, &self.declared.layout))
-        {
-            None => Fresh::Kept,
-            Some(Ok(brick)) => Fresh::Made(brick),
-            Some(Err(error)) => Fresh::Failed(error.to_string()),
-        }
-    }
-}
-
-/// What there is to take the place of a brick that panicked.
-pub(crate) enum Fresh {
-    /// Nothing: another one would not have its state, or nobody makes one.
-    Kept,
-    Made(Box<dyn Brick>),
-    /// Why it could not be made.
-    Failed(String),
-}
-
-/// A brick of a supply, bound to the columns of the graph, or in one line why there is none, also where making it panics.
-pub(crate) fn supplied(supply: Supply<'_>, id: &str, layout: &Layout) -> Result<Box<dyn Brick>, SupplyError> {
-    let made = || {
-        let mut brick = supply(id)?;
-        brick.bind(layout)?;
-        Ok(brick)
-    };
-    guarded(made).unwrap_or_else(|message| Err(SupplyError::Panic(message)))
 }
 
 /// A worker at work.

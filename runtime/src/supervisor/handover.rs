@@ -1,10 +1,11 @@
 //! What workers leave when they retire, and new stages are made of.
 
 use crate::layout::StageSpec;
-use crate::message::{Message, Queue, Retired, Waiting};
 use crate::operator::Operator;
-use crate::order::Order;
-use crate::worker::Assignment;
+use crate::worker::assignment::Assignment;
+use crate::worker::message::{Message, Queue, Retired};
+use crate::worker::order::Order;
+use crate::worker::order::Waiting;
 
 /// What retired workers have left: the parts of which new stages are made.
 #[derive(Default)]

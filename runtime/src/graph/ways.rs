@@ -1,9 +1,9 @@
 //! Whether bricks fit together on every way that a packet can take.
 
 use crate::GraphError;
-use crate::declared::{Declared, Use};
-use crate::route::{Bits, MAX_BRICKS, Route, Routes};
-use crate::spec::Exits;
+use crate::graph::declared::{Declared, Use};
+use crate::graph::route::{Bits, MAX_BRICKS, Route, Routes};
+use crate::graph::spec::Exits;
 use legonf_core::{ColumnSpec, Columns, Element, Handle, Verdict};
 
 /// Ways through a graph at most: each is looked at.
@@ -391,7 +391,10 @@ mod tests {
         };
         assert_eq!(check(&bricks(12), &exits(12), VERDICTS), Ok(true));
         let error = check(&bricks(14), &exits(14), VERDICTS).unwrap_err();
-        assert_eq!(error, "8192 ways; a graph that branches has at most 4096");
+        assert_eq!(
+            error,
+            "8192 ways; a graph that branches, or drops packets before other bricks, has at most 4096"
+        );
     }
 
     #[test]

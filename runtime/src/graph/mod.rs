@@ -1,10 +1,18 @@
 //! A graph that is checked and ready to run.
 
-use crate::declared::Declared;
+pub(crate) mod declared;
+pub(crate) mod drawing;
+pub(crate) mod error;
+pub(crate) mod ports;
+pub(crate) mod route;
+pub(crate) mod spec;
+pub(crate) mod ways;
+
 use crate::exchange::{EXACT, Split, Undivided};
-use crate::route::Routes;
-use crate::ways::Ways;
-use crate::{BrickSpec, GraphError, GraphSpec, ports};
+use crate::graph::declared::Declared;
+use crate::graph::route::Routes;
+use crate::graph::ways::Ways;
+use crate::{BrickSpec, GraphError, GraphSpec};
 use legonf_core::{Brick, ColumnSpec, Columns, Descriptor, Layout, State};
 use std::fmt::Display;
 use std::sync::Arc;

@@ -1,23 +1,34 @@
 //! The supervisor's side: stages and their workers, put up, changed while they run, and taken down.
 
-use crate::checkpointer::Checkpointer;
-use crate::contain::guarded;
+pub(crate) mod handover;
+pub(crate) mod migration;
+pub(crate) mod replica_set;
+mod snapshot;
+pub(crate) mod stuck;
+
 use crate::exchange::{Histogram, Owners, prepare};
-use crate::handover::Handover;
+use crate::graph::route::Scratch;
 use crate::layout::{Shape, StageSpec};
-use crate::message::{Envelope, Event, Message, Queue};
-use crate::operator::{Counters, Operator, add};
-use crate::order::Order;
-use crate::pin::{Core, Cores};
-use crate::replica_set::ReplicaSet;
-use crate::route::Scratch;
-use crate::run::Pauses;
-use crate::stats::{Done, Scheduling, Stats};
+use crate::operator::Operator;
+use crate::operator::checkpointer::Checkpointer;
+use crate::operator::contain::guarded;
+use crate::operator::interface::{Counters, add};
+use crate::outcome::Pauses;
+use crate::supervisor::handover::Handover;
+use crate::supervisor::replica_set::ReplicaSet;
+use crate::supervisor::stuck::{Still, Stuck};
 use crate::sync::{self, Receiver, Scope, Sender, bounded, unbounded};
-use crate::watchdog::{Still, Stuck, Watchdog};
-use crate::worker::{Assignment, Shared, Worker, supplied};
-use crate::worker_columns::WorkerColumns;
-use crate::{PlanError, RunFault, SupplyError};
+use crate::watchdog::Watchdog;
+use crate::worker::Worker;
+use crate::worker::assignment::Assignment;
+use crate::worker::columns::WorkerColumns;
+use crate::worker::envelope::Envelope;
+use crate::worker::message::{Event, Message, Queue};
+use crate::worker::order::Order;
+use crate::worker::pin::{Core, Cores};
+use crate::worker::shared::{Shared, supplied};
+use crate::worker::stats::{Done, Scheduling, Stats};
+use crate::{MAX_WORKERS, PlanError, RunFault, SupplyError};
 use legonf_core::{BATCH, Brick, Clock, LARGEST_BATCH, Plan};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -28,9 +39,6 @@ use std::time::{Duration, Instant};
 /// Batches of each queue at least, and of a stage whose replicas divide them at most.
 const SHALLOW: usize = 1;
 const SHARING: usize = 3;
-
-/// Workers of all stages at most.
-pub const MAX_WORKERS: usize = 256;
 
 /// A worker that runs.
 pub(crate) struct Running {

@@ -4,8 +4,8 @@
 //! where it does not belong.
 //! That is what µNF's marker, branch and sync ports do; bricks know nothing of it.
 
-use crate::declared::Declared;
-use crate::whole;
+use crate::graph::declared::Declared;
+use crate::operator::whole;
 use legonf_core::{Batch, Brick, BrickError, Handle, Verdict};
 
 /// A brick of a graph that branches, among at most [`MAX_BRICKS`].

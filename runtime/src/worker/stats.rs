@@ -1,12 +1,43 @@
 //! What a worker tells of itself: counters that it alone writes and the supervisor reads.
 
-use crate::watchdog::At;
 use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+
+/// What a worker is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    Nothing,
+    Source,
+    Sink,
+    /// A brick, by its number.
+    Brick(usize),
+}
+
+impl At {
+    /// As the lower half of a word.
+    pub fn code(self) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Source => 1,
+            Self::Sink => 2,
+            Self::Brick(index) => index as u64 + 3,
+        }
+    }
+
+    /// From the lower half of a word.
+    pub fn of(word: u64) -> Self {
+        match word & u64::from(u32::MAX) {
+            0 => Self::Nothing,
+            1 => Self::Source,
+            2 => Self::Sink,
+            code => Self::Brick(code as usize - 3),
+        }
+    }
+}
 
 /// What a worker had done when it was looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

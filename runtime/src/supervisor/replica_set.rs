@@ -2,11 +2,12 @@
 
 use crate::PlanError;
 use crate::exchange::{Buffers, HomeWork, OwnershipTable, Phase, Queues, Replica, Split, prepare};
-use crate::handover::Handover;
+use crate::layout::MAX_WORKERS;
 use crate::layout::StageSpec;
-use crate::message::{Event, Message, Queue};
-use crate::supervisor::{MAX_WORKERS, Running, RunningStage, Supervisor, retire_from};
+use crate::supervisor::handover::Handover;
+use crate::supervisor::{Running, RunningStage, Supervisor, retire_from};
 use crate::sync::{Sender, bounded};
+use crate::worker::message::{Event, Message, Queue};
 use legonf_core::SLOTS;
 use legonf_splitter::SlotCounters;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Whether bricks have filled what they declare to fill.
 
-use crate::declared::Declared;
+use crate::graph::declared::Declared;
 use legonf_core::{Batch, Brick, BrickError, Columns, Storage, Table};
 
 /// Lets a brick process a batch of so many packets, and checks that every column that it fills has a value for each. A part of a

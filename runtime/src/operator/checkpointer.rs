@@ -1,7 +1,7 @@
 //! Checkpoints of a brick with state, and what it has done since: so that another one can take its place after a panic.
 
 use crate::exchange::Split;
-use crate::operator::{Counters, west_east};
+use crate::operator::interface::{Counters, west_east};
 use legonf_core::{Batch, Brick, BrickError, Columns, Descriptor, SLOTS};
 use legonf_splitter::SlotSet;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Arrival order, restored where replicas before have lost it.
 
+use crate::worker::envelope::Envelope;
 use std::collections::VecDeque;
 
 /// Gives numbered items out in the order of their numbers, without a gap.
@@ -49,6 +50,9 @@ impl<T> Order<T> {
         Some(item)
     }
 }
+
+/// Batches that wait for those before them.
+pub(crate) type Waiting = Order<Box<Envelope>>;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! What the supervisor tells the controller.
 
 use crate::supervisor::{Running, RunningStage, Supervisor};
-use crate::totals::Totals;
+use crate::worker::totals::Totals;
 use legonf_core::{HostLoad, SLOTS, ShardLoad, Snapshot, StageLoad, State, WorkerLoad, mean_wait};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,0 +1,56 @@
+//! How a graph is run.
+
+use crate::SupplyError;
+use crate::exchange::{EXACT, Partition};
+use crate::layout::Layout;
+use crate::watchdog::Watchdog;
+use legonf_core::{Brick, Clock};
+use std::sync::atomic::AtomicBool;
+
+/// Makes a further brick for a place of the graph, by its identifier, ready to work at full speed: its model is loaded
+/// (and shared with the others), its memory is there.
+pub type Supply<'a> = &'a (dyn Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync);
+
+/// How a graph is run.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// Layout over workers.
+    pub layout: &'a Layout,
+    /// Batches that each queue between two stages holds, on average: when all are full the source waits.
+    pub queue: usize,
+    /// Set from outside to end the run: packets already read are still processed and written.
+    pub stop: &'a AtomicBool,
+    /// Makes replicas, and bricks anew that panicked. Without it there are no replicas, and a panic ends the run.
+    pub supply: Option<Supply<'a>>,
+    /// Whether each worker is bound to a core.
+    pub pin: bool,
+    /// Keeps checkpoints of bricks with state that can be divided, so that one that panics, at a batch or while its state
+    /// moves, is made anew with the state it had, and the run goes on: a checkpoint of the slots that have changed whenever so
+    /// many bytes of packets, and as many as the checkpoint has, were processed. That takes the memory of the state twice
+    /// again, and a copy of every packet's headers. Without it such a panic ends the run.
+    pub checkpoint: Option<usize>,
+    /// How the work of keyed bricks is divided among replicas. By a plan that is not exact state does not move: replicas neither come
+    /// nor go, and after the run the graph's brick has that of the first alone.
+    pub partition: Partition<'a>,
+    /// Where stream time begins: as the first packet says, or after other captures ([`Clock::next_capture`]).
+    pub clock: Clock,
+    /// Ends a run of which a worker does not come back from a brick. Without it such a run never ends.
+    pub watchdog: Option<Watchdog<'a>>,
+}
+
+impl<'a> Options<'a> {
+    /// A layout with queues of four batches, and exact plans.
+    pub fn new(layout: &'a Layout, stop: &'a AtomicBool) -> Self {
+        Self {
+            layout,
+            queue: 4,
+            stop,
+            supply: None,
+            pin: false,
+            checkpoint: None,
+            partition: EXACT,
+            clock: Clock::default(),
+            watchdog: None,
+        }
+    }
+}

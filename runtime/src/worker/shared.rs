@@ -1,0 +1,106 @@
+//! What all workers see.
+
+use crate::SupplyError;
+use crate::graph::declared::Declared;
+use crate::graph::route::Routes;
+use crate::operator::contain::guarded;
+use crate::options::{Options, Supply};
+use crate::worker::pacing::Pacing;
+use crate::worker::stats::{At, Stats};
+use crate::worker::totals::Totals;
+use legonf_core::{Batch, Brick, Fault, Layout, Source};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// What all workers see.
+pub(crate) struct Shared<'a> {
+    /// Set from outside: nothing more is read.
+    pub stop: &'a AtomicBool,
+    /// Set at the end: what is still on its way is of no use.
+    pub over: AtomicBool,
+    pub supply: Option<Supply<'a>>,
+    /// How many bytes of packets bricks with state process between two checkpoints, at least; none where there are none.
+    pub checkpoint: Option<usize>,
+    /// The columns of the graph.
+    pub declared: Arc<Declared>,
+    /// Where packets go, if not all go everywhere.
+    pub routes: Option<Routes>,
+    /// What was done so far.
+    pub totals: Totals,
+    /// When batches are closed.
+    pub pacing: Pacing,
+    /// The epoch of the next batch that is read: who owns which slots is known to all who deal batches out.
+    pub epoch: AtomicU64,
+    /// What the supervisor is at: where state moves between replicas that stand still, it runs bricks itself.
+    pub own: Stats,
+    /// Whether the worker that has the source shall leave with its next batch: to do so behind all free ones, it would have to
+    /// fill these first.
+    leave: AtomicBool,
+}
+
+impl<'a> Shared<'a> {
+    pub fn new(options: &Options<'a>, declared: Arc<Declared>, routes: Option<Routes>) -> Self {
+        let Options { stop, supply, checkpoint, .. } = *options;
+        Self {
+            stop,
+            over: AtomicBool::new(false),
+            supply,
+            checkpoint,
+            declared,
+            routes,
+            totals: Totals::default(),
+            pacing: Pacing::default(),
+            epoch: AtomicU64::new(0),
+            own: Stats::default(),
+            leave: AtomicBool::new(false),
+        }
+    }
+
+    /// Says whether the worker that has the source shall leave.
+    pub fn set_leave(&self, leave: bool) {
+        self.leave.store(leave, Relaxed);
+    }
+
+    /// Whether it shall.
+    pub fn leaves(&self) -> bool {
+        self.leave.load(Relaxed)
+    }
+
+    /// Fills a batch from a source; it stays empty at the end, or where nothing comes and the worker shall leave.
+    /// `tended` says whether the caller has something to do where nothing comes for a while.
+    pub fn fill(&self, source: &mut dyn Source, batch: &mut Batch, tended: bool) -> Result<(), Fault> {
+        if let Some(pace) = self.pacing.get() {
+            source.pace(pace);
+        }
+        loop {
+            source.fill(batch)?;
+            if !source.is_idle() || self.is_over() || self.leaves() || tended {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether nothing more is read.
+    pub fn is_over(&self) -> bool {
+        self.stop.load(Relaxed) || self.over.load(Relaxed)
+    }
+
+    /// Lets the supervisor do something with a brick.
+    pub fn at<T>(&self, brick: usize, work: impl FnOnce() -> T) -> T {
+        self.own.begin(At::Brick(brick));
+        let result = work();
+        self.own.begin(At::Nothing);
+        result
+    }
+}
+
+/// A brick of a supply, bound to the columns of the graph, or in one line why there is none, also where making it panics.
+pub(crate) fn supplied(supply: Supply<'_>, id: &str, layout: &Layout) -> Result<Box<dyn Brick>, SupplyError> {
+    let made = || {
+        let mut brick = supply(id)?;
+        brick.bind(layout)?;
+        Ok(brick)
+    };
+    guarded(made).unwrap_or_else(|message| Err(SupplyError::Panic(message)))
+}
