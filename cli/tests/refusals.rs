@@ -103,7 +103,11 @@ fn graphs_that_cannot_run_are_refused() {
             "graph.toml: brick `again` (sample-result-quantization) fills verdicts, which brick `decision` has filled",
         ),
         ("no brick", "name = \"nothing\"\n".into(), "has no [[brick]]"),
-        ("no verdict", good.replace(last, "kind = \"packet-batching\"\n"), "without verdicts"),
+        (
+            "a brick that does again what another has done",
+            good.replace(last, "kind = \"packet-batching\"\n"),
+            "brick `decision` (packet-batching) fills headers, which brick `batching` has filled",
+        ),
         (
             "another model's schema",
             good.replace("kitsune-115-clean", "kitsune-py-100"),

@@ -12,7 +12,7 @@ use legonf_runtime::{BrickSpec, GraphSpec};
 /// # Errors
 /// If its kind is unknown.
 pub fn describe(spec: &GraphSpec, brick: &BrickSpec) -> Result<Descriptor, CatalogError> {
-    let own = own(brick)?;
+    let own = own(spec, brick)?;
     if brick.kind != Onnx::KIND {
         return Ok(own);
     }
@@ -21,12 +21,14 @@ pub fn describe(spec: &GraphSpec, brick: &BrickSpec) -> Result<Descriptor, Catal
 }
 
 /// What a brick declares itself, or its kind where it takes a network or has no configuration to be made of.
-fn own(brick: &BrickSpec) -> Result<Descriptor, CatalogError> {
+fn own(spec: &GraphSpec, brick: &BrickSpec) -> Result<Descriptor, CatalogError> {
     let kind = legonf_catalog::describe(&brick.kind)?;
     if legonf_catalog::takes(&brick.kind, &brick.config) == Takes::Network {
         return Ok(kind);
     }
-    let made = legonf_catalog::build(&brick.kind, &brick.config, &Context::default());
+    let ports = spec.port_names();
+    let context = Context { ports: &ports, ..Context::default() };
+    let made = legonf_catalog::build(&brick.kind, &brick.config, &context);
     Ok(made.map_or(kind, |brick| brick.descriptor()))
 }
 
@@ -34,6 +36,6 @@ fn own(brick: &BrickSpec) -> Result<Descriptor, CatalogError> {
 fn known(spec: &GraphSpec) -> Vec<ColumnSpec> {
     let others = spec.bricks.iter().filter(|brick| brick.kind != Onnx::KIND);
     let columns = |brick: Descriptor| brick.reads.iter().chain(&*brick.writes).cloned().collect::<Vec<_>>();
-    let declared = others.filter_map(|brick| own(brick).ok()).flat_map(columns);
+    let declared = others.filter_map(|brick| own(spec, brick).ok()).flat_map(columns);
     [FEATURES, SCORES].into_iter().chain(declared).collect()
 }

@@ -280,12 +280,13 @@ mod tests {
         assert!(error("feature-quantization", "schema = \"k\"").contains("unknown schema 'k'"));
         assert!(error("feature-quantization", "schema = 5").contains("invalid type"));
         assert!(error("sample-result-quantization", "threshold = inf").contains("not a finite number"));
-        let port = error("disposition", "anomalous = \"mirror:x\"");
+        let port = error("disposition", "actions.anomalous = \"mirror:x\"");
         assert!(port.starts_with(
             "[brick.config] of disposition: anomalous = \"mirror:x\": the graph has no port `x`"
         ));
         assert!(
-            error("disposition", "anomalous = 5").starts_with("[brick.config] of disposition: invalid type")
+            error("disposition", "actions.anomalous = 5")
+                .starts_with("[brick.config] of disposition: invalid type")
         );
         assert!(error("vlan", "").ends_with("expected either push = VID or pop = true"));
         assert!(error("dscp", "").contains("missing field `dscp`"));
