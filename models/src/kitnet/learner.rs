@@ -241,14 +241,12 @@ fn normalize(l: &mut Learner, row: &[f64]) {
     for (x, column) in x.iter_mut().zip(&l.columns) {
         *x = row[*column];
     }
-    let min = &mut l.norm_min.as_flattened_mut()[..x.len()];
-    let max = &mut l.norm_max.as_flattened_mut()[..x.len()];
-    let mask = &l.visible_mask.as_flattened()[..x.len()];
-    for (i, x) in x.iter_mut().enumerate() {
-        let value = if mask[i] == 0.0 { 0.0 } else { *x };
-        max[i] = if value > max[i] { value } else { max[i] };
-        min[i] = if value < min[i] { value } else { min[i] };
-        *x = (value - min[i]) / (max[i] - min[i] + 1e-16);
+    let (min, max) = (l.norm_min.as_flattened_mut(), l.norm_max.as_flattened_mut());
+    for (((x, min), max), mask) in x.iter_mut().zip(min).zip(max).zip(l.visible_mask.as_flattened()) {
+        let value = if *mask == 0.0 { 0.0 } else { *x };
+        *max = if value > *max { value } else { *max };
+        *min = if value < *min { value } else { *min };
+        *x = (value - *min) / (*max - *min + 1e-16);
     }
 }
 
@@ -342,14 +340,13 @@ fn learn_rows<const S: usize>(
     let Some(&right_a) = a.row.first_chunk::<S>() else { return };
     let Some(&right_b) = b.row.first_chunk::<S>() else { return };
     let Some(sums) = sums.first_chunk_mut::<S>() else { return };
-    let (left_a, left_b) = (&a.column[..inputs.len()], &b.column[..inputs.len()]);
-    let rows = &mut weights.as_chunks_mut::<S>().0[..inputs.len()];
     let mut totals = *sums;
-    for (n, row) in rows.iter_mut().enumerate() {
+    let rows = weights.as_chunks_mut::<S>().0.iter_mut();
+    for (((row, left_a), left_b), input) in rows.zip(a.column).zip(b.column).zip(inputs) {
         one_by_one();
         for i in 0..S {
-            row[i] = fma(left_a[n], &right_a[i], &fma(left_b[n], &right_b[i], &row[i]));
-            totals[i] = fma(inputs[n], &row[i], &totals[i]);
+            row[i] = fma(*left_a, &right_a[i], &fma(*left_b, &right_b[i], &row[i]));
+            totals[i] = fma(*input, &row[i], &totals[i]);
         }
     }
     *sums = totals;
