@@ -9,16 +9,17 @@ use clap::Args;
 use legonf_engine::{Replay, ScoreFormat, Seed};
 use std::path::PathBuf;
 
-/// Runs a capture through packet batching, feature quantization, feature mapping, autoencoder and sample-result
-/// quantization, and writes what each packet scored.
+/// Runs a capture through a network function, and writes what it found for each packet. Kitsune, the default one, is packet
+/// batching, feature quantization, feature mapping, autoencoder and sample-result quantization.
 ///
 /// With --out the folder gets scores.csv (or .parquet), eve.json (alerts in Suricata's schema), alerts.pcapng (their
-/// packets), scores.svg and scores.png, and summary.json. Of a flood of alerts the first of each second are written, and the
-/// others counted: records of the type `suppressed` in eve.json say of whom they were. Two replays of one capture write the same bytes,
-/// whatever --workers says.
+/// packets), scores.svg and scores.png, and summary.json. In a flood of alerts the first of each second are written, and the
+/// others counted: records of the type `suppressed` in eve.json say which sources they were of. Two replays of one capture write the
+/// same bytes, whatever --workers says.
 ///
-/// Of a graph whose bricks rewrite packets or say what happens to them the folder also gets forwarded/PORT.pcapng for each port:
-/// the packets that leave by it, copies among them, as they are then.
+/// For a graph that decides on no score (a classifier) the folder gets verdicts.csv (or .parquet) and summary.json instead. For a
+/// graph whose bricks rewrite packets or decide where they go it also gets forwarded/PORT.pcapng for each port: the packets that
+/// leave by it, mirrored copies among them, as they leave the graph.
 ///
 /// A table of features in place of the capture starts at feature mapping: Kitsune's published CSV files, N-BaIoT's,
 /// and those of `legonf features`. Its rows have no time (0 stands for it) and no packets (no alerts.pcapng).

@@ -1,7 +1,7 @@
-//! The controller's mind: snapshots of a running graph in, plans out (LEGO §III-C, µNF §IV-E).
+//! The controller's policy: snapshots of a running graph in, plans out (LEGO §III-C, µNF §IV-E).
 //!
-//! [`Policy`] finds the bottleneck and decides; [`Costs`] are what `legonf profile` measured, [`Model`] says from them what
-//! a plan can carry, and [`Simulation`] runs a policy in virtual time. Nothing here reads a clock, starts a thread or sees a
+//! [`Policy`] finds the bottleneck and decides. [`Costs`] are what `legonf profile` measured; a [`Model`] computes from them what
+//! a plan can carry. [`Simulation`] runs a policy in virtual time. Nothing here reads a clock, starts a thread or sees a
 //! packet: time is in the snapshots.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]

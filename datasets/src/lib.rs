@@ -1,8 +1,8 @@
-//! Labelled captures: seeded generators, composites and the catalogue.
+//! Labelled captures: seeded generators, composites and a catalogue of public data sets.
 //!
 //! [`generate`] makes synthetic traffic, the same bytes for the same seed on every machine, fast enough to feed
 //! benchmarks from memory. [`compose`] merges attacks of some captures into the benign traffic of another.
-//! [`catalogue`] knows public data sets, [`mod@fetch`] brings their files.
+//! [`catalogue`] describes public data sets, and [`mod@fetch`] downloads their files.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

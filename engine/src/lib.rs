@@ -1,11 +1,11 @@
-//! The application: what the command, and whatever else drives legonf, calls.
+//! The application: what the `legonf` command, and any other program that uses legonf, calls.
 //!
-//! Every piece of work is a value that says what goes in and what is written: a [`Training`] makes a model, a [`Calibrating`] sets
-//! its threshold, a [`Replay`] runs a capture through it and a [`Live`] the packets of an interface; an [`Extraction`] writes
-//! features, and a [`Profile`] measures what bricks cost. Each is run in a [`Session`], which says how it is stopped and who sees how
-//! far it is, and gives back data: words for people are the caller's.
+//! Every piece of work is a value that says what goes in and what is written. A [`Training`] makes a model, a [`Calibrating`] sets
+//! its threshold. A [`Replay`] runs a capture through a network function, a [`Live`] the packets of an interface. An
+//! [`Extraction`] writes features, and a [`Profile`] measures what bricks cost. Each is run in a [`Session`], which says how it
+//! is stopped and who sees its progress. It returns data; the caller makes text of it.
 //!
-//! A [`Steering`] puts a run under the controller: the [`Agent`](agent::Agent) joins it to the runtime. Whatever the layout,
+//! A [`Steering`] puts a run under the controller: the [`Agent`](agent::Agent) joins controller and runtime. In any layout
 //! `received = scored + rejected + dropped` holds in every [`Summary`], and every packet gets the same score.
 //!
 //! ```no_run

@@ -31,9 +31,10 @@ pub enum ScoreFormat {
 /// A replay: what goes in, what scores it, and what is written. Two replays of one capture write the same bytes, whatever the
 /// layout.
 ///
-/// The folder gets `scores.csv` (or `.parquet`), `eve.json`, `alerts.pcapng`, `scores.svg`, `scores.png` and `summary.json`, and where bricks
-/// act on packets `forwarded/PORT.pcapng` for each port of the graph. A table
-/// of features in place of the capture starts at feature mapping; it has no times and no packets.
+/// The folder gets `scores.csv` (or `.parquet`), `eve.json`, `alerts.pcapng`, `scores.svg`, `scores.png` and `summary.json`. For a graph
+/// that decides on no score it gets `verdicts.csv` (or `.parquet`) and `summary.json` alone. If bricks act on packets, it also
+/// gets `forwarded/PORT.pcapng` for each port of the graph. A table of features in place of the capture starts at feature
+/// mapping; it has no times and no packets.
 #[derive(Clone, Debug)]
 pub struct Replay {
     /// Capture or table of features; `-` is standard input.

@@ -45,7 +45,7 @@ pub struct Summary {
     /// Whether the graph decides on scores: without, there are no scores and no alerts to tell of.
     #[serde(skip)]
     pub decides_on_scores: bool,
-    /// For each column of classes, how many packets are of which; none where the graph classifies nothing.
+    /// For each column of verdicts but those on scores (`verdicts`) the number of packets by label; empty if the graph has no other.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub classes: BTreeMap<String, BTreeMap<String, u64>>,
     /// Malformed packets by reason, evictions by table, and other counters that are not zero.

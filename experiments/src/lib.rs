@@ -1,12 +1,12 @@
 //! Tables and figures of the papers as experiments.
 //!
 //! [`table2`] is LEGO's Table II: what a split of the traffic does to Kitsune's scores. It runs [`Replicas`] of an extractor in the
-//! runtime, as many as asked for, however few cores there are. [`scaling`] projects from what their pieces take what more cores
-//! would give.
+//! runtime, as many as asked for, however few cores there are. [`scaling`] projects the throughput on more cores from the
+//! processor time that their pieces take.
 //!
 //! The others run the engine on traffic in memory: [`flood`], [`figure4`], [`elasticity`], [`lego_table2`] and [`mod@bench`] each have
 //! `Arguments` (as the command takes them), a function that runs them in a [`Session`](legonf_engine::Session), a report for
-//! programs, and its words.
+//! programs, and that report as text.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

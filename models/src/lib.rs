@@ -1,7 +1,7 @@
 //! KitNET: training, execution and the model bundle.
 //!
-//! [`kitnet`] trains and runs the network. A [`Bundle`] is a model as one ONNX file with everything that is
-//! needed to use it. [`Engine`] is what any other network is run by. Nothing here knows of packets.
+//! [`kitnet`] trains and runs the network. A [`Bundle`] is a model in one ONNX file, with everything that is
+//! needed to use it. An [`Engine`] runs any other network. Nothing here knows of packets.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bundle;

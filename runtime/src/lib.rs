@@ -1,11 +1,13 @@
 //! Runs graphs of bricks: reads their description, checks it, and moves batches through it.
 //!
-//! A graph file (TOML) lists bricks with an `id`, a `kind` of the catalogue, its configuration and the brick that is `next`.
-//! [`Graph::assemble`] checks everything before anything runs; [`run`] then moves pooled batches from a source through
-//! the bricks to a sink. A [`Layout`] says which bricks share a worker and how many workers share the batches of a stage;
-//! [`run_under`] a [`Control`] it changes while batches flow. All layouts give the same results: each brick that keeps
-//! state, and the sink, sees the same batches in the same order, and replicas of the others take any batch. Replicas of a
-//! brick whose state can be divided ([`WestEast`](legonf_core::WestEast)) see the packets of the slots that they own.
+//! A graph file (TOML, [`GraphSpec`]) lists ports, models, and bricks with an `id`, a `kind` of the catalogue, a
+//! configuration and the `next` brick. [`Graph::assemble`] checks everything before anything runs. [`run`] then moves pooled
+//! batches from a source through the bricks to a sink. A [`Layout`] says which bricks share a worker and how many workers share
+//! the batches of a stage; with [`run_under`], a [`Control`] changes it while batches flow.
+//!
+//! All layouts give the same results. Each brick with state, and the sink, sees the same batches in the same order. Replicas of
+//! a stateless brick take any batch. Replicas of a keyed brick ([`WestEast`](legonf_core::WestEast)) see the packets of the
+//! slots that they own.
 //!
 //! ```
 //! use legonf_core::{
@@ -40,7 +42,7 @@
 //!     }
 //! }
 //!
-//! /// Gives three packets.
+//! /// A source of three packets.
 //! struct Three(bool);
 //!
 //! impl Source for Three {
@@ -57,7 +59,7 @@
 //!     }
 //! }
 //!
-//! /// Adds lengths up.
+//! /// A sink that adds lengths up.
 //! #[derive(Default)]
 //! struct Sum(u32, Handle<Vec<u32>>);
 //!

@@ -1,7 +1,7 @@
 //! Splits traffic over replicas without changing the answer (LEGO §III-A).
 //!
-//! A stateful brick declares its [state groups](legonf_core::StateGroup). Their keys form a [`Lattice`] by inclusion;
-//! its maximal elements are the granularities (Algorithm 1). A [`Plan`] makes shards of them. A [`Partitioner`] divides
+//! A keyed brick declares its [state groups](legonf_core::StateGroup). Their keys form a [`Lattice`] by inclusion; its
+//! maximal elements are the granularities (Algorithm 1). A [`Plan`] makes shards of them. A [`Partitioner`] divides
 //! batches among replicas by slot, and joins the parts of each packet's row.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]

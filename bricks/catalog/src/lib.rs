@@ -1,6 +1,7 @@
 //! The one place that knows every brick by name.
 //!
-//! [`KINDS`] lists them; [`build`] makes one from its kind and its configuration. A new brick is one line in each.
+//! [`KINDS`] lists them; [`build`] makes one from its kind and its configuration. A new brick needs one line in each. [`NFS`]
+//! are the network functions that ship.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

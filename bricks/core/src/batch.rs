@@ -1,10 +1,10 @@
-//! The unit of work: up to [`BATCH`] packets and what is known of them so far.
+//! The unit of work: some packets and what is known about them so far.
 
 use crate::storage::{Storage, Typed, put, same, same_mut, take};
 use crate::{Columns, Damaged, Handle, Headers, Layout, Packets, Table};
 use std::mem::swap;
 
-/// The number of packets in a full batch.
+/// The number of packets in a full batch, but where replicas of a keyed brick divide batches ([`LARGEST_BATCH`]).
 pub const BATCH: usize = 256;
 
 /// The largest number of packets in a batch for replicas of a keyed brick, which divide it among themselves.
@@ -14,7 +14,7 @@ pub const LARGEST_BATCH: usize = 8 * BATCH;
 /// which is not full takes less time, and a full one hardly more.
 pub const ENGINE_ROWS: usize = BATCH / 4;
 
-/// The columns of a batch but packets and headers.
+/// All columns of a batch other than packets and headers.
 #[derive(Debug, Default)]
 pub struct Store(Vec<Box<dyn Storage>>);
 
@@ -31,7 +31,7 @@ impl Store {
         same(&*self.0[place(column)])
     }
 
-    /// The values of a column, to be written.
+    /// The values of a column, to be changed.
     ///
     /// # Panics
     /// As [`get`](Self::get).
@@ -40,10 +40,10 @@ impl Store {
         same_mut(&mut *self.0[place(column)])
     }
 
-    /// The values of two columns.
+    /// The values of two columns, to be changed.
     ///
     /// # Panics
-    /// As [`get`](Self::get), and if both are one.
+    /// As [`get`](Self::get), and if both handles are of one column.
     #[inline]
     pub fn get_two<A: Typed, B: Typed>(&mut self, a: Handle<A>, b: Handle<B>) -> (&mut A, &mut B) {
         let both = self.0.get_disjoint_mut([place(a), place(b)]);
@@ -51,7 +51,7 @@ impl Store {
         (same_mut(&mut **a), same_mut(&mut **b))
     }
 
-    /// The values of three columns.
+    /// The values of three columns, to be changed.
     ///
     /// # Panics
     /// As [`get_two`](Self::get_two).
@@ -94,23 +94,24 @@ impl FromIterator<Box<dyn Storage>> for Store {
     }
 }
 
-/// Up to [`BATCH`] packets in arrival order, in the columns of a [`Layout`].
+/// Packets in arrival order, in the columns of a [`Layout`]: up to [`BATCH`], or up to [`LARGEST_BATCH`] where replicas of a keyed
+/// brick divide batches.
 ///
-/// A source fills `packets` (or, where the input has no bytes, `headers`, and where it has no packets, `headers` that
-/// hold only the number of each row, and a column of its own); each brick reads the columns that its
-/// [`Descriptor`](crate::Descriptor) names and fills others. Batches come from a pool and keep their memory.
+/// A source fills `packets`. If its input has no bytes, it fills `headers`; if the input has no packets (a table of
+/// features), it fills a column of its own, and `headers` hold only the number of each row. Each brick reads the columns
+/// that its [`Descriptor`](crate::Descriptor) names and fills others. Batches come from a pool and keep their memory.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Raw packets. Empty where the source has only headers (Kitsune's TSV).
     pub packets: Packets,
     /// Parsed headers, one for each packet.
     pub headers: Vec<Headers>,
-    /// All other columns. A batch made by `default` has none, and gets those of the batch that it is exchanged with or
+    /// All other columns. A batch made by `default` has none, and gets the columns of the batch that it is exchanged with or
     /// gathered from.
     pub columns: Store,
     /// Whether its items have no time: rows of a table.
     pub timeless: bool,
-    /// The rows of the table of flows: of each the place of the packet that completed the flow, in rising order. A brick that
+    /// For each row of the table of flows the place of the packet that completed the flow, in rising order. A brick that
     /// appends rows pushes here, and to its columns of that table.
     pub origins: Vec<u32>,
 }
@@ -133,7 +134,7 @@ impl Batch {
     /// A column by its number in the layout.
     ///
     /// # Panics
-    /// If there is none.
+    /// If the batch has no column of this number.
     pub fn column(&self, index: usize) -> &dyn Storage {
         match index {
             0 => &self.packets,
@@ -142,7 +143,7 @@ impl Batch {
         }
     }
 
-    /// A column by its number, to be written.
+    /// A column by its number, to be changed.
     ///
     /// # Panics
     /// As [`column`](Self::column).
@@ -172,7 +173,7 @@ impl Batch {
         }
     }
 
-    /// Copies some columns of the packets at some places into a batch of their own. They are of the table of packets.
+    /// Copies some columns of the table of packets, for the packets at some places, into a batch of their own.
     pub fn gather(&self, places: &[usize], columns: Columns, part: &mut Self) {
         part.columns.join(&self.columns);
         part.clear();
@@ -200,10 +201,10 @@ impl Batch {
         self.present(columns).for_each(|index| self.column(index).encode(to));
     }
 
-    /// Takes columns that [`encode`](Self::encode) wrote, from the front of `from`, in place of those that it has.
+    /// Reads columns that [`encode`](Self::encode) wrote from the front of `from`, and replaces those of the batch by them.
     ///
     /// # Errors
-    /// If the bytes are not such. The batch is empty then.
+    /// If `encode` did not write these bytes. The batch is empty then.
     pub fn decode(&mut self, columns: Columns, from: &mut &[u8]) -> Result<(), Damaged> {
         self.decode_all(columns, from).inspect_err(|_| self.clear())
     }
@@ -225,7 +226,7 @@ impl Batch {
         }
     }
 
-    /// Number of rows that a column holds, by its number.
+    /// Number of rows that the column of this number holds.
     ///
     /// # Panics
     /// As [`column`](Self::column).
@@ -233,7 +234,7 @@ impl Batch {
         self.column(index).filled()
     }
 
-    /// Cells of a row of a column, by its number; 0 where the batch has no such column.
+    /// Cells in a row of the column of this number; 0 if the batch has no such column.
     pub fn width(&self, index: usize) -> usize {
         let here = index < self.columns.0.len() + Store::FIRST;
         if here { self.column(index).cells() } else { 0 }

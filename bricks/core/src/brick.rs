@@ -6,17 +6,17 @@ use std::borrow::Cow;
 
 /// Whether a brick's answer to a packet depends on packets before it, and so how it can be replicated.
 ///
-/// Files say `stateless`, `keyed` or `serial`; `stateful` and `single`, as they were called, are read for the last two.
+/// Files say `stateless`, `keyed` or `serial`. `stateful` is read as `keyed`, and `single` as `serial`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It does not: any replica may take any batch.
+    /// The answer depends on the packet alone: any replica may take any batch.
     #[default]
     Stateless,
-    /// It does, by keys: traffic must be split by a key for replicas to give the same answer.
+    /// The answer depends on earlier packets with the same keys: replicas give the same answer if traffic is split by these keys.
     #[serde(alias = "stateful")]
     Keyed,
-    /// There is one: the source, the sink, and what cannot be divided.
+    /// There can be one instance only: the source, the sink, and a brick that cannot be divided.
     #[serde(alias = "single")]
     Serial,
 }
@@ -37,11 +37,11 @@ impl State {
 pub struct Descriptor {
     /// Name of the kind in the catalogue and in graph files, such as `feature-mapping`.
     pub kind: &'static str,
-    /// LEGO's name for the brick (Table I).
+    /// Name for people; where LEGO's Table I has the brick, its name there.
     pub title: &'static str,
     /// Columns that must be filled before the brick runs.
     pub reads: Cow<'static, [ColumnSpec]>,
-    /// Columns that the brick fills. One that it reads, too, it changes in place.
+    /// Columns that the brick fills. It changes a column in place if it also reads it.
     pub writes: Cow<'static, [ColumnSpec]>,
     /// Stateless, keyed or serial.
     pub state: State,
@@ -59,7 +59,7 @@ pub struct BrickError {
 
 /// A network function's building block.
 ///
-/// A brick enriches a batch in place: it reads and fills the columns its descriptor names. It never takes out or
+/// A brick enriches a batch in place: it reads and fills the columns that its descriptor names. It never removes or
 /// reorders items, never names another brick, and knows nothing of queues, threads or replicas.
 ///
 /// A brick declares its columns, finds their handles when it is put into a graph, and fills them batch by batch:
@@ -114,11 +114,11 @@ pub trait Brick: Send {
     /// Kind, columns and statefulness. Asked before a run, not for every batch.
     fn descriptor(&self) -> Descriptor;
 
-    /// Finds the handles of its columns in those of a graph: called before the first batch, and again where the brick goes into
-    /// another graph. A brick that uses nothing but packets and headers has nothing to do.
+    /// Looks up the handles of the brick's columns in the layout of a graph. Called before the first batch, and again if the brick
+    /// is put into another graph. A brick that uses nothing but packets and headers has nothing to do.
     ///
     /// # Errors
-    /// If one is not there as the descriptor declares it.
+    /// If the layout does not have a column as the descriptor declares it.
     fn bind(&mut self, _layout: &Layout) -> Result<(), BindError> {
         Ok(())
     }
@@ -129,12 +129,12 @@ pub trait Brick: Send {
     /// Only for faults of the brick itself (an engine that fails), never for what a packet contains.
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError>;
 
-    /// Makes ready what the first batch would have to wait for, such as scratch memory: called once at most, before that batch and before
-    /// [`bind`](Self::bind).
-    /// Nothing that the brick says or gives afterwards shows it; one that keeps state leaves this as it is.
+    /// Makes ready what the first batch would have to wait for, such as scratch memory. Called at most once, before
+    /// [`bind`](Self::bind) and the first batch. No result and no counter may depend on it; a brick with state does not change it
+    /// here.
     ///
     /// # Errors
-    /// Where the brick cannot process a batch at all.
+    /// If the brick cannot process a batch at all.
     fn warm(&mut self) -> Result<(), BrickError> {
         Ok(())
     }
@@ -149,12 +149,12 @@ pub trait Brick: Send {
         0
     }
 
-    /// The ports that it may send packets to, in any order; those of a [`Disposition`](crate::Disposition) that it may give.
+    /// The ports that the brick may send packets to, in any order: those of every [`Disposition`](crate::Disposition) that it may set.
     fn ports(&self) -> Vec<Port> {
         Vec::new()
     }
 
-    /// How replicas share its work, for a stateful brick that can be divided.
+    /// How replicas share the brick's work, if it is keyed and can be divided.
     fn west_east(&mut self) -> Option<&mut dyn WestEast> {
         None
     }

@@ -60,14 +60,14 @@ impl Element {
 pub enum Shape {
     /// One value.
     Scalar,
-    /// Rows of cells, all of one width that who declares the column does not know or does not care for.
+    /// Rows of cells, all of one width, which this declaration leaves open.
     Rows,
     /// Rows of cells with these dimensions, such as `[115]` or `[28, 28]`.
     Of(Cow<'static, [usize]>),
 }
 
 impl Shape {
-    /// A row of so many cells.
+    /// A row of this many cells.
     pub fn row(cells: usize) -> Self {
         Self::Of(Cow::Owned(vec![cells]))
     }
@@ -86,7 +86,7 @@ impl Shape {
         }
     }
 
-    /// What two declarations of one column say of its shape together; none where they contradict each other.
+    /// The shape that two declarations of one column have in common; none if they contradict each other.
     pub fn agree<'a>(&'a self, other: &'a Self) -> Option<&'a Self> {
         match (self, other) {
             (Self::Rows, Self::Of(_)) => Some(other),
@@ -96,7 +96,7 @@ impl Shape {
     }
 }
 
-/// Nothing for one value, `[]` for rows of any width, and else the dimensions: `[115]`, `[28, 28]`.
+/// Nothing for one value, `[]` for rows of any width, otherwise the dimensions: `[115]`, `[28, 28]`.
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -127,7 +127,7 @@ impl Table {
     }
 }
 
-/// What a brick, a source or a sink says of a column that it fills or reads.
+/// What a brick, a source or a sink declares about a column that it fills or reads.
 ///
 /// ```
 /// use legonf_core::{ColumnSpec, Element, Shape, Table};
@@ -142,21 +142,22 @@ impl Table {
 /// assert_eq!(features.kind(), "f64[115]");
 /// assert_eq!(image.kind(), "u8[28, 28] of flows");
 /// assert_eq!(class.kind(), "verdict (web, mail)");
-/// // Who does not care for the width agrees with whoever states one.
+/// // A declaration that leaves the width open agrees with one that states it.
 /// let open = ColumnSpec::rows("features", Element::F64);
 /// assert_eq!(open.agree(&features), Some(features));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnSpec {
-    /// By which columns fit together: unique in a graph.
+    /// Its name. Declarations of the same name are of the same column of a graph.
     pub name: Cow<'static, str>,
-    /// What it holds.
+    /// The type of a cell.
     pub element: Element,
     /// Shape of a row.
     pub shape: Shape,
     /// The table that it belongs to.
     pub table: Table,
-    /// What verdicts may say, by their places; none where who declares the column does not care, or it holds no verdicts.
+    /// The labels of verdicts, each at its verdict's number. Empty if the column holds no verdicts, or if this declaration leaves
+    /// them open.
     pub labels: Labels,
 }
 
@@ -168,8 +169,8 @@ impl ColumnSpec {
     pub const PACKETS: Self = Self::scalar("packets", Element::Packet);
     /// Parsed headers: there is such a column in every graph.
     pub const HEADERS: Self = Self::scalar("headers", Element::Headers);
-    /// What happens to each packet. There is such a column in every graph with a brick that declares it. It is filled from the
-    /// start, with [`Disposition::default`](crate::Disposition), so that bricks change it in place, one after another.
+    /// What happens to each packet. Every graph with a brick that declares this column has it. Before the first brick it is filled
+    /// with [`Disposition::default`](crate::Disposition), and bricks change it in place, one after another.
     pub const DISPOSITION: Self = Self::scalar("disposition", Element::Disposition);
 
     const fn new(
@@ -187,7 +188,7 @@ impl ColumnSpec {
         Self::new(name, element, Shape::Scalar, &[])
     }
 
-    /// A column of rows of whatever width.
+    /// A column of rows whose width is left open.
     pub const fn rows(name: &'static str, element: Element) -> Self {
         Self::new(name, element, Shape::Rows, &[])
     }
@@ -208,7 +209,7 @@ impl ColumnSpec {
         Self { labels: labels.into_iter().map(Cow::Owned).collect(), ..self }
     }
 
-    /// The column with rows of so many cells.
+    /// The column with rows of this many cells.
     #[must_use]
     pub fn of_width(self, cells: usize) -> Self {
         Self { shape: Shape::row(cells), ..self }
@@ -221,7 +222,7 @@ impl ColumnSpec {
         self
     }
 
-    /// What two declarations of one column say together; none where they contradict each other.
+    /// The declaration that two of one column make together; none if they contradict each other.
     pub fn agree(&self, other: &Self) -> Option<Self> {
         let same = (&self.name, self.element, self.table) == (&other.name, other.element, other.table);
         let shape = self.shape.agree(&other.shape).filter(|_| same)?;

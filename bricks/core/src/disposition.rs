@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where packets leave a graph: a number among the ports that its file names.
+/// An exit of a graph: the place of its name among the `ports` of the graph file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Port(pub u8);
 
 impl Port {
-    /// Ports of a graph at most.
+    /// The largest number of ports that a graph may have.
     pub const MOST: usize = 256;
 
     /// Its place among the ports.
@@ -30,16 +30,16 @@ impl Port {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Disposition {
-    /// It leaves by a port.
+    /// The packet leaves by a port.
     Forward(Port),
-    /// It leaves by a port, and a copy by another one.
+    /// The packet leaves by a port, and a copy of it by another one.
     Mirror {
-        /// Of the packet.
+        /// The port of the packet.
         forward: Port,
-        /// Of the copy.
+        /// The port of the copy.
         copy: Port,
     },
-    /// It goes nowhere.
+    /// The packet goes nowhere.
     Drop(DropReason),
 }
 
@@ -59,7 +59,7 @@ impl Disposition {
         }
     }
 
-    /// Whether bricks behind have found nothing of the packet: it was dropped, and not for what they found.
+    /// Whether the packet has no results: it was dropped for another reason than its verdict, so later bricks have not seen it.
     pub const fn is_unseen(self) -> bool {
         match self.dropped() {
             None => false,
@@ -78,22 +78,22 @@ impl Disposition {
     }
 }
 
-/// Why a packet goes no further. One list for the whole product, so that counters of different bricks can be added up.
+/// Why a packet is dropped. There is one list for all bricks, so that their counters can be added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum DropReason {
-    /// What was found of it: it has a score and a verdict.
+    /// Its verdict: it has results, which sinks write.
     Verdict,
     /// A rule forbids it.
     Policy,
-    /// More came than is let through.
+    /// It exceeds the rate that is let through.
     RateLimit,
-    /// It has passed as many routers as it may.
+    /// Its time to live (IPv4) or hop limit (IPv6) is used up.
     TtlExpired,
-    /// It is longer than the way takes.
+    /// It is longer than the next hop takes.
     TooLong,
-    /// There is no way to where it goes.
+    /// There is no route to its destination.
     NoRoute,
-    /// It was captured in part, and cannot be sent whole.
+    /// It was captured only in part, and so cannot be sent.
     Truncated,
     /// The interface that it was to leave by had no room.
     NoBuffer,

@@ -1,4 +1,4 @@
-//! The columns of a graph: what source, bricks and sinks declare, by number.
+//! The columns that source, bricks and sinks of a graph declare, numbered.
 
 use crate::storage::{Storage, Typed, storage};
 use crate::{Brick, ColumnSpec, Columns, Element, Handle, Shape, Store, Table, Verdict};
@@ -16,7 +16,7 @@ pub enum LayoutError {
         /// Its type and shape in the other declaration.
         second: String,
     },
-    /// A brick does not bind to what it declares itself.
+    /// A brick does not bind to the columns that it declares itself.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// More columns than a graph may have.
@@ -30,7 +30,7 @@ pub enum LayoutError {
 /// A column that is not in the graph as a brick or a sink needs it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
-    /// There is none of that name.
+    /// No column has this name.
     #[error("nothing fills the column {0}")]
     Missing(String),
     /// It is of another type or shape.
@@ -43,7 +43,7 @@ pub enum BindError {
         /// What the graph has.
         found: String,
     },
-    /// It has no such verdict.
+    /// No verdict of the column has this label.
     #[error("the column {column} has no verdict named `{label}` (there are: {known})")]
     Label {
         /// The column.
@@ -68,17 +68,17 @@ impl Default for Layout {
 }
 
 impl Layout {
-    /// The columns of some declarations; several of one column must agree.
+    /// The columns of some declarations; all declarations of one column must agree.
     ///
     /// # Errors
-    /// If two contradict each other, or there are more than [`Columns::MOST`].
+    /// If two declarations contradict each other, or there are more than [`Columns::MOST`] columns.
     pub fn of<'a>(declared: impl IntoIterator<Item = &'a ColumnSpec>) -> Result<Self, LayoutError> {
         let mut layout = Self::default();
         declared.into_iter().try_for_each(|spec| layout.add(spec))?;
         Ok(layout)
     }
 
-    /// The columns of bricks outside of a graph, which are bound to them.
+    /// The columns of bricks outside of a graph; binds the bricks to them.
     ///
     /// # Errors
     /// As [`of`](Self::of).
@@ -106,7 +106,7 @@ impl Layout {
         Ok(())
     }
 
-    /// The declaration of a column, with what all who declare it say of its shape.
+    /// The declaration of a column: what all its declarations say together.
     pub fn get(&self, name: &str) -> Option<&ColumnSpec> {
         self.specs.iter().find(|spec| spec.name == name)
     }
@@ -116,7 +116,7 @@ impl Layout {
         &self.specs
     }
 
-    /// Where batches have a column that is declared like this.
+    /// The handle of a column that is declared like this, to read or fill it in a batch.
     ///
     /// # Errors
     /// If there is no such column, or it is of another element type, shape or table, or not kept in an `S`.
@@ -131,15 +131,15 @@ impl Layout {
         Err(BindError::Other { name: spec.name.to_string(), expected, found: found.kind() })
     }
 
-    /// [`handle`](Self::handle) of a column that need not be there.
+    /// The [`handle`](Self::handle) of a column; none if the layout has no column of its name.
     ///
     /// # Errors
-    /// If it is there, and not as it is declared here.
+    /// If the layout has the column, but not as it is declared here.
     pub fn handle_if_any<S: Typed>(&self, spec: &ColumnSpec) -> Result<Option<Handle<S>>, BindError> {
         self.get(&spec.name).map(|_| self.handle(spec)).transpose()
     }
 
-    /// The place of a label among the verdicts of a column; behind all of them for that of what is rejected.
+    /// The place of a label among those of a column; for `rejected` the place after the last one.
     ///
     /// # Errors
     /// If there is no such column, or it has no such label.
@@ -153,7 +153,7 @@ impl Layout {
         })
     }
 
-    /// The number of a column that is declared like this, whatever it is kept in.
+    /// The number of a column that is declared like this, whatever the type of its storage.
     ///
     /// # Errors
     /// If there is no such column, or it is of another element type, shape or table.
@@ -167,7 +167,7 @@ impl Layout {
         Err(BindError::Other { name, expected, found })
     }
 
-    /// The set of the columns that some declarations name; those that are not in the layout are left out.
+    /// The set of the columns that some declarations name; columns that the layout does not have are left out.
     pub fn columns<'a>(&self, declared: impl IntoIterator<Item = &'a ColumnSpec>) -> Columns {
         declared.into_iter().filter_map(|spec| self.index(&spec.name)).collect()
     }

@@ -1,9 +1,11 @@
 //! The vocabulary of legonf: what a packet, a batch, a brick, a schema and a verdict are.
 //!
-//! Every other crate depends on this one and this one on none of them, so that siblings never import
-//! each other. Data flows from packets to headers to what bricks find of them, always in a [`Batch`] of up
-//! to [`BATCH`] items. Bricks, sources and sinks declare their columns ([`ColumnSpec`]); the [`Layout`] of a graph
-//! numbers them, and each brick reads some and fills others by their [`Handle`]s.
+//! This crate depends on no other one of legonf, and most others depend on it, so that they need not import each other for a
+//! type. Data flows from packets to headers to what bricks find out about them, always in a [`Batch`]. Bricks, sources and
+//! sinks declare their columns ([`ColumnSpec`]). The [`Layout`] of a graph numbers the columns, and each [`Brick`] reads some
+//! and fills others by their [`Handle`]s.
+//!
+//! To write a brick, begin with the example of [`Brick`]. A keyed brick also implements [`WestEast`].
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -1,10 +1,11 @@
-//! What is decided of an item.
+//! What is decided about an item.
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 
-/// The decision on one item: which of the labels that its column declares ([`ColumnSpec::labels`](crate::ColumnSpec)), or none.
+/// The decision on one item: the number of one of the labels that its column declares
+/// ([`ColumnSpec::labels`](crate::ColumnSpec)), or [`REJECTED`](Self::REJECTED).
 ///
 /// A value, never an error. A score against a threshold has two labels ([`ColumnSpec::of_scores`](crate::ColumnSpec::of_scores)),
 /// a class has one label for each class.
@@ -21,7 +22,7 @@ use std::fmt;
 pub struct Verdict(u16);
 
 impl Verdict {
-    /// Labels that a column of verdicts has at most.
+    /// The largest number of labels that a column of verdicts may have.
     pub const MOST: usize = u16::MAX as usize;
     /// The score is at or below the threshold: the first label of a decision on scores.
     pub const BENIGN: Self = Self(0);
@@ -32,7 +33,7 @@ impl Verdict {
     /// The word for [`REJECTED`](Self::REJECTED) in results and in graph files.
     pub const REJECTED_LABEL: &'static str = "rejected";
 
-    /// The verdict that stands for a label by its place.
+    /// The verdict of the label at this place.
     ///
     /// # Panics
     /// If `label` is not below [`MOST`](Self::MOST).
@@ -41,13 +42,14 @@ impl Verdict {
         Self(label as u16)
     }
 
-    /// The place of its label among `count`; `count` itself for [`REJECTED`](Self::REJECTED), and whatever else is no label.
+    /// The place of its label among `count` labels; `count` itself for [`REJECTED`](Self::REJECTED) and for any number that is no
+    /// label.
     #[inline]
     pub fn place(self, count: usize) -> usize {
         usize::from(self.0).min(count)
     }
 
-    /// The word written to results, of the labels that the column declares.
+    /// Its label, as written to results, among those that its column declares; `rejected` if it has none.
     pub fn label<'a>(self, labels: &'a [Cow<'static, str>]) -> &'a str {
         labels.get(usize::from(self.0)).map_or(Self::REJECTED_LABEL, |label| label)
     }

@@ -2,45 +2,45 @@
 
 use crate::{Batch, BrickError, ColumnSpec, StateGroup, Storage};
 
-/// How a stateful brick's work can be divided among replicas.
+/// How the work of a keyed brick can be divided among replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Division {
     /// Name of what is divided, for messages: that of the schema.
     pub name: String,
-    /// The families of streams that it keeps, by whose keys its packets can be dealt out.
+    /// The state groups that it keeps: packets can be divided by their keys.
     pub groups: Vec<StateGroup>,
     /// Seed of the hash by which its streams are divided into slots.
     pub seed: u64,
-    /// The column that it fills, a row for each packet, of whatever type.
+    /// The column that it fills, of any type, with a row for each packet.
     pub fills: ColumnSpec,
-    /// For each cell of such a row (one, where that is a scalar) the group that it is computed from.
+    /// For each cell of such a row (one cell, if the column is scalar) the name of the group that it is computed from.
     pub cells: Vec<String>,
 }
 
-/// What a stateful brick offers whose work can be shared.
+/// What a keyed brick offers if replicas can share its work.
 ///
-/// The work is divided into *parts*, some groups each, which take packets independently of each other; and the state
-/// of each part into [`SLOTS`](crate::SLOTS) *slots* by the keys of its groups. A replica that gets every packet of a
-/// slot, in order, computes what a single instance would for these packets, with the same bits.
+/// The work is divided into *parts* of some groups each, which take packets independently of each other. The state of
+/// each part is divided into [`SLOTS`](crate::SLOTS) *slots* by the keys of its groups. A replica that gets every packet of a
+/// slot, in order, computes for these packets what a single instance would, with the same bits.
 pub trait WestEast {
     /// How the work can be divided.
     fn division(&self) -> Division;
 
-    /// Prepares for parts of these groups, which are numbered from 0. What was known of the traffic stays.
+    /// Divides the work into parts, each of these groups; parts are numbered from 0. The state is kept.
     ///
     /// # Errors
     /// If the groups of a part cannot be computed apart from others.
     fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError>;
 
-    /// Processes some packets of a batch, those at `places` in this order, for one part: fills the cells of its groups in the
-    /// packets' rows. Other cells mean nothing after that. `rows` is what batches keep the column in that the brick fills: a row for
-    /// each of `places`, with all cells ([`typed`](crate::typed) gives it as what it is).
+    /// Processes the packets of a batch at `places`, in this order, for one part: fills the cells of its groups in the packets'
+    /// rows. The values of other cells are undefined afterwards. `rows` has the storage type of the column that the brick
+    /// fills, with a whole row for each of `places`; [`typed`](crate::typed) casts it to that type.
     ///
     /// # Errors
-    /// If there is no such part, `rows` are of another type, and as for [`Brick::process`](crate::Brick::process).
+    /// If there is no such part, or `rows` has another type, and as for [`Brick::process`](crate::Brick::process).
     ///
     /// # Panics
-    /// If a place is not in the batch, or `rows` has other rows.
+    /// If a place is not in the batch, or `rows` does not have a row for each place.
     fn process_part(
         &mut self,
         part: usize,
@@ -58,12 +58,12 @@ pub trait WestEast {
     /// What [`export`](Self::export) would give, without taking it out: a checkpoint.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`export`](Self::export).
     fn copy(&self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError>;
 
     /// Takes in what [`export`](Self::export) took out of another replica.
     ///
     /// # Errors
-    /// If the bytes are not such, or a slot has state here already.
+    /// If [`export`](Self::export) did not write these bytes, or a slot has state here already.
     fn import(&mut self, part: usize, state: &[u8]) -> Result<(), BrickError>;
 }

@@ -1,8 +1,8 @@
 //! Decision bricks: thresholds, calibration, evaluation against labels.
 //!
 //! [`SampleResultQuantization`] turns anomaly scores into verdicts (LEGO Table I). Its threshold comes from
-//! [`calibrate`], which reads held-out benign scores; what the verdicts are worth on labelled traffic is
-//! measured by [`evaluate`]. [`Classification`] turns a network's outputs into classes.
+//! [`calibrate`], which reads held-out benign scores. [`evaluate`] compares verdicts with the labels of labelled traffic.
+//! [`Classification`] turns a network's outputs into classes.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

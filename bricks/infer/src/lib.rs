@@ -1,4 +1,4 @@
-//! ANN bricks: feature rows in, anomaly scores out.
+//! Bricks that run neural networks: rows of features in, scores or other outputs out.
 //!
 //! The models come from `legonf-models`; a brick holds one and the memory to run it. All bricks here are
 //! stateless: what they answer for a packet depends on nothing but that packet's features.

@@ -1,6 +1,6 @@
 //! Packets from a network interface, over libpcap.
 //!
-//! [`open`] needs the capability CAP_NET_RAW; [`give_up_privileges`] then gives up every one there is, since reading
+//! [`open`] needs the capability CAP_NET_RAW. [`give_up_privileges`] then gives up every capability, since reading
 //! from the open interface needs none. The ring that the kernel shares with libpcap is TPACKET_V3: packets come in
 //! blocks, so that a busy interface costs a system call a block and not a packet, and a quiet one delivers after
 //! [`LiveConfig::latency`] what it has. A [`Transmitter`] sends packets out of another interface.

@@ -1,4 +1,4 @@
-//! The brick that makes verdicts the fate of packets.
+//! The brick that sets the dispositions of packets by their verdicts.
 
 use crate::NfError;
 use legonf_core::{
@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 pub struct Config {
     /// The column of verdicts. Default `verdicts`.
     pub verdicts: String,
-    /// For each verdict by its label, or by `rejected`, what happens to such packets. Those of a verdict that is not named stay as
-    /// they are, which is to leave by the first port, unless a brick before says otherwise.
+    /// What happens to packets, by the label of their verdict or by `rejected`. Packets whose verdict is not named keep their
+    /// disposition: they leave by the first port, unless an earlier brick says otherwise.
     ///
     /// | value | what happens |
     /// |---|---|

@@ -1,6 +1,6 @@
 //! Bricks that act on packets, as classic network functions do.
 //!
-//! [`Dispose`] makes verdicts the fate of packets; [`Vlan`] and [`Dscp`] rewrite their headers.
+//! [`Dispose`] forwards, mirrors or drops packets by their verdicts; [`Vlan`] and [`Dscp`] rewrite their headers.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -1,6 +1,6 @@
-//! What leaves legonf: files that are whole or visibly not, and text that is safe to show.
+//! Output files that are whole or visibly not, and text that is safe to show.
 //!
-//! Every output file of every crate is opened here, so that one set of rules holds for all, see [`Destination`].
+//! Every output file of every crate is opened here, so that one set of rules holds for all: see [`Destination`].
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -1,8 +1,9 @@
 //! Replicas of a keyed brick: how batches are exchanged among them.
 //!
-//! Whichever replica is free takes a batch and partitions it. Every replica computes the cells of its travelling shards first.
-//! When all have done so, every replica completes the rows of the packets whose home it is, and runs the bricks behind on them.
-//! The last one to finish puts the results into the batch and sends it on.
+//! A replica that is free takes a batch and partitions it. First every replica computes the cells of its travelling shards.
+//! When all have done so, every replica completes the rows of the packets whose home it is, and runs the bricks behind the keyed
+//! one on them. The last replica to finish puts the results into the batch and sends it on. (The glossary in ARCHITECTURE.md
+//! has these words.)
 
 mod home;
 mod inbox;

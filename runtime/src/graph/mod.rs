@@ -1,4 +1,4 @@
-//! A graph that is checked and ready to run.
+//! A graph that is checked and ready to run: its file, its columns and ports, and the ways that packets can take.
 
 pub(crate) mod declared;
 pub(crate) mod drawing;
@@ -25,12 +25,12 @@ pub struct Node {
     pub brick: Box<dyn Brick>,
 }
 
-/// What must be filled at the end of a graph, whichever way packets take.
+/// The columns that must be filled at the end of a graph, on every way that packets can take.
 #[derive(Clone, Copy, Debug)]
 pub enum Wanted<'a> {
     /// These columns.
     All(&'a [ColumnSpec]),
-    /// The results that any of its bricks fills: numbers and verdicts, one for each packet.
+    /// The results: every scalar `f64` and every verdict that a brick fills for packets.
     Results,
 }
 
@@ -115,7 +115,7 @@ impl Graph {
         self.nodes.iter_mut().enumerate().filter(stateful).map(division).collect()
     }
 
-    /// Whether packets may leave it otherwise than they came: a brick rewrites them, or says what happens to them.
+    /// Whether a brick rewrites packets or sets their disposition, so that they may leave otherwise than they came.
     pub fn forwards(&self) -> bool {
         let acts = Columns::PACKETS.union(self.declared.disposition());
         self.declared.uses.iter().any(|brick| !brick.writes.intersection(acts).is_empty())

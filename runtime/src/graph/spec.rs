@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-/// Bricks of a graph at most.
+/// The largest number of bricks in a graph.
 pub const MAX_BRICKS: usize = 4096;
-/// Identifiers at most that a message lists.
+/// The largest number of identifiers that a message lists.
 const LISTED: usize = 12;
 
 /// One brick of a [`GraphSpec`].
@@ -18,16 +18,17 @@ pub struct BrickSpec {
     pub id: String,
     /// Kind of the catalogue.
     pub kind: String,
-    /// Identifier of the brick that takes this one's packets, or several that take them all and are independent of each
-    /// other; none for the last.
+    /// Identifier of the brick behind this one, or of several that are independent of each other and each take all packets; none
+    /// for the last brick.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "one_or_many")]
     pub next: Vec<String>,
-    /// Name of the model that it takes, one of the graph's; none where it takes the only one, or no model.
+    /// Name of the graph's model that the brick takes; none if it takes the only one, or no model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Other ways for packets of some verdicts: by label of the brick's column of verdicts (`benign` and `anomalous` for a decision
-    /// on scores, the classes of a classifier) or by `rejected`, the identifier of the brick that takes them instead of `next`. Ways
-    /// join again where bricks lead to the same one.
+    /// For some labels of verdicts the identifier of the brick that takes such packets instead of `next`. Labels are `benign` and
+    /// `anomalous` for a decision on scores, the classes and `unknown` of a classifier, and `rejected`. They are of the column
+    /// of verdicts that the brick fills or, if it fills none, of the only one before it. Ways join again where bricks lead to
+    /// the same one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub branch: BTreeMap<String, String>,
     /// Configuration of the kind; empty for its defaults.
@@ -37,18 +38,19 @@ pub struct BrickSpec {
 
 /// A graph of bricks: the content of a graph file.
 ///
-/// Packets enter at the one brick that none leads to. Every packet passes the bricks on its way in an order in which each
+/// Packets enter at the one brick that no other leads to. Every packet passes the bricks on its way in an order in which each
 /// comes behind those that lead to it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GraphSpec {
     /// Name of the network function.
     pub name: String,
-    /// File of each model by its name, relative to the folder of the graph file; an empty one where who runs the graph gives it.
+    /// The file of each model, by the model's name, relative to the folder of the graph file; empty if it is given when the graph is
+    /// run (`--model NAME=FILE`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, String>,
-    /// Names of the ports by which packets leave; without any there is one, `out`. A port's number is its place. Packets leave by
-    /// the first one unless a brick says otherwise.
+    /// Names of the ports by which packets leave; if there are none, the graph has the port `out`. A port's number is its place.
+    /// Packets leave by the first port unless a brick says otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<String>,
     /// Bricks, in any order.

@@ -6,7 +6,7 @@ use crate::graph::route::{Bits, MAX_BRICKS, Route, Routes};
 use crate::graph::spec::Exits;
 use legonf_core::{ColumnSpec, Columns, Element, Handle, Verdict};
 
-/// Ways through a graph at most: each is looked at.
+/// The largest number of ways through a graph: each is checked.
 const MAX_WAYS: usize = 4096;
 
 /// Bricks in their order, with where packets go behind them.

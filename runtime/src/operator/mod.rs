@@ -1,4 +1,5 @@
-//! A brick in its place, and batches through it.
+//! Operators: a brick in its place in a running graph. Its panics are contained, what it fills is checked, and its state is
+//! checkpointed, if that is asked for.
 
 pub(crate) mod checkpointer;
 pub(crate) mod contain;

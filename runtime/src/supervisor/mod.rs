@@ -1,4 +1,5 @@
-//! The supervisor's side: stages and their workers, put up, changed while they run, and taken down.
+//! The supervisor: starts stages and their workers, changes them while they run, and stops them. It applies plans, moves slots,
+//! takes snapshots for the controller, and finds workers that are stuck.
 
 pub(crate) mod handover;
 pub(crate) mod migration;

@@ -1,4 +1,5 @@
-//! One worker: a thread with a queue, some bricks, and perhaps the source or the sink.
+//! One worker: a thread with a queue, some bricks, and perhaps the source or the sink. Beside its loop: the messages between
+//! workers, arrival order, and the counters that it writes for the supervisor.
 
 pub(crate) mod assignment;
 pub(crate) mod columns;
