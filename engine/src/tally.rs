@@ -2,7 +2,7 @@
 
 use crate::{Error, input};
 use legonf_core::{
-    Batch, BindError, ColumnSpec, Coverage, Disposition, DropReason, Element, Fault, Handle, Headers, Layout,
+    Batch, BindError, ColumnSpec, Coverage, Disposition, DropReason, Element, Fault, Handle, Layout,
     Malformed, Sink, Table, Timestamp, Verdict,
 };
 use legonf_decide::VERDICTS;
@@ -195,7 +195,10 @@ impl<R: Results> Tally<R> {
             verdict.map_or(score.is_none_or(f64::is_finite), |verdict| verdict != Verdict::REJECTED);
         match dropped {
             Some(reason) => self.dropped[reason as usize] += 1,
-            None => self.count(header, decided && undecided == 0),
+            None if header.is_unread() => self.coverage.reject(Malformed::LinkType.label(), 1),
+            None if !decided => self.coverage.reject(Coverage::NON_FINITE_SCORE, 1),
+            None if undecided > 0 => self.coverage.reject(Coverage::UNDECIDED, 1),
+            None => self.coverage.score(1),
         }
         score.into_iter().for_each(|score| self.scores.push(score));
         let (Some(score), Some(verdict)) = (score, verdict) else { return Ok(()) };
@@ -205,17 +208,6 @@ impl<R: Results> Tally<R> {
             outputs.packet(header.timestamp, score, verdict, malicious);
         }
         Ok(())
-    }
-
-    /// Counts one packet, for which the graph has decided what it decides.
-    fn count(&mut self, header: &Headers, decided: bool) {
-        if header.is_unread() {
-            self.coverage.reject(Malformed::LinkType.label(), 1);
-        } else if decided {
-            self.coverage.score(1);
-        } else {
-            self.coverage.reject(Coverage::NON_FINITE_SCORE, 1);
-        }
     }
 
     /// Compares one verdict with the truth, where labels are given.
@@ -280,7 +272,7 @@ impl<R: Results> Sink for Tally<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::Port;
+    use legonf_core::{Headers, Port};
 
     /// Outputs that note what they are given, and cannot send the last packet.
     #[derive(Default)]

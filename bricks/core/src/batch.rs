@@ -213,7 +213,7 @@ impl Batch {
         self.timeless = take(from)?;
         self.origins.decode(from)?;
         self.present(columns).try_for_each(|index| self.column_mut(index).decode(from))?;
-        let packets = if self.is_empty() { BATCH } else { self.len() };
+        let packets = if self.is_empty() { LARGEST_BATCH } else { self.len() };
         let known = self.origins.iter().all(|origin| (*origin as usize) < packets);
         if known { Ok(()) } else { Err(Damaged) }
     }

@@ -22,6 +22,9 @@ impl Coverage {
     /// The reason under which packets whose score is not a finite number are rejected.
     pub const NON_FINITE_SCORE: &str = "non-finite-score";
 
+    /// The reason of packets for which a classifier, or another decision, gave no verdict.
+    pub const UNDECIDED: &str = "undecided";
+
     /// Counts `packets` as rejected for `reason`, and as received.
     pub fn reject(&mut self, reason: &str, packets: u64) {
         self.received += packets;
