@@ -117,5 +117,7 @@ fn branches_and_actions_name_labels_that_there_are() {
     let labels = folder.path().join("labels.csv");
     fs::write(&labels, "0\n").unwrap();
     let line = refused("name = ", "name = ", &["--labels", &text(labels)]);
-    assert!(line.contains("decides on no score"), "{line}");
+    assert!(line.starts_with(&nf) && line.contains("decides on no score"), "{line}");
+    let line = refused("name = ", "name = ", &["--threshold", "1"]);
+    assert!(line.starts_with(&nf) && line.ends_with("leave --threshold out"), "{line}");
 }

@@ -249,6 +249,23 @@ fn ports_that_do_not_fit_are_refused_by_file_brick_and_key() {
     assert!(odd.contains("brick `action`: the column verdicts has no verdict named `odd`"), "{odd}");
     let number = refused("rejected = \"drop\"", "rejected = 5");
     assert!(number.contains("[brick.config] of disposition: invalid type"), "{number}");
+    assert!(number.ends_with(" in `actions.rejected`"), "{number}");
+    let copy = refused("forward:quarantine", "mirror:out");
+    assert!(
+        copy.contains("anomalous = \"mirror:out\": packets leave by the first port themselves"),
+        "{copy}"
+    );
+    let path = refused("\"out\", \"quarantine\"", "\"../out\", \"quarantine\"");
+    assert!(path.starts_with("ports: `../out` is no name of a port"), "{path}");
+    // A table of results cannot have two columns of one name.
+    let decision = "kind = \"sample-result-quantization\"";
+    let heading = refused(decision, &format!("{decision}\nconfig = {{ verdicts = \"seq\" }}"));
+    assert!(
+        heading.starts_with("brick `decision` (sample-result-quantization) fills `seq`: expected"),
+        "{heading}"
+    );
+    let count = refused("\"action\"", "\"x2\"");
+    assert!(count.starts_with("id = \"x2\": expected"), "{count}");
 }
 
 #[cfg(feature = "live")]

@@ -77,6 +77,7 @@ impl Live {
         let mut function = self.scoring.build(self.scoring.open(session)?, Content::Packets)?;
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
+        self.check_eve(&function)?;
         let outputs = Outputs::create(session, &self.purpose(), &function, self.reopen)?.over(transmission);
         self.score(session, function, agent, outputs, interface)
     }
@@ -160,6 +161,12 @@ impl Live {
         let Some((steering, mut agent)) = self.steering.as_ref().zip(agent) else { return Ok(Vec::new()) };
         let (graph, capture) = (self.scoring.graph_name(), self.config.interface.clone());
         steering.conclude(&mut agent, Work { graph, capture, packets })
+    }
+
+    fn check_eve(&self, function: &Function) -> Result<(), Error> {
+        let reason = "the graph decides on no score, so there are no alerts; leave --eve out";
+        let needless = self.eve.is_some() && !function.decides_on_scores();
+        if needless { Err(self.scoring.refused(reason)) } else { Ok(()) }
     }
 
     fn purpose(&self) -> Purpose<'_> {

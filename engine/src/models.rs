@@ -5,6 +5,7 @@ use crate::{Error, Session, nf};
 use legonf_catalog::{Context, Takes, Trained};
 use legonf_core::{Brick, Schema};
 use legonf_extract::FeatureQuantization;
+use legonf_infer::{Autoencoder, FeatureMapping};
 use legonf_models::EngineError;
 use legonf_runtime::{BrickSpec, GraphError, GraphSpec};
 use std::ffi::OsString;
@@ -200,6 +201,7 @@ pub(crate) fn check_files(spec: &GraphSpec, graph: Option<&Path>, given: &[Model
 pub fn check(spec: &GraphSpec) -> Result<(), GraphError> {
     spec.sequence()?;
     spec.bricks.iter().try_for_each(|brick| check_brick(spec, brick))?;
+    spec.bricks.iter().try_for_each(|brick| check_mapped(spec, brick))?;
     let takes = |brick: &BrickSpec| legonf_catalog::takes(&brick.kind, &brick.config) != Takes::Nothing;
     let only = spec.models.len() == 1 && spec.bricks.iter().any(takes);
     let named = |model: &String| spec.bricks.iter().any(|brick| brick.model.as_ref() == Some(model));
@@ -207,6 +209,18 @@ pub fn check(spec: &GraphSpec) -> Result<(), GraphError> {
         Some(unused) => Err(GraphError::UnusedModel(unused.clone())),
         None => Ok(()),
     }
+}
+
+/// Checks that the autoencoders behind a feature mapping take the model whose features it maps.
+fn check_mapped(spec: &GraphSpec, mapping: &BrickSpec) -> Result<(), GraphError> {
+    let follows = |brick: &BrickSpec| mapping.next.contains(&brick.id) && brick.kind == Autoencoder::KIND;
+    let other = |brick: &&BrickSpec| follows(brick) && brick.model != mapping.model;
+    let other = spec.bricks.iter().filter(|_| mapping.kind == FeatureMapping::KIND).find(other);
+    other.map_or(Ok(()), |brick| {
+        let model = |brick: &BrickSpec| brick.model.clone().unwrap_or_default();
+        let (first, of) = (mapping.id.clone(), model(mapping));
+        Err(GraphError::OtherModel { id: brick.id.clone(), model: model(brick), first, of })
+    })
 }
 
 fn check_brick(spec: &GraphSpec, brick: &BrickSpec) -> Result<(), GraphError> {

@@ -86,7 +86,7 @@ impl Replay {
         if self.labels.is_some() && !function.decides_on_scores() {
             let reason =
                 "the graph decides on no score, which labels could be compared with; leave --labels out";
-            return Err(Error::refused(format!("{}: {reason}", self.scoring.graph_name())));
+            return Err(self.scoring.refused(reason));
         }
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;

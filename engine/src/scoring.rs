@@ -98,6 +98,11 @@ impl Scoring {
         self.graph.as_deref().map_or_else(|| nf::DEFAULT.into(), input::file_name)
     }
 
+    /// A refusal of what the graph cannot do.
+    pub(crate) fn refused(&self, reason: &str) -> Error {
+        nf::in_file(self.graph.as_deref(), Error::refused(reason.to_owned()))
+    }
+
     /// Opens the graph, and loads its models.
     pub(crate) fn open(&self, session: &Session) -> Result<Opened, Error> {
         assembly::open(session, self.graph.as_deref(), &self.models)
@@ -114,7 +119,12 @@ impl Scoring {
         self.workers.check(&mut graph)?;
         let threshold = given.or(models.main(&spec).and_then(|model| model.network.threshold()));
         let workers = self.workers.clone();
-        Ok(Function { models, threshold, schema, given, precision, graph, spec, workers })
+        let function = Function { models, threshold, schema, given, precision, graph, spec, workers };
+        if given.is_some() && !function.decides_on_scores() {
+            let reason = "the graph decides on no score, so nothing is compared with a threshold; leave --threshold out";
+            return Err(self.refused(reason));
+        }
+        Ok(function)
     }
 
     /// What a run over `capture` found. Takes the evaluation out of the tally.
@@ -160,11 +170,6 @@ impl Function {
     /// Seed by which its streams are divided into slots.
     pub fn slot_seed(&self) -> Option<u64> {
         seed::of(&self.spec)
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        self.graph.name()
     }
 
     /// The columns of its batches.

@@ -212,8 +212,9 @@ pub fn build(
 }
 
 fn read<T: DeserializeOwned>(kind: &'static str, config: &toml::Table) -> Result<T, CatalogError> {
-    let error = |e: toml::de::Error| CatalogError::Config { kind, message: e.message().replace('\n', "; ") };
-    config.clone().try_into().map_err(error)
+    // As a text it also names the key.
+    let message = |e: toml::de::Error| e.to_string().trim_end().replace('\n', " ");
+    config.clone().try_into().map_err(|error| CatalogError::Config { kind, message: message(error) })
 }
 
 /// An extractor that gives the features the models were trained on.
@@ -291,6 +292,13 @@ mod tests {
         );
         assert!(error("vlan", "").ends_with("expected either push = VID or pop = true"));
         assert!(error("dscp", "").contains("missing field `dscp`"));
+        for wrong in ["-1", "65536", "1.5", "nan", "\"46\"", "[46]"] {
+            let found = error("dscp", &format!("dscp = {wrong}"));
+            assert!(
+                found.starts_with("[brick.config] of dscp: invalid ") && found.ends_with(" in `dscp`"),
+                "{found}"
+            );
+        }
     }
 
     #[test]

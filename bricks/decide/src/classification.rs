@@ -135,6 +135,15 @@ impl Classification {
     }
 }
 
+/// Bytes of a class's name at most.
+const LONGEST: usize = 256;
+
+/// Whether a class can have this name: tables of results show it as it is.
+fn is_name(class: &str) -> bool {
+    let acts_in_tables = |c: char| c.is_control() || matches!(c, ',' | '"');
+    (1..=LONGEST).contains(&class.len()) && !class.contains(acts_in_tables)
+}
+
 fn check_classes(classes: &[String]) -> Result<(), DecideError> {
     let most = Verdict::MOST - 1;
     if classes.is_empty() || classes.len() > most {
@@ -142,8 +151,9 @@ fn check_classes(classes: &[String]) -> Result<(), DecideError> {
     }
     let taken = [UNKNOWN, Verdict::REJECTED_LABEL];
     let mut seen = HashSet::from(taken);
-    let twice = classes.iter().find(|class| class.is_empty() || !seen.insert(class));
-    twice.map_or(Ok(()), |class| Err(DecideError::Class(class.clone())))
+    let refused = classes.iter().find(|class| !is_name(class) || !seen.insert(class));
+    let start = |class: &String| class.chars().take(LONGEST).collect();
+    refused.map_or(Ok(()), |class| Err(DecideError::Class(start(class))))
 }
 
 impl Brick for Classification {
@@ -258,6 +268,10 @@ mod tests {
             (r#"{"classes": []}"#, "classes: 0 of them"),
             (r#"{"classes": ["a", "a"]}"#, "classes: 'a'"),
             (r#"{"classes": ["a", "unknown"]}"#, "classes: 'unknown'"),
+            (r#"{"classes": ["a", "b,c"]}"#, "classes: 'b,c'"),
+            (r#"{"classes": ["a\nb"]}"#, "classes: 'a\nb'"),
+            (r#"{"classes": ["a\"b"]}"#, "classes: 'a\"b'"),
+            (&format!(r#"{{"classes": ["{}"]}}"#, "a".repeat(257)), "longer than 256 bytes"),
             (r#"{"classes": ["a"], "unknown_below": 1.5}"#, "unknown_below: 1.5"),
             (r#"{"classes": ["a"], "numbers": "f16"}"#, "unknown variant"),
         ] {

@@ -22,8 +22,10 @@ pub enum DecideError {
         /// The limit.
         most: usize,
     },
-    /// A class has no name of its own.
-    #[error("classes: '{0}' is empty, there twice, or a word that says that there is no class")]
+    /// A class has no name of its own, or one that a table cannot show.
+    #[error(
+        "classes: '{0}' is empty, longer than 256 bytes, there twice, a word that says that there is no class, or has a comma, a quotation mark or a control character"
+    )]
     Class(String),
     /// The bound of what is unknown is no probability.
     #[error("unknown_below: {0} is not a probability from 0 to 1")]

@@ -22,7 +22,7 @@ pub struct Config {
     /// |---|---|
     /// | `"forward"` | they leave by the first port |
     /// | `"forward:PORT"` | they leave by that port of the graph |
-    /// | `"mirror:PORT"` | they leave by the first port, and a copy by that one |
+    /// | `"mirror:PORT"` | they leave by the first port, and a copy by that other one |
     /// | `"drop"` | they go nowhere, and are counted as dropped for their verdict |
     pub actions: BTreeMap<String, String>,
 }
@@ -115,9 +115,10 @@ fn parse(label: &str, action: &str, ports: &[String]) -> Result<Disposition, NfE
         None if action == "forward" => Ok(Disposition::Forward(first)),
         None if action == "drop" => Ok(Disposition::Drop(DropReason::Verdict)),
         Some(("forward", port)) => Ok(Disposition::Forward(find(label, action, port, ports)?)),
-        Some(("mirror", port)) => {
-            Ok(Disposition::Mirror { forward: first, copy: find(label, action, port, ports)? })
-        }
+        Some(("mirror", port)) => match find(label, action, port, ports)? {
+            copy if copy == first => Err(NfError::Copy { label: label.into(), action: action.into() }),
+            copy => Ok(Disposition::Mirror { forward: first, copy }),
+        },
         _ => Err(NfError::Action { label: label.into(), action: action.into() }),
     }
 }
@@ -173,6 +174,15 @@ mod tests {
         let ports = |actions: &[(&str, &str)]| brick(actions).unwrap().ports();
         assert_eq!(ports(&[("anomalous", "mirror:quarantine")]), [Port(0), Port(1)]);
         assert_eq!(ports(&[("anomalous", "drop")]), []);
+    }
+
+    #[test]
+    fn a_copy_leaves_by_another_port() {
+        let error = brick(&[("benign", "mirror:out")]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("benign = \"mirror:out\": packets leave by the first port themselves"),
+            "{error}"
+        );
     }
 
     #[test]

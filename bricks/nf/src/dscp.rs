@@ -1,14 +1,12 @@
 //! The brick that marks packets with a differentiated services code point.
 
-use crate::{ADDRESSES, NfError, TAG, is_tag, rewrite};
-use legonf_core::{Batch, Brick, BrickError, ColumnSpec, Descriptor, LinkType, Packets, State};
+use crate::{NfError, network, rewrite};
+use legonf_core::{Batch, Brick, BrickError, ColumnSpec, Descriptor, Packets, State};
 use serde::Deserialize;
 use std::borrow::Cow;
 
 /// The largest code point.
 const MAX_DSCP: u16 = 63;
-/// VLAN tags that are looked behind.
-const MAX_TAGS: usize = 4;
 
 /// Configuration of [`Dscp`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -50,20 +48,6 @@ impl Dscp {
             Ok(dscp) if config.dscp <= MAX_DSCP => Ok(Self { dscp, unchanged: 0 }),
             _ => Err(NfError::Range { key: "dscp", value: config.dscp, most: MAX_DSCP }),
         }
-    }
-}
-
-/// Where the network layer of a packet begins, if it is IP.
-fn network(link: LinkType, bytes: &[u8]) -> Option<usize> {
-    match link {
-        LinkType::RawIp => Some(0),
-        LinkType::Ethernet => {
-            let tags = (0..MAX_TAGS).take_while(|tag| is_tag(bytes, ADDRESSES + TAG * tag)).count();
-            let kind = ADDRESSES + TAG * tags;
-            let is_ip = matches!(bytes.get(kind..kind + 2)?, [0x08, 0x00] | [0x86, 0xdd]);
-            is_ip.then_some(kind + 2)
-        }
-        _ => None,
     }
 }
 
@@ -119,6 +103,7 @@ impl Brick for Dscp {
 mod tests {
     use super::*;
     use crate::samples::{batch, checksum, reparsed, udp4, udp6};
+    use legonf_core::LinkType;
     use proptest::prelude::*;
 
     fn marked(link: LinkType, bytes: &[u8], dscp: u16) -> (Batch, u64) {

@@ -23,6 +23,16 @@ pub enum NfError {
         /// Those there are, in quotes.
         known: String,
     },
+    /// A copy would leave by the port that the packet leaves by.
+    #[error(
+        "{label} = \"{action}\": packets leave by the first port themselves; name another one for their copies"
+    )]
+    Copy {
+        /// The verdict.
+        label: String,
+        /// What was found.
+        action: String,
+    },
     /// A number is not in its range.
     #[error("{key} = {value}: expected a number from 0 to {most}")]
     Range {
@@ -36,4 +46,7 @@ pub enum NfError {
     /// A tag is neither pushed nor popped, or both.
     #[error("expected either push = VID or pop = true")]
     Tag,
+    /// A tag that is popped is given a priority.
+    #[error("priority = {0}: a tag that is popped has its own; expected it beside push = VID")]
+    Priority(u16),
 }

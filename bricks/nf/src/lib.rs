@@ -17,7 +17,7 @@ pub use dscp::{Config as DscpConfig, Dscp};
 pub use error::NfError;
 pub use vlan::{Config as VlanConfig, Vlan};
 
-use legonf_core::{Batch, Packets};
+use legonf_core::{Batch, LinkType, Packets};
 
 /// Rewrites the packets of a batch one by one, and parses those again that `rewrite` says to have changed. Packets that it says it
 /// could not change are counted.
@@ -39,8 +39,24 @@ const TAGS: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
 /// Bytes of the two addresses of an Ethernet frame, and of a tag.
 const ADDRESSES: usize = 12;
 const TAG: usize = 4;
+/// VLAN tags that are looked behind.
+const MAX_TAGS: usize = 4;
 
 /// Whether there is a VLAN tag at a place of an Ethernet frame.
 fn is_tag(frame: &[u8], at: usize) -> bool {
     frame.len() >= at + TAG && TAGS.iter().any(|tag| frame[at..at + 2] == *tag)
+}
+
+/// Where the network layer of a packet begins, if it is IP.
+fn network(link: LinkType, bytes: &[u8]) -> Option<usize> {
+    match link {
+        LinkType::RawIp => Some(0),
+        LinkType::Ethernet => {
+            let tags = (0..MAX_TAGS).take_while(|tag| is_tag(bytes, ADDRESSES + TAG * tag)).count();
+            let kind = ADDRESSES + TAG * tags;
+            let is_ip = matches!(bytes.get(kind..kind + 2)?, [0x08, 0x00] | [0x86, 0xdd]);
+            is_ip.then_some(kind + 2)
+        }
+        _ => None,
+    }
 }

@@ -16,9 +16,8 @@ const MAX_PRIORITY: u16 = 7;
 pub struct Config {
     /// VLAN identifier of the tag that is pushed, from 0 (a tag that has a priority alone) to 4094. No default.
     pub push: Option<u16>,
-    /// Its priority code point, from 0 to 7 (0).
-    #[serde(default)]
-    pub priority: u16,
+    /// Its priority code point, from 0 to 7 (0); only where a tag is pushed.
+    pub priority: Option<u16>,
     /// Whether the outermost tag is popped (no).
     #[serde(default)]
     pub pop: bool,
@@ -59,6 +58,10 @@ impl Vlan {
         if push.is_some() == pop {
             return Err(NfError::Tag);
         }
+        if let (true, Some(priority)) = (pop, priority) {
+            return Err(NfError::Priority(priority));
+        }
+        let priority = priority.unwrap_or(0);
         let check = |key, value, most| match value {
             value if value > most => Err(NfError::Range { key, value, most }),
             _ => Ok(()),
@@ -122,7 +125,7 @@ mod tests {
     use crate::samples::{batch, reparsed, udp4};
 
     fn brick(push: Option<u16>, priority: u16, pop: bool) -> Result<Vlan, NfError> {
-        Vlan::new(Config { push, priority, pop })
+        Vlan::new(Config { push, priority: (priority > 0).then_some(priority), pop })
     }
 
     fn run(mut brick: Vlan, batch: &mut Batch) -> u64 {
@@ -179,6 +182,10 @@ mod tests {
         let error = |push, priority, pop| brick(push, priority, pop).unwrap_err().to_string();
         assert_eq!(error(Some(4095), 0, false), "push = 4095: expected a number from 0 to 4094");
         assert_eq!(error(Some(1), 8, false), "priority = 8: expected a number from 0 to 7");
+        assert_eq!(
+            error(None, 3, true),
+            "priority = 3: a tag that is popped has its own; expected it beside push = VID"
+        );
         for (push, pop) in [(None, false), (Some(1), true)] {
             assert_eq!(error(push, 0, pop), "expected either push = VID or pop = true");
         }

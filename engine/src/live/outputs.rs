@@ -67,10 +67,6 @@ impl Outputs {
         let files = [purpose.scores, purpose.record].into_iter().flatten().map(Path::as_os_str);
         let names = purpose.eve.into_iter().chain(files).filter(|name| *name != "-");
         let names = names.map(|name| name.to_string_lossy().into_owned()).collect();
-        if purpose.eve.is_some() && !function.decides_on_scores() {
-            let reason = "the graph decides on no score, so there are no alerts; leave --eve out";
-            return Err(Error::refused(format!("{}: {reason}", function.name())));
-        }
         let eve =
             purpose.eve.map(|target| open(session, LineStream::open(target, purpose.rotate))).transpose()?;
         let (threshold, explain) = (function.threshold.unwrap_or(f64::INFINITY), function.explainer());

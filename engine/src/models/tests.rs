@@ -242,3 +242,16 @@ fn two_networks_run_side_by_side_and_each_decision_has_the_threshold_of_its_mode
         assert!(verdicts == first && verdicts[0] != verdicts[1]);
     }
 }
+
+#[test]
+fn an_autoencoder_takes_the_model_whose_features_are_mapped() {
+    let text = include_str!("../../../examples/graphs/two-models.toml");
+    let graph = |text: &str| check(&GraphSpec::from_toml(text).unwrap()).map_err(|error| error.to_string());
+    assert_eq!(graph(text), Ok(()));
+    let other = "kind = \"autoencoder\"\nmodel = ";
+    let error =
+        graph(&text.replace(&format!("{other}\"kitnet\""), &format!("{other}\"other\""))).unwrap_err();
+    let expected = "brick `autoencoder`: model = \"other\", but what it reads brick `mapping` makes for model = \"kitnet\"; \
+                    both must name the same";
+    assert_eq!(error, expected);
+}

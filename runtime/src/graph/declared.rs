@@ -113,6 +113,17 @@ impl Declared {
     }
 }
 
+/// Bytes of a column's name at most.
+const LONGEST: usize = 64;
+/// Headings of tables of results that are no column's name.
+const HEADINGS: [&str; 4] = ["seq", "timestamp", "score", "verdict"];
+
+/// Whether a column can have this name: it is a heading of tables, too.
+fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    (1..=LONGEST).contains(&name.len()) && name.bytes().all(plain) && !HEADINGS.contains(&name)
+}
+
 /// Declarations so far, with who made the first of each column.
 #[derive(Default)]
 struct Register {
@@ -122,6 +133,10 @@ struct Register {
 
 impl Register {
     fn add(&mut self, who: &str, verb: &str, spec: &ColumnSpec) -> Result<(), GraphError> {
+        if !is_name(&spec.name) {
+            let name = spec.name.to_string();
+            return Err(GraphError::ColumnName { who: format!("{who} {verb}"), name });
+        }
         let declared = self.first.iter().find(|(name, _)| *name == spec.name);
         let (first, known) = (declared.map(|(_, first)| first.clone()), declared.is_some());
         match self.layout.add(spec) {
@@ -159,6 +174,22 @@ mod tests {
     fn error(given: &[ColumnSpec], second: Descriptor, wanted: &[ColumnSpec]) -> String {
         let first = brick(ColumnSpec::HEADERS, A.of_width(3));
         Declared::of(given, &[("one", first), ("two", second)], wanted).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn columns_have_names_that_tables_can_show() {
+        let long = "x".repeat(65);
+        for name in
+            ["", "a,b", "a b", "a\n", "\u{1b}", "\"", "ä", "seq", "timestamp", "score", "verdict", &long]
+        {
+            let odd = ColumnSpec { name: name.to_owned().into(), ..ColumnSpec::scalar("", Element::F64) };
+            let error = error(&[], brick(A, odd), &[]);
+            assert!(
+                error.starts_with(&format!("brick `two` (k) fills `{name}`: expected a name")),
+                "{error}"
+            );
+        }
+        assert!(is_name("second_scores") && is_name("is-jumbo") && is_name("v1.x") && is_name(&long[1..]));
     }
 
     #[test]

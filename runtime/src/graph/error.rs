@@ -17,6 +17,11 @@ pub enum GraphError {
     /// Two bricks share an identifier.
     #[error("brick `{0}` is defined twice; every id must be unique")]
     DuplicateId(String),
+    /// An identifier that a layout cannot name.
+    #[error(
+        "id = \"{0}\": expected up to 64 characters without spaces, control characters and |, and not x with a number, which stands for replicas in layouts"
+    )]
+    Id(String),
     /// `next` names a brick that does not exist.
     #[error("brick `{from}`: next = \"{to}\" names no brick of this graph (there are: {known})")]
     UnknownNext {
@@ -88,6 +93,16 @@ pub enum GraphError {
         second: String,
         /// Who declared what before.
         first: String,
+    },
+    /// A column cannot have this name.
+    #[error(
+        "{who} `{name}`: expected a name of up to 64 letters, digits, -, _ and ., and none of seq, timestamp, score and verdict, which are headings of tables"
+    )]
+    ColumnName {
+        /// Who declares it, and how.
+        who: String,
+        /// The name.
+        name: String,
     },
     /// More columns than a graph may have.
     #[error("{who}: {name} is one column too many; a graph has at most {most}")]
@@ -178,6 +193,20 @@ pub enum GraphError {
         kind: String,
         /// The names that there are.
         known: String,
+    },
+    /// A brick takes what another one made for another model.
+    #[error(
+        "brick `{id}`: model = \"{model}\", but what it reads brick `{first}` makes for model = \"{of}\"; both must name the same"
+    )]
+    OtherModel {
+        /// The brick.
+        id: String,
+        /// The name.
+        model: String,
+        /// The brick before it.
+        first: String,
+        /// The name that this one has.
+        of: String,
     },
     /// A brick names a model and takes none.
     #[error("brick `{id}`: model = \"{model}\", but a brick of kind {kind} takes no model")]

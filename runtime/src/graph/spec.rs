@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 /// The largest number of bricks in a graph.
 pub const MAX_BRICKS: usize = 4096;
+/// The largest number of bytes in an identifier.
+const LONGEST: usize = 64;
 /// The largest number of identifiers that a message lists.
 const LISTED: usize = 12;
 
@@ -147,6 +149,9 @@ impl GraphSpec {
     fn numbers(&self) -> Result<HashMap<&str, usize>, GraphError> {
         let mut numbers = HashMap::with_capacity(self.bricks.len());
         for (number, brick) in self.bricks.iter().enumerate() {
+            if !is_id(&brick.id) {
+                return Err(GraphError::Id(brick.id.clone()));
+            }
             if numbers.insert(brick.id.as_str(), number).is_some() {
                 return Err(GraphError::DuplicateId(brick.id.clone()));
             }
@@ -210,6 +215,13 @@ impl GraphSpec {
     }
 }
 
+/// Whether the text of a layout can name a brick so.
+fn is_id(id: &str) -> bool {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '|';
+    let is_count = id.strip_prefix('x').is_some_and(|count| count.parse::<usize>().is_ok());
+    (1..=LONGEST).contains(&id.len()) && !id.contains(odd) && !is_count
+}
+
 /// The bricks to which ways lead from `start`.
 fn reached(ways: &[Vec<usize>], start: usize) -> Vec<bool> {
     let (mut reached, mut left) = (vec![false; ways.len()], vec![start]);
@@ -246,6 +258,19 @@ mod tests {
     #[test]
     fn order_follows_next_not_the_file() {
         assert_eq!(order(&[("c", None), ("a", Some("b")), ("b", Some("c"))]).unwrap(), "abc");
+    }
+
+    #[test]
+    fn identifiers_are_those_that_layouts_can_name() {
+        for id in ["", "a b", "a|b", "|", "x2", "x0", "a\n", "\u{1b}", &"a".repeat(65)] {
+            assert!(
+                order(&[(id, None)]).unwrap_err().starts_with(&format!("id = \"{id}\": expected")),
+                "{id}"
+            );
+        }
+        for id in ["x", "xx2", "a.b", "äöü", "x2a"] {
+            assert_eq!(order(&[(id, None)]).unwrap(), id);
+        }
     }
 
     #[test]
