@@ -80,6 +80,7 @@ fn dscp(path: &Path) -> Vec<Option<u8>> {
     let (mut source, mut batch) = (legonf_io::open(path).unwrap(), legonf_core::Batch::default());
     let mut found = Vec::new();
     loop {
+        batch.clear();
         source.fill(&mut batch).unwrap();
         if batch.packets.is_empty() {
             return found;
