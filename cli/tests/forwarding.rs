@@ -221,6 +221,22 @@ fn of_a_table_of_headers_nothing_is_forwarded_and_everything_counted() {
 }
 
 #[test]
+fn packets_are_not_led_elsewhere_by_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = text(trained(folder.path(), "kitsune-115-clean"));
+    let (out, elsewhere) = (folder.path().join("out"), folder.path().join("elsewhere"));
+    fs::create_dir(&out).unwrap();
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, out.join("forwarded")).unwrap();
+    let (capture, nf, out) = (text(capture()), text(graph("quarantine.toml")), text(out));
+    let line = fail(["replay", &capture, "--model", &model, "--nf", &nf, "--out", &out, "--force"]);
+    assert!(
+        line.contains("forwarded: it is a link") && fs::read_dir(&elsewhere).unwrap().next().is_none(),
+        "{line}"
+    );
+}
+
+#[test]
 fn ports_that_do_not_fit_are_refused_by_file_brick_and_key() {
     let folder = tempfile::tempdir().unwrap();
     let model = text(trained(folder.path(), "kitsune-115-clean"));

@@ -228,6 +228,10 @@ fn forwarded(session: &Session, folder: &Path, ports: &[String]) -> Result<Optio
         return Ok(None);
     }
     let folder = folder.join(FORWARDED);
+    if folder.is_symlink() {
+        let reason = "it is a link, and would lead the packets elsewhere; remove it";
+        return Err(Error::refused(format!("--out {}: {reason}", folder.display())));
+    }
     make(session, &folder)?;
     Ok(Some(ForwardedFiles::create(&folder, ports)?))
 }
