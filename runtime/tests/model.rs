@@ -71,7 +71,10 @@ fn batches_that_wait_while_bricks_move_pass_none_twice() {
 /// What one brick gives for packets between a few hosts, computed outside of the model.
 fn expected_streams(packets: u64) -> Vec<(u64, u64)> {
     let mut bricks = ["stamp", "streams", "blend", "smooth"].map(|id| streams::make(id).unwrap());
-    let columns = Columns::binding(&mut bricks.each_mut().map(|brick| &mut **brick)).unwrap();
+    let columns = {
+        let [stamp, streams, blend, smooth] = &mut bricks;
+        Columns::binding(&mut [&mut **stamp, &mut **streams, &mut **blend, &mut **smooth]).unwrap()
+    };
     let mut batch = Batch { headers: (0..packets).map(streams::packet).collect(), ..Batch::new(&columns) };
     bricks.iter_mut().for_each(|brick| brick.process(&mut batch).unwrap());
     let scores = batch.columns.get(columns.handle::<Vec<f64>>(&common::SCORES).unwrap());
