@@ -1,8 +1,8 @@
 //! Finds the bottleneck, and decides what to do about it.
 
 mod arrange;
-mod bout;
-mod contest;
+mod challenge;
+mod challenges;
 mod detect;
 mod grow;
 mod memory;
@@ -10,7 +10,7 @@ mod rebalance;
 mod shrink;
 
 use crate::{Action, Config, Costs, Decision, Figures, Scaling};
-use contest::{Account, Contest, Intervals};
+use challenges::{Budget, Challenges, Intervals};
 use legonf_core::{BATCH, Plan, Snapshot, Stage, State};
 use memory::{Loads, Rests, Streaks};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub struct Policy {
     streaks: Streaks,
     loads: Loads,
     rests: Rests,
-    contest: Contest,
+    challenges: Challenges,
 }
 
 impl Policy {
@@ -46,7 +46,7 @@ impl Policy {
             streaks: Streaks::default(),
             loads: Loads::default(),
             rests: Rests::new(config.settle),
-            contest: Contest::new(Account::new(config.challenge, config.turn()), intervals),
+            challenges: Challenges::new(Budget::new(config.challenge, config.turn()), intervals),
             config,
         }
     }
@@ -58,13 +58,13 @@ impl Policy {
 
     /// Whether a layout has its turn that was never seen before: that in force may not be one that was chosen.
     pub fn is_trying(&self) -> bool {
-        let seen = |plan| self.contest.standing(plan).is_some_and(|standing| standing.ratio.is_some());
-        self.contest.bout.as_ref().is_some_and(|bout| !seen(&bout.challenger))
+        let seen = |plan| self.challenges.candidate(plan).is_some_and(|candidate| candidate.ratio.is_some());
+        self.challenges.current.as_ref().is_some_and(|challenge| !seen(&challenge.challenger))
     }
 
     /// The layout that is held, where another one has turns beside it at present.
     pub fn held(&self) -> Option<&Plan> {
-        self.contest.incumbent.as_ref().filter(|_| self.contest.bout.is_some())
+        self.challenges.incumbent.as_ref().filter(|_| self.challenges.current.is_some())
     }
 
     /// Looks at a snapshot and decides, at most one thing at a time.
@@ -88,7 +88,7 @@ impl Policy {
     }
 
     fn act(&mut self, snapshot: &Snapshot) -> Option<Decision> {
-        if self.contest.bout.is_some() {
+        if self.challenges.current.is_some() {
             return self.go_on(snapshot);
         }
         self.rebalance(snapshot).or_else(|| self.grow(snapshot)).or_else(|| self.shrink(snapshot))
@@ -139,7 +139,7 @@ impl Policy {
         if decision.plan.is_some() {
             self.rests.settle(self.config.settle);
             self.streaks = Streaks::default();
-            self.contest.yields.clear();
+            self.challenges.yields.clear();
             self.loads.queues.clear();
         }
     }

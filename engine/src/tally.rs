@@ -2,8 +2,8 @@
 
 use crate::{Error, input};
 use legonf_core::{
-    Batch, BindError, ColumnSpec, Coverage, Disposition, DropReason, Element, Fault, Handle, Layout,
-    Malformed, Sink, Table, Timestamp, Verdict,
+    Batch, BindError, ColumnSpec, Coverage, Disposition, Dispositions, DropReason, Element, Fault, Handle,
+    Layout, Malformed, Sink, Timestamp, Verdict,
 };
 use legonf_decide::VERDICTS;
 use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
@@ -66,7 +66,7 @@ pub struct Tally<R> {
     decided: Option<Handle<Vec<Verdict>>>,
     /// Other verdicts of the graph.
     classes: Vec<Classes>,
-    dispositions: Option<Handle<Vec<Disposition>>>,
+    dispositions: Dispositions,
     /// Packets of the last batch that bricks dropped, by reason.
     dropped: [u64; DropReason::ALL.len()],
 }
@@ -84,7 +84,7 @@ impl Classes {
     /// Those of a graph, but for verdicts on scores.
     fn of(layout: &Layout) -> Result<Vec<Self>, BindError> {
         let is_one = |spec: &&ColumnSpec| {
-            spec.element == Element::Verdict && spec.table == Table::Packets && spec.name != VERDICTS.name
+            spec.element == Element::Verdict && spec.is_result() && spec.name != VERDICTS.name
         };
         let classes = |spec: &ColumnSpec| {
             let (verdicts, packets) = (layout.handle(spec)?, vec![0; spec.labels.len() + 1]);
@@ -101,8 +101,7 @@ impl Classes {
     }
 
     fn by_label(&self) -> BTreeMap<String, u64> {
-        let labels = self.spec.labels.iter().map(|label| &**label).chain([Verdict::REJECTED_LABEL]);
-        let counted = labels.zip(&self.packets).filter(|(_, packets)| **packets > 0);
+        let counted = self.spec.words().zip(&self.packets).filter(|(_, packets)| **packets > 0);
         counted.map(|(label, packets)| (label.to_owned(), *packets)).collect()
     }
 }
@@ -121,7 +120,7 @@ impl<R: Results> Tally<R> {
             scored: None,
             decided: None,
             classes: Vec::new(),
-            dispositions: None,
+            dispositions: Dispositions::default(),
             dropped: Default::default(),
         }
     }
@@ -180,7 +179,7 @@ impl<R: Results> Tally<R> {
 
     /// Notes what was found of one packet, and what became of it.
     fn note(&mut self, batch: &Batch, packet: usize) -> Result<(), Fault> {
-        let disposition = self.disposition(batch, packet);
+        let disposition = self.dispositions.of(batch, packet);
         let dropped = self.dropped(disposition, packet);
         if let Some(reason) = dropped.filter(|_| disposition.is_unseen()) {
             self.dropped[reason as usize] += 1;
@@ -223,12 +222,6 @@ impl<R: Results> Tally<R> {
         self.labels.as_mut().map(Labels::require).transpose().map_err(Fault::new)
     }
 
-    /// What happens to a packet.
-    fn disposition(&self, batch: &Batch, place: usize) -> Disposition {
-        let all = self.dispositions.map(|column| batch.columns.get(column));
-        all.and_then(|all| all.get(place)).copied().unwrap_or_default()
-    }
-
     /// Why a packet of a batch is dropped, by what bricks said or because it could not leave.
     fn dropped(&self, disposition: Disposition, place: usize) -> Option<DropReason> {
         disposition.dropped().or_else(|| self.outputs.as_ref()?.unsent(place))
@@ -253,7 +246,7 @@ impl<R: Results> Sink for Tally<R> {
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
         self.scored = layout.handle_if_any(&SCORES)?;
         self.decided = layout.handle_if_any(&VERDICTS)?;
-        self.dispositions = layout.handle_if_any(&ColumnSpec::DISPOSITION)?;
+        self.dispositions = Dispositions::bind(layout)?;
         self.classes = Classes::of(layout)?;
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.bind(layout))
     }

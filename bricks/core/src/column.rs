@@ -1,5 +1,6 @@
 //! Columns by declaration: name, element type, shape of a row, and table.
 
+use crate::Verdict;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -220,6 +221,17 @@ impl ColumnSpec {
     pub const fn in_flows(mut self) -> Self {
         self.table = Table::Flows;
         self
+    }
+
+    /// The words for its verdicts by their places: the labels, and last the word for what was rejected.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().map(|label| &**label).chain([Verdict::REJECTED_LABEL])
+    }
+
+    /// Whether it is a result of a graph: a number or a verdict for each packet.
+    pub fn is_result(&self) -> bool {
+        let is_scalar = self.shape.is_scalar() && self.table == Table::Packets;
+        is_scalar && matches!(self.element, Element::F64 | Element::Verdict)
     }
 
     /// The declaration that two of one column make together; none if they contradict each other.

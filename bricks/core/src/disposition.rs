@@ -1,5 +1,6 @@
 //! What happens to a packet.
 
+use crate::{Batch, BindError, ColumnSpec, Handle, Layout};
 use serde::{Deserialize, Serialize};
 
 /// An exit of a graph: the place of its name among the `ports` of the graph file.
@@ -75,6 +76,26 @@ impl Disposition {
             Self::Drop(_) => (None, None),
         };
         forward.into_iter().chain(copy)
+    }
+}
+
+/// Where sinks find what happens to packets. If no brick of a graph declares that, all packets leave by the first port.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dispositions(Option<Handle<Vec<Disposition>>>);
+
+impl Dispositions {
+    /// Those of a graph.
+    ///
+    /// # Errors
+    /// If its column of this name holds something else.
+    pub fn bind(layout: &Layout) -> Result<Self, BindError> {
+        layout.handle_if_any(&ColumnSpec::DISPOSITION).map(Self)
+    }
+
+    /// What happens to a packet, by its place in the batch.
+    pub fn of(self, batch: &Batch, packet: usize) -> Disposition {
+        let all = self.0.map(|column| batch.columns.get(column));
+        all.and_then(|all| all.get(packet)).copied().unwrap_or_default()
     }
 }
 

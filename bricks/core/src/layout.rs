@@ -1,7 +1,7 @@
 //! The columns that source, bricks and sinks of a graph declare, numbered.
 
 use crate::storage::{Storage, Typed, storage};
-use crate::{Brick, ColumnSpec, Columns, Element, Handle, Shape, Store, Table, Verdict};
+use crate::{Brick, ColumnSpec, Columns, Element, Handle, Shape, Store, Table};
 
 /// Why the declarations of a graph's columns do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,14 +121,12 @@ impl Layout {
     /// # Errors
     /// If there is no such column, or it is of another element type, shape or table, or not kept in an `S`.
     pub fn handle<S: Typed>(&self, spec: &ColumnSpec) -> Result<Handle<S>, BindError> {
-        let index = self.index(&spec.name).ok_or_else(|| BindError::Missing(spec.name.to_string()))?;
+        let index = self.number(spec)?;
         let found = &self.specs[index];
-        let kept = found.element == S::ELEMENT && found.shape.is_scalar() == S::SCALAR;
-        if kept && found.agree(spec).is_some() {
+        if found.element == S::ELEMENT && found.shape.is_scalar() == S::SCALAR {
             return Ok(Handle::at(index));
         }
-        let expected = if found.agree(spec).is_some() { kind_of::<S>() } else { spec.kind() };
-        Err(BindError::Other { name: spec.name.to_string(), expected, found: found.kind() })
+        Err(BindError::Other { name: spec.name.to_string(), expected: kind_of::<S>(), found: found.kind() })
     }
 
     /// The [`handle`](Self::handle) of a column; none if the layout has no column of its name.
@@ -145,11 +143,10 @@ impl Layout {
     /// If there is no such column, or it has no such label.
     pub fn label(&self, column: &str, label: &str) -> Result<usize, BindError> {
         let spec = self.get(column).ok_or_else(|| BindError::Missing(column.to_owned()))?;
-        let words = || spec.labels.iter().map(|label| &**label).chain([Verdict::REJECTED_LABEL]);
-        words().position(|word| word == label).ok_or_else(|| BindError::Label {
+        spec.words().position(|word| word == label).ok_or_else(|| BindError::Label {
             column: column.to_owned(),
             label: label.to_owned(),
-            known: words().collect::<Vec<_>>().join(", "),
+            known: spec.words().collect::<Vec<_>>().join(", "),
         })
     }
 

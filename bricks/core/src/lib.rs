@@ -45,7 +45,7 @@ pub use column::{ColumnSpec, Element, Labels, Shape, Table};
 pub use columns::{Columns, Handle};
 pub use count::count;
 pub use coverage::Coverage;
-pub use disposition::{Disposition, DropReason, Port};
+pub use disposition::{Disposition, Dispositions, DropReason, Port};
 pub use endpoint::{Fault, Pace, Progress, Sink, Source};
 pub use explain::{Explain, Explanation, FeatureShare, GroupShare};
 pub use field::{End, Field, Key, KeyError};

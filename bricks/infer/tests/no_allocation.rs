@@ -69,16 +69,20 @@ fn bricks_allocate_nothing_in_steady_state() {
 fn check(precision: Precision) {
     let mut mapping = FeatureMapping::new(FeatureMappingConfig {}, model());
     let mut network = Autoencoder::new(AutoencoderConfig { precision }, model());
-    let mut bricks: [&mut dyn Brick; 2] = [&mut mapping, &mut network];
-    let columns = Columns::binding(&mut bricks).unwrap();
+    allocate_nothing(&mut [&mut mapping, &mut network]);
+}
+
+/// Runs bricks that score features over batches of several sizes, behind a first one.
+fn allocate_nothing(bricks: &mut [&mut dyn Brick]) {
+    let columns = Columns::binding(bricks).unwrap();
     let mut batch = Batch::new(&columns);
     let features = columns.handle::<Rows>(&ColumnSpec::rows("features", Element::F64)).unwrap();
     let scores = columns.handle::<Vec<f64>>(&SCORES).unwrap();
-    process(&mut batch, features, BATCH, &mut bricks);
+    process(&mut batch, features, BATCH, bricks);
     let before = ALLOCATIONS.get();
     assert!(before > 0, "the counter counts");
     for rows in [BATCH, 1, 7, 0, 200, BATCH] {
-        process(&mut batch, features, rows, &mut bricks);
+        process(&mut batch, features, rows, bricks);
         assert_eq!(batch.columns.get(scores).len(), rows);
     }
     assert_eq!(ALLOCATIONS.get(), before);
@@ -109,17 +113,5 @@ fn columns_go_to_an_engine_and_back_without_an_allocation() {
     let (inputs, outputs) = (vec![port("x", vec![100])], vec![port("y", vec![])]);
     let engine = Sum(Signature { inputs, outputs, score: None });
     let mut network = Onnx::new(&OnnxConfig::default(), Box::new(engine)).unwrap();
-    let mut bricks: [&mut dyn Brick; 1] = [&mut network];
-    let columns = Columns::binding(&mut bricks).unwrap();
-    let mut batch = Batch::new(&columns);
-    let features = columns.handle::<Rows>(&ColumnSpec::rows("features", Element::F64)).unwrap();
-    let scores = columns.handle::<Vec<f64>>(&SCORES).unwrap();
-    process(&mut batch, features, BATCH, &mut bricks);
-    let before = ALLOCATIONS.get();
-    assert!(before > 0, "the counter counts");
-    for rows in [BATCH, 1, 7, 0, 200, BATCH] {
-        process(&mut batch, features, rows, &mut bricks);
-        assert_eq!(batch.columns.get(scores).len(), rows);
-    }
-    assert_eq!(ALLOCATIONS.get(), before);
+    allocate_nothing(&mut [&mut network]);
 }

@@ -44,10 +44,8 @@ impl Dscp {
     /// # Errors
     /// If the code point is not in its range.
     pub fn new(config: Config) -> Result<Self, NfError> {
-        match u8::try_from(config.dscp) {
-            Ok(dscp) if config.dscp <= MAX_DSCP => Ok(Self { dscp, unchanged: 0 }),
-            _ => Err(NfError::Range { key: "dscp", value: config.dscp, most: MAX_DSCP }),
-        }
+        NfError::check("dscp", config.dscp, MAX_DSCP)?;
+        Ok(Self { dscp: config.dscp as u8, unchanged: 0 })
     }
 }
 

@@ -50,3 +50,13 @@ pub enum NfError {
     #[error("priority = {0}: a tag that is popped has its own; expected it beside push = VID")]
     Priority(u16),
 }
+
+impl NfError {
+    /// Checks that the number of a key is not above the greatest one that it may have.
+    ///
+    /// # Errors
+    /// [`Range`](Self::Range) if it is.
+    pub(crate) fn check(key: &'static str, value: u16, most: u16) -> Result<(), Self> {
+        if value <= most { Ok(()) } else { Err(Self::Range { key, value, most }) }
+    }
+}

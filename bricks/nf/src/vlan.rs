@@ -62,12 +62,8 @@ impl Vlan {
             return Err(NfError::Priority(priority));
         }
         let priority = priority.unwrap_or(0);
-        let check = |key, value, most| match value {
-            value if value > most => Err(NfError::Range { key, value, most }),
-            _ => Ok(()),
-        };
-        check("push", push.unwrap_or(0), MAX_VID)?;
-        check("priority", priority, MAX_PRIORITY)?;
+        NfError::check("push", push.unwrap_or(0), MAX_VID)?;
+        NfError::check("priority", priority, MAX_PRIORITY)?;
         let tag = |vid: u16| {
             let [high, low] = (priority << 13 | vid).to_be_bytes();
             [TAGS[0][0], TAGS[0][1], high, low]

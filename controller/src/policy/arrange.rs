@@ -1,8 +1,8 @@
 //! Layouts are held against each other by turns, and that which carries most stays.
 
 use super::Policy;
-use super::bout::{Bout, Verdict, Yield};
-use super::contest::same;
+use super::challenge::{Challenge, Outcome, Yield};
+use super::challenges::same;
 use super::detect::demand;
 use super::grow::Bottleneck;
 use crate::{Action, Decision, Forecast, Model, Scaling};
@@ -25,21 +25,21 @@ pub(super) struct Cause {
 }
 
 impl Policy {
-    /// Lets another layout have a turn, where one is due and the account affords it: one thread, those of which the cost model
+    /// Lets another layout have a turn, where one is due and the budget affords it: one thread, those of which the cost model
     /// expects most, and those that were about as good. The layout in force must have been under pressure for as long as a turn.
     pub(super) fn challenge(&mut self, snapshot: &Snapshot, cause: Cause) -> Option<Decision> {
         if !self.may_challenge() {
             return None;
         }
-        if !self.contest.holds(&snapshot.plan) {
-            self.contest.adopt(&snapshot.plan);
+        if !self.challenges.holds(&snapshot.plan) {
+            self.challenges.adopt(&snapshot.plan);
         }
         let level = self.lately(1);
-        self.contest.look(self.lately(LONG).rate, snapshot.at);
+        self.challenges.look(self.lately(LONG).rate, snapshot.at);
         let present = self.forecast(snapshot, &snapshot.plan)?.capacity;
         let challenger = self.next_challenger(snapshot, cause.relief, present)?;
         let expected = self.forecast(snapshot, &challenger)?.capacity;
-        let reason = match self.contest.standing(&challenger).and_then(|standing| standing.ratio) {
+        let reason = match self.challenges.candidate(&challenger).and_then(|candidate| candidate.ratio) {
             Some(ratio) => {
                 format!("by turns with another layout, which carried {ratio:.2} times as much last")
             }
@@ -51,7 +51,7 @@ impl Policy {
         let plan = Some(challenger.clone());
         let decision = self.decision(snapshot, stage, Action::Arrange, ticks, reason, plan);
         let needed = if challenger.workers() == 1 { 1.0 } else { 1.0 + MARGIN };
-        self.contest.bout = Some(Bout::new(challenger, needed, level));
+        self.challenges.current = Some(Challenge::new(challenger, needed, level));
         Some(decision)
     }
 
@@ -63,14 +63,14 @@ impl Policy {
     }
 
     fn may_challenge(&self) -> bool {
-        let known = self.costs.total() > 0.0 && self.contest.yields.len() >= self.config.trial as usize;
+        let known = self.costs.total() > 0.0 && self.challenges.yields.len() >= self.config.trial as usize;
         let wanted = self.config.fuse && self.config.challenge > 0.0;
         known && wanted && self.config.scaling == Scaling::Brick
     }
 
     /// What the layout in force has done in as many ticks as some turns have, or in those that there were.
     fn lately(&self, turns: usize) -> Yield {
-        let yields = &self.contest.yields;
+        let yields = &self.challenges.yields;
         Yield::of(&yields[yields.len().saturating_sub(turns * self.config.trial as usize)..])
     }
 
@@ -81,25 +81,25 @@ impl Policy {
     /// The layout that has waited longest of those that are due and whose turn can be afforded.
     fn next_challenger(&self, snapshot: &Snapshot, relief: Option<Plan>, present: f64) -> Option<Plan> {
         let may = |plan: &Plan| {
-            let due = self.contest.is_due(plan, snapshot.at);
-            due && self.contest.affords(plan, self.expected_cost(snapshot, plan, present))
+            let due = self.challenges.is_due(plan, snapshot.at);
+            due && self.challenges.affords(plan, self.expected_cost(snapshot, plan, present))
         };
         let all = self.challengers(snapshot, relief, present).into_iter().filter(may);
         let expected =
             |plan: &Plan| self.forecast(snapshot, plan).map_or(0.0, |expected| expected.capacity / present);
-        let order = |plan: &Plan| self.contest.order(plan, expected(plan));
+        let order = |plan: &Plan| self.challenges.order(plan, expected(plan));
         all.min_by(|a, b| order(a).0.cmp(&order(b).0).then(order(a).1.total_cmp(&order(b).1)))
     }
 
     /// Seconds' worth of packets that a turn of a layout costs: as many as the last time, or by the cost model.
     fn expected_cost(&self, snapshot: &Snapshot, plan: &Plan, present: f64) -> f64 {
-        let seen = self.contest.standing(plan).filter(|standing| standing.ratio.is_some());
+        let seen = self.challenges.candidate(plan).filter(|candidate| candidate.ratio.is_some());
         seen.map_or_else(
             || {
                 let part = self.forecast(snapshot, plan).map_or(0.0, |expected| expected.capacity / present);
                 (1.0 - part).clamp(0.0, 1.0) * self.config.turn()
             },
-            |standing| standing.cost,
+            |candidate| candidate.cost,
         )
     }
 
@@ -108,7 +108,7 @@ impl Policy {
     fn challengers(&self, snapshot: &Snapshot, relief: Option<Plan>, present: f64) -> Vec<Plan> {
         let bricks = snapshot.plan.stages.iter().flat_map(|stage| stage.bricks.clone()).collect();
         let one = Plan { stages: vec![Stage { bricks, replicas: 1 }], ..Plan::default() };
-        let near = self.contest.near().cloned();
+        let near = self.challenges.near().cloned();
         let all = [one].into_iter().chain(relief).chain(self.proposals(snapshot, present)).chain(near);
         let mut found: Vec<Plan> = Vec::new();
         for plan in all.filter(|plan| !same(plan, &snapshot.plan)) {
@@ -148,56 +148,56 @@ impl Policy {
 
     /// Waits until the layout in force has had its turn. Then it is the other one's, or it is clear which of them stays.
     pub(super) fn go_on(&mut self, snapshot: &Snapshot) -> Option<Decision> {
-        if self.contest.yields.len() < self.config.trial as usize {
+        if self.challenges.yields.len() < self.config.trial as usize {
             return None;
         }
-        let mut bout = self.contest.bout.take()?;
-        let turn = Yield::of(&std::mem::take(&mut self.contest.yields));
-        let held = self.contest.incumbent.clone()?;
-        let expected = if bout.is_out { &bout.challenger } else { &held };
+        let mut challenge = self.challenges.current.take()?;
+        let turn = Yield::of(&std::mem::take(&mut self.challenges.yields));
+        let held = self.challenges.incumbent.clone()?;
+        let expected = if challenge.is_out { &challenge.challenger } else { &held };
         if !same(expected, &snapshot.plan) {
-            return self.give_up(bout, snapshot);
+            return self.give_up(challenge, snapshot);
         }
-        if !bout.is_out {
-            bout.back(turn);
+        if !challenge.is_out {
+            challenge.back(turn);
             let (plan, reason) =
-                (bout.challenger.clone(), format!("{:.0} packets/s; the other's turn", turn.rate));
-            self.contest.bout = Some(bout);
+                (challenge.challenger.clone(), format!("{:.0} packets/s; the other's turn", turn.rate));
+            self.challenges.current = Some(challenge);
             return Some(self.arranged(snapshot, reason, Some(plan)));
         }
-        bout.ratios.push(turn.rate / bout.level.rate.max(f64::MIN_POSITIVE));
-        self.learn_hop((&held, bout.level), (&bout.challenger, turn));
-        Some(self.judge(bout, held, snapshot))
+        challenge.ratios.push(turn.rate / challenge.level.rate.max(f64::MIN_POSITIVE));
+        self.learn_hop((&held, challenge.level), (&challenge.challenger, turn));
+        Some(self.judge(challenge, held, snapshot))
     }
 
     /// Says what has come of the challenger's turn.
-    fn judge(&mut self, mut bout: Bout, held: Plan, snapshot: &Snapshot) -> Decision {
-        let verdict = bout.verdict();
-        let ratio = format!("{:.2} times as many packets/s as {held}", bout.ratio());
-        let affords = self.contest.account.affords(bout.cost());
-        match verdict {
-            Verdict::Won => {
-                self.contest.win(bout, snapshot.at);
+    fn judge(&mut self, mut challenge: Challenge, held: Plan, snapshot: &Snapshot) -> Decision {
+        let outcome = challenge.outcome();
+        let ratio = format!("{:.2} times as many packets/s as {held}", challenge.ratio());
+        let affords = self.challenges.budget.affords(challenge.cost());
+        match outcome {
+            Outcome::Won => {
+                self.challenges.win(challenge, snapshot.at);
                 self.arranged(snapshot, format!("{ratio}: stays"), None)
             }
-            Verdict::Open if affords => {
-                bout.is_out = false;
-                self.contest.bout = Some(bout);
+            Outcome::Open if affords => {
+                challenge.is_out = false;
+                self.challenges.current = Some(challenge);
                 let reason = format!("{ratio}; the other's turn");
                 self.arranged(snapshot, reason, Some(held))
             }
-            Verdict::Open | Verdict::Lost => {
-                self.contest.lose(bout, snapshot.at);
+            Outcome::Open | Outcome::Lost => {
+                self.challenges.lose(challenge, snapshot.at);
                 self.arranged(snapshot, format!("{ratio}: goes"), Some(held))
             }
         }
     }
 
     /// Another layout is in force than should be: the runtime has refused it, or something else has changed it.
-    fn give_up(&mut self, mut bout: Bout, snapshot: &Snapshot) -> Option<Decision> {
-        bout.ratios.push(0.0);
-        self.contest.lose(bout, snapshot.at);
-        self.contest.adopt(&snapshot.plan);
+    fn give_up(&mut self, mut challenge: Challenge, snapshot: &Snapshot) -> Option<Decision> {
+        challenge.ratios.push(0.0);
+        self.challenges.lose(challenge, snapshot.at);
+        self.challenges.adopt(&snapshot.plan);
         None
     }
 
@@ -206,32 +206,33 @@ impl Policy {
     }
 
     /// Notes what the layout in force carries while it is under pressure: only the last ticks count. What a challenger's turn, or
-    /// the way to another layout, costs goes to the account.
+    /// the way to another layout, costs is taken from the budget.
     pub(super) fn note_yield(&mut self, snapshot: &Snapshot) {
-        if self.streaks.is_calm() && self.contest.bout.is_none() {
-            self.contest.yields.clear();
+        if self.streaks.is_calm() && self.challenges.current.is_none() {
+            self.challenges.yields.clear();
             return;
         }
         let spent: f64 = snapshot.workers.iter().map(|worker| worker.busy).sum();
         let ns = spent * snapshot.span * 1e9 / snapshot.done.max(1) as f64;
-        self.contest.yields.push(Yield { rate: self.carried(snapshot), ns });
-        let old = self.contest.yields.len().saturating_sub(LONG * self.config.trial as usize);
-        self.contest.yields.drain(..old);
+        self.challenges.yields.push(Yield { rate: self.carried(snapshot), ns });
+        let old = self.challenges.yields.len().saturating_sub(LONG * self.config.trial as usize);
+        self.challenges.yields.drain(..old);
     }
 
-    /// Enters a tick into the account of what challenges cost.
+    /// Takes what a tick of a challenge cost from the budget.
     pub(super) fn charge(&mut self, snapshot: &Snapshot) {
-        let is_out = self.contest.bout.as_ref().is_some_and(|bout| bout.is_out);
-        let level = self.contest.bout.as_ref().map(|bout| bout.level.rate).or(self.contest.level);
+        let is_out = self.challenges.current.as_ref().is_some_and(|challenge| challenge.is_out);
+        let level =
+            self.challenges.current.as_ref().map(|challenge| challenge.level.rate).or(self.challenges.level);
         let lost = match level {
             Some(level) if level > 0.0 && (is_out || self.rests.is_settling()) => {
                 (1.0 - self.carried(snapshot) / level).clamp(0.0, 1.0)
             }
             _ => 0.0,
         };
-        self.contest.account.pass(snapshot.span, lost);
-        if let Some(bout) = &mut self.contest.bout {
-            bout.lost += lost * snapshot.span;
+        self.challenges.budget.pass(snapshot.span, lost);
+        if let Some(challenge) = &mut self.challenges.current {
+            challenge.lost += lost * snapshot.span;
         }
     }
 

@@ -62,7 +62,7 @@ impl Policy {
         }
         let Bottleneck { stage, ticks } = overloaded?;
         let decision = self.answer(snapshot, stage, ticks);
-        let held = self.contest.holds(&snapshot.plan);
+        let held = self.challenges.holds(&snapshot.plan);
         if decision.plan.is_some() && !held {
             return Some(decision);
         }

@@ -1,9 +1,7 @@
 //! The packets that leave a live run.
 
 use crate::{Error, nf};
-use legonf_core::{
-    Batch, BindError, ColumnSpec, Disposition, DropReason, Handle, Layout, PacketRecord, Port,
-};
+use legonf_core::{Batch, BindError, ColumnSpec, Dispositions, DropReason, Layout, PacketRecord, Port};
 use legonf_live::Transmitter;
 use legonf_runtime::GraphSpec;
 use std::collections::BTreeMap;
@@ -21,7 +19,7 @@ pub struct Forward {
 /// The interfaces of a graph's ports.
 pub(crate) struct Transmission {
     ports: Vec<Outlet>,
-    dispositions: Option<Handle<Vec<Disposition>>>,
+    dispositions: Dispositions,
     /// Of each packet of the last batch why it was not sent, if so.
     unsent: Vec<Option<DropReason>>,
     unsent_copies: u64,
@@ -65,8 +63,8 @@ impl Transmission {
             let interface = interface.as_deref().map(Transmitter::open).transpose()?;
             Ok(Outlet { port, interface, sent: 0 })
         });
-        let (ports, dispositions, unsent) = (ports.collect::<Result<_, Error>>()?, None, Vec::new());
-        Ok(Some(Self { ports, dispositions, unsent, unsent_copies: 0 }))
+        let (ports, dispositions) = (ports.collect::<Result<_, Error>>()?, Dispositions::default());
+        Ok(Some(Self { ports, dispositions, unsent: Vec::new(), unsent_copies: 0 }))
     }
 
     /// The columns that it looks at.
@@ -76,16 +74,15 @@ impl Transmission {
 
     /// As [`Sink::bind`](legonf_core::Sink::bind).
     pub fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-        self.dispositions = layout.handle(&ColumnSpec::DISPOSITION).ok();
+        self.dispositions = Dispositions::bind(layout)?;
         Ok(())
     }
 
     /// Sends the packets of a batch, and notes those that could not be sent.
     pub fn send(&mut self, batch: &Batch) {
         self.unsent.clear();
-        let dispositions = self.dispositions.map(|column| batch.columns.get(column));
         for (place, (record, bytes)) in batch.packets.iter().enumerate() {
-            let disposition = dispositions.and_then(|all| all.get(place)).copied().unwrap_or_default();
+            let disposition = self.dispositions.of(batch, place);
             let mut results = disposition.ports().map(|port| self.send_by(port, record, bytes));
             let unsent = results.next().and_then(Result::err);
             let unsent_copies = results.filter(Result::is_err).count() as u64;

@@ -1,9 +1,7 @@
 //! The columns of a graph: those that its source, bricks and sinks declare, by number.
 
 use crate::GraphError;
-use legonf_core::{
-    Batch, ColumnSpec, Columns, Descriptor, Disposition, Element, Handle, Layout, LayoutError, Table,
-};
+use legonf_core::{Batch, ColumnSpec, Columns, Descriptor, Disposition, Handle, Layout, LayoutError, Table};
 
 /// The columns that a brick uses.
 #[derive(Clone, Copy, Debug)]
@@ -99,12 +97,7 @@ impl Declared {
     /// The columns that any brick fills with a number or a verdict for each packet.
     pub fn results(&self) -> Columns {
         let filled = self.uses.iter().fold(Columns::NONE, |all, brick| all.union(brick.writes));
-        let is_result = |index: &usize| {
-            let spec = &self.layout.specs()[*index];
-            let is_scalar = spec.shape.is_scalar() && spec.table == Table::Packets;
-            is_scalar && matches!(spec.element, Element::F64 | Element::Verdict)
-        };
-        filled.iter().filter(is_result).collect()
+        filled.iter().filter(|index| self.layout.specs()[*index].is_result()).collect()
     }
 
     /// The names of some columns.
@@ -162,7 +155,7 @@ impl Register {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::State;
+    use legonf_core::{Element, State};
 
     const A: ColumnSpec = ColumnSpec::rows("a", Element::F64);
 

@@ -14,7 +14,7 @@ const MARGIN: usize = 24;
 const ARC: usize = 56;
 
 /// The bricks of a graph in their order (identifier and descriptor of each) as an SVG document: a box for each brick,
-/// stateful ones with a double border, with the columns that it fills, and an arrow wherever `spec` leads packets.
+/// those that keep state with a double border, with the columns that it fills, and an arrow wherever `spec` leads packets.
 pub fn svg(spec: &GraphSpec, bricks: &[(String, Descriptor)]) -> String {
     let name = spec.name.as_str();
     let count = bricks.len();

@@ -111,17 +111,16 @@ impl<'a> Ways<'a> {
             return Ok(Parting { decided: None, by_label: vec![next.clone()] });
         }
         let spec = self.decided(brick, given)?;
-        let words = || spec.labels.iter().map(|label| &**label).chain([Verdict::REJECTED_LABEL]);
-        if let Some((label, _)) = branches.iter().find(|(label, _)| words().all(|word| word != label)) {
+        if let Some((label, _)) = branches.iter().find(|(label, _)| spec.words().all(|word| word != label)) {
             return Err(GraphError::UnknownLabel {
                 id: self.ids[brick].to_owned(),
                 label: label.clone(),
                 column: spec.name.to_string(),
-                known: words().collect::<Vec<_>>().join(", "),
+                known: spec.words().collect::<Vec<_>>().join(", "),
             });
         }
         let of = |word: &str| branches.iter().find(|(label, _)| label == word).map(|(_, to)| vec![*to]);
-        let by_label = words().map(|word| of(word).unwrap_or_else(|| next.clone())).collect();
+        let by_label = spec.words().map(|word| of(word).unwrap_or_else(|| next.clone())).collect();
         let handle = self.declared.layout.handle(spec).map_err(|error| GraphError::Brick {
             id: self.ids[brick].to_owned(),
             reason: error.to_string(),

@@ -1,7 +1,7 @@
 //! The packets that leave a graph, as capture files.
 
 use super::{PacketFile, SinkError};
-use legonf_core::{Batch, BindError, ColumnSpec, Disposition, Fault, Handle, Layout, Sink};
+use legonf_core::{Batch, BindError, ColumnSpec, Disposition, Dispositions, Fault, Layout, Sink};
 use std::path::Path;
 
 /// Writes a pcapng file for each port of a graph, with the packets that leave by it, copies among them, in the order of arrival
@@ -9,7 +9,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct ForwardedFiles {
     ports: Vec<PacketFile>,
-    dispositions: Option<Handle<Vec<Disposition>>>,
+    dispositions: Dispositions,
     skipped: u64,
 }
 
@@ -20,7 +20,9 @@ impl ForwardedFiles {
     /// When a file cannot be created.
     pub fn create(folder: &Path, ports: &[String]) -> Result<Self, SinkError> {
         let file = |port: &String| PacketFile::create_private(&folder.join(Self::name(port)));
-        Ok(Self { ports: ports.iter().map(file).collect::<Result<_, _>>()?, dispositions: None, skipped: 0 })
+        let (ports, dispositions) =
+            (ports.iter().map(file).collect::<Result<_, _>>()?, Dispositions::default());
+        Ok(Self { ports, dispositions, skipped: 0 })
     }
 
     /// Packets that could not be written because the input has no packet bytes (a table of headers).
@@ -47,10 +49,8 @@ impl ForwardedFiles {
 impl Sink for ForwardedFiles {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.skipped += (batch.len() - batch.packets.len()) as u64;
-        let dispositions = self.dispositions.map(|column| batch.columns.get(column));
         for place in 0..batch.packets.len() {
-            let disposition = dispositions.and_then(|all| all.get(place)).copied().unwrap_or_default();
-            self.packet(batch, place, disposition)?;
+            self.packet(batch, place, self.dispositions.of(batch, place))?;
         }
         Ok(())
     }
@@ -60,7 +60,7 @@ impl Sink for ForwardedFiles {
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-        self.dispositions = layout.handle(&ColumnSpec::DISPOSITION).ok();
+        self.dispositions = Dispositions::bind(layout)?;
         Ok(())
     }
 

@@ -2,16 +2,14 @@
 
 use super::SinkError;
 use crate::{SCORES, VERDICTS};
-use legonf_core::{
-    Batch, BindError, ColumnSpec, Disposition, Element, Handle, Labels, Layout, Table, Verdict,
-};
+use legonf_core::{Batch, BindError, ColumnSpec, Dispositions, Element, Handle, Layout, Verdict};
 
 /// Every score, every verdict and every other number that a graph finds for each packet, in the order of its layout.
 #[derive(Clone, Debug, Default)]
 pub struct ResultColumns {
     columns: Vec<ResultColumn>,
     /// What happens to packets, where bricks say so.
-    dispositions: Option<Handle<Vec<Disposition>>>,
+    dispositions: Dispositions,
 }
 
 /// One of them.
@@ -38,9 +36,9 @@ pub(super) enum Cell<'a> {
 impl ResultColumns {
     /// Those of a graph.
     pub fn of(layout: &Layout) -> Self {
-        let of_packets = layout.specs().iter().filter(|spec| spec.table == Table::Packets);
-        let columns = of_packets.filter_map(|spec| ResultColumn::of(layout, spec)).collect();
-        Self { columns, dispositions: layout.handle(&ColumnSpec::DISPOSITION).ok() }
+        let results = layout.specs().iter().filter(|spec| spec.is_result());
+        let columns = results.filter_map(|spec| ResultColumn::of(layout, spec)).collect();
+        Self { columns, dispositions: Dispositions::default() }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &ResultColumn> {
@@ -49,20 +47,18 @@ impl ResultColumns {
 
     /// Their declarations, as in [`Sink::reads`](legonf_core::Sink::reads).
     pub(super) fn specs(&self) -> Vec<ColumnSpec> {
-        let dispositions = self.dispositions.map(|_| ColumnSpec::DISPOSITION);
-        self.columns.iter().map(|column| column.spec.clone()).chain(dispositions).collect()
+        self.columns.iter().map(|column| column.spec.clone()).chain([ColumnSpec::DISPOSITION]).collect()
     }
 
     /// As [`Sink::bind`](legonf_core::Sink::bind).
     pub(super) fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-        self.dispositions = layout.handle(&ColumnSpec::DISPOSITION).ok();
+        self.dispositions = Dispositions::bind(layout)?;
         self.columns.iter_mut().try_for_each(|column| column.bind(layout))
     }
 
     /// Whether there are results of a packet: it was not dropped before they were found.
     pub(super) fn has(&self, batch: &Batch, packet: usize) -> bool {
-        let all = self.dispositions.map(|column| batch.columns.get(column));
-        all.and_then(|all| all.get(packet)).is_none_or(|disposition| !disposition.is_unseen())
+        !self.dispositions.of(batch, packet).is_unseen()
     }
 
     /// Checks that every column has a value for every packet.
@@ -116,9 +112,9 @@ impl ResultColumn {
         }
     }
 
-    /// The words of its verdicts; none where it has numbers.
-    pub fn labels(&self) -> Option<&Labels> {
-        matches!(self.values, Values::Verdicts(_)).then_some(&self.spec.labels)
+    /// The words of its verdicts, as [`ColumnSpec::words`]; none where it has numbers.
+    pub fn words(&self) -> Option<impl Iterator<Item = &str>> {
+        matches!(self.values, Values::Verdicts(_)).then(|| self.spec.words())
     }
 
     /// The value of a packet.

@@ -2,7 +2,9 @@
 
 use super::SinkError;
 use crate::{SCORES, VERDICTS};
-use legonf_core::{Batch, BindError, ColumnSpec, Disposition, Handle, Layout, Timestamp, Verdict};
+use legonf_core::{
+    Batch, BindError, ColumnSpec, Disposition, Dispositions, Handle, Layout, Timestamp, Verdict,
+};
 
 /// One packet's result.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,7 +22,7 @@ pub(super) struct Scored {
 pub(super) struct Results {
     scores: Handle<Vec<f64>>,
     verdicts: Handle<Vec<Verdict>>,
-    dispositions: Option<Handle<Vec<Disposition>>>,
+    dispositions: Dispositions,
 }
 
 impl Results {
@@ -32,9 +34,7 @@ impl Results {
     /// As [`Sink::bind`](legonf_core::Sink::bind).
     pub fn bind(layout: &Layout) -> Result<Self, BindError> {
         let (scores, verdicts) = (layout.handle(&SCORES)?, layout.handle(&VERDICTS)?);
-        // Only graphs with bricks that declare it have the column.
-        let dispositions = layout.handle(&ColumnSpec::DISPOSITION).ok();
-        Ok(Self { scores, verdicts, dispositions })
+        Ok(Self { scores, verdicts, dispositions: Dispositions::bind(layout)? })
     }
 
     /// The results of a batch in arrival order.
@@ -54,11 +54,10 @@ impl Results {
                 return Err(SinkError::Mismatch { path: name(), what, expected, found });
             }
         }
-        let dispositions = self.dispositions.map(|column| batch.columns.get(column));
         let results = scores.iter().zip(verdicts).enumerate();
         Ok(results.map(move |(i, (&score, &verdict))| {
             let (seq, timestamp) = identity(batch, i);
-            let disposition = dispositions.and_then(|all| all.get(i)).copied().unwrap_or_default();
+            let disposition = self.dispositions.of(batch, i);
             Scored { seq, timestamp, score, verdict, disposition }
         }))
     }

@@ -4,7 +4,7 @@ use super::parquet_file::{Column, ParquetFile, RowGroup, properties, write_colum
 use super::result_columns::{Cell, ResultColumn};
 use super::scored::identity;
 use super::{ResultColumns, SinkError};
-use legonf_core::{Batch, BindError, ColumnSpec, Fault, Layout, Sink, Verdict};
+use legonf_core::{Batch, BindError, ColumnSpec, Fault, Layout, Sink};
 use parquet::basic::{Encoding, LogicalType, TimeUnit, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
@@ -39,8 +39,7 @@ enum Buffer {
 
 impl Buffer {
     fn of(column: &ResultColumn) -> Self {
-        let Some(labels) = column.labels() else { return Self::Numbers(Vec::with_capacity(ROWS)) };
-        let words = labels.iter().map(|label| &**label).chain([Verdict::REJECTED_LABEL]);
+        let Some(words) = column.words() else { return Self::Numbers(Vec::with_capacity(ROWS)) };
         Self::Words { known: words.map(ByteArray::from).collect(), words: Vec::with_capacity(ROWS) }
     }
 
@@ -77,7 +76,7 @@ impl ScoresParquet {
             ("seq", Physical::INT64, Some(LogicalType::integer(64, false))),
             ("timestamp", Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::NANOS))),
         ];
-        columns.extend(results.iter().map(|column| match column.labels() {
+        columns.extend(results.iter().map(|column| match column.words() {
             None => (column.heading(), Physical::DOUBLE, None),
             Some(_) => (column.heading(), Physical::BYTE_ARRAY, Some(LogicalType::String)),
         }));
@@ -147,7 +146,7 @@ fn encodings(results: &ResultColumns) -> WriterPropertiesBuilder {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_encoding("seq".into(), Encoding::DELTA_BINARY_PACKED)
         .set_column_encoding("timestamp".into(), Encoding::DELTA_BINARY_PACKED);
-    let words = results.iter().filter(|column| column.labels().is_some());
+    let words = results.iter().filter(|column| column.words().is_some());
     words.fold(properties, |properties, column| {
         properties.set_column_dictionary_enabled(column.heading().to_owned().into(), true)
     })

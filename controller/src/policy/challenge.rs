@@ -36,7 +36,7 @@ impl Yield {
 
 /// What has come of some turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Outcome {
     Open,
     Won,
     Lost,
@@ -44,7 +44,7 @@ pub(super) enum Verdict {
 
 /// A layout that is held against the one in force, turn by turn.
 #[derive(Clone, Debug)]
-pub(super) struct Bout {
+pub(super) struct Challenge {
     pub challenger: Plan,
     /// What it must carry, over what the layout in force does, to take its place.
     pub needed: f64,
@@ -58,26 +58,26 @@ pub(super) struct Bout {
     pub lost: f64,
 }
 
-impl Bout {
+impl Challenge {
     /// A challenger that is to have its first turn, beside what the layout in force did in its last one.
     pub fn new(challenger: Plan, needed: f64, level: Yield) -> Self {
         Self { challenger, needed, level, is_out: true, ratios: Vec::new(), lost: 0.0 }
     }
 
     /// Sequential: what is clear ends early, and the median of the last turns decides the rest.
-    pub fn verdict(&self) -> Verdict {
+    pub fn outcome(&self) -> Outcome {
         let least = self.ratios.iter().copied().fold(f64::INFINITY, f64::min);
         let most = self.ratios.iter().copied().fold(0.0, f64::max);
         match self.ratios.len() {
-            1 if most < CLEAR => Verdict::Lost,
-            0 | 1 => Verdict::Open,
-            2 if least >= self.needed + SURE => Verdict::Won,
-            2 if most < self.needed - NEAR => Verdict::Lost,
-            3 if self.ratio() >= self.needed + NEAR => Verdict::Won,
-            3 if self.ratio() < self.needed - NEAR => Verdict::Lost,
-            turns if turns < TURNS => Verdict::Open,
-            _ if self.ratio() >= self.needed => Verdict::Won,
-            _ => Verdict::Lost,
+            1 if most < CLEAR => Outcome::Lost,
+            0 | 1 => Outcome::Open,
+            2 if least >= self.needed + SURE => Outcome::Won,
+            2 if most < self.needed - NEAR => Outcome::Lost,
+            3 if self.ratio() >= self.needed + NEAR => Outcome::Won,
+            3 if self.ratio() < self.needed - NEAR => Outcome::Lost,
+            turns if turns < TURNS => Outcome::Open,
+            _ if self.ratio() >= self.needed => Outcome::Won,
+            _ => Outcome::Lost,
         }
     }
 
@@ -104,39 +104,39 @@ impl Bout {
 mod tests {
     use super::*;
 
-    fn bout(needed: f64, ratios: &[f64]) -> Bout {
+    fn challenge(needed: f64, ratios: &[f64]) -> Challenge {
         let level = Yield { rate: 1e6, ns: 1e3 };
         let challenger = "source a sink".parse().unwrap();
-        Bout { challenger, needed, level, is_out: true, ratios: ratios.into(), lost: 0.1 }
+        Challenge { challenger, needed, level, is_out: true, ratios: ratios.into(), lost: 0.1 }
     }
 
     #[test]
     fn what_is_clear_ends_early_and_the_median_decides_the_rest() {
-        let cases: [(&[f64], Verdict); 13] = [
-            (&[], Verdict::Open),
-            (&[0.89], Verdict::Lost),
-            (&[0.91], Verdict::Open),
-            (&[2.0], Verdict::Open),
-            (&[0.95, 0.99], Verdict::Lost),
-            (&[0.95, 1.01], Verdict::Open),
-            (&[1.12, 1.2], Verdict::Won),
-            (&[1.05, 1.2], Verdict::Open),
-            (&[0.95, 1.2, 1.07], Verdict::Won),
-            (&[0.95, 1.2, 0.99], Verdict::Lost),
-            (&[0.95, 1.2, 1.04], Verdict::Open),
-            (&[0.95, 1.2, 1.04, 1.05, 1.01], Verdict::Won),
-            (&[0.95, 1.2, 1.02, 1.05, 1.01], Verdict::Lost),
+        let cases: [(&[f64], Outcome); 13] = [
+            (&[], Outcome::Open),
+            (&[0.89], Outcome::Lost),
+            (&[0.91], Outcome::Open),
+            (&[2.0], Outcome::Open),
+            (&[0.95, 0.99], Outcome::Lost),
+            (&[0.95, 1.01], Outcome::Open),
+            (&[1.12, 1.2], Outcome::Won),
+            (&[1.05, 1.2], Outcome::Open),
+            (&[0.95, 1.2, 1.07], Outcome::Won),
+            (&[0.95, 1.2, 0.99], Outcome::Lost),
+            (&[0.95, 1.2, 1.04], Outcome::Open),
+            (&[0.95, 1.2, 1.04, 1.05, 1.01], Outcome::Won),
+            (&[0.95, 1.2, 1.02, 1.05, 1.01], Outcome::Lost),
         ];
-        for (ratios, verdict) in cases {
-            assert_eq!(bout(1.03, ratios).verdict(), verdict, "{ratios:?}");
+        for (ratios, outcome) in cases {
+            assert_eq!(challenge(1.03, ratios).outcome(), outcome, "{ratios:?}");
         }
-        assert_eq!(bout(1.0, &[0.95, 1.2, 1.04]).verdict(), Verdict::Won);
+        assert_eq!(challenge(1.0, &[0.95, 1.2, 1.04]).outcome(), Outcome::Won);
     }
 
     #[test]
     fn a_machine_that_slows_down_steadily_favours_none() {
-        let mut bout = bout(1.0, &[0.9]);
-        bout.back(Yield { rate: 0.8e6, ns: 1e3 });
-        assert!((bout.ratios[0] - 1.0).abs() < 1e-9 && bout.is_out);
+        let mut challenge = challenge(1.0, &[0.9]);
+        challenge.back(Yield { rate: 0.8e6, ns: 1e3 });
+        assert!((challenge.ratios[0] - 1.0).abs() < 1e-9 && challenge.is_out);
     }
 }

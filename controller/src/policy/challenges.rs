@@ -1,6 +1,6 @@
 //! The layout that is held: which others are to have turns beside it and when, and what these may cost.
 
-use super::bout::{Bout, CLEAR, Yield};
+use super::challenge::{CLEAR, Challenge, Yield};
 use legonf_core::Plan;
 
 /// Turns whose whole cost may be saved up.
@@ -19,7 +19,7 @@ pub(super) fn same(a: &Plan, b: &Plan) -> bool {
 
 /// What is known of a layout beside the one in force.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct Candidate {
     pub plan: Plan,
     /// What it carried over what the one in force does; none before its first turn.
     pub ratio: Option<f64>,
@@ -27,13 +27,13 @@ pub(super) struct Standing {
     pub cost: f64,
     /// Whether that was since things have changed.
     is_fresh: bool,
-    /// Bouts in a row that it has lost clearly.
+    /// Challenges in a row that it has lost clearly.
     losses: u32,
     /// When it may come again, in seconds since the run began.
     next: f64,
 }
 
-impl Standing {
+impl Candidate {
     /// The layout in force carries less by this factor, and this one may come again. What hops cost has changed, most likely: one
     /// thread is taken to carry what it did, and others to have changed as that in force.
     fn forget(&mut self, factor: f64, turn: f64, at: f64) {
@@ -46,15 +46,15 @@ impl Standing {
 
 /// Seconds' worth of packets that turns of challengers may cost: some part of the time, and what was saved of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Account {
+pub(super) struct Budget {
     saved: f64,
     most: f64,
     part: f64,
     turn: f64,
 }
 
-impl Account {
-    /// An account that gets `part` of the time and is full with the cost of some turns.
+impl Budget {
+    /// A budget that gets `part` of the time and is full with the cost of some turns.
     pub fn new(part: f64, turn: f64) -> Self {
         Self { saved: SAVED * turn, most: SAVED * turn, part, turn }
     }
@@ -80,15 +80,15 @@ pub(super) struct Intervals {
 
 /// The layout that is held, and those that are held against it.
 #[derive(Clone, Debug)]
-pub(super) struct Contest {
+pub(super) struct Challenges {
     pub incumbent: Option<Plan>,
-    pub bout: Option<Bout>,
-    pub account: Account,
+    pub current: Option<Challenge>,
+    pub budget: Budget,
     /// What the layout in force did in the last ticks under pressure.
     pub yields: Vec<Yield>,
     /// What the one that is held carries, in packets a second, as far as is known.
     pub level: Option<f64>,
-    standings: Vec<Standing>,
+    candidates: Vec<Candidate>,
     intervals: Intervals,
     /// Until when no layout is challenged by one that has been seen.
     rests: f64,
@@ -96,15 +96,15 @@ pub(super) struct Contest {
     changed: f64,
 }
 
-impl Contest {
-    pub fn new(account: Account, intervals: Intervals) -> Self {
+impl Challenges {
+    pub fn new(budget: Budget, intervals: Intervals) -> Self {
         Self {
             incumbent: None,
-            bout: None,
-            account,
+            current: None,
+            budget,
             yields: Vec::new(),
             level: None,
-            standings: Vec::new(),
+            candidates: Vec::new(),
             intervals,
             rests: f64::NEG_INFINITY,
             changed: f64::NEG_INFINITY,
@@ -122,42 +122,42 @@ impl Contest {
             self.remember(old, None, 0.0);
             self.level = None;
         }
-        self.standings.retain(|standing| !same(&standing.plan, plan));
+        self.candidates.retain(|candidate| !same(&candidate.plan, plan));
     }
 
     /// What is known of a layout.
-    pub fn standing(&self, plan: &Plan) -> Option<&Standing> {
-        self.standings.iter().find(|standing| same(&standing.plan, plan))
+    pub fn candidate(&self, plan: &Plan) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| same(&candidate.plan, plan))
     }
 
     /// Whether a turn of a layout that is taken to cost so much can be afforded. Half of what can be saved is left for when things
     /// have changed.
     pub fn affords(&self, plan: &Plan, cost: f64) -> bool {
-        let is_fresh = self.standing(plan).is_some_and(|standing| standing.is_fresh);
-        self.account.affords(if is_fresh { cost + self.account.most / 2.0 } else { cost })
+        let is_fresh = self.candidate(plan).is_some_and(|candidate| candidate.is_fresh);
+        self.budget.affords(if is_fresh { cost + self.budget.most / 2.0 } else { cost })
     }
 
     /// Layouts that carried about as much as the one in force, or more, when they were seen last.
     pub fn near(&self) -> impl Iterator<Item = &Plan> {
-        let near = |standing: &&Standing| standing.ratio.is_none_or(|ratio| ratio >= CLEAR);
-        self.standings.iter().filter(near).map(|standing| &standing.plan)
+        let near = |candidate: &&Candidate| candidate.ratio.is_none_or(|ratio| ratio >= CLEAR);
+        self.candidates.iter().filter(near).map(|candidate| &candidate.plan)
     }
 
     /// Whether a layout may challenge now. Those not seen since things have changed need not wait for each other.
     pub fn is_due(&self, plan: &Plan, at: f64) -> bool {
-        let due = |standing: &Standing| at >= standing.next && (!standing.is_fresh || at >= self.rests);
-        self.standing(plan).is_none_or(due)
+        let due = |candidate: &Candidate| at >= candidate.next && (!candidate.is_fresh || at >= self.rests);
+        self.candidate(plan).is_none_or(due)
     }
 
     /// Who comes first, by least: those not seen since things have changed, one thread that was never seen before all, and then the
     /// most promising; then who has waited longest. `expected` is what the cost model says that a layout carries over what the one
     /// in force does: where a layout was seen before things have changed, that and what it carried then count alike.
     pub fn order(&self, plan: &Plan, expected: f64) -> (bool, f64) {
-        match self.standing(plan) {
-            Some(standing) if standing.is_fresh => (true, standing.next),
+        match self.candidate(plan) {
+            Some(candidate) if candidate.is_fresh => (true, candidate.next),
             None if plan.workers() == 1 => (false, f64::NEG_INFINITY),
-            standing => {
-                let before = standing.and_then(|standing| standing.ratio);
+            candidate => {
+                let before = candidate.and_then(|candidate| candidate.ratio);
                 (false, -f64::midpoint(before.unwrap_or(expected), expected))
             }
         }
@@ -170,42 +170,53 @@ impl Contest {
         let differs = (rate / known.max(f64::MIN_POSITIVE) - 1.0).abs() > CHANGED;
         if differs && at >= self.changed + self.intervals.least {
             (self.level, self.rests, self.changed) = (Some(rate), at, at);
-            let turn = self.account.turn;
-            self.standings.iter_mut().for_each(|standing| standing.forget(known / rate.max(1e-9), turn, at));
+            let turn = self.budget.turn;
+            self.candidates
+                .iter_mut()
+                .for_each(|candidate| candidate.forget(known / rate.max(1e-9), turn, at));
         }
     }
 
     /// The challenger takes the place of the layout that was in force.
-    pub fn win(&mut self, bout: Bout, at: f64) {
-        let ratio = bout.ratio().max(f64::MIN_POSITIVE);
-        self.standings.retain(|standing| !same(&standing.plan, &bout.challenger));
-        self.standings.iter_mut().for_each(|standing| standing.ratio = standing.ratio.map(|old| old / ratio));
-        self.level = Some(bout.level.rate * ratio);
-        if let Some(old) = self.incumbent.replace(bout.challenger) {
+    pub fn win(&mut self, challenge: Challenge, at: f64) {
+        let ratio = challenge.ratio().max(f64::MIN_POSITIVE);
+        self.candidates.retain(|candidate| !same(&candidate.plan, &challenge.challenger));
+        self.candidates
+            .iter_mut()
+            .for_each(|candidate| candidate.ratio = candidate.ratio.map(|old| old / ratio));
+        self.level = Some(challenge.level.rate * ratio);
+        if let Some(old) = self.incumbent.replace(challenge.challenger) {
             self.remember(old, Some(1.0 / ratio), at + self.intervals.least);
         }
         self.rests = at + self.intervals.least;
     }
 
     /// The challenger goes, and comes again the later, the more often it has lost clearly.
-    pub fn lose(&mut self, bout: Bout, at: f64) {
-        let (ratio, cost) = (bout.ratio(), bout.cost());
-        let before = self.standing(&bout.challenger).map_or(0, |standing| standing.losses);
+    pub fn lose(&mut self, challenge: Challenge, at: f64) {
+        let (ratio, cost) = (challenge.ratio(), challenge.cost());
+        let before = self.candidate(&challenge.challenger).map_or(0, |candidate| candidate.losses);
         let losses = if ratio < CLEAR { (before + 1).min(16) } else { 0 };
         let wait = self.intervals.least * f64::from(1 << losses);
-        self.remember(bout.challenger, Some(ratio), at + wait.min(self.intervals.most));
-        if let Some(standing) = self.standings.last_mut() {
-            (standing.losses, standing.cost) = (losses, cost);
+        self.remember(challenge.challenger, Some(ratio), at + wait.min(self.intervals.most));
+        if let Some(candidate) = self.candidates.last_mut() {
+            (candidate.losses, candidate.cost) = (losses, cost);
         }
         self.rests = at + self.intervals.least;
     }
 
     fn remember(&mut self, plan: Plan, ratio: Option<f64>, next: f64) {
-        self.standings.retain(|standing| !same(&standing.plan, &plan));
-        if self.standings.len() >= REMEMBERED {
-            self.standings.remove(0);
+        self.candidates.retain(|candidate| !same(&candidate.plan, &plan));
+        if self.candidates.len() >= REMEMBERED {
+            self.candidates.remove(0);
         }
-        self.standings.push(Standing { plan, ratio, cost: 0.0, is_fresh: ratio.is_some(), losses: 0, next });
+        self.candidates.push(Candidate {
+            plan,
+            ratio,
+            cost: 0.0,
+            is_fresh: ratio.is_some(),
+            losses: 0,
+            next,
+        });
     }
 }
 
@@ -217,9 +228,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn bout(needed: f64, ratios: &[f64]) -> Bout {
+    fn challenge(needed: f64, ratios: &[f64]) -> Challenge {
         let challenger = plan("source a sink");
-        Bout {
+        Challenge {
             challenger,
             needed,
             level: Yield { rate: 1e6, ns: 1e3 },
@@ -229,55 +240,55 @@ mod tests {
         }
     }
 
-    fn contest() -> Contest {
-        let mut contest = Contest::new(Account::new(0.02, 0.5), Intervals { least: 4.0, most: 30.0 });
-        contest.adopt(&plan("source | a | sink"));
-        contest
+    fn challenges() -> Challenges {
+        let mut challenges = Challenges::new(Budget::new(0.02, 0.5), Intervals { least: 4.0, most: 30.0 });
+        challenges.adopt(&plan("source | a | sink"));
+        challenges
     }
 
     #[test]
     fn an_account_is_never_overdrawn_by_what_it_affords() {
-        let mut account = Account::new(0.02, 0.5);
-        assert!(account.affords(2.0) && !account.affords(2.1));
-        account.pass(2.0, 1.0);
-        assert!(account.affords(0.04) && !account.affords(0.05));
+        let mut budget = Budget::new(0.02, 0.5);
+        assert!(budget.affords(2.0) && !budget.affords(2.1));
+        budget.pass(2.0, 1.0);
+        assert!(budget.affords(0.04) && !budget.affords(0.05));
         // What is saved has an end.
-        account.pass(1e6, 0.0);
-        assert!(account.affords(2.0) && !account.affords(2.1));
+        budget.pass(1e6, 0.0);
+        assert!(budget.affords(2.0) && !budget.affords(2.1));
     }
 
     #[test]
     fn who_loses_clearly_comes_again_later_each_time() {
-        let (mut contest, fused) = (contest(), plan("source a sink"));
-        assert!(contest.is_due(&fused, 0.0));
+        let (mut challenges, fused) = (challenges(), plan("source a sink"));
+        assert!(challenges.is_due(&fused, 0.0));
         let waits = (0..5).map(|turn| {
             let at = f64::from(turn) * 100.0;
-            contest.lose(bout(1.0, &[0.5]), at);
-            (0..).map(f64::from).find(|wait| contest.is_due(&fused, at + wait)).unwrap()
+            challenges.lose(challenge(1.0, &[0.5]), at);
+            (0..).map(f64::from).find(|wait| challenges.is_due(&fused, at + wait)).unwrap()
         });
         assert_eq!(waits.collect::<Vec<_>>(), [8.0, 16.0, 30.0, 30.0, 30.0]);
-        contest.lose(bout(1.0, &[0.95, 0.97]), 500.0);
-        assert!(contest.is_due(&fused, 504.0) && !contest.is_due(&fused, 503.0));
-        assert!((contest.standing(&fused).unwrap().cost - 0.05).abs() < 1e-12);
+        challenges.lose(challenge(1.0, &[0.95, 0.97]), 500.0);
+        assert!(challenges.is_due(&fused, 504.0) && !challenges.is_due(&fused, 503.0));
+        assert!((challenges.candidate(&fused).unwrap().cost - 0.05).abs() < 1e-12);
     }
 
     #[test]
     fn where_the_layout_in_force_carries_another_rate_all_come_again() {
-        let (mut contest, fused) = (contest(), plan("source a sink"));
-        contest.lose(bout(1.0, &[0.5]), 10.0);
-        contest.look(0.95e6, 11.0);
-        assert!(!contest.is_due(&fused, 11.0));
-        contest.look(0.85e6, 11.0);
-        assert!(contest.is_due(&fused, 11.0));
+        let (mut challenges, fused) = (challenges(), plan("source a sink"));
+        challenges.lose(challenge(1.0, &[0.5]), 10.0);
+        challenges.look(0.95e6, 11.0);
+        assert!(!challenges.is_due(&fused, 11.0));
+        challenges.look(0.85e6, 11.0);
+        assert!(challenges.is_due(&fused, 11.0));
     }
 
     #[test]
     fn the_winner_is_held_and_the_loser_known_beside_it() {
-        let (mut contest, fused) = (contest(), plan("source a sink"));
-        contest.win(bout(1.0, &[1.25, 1.25]), 10.0);
-        assert!(contest.holds(&fused) && contest.standing(&fused).is_none());
-        let old = contest.standing(&plan("source | a | sink")).unwrap();
+        let (mut challenges, fused) = (challenges(), plan("source a sink"));
+        challenges.win(challenge(1.0, &[1.25, 1.25]), 10.0);
+        assert!(challenges.holds(&fused) && challenges.candidate(&fused).is_none());
+        let old = challenges.candidate(&plan("source | a | sink")).unwrap();
         assert_eq!(old.ratio, Some(0.8));
-        assert!(contest.near().next().is_none());
+        assert!(challenges.near().next().is_none());
     }
 }
