@@ -93,6 +93,7 @@ impl Dispositions {
     }
 
     /// What happens to a packet, by its place in the batch.
+    #[inline]
     pub fn of(self, batch: &Batch, packet: usize) -> Disposition {
         let all = self.0.map(|column| batch.columns.get(column));
         all.and_then(|all| all.get(packet)).copied().unwrap_or_default()
