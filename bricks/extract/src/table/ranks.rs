@@ -3,7 +3,7 @@
 use super::slab::Slab;
 use super::{Pending, Record};
 use crate::hash::SLOTS;
-use crate::prefetch::prefetch_line;
+use legonf_core::prefetch::prefetch_line;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -143,7 +143,7 @@ impl Slot {
 }
 
 /// The records of a slot by number, in transfer.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Members {
     pub(super) born: u32,
     pub(super) newest: i64,
@@ -160,28 +160,51 @@ pub(super) struct Members {
 /// order of eviction of those that are seeds, so a flood of streams of one packet each passes through the queues alone.
 #[derive(Debug)]
 pub(crate) struct Ranks {
-    slots: Vec<Slot>,
+    /// The slots, a page of neighbours at a time: a page without a record takes no memory, since each of many replicas has few.
+    pages: Vec<Option<Box<Page>>>,
     per_slot: usize,
 }
+
+/// Slots of which the first record brings the memory.
+type Page = [Slot; PAGE];
+const PAGE: usize = 32;
 
 impl Ranks {
     /// Empty slots for at most `per_slot` records each.
     pub(crate) fn new(per_slot: u32) -> Self {
-        let slots = std::iter::repeat_with(Slot::default).take(SLOTS).collect();
-        Self { slots, per_slot: per_slot as usize }
+        let pages = std::iter::repeat_with(|| None).take(SLOTS / PAGE).collect();
+        Self { pages, per_slot: per_slot as usize }
+    }
+
+    /// A slot, if one of its page ever had a record.
+    #[inline(always)]
+    fn get(&self, slot: usize) -> Option<&Slot> {
+        self.pages[slot / PAGE].as_deref().map(|page| &page[slot % PAGE])
+    }
+
+    /// A slot that may get a record.
+    #[inline(always)]
+    fn slot(&mut self, slot: usize) -> &mut Slot {
+        &mut self.pages[slot / PAGE].get_or_insert_with(Self::page)[slot % PAGE]
+    }
+
+    #[cold]
+    fn page() -> Box<Page> {
+        Box::new(std::array::from_fn(|_| Slot::default()))
     }
 
     /// Whether the slot takes no further record.
     #[inline]
     pub(crate) fn is_full(&self, slot: usize) -> bool {
-        self.slots[slot].len() >= self.per_slot
+        self.get(slot).is_some_and(|slot| slot.len() >= self.per_slot)
     }
 
     /// Enters a seed into a slot that is not full.
     #[inline(always)]
     pub(crate) fn insert<R: Record>(&mut self, slot: usize, slab: &mut Slab<R>, record: u32) {
-        let slot = &mut self.slots[slot];
-        slot.make_room(self.per_slot);
+        let per_slot = self.per_slot;
+        let slot = self.slot(slot);
+        slot.make_room(per_slot);
         slab[record].place_mut().born = slot.born;
         slot.born = slot.born.wrapping_add(1);
         let expiry = slab[record].expiry();
@@ -208,7 +231,7 @@ impl Ranks {
         slab: &Slab<R>,
         pending: &[u32],
     ) -> Result<u32, Pending> {
-        self.slots[slot].pop(slab, pending)
+        self.slot(slot).pop(slab, pending)
     }
 
     /// The most records of a slot.
@@ -218,12 +241,12 @@ impl Ranks {
 
     /// Whether a slot has no record.
     pub(super) fn is_empty(&self, slot: usize) -> bool {
-        self.slots[slot].len() == 0
+        self.get(slot).is_none_or(|slot| slot.len() == 0)
     }
 
     /// The records of a slot.
     pub(super) fn members<R: Record>(&self, slot: usize, slab: &Slab<R>) -> Members {
-        let slot = &self.slots[slot];
+        let Some(slot) = self.get(slot) else { return Members::default() };
         let mut members = Members { born: slot.born, newest: slot.newest, ..Members::default() };
         let mut next = slot.head;
         for _ in 0..slot.queued {
@@ -237,21 +260,26 @@ impl Ranks {
 
     /// Empties a slot.
     pub(super) fn clear(&mut self, slot: usize) {
-        let slot = &mut self.slots[slot];
-        slot.queued = 0;
-        slot.heap.clear();
+        if let Some(page) = &mut self.pages[slot / PAGE] {
+            page[slot % PAGE].queued = 0;
+            page[slot % PAGE].heap.clear();
+        }
     }
 
     /// Fills an empty slot.
     pub(super) fn put<R: Record>(&mut self, slot: usize, slab: &mut Slab<R>, members: Members) {
-        let slot = &mut self.slots[slot];
+        if members == Members::default() && self.get(slot).is_none() {
+            return;
+        }
+        let per_slot = self.per_slot;
+        let slot = self.slot(slot);
         (slot.born, slot.newest) = (members.born, members.newest);
         for record in members.queue {
-            slot.make_room(self.per_slot);
+            slot.make_room(per_slot);
             slot.enqueue(slab, record);
         }
         for record in members.heap {
-            slot.make_room(self.per_slot);
+            slot.make_room(per_slot);
             slot.heap.push(Reverse(Rank::of(slab, record)));
         }
     }
@@ -259,13 +287,13 @@ impl Ranks {
     /// Asks for a slot.
     #[inline(always)]
     pub(crate) fn prefetch(&self, slot: usize) {
-        prefetch_line(&self.slots[slot]);
+        self.get(slot).into_iter().for_each(prefetch_line);
     }
 
     /// Asks for what tells who goes first from a slot, if it is full.
     #[inline(always)]
     pub(crate) fn prefetch_first<R>(&self, slot: usize, slab: &Slab<R>) {
-        let slot = &self.slots[slot];
+        let Some(slot) = self.get(slot) else { return };
         if slot.len() >= self.per_slot {
             slot.heap.peek().inspect(|rank| prefetch_line(*rank));
             slab.get(slot.head).inspect(|head| prefetch_line(*head));
@@ -275,7 +303,7 @@ impl Ranks {
     /// The record that most likely goes next from a slot, if it is full.
     #[inline(always)]
     pub(crate) fn first(&self, slot: usize) -> Option<u32> {
-        let slot = &self.slots[slot];
+        let slot = self.get(slot)?;
         if slot.len() < self.per_slot {
             return None;
         }
@@ -284,12 +312,15 @@ impl Ranks {
 
     /// Bytes taken now.
     pub(crate) fn bytes(&self) -> usize {
-        let ranks: usize = self.slots.iter().map(|slot| slot.heap.capacity()).sum();
-        ranks * size_of::<Rank>() + SLOTS * size_of::<Slot>()
+        let pages = self.pages.iter().flatten();
+        let of_page =
+            |page: &Page| page.iter().map(|slot| slot.heap.capacity() * size_of::<Rank>()).sum::<usize>();
+        pages.map(|page| size_of::<Page>() + of_page(page)).sum::<usize>() + size_of_val(&self.pages[..])
     }
 
     /// Bytes of slots of `per_slot` records each at most, with room for all of them in the heap.
     pub(crate) fn bytes_for(per_slot: u32) -> usize {
-        SLOTS * (per_slot as usize * size_of::<Rank>() + size_of::<Slot>())
+        let pages = SLOTS / PAGE * size_of::<Option<Box<Page>>>();
+        SLOTS * (per_slot as usize * size_of::<Rank>() + size_of::<Slot>()) + pages
     }
 }
