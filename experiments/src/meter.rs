@@ -75,6 +75,10 @@ impl WestEast for Metered {
         self.brick.divide(parts)
     }
 
+    fn takes_compact_rows(&self) -> bool {
+        self.brick.takes_compact_rows()
+    }
+
     fn process_part(
         &mut self,
         part: usize,

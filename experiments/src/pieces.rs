@@ -1,7 +1,7 @@
 //! What replicas do with a batch, one after the other in one thread, and what each takes of a processor.
 
 use crate::{Clock, ExperimentError, Scorer};
-use legonf_core::{Batch, Headers, Rows, WestEast};
+use legonf_core::{Batch, Headers, Rows, Storage, WestEast};
 use legonf_extract::{Config, FeatureQuantization};
 use legonf_models::kitnet::KitNet;
 use legonf_splitter::{CHUNK, Ownership, PartialRows, Partitioner, Plan, SubBatch};
@@ -40,6 +40,8 @@ pub(crate) struct Pieces {
     replicas: Vec<Replica>,
     batch: Batch,
     rows: Rows,
+    /// Memory for rows of which cells are taken.
+    room: Option<Box<dyn Storage>>,
     places: Vec<usize>,
     scorer: Scorer,
     clock: Clock,
@@ -56,7 +58,7 @@ impl Pieces {
         count: usize,
         clock: Clock,
     ) -> Result<Self, ExperimentError> {
-        let partitioner = Partitioner::new(&FeatureQuantization::new(config)?.division(), plan)?;
+        let partitioner = Partitioner::new(&FeatureQuantization::new(config)?.division(), plan)?.compacted();
         let groups: Vec<_> = partitioner.groups().map(<[String]>::to_vec).collect();
         let scorer = || Scorer::new(network.clone());
         let replica = |_| {
@@ -66,10 +68,10 @@ impl Pieces {
         };
         let replicas = (0..count).map(replica).collect::<Result<_, ExperimentError>>()?;
         let (parts, spent) = (vec![SubBatch::default(); count], Spent::default());
-        let (batch, rows, places) = Default::default();
+        let (batch, rows, room, places) = Default::default();
         let scorer = scorer();
         let mut this =
-            Self { partitioner, owners, parts, replicas, batch, rows, places, scorer, clock, spent };
+            Self { partitioner, owners, parts, replicas, batch, rows, room, places, scorer, clock, spent };
         this.reset();
         Ok(this)
     }
@@ -111,18 +113,13 @@ impl Pieces {
 
     /// Computes the cells that travel.
     fn travel(&mut self, replica: usize) -> Result<(), ExperimentError> {
-        let Self { partitioner, parts, replicas, batch, rows, .. } = self;
-        let part = &mut parts[replica];
-        for shard in partitioner.travelling() {
-            let count = part.selections[shard][0].places.len();
-            for start in (0..count).step_by(CHUNK) {
-                let range = start..count.min(start + CHUNK);
-                rows.reset(range.len(), partitioner.width());
-                let places = &part.selections[shard][0].places[range.clone()];
-                replicas[replica].brick.process_part(shard, batch, places, rows)?;
-                partitioner.take_cells(shard, 0, range, rows, part);
-            }
-        }
+        let Self { partitioner, parts, replicas, batch, rows, room, .. } = self;
+        let (part, brick) = (&mut parts[replica], &mut replicas[replica].brick);
+        partitioner.travelling().try_for_each(|shard| {
+            partitioner.compute((shard, 0), part, rows, room, &mut |places, rows| {
+                brick.process_part(shard, batch, places, rows)
+            })
+        })?;
         Ok(())
     }
 
@@ -143,8 +140,8 @@ impl Pieces {
         rows.reset(range.len(), partitioner.width());
         brick.process_part(partitioner.home(), batch, &selection.places[range.clone()], rows)?;
         let here = selection.partial_of(range.clone());
+        partitioner.join(selection, range.clone(), |replica| parts[replica].cells.as_deref(), rows);
         for (row, index) in range.enumerate() {
-            partitioner.join(selection, index, |replica| parts[replica].cells.as_deref(), rows, row);
             match here.iter().find(|found| found.index as usize == index) {
                 Some(found) => {
                     let entry = selection.entries[index];

@@ -52,6 +52,19 @@ impl Projector {
         slot(self.hash_of(headers, ends))
     }
 
+    /// The slots of packets: with the key known before the loop, that of a packet takes no more than its hash.
+    pub(crate) fn slots(&self, packets: &[Headers], slots: &mut [u16]) {
+        let hasher = &self.hasher;
+        match &self.kind {
+            Kind::Source => each(packets, slots, |headers| hasher.three(source_words(Ends::of(headers).src))),
+            Kind::Pair => each(packets, slots, |headers| {
+                let Ends { src, dst, .. } = Ends::of(headers);
+                hasher.five(pair_words((src, 0), (dst, 0), 0).0)
+            }),
+            _ => each(packets, slots, |headers| self.hash(headers)),
+        }
+    }
+
     #[inline]
     fn hash_of(&self, headers: &Headers, ends: &Ends) -> u64 {
         let pair = |a: Address, b: Address| self.hasher.five(pair_words((a, 0), (b, 0), 0).0);
@@ -68,6 +81,14 @@ impl Projector {
     #[inline]
     pub fn slot(&self, headers: &Headers) -> usize {
         slot(self.hash(headers))
+    }
+}
+
+/// The slots of packets by their hashes.
+#[inline(always)]
+fn each(packets: &[Headers], slots: &mut [u16], hash: impl Fn(&Headers) -> u64) {
+    for (headers, to) in packets.iter().zip(slots) {
+        *to = slot(hash(headers)) as u16;
     }
 }
 

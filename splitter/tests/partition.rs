@@ -44,6 +44,12 @@ fn slots<'a>(
     routes.map(|(at, route)| (at, Projector::new(&route.key, division.seed).slot(headers)))
 }
 
+/// With compact rows or without.
+fn partitioner(division: &Division, plan: &Plan, salt: u64) -> Partitioner {
+    let partitioner = Partitioner::new(division, plan).unwrap();
+    if salt.is_multiple_of(2) { partitioner } else { partitioner.compacted() }
+}
+
 fn partition(
     partitioner: &Partitioner,
     packets: &[Headers],
@@ -94,7 +100,7 @@ proptest! {
         divided in divisions(), packets in traffic(200), count in 1..65usize, salt in any::<u64>(), every in 1..4usize,
     ) {
         let (division, plan) = &divided;
-        let partitioner = Partitioner::new(division, plan).unwrap();
+        let partitioner = partitioner(division, plan, salt);
         let owners = owners(plan, count, salt);
         let chosen = |place: usize| place.is_multiple_of(every);
         let mut replicas = Replicas::of(count);
@@ -148,7 +154,7 @@ proptest! {
         divided in divisions(), packets in traffic(200), count in 1..9usize, salt in any::<u64>(), rate in 1..5usize,
     ) {
         let (division, plan) = &divided;
-        let partitioner = Partitioner::new(division, plan).unwrap();
+        let partitioner = partitioner(division, plan, salt);
         let owners = owners(plan, count, salt);
         let moving: Vec<_> = (0..plan.shards.len()).map(|shard| moving(rate + shard)).collect();
         let mut replicas = Replicas::of(count);

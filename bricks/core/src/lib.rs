@@ -6,7 +6,6 @@
 //! and fills others by their [`Handle`]s.
 //!
 //! To write a brick, begin with the example of [`Brick`]. A keyed brick also implements [`WestEast`].
-#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod batch;
@@ -29,6 +28,7 @@ mod layout;
 mod packets;
 mod placement;
 mod plan;
+pub mod prefetch;
 mod rows;
 mod schema;
 mod snapshot;

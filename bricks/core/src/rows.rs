@@ -103,6 +103,18 @@ impl<T: Copy + Default> Rows<T> {
         }
     }
 
+    /// Lets a row go, and the last one take its place.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn swap_remove(&mut self, row: usize) {
+        let width = self.width;
+        assert!(row < self.len, "row {row} of {}", self.len);
+        self.len -= 1;
+        let last = self.len * width;
+        self.data.copy_within(last..last + width, row * width);
+    }
+
     /// All cells, row after row.
     pub fn as_slice(&self) -> &[T] {
         &self.data[..self.len * self.width]

@@ -85,6 +85,21 @@ pub trait Storage: Any + fmt::Debug + Send + Sync {
     /// As there.
     fn put_cells(&mut self, row: usize, cells: &[Range<usize>], from: &dyn Storage, at: usize);
 
+    /// Copies row `other` of `from`, the whole of it, into row `row` from cell `at` on.
+    ///
+    /// # Panics
+    /// If there is no such row, or too few cells.
+    fn put_row(&mut self, row: usize, at: usize, from: &dyn Storage, other: usize);
+
+    /// Asks for a row that will be read soon. Does nothing where there is none.
+    fn prefetch_row(&self, _row: usize) {}
+
+    /// Lets a row go, and the last one take its place.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    fn swap_remove(&mut self, row: usize);
+
     /// Exchanges contents and memory.
     fn exchange(&mut self, other: &mut dyn Storage);
 

@@ -80,6 +80,18 @@ impl Tiles {
         }
     }
 
+    /// Lets a row go, and the last one take its place.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn swap_remove(&mut self, row: usize) {
+        let ((columns, lane), (last_columns, last_lane)) = (self.place(row), self.place(self.len - 1));
+        for (to, from) in columns.zip(last_columns) {
+            self.columns[to][lane] = self.columns[from][last_lane];
+        }
+        self.len -= 1;
+    }
+
     /// Copies the rows of `part` to the places `rows` of this matrix, which gets `len` rows of that width if it has others.
     ///
     /// # Panics

@@ -32,9 +32,16 @@ pub trait WestEast {
     /// If the groups of a part cannot be computed apart from others.
     fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError>;
 
+    /// Whether [`process_part`](Self::process_part) takes compact rows, too: those that hold the cells of the part's groups
+    /// alone, side by side in their order. They spare a copy of every row. By default it does not.
+    fn takes_compact_rows(&self) -> bool {
+        false
+    }
+
     /// Processes the packets of a batch at `places`, in this order, for one part: fills the cells of its groups in the packets'
     /// rows. The values of other cells are undefined afterwards. `rows` has the storage type of the column that the brick
-    /// fills, with a whole row for each of `places`; [`typed`](crate::typed) casts it to that type.
+    /// fills, with a row for each of `places`; [`typed`](crate::typed) casts it to that type. The row is whole, or
+    /// [compact](Self::takes_compact_rows), as its width says.
     ///
     /// # Errors
     /// If there is no such part, or `rows` has another type, and as for [`Brick::process`](crate::Brick::process).

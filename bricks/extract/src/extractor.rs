@@ -73,7 +73,8 @@ pub trait Extractor: Send {
     }
 
     /// [`extract`](Self::extract) for some packets, those at `places` in this order, and for the streams of one part alone:
-    /// writes its columns into the packets' rows. `rows` has one, `schema().len()` wide, for each of `places`.
+    /// writes its columns into the packets' rows. `rows` has one for each of `places`: as wide as the schema, or as the part's
+    /// columns alone, which it holds side by side then.
     ///
     /// # Errors
     /// [`StateError::NoPart`] if there is no such part.

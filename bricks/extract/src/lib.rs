@@ -15,7 +15,6 @@ mod kitsune115;
 mod lanes;
 pub mod math;
 mod pages;
-mod prefetch;
 mod py100;
 mod quantization;
 mod readable;

@@ -142,6 +142,10 @@ impl WestEast for FeatureQuantization {
         Ok(())
     }
 
+    fn takes_compact_rows(&self) -> bool {
+        true
+    }
+
     fn process_part(
         &mut self,
         part: usize,

@@ -1,6 +1,7 @@
 //! Packets of link types that are not parsed change no stream, and their features are no numbers.
 
 use crate::{Extractor, Shard, StateError};
+use legonf_core::prefetch::prefetch;
 use legonf_core::{Headers, Rows, Schema, StateGroup};
 
 /// An extractor that passes over [unread](Headers::is_unread) packets: every cell of their rows is NaN.
@@ -23,7 +24,8 @@ impl<E: Extractor> Readable<E> {
     fn extract_read(&mut self, headers: &[Headers], rows: &mut Rows) {
         self.select(headers.iter());
         self.extractor.extract(&self.headers, &mut self.rows);
-        self.spread(headers.len(), rows);
+        let width = self.extractor.schema().len();
+        self.spread(headers.len(), width, rows);
     }
 
     /// Takes those of some packets that are read: they and their rows.
@@ -36,9 +38,9 @@ impl<E: Extractor> Readable<E> {
         }
     }
 
-    /// Makes rows of those of the packets that were selected, among `len`.
-    fn spread(&self, len: usize, rows: &mut Rows) {
-        rows.reset(len, self.extractor.schema().len());
+    /// Makes rows, so wide, of those of the packets that were selected, among `len`.
+    fn spread(&self, len: usize, width: usize, rows: &mut Rows) {
+        rows.reset(len, width);
         rows.as_mut_slice().fill(f64::NAN);
         rows.scatter(&self.rows, &self.places, len);
     }
@@ -84,15 +86,18 @@ impl<E: Extractor> Extractor for Readable<E> {
         places: &[usize],
         rows: &mut Rows,
     ) -> Result<(), StateError> {
+        // They are those of a larger batch, in the order of which the processor cannot ask for them.
+        places.iter().for_each(|place| prefetch(&headers[*place]));
         if !places.iter().any(|place| headers[*place].is_unread()) {
             return self.extractor.extract_part(part, headers, places, rows);
         }
         self.select(places.iter().map(|place| &headers[*place]));
-        self.rows.reset(self.headers.len(), self.extractor.schema().len());
+        let width = rows.width();
+        self.rows.reset(self.headers.len(), width);
         self.all.clear();
         self.all.extend(0..self.headers.len());
         self.extractor.extract_part(part, &self.headers, &self.all, &mut self.rows)?;
-        self.spread(places.len(), rows);
+        self.spread(places.len(), width, rows);
         Ok(())
     }
 

@@ -35,11 +35,16 @@ impl Shard {
 
 /// A set of shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shards(u8);
+pub(crate) struct Shards(pub(crate) u8);
 
 impl Shards {
     /// Every shard.
     pub(crate) const ALL: Self = Self(0b111);
+
+    /// Those by source.
+    pub(crate) const SOURCES: Self = Self(1 << Shard::Sources as u8);
+    /// Those by pair.
+    pub(crate) const PAIRS: Self = Self(1 << Shard::Channels as u8 | 1 << Shard::Sockets as u8);
 
     /// Those of a list.
     pub(crate) fn of(shards: &[Shard]) -> Self {

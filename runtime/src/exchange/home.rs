@@ -2,8 +2,10 @@
 
 use super::{Downstream, Gathered, HomePart, Split};
 use crate::RunFault;
+use crate::layout::MAX_WORKERS;
 use crate::operator::whole;
 use crate::operator::{Operator, attempt};
+use crate::sync::{Receiver, Sender, bounded};
 use crate::worker::shared::Shared;
 use crate::worker::stats::Stats;
 use legonf_core::{Batch, Storage};
@@ -15,11 +17,38 @@ use std::sync::Arc;
 pub(crate) struct HomeWork {
     pub split: Arc<Split>,
     pub downstream: Arc<Downstream>,
-    /// Rows of some packets, and a batch of these alone.
+    pub memory: Pool,
+}
+
+/// Memory for home work. The replicas of a stage share it: as many as work at a time take turns with it, so that it stays in the
+/// cores' caches however many replicas there are.
+#[derive(Clone)]
+pub(crate) struct Pool(Sender<Box<Memory>>, Receiver<Box<Memory>>);
+
+impl Default for Pool {
+    fn default() -> Self {
+        let (sender, receiver) = bounded(MAX_WORKERS);
+        Self(sender, receiver)
+    }
+}
+
+impl Pool {
+    fn take(&self) -> Box<Memory> {
+        self.1.try_recv().unwrap_or_default()
+    }
+
+    fn give(&self, memory: Box<Memory>) {
+        let _ = self.0.try_send(memory);
+    }
+}
+
+/// Memory for some packets at a time.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// Their rows, and a batch of these alone.
     rows: Option<Box<dyn Storage>>,
     chunk: Batch,
-    /// Those packets: their indices among the rows, and their places in the batch.
-    kept: Vec<usize>,
+    /// Their places in the batch.
     places: Vec<usize>,
     /// Their indices among the results.
     indices: Vec<usize>,
@@ -35,14 +64,50 @@ pub(crate) struct Hands<'a, 'b> {
 }
 
 impl HomeWork {
-    pub fn new(split: Arc<Split>, downstream: Arc<Downstream>) -> Self {
-        let (rows, chunk, kept, places, indices, partial) = Default::default();
-        Self { split, downstream, rows, chunk, kept, places, indices, partial }
-    }
-
     /// Processes one selection of a part.
     pub fn process(
+        &self,
+        part: &mut HomePart,
+        gathered: &Gathered,
+        lane: usize,
+        hands: &mut Hands<'_, '_>,
+    ) -> Result<(), RunFault> {
+        let mut memory = self.memory.take();
+        let processed = memory.process(self, part, gathered, lane, hands);
+        self.memory.give(memory);
+        processed
+    }
+
+    /// Puts the results of all replicas into their batch.
+    pub fn finish(
+        &self,
+        parts: &[Box<HomePart>],
+        batch: &mut Batch,
+        hands: &mut Hands<'_, '_>,
+    ) -> Result<(), RunFault> {
+        let (len, outputs, width) = (batch.len(), self.downstream.outputs, self.split.width());
+        if outputs.holds(self.split.fills()) && batch.filled(self.split.fills) != len {
+            let column = batch.column_mut(self.split.fills);
+            // Packets that go another way, or nowhere, get no row.
+            if hands.shared.routes.is_some() { column.fill(len, width) } else { column.reshape(len, width) }
+        }
+        for part in parts.iter().filter(|part| !part.places.is_empty()) {
+            batch.scatter(&part.results, &part.places, outputs, len);
+        }
+        if parts.iter().all(|part| part.partial.is_empty()) {
+            return Ok(());
+        }
+        let mut memory = self.memory.take();
+        let finished = memory.finish(self, parts, batch, hands);
+        self.memory.give(memory);
+        finished
+    }
+}
+
+impl Memory {
+    fn process(
         &mut self,
+        work: &HomeWork,
         part: &mut HomePart,
         gathered: &Gathered,
         lane: usize,
@@ -54,10 +119,10 @@ impl HomeWork {
         for start in (0..selection.places.len()).step_by(CHUNK) {
             let Some(packets) = &gathered.packets else { return Ok(()) };
             let range = start..selection.places.len().min(start + CHUNK);
-            self.complete(selection, range.clone(), gathered, hands)?;
-            self.select(selection, range, packets, &mut part.partial);
-            self.run(hands)?;
-            self.keep(part, all);
+            self.complete(&work.split, selection, range.clone(), gathered, hands)?;
+            self.select(work, selection, range, packets, &mut part.partial);
+            self.run(&work.downstream, hands)?;
+            self.keep(work, part, all);
         }
         Ok(())
     }
@@ -65,39 +130,38 @@ impl HomeWork {
     /// Makes the rows of some packets whole.
     fn complete(
         &mut self,
+        split: &Split,
         selection: &Selection,
         range: Range<usize>,
         gathered: &Gathered,
         hands: &mut Hands<'_, '_>,
     ) -> Result<(), RunFault> {
-        let Self { split, rows, .. } = self;
         let partitioner = &split.partitioner;
         let (Some(operator), Some(packets)) =
             (hands.operators.iter_mut().find(|operator| operator.index == split.operator), &gathered.packets)
         else {
             return Ok(());
         };
-        let rows = split.rows(rows, packets, range.len());
+        let cells_of = |replica: usize| gathered.parts[replica].sub.cells.as_deref();
+        partitioner.anticipate(selection, range.clone(), cells_of);
+        let rows = split.rows(&mut self.rows, packets, range.len());
         attempt(operator, hands.shared, Some(hands.stats), &mut |operator| {
             operator.process_part(partitioner.home(), packets, &selection.places[range.clone()], rows)
         })?;
-        let cells_of = |replica: usize| gathered.parts[replica].sub.cells.as_deref();
-        for (row, index) in range.enumerate() {
-            partitioner.join(selection, index, cells_of, rows, row);
-        }
+        partitioner.join(selection, range, cells_of, rows);
         Ok(())
     }
 
     /// Makes a batch of those packets whose rows are whole, and sets the others aside. Of copies no row is needed.
     fn select(
         &mut self,
+        work: &HomeWork,
         selection: &Selection,
         range: Range<usize>,
         packets: &Batch,
         partial: &mut PartialRows,
     ) {
-        let Self { split, rows, chunk, kept, places, downstream, .. } = self;
-        let Some(rows) = rows else { return };
+        let Self { rows: Some(rows), chunk, places, .. } = self else { return };
         let here = selection.partial_of(range.clone());
         for found in here {
             let index = found.index as usize;
@@ -107,19 +171,20 @@ impl HomeWork {
                 partial.push(selection.places[index], entry.kind, entry.routes, found.is_home, row);
             }
         }
-        let is_whole = |row: &usize| here.iter().all(|partial| partial.index as usize != range.start + row);
-        kept.clear();
-        kept.extend((0..range.len()).filter(|row| here.is_empty() || is_whole(row)));
         places.clear();
-        places.extend(kept.iter().map(|row| selection.places[range.start + row]));
-        packets.gather(places, downstream.inputs, chunk);
-        let whole = chunk.column_mut(split.fills);
-        if here.is_empty() { whole.exchange(&mut **rows) } else { rows.gather(kept, whole) }
+        places.extend_from_slice(&selection.places[range.clone()]);
+        for found in here.iter().rev() {
+            let row = found.index as usize - range.start;
+            rows.swap_remove(row);
+            places.swap_remove(row);
+        }
+        packets.gather(places, work.downstream.inputs, chunk);
+        chunk.column_mut(work.split.fills).exchange(&mut **rows);
     }
 
     /// Runs the bricks behind on the packets of the chunk.
-    fn run(&mut self, hands: &mut Hands<'_, '_>) -> Result<(), RunFault> {
-        let Self { chunk, places, downstream, .. } = self;
+    fn run(&mut self, downstream: &Downstream, hands: &mut Hands<'_, '_>) -> Result<(), RunFault> {
+        let Self { chunk, places, .. } = self;
         if places.is_empty() {
             return Ok(());
         }
@@ -139,67 +204,49 @@ impl HomeWork {
         Ok(())
     }
 
-    /// Keeps what was found of the packets of the chunk, of which the part has so many in `all`.
-    fn keep(&mut self, part: &mut HomePart, all: usize) {
-        let Self { chunk, places, indices, downstream, .. } = self;
+    /// Keeps what was found of the packets of the chunk, of which the part has so many in `all`. The rows go back to where the
+    /// next ones are computed: that is in the core's cache.
+    fn keep(&mut self, work: &HomeWork, part: &mut HomePart, all: usize) {
+        let Self { rows, chunk, places, indices, .. } = self;
         let start = part.places.len();
         part.places.reserve(all - start);
         part.places.extend_from_slice(places);
         indices.clear();
         indices.extend(start..part.places.len());
         if !indices.is_empty() {
-            part.results.scatter(chunk, indices, downstream.outputs, all);
+            part.results.scatter(chunk, indices, work.downstream.outputs, all);
         }
-    }
-
-    /// Puts the results of all replicas into their batch.
-    pub fn finish(
-        &mut self,
-        parts: &[Box<HomePart>],
-        batch: &mut Batch,
-        hands: &mut Hands<'_, '_>,
-    ) -> Result<(), RunFault> {
-        let (len, outputs, width) = (batch.len(), self.downstream.outputs, self.split.width());
-        if outputs.holds(self.split.fills()) && batch.filled(self.split.fills) != len {
-            let column = batch.column_mut(self.split.fills);
-            // Packets that go another way, or nowhere, get no row.
-            if hands.shared.routes.is_some() { column.fill(len, width) } else { column.reshape(len, width) }
-        }
-        for part in parts.iter().filter(|part| !part.places.is_empty()) {
-            batch.scatter(&part.results, &part.places, outputs, len);
-        }
-        if parts.iter().any(|part| !part.partial.is_empty()) {
-            self.finish_partial(parts, batch, hands)?;
-        }
-        Ok(())
+        let column = chunk.column_mut(work.split.fills);
+        rows.iter_mut().for_each(|rows| column.exchange(&mut **rows));
     }
 
     /// Joins the rows of packets that no replica could complete alone, and runs the bricks behind on them.
     #[cold]
-    fn finish_partial(
+    fn finish(
         &mut self,
+        work: &HomeWork,
         parts: &[Box<HomePart>],
         batch: &mut Batch,
         hands: &mut Hands<'_, '_>,
     ) -> Result<(), RunFault> {
-        let len = batch.len();
+        let (len, split, downstream) = (batch.len(), &work.split, &work.downstream);
         let mut places = std::mem::take(&mut self.partial);
         places.clear();
         places.extend(parts.iter().flat_map(|part| part.partial.places()));
         places.sort_unstable();
         places.dedup();
         for some in places.chunks(CHUNK) {
-            let rows = self.split.rows(&mut self.rows, batch, some.len());
+            let rows = split.rows(&mut self.rows, batch, some.len());
             for part in parts {
-                self.split.partitioner.join_partial(&part.partial, some, rows);
+                split.partitioner.join_partial(&part.partial, some, rows);
             }
             self.places.clear();
             self.places.extend_from_slice(some);
-            batch.gather(some, self.downstream.inputs, &mut self.chunk);
-            let whole = self.chunk.column_mut(self.split.fills);
+            batch.gather(some, downstream.inputs, &mut self.chunk);
+            let whole = self.chunk.column_mut(split.fills);
             self.rows.iter_mut().for_each(|rows| whole.exchange(&mut **rows));
-            self.run(hands)?;
-            batch.scatter(&self.chunk, some, self.downstream.outputs, len);
+            self.run(downstream, hands)?;
+            batch.scatter(&self.chunk, some, downstream.outputs, len);
         }
         self.partial = places;
         Ok(())

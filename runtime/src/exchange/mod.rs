@@ -17,7 +17,7 @@ mod shared;
 mod split;
 mod transition;
 
-pub(crate) use home::HomeWork;
+pub(crate) use home::{HomeWork, Pool};
 pub(crate) use inbox::Inbox;
 pub(crate) use join::Join;
 pub(crate) use ownership::{Migration, Owners, OwnershipTable, SlotState, migrations};

@@ -16,7 +16,7 @@ use crate::worker::order::Waiting;
 use crate::worker::shared::Shared;
 use crate::worker::stats::Stats;
 use legonf_core::{Columns, Storage};
-use legonf_splitter::{CHUNK, SlotCounters, SubBatch};
+use legonf_splitter::{SlotCounters, SubBatch};
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -278,17 +278,18 @@ impl<'a> Replica<'a> {
             if selection.done || !self.first.transition.may_process(shard, lane == 1) {
                 continue;
             }
-            for start in (0..selection.places.len()).step_by(CHUNK) {
-                let selection = &part.sub.selections[shard][lane];
-                let range = start..selection.places.len().min(start + CHUNK);
-                let rows = self.work.split.rows(&mut self.buffers.rows, packets, range.len());
-                let places = &selection.places[range.clone()];
-                attempt(operator, self.shared, Some(&self.stats), &mut |operator| {
-                    operator.process_part(shard, packets, places, rows)
-                })?;
-                partitioner.take_cells(shard, lane, range, rows, &mut part.sub);
-            }
-            part.sub.selections[shard][lane].done = true;
+            let model = packets.column(self.work.split.fills);
+            partitioner.compute(
+                (shard, lane),
+                &mut part.sub,
+                model,
+                &mut self.buffers.rows,
+                &mut |places, rows| {
+                    attempt(operator, self.shared, Some(&self.stats), &mut |operator| {
+                        operator.process_part(shard, packets, places, rows)
+                    })
+                },
+            )?;
         }
         Ok(())
     }

@@ -83,7 +83,11 @@ impl Split {
         if !flows.is_empty() {
             return Err(Undivided::Flows(declared.names(flows)));
         }
-        Ok(Self { operator, partitioner: partition(id, &division)?, reads, fills: filled.iter().sum() })
+        let mut partitioner = partition(id, &division)?;
+        if brick.west_east().is_some_and(|brick| brick.takes_compact_rows()) {
+            partitioner = partitioner.compacted();
+        }
+        Ok(Self { operator, partitioner, reads, fills: filled.iter().sum() })
     }
 
     /// Shards of the work.

@@ -1,7 +1,7 @@
 //! The replicas of a stage whose keyed brick is divided, as the supervisor sees them.
 
 use crate::PlanError;
-use crate::exchange::{Buffers, HomeWork, OwnershipTable, Phase, Queues, Replica, Split, prepare};
+use crate::exchange::{Buffers, HomeWork, OwnershipTable, Phase, Pool, Queues, Replica, Split, prepare};
 use crate::layout::MAX_WORKERS;
 use crate::layout::StageSpec;
 use crate::supervisor::handover::Handover;
@@ -29,6 +29,8 @@ pub(crate) struct ReplicaSet {
     counters: Vec<Arc<SlotCounters>>,
     base: Vec<Vec<u32>>,
     seen: Vec<Vec<u32>>,
+    /// What its replicas work in.
+    memory: Pool,
 }
 
 impl ReplicaSet {
@@ -73,6 +75,7 @@ impl<'env> Supervisor<'_, 'env> {
             counters: Vec::new(),
             base: none.clone(),
             seen: none,
+            memory: Pool::default(),
         };
         let (replicas, first) = (place.replicas, handover.next_number());
         let mut live = RunningStage { place, input, workers: Vec::new(), replicas: Some(set), area: 0.0 };
@@ -108,7 +111,7 @@ impl<'env> Supervisor<'_, 'env> {
             serial,
             index,
             assignment,
-            work: HomeWork::new(split, downstream),
+            work: HomeWork { split, downstream, memory: set.memory.clone() },
             tables: [set.table.clone()].into(),
             first: Phase::from(epoch, first),
             last: Phase::from(epoch, first),

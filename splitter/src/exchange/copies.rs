@@ -1,6 +1,6 @@
 //! Copies of packets for the replicas of the opposite direction.
 
-use super::partitioner::{Packet, Ways};
+use super::ways::{Packet, Ways};
 use super::{PartialEntry, SubBatch};
 use crate::Projector;
 use legonf_core::Headers;

@@ -1,6 +1,6 @@
 //! The parts of rows, joined.
 
-use super::{Partitioner, Selection, SubBatch};
+use super::{Partitioner, Selection};
 use legonf_core::{PacketKind, Storage, like};
 use std::ops::Range;
 
@@ -63,46 +63,47 @@ impl PartialRows {
 }
 
 impl Partitioner {
-    /// Takes the cells that a sub-batch shall have out of rows, of which the packets of `range` have one each.
-    ///
-    /// # Panics
-    /// If there are no such packets or rows.
-    pub fn take_cells(
+    /// Asks for the cells that [`join`](Self::join) will put into the rows of some packets: others have just written them.
+    pub fn anticipate<'a>(
         &self,
-        shard: usize,
-        lane: usize,
+        selection: &Selection,
         range: Range<usize>,
-        rows: &dyn Storage,
-        part: &mut SubBatch,
+        cells_of: impl Fn(usize) -> Option<&'a dyn Storage>,
     ) {
-        let SubBatch { selections, cells, reserved, room, .. } = part;
-        let (cells, needed) = (like(cells, rows), (*room).max(*reserved as usize));
-        if cells.filled() < needed {
-            cells.reshape(needed, 1);
-        }
-        for (row, entry) in selections[shard][lane].entries[range].iter().enumerate() {
-            rows.take_cells(row, self.spans(shard, entry.kind, entry.routes), cells, entry.at as usize);
+        let links = selection.links_before(range.start)..selection.links_before(range.end);
+        for link in &selection.links[links] {
+            cells_of(link.replica.into())
+                .into_iter()
+                .for_each(|cells| cells.prefetch_row(link.offset as usize));
         }
     }
 
-    /// Puts the cells of all other shards into row `row` of one packet, given by its index in a selection of the home shard.
+    /// Puts the cells of all other shards into the rows of some packets, given by their range in a selection of the home shard.
     ///
     /// # Panics
     /// If `cells_of` does not give the cells of every replica's sub-batch.
     pub fn join<'a>(
         &self,
         selection: &Selection,
-        index: usize,
+        range: Range<usize>,
         cells_of: impl Fn(usize) -> Option<&'a dyn Storage>,
         rows: &mut dyn Storage,
-        row: usize,
     ) {
-        let kind = selection.entries[index].kind;
-        for link in selection.links(index) {
-            let spans = self.spans(link.shard.into(), kind, link.routes);
-            if let Some(cells) = cells_of(link.replica.into()).filter(|_| !spans.is_empty()) {
-                rows.put_cells(row, spans, cells, link.offset as usize);
+        let mut start = selection.links_before(range.start);
+        for (row, entry) in selection.entries[range].iter().enumerate() {
+            let end = entry.at as usize;
+            for link in &selection.links[start..end] {
+                let cells = cells_of(link.replica.into());
+                match (&self.compact, cells) {
+                    (Some(span), Some(cells)) => rows.put_row(row, span.start, cells, link.offset as usize),
+                    (None, Some(cells)) => {
+                        let spans = self.spans(link.shard.into(), entry.kind, link.routes);
+                        rows.put_cells(row, spans, cells, link.offset as usize);
+                    }
+                    _ => {}
+                }
             }
+            start = end;
         }
     }
 
@@ -128,7 +129,7 @@ impl Partitioner {
 
     /// The cells that packets of a kind get of a shard by some routes.
     #[inline]
-    fn spans(&self, shard: usize, kind: PacketKind, routes: u8) -> &[Range<usize>] {
+    pub(super) fn spans(&self, shard: usize, kind: PacketKind, routes: u8) -> &[Range<usize>] {
         &self.shards[shard].spans[usize::from(routes)][kind as usize]
     }
 }

@@ -11,6 +11,8 @@ mod partitioner;
 mod router;
 mod slots;
 mod sub_batch;
+mod travel;
+mod ways;
 
 pub use copies::reversed;
 pub use counters::SlotCounters;

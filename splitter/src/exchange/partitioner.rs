@@ -1,9 +1,10 @@
 //! Which replica takes which packets.
 
 use super::copies::Copied;
-use super::{Link, PartialEntry, SlotSet, SubBatch};
-use crate::{GroupSet, Mode, Plan, Projector, Route, Served, Shard, SplitError};
-use legonf_core::{Division, Ends, Headers, PacketKind, PacketKinds};
+use super::ways::{KINDS, Packet, Ways};
+use super::{CHUNK, Link, PartialEntry, SlotSet, SubBatch};
+use crate::{GroupSet, Mode, Plan, Projector, SplitError};
+use legonf_core::{Division, Headers, PacketKind};
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -13,27 +14,8 @@ pub const MAX_ROUTES: usize = 8;
 /// Packets of a shard for which a sub-batch has room at least: so it seldom grows later.
 const LEAST_ROOM: usize = 32;
 
-/// Kinds of packets.
-const KINDS: usize = PacketKind::ALL.len();
-
-/// One way into a shard.
-#[derive(Clone, Debug)]
-pub(super) struct Way {
-    packets: PacketKinds,
-    projector: Projector,
-}
-
-/// The groups of one shard, and the ways into it.
-#[derive(Clone, Debug)]
-pub(super) struct Ways {
-    groups: Vec<String>,
-    ways: Vec<Way>,
-    /// The ways that each kind of packet takes, a bit each.
-    taken: [u8; KINDS],
-    /// For each set of ways and each kind of packet the cells, and how many there are.
-    pub(super) spans: Vec<[Vec<Range<usize>>; KINDS]>,
-    widths: Vec<[u32; KINDS]>,
-}
+/// Shards of which slots are found for many packets at a time.
+const DIRECT: usize = 4;
 
 /// Who has which slots, and which of them are on the move.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +36,10 @@ pub struct Partitioner {
     home: usize,
     width: usize,
     is_exact: bool,
+    /// The kinds of packets that take the first route of each shard alone, if there are no more shards than [`DIRECT`].
+    is_direct: [bool; KINDS],
+    /// The cells of a row of the travelling shard, where its rows hold nothing else.
+    pub(super) compact: Option<Range<usize>>,
     copied: Option<Copied>,
 }
 
@@ -82,10 +68,12 @@ impl Partitioner {
         let shards = plan.shards.iter().map(ways).collect::<Result<Vec<_>, _>>()?;
         let most = |(at, shard): &(usize, &Ways)| (shard.cells(), usize::MAX - at);
         let home = shards.iter().enumerate().max_by_key(most).map_or(0, |(at, _)| at);
-        let split = Self { shards, home, width: division.cells.len(), is_exact, copied: None };
-        let whole = |kind: &PacketKind| {
-            split.cells(*kind) == split.width && split.shards[home].taken[*kind as usize] != 0
-        };
+        let is_direct = |kind| shards.len() <= DIRECT && shards.iter().all(|shard| shard.taken(kind) == 1);
+        let is_direct = PacketKind::ALL.map(is_direct);
+        let width = division.cells.len();
+        let split = Self { shards, home, width, is_exact, is_direct, compact: None, copied: None };
+        let whole =
+            |kind: &PacketKind| split.cells(*kind) == split.width && split.shards[home].taken(*kind) != 0;
         match PacketKind::ALL.into_iter().find(|kind| !whole(kind)) {
             Some(kind) => Err(SplitError::Cells { schema: division.name.clone(), kind: kind.label() }),
             None => Ok(split),
@@ -96,7 +84,25 @@ impl Partitioner {
     /// pairs whole. The pairs are given by hashes of `pair`. What is computed of such a copy is used for no row.
     #[must_use]
     pub fn copying(self, pair: Projector, hashes: HashSet<u64>) -> Self {
-        Self { copied: Some(Copied::new(pair, hashes)), ..self }
+        Self { copied: Some(Copied::new(pair, hashes)), compact: None, ..self }
+    }
+
+    /// Has the rows of the travelling shard hold its cells alone, so that they are written where they are read: for bricks that
+    /// [take such rows](legonf_core::WestEast::takes_compact_rows). It needs one such shard, with one route and the same
+    /// adjacent cells for every packet; otherwise nothing changes.
+    #[must_use]
+    pub fn compacted(mut self) -> Self {
+        let travelling: Vec<_> = self.travelling().collect();
+        self.compact = match travelling[..] {
+            [shard] if self.copied.is_none() => self.shards[shard].uniform(),
+            _ => None,
+        };
+        self
+    }
+
+    /// The cells of a compact row, if [rows of the travelling shard](Self::compacted) are such.
+    pub fn compact(&self) -> Option<Range<usize>> {
+        self.compact.clone()
     }
 
     /// Whether every row is the single instance's, bit for bit. Otherwise streams are divided, and their state cannot move.
@@ -142,20 +148,84 @@ impl Partitioner {
         parts: &mut [SubBatch],
         count: &mut impl FnMut(usize, usize),
     ) {
-        let (shards, cells) = (self.shards.len(), self.width - self.shards[self.home].cells() as usize);
-        let room = (2 * headers.len() / parts.len().max(1) + LEAST_ROOM).min(headers.len().max(LEAST_ROOM));
-        parts.iter_mut().for_each(|part| part.clear(shards, self.home, room, cells));
-        for (place, headers) in headers.iter().enumerate().filter(|(place, _)| chosen(*place)) {
-            let packet = Packet::new(place, headers);
-            let home = self.bring_home(&packet, ownership, parts, count);
-            for shard in self.travelling() {
-                self.bring(&packet, shard, &home, ownership, parts, count);
+        let even = headers.len() / parts.len().max(1);
+        let room = (even + even / 4 + LEAST_ROOM).min(headers.len().max(LEAST_ROOM));
+        let cells = self.width - self.shards[self.home].cells() as usize;
+        let cells = if self.compact.is_some() { 1 } else { cells };
+        parts.iter_mut().for_each(|part| part.clear(self.shards.len(), self.home, room, cells));
+        for (at, chunk) in headers.chunks(CHUNK).enumerate() {
+            let mut slots = [[0; CHUNK]; DIRECT];
+            for (shard, slots) in self.shards.iter().zip(&mut slots) {
+                shard.ways[0].projector.slots(chunk, slots);
             }
-            parts[home.replica].selections[self.home][home.lane].close();
-            if let Some(copied) = &self.copied {
-                copied.bring(&self.shards, &packet, ownership.owners, parts);
+            for (packet, headers) in chunk.iter().enumerate() {
+                let (place, kind) = (at * CHUNK + packet, PacketKind::of(headers));
+                if !chosen(place) {
+                    continue;
+                }
+                if ownership.moving.is_empty() && self.is_direct[kind as usize] {
+                    let slot = |shard: usize| usize::from(slots[shard % DIRECT][packet]);
+                    self.bring_directly((place, kind), slot, ownership.owners, parts, count);
+                } else {
+                    self.bring_by_routes(&Packet::new(place, kind, headers), ownership, parts, count);
+                }
+                if let Some(copied) = &self.copied {
+                    copied.bring(&self.shards, &Packet::new(place, kind, headers), ownership.owners, parts);
+                }
             }
         }
+    }
+
+    /// Brings a packet that takes the first route of each shard alone, and waits for no slot, to its replicas.
+    #[inline(always)]
+    fn bring_directly(
+        &self,
+        (place, kind): (usize, PacketKind),
+        slot: impl Fn(usize) -> usize,
+        owners: &[Box<[u16]>],
+        parts: &mut [SubBatch],
+        count: &mut impl FnMut(usize, usize),
+    ) {
+        let mut owner = |shard: usize| {
+            let slot = slot(shard);
+            count(shard, slot);
+            owners[shard][slot]
+        };
+        let home = usize::from(owner(self.home));
+        for shard in self.travelling() {
+            let replica = owner(shard);
+            let part = &mut parts[usize::from(replica)];
+            let offset = part.reserved;
+            part.reserved += self.taken_by(shard, kind, 1);
+            part.selections[shard][0].push(place, kind, 1, offset);
+            let link = Link { replica, offset, shard: shard as u8, routes: 1 };
+            parts[home].selections[self.home][0].links.push(link);
+        }
+        let selection = &mut parts[home].selections[self.home][0];
+        let links = selection.links.len() as u32;
+        selection.push(place, kind, 1, links);
+    }
+
+    /// Rows that the cells of a packet take in [`SubBatch::cells`]: one, or one for each.
+    #[inline(always)]
+    fn taken_by(&self, shard: usize, kind: PacketKind, routes: u8) -> u32 {
+        if self.compact.is_some() { 1 } else { self.shards[shard].width(kind, routes) }
+    }
+
+    /// Brings a packet to its replicas, by whatever routes it takes.
+    #[inline(never)]
+    fn bring_by_routes(
+        &self,
+        packet: &Packet<'_>,
+        ownership: &Ownership<'_>,
+        parts: &mut [SubBatch],
+        count: &mut impl FnMut(usize, usize),
+    ) {
+        let home = self.bring_home(packet, ownership, parts, count);
+        for shard in self.travelling() {
+            self.bring(packet, shard, &home, ownership, parts, count);
+        }
+        parts[home.replica].selections[self.home][home.lane].close();
     }
 
     /// Brings a packet to its home, and to the replicas that have its other slots of the home shard.
@@ -169,7 +239,7 @@ impl Partitioner {
     ) -> Home {
         let (shard, ways) = (self.home, &self.shards[self.home]);
         let (mut home, moving) = (None, ownership.moving.get(shard));
-        let whole = ways.taken[packet.kind as usize];
+        let whole = ways.taken(packet.kind);
         ways.visit(
             packet,
             &ownership.owners[shard],
@@ -214,7 +284,7 @@ impl Partitioner {
                 let part = &mut parts[replica];
                 let lane = ways.lane(packet, routes, shard, moving, part);
                 let offset = part.reserved;
-                part.reserved += ways.width(packet.kind, routes);
+                part.reserved += self.taken_by(shard, packet.kind, routes);
                 let selection = &mut part.selections[shard][lane];
                 selection.push(packet.place, packet.kind, routes, offset);
                 let link = Link { replica: replica as u16, offset, shard: shard as u8, routes };
@@ -234,22 +304,7 @@ impl Partitioner {
     }
 
     fn cells(&self, kind: PacketKind) -> usize {
-        self.shards.iter().map(|shard| shard.width(kind, shard.taken[kind as usize]) as usize).sum()
-    }
-}
-
-/// A packet on its way to replicas.
-pub(super) struct Packet<'a> {
-    pub(super) place: usize,
-    pub(super) kind: PacketKind,
-    pub(super) headers: &'a Headers,
-    ends: Ends,
-}
-
-impl<'a> Packet<'a> {
-    #[inline]
-    pub(super) fn new(place: usize, headers: &'a Headers) -> Self {
-        Self { place, kind: PacketKind::of(headers), headers, ends: Ends::of(headers) }
+        self.shards.iter().map(|shard| shard.width(kind, shard.taken(kind)) as usize).sum()
     }
 }
 
@@ -259,110 +314,6 @@ struct Home {
     lane: usize,
 }
 
-impl Ways {
-    pub(super) fn new(shard: &Shard, cells: &[String], seed: u64) -> Result<Self, SplitError> {
-        if !(1..=MAX_ROUTES).contains(&shard.routes.len()) {
-            return Err(SplitError::Routes(shard.routes.len()));
-        }
-        let way = |route: &Route| Way { packets: route.packets, projector: Projector::new(&route.key, seed) };
-        let ways: Vec<Way> = shard.routes.iter().map(way).collect();
-        let takes = |kind| move |(at, way): (usize, &Way)| u8::from(way.packets.holds(kind)) << at;
-        let taken = PacketKind::ALL.map(|kind| ways.iter().enumerate().map(takes(kind)).sum());
-        let groups = shard.groups().iter().map(|group| (*group).to_owned()).collect();
-        let of_routes = |routes: usize| PacketKind::ALL.map(|kind| spans(cells, &shard.routes, routes, kind));
-        let spans: Vec<_> = (0..1 << ways.len()).map(of_routes).collect();
-        let widths = spans.iter().map(|spans| std::array::from_fn(|kind| width(&spans[kind]))).collect();
-        Ok(Self { groups, ways, taken, spans, widths })
-    }
-
-    /// Cells that packets of a kind get by some routes.
-    fn width(&self, kind: PacketKind, routes: u8) -> u32 {
-        self.widths[usize::from(routes)][kind as usize]
-    }
-
-    /// The most cells that a packet gets here.
-    fn cells(&self) -> u32 {
-        let all = (self.widths.len() - 1) as u8;
-        PacketKind::ALL.into_iter().map(|kind| self.width(kind, all)).max().unwrap_or(0)
-    }
-
-    /// The projectors of the ways that a kind of packet takes.
-    pub(super) fn projectors(&self, kind: PacketKind) -> impl Iterator<Item = &Projector> {
-        let taken = self.taken[kind as usize];
-        let ways = self.ways.iter().enumerate().filter(move |(way, _)| taken & 1 << way != 0);
-        ways.map(|(_, way)| &way.projector)
-    }
-
-    #[inline]
-    fn slot(&self, packet: &Packet<'_>, way: usize) -> usize {
-        self.ways[way].projector.slot_of(packet.headers, &packet.ends)
-    }
-
-    /// Finds the replicas that have a packet's slots, that of the first route first, and the routes by which it comes to each.
-    #[inline]
-    pub(super) fn visit(
-        &self,
-        packet: &Packet<'_>,
-        owners: &[u16],
-        count: &mut impl FnMut(usize),
-        to: &mut impl FnMut(usize, u8),
-    ) {
-        let ways = self.taken[packet.kind as usize];
-        if ways.is_power_of_two() {
-            let slot = self.slot(packet, ways.trailing_zeros() as usize);
-            count(slot);
-            return to(owners[slot].into(), ways);
-        }
-        let owner = |way: usize| owners[self.slot(packet, way)];
-        let mut left = ways;
-        while left != 0 {
-            let first = left.trailing_zeros() as usize;
-            let replica = owner(first);
-            let taken = |way: &usize| left & 1 << way != 0 && owner(*way) == replica;
-            let routes = (0..self.ways.len()).filter(taken).fold(0, |routes, way| routes | 1 << way);
-            count(self.slot(packet, first));
-            to(replica.into(), routes);
-            left &= !routes;
-        }
-    }
-
-    /// 1 where a packet must wait for state that is on the move, else 0.
-    #[inline]
-    fn lane(
-        &self,
-        packet: &Packet<'_>,
-        routes: u8,
-        shard: usize,
-        moving: Option<&SlotSet>,
-        part: &mut SubBatch,
-    ) -> usize {
-        moving.map_or(0, |moving| usize::from(self.waits(packet, routes, shard, moving, part)))
-    }
-
-    /// Whether a packet must wait for state that is on the move. Where it is in a slot that moves and in another one that
-    /// does not, all packets behind it wait, too: they might be of that slot.
-    #[inline(never)]
-    fn waits(
-        &self,
-        packet: &Packet<'_>,
-        routes: u8,
-        shard: usize,
-        moving: &SlotSet,
-        part: &mut SubBatch,
-    ) -> bool {
-        let taken = (0..self.ways.len()).filter(|way| routes & 1 << way != 0);
-        let (mut some, mut all) = (false, true);
-        for slot in taken.map(|way| self.slot(packet, way)) {
-            let moves = moving.holds(slot);
-            (some, all) = (some || moves, all && moves);
-        }
-        if some && !all {
-            part.stalls |= 1 << shard;
-        }
-        some || part.stalls & 1 << shard != 0
-    }
-}
-
 /// The groups of a brick, if they can be divided.
 fn groups(division: &Division) -> Result<GroupSet, SplitError> {
     if let Some((group, why)) = division.groups.iter().find_map(|g| Some((&g.name, g.coupled.as_ref()?))) {
@@ -370,27 +321,4 @@ fn groups(division: &Division) -> Result<GroupSet, SplitError> {
         return Err(SplitError::Coupled { schema, group, why });
     }
     GroupSet::new(&division.name, division.groups.clone())
-}
-
-fn width(spans: &[Range<usize>]) -> u32 {
-    spans.iter().map(|span| span.len() as u32).sum()
-}
-
-/// The cells that packets of a kind get by some routes, of which `taken` has a bit each.
-fn spans(cells: &[String], routes: &[Route], taken: usize, kind: PacketKind) -> Vec<Range<usize>> {
-    let taken = routes.iter().enumerate().filter(|(route, _)| taken & 1 << route != 0);
-    taken.flat_map(|(_, route)| spans_of(cells, route, kind)).collect()
-}
-
-/// The cells of the groups that a route serves for packets of a kind.
-fn spans_of(cells: &[String], route: &Route, kind: PacketKind) -> Vec<Range<usize>> {
-    let serves = |served: &Served, group: &str| served.group == group && served.packets.holds(kind);
-    let mut spans: Vec<Range<usize>> = Vec::new();
-    for at in (0..cells.len()).filter(|at| route.serves.iter().any(|served| serves(served, &cells[*at]))) {
-        match spans.last_mut() {
-            Some(last) if last.end == at => last.end += 1,
-            _ => spans.push(at..at + 1),
-        }
-    }
-    spans
 }

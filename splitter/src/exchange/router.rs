@@ -1,6 +1,6 @@
 //! To which replicas packets go, whatever is computed there.
 
-use super::partitioner::{Packet, Ways};
+use super::ways::{Packet, Ways};
 use crate::{Plan, SplitError};
 use legonf_core::{Headers, PacketKind};
 
@@ -22,7 +22,7 @@ impl Router {
 
     /// Tells shard and replica of each copy of a packet. `owners` has for each shard the replica of each slot.
     pub fn route(&self, headers: &Headers, owners: &[Box<[u16]>], to: &mut impl FnMut(usize, usize)) {
-        let packet = Packet::new(0, headers);
+        let packet = Packet::new(0, PacketKind::of(headers), headers);
         for (shard, (ways, owners)) in self.shards.iter().zip(owners).enumerate() {
             ways.visit(&packet, owners, &mut |_| {}, &mut |replica, _| to(shard, replica));
         }

@@ -8,7 +8,7 @@ use std::ops::Range;
 pub struct Link {
     /// The replica in whose [`SubBatch::cells`] they are, and the first of them.
     pub replica: u16,
-    /// Place of the first cell there.
+    /// The row of the first cell there.
     pub offset: u32,
     /// The shard.
     pub shard: u8,
@@ -33,7 +33,7 @@ pub struct Entry {
     /// The routes by which it came, a bit each: the replica has the groups that these serve. None where it is a copy for the sake
     /// of the opposite direction, of which no cell is used.
     pub routes: u8,
-    /// In the home shard the end of its links in [`Selection::links`](field@Selection::links); in others where its cells begin in [`SubBatch::cells`].
+    /// In the home shard the end of its links in [`Selection::links`](field@Selection::links); in others the row where its cells begin in [`SubBatch::cells`].
     pub at: u32,
 }
 
@@ -91,10 +91,9 @@ impl Selection {
         &self.partial[before(range.start)..before(range.end)]
     }
 
-    /// The links of a packet, by its index here.
-    pub(super) fn links(&self, index: usize) -> &[Link] {
-        let start = index.checked_sub(1).map_or(0, |before| self.entries[before].at as usize);
-        &self.links[start..self.entries[index].at as usize]
+    /// Where the links of the packet with this index begin.
+    pub(super) fn links_before(&self, index: usize) -> usize {
+        index.checked_sub(1).map_or(0, |before| self.entries[before].at as usize)
     }
 }
 
@@ -106,11 +105,12 @@ pub struct SubBatch {
     /// Shards, a bit each, of which packets have to wait from here on in the order of arrival: one came that has two slots, one
     /// of them on the move.
     pub stalls: u64,
-    /// The cells of all shards but the home shard, packet by packet, as [`Link`]s say; behind them, those of larger batches before.
+    /// The cells of all shards but the home shard, packet by packet, as [`Link`]s say: a row for each packet where rows are
+    /// [compact](super::Partitioner::compacted), otherwise one for each cell. Behind them may be those of batches before.
     pub cells: Option<Box<dyn Storage>>,
     /// The home shard.
     pub home: usize,
-    /// How many cells there will be, and how many there may be in such a batch.
+    /// How many rows of cells there will be, and how many there may be in such a batch.
     pub(super) reserved: u32,
     pub(super) room: usize,
 }

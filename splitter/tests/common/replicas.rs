@@ -1,8 +1,9 @@
 //! Replicas that go through both phases of a batch, in one thread.
 #![allow(dead_code, clippy::unwrap_used)]
 
-use legonf_core::{Headers, Rows, Storage};
+use legonf_core::{Headers, Rows, Storage, typed};
 use legonf_splitter::{PartialRows, Partitioner, SubBatch};
+use std::convert::Infallible;
 
 /// Fills the row of a packet at a replica: `fill(place, replica, shard, row)`.
 pub type Fill<'a> = &'a dyn Fn(usize, usize, usize, &mut [f64]);
@@ -12,6 +13,8 @@ pub type Fill<'a> = &'a dyn Fn(usize, usize, usize, &mut [f64]);
 pub struct Replicas {
     pub parts: Vec<SubBatch>,
     rows: Rows,
+    row: Vec<f64>,
+    room: Option<Box<dyn Storage>>,
     partial: Vec<PartialRows>,
     places: Vec<usize>,
     /// How often a packet's row was completed, and the rows.
@@ -43,14 +46,19 @@ impl Replicas {
     }
 
     fn travel(&mut self, partitioner: &Partitioner, replica: usize, fill: Fill<'_>) {
+        let Self { parts, rows, row, room, .. } = self;
         for (shard, lane) in partitioner.travelling().flat_map(|shard| [(shard, 0), (shard, 1)]) {
-            let places = &self.parts[replica].selections[shard][lane].places;
-            self.rows.reset(places.len(), partitioner.width());
-            for (place, row) in places.iter().zip(self.rows.iter_mut()) {
-                fill(*place, replica, shard, row);
-            }
-            let range = 0..places.len();
-            partitioner.take_cells(shard, lane, range, &self.rows, &mut self.parts[replica]);
+            row.resize(partitioner.width(), 0.0);
+            let cells = partitioner.compact().unwrap_or(0..row.len());
+            let process = &mut |places: &[usize], rows: &mut dyn Storage| -> Result<(), Infallible> {
+                let rows: &mut Rows = typed(rows).unwrap();
+                for (place, to) in places.iter().zip(rows.iter_mut()) {
+                    fill(*place, replica, shard, row);
+                    to.copy_from_slice(&row[cells.clone()]);
+                }
+                Ok(())
+            };
+            partitioner.compute((shard, lane), &mut parts[replica], rows, room, process).unwrap();
         }
     }
 
@@ -60,13 +68,8 @@ impl Replicas {
         self.rows.reset(1, partitioner.width());
         for (index, place) in selection.places.iter().enumerate() {
             fill(*place, replica, partitioner.home(), self.rows.row_mut(0));
-            partitioner.join(
-                selection,
-                index,
-                |replica| self.parts[replica].cells.as_deref(),
-                &mut self.rows,
-                0,
-            );
+            let cells_of = |replica: usize| self.parts[replica].cells.as_deref();
+            partitioner.join(selection, index..index + 1, cells_of, &mut self.rows);
             let entry = selection.entries[index];
             match partial.iter().find(|partial| partial.index as usize == index) {
                 Some(_) if entry.routes == 0 => {}

@@ -58,6 +58,12 @@ impl Storage for Packets {
     /// As [`reshape`](Storage::reshape).
     fn put_cells(&mut self, _: usize, _: &[Range<usize>], _: &dyn Storage, _: usize) {}
 
+    /// As [`reshape`](Storage::reshape).
+    fn put_row(&mut self, _: usize, _: usize, _: &dyn Storage, _: usize) {}
+
+    /// As [`reshape`](Storage::reshape).
+    fn swap_remove(&mut self, _: usize) {}
+
     fn encode(&self, to: &mut Vec<u8>) {
         put(&self.len(), to);
         for (record, bytes) in self.iter() {

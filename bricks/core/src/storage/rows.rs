@@ -1,6 +1,7 @@
 //! Rows as a column, cell by cell or in tiles.
 
 use super::{Damaged, Storage, Typed, Value, owned, put, same, same_mut, take, take_shape};
+use crate::prefetch::prefetch;
 use crate::{Element, LANES, Rows, Tiles};
 use std::ops::Range;
 
@@ -59,6 +60,20 @@ impl<T: Value> Storage for Rows<T> {
             row[cells.clone()].copy_from_slice(&from[at..][..cells.len()]);
             at += cells.len();
         }
+    }
+
+    fn put_row(&mut self, row: usize, at: usize, from: &dyn Storage, other: usize) {
+        let from = same::<Self>(from).row(other);
+        self.row_mut(row)[at..][..from.len()].copy_from_slice(from);
+    }
+
+    fn prefetch_row(&self, row: usize) {
+        let width = self.width();
+        self.as_slice().get(row * width..(row + 1) * width).into_iter().for_each(prefetch);
+    }
+
+    fn swap_remove(&mut self, row: usize) {
+        Self::swap_remove(self, row);
     }
 
     fn encode(&self, to: &mut Vec<u8>) {
@@ -145,6 +160,16 @@ impl Storage for Tiles {
                 cells_from.next().into_iter().flatten().for_each(|cell| *to = cell);
             }
         }
+    }
+
+    fn put_row(&mut self, row: usize, at: usize, from: &dyn Storage, other: usize) {
+        let from: &Self = same(from);
+        assert!(at + from.width() <= self.width(), "a row of {} cells at {at}", from.width());
+        self.row_mut(row).skip(at).zip(from.row(other)).for_each(|(to, cell)| *to = cell);
+    }
+
+    fn swap_remove(&mut self, row: usize) {
+        Self::swap_remove(self, row);
     }
 
     fn encode(&self, to: &mut Vec<u8>) {

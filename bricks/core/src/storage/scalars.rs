@@ -59,6 +59,14 @@ impl<T: Value> Storage for Vec<T> {
         self.copy_cells(row, cells, from, at);
     }
 
+    fn put_row(&mut self, row: usize, _: usize, from: &dyn Storage, other: usize) {
+        self[row] = same::<Self>(from)[other];
+    }
+
+    fn swap_remove(&mut self, row: usize) {
+        self.swap_remove(row);
+    }
+
     fn encode(&self, to: &mut Vec<u8>) {
         put(&self.len(), to);
         self.iter().for_each(|value| put(value, to));

@@ -313,12 +313,34 @@ fn cells_of_a_part_come_to_their_places() {
         single.reshape(40, 1);
         full.column(index).take_cells(3, cells, &mut *single, 30);
         joined.put_cells(3, cells, &*single, 30);
+        // A whole row.
+        let mut narrow = full.column(index).empty();
+        narrow.reshape(2, width);
+        narrow.copy_cells(1, std::slice::from_ref(&(0..width)), full.column(index), 5);
+        joined.put_row(7, 0, &*narrow, 1);
         joined.reshape(11, width);
         let (joined, full) = ((case.cells)(&*joined), (case.cells)(full.column(index)));
         for (row, place) in (0..11).flat_map(|row| (0..width).map(move |place| (row, place))) {
-            let taken = [3, 9].contains(&row) && cells.iter().any(|cells| cells.contains(&place));
-            let expected = if taken { full[row][place] } else { zeros[row][place] };
+            let expected = match row {
+                7 => full[5][place],
+                3 | 9 if cells.iter().any(|cells| cells.contains(&place)) => full[row][place],
+                _ => zeros[row][place],
+            };
             assert_eq!(joined[row][place], expected, "{:?} {row} {place}", case.spec.element);
+        }
+    }
+}
+
+#[test]
+fn the_last_row_takes_the_place_of_one_that_goes() {
+    let table: Vec<Vec<u64>> = (0..11).map(|row| (0..5).map(|cell| row * 8 + cell).collect()).collect();
+    for case in all().iter().filter(|case| case.spec != ColumnSpec::PACKETS) {
+        let (mut batch, index) = batch(case, &table);
+        let mut expected = (case.cells)(batch.column(index));
+        for row in [3, 9, 8, 0] {
+            batch.column_mut(index).swap_remove(row);
+            expected.swap_remove(row);
+            assert_eq!((case.cells)(batch.column(index)), expected, "{:?} {row}", case.spec.element);
         }
     }
 }

@@ -43,7 +43,7 @@ use keys::{Flow, Hashes};
 use legonf_core::{Headers, Rows, Schema};
 use link::Link;
 use packets::Numbers;
-use run::{Run, Selection};
+use run::{Part, Run, Selection};
 pub(crate) use schema::schema;
 use source::Source;
 
@@ -169,10 +169,7 @@ pub(crate) struct Kitsune115 {
     origin: Origin,
     tables: Tables,
     run: Run,
-    /// The machinery of each part.
-    parts: Vec<Run>,
-    variant: Variant,
-    hasher: Hasher,
+    parts: Vec<Part>,
 }
 
 impl Kitsune115 {
@@ -196,7 +193,7 @@ impl Kitsune115 {
         let origin = Origin { schema: whole.hash(), seed: limits.seed };
         let run = Run::new(variant, hasher, shards);
         let (schema, limits, parts) = (schema::of_shards(whole, shards), *limits, Vec::new());
-        Self { schema, limits, shards, origin, tables, run, parts, variant, hasher }
+        Self { schema, limits, shards, origin, tables, run, parts }
     }
 }
 
@@ -215,9 +212,7 @@ impl Extractor for Kitsune115 {
         if let Some(shard) = stray {
             return Err(StateError::NoShard(*shard));
         }
-        let run =
-            |part: &Vec<Shard>| Run::new(self.variant, self.hasher, self.shards).of_part(Shards::of(part));
-        self.parts = parts.iter().map(run).collect();
+        self.parts = parts.iter().map(|part| Part::of(Shards::of(part))).collect();
         Ok(())
     }
 
@@ -228,8 +223,10 @@ impl Extractor for Kitsune115 {
         places: &[usize],
         rows: &mut Rows,
     ) -> Result<(), StateError> {
-        let run = self.parts.get_mut(part).ok_or(StateError::NoPart(part))?;
-        run.extract(&mut self.tables, Selection::some(headers, places), rows.as_mut_slice());
+        let part = self.parts.get_mut(part).ok_or(StateError::NoPart(part))?;
+        self.run.exchange(part, rows.width(), self.shards);
+        self.run.extract(&mut self.tables, Selection::some(headers, places), rows.as_mut_slice());
+        self.run.exchange(part, self.schema.len(), self.shards);
         Ok(())
     }
 

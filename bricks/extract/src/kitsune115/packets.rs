@@ -81,7 +81,8 @@ impl Packets {
         let step = &mut self.steps[at];
         step.time = rules.time(headers);
         step.value = f64::from(headers.wire_len);
-        match Ends::of(headers).and_then(|ends| Some((ends, pairs.find(&ends, tables.generation())?))) {
+        match Ends::of(headers, shards).and_then(|ends| Some((ends, pairs.find(&ends, tables.generation())?)))
+        {
             Some((ends, pair)) => self.recognize(tables, hasher, (headers, shards), (&ends, pair), at),
             None => {
                 self.spell(hasher, (headers, shards), at);
@@ -182,9 +183,13 @@ impl Packets {
     #[inline(always)]
     fn anticipate_known(&mut self, tables: &Tables, shards: Shards, at: usize) {
         let (numbers, hashes) = (&mut self.numbers, &self.hashes[at]);
-        tables.identities.prefetch_record(numbers.identity[at]);
-        tables.sources.prefetch_record(numbers.source[at]);
-        tables.links.prefetch_record(numbers.link[at]);
+        if shards.has(Shard::Sources) {
+            tables.identities.prefetch_record(numbers.identity[at]);
+            tables.sources.prefetch_record(numbers.source[at]);
+        }
+        if shards.has(Shard::Channels) {
+            tables.links.prefetch_record(numbers.link[at]);
+        }
         if shards.has(Shard::Sockets) {
             numbers.socket[at] = tables.sockets.anticipate(hashes.socket, slot(hashes.socket_shard));
         }

@@ -2,6 +2,7 @@
 
 use super::keys::Flow;
 use crate::hash::same;
+use crate::shard::Shards;
 use legonf_core::{Headers, Mac};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -25,12 +26,15 @@ pub(crate) struct Ends {
 type Words = [u64; 2];
 
 impl Ends {
-    /// Those of a packet, if it is one of these.
+    /// Those of a packet, if it is one of these. Streams by source are those of all destinations: for these alone there is none.
     #[inline(always)]
-    pub(crate) fn of(headers: &Headers) -> Option<Self> {
+    pub(crate) fn of(headers: &Headers, shards: Shards) -> Option<Self> {
         let Some(link) = &headers.link else { return None };
         match (headers.outer.src, headers.outer.dst) {
-            (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) => Some(Self { src, dst, mac: link.src }),
+            (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) => {
+                let dst = if shards == Shards::SOURCES { Ipv4Addr::UNSPECIFIED } else { dst };
+                Some(Self { src, dst, mac: link.src })
+            }
             _ => None,
         }
     }
@@ -174,9 +178,9 @@ mod tests {
             ..Headers::default()
         };
         let link = Some(Link::default());
-        assert!(Ends::of(&packet(v4, v4, link)).is_some());
+        assert!(Ends::of(&packet(v4, v4, link), Shards::ALL).is_some());
         for (src, dst, link) in [(v4, v4, None), (v6, v6, link), (v4, None, link), (None, v4, link)] {
-            assert!(Ends::of(&packet(src, dst, link)).is_none());
+            assert!(Ends::of(&packet(src, dst, link), Shards::ALL).is_none());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::linked::Route;
 use super::tuple::Tuple;
-use crate::prefetch::prefetch;
+use legonf_core::prefetch::prefetch;
 
 /// Number of packets' streams that are remembered.
 const KEPT: usize = 1 << KEPT_BITS;

@@ -4,7 +4,7 @@ use super::arithmetic::Calculator;
 use super::names::Names;
 use super::sums::{Sums, all_but_lowest, retain};
 use crate::damp::RATES;
-use crate::prefetch::prefetch;
+use legonf_core::prefetch::prefetch;
 
 /// A stream and the time of its last packet.
 #[derive(Clone, Copy, Debug)]

@@ -10,9 +10,9 @@ mod slab;
 mod transfer;
 
 use crate::hash::{Hasher, SLOTS};
-use crate::prefetch::{prefetch, prefetch_line};
 use crate::state::{Reader, StateError};
 use index::Index;
+use legonf_core::prefetch::{prefetch, prefetch_line};
 pub(crate) use ranks::Place;
 use ranks::Ranks;
 use slab::Slab;

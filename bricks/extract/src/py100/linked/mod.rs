@@ -27,7 +27,7 @@ mod sweep;
 
 use super::arithmetic::{Calculator, LANES, RUN, Run, narrow};
 use super::names::Names;
-use crate::prefetch::prefetch;
+use legonf_core::prefetch::prefetch;
 use link::{Index, Link};
 use log::{Event, Log};
 pub(super) use near::{NEAR, PATIENCE};
