@@ -126,9 +126,10 @@ impl Pieces {
     /// Completes the rows of the packets whose home a replica is, and scores them.
     fn complete(&mut self, replica: usize) -> Result<(), ExperimentError> {
         self.replicas[replica].partial.clear();
-        let count = self.parts[replica].at_home()[0].places.len();
-        for start in (0..count).step_by(CHUNK) {
-            self.complete_some(replica, start..count.min(start + CHUNK))?;
+        let mut start = 0;
+        while let Some(piece) = self.parts[replica].at_home()[0].piece(start, CHUNK) {
+            start = piece.end;
+            self.complete_some(replica, piece)?;
         }
         Ok(())
     }

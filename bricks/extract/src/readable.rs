@@ -87,8 +87,12 @@ impl<E: Extractor> Extractor for Readable<E> {
         rows: &mut Rows,
     ) -> Result<(), StateError> {
         // They are those of a larger batch, in the order of which the processor cannot ask for them.
-        places.iter().for_each(|place| prefetch(&headers[*place]));
-        if !places.iter().any(|place| headers[*place].is_unread()) {
+        let mut is_read = true;
+        for headers in places.iter().map(|place| &headers[*place]) {
+            prefetch(headers);
+            is_read &= !headers.is_unread();
+        }
+        if is_read {
             return self.extractor.extract_part(part, headers, places, rows);
         }
         self.select(places.iter().map(|place| &headers[*place]));

@@ -116,9 +116,9 @@ impl Memory {
         let selections = gathered.parts[part.label.replica].sub.at_home();
         let selection = &selections[lane];
         let all = selections.iter().map(|selection| selection.places.len()).sum();
-        for start in (0..selection.places.len()).step_by(CHUNK) {
-            let Some(packets) = &gathered.packets else { return Ok(()) };
-            let range = start..selection.places.len().min(start + CHUNK);
+        let mut start = 0;
+        while let (Some(range), Some(packets)) = (selection.piece(start, CHUNK), &gathered.packets) {
+            start = range.end;
             self.complete(&work.split, selection, range.clone(), gathered, hands)?;
             self.select(work, selection, range, packets, &mut part.partial);
             self.run(&work.downstream, hands)?;

@@ -91,6 +91,18 @@ impl Selection {
         &self.partial[before(range.start)..before(range.end)]
     }
 
+    /// The packets from one on of which so many rows are whole, if there are so many left, so that what comes behind has full
+    /// tiles. Those in between whose rows are not whole come on top, at most as many. None where no packet is left.
+    pub fn piece(&self, start: usize, rows: usize) -> Option<Range<usize>> {
+        let most = self.places.len().min(start + 2 * rows);
+        let (mut end, mut wanted) = (start, most.min(start + rows));
+        while end < wanted {
+            end = wanted;
+            wanted = most.min(start + rows + self.partial_of(start..end).len());
+        }
+        (start < end).then_some(start..end)
+    }
+
     /// Where the links of the packet with this index begin.
     pub(super) fn links_before(&self, index: usize) -> usize {
         index.checked_sub(1).map_or(0, |before| self.entries[before].at as usize)
