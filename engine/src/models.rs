@@ -200,6 +200,9 @@ pub(crate) fn check_files(spec: &GraphSpec, graph: Option<&Path>, given: &[Model
 /// none.
 pub fn check(spec: &GraphSpec) -> Result<(), GraphError> {
     spec.sequence()?;
+    if spec.models.contains_key("") {
+        return Err(GraphError::NamelessModel);
+    }
     spec.bricks.iter().try_for_each(|brick| check_brick(spec, brick))?;
     spec.bricks.iter().try_for_each(|brick| check_mapped(spec, brick))?;
     let takes = |brick: &BrickSpec| legonf_catalog::takes(&brick.kind, &brick.config) != Takes::Nothing;

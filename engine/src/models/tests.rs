@@ -117,6 +117,8 @@ fn bricks_and_models_name_each_other() {
         check(&spec).unwrap_err().to_string()
     };
     assert!(check(&graph()).is_ok());
+    let nameless = GraphSpec::from_toml(&GRAPH.replace("\na = ", "\n\"\" = ")).unwrap();
+    assert!(check(&nameless).unwrap_err().to_string().contains("[models]: a model has an empty name"));
     let named = |model: &str| Some(model.to_owned());
     assert_eq!(
         error(&|spec| spec.bricks[3].model = named("c")),

@@ -32,6 +32,17 @@ pub enum GraphError {
         /// The identifiers that exist.
         known: String,
     },
+    /// `next` names a brick twice.
+    #[error("brick `{from}`: next names `{to}` twice; leave one of both out")]
+    Twice {
+        /// The brick that names it.
+        from: String,
+        /// The name.
+        to: String,
+    },
+    /// A model without a name.
+    #[error("[models]: a model has an empty name; give it one, by which bricks take it")]
+    NamelessModel,
     /// Two bricks lead to the same one, and one of them is not reached.
     #[error(
         "bricks `{first}` and `{second}` both lead to `{to}`, but nothing leads from the first brick to `{second}`"

@@ -164,6 +164,10 @@ impl GraphSpec {
         let numbers = self.numbers()?;
         let mut ways = Vec::with_capacity(self.bricks.len());
         for brick in &self.bricks {
+            let next = brick.next.iter().enumerate();
+            if let Some((_, to)) = next.into_iter().find(|(at, to)| brick.next[..*at].contains(to)) {
+                return Err(GraphError::Twice { from: brick.id.clone(), to: to.clone() });
+            }
             let number = |id: &String| {
                 numbers.get(id.as_str()).copied().ok_or_else(|| self.unknown_next(&brick.id, id))
             };
@@ -315,6 +319,10 @@ mod tests {
         }
         let error = rows(1, 100_000).sequence().unwrap_err().to_string();
         assert_eq!(error, "100000 bricks; a graph has at most 4096");
+        let mut twice = rows(1, 3);
+        twice.bricks[0].next = vec!["b1.0".into(), "b1.0".into()];
+        let error = twice.sequence().unwrap_err().to_string();
+        assert_eq!(error, "brick `b2.0`: next names `b1.0` twice; leave one of both out");
         let mut unknown = rows(1, 100);
         unknown.bricks[0].next = vec!["x".into()];
         let error = unknown.sequence().unwrap_err().to_string();
