@@ -18,4 +18,4 @@ legonf=${CARGO_TARGET_DIR:-target}/release/legonf
 mkdir -p "$out"
 "$legonf" train kitsune "$capture" --training-packets 20000 --output "$model" --force
 "$legonf" calibrate "$model" "$capture" --skip 25001 --limit 40000
-"$legonf" replay "$capture" --model "$model" --labels examples/testbed/labels.csv.gz --out "$out" --force
+"$legonf" replay "$capture" --no-warm-up --model "$model" --labels examples/testbed/labels.csv.gz --out "$out" --force

@@ -103,6 +103,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_outputs(arguments.steering.given().outputs())?;
+    style.check_results(arguments.scoring.outputs())?;
     let live = arguments.given();
     let report = live.run(&style.session())?;
     // The summary goes where it is in no one's way.

@@ -28,6 +28,7 @@ mod steering;
 mod stuck;
 mod summary;
 mod train;
+mod warming;
 mod workers;
 
 use clap::{Parser, Subcommand};

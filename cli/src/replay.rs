@@ -47,6 +47,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    arguments.check(style)?;
     replay(&arguments.given(), style)
 }
 
@@ -62,6 +63,11 @@ pub fn replay(replay: &Replay, style: Style) -> Result<(), Failure> {
 }
 
 impl Arguments {
+    /// Refuses outputs that cannot be made.
+    pub fn check(&self, style: Style) -> Result<(), Failure> {
+        style.check_results(self.scoring.outputs())
+    }
+
     /// What the engine takes.
     pub fn given(&self) -> Replay {
         Replay {

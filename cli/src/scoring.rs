@@ -3,12 +3,13 @@
 use crate::Style;
 use crate::failure::{Failure, json};
 use crate::summary;
+use crate::warming::Warming;
 use crate::workers::Workers;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use legonf_engine::{Execution, ModelFile, Report, Seed};
 use legonf_output::one_line;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The files of a graph's models.
 #[derive(Args)]
@@ -39,6 +40,8 @@ pub struct Scoring {
     /// Without it `live` takes a random one, and the others a fixed one. It shows in the results only where streams were evicted.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     slot_seed: Option<u64>,
+    #[command(flatten)]
+    warming: Warming,
 }
 
 impl Scoring {
@@ -51,7 +54,15 @@ impl Scoring {
             execution: self.execution,
             threshold: self.threshold,
             seed: self.slot_seed.map_or(seed, Seed::Given),
+            warm_up: self.warming.given(),
+            state: self.warming.states.state.clone(),
+            state_out: self.warming.states.state_out.clone(),
         }
+    }
+
+    /// The files that are written whatever the command is.
+    pub fn outputs(&self) -> Option<&Path> {
+        self.warming.states.state_out.as_deref()
     }
 }
 

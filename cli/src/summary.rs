@@ -5,7 +5,7 @@ pub mod tables;
 
 use legonf_core::count;
 use legonf_decide::evaluate::{BenignShare, Promise, Report as Evaluation};
-use legonf_engine::{Incidents, Service, Summary, Timing};
+use legonf_engine::{Incidents, Service, Summary, Timing, WarmingUp};
 use legonf_output::one_line;
 use std::fmt::{self, Write};
 
@@ -59,6 +59,7 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
     out.extend(summary.clock.iter().map(clock::text));
     if summary.decides_on_scores {
         write_scores(summary, &mut out)?;
+        out.extend(summary.warming_up.map(|warming_up| unjudged(warming_up, summary.coverage.scored)));
         write_alerts(summary, &mut out)?;
     }
     for (column, classes) in &summary.classes {
@@ -77,6 +78,21 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
         writeln!(out, "counters    {}", list.join(", "))?;
     }
     Ok(out)
+}
+
+/// The words on packets that were not judged; none where there were none.
+fn unjudged(WarmingUp { packets, seconds }: WarmingUp, scored: u64) -> String {
+    let all = packets == scored && packets > 0;
+    let remedy =
+        "; that is all: --state or --warm-up FILE brings statistics along, --no-warm-up judges without";
+    match packets {
+        0 => String::new(),
+        _ => format!(
+            "warming up  {} of the first {seconds} s, scored but not judged{}\n",
+            count(packets, "packet"),
+            if all { remedy } else { "" }
+        ),
+    }
 }
 
 fn write_alerts(summary: &Summary, out: &mut String) -> fmt::Result {
@@ -113,6 +129,10 @@ fn write_evaluation(out: &mut String, e: &Evaluation) -> fmt::Result {
         |rate: Option<f64>| rate.map_or_else(|| "undefined".to_owned(), |r| format!("{:.3}%", 100.0 * r));
     let auc = e.auc.map_or_else(|| "undefined".to_owned(), |a| format!("{a:.6}"));
     writeln!(out, "labels      AUC {auc}, TPR {}, FPR {}", percent(e.tpr), percent(e.fpr))?;
+    if e.warming_up > 0 {
+        let left_out = count(e.warming_up, "packet");
+        writeln!(out, "            without the {left_out} that came while statistics warmed up")?;
+    }
     let c = &e.confusion;
     writeln!(out, "            {:>12} {:>12}", "anomalous", "benign")?;
     writeln!(out, "  malicious {:>12} {:>12}", c.true_positives, c.false_negatives)?;
@@ -163,6 +183,14 @@ mod tests {
         assert_eq!(promised(&promise), line);
         let quiet = Promise { since_attack: share(0, 0), contradicted_since: false, ..promise };
         assert!(promised(&quiet).ends_with("29 of 50000 (0.058%)"));
+    }
+
+    #[test]
+    fn packets_that_were_not_judged_are_told_of() {
+        let line = |packets, scored| unjudged(WarmingUp { packets, seconds: 400.0 }, scored);
+        assert_eq!(line(0, 9), "");
+        assert_eq!(line(7, 9), "warming up  7 packets of the first 400 s, scored but not judged\n");
+        assert!(line(9, 9).contains("that is all: --state or --warm-up FILE"));
     }
 
     #[test]

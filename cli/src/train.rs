@@ -3,10 +3,12 @@
 use crate::Style;
 use crate::failure::{Failure, show};
 use crate::summary;
+use crate::warming::States;
 use crate::workers::Workers;
 use clap::Args;
 use legonf_engine::{Trained, Training};
 use legonf_models::kitnet::TrainConfig;
+use legonf_output::one_line;
 use std::path::PathBuf;
 
 /// Trains KitNET on the damped statistics of benign captures, in the order given; no time passes between two captures
@@ -57,10 +59,12 @@ pub struct Arguments {
     stop_after: Option<u64>,
     #[command(flatten)]
     workers: Workers,
+    #[command(flatten)]
+    states: States,
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    style.check_results([&*arguments.output])?;
+    style.check_results([&*arguments.output].into_iter().chain(arguments.states.state_out.as_deref()))?;
     let trained = arguments.given().run(&style.session())?;
     show(&trained, text, style)
 }
@@ -77,6 +81,8 @@ impl Arguments {
             checkpoint_every: self.checkpoint_every,
             stop_after: self.stop_after,
             workers: self.workers.given(),
+            state: self.states.state.clone(),
+            state_out: self.states.state_out.clone(),
         }
     }
 
@@ -94,12 +100,16 @@ impl Arguments {
 }
 
 fn text(trained: &Trained) -> String {
-    let Trained { model, schema, features, packets, skipped, autoencoders, last_training_rmse, clock } =
-        trained;
+    let Trained { model, schema, features, packets, skipped, autoencoders, last_training_rmse, .. } = trained;
     let passed = if *skipped == 0 { String::new() } else { format!(" ({skipped} more were rejected)") };
     format!(
         "trained {model}: {autoencoders} autoencoders over {features} features of {schema}, from {packets} packets{passed}, last training RMSE {last_training_rmse:.6}\n\
-         {}next: legonf calibrate {model} BENIGN_CAPTURE\n",
-        clock.iter().map(summary::clock::text).collect::<String>(),
+         {}{}next: legonf calibrate {model} BENIGN_CAPTURE\n",
+        trained.clock.iter().map(summary::clock::text).collect::<String>(),
+        trained
+            .state
+            .iter()
+            .map(|state| format!("state behind the last of them: {}\n", one_line(state)))
+            .collect::<String>(),
     )
 }

@@ -37,7 +37,8 @@ impl Bench {
     /// Replays a capture with a threshold that every score is above, and gives the folder.
     fn replay(&self, capture: &str, out: &str, more: &[&str]) -> Replayed {
         let out = self.path(out);
-        let options = ["replay", capture, "--model", &self.model, "--threshold=-1", "--json", "--out"];
+        let options =
+            ["replay", "--no-warm-up", capture, "--model", &self.model, "--threshold=-1", "--json", "--out"];
         let out = text(&out);
         let printed = succeed(options.iter().chain(&[out.as_str()]).chain(more));
         let eve = fs::read_to_string(PathBuf::from(&out).join("eve.json")).unwrap();
@@ -119,6 +120,7 @@ fn the_first_alerts_of_each_second_are_written_and_all_are_counted() {
     assert!(flood.records("alert").iter().all(|alert| alert["legonf"]["explanation"].is_object()));
     let printed = succeed([
         "replay",
+        "--no-warm-up",
         &capture,
         "--model",
         &bench.model,
@@ -176,7 +178,7 @@ fn without_a_bound_every_alert_is_written() {
     succeed(["features", &capture, "-o", &table]);
     let rows = bench.replay(&table, "rows", &[]);
     assert_eq!(rows.records("alert").len() as u64, all.count("alerts"));
-    let none = succeed(["replay", &capture, "--model", &bench.model, "--json"]);
+    let none = succeed(["replay", "--no-warm-up", &capture, "--model", &bench.model, "--json"]);
     assert!(!none.contains("alerts_written") && none.contains("\"alerts\""), "{none}");
 }
 

@@ -178,6 +178,7 @@ fn packets_of_a_pipe_are_scored_and_written_as_they_come() {
     let replay = |capture: &str, out: &Path, limit: &str| {
         [
             "replay",
+            "--no-warm-up",
             capture,
             "--model",
             &bench.model,

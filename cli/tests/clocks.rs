@@ -61,7 +61,8 @@ impl Bench {
     /// What a replay says in JSON, and its folder.
     fn replay(&self, capture: &str, out: &str, more: &[&str]) -> (Value, PathBuf) {
         let out = self.path(out);
-        let base = ["replay", capture, "--model", &self.model, "--json", "--threshold", "0.2"];
+        let base =
+            ["replay", "--no-warm-up", capture, "--model", &self.model, "--json", "--threshold", "0.2"];
         let said = succeed(base.iter().chain(&["--out", &out]).chain(more));
         (json(&said), out.into())
     }
@@ -144,7 +145,7 @@ fn the_published_schema_follows_the_clock_as_the_reference_does_and_counts() {
     assert!(published != features("kitsune-115", &right).0);
     assert_eq!((faults(&clock)[..2].to_vec(), &clock["left_out"]), (vec![0, 1], &false.into()));
     assert_eq!(features(CLEAN, &capture).1["left_out"], true);
-    let said = succeed(["replay", &capture, "--model", &bench.model]);
+    let said = succeed(["replay", "--no-warm-up", &capture, "--model", &bench.model]);
     assert!(said.contains(": kitsune-115 takes them as they are, as the reference does"), "{said}");
 }
 
@@ -154,7 +155,7 @@ fn every_summary_says_that_time_ran_backwards() {
     let capture = text(fault("backwards.pcap"));
     let line = "clock       1 step back (1.0 h), 1 jump ahead (1.0 h); first at packet 5 (from 0): kitsune-115-clean goes on as if no time had passed\n";
     let model = ["--model", &bench.model];
-    let said = succeed(["replay", &capture].iter().copied().chain(model));
+    let said = succeed(["replay", "--no-warm-up", &capture].iter().copied().chain(model));
     assert!(said.contains(line), "{said}");
     let said = succeed(["run", "kitsune", &capture].iter().copied().chain(model));
     assert!(said.contains(line), "{said}");

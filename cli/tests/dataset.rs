@@ -84,7 +84,16 @@ fn a_composite_has_labels_and_a_manifest_that_says_so() {
     assert_eq!(manifest["attacks"][0]["file"], "capture.pcap.zst");
 
     let model = common::trained(folder.path(), "kitsune-115-clean");
-    let report = succeed(["replay", &capture, "--model", &text(&model), "--labels", &labels, "--json"]);
+    let report = succeed([
+        "replay",
+        "--no-warm-up",
+        &capture,
+        "--model",
+        &text(&model),
+        "--labels",
+        &labels,
+        "--json",
+    ]);
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["coverage"]["received"], 3500 + 13_029);
 }

@@ -49,6 +49,7 @@ fn every_example_that_takes_one_model_runs_in_every_layout() {
             let out = folder.path().join(format!("{name} {workers}"));
             let ran = succeed([
                 "replay",
+                "--no-warm-up",
                 &capture,
                 "--model",
                 &model,

@@ -29,7 +29,17 @@ fn train(input: &str, model: &Path) {
 
 /// The scores of a replay as text, so that equal means equal to the last bit.
 fn replayed(input: &str, model: &Path, out: &Path) -> Vec<String> {
-    succeed(["replay", input, "--model", &text(model), "--threshold", "0.1", "--out", &text(out)]);
+    succeed([
+        "replay",
+        "--no-warm-up",
+        input,
+        "--model",
+        &text(model),
+        "--threshold",
+        "0.1",
+        "--out",
+        &text(out),
+    ]);
     let table = fs::read_to_string(out.join("scores.csv")).unwrap();
     let column = |line: &str, i: usize| line.split(',').nth(i).unwrap().to_owned();
     table.lines().map(|line| [0, 2, 3].map(|i| column(line, i)).join(",")).collect()
@@ -114,7 +124,17 @@ fn compressed_tables_both_engines_and_both_precisions() {
     assert!(replayed(&packed, &model, &bench.path("packed")) == reference);
     let scores = |option: &str, value: &str| {
         let out = bench.path(value);
-        succeed(["replay", &packed, "--model", &text(&model), option, value, "--out", &text(&out)]);
+        succeed([
+            "replay",
+            "--no-warm-up",
+            &packed,
+            "--model",
+            &text(&model),
+            option,
+            value,
+            "--out",
+            &text(&out),
+        ]);
         let summary = fs::read_to_string(out.join("summary.json")).unwrap();
         let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
         (common::scores(&out.join("scores.csv")), summary["precision"].clone())
@@ -128,7 +148,17 @@ fn compressed_tables_both_engines_and_both_precisions() {
         assert_eq!((other.len(), precision), (3500, stated));
         assert!(other != own && own.iter().zip(&other).all(|(a, b)| (a - b).abs() <= tolerance * b.abs()));
     }
-    let line = fail(["replay", &packed, "--model", &text(&model), "--engine", "onnx", "--precision", "f32"]);
+    let line = fail([
+        "replay",
+        "--no-warm-up",
+        &packed,
+        "--model",
+        &text(&model),
+        "--engine",
+        "onnx",
+        "--precision",
+        "f32",
+    ]);
     assert!(line.contains("--precision f32: the generic engine"), "{line}");
 }
 
@@ -193,7 +223,7 @@ fn damaged_tables_say_where() {
         ("labels.csv", "index,label\n0,1\n".into(), "this is a text file".into()),
     ] {
         let input = bench.file(name, bytes);
-        let line = fail(["replay", &input, "--model", &model]);
+        let line = fail(["replay", "--no-warm-up", &input, "--model", &model]);
         assert!(line.contains(&words) && line.contains(name), "{name}: {line}");
     }
 }
@@ -223,7 +253,7 @@ fn damaged_arrays_say_where() {
         ("shape.npy", text_of("115", "114"), "the shape (3500, 114), expected (rows, 115)"),
     ] {
         let input = bench.file(name, bytes);
-        let line = fail(["replay", &input, "--model", &model]);
+        let line = fail(["replay", "--no-warm-up", &input, "--model", &model]);
         assert!(line.contains(words) && line.contains(name), "{name}: {line}");
     }
 }
@@ -236,8 +266,18 @@ fn single_precision_and_labels() {
     let single = bench.path("single.npy");
     ndarray_npy::write_npy(&single, &whole.mapv(|value| value as f32)).unwrap();
     let labels = text(example("labels.csv"));
-    let arguments =
-        ["replay", &text(&single), "--model", &model, "--labels", &labels, "--threshold", "0.1", "--json"];
+    let arguments = [
+        "replay",
+        "--no-warm-up",
+        &text(&single),
+        "--model",
+        &model,
+        "--labels",
+        &labels,
+        "--threshold",
+        "0.1",
+        "--json",
+    ];
     let report: serde_json::Value = serde_json::from_str(&succeed(arguments)).unwrap();
     assert_eq!(
         (&report["coverage"]["received"], &report["coverage"]["scored"]),
@@ -252,7 +292,8 @@ fn a_graph_that_wants_packets_is_refused() {
     let model = text(trained(bench.folder.path(), "kitsune-115"));
     let toml = succeed(["graph", "show", "--toml"]).replace("kitsune-115-clean", "kitsune-115");
     let graph = bench.file("graph.toml", toml);
-    let line = fail(["replay", &bench.exported("f.npy"), "--model", &model, "--graph", &graph]);
+    let line =
+        fail(["replay", "--no-warm-up", &bench.exported("f.npy"), "--model", &model, "--graph", &graph]);
     assert!(line.contains("packet-batching") && line.contains("packets"), "{line}");
 }
 
@@ -274,7 +315,7 @@ fn the_published_rows_score_as_the_packets() {
         ["--schema", "kitsune-115", "--feature-mapping-packets", "2000", "--training-packets", "10000"];
     succeed(["train", "kitsune", &text(&capture), "-o", &text(&model)].iter().chain(&options));
     let scores = |input: &str, out: &str| {
-        succeed(["replay", input, "--model", &text(&model), "--out", &text(bench.path(out))]);
+        succeed(["replay", "--no-warm-up", input, "--model", &text(&model), "--out", &text(bench.path(out))]);
         common::scores(&bench.path(out).join("scores.csv"))
     };
     let (theirs, ours) = (scores(&published, "published"), scores(&text(&capture), "packets"));

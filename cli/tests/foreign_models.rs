@@ -61,7 +61,8 @@ impl Bench {
         let out = self.path("out");
         let _ = fs::remove_dir_all(&out);
         let capture = text(example("synth-mini.pcap.gz"));
-        let mut arguments = vec!["replay", &capture, "--model", model, "--threshold", "1e9", "--out"];
+        let mut arguments =
+            vec!["replay", "--no-warm-up", &capture, "--model", model, "--threshold", "1e9", "--out"];
         let folder = text(&out);
         arguments.push(&folder);
         arguments.extend(layout);
@@ -107,7 +108,17 @@ fn a_reconstruction_is_scored_by_its_rmse() {
         fs::write(&picked, format!("{}\n{line}\n", rows.lines().next().unwrap())).unwrap();
         let out = bench.path("one");
         let _ = fs::remove_dir_all(&out);
-        succeed(["replay", &text(&picked), "--model", &model, "--threshold", "1e9", "--out", &text(&out)]);
+        succeed([
+            "replay",
+            "--no-warm-up",
+            &text(&picked),
+            "--model",
+            &model,
+            "--threshold",
+            "1e9",
+            "--out",
+            &text(&out),
+        ]);
         assert_eq!(common::scores(&out.join("scores.csv")), [scores[row]], "row {row}");
     }
 }
@@ -117,7 +128,9 @@ fn an_output_with_too_few_rows_is_refused() {
     let bench = Bench::new();
     let model = text(fault("hang_errors_short.onnx"));
     let capture = text(example("synth-mini.pcap.gz"));
-    for arguments in [&["model", "verify", &model][..], &["replay", &capture, "--model", &model]] {
+    for arguments in
+        [&["model", "verify", &model][..], &["replay", "--no-warm-up", &capture, "--model", &model]]
+    {
         let line = refused(arguments);
         assert!(
             line.contains("hang_errors_short.onnx: ") && line.contains("output `errors` of operator"),
@@ -132,7 +145,9 @@ fn tensors_that_grow_without_a_bound_are_refused() {
     let bench = Bench::new();
     let model = text(fault("mem_dag_12KB_11GB.onnx"));
     let capture = text(example("synth-mini.pcap.gz"));
-    for arguments in [&["model", "verify", &model][..], &["replay", &capture, "--model", &model]] {
+    for arguments in
+        [&["model", "verify", &model][..], &["replay", "--no-warm-up", &capture, "--model", &model]]
+    {
         let line = refused(arguments);
         assert!(line.contains("(Concat)") && line.contains("at most 2147483648"), "{line}");
     }

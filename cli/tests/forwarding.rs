@@ -39,7 +39,8 @@ fn graph(name: &str) -> String {
 /// Replays a capture through a graph into a folder, and gives what it reports.
 fn replay(model: &Path, capture: &Path, nf: &str, out: &Path, more: &[&str]) -> Value {
     let (capture, model, out) = (text(capture), text(model), text(out));
-    let mut arguments = vec!["replay", &capture, "--model", &model, "--nf", nf, "--out", &out, "--json"];
+    let mut arguments =
+        vec!["replay", "--no-warm-up", &capture, "--model", &model, "--nf", nf, "--out", &out, "--json"];
     arguments.extend(more);
     serde_json::from_str(&succeed(arguments)).unwrap()
 }
@@ -229,7 +230,8 @@ fn packets_are_not_led_elsewhere_by_a_link() {
     fs::create_dir(&elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, out.join("forwarded")).unwrap();
     let (capture, nf, out) = (text(capture()), text(graph("quarantine.toml")), text(out));
-    let line = fail(["replay", &capture, "--model", &model, "--nf", &nf, "--out", &out, "--force"]);
+    let line =
+        fail(["replay", "--no-warm-up", &capture, "--model", &model, "--nf", &nf, "--out", &out, "--force"]);
     assert!(
         line.contains("forwarded: it is a link") && fs::read_dir(&elsewhere).unwrap().next().is_none(),
         "{line}"
@@ -246,7 +248,7 @@ fn ports_that_do_not_fit_are_refused_by_file_brick_and_key() {
         assert!(shipped.contains(from));
         fs::write(&nf, shipped.replace(from, to)).unwrap();
         let out = text(folder.path().join("out"));
-        let line = fail(["replay", &capture, "--model", &model, "--nf", &nf, "--out", &out]);
+        let line = fail(["replay", "--no-warm-up", &capture, "--model", &model, "--nf", &nf, "--out", &out]);
         assert!(!Path::new(&out).exists() && line.starts_with(&nf), "{line}");
         line[nf.len() + 2..].to_owned()
     };
@@ -343,7 +345,8 @@ mod live {
     fn run(pair: &Pair, bench: &Bench, nf: &str, more: &[&str]) -> Value {
         let (packets, nf) = (packets(), graph(nf));
         let count = packets.len().to_string();
-        let mut arguments = vec!["live", "-i", "here", "--model", &bench.model, "--nf", &nf, "--json"];
+        let mut arguments =
+            vec!["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--nf", &nf, "--json"];
         arguments.extend(["--threshold", "0.1", "--packets", &count]);
         arguments.extend(more);
         let child = pair.start(&arguments);
@@ -400,7 +403,16 @@ mod live {
         let report = run(&pair, &bench, "quarantine.toml", &more);
         assert!(report["coverage"]["dropped"]["truncated"].as_u64() > Some(100), "{report}");
         ip(&format!("-n {} link set left down", pair.names[0])).unwrap();
-        let output = pair.command(&["live", "-i", "here", "--model", &bench.model, "--forward", "out=left"]);
+        let output = pair.command(&[
+            "live",
+            "--no-warm-up",
+            "-i",
+            "here",
+            "--model",
+            &bench.model,
+            "--forward",
+            "out=left",
+        ]);
         let output = { output }.output().unwrap();
         let line = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && line.starts_with("legonf: left: "), "{line}");
@@ -411,7 +423,18 @@ mod live {
         let Some(pair) = Pair::new() else { return };
         let (bench, nf) = (Bench::of("kitsune-115-clean"), graph("quarantine.toml"));
         let refused = |more: &[&str]| {
-            let given = ["live", "-i", "here", "--model", &bench.model, "--nf", &nf, "--duration", "1"];
+            let given = [
+                "live",
+                "--no-warm-up",
+                "-i",
+                "here",
+                "--model",
+                &bench.model,
+                "--nf",
+                &nf,
+                "--duration",
+                "1",
+            ];
             let output = pair.command(&[&given[..], more].concat()).output().unwrap();
             let line = String::from_utf8(output.stderr).unwrap();
             assert_eq!((output.status.code(), line.lines().count()), (Some(1), 1), "{line}");
@@ -426,7 +449,8 @@ mod live {
         assert!(line.contains("captured again"), "{line}");
         let line = refused(&["--forward", "out=nonesuch0", "--forward", "quarantine=none"]);
         assert!(line.contains("nonesuch0: no such interface"), "{line}");
-        let usage = super::common::legonf(["live", "-i", "here", "--model", "m", "--forward", "out"]);
+        let usage =
+            super::common::legonf(["live", "--no-warm-up", "-i", "here", "--model", "m", "--forward", "out"]);
         let usage = String::from_utf8(usage.stderr).unwrap();
         assert!(usage.contains("PORT=INTERFACE or PORT=none"), "{usage}");
         let line = fail(["live", "-i", "lo", "--model", "missing.onnx", "--forward", "out=none"]);

@@ -46,7 +46,15 @@ fn training_and_replay_give_the_references_scores() {
     let model = trained(folder.path(), "kitsune-py-100");
     let (_, rmse) = golden(&example("kitsune-py-100.npz"));
     let out = folder.path().join("out");
-    succeed(["replay", &text(example("synth-mini.pcap.gz")), "--model", &text(model), "--out", &text(&out)]);
+    succeed([
+        "replay",
+        "--no-warm-up",
+        &text(example("synth-mini.pcap.gz")),
+        "--model",
+        &text(model),
+        "--out",
+        &text(&out),
+    ]);
     // The reference scores packets after its training; the first 2,001 are those it was trained on.
     assert_close(&scores(&out.join("scores.csv")), rmse.as_slice().unwrap(), 2001);
 }
@@ -71,7 +79,7 @@ fn reproduces(
     let [mapping, ensemble] = training;
     let packets = ["--feature-mapping-packets", mapping, "--training-packets", ensemble];
     succeed(["train", "kitsune", &capture, "-o", &model, "--schema", schema].iter().chain(&packets));
-    succeed(["replay", &capture, "--model", &model, "--out", &out]);
+    succeed(["replay", "--no-warm-up", &capture, "--model", &model, "--out", &out]);
     let first = training.iter().map(|n| n.parse::<usize>().unwrap()).sum::<usize>() + 1;
     assert_close(&scores(&Path::new(&out).join("scores.csv")), rmse.as_slice().unwrap(), first);
 }
@@ -143,6 +151,7 @@ fn two_replays_write_the_same_bytes_whatever_the_workers() {
         let out = folder.path().join(out);
         succeed([
             "replay",
+            "--no-warm-up",
             &capture,
             "--model",
             &model,
@@ -177,7 +186,8 @@ fn replicas_that_share_the_extractors_state_write_the_same_bytes() {
     let capture = text(example("synth-mini.pcap.gz"));
     let replay = |out: &str, layout: &[&str]| {
         let out = folder.path().join(out);
-        let arguments = ["replay", &capture, "--model", &model, "--out", &text(&out), "--workers"];
+        let arguments =
+            ["replay", "--no-warm-up", &capture, "--model", &model, "--out", &text(&out), "--workers"];
         succeed(arguments.iter().chain(layout).map(|argument| argument.to_string()));
         contents(&out)
     };
@@ -197,7 +207,8 @@ fn the_attacks_in_the_shipped_capture_are_found() {
     let (capture, labels) = (text(testbed("capture.pcap.zst")), text(testbed("labels.csv.gz")));
     succeed(["train", "kitsune", &capture, "-o", &model, "--training-packets", "20000"]);
     succeed(["calibrate", &model, &capture, "--skip", "25001", "--limit", "40000"]);
-    let report = succeed(["replay", &capture, "--model", &model, "--labels", &labels, "--json"]);
+    let report =
+        succeed(["replay", "--no-warm-up", &capture, "--model", &model, "--labels", &labels, "--json"]);
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["coverage"]["received"], 82_036);
     assert_eq!(report["coverage"]["scored"], 82_036);

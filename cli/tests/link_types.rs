@@ -13,7 +13,7 @@ use std::path::Path;
 fn alerts(folder: &Path, capture: &str) -> Vec<Value> {
     let model = text(trained(folder, "kitsune-115"));
     let out = text(folder.join("out"));
-    succeed(["replay", capture, "--model", &model, "--threshold=-1", "--out", &out]);
+    succeed(["replay", "--no-warm-up", capture, "--model", &model, "--threshold=-1", "--out", &out]);
     let lines = fs::read_to_string(folder.join("out/eve.json")).unwrap();
     let records = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     records.filter(|record| record["event_type"] == "alert").collect()
@@ -122,7 +122,7 @@ fn rejected_packets_are_accounted_for_by_every_command() {
     assert_eq!((&report["packets"], &report["skipped"]), (&9.into(), &5.into()));
     let report = json(&["features", &mixed, "-o", &table, "--schema", "kitsune-115", "--json"]);
     assert_eq!((&report["rows"], &report["rejected"]), (&17.into(), &7.into()));
-    let report = json(&["replay", &table, "--model", &model, "--json"]);
+    let report = json(&["replay", "--no-warm-up", &table, "--model", &model, "--json"]);
     assert_eq!(
         (&report["coverage"]["scored"], &report["coverage"]["rejected"]["link-type"]),
         (&10.into(), &7.into())
@@ -138,7 +138,7 @@ fn rejected_packets_are_accounted_for_by_every_command() {
 fn a_capture_of_a_link_type_that_is_not_parsed_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let model = text(trained(folder.path(), "kitsune-115"));
-    let refused = fail(["replay", &capture(folder.path(), 227, &[0; 16]), "--model", &model]);
+    let refused = fail(["replay", "--no-warm-up", &capture(folder.path(), 227, &[0; 16]), "--model", &model]);
     assert!(
         refused.contains("link type 227 (SocketCAN) is not supported; supported: Ethernet (1)"),
         "{refused}"

@@ -23,7 +23,8 @@ fn live_equals_replay() {
     let (bench, packets) = (Bench::new(), packets());
     let (scores, record, eve) = (bench.path("live.csv"), bench.path("live.pcapng"), bench.path("eve.json"));
     let count = packets.len().to_string();
-    let mut arguments = vec!["live", "-i", "here", "--model", &bench.model, "--threshold", "0.1", "--json"];
+    let mut arguments =
+        vec!["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--threshold", "0.1", "--json"];
     arguments.extend(["--packets", &count, "--scores", &scores, "--record", &record, "--eve", &eve]);
     let child = pair.start(&arguments);
     Pair::wait_for_listener(&child);
@@ -49,7 +50,8 @@ fn live_equals_replay() {
 
     // Its replay has the same times, scores, verdicts and alerts, to the last digit.
     let out = bench.path("replay");
-    let mut arguments = vec!["replay", &record, "--model", &bench.model, "--threshold", "0.1", "--out", &out];
+    let mut arguments =
+        vec!["replay", "--no-warm-up", &record, "--model", &bench.model, "--threshold", "0.1", "--out", &out];
     arguments.extend(["--json"]);
     let replayed: serde_json::Value = serde_json::from_str(&succeed(&arguments)).unwrap();
     let read = |name: &str| fs::read_to_string(name).unwrap();
@@ -76,7 +78,7 @@ fn a_signal_ends_a_run_in_order_and_the_filter_holds() {
         wanted += usize::from(packet[12..14] == [8, 0] && packet[23] == 17);
     }
     for signal in ["-INT", "-TERM"] {
-        let mut arguments = vec!["live", "-i", "here", "--model", &bench.model, "--json"];
+        let mut arguments = vec!["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--json"];
         arguments.extend(["--filter", "ip and udp", "--scores", &scores]);
         let child = pair.start(&arguments);
         Pair::wait_for_listener(&child);
@@ -101,7 +103,8 @@ fn live_under_the_controller_equals_replay() {
     let workers = "source batching | extractor x2 | mapping autoencoder | decision sink";
     let policy_file = file("policy.toml");
     fs::write(&policy_file, policy).unwrap();
-    let mut arguments = vec!["live", "-i", "here", "--model", &bench.model, "--workers", workers, "--json"];
+    let mut arguments =
+        vec!["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--workers", workers, "--json"];
     arguments.extend(["--oversubscribe", "--scores", &scores, "--record", &record, "--latency", "5"]);
     arguments.extend(["--policy", &policy_file, "--events", &events, "--costs-out", &costs]);
     let child = pair.start(&arguments);
@@ -136,7 +139,7 @@ fn live_under_the_controller_equals_replay() {
     assert_eq!((costs["graph"].as_str(), costs["capture"].as_str()), (Some("kitsune"), Some("here")));
 
     let out = bench.path("replay");
-    succeed(["replay", &record, "--model", &bench.model, "--out", &out, "--quiet"]);
+    succeed(["replay", "--no-warm-up", &record, "--model", &bench.model, "--out", &out, "--quiet"]);
     assert_eq!(read(&scores).lines().count(), sent + 1);
     assert!(read(&scores) == read(&format!("{out}/scores.csv")), "scores differ under the controller");
 }
@@ -148,7 +151,8 @@ fn a_promised_latency_closes_batches_that_are_not_full() {
     let policy = bench.path("policy.toml");
     fs::write(&policy, "[sla]\nlatency_ms = 40.0\n").unwrap();
     // The kernel alone would hold packets back until the run is over.
-    let mut arguments = vec!["live", "-i", "here", "--model", &bench.model, "--threshold", "0", "--eve", "-"];
+    let mut arguments =
+        vec!["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--threshold", "0", "--eve", "-"];
     arguments.extend(["--latency", "10000", "--duration", "9", "--policy", &policy]);
     arguments.extend(["--alerts-per-source", "0", "--alerts-per-second", "0"]);
     let mut child = pair.start(&arguments);
@@ -169,8 +173,18 @@ fn a_promised_latency_closes_batches_that_are_not_full() {
 fn the_controller_hears_of_packets_that_the_kernel_dropped() {
     let Some(pair) = Pair::new() else { return };
     let bench = Bench::new();
-    let arguments =
-        ["live", "-i", "here", "--model", &bench.model, "--controller", "--buffer", "64K", "--json"];
+    let arguments = [
+        "live",
+        "--no-warm-up",
+        "-i",
+        "here",
+        "--model",
+        &bench.model,
+        "--controller",
+        "--buffer",
+        "64K",
+        "--json",
+    ];
     let child = pair.start(&arguments);
     Pair::wait_for_workers(&child);
     // The controller has looked before, so that it sees what is lost from now on.
@@ -197,7 +211,8 @@ fn the_controller_hears_of_packets_that_the_kernel_dropped() {
 fn a_run_keeps_no_capability_and_needs_one() {
     let Some(pair) = Pair::new() else { return };
     let bench = Bench::new();
-    let child = pair.start(&["live", "-i", "here", "--model", &bench.model, "--duration", "30"]);
+    let child =
+        pair.start(&["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--duration", "30"]);
     Pair::wait_for_listener(&child);
     let tasks = format!("/proc/{}/task", child.id());
     let end = Instant::now() + Duration::from_secs(20);
@@ -250,7 +265,8 @@ fn an_interface_that_is_removed_ends_the_run_with_what_was_scored() {
     let Some(pair) = Pair::new() else { return };
     let (bench, packets) = (Bench::new(), packets());
     let scores = bench.path("live.csv");
-    let child = pair.start(&["live", "-i", "here", "--model", &bench.model, "--scores", &scores]);
+    let child =
+        pair.start(&["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--scores", &scores]);
     Pair::wait_for_listener(&child);
     pair.send(packets.clone());
     thread::sleep(Duration::from_millis(500));
@@ -270,7 +286,8 @@ fn an_interface_that_is_removed_ends_the_run_with_what_was_scored() {
 fn alerts_come_over_standard_output_and_sockets() {
     let Some(pair) = Pair::new() else { return };
     let (bench, packets) = (Bench::new(), packets());
-    let mut arguments = vec!["live", "-i", "here", "--model", &bench.model, "--threshold", "0", "--eve", "-"];
+    let mut arguments =
+        vec!["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--threshold", "0", "--eve", "-"];
     let mut child = pair.start(&arguments);
     Pair::wait_for_listener(&child);
     pair.send(packets[..10].to_vec());

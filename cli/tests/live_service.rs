@@ -55,8 +55,19 @@ fn recorded(path: &str) -> usize {
 
 /// A run in which every packet raises an alert.
 fn alarming(pair: &Pair, bench: &Bench, arguments: &[&str]) -> Child {
-    let given =
-        ["live", "-i", "here", "--model", &bench.model, "--threshold", "0", "--json", "--latency", "5"];
+    let given = [
+        "live",
+        "--no-warm-up",
+        "-i",
+        "here",
+        "--model",
+        &bench.model,
+        "--threshold",
+        "0",
+        "--json",
+        "--latency",
+        "5",
+    ];
     let every = ["--alerts-per-source", "0", "--alerts-per-second", "0"];
     let child = pair.start(&[&given[..], &every, arguments].concat());
     Pair::wait_for_listener(&child);
@@ -282,7 +293,18 @@ fn an_interface_that_comes_up_again_goes_on_with_its_state() {
     until("the others are scored", || lines(&scores) == 1001);
     let report = ended(child, Some("-INT"));
     assert_eq!((&report["coverage"]["scored"], &report["live"]["interface_down"]), (&1000.into(), &1.into()));
-    succeed(["replay", &record, "--model", &bench.model, "--threshold", "0", "--out", &out, "--quiet"]);
+    succeed([
+        "replay",
+        "--no-warm-up",
+        &record,
+        "--model",
+        &bench.model,
+        "--threshold",
+        "0",
+        "--out",
+        &out,
+        "--quiet",
+    ]);
     assert_eq!(read(&scores), read(&format!("{out}/scores.csv")));
 }
 
@@ -299,7 +321,18 @@ fn rights_are_gone_before_the_model_is_read_and_a_user_can_be_taken() {
     // Whoever can read a folder of root's alone is root or has rights that a run must not have by then.
     fs::set_permissions(bench.folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let refused = pair
-        .command(&["live", "-i", "here", "--model", &bench.model, "--duration", "1", "--user", "nobody"])
+        .command(&[
+            "live",
+            "--no-warm-up",
+            "-i",
+            "here",
+            "--model",
+            &bench.model,
+            "--duration",
+            "1",
+            "--user",
+            "nobody",
+        ])
         .output()
         .unwrap();
     let error = String::from_utf8(refused.stderr).unwrap();
@@ -350,8 +383,17 @@ fn the_slot_seed_is_random_and_written_down_and_a_replay_with_it_is_the_same_run
         let bytes = fs::read(&record).unwrap();
         assert!(bytes.windows(comment.len()).any(|bytes| bytes == comment.as_bytes()), "{seed}");
         let seed_given = seed.to_string();
-        let mut replay =
-            vec!["replay", &record, "--model", &bench.model, "--graph", &graph, "--threshold", "0"];
+        let mut replay = vec![
+            "replay",
+            "--no-warm-up",
+            &record,
+            "--model",
+            &bench.model,
+            "--graph",
+            &graph,
+            "--threshold",
+            "0",
+        ];
         replay.extend(["--slot-seed", &seed_given, "--out", &out, "--json"]);
         let replayed: Value = serde_json::from_str(&succeed(&replay)).unwrap();
         assert_eq!(report["counters"], replayed["counters"]);

@@ -35,7 +35,16 @@ impl Bench {
     /// A replay of the example into a folder.
     fn replay(&self, out: &str, options: &[&str]) -> PathBuf {
         let (capture, out) = (text(example("synth-mini.pcap.gz")), self.path(out));
-        let replay = ["replay", &capture, "--threshold", "0.2", "--oversubscribe", "--out", &text(&out)];
+        let replay = [
+            "replay",
+            "--no-warm-up",
+            &capture,
+            "--threshold",
+            "0.2",
+            "--oversubscribe",
+            "--out",
+            &text(&out),
+        ];
         succeed([&replay, options].concat());
         out
     }
@@ -45,7 +54,7 @@ impl Bench {
     fn refused(&self, graph: &str, options: &[&str]) -> String {
         let (file, capture) = (self.file("graph.toml", graph), text(example("synth-mini.pcap.gz")));
         let out = text(self.path("refused"));
-        let replay = ["replay", &capture, "--nf", &file, "--out", &out];
+        let replay = ["replay", "--no-warm-up", &capture, "--nf", &file, "--out", &out];
         let line = fail([&replay, options].concat());
         assert!(!self.path("refused").exists(), "{line}");
         line.strip_prefix(&format!("{file}: ")).unwrap_or_else(|| panic!("{line}")).to_owned()
@@ -220,7 +229,17 @@ fn what_a_network_fills_is_classified() {
     let capture = text(example("synth-mini.pcap.gz"));
     let outs = ["fused", "pipeline"].map(|workers| {
         let out = bench.path(workers);
-        succeed(["replay", &capture, "--nf", &file, "--workers", workers, "--out", &text(&out)]);
+        succeed([
+            "replay",
+            "--no-warm-up",
+            &capture,
+            "--nf",
+            &file,
+            "--workers",
+            workers,
+            "--out",
+            &text(&out),
+        ]);
         out
     });
     assert!(contents(&outs[0]) == contents(&outs[1]));
@@ -312,12 +331,12 @@ fn models_and_bricks_that_do_not_name_each_other_are_refused() {
         assert!(line.contains(words), "{line}");
     }
     let capture = text(example("synth-mini.pcap.gz"));
-    let line = fail(["replay", &capture]);
+    let line = fail(["replay", "--no-warm-up", &capture]);
     assert_eq!(line, "brick `mapping` (feature-mapping) needs a model: give it as --model FILE");
     let twice = ["--model", &*bench.kitnet, "--model", &*bench.kitnet];
-    let line = fail([&["replay", &*capture], &twice[..]].concat());
+    let line = fail([&["replay", "--no-warm-up", &*capture], &twice[..]].concat());
     assert!(line.contains("a model is given twice"), "{line}");
-    let line = fail(["replay", &capture, "--model", &format!("kitnet={}", bench.kitnet)]);
+    let line = fail(["replay", "--no-warm-up", &capture, "--model", &format!("kitnet={}", bench.kitnet)]);
     assert!(line.contains("the graph has no [models]"), "{line}");
 }
 

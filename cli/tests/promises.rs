@@ -110,7 +110,8 @@ fn a_bound_that_does_not_hold_is_refused_and_by_force_what_was_seen_is_stored() 
     assert_eq!(forced["seen"], true);
     let shown = succeed(["model", "show", &bench.model]);
     assert!(shown.contains("as seen on these: the method's own bound is not shown"), "{shown}");
-    let replayed = json(&succeed(["replay", &bench.capture, "--model", &bench.model, "--json"]));
+    let replayed =
+        json(&succeed(["replay", "--no-warm-up", &bench.capture, "--model", &bench.model, "--json"]));
     assert_eq!(number(&replayed["false_positive_bound"]), bound);
 }
 
@@ -207,7 +208,7 @@ fn a_replay_sets_the_bound_beside_the_labels() {
     let bench = Bench::new();
     bench.calibrate(&["--false-positive-rate", "0.01"]);
     let replay = |labels: &str, more: &[&str]| {
-        let base = ["replay", &bench.capture, "--model", &bench.model, "--labels", labels];
+        let base = ["replay", "--no-warm-up", &bench.capture, "--model", &bench.model, "--labels", labels];
         succeed(base.iter().chain(more))
     };
     let found = json(&replay(&bench.labels, &["--json"]));
@@ -240,7 +241,7 @@ fn the_mended_schema_is_the_default() {
     // A table without names is one of those that were published.
     let table = folder.path().join("table.csv");
     fs::write(&table, "0.5,".repeat(114) + "0.5\n").unwrap();
-    let line = fail(["replay", &text(&table), "--model", &model]);
+    let line = fail(["replay", "--no-warm-up", &text(&table), "--model", &model]);
     assert!(line.contains("table.csv") && line.contains("use --schema kitsune-115"), "{line}");
 }
 

@@ -87,7 +87,8 @@ fn a_reader_that_takes_nothing_is_waited_for_but_not_after_the_first_signal() {
 fn a_network_that_answers_too_little_ends_the_run_in_one_line() {
     let (capture, model) = (text(example("synth-mini.pcap.gz")), text(fault("hang_errors_short.onnx")));
     for more in ["fused", "pipeline", "source batching extractor | network decision x2 | sink"] {
-        let options = ["replay", &capture, "--model", &model, "--threshold", "0", "--workers", more];
+        let options =
+            ["replay", "--no-warm-up", &capture, "--model", &model, "--threshold", "0", "--workers", more];
         let line = fail(options.iter().chain(&["--oversubscribe", "--quiet"]));
         assert!(line.contains("network") || line.contains("`errors`"), "{line}");
     }

@@ -74,7 +74,7 @@ impl Live {
         // Before there are other threads, which would keep theirs, and before a file of others' making is parsed.
         let account = self.user.as_deref().map(Account::find).transpose()?;
         legonf_live::give_up_privileges(account.as_ref())?;
-        let mut function = self.scoring.build(self.scoring.open(session)?, Content::Packets)?;
+        let mut function = self.scoring.build(session, self.scoring.open(session)?, Content::Packets)?;
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         self.check_eve(&function)?;
@@ -112,7 +112,7 @@ impl Live {
         let ran = function.run(session, control, (&mut source, &mut tally), &NEVER, &mut show);
         drop(bar);
         let (outcome, timing) = ran?;
-        self.conclude(&function, (tally, losses), (outcome, timing), agent)
+        self.conclude(&mut function, (tally, losses), (outcome, timing), agent)
     }
 
     /// Opens the interface, with what the controller was told that decides how.
@@ -135,7 +135,7 @@ impl Live {
     /// Completes the outputs, and says how the run ended.
     fn conclude(
         &self,
-        function: &Function,
+        function: &mut Function,
         (mut tally, losses): (Tally<Outputs>, Losses),
         (mut outcome, timing): (Outcome, Timing),
         agent: Option<Agent>,
@@ -143,6 +143,7 @@ impl Live {
         losses.by_reason().into_iter().for_each(|(reason, packets)| tally.lose(reason, packets));
         let mut summary = self.scoring.summary(self.config.interface.clone(), function, &mut tally, &outcome);
         let (incidents, counters) = (Incidents::of(&outcome), with_clock(&outcome));
+        let whole = outcome.fault.is_none();
         let ended = ending(&mut outcome);
         summary.ended_early = ended.as_ref().map(ToString::to_string);
         let coverage = tally.coverage().clone();
@@ -151,6 +152,7 @@ impl Live {
             outputs = results.finish(&coverage, counters)?;
             service = results.service(losses.outages());
         }
+        self.scoring.save_state(function, (&outcome.clock, whole), &mut outputs)?;
         let controller = agent.as_ref().map(Agent::ending);
         let decided = self.decided(agent, outcome.packets);
         let service = Some(service);

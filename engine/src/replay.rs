@@ -82,7 +82,8 @@ impl Replay {
         session.check_folder(self.out.as_deref())?;
         let opened = self.scoring.open(session)?;
         let (content, mut source) = input::open_any(session, &self.capture, self.limit, &opened.schema()?)?;
-        let mut function = self.scoring.build(opened, content)?;
+        self.scoring.warm_up.check(session, (&self.capture, content), self.limit)?;
+        let mut function = self.scoring.build(session, opened, content)?;
         if self.labels.is_some() && !function.decides_on_scores() {
             let reason =
                 "the graph decides on no score, which labels could be compared with; leave --labels out";
@@ -110,13 +111,13 @@ impl Replay {
         drop(bar);
         let (outcome, timing) = ran?;
         self.check_labels(&mut tally, &outcome)?;
-        self.conclude(&function, tally, (outcome, timing), agent)
+        self.conclude(&mut function, tally, (outcome, timing), agent)
     }
 
     /// Completes the outputs, and says how the run ended.
     fn conclude(
         &self,
-        function: &Function,
+        function: &mut Function,
         mut tally: Tally<Outputs>,
         (mut outcome, timing): (Outcome, Timing),
         agent: Option<Agent>,
@@ -125,12 +126,14 @@ impl Replay {
         let capture = input::file_name(&self.capture);
         let mut summary = self.scoring.summary(capture, function, &mut tally, &outcome);
         let (incidents, counters) = (Incidents::of(&outcome), with_clock(&outcome));
+        let whole = outcome.fault.is_none();
         let ended = ending(&mut outcome);
         summary.ended_early = ended.as_ref().map(ToString::to_string);
         let coverage = tally.coverage().clone();
         let completed = tally.outputs().map(|results| results.conclude(&coverage, counters, &summary));
         let decided = self.decided(agent, outcome.packets);
-        let outputs = completed.transpose()?.unwrap_or_default();
+        let mut outputs = completed.transpose()?.unwrap_or_default();
+        self.scoring.save_state(function, (&outcome.clock, whole), &mut outputs)?;
         Ok(Report { summary, timing, incidents, outputs, controller, service: None, ended, decided })
     }
 

@@ -5,12 +5,14 @@ use crate::assembly::{self, Execution, Opened, assemble};
 use crate::models::{ModelFile, Models};
 use crate::network::Network;
 use crate::seed::{self, Seed};
-use crate::summary::{ClockReport, Incidents, Service, Summary, Timing, flatten};
+use crate::state::{self, Saved};
+use crate::summary::{ClockReport, Incidents, Service, Summary, Timing, WarmingUp, flatten};
 use crate::supply::Maker;
 use crate::tally::{Results, Tally, decides_on_scores};
+use crate::warming::{self, WarmUp};
 use crate::{Error, Session, Workers, input, nf};
 use legonf_controller::Event;
-use legonf_core::{Explain, Layout, Progress, Schema, Source, State, count};
+use legonf_core::{Clock, Explain, Layout, Progress, Schema, Source, State, count};
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
@@ -34,6 +36,12 @@ pub struct Scoring {
     pub threshold: Option<f64>,
     /// Where the seed comes from by which streams are divided into slots.
     pub seed: Seed,
+    /// Which packets are scored but not judged.
+    pub warm_up: WarmUp,
+    /// A state to begin with, which an earlier run has saved.
+    pub state: Option<PathBuf>,
+    /// Where the state at the end goes. A run that ends by a fault leaves none.
+    pub state_out: Option<PathBuf>,
 }
 
 /// A network function that is ready to run.
@@ -50,6 +58,8 @@ pub(crate) struct Function {
     graph: Graph,
     spec: GraphSpec,
     workers: Workers,
+    /// Where its stream stands before the run.
+    clock: Clock,
 }
 
 /// What there is to say at the end of a run. The part that is serialized is what programs are told.
@@ -90,6 +100,9 @@ impl Scoring {
             execution: Execution::default(),
             threshold: None,
             seed: Seed::default(),
+            warm_up: WarmUp::default(),
+            state: None,
+            state_out: None,
         }
     }
 
@@ -108,23 +121,65 @@ impl Scoring {
         assembly::open(session, self.graph.as_deref(), &self.models)
     }
 
-    /// Builds the graph for input of this kind.
-    pub(crate) fn build(&self, opened: Opened, content: Content) -> Result<Function, Error> {
+    /// Builds the graph for input of this kind, with the state that it begins with.
+    pub(crate) fn build(
+        &self,
+        session: &Session,
+        opened: Opened,
+        content: Content,
+    ) -> Result<Function, Error> {
+        session.check_outputs(self.state_out.as_deref())?;
         let mut spec = opened.graph(content, self.execution)?;
-        self.seed.set(&mut spec)?;
+        let saved = self.state.as_deref().map(Saved::open).transpose()?;
+        self.seed.set(&mut spec, |brick| saved.as_ref()?.seed(brick))?;
         let (models, given) = (opened.models, self.threshold);
+        let (precision, schema) = (nf::precision(&spec), models.schema(&spec)?);
+        self.warm_up.set(&mut spec, &schema);
         let assembled = assemble(&spec, content, &models, given);
         let mut graph = assembled.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;
-        let (precision, schema) = (nf::precision(&spec), models.schema(&spec)?);
         self.workers.check(&mut graph)?;
         let threshold = given.or(models.main(&spec).and_then(|model| model.network.threshold()));
-        let workers = self.workers.clone();
-        let function = Function { models, threshold, schema, given, precision, graph, spec, workers };
+        let (workers, clock) =
+            (self.workers.clone(), self.begin(session, saved, (&spec, &models), &mut graph)?);
+        let function = Function { models, threshold, schema, given, precision, graph, spec, workers, clock };
         if given.is_some() && !function.decides_on_scores() {
             let reason = "the graph decides on no score, so nothing is compared with a threshold; leave --threshold out";
             return Err(self.refused(reason));
         }
         Ok(function)
+    }
+
+    /// Brings a graph to where it begins, and gives the clock of its stream.
+    fn begin(
+        &self,
+        session: &Session,
+        saved: Option<Saved>,
+        (spec, models): (&GraphSpec, &Models),
+        graph: &mut Graph,
+    ) -> Result<Clock, Error> {
+        if self.state_out.is_some() {
+            state::check(graph, "--state-out")?;
+        }
+        let clock = match (saved, &self.warm_up) {
+            (Some(saved), _) => saved.load(graph)?,
+            (None, WarmUp::Capture(capture)) => warming::play(session, capture, (spec, models), graph)?,
+            _ => Clock::default(),
+        };
+        Ok(clock)
+    }
+
+    /// Saves the state at the end of a run, if that is wanted and the run came to one, and adds the file to those that were written.
+    pub(crate) fn save_state(
+        &self,
+        function: &mut Function,
+        outcome: (&Clock, bool),
+        written: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        let (clock, whole) = outcome;
+        let Some(path) = self.state_out.as_deref().filter(|_| whole) else { return Ok(()) };
+        state::save(path, &mut function.graph, *clock)?;
+        written.push(path.display().to_string());
+        Ok(())
     }
 
     /// What a run over `capture` found. Takes the evaluation out of the tally.
@@ -153,6 +208,8 @@ impl Scoring {
             score: tally.scores(),
             threshold: function.threshold,
             false_positive_bound: bound,
+            warming_up: warming::seconds(&function.spec)
+                .map(|seconds| WarmingUp { packets: tally.warming_up(), seconds }),
             alerts: tally.alerts(),
             alerts_written: tally.suppressed().map(|suppressed| tally.alerts() - suppressed),
             alerts_suppressed: tally.suppressed(),
@@ -212,7 +269,7 @@ impl Function {
     ) -> Result<(Outcome, Timing), Error> {
         let maker = Maker { spec: &self.spec, models: &self.models, threshold: self.given };
         let make = |id: &str| maker.supply(id);
-        let options = Options { stop, ..self.workers.options(session, Some(&make)) };
+        let options = Options { stop, clock: self.clock, ..self.workers.options(session, Some(&make)) };
         let start = Instant::now();
         let mut outcome = run_under(control, &mut self.graph, source, tally, options, observe);
         let seconds = start.elapsed().as_secs_f64();

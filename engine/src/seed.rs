@@ -18,21 +18,23 @@ pub enum Seed {
 }
 
 impl Seed {
-    /// Puts the seed into a graph.
+    /// Puts the seed into a graph. Where neither the command line nor the graph file names one, a brick takes that of its saved state:
+    /// `saved` gives it by the brick's identifier.
     ///
     /// # Errors
     /// When the system has no random numbers.
-    pub fn set(self, spec: &mut GraphSpec) -> Result<(), Error> {
-        let seed = match self {
-            Self::Repeatable => return Ok(()),
-            Self::Given(seed) => seed,
-            Self::Random => random()?,
+    pub fn set(self, spec: &mut GraphSpec, saved: impl Fn(&str) -> Option<u64>) -> Result<(), Error> {
+        let (given, own) = match self {
+            Self::Repeatable => (None, None),
+            Self::Given(seed) => (Some(seed), None),
+            Self::Random => (None, Some(random()?)),
         };
         for brick in spec.bricks.iter_mut().filter(|brick| brick.kind == FeatureQuantization::KIND) {
+            let Some(seed) = given.or_else(|| saved(&brick.id)).or(own) else { continue };
             let limits = brick.config.entry("limits").or_insert_with(|| Table::new().into());
             // What is no table the brick refuses by name.
             let Some(limits) = limits.as_table_mut() else { continue };
-            if self != Self::Random || !limits.contains_key("seed") {
+            if given.is_some() || !limits.contains_key("seed") {
                 limits.insert("seed".into(), Value::Integer(seed.min(i64::MAX as u64) as i64));
             }
         }
@@ -61,8 +63,20 @@ mod tests {
     fn seeded(seed: Seed, config: &str) -> Option<u64> {
         let mut spec = nf::extraction("kitsune-115");
         spec.bricks[1].config.extend(config.parse::<Table>().unwrap());
-        seed.set(&mut spec).unwrap();
+        seed.set(&mut spec, |_| None).unwrap();
         of(&spec)
+    }
+
+    #[test]
+    fn a_saved_state_brings_its_seed_along_where_none_is_named() {
+        let with = |seed: Seed, config: &str| {
+            let mut spec = nf::extraction("kitsune-115");
+            spec.bricks[1].config.extend(config.parse::<Table>().unwrap());
+            seed.set(&mut spec, |id| (id == "extractor").then_some(99)).unwrap();
+            of(&spec)
+        };
+        assert_eq!((with(Seed::Repeatable, ""), with(Seed::Random, "")), (Some(99), Some(99)));
+        assert_eq!((with(Seed::Given(7), ""), with(Seed::Random, "limits.seed = 5")), (Some(7), Some(5)));
     }
 
     #[test]

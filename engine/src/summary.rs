@@ -34,7 +34,10 @@ pub struct Summary {
     pub false_positive_bound: Option<f64>,
     /// That share beside what the labels show, where both are there.
     pub promise: Option<Promise>,
-    /// Packets above the threshold.
+    /// Packets that were scored but not judged; none where every packet was judged (`--no-warm-up`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warming_up: Option<WarmingUp>,
+    /// Packets above the threshold, but for those that were not judged.
     pub alerts: u64,
     /// Those of them that were written; none where no alerts are written at all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +60,15 @@ pub struct Summary {
     pub evaluation: Option<Evaluation>,
     /// Why the replay ended before the end of the capture, if it did.
     pub ended_early: Option<String>,
+}
+
+/// Packets of the time in which statistics settle: they are among those that were scored, and have no verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct WarmingUp {
+    /// How many.
+    pub packets: u64,
+    /// Seconds of packet time from the first packet of the stream on.
+    pub seconds: f64,
 }
 
 /// How long a replay took. Apart from [`Summary`], since no two runs take the same time.

@@ -57,6 +57,7 @@ pub struct Tally<R> {
     coverage: Coverage,
     scores: ScoreSummary,
     alerts: u64,
+    warming_up: u64,
     labels: Option<Labels>,
     evaluation: Evaluation,
     false_positives: FalsePositives,
@@ -113,6 +114,7 @@ impl<R: Results> Tally<R> {
             coverage: Coverage::default(),
             scores: ScoreSummary::default(),
             alerts: 0,
+            warming_up: 0,
             labels,
             evaluation: Evaluation::default(),
             false_positives: FalsePositives::default(),
@@ -140,7 +142,12 @@ impl<R: Results> Tally<R> {
         self.classes.iter().map(|classes| (classes.spec.name.to_string(), classes.by_label())).collect()
     }
 
-    /// Packets above the threshold.
+    /// Packets that were scored but not judged.
+    pub fn warming_up(&self) -> u64 {
+        self.warming_up
+    }
+
+    /// Packets above the threshold, but for those that were not judged.
     pub fn alerts(&self) -> u64 {
         self.alerts
     }
@@ -197,7 +204,10 @@ impl<R: Results> Tally<R> {
             None if header.is_unread() => self.coverage.reject(Malformed::LinkType.label(), 1),
             None if !decided => self.coverage.reject(Coverage::NON_FINITE_SCORE, 1),
             None if undecided > 0 => self.coverage.reject(Coverage::UNDECIDED, 1),
-            None => self.coverage.score(1),
+            None => {
+                self.coverage.score(1);
+                self.warming_up += u64::from(verdict == Some(Verdict::WARMING_UP));
+            }
         }
         score.into_iter().for_each(|score| self.scores.push(score));
         let (Some(score), Some(verdict)) = (score, verdict) else { return Ok(()) };

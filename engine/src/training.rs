@@ -5,9 +5,11 @@ mod sink;
 
 use crate::assembly::assemble_extraction;
 use crate::models::Models;
+use crate::state::{self, Saved};
 use crate::summary::ClockReport;
 use crate::supply::Maker;
-use crate::{Error, Extent, Gauge, Session, Workers, input, nf};
+use crate::warming::Learner;
+use crate::{Error, Extent, Gauge, Seed, Session, Workers, input, nf};
 use checkpoint::Checkpoint;
 use legonf_core::{Clock, Schema, Source, count};
 use legonf_extract::FEATURES;
@@ -15,10 +17,10 @@ use legonf_io::{Content, SourceError, SourceErrorKind};
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
 use legonf_output::Existing;
-use legonf_runtime::{Graph, Options, Outcome, RunFault, Supply};
+use legonf_runtime::{Graph, GraphSpec, Options, Outcome, RunFault, Supply};
 use serde::Serialize;
 use sink::TrainSink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 /// KitNET, trained on the damped statistics of benign captures in the order given; no time passes between two captures.
@@ -42,6 +44,10 @@ pub struct Training {
     pub stop_after: Option<u64>,
     /// How bricks are laid out over threads.
     pub workers: Workers,
+    /// A state of the extractor to begin with, which an earlier run has saved.
+    pub state: Option<PathBuf>,
+    /// Where the state of the extractor behind the last training packet goes.
+    pub state_out: Option<PathBuf>,
 }
 
 /// A model that was trained.
@@ -65,6 +71,9 @@ pub struct Trained {
     /// What was wrong with the captures' clocks; none where they were in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockReport>,
+    /// The file of the extractor's state, where one was wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
 }
 
 impl Training {
@@ -79,6 +88,8 @@ impl Training {
             checkpoint_every: 100_000,
             stop_after: None,
             workers: Workers::default(),
+            state: None,
+            state_out: None,
         }
     }
 
@@ -89,6 +100,7 @@ impl Training {
     /// written, or the session is stopped.
     pub fn run(&self, session: &Session) -> Result<Trained, Error> {
         self.check_checkpoint(session)?;
+        self.check_state(session)?;
         let schema = legonf_extract::schema_by_name(&self.schema)?;
         let config = TrainConfig { features: schema.len(), ..self.config.clone() };
         config.validate()?;
@@ -104,7 +116,11 @@ impl Training {
         if !sink.is_done() {
             return Err(unfinished(self, &mut sink, outcome));
         }
-        self.conclude(schema, sink, &used)
+        let trained = self.conclude(schema, sink, &used)?;
+        if let Some(path) = &self.state_out {
+            self.save_state(session, path, &used)?;
+        }
+        Ok(trained)
     }
 
     /// Saves the model.
@@ -125,7 +141,45 @@ impl Training {
             autoencoders: bundle.describe().ensemble.len(),
             last_training_rmse,
             clock,
+            state: self.state_out.as_ref().map(|path| path.display().to_string()),
         })
+    }
+
+    /// Refuses a state that cannot be saved, before there is any work: the extractor reads the captures a second time for it, up to
+    /// the last training packet, since how far a source has read beyond depends on the layout.
+    fn check_state(&self, session: &Session) -> Result<(), Error> {
+        session.check_outputs(self.state_out.as_deref())?;
+        let Some(path) = &self.state_out else { return Ok(()) };
+        state::check(&mut assemble_extraction(&nf::extraction(&self.schema))?, "--state-out")?;
+        let is_file = |capture: &&PathBuf| std::fs::metadata(capture).is_ok_and(|found| !found.is_file());
+        let once = self.captures.iter().find(|capture| **capture == Path::new("-") || is_file(capture));
+        let reason =
+            "can be read only once, and --state-out needs captures that can be read twice; name files";
+        once.map_or(Ok(()), |capture| Err(Error::file(path, format!("{}: {reason}", capture.display()))))
+    }
+
+    /// Saves the state behind the last training packet; of each capture so many were used.
+    fn save_state(&self, session: &Session, path: &Path, used: &[u64]) -> Result<(), Error> {
+        let (spec, mut graph, clock) = self.extraction()?;
+        let (models, workers) = (Models::default(), &self.workers);
+        let mut learner = Learner { spec: &spec, models: &models, workers, clock };
+        for (number, (capture, packets)) in self.captures.iter().zip(used).enumerate() {
+            if number > 0 {
+                learner.clock = learner.clock.next_capture();
+            }
+            learner.learn(session, &mut graph, capture, Some(*packets))?;
+        }
+        state::save(path, &mut graph, learner.clock)
+    }
+
+    /// The extractor, with the state that it begins with, and the clock of its stream.
+    fn extraction(&self) -> Result<(GraphSpec, Graph, Clock), Error> {
+        let mut spec = nf::extraction(&self.schema);
+        let saved = self.state.as_deref().map(Saved::open).transpose()?;
+        Seed::Repeatable.set(&mut spec, |brick| saved.as_ref()?.seed(brick))?;
+        let mut graph = assemble_extraction(&spec)?;
+        let clock = saved.map_or(Ok(Clock::default()), |saved| saved.load(&mut graph))?;
+        Ok((spec, graph, clock))
     }
 }
 
@@ -224,15 +278,14 @@ impl Training {
         sink: &mut TrainSink,
         used: &mut Vec<u64>,
     ) -> Result<Outcome, Error> {
-        let spec = nf::extraction(&self.schema);
-        let mut graph = assemble_extraction(&spec)?;
+        let (spec, mut graph, begin) = self.extraction()?;
         self.workers.check(&mut graph)?;
         let mut no_brick = Graph::pass_through(&spec.name, &[FEATURES.of_width(schema.len())])?;
         let models = Models::default();
         let maker = Maker { spec: &spec, models: &models, threshold: None };
         let make = |id: &str| maker.supply(id);
         let bar = session.begin("training", Extent::Packets(self.needed()));
-        let (mut last, mut clock): (Option<Outcome>, _) = (None, Clock::default());
+        let (mut last, mut clock): (Option<Outcome>, _) = (None, begin);
         for capture in &self.captures {
             let done = sink.seen();
             let limit = self.stop_after.map(|n| n.saturating_sub(done));
@@ -245,6 +298,7 @@ impl Training {
                 }
                 (Err(error), _) => return Err(error),
             };
+            self.check_content(capture, content)?;
             let graph = if content == Content::Features { &mut no_brick } else { &mut graph };
             let outcome = self.pass(session, (graph, &mut *source), sink, (clock, &make), &*bar);
             clock = outcome.clock.next_capture();
@@ -258,6 +312,19 @@ impl Training {
             }
         }
         last.ok_or_else(|| Error::refused("no capture was given"))
+    }
+
+    /// Refuses tables of features where a state is wanted or given: they need none, and leave none.
+    fn check_content(&self, capture: &Path, content: Content) -> Result<(), Error> {
+        let options = [("--state", &self.state), ("--state-out", &self.state_out)];
+        match options.iter().find(|(_, given)| given.is_some() && content == Content::Features) {
+            Some((option, _)) => {
+                let reason =
+                    format!("a table of features has nothing to do with a state; leave {option} out");
+                Err(Error::file(capture, reason))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Feeds a capture until its end or until the trainer has enough; time goes on from `clock`.

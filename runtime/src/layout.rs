@@ -98,7 +98,7 @@ impl Shape {
         };
         let splits = graph.nodes_mut().iter_mut().enumerate().map(split).collect();
         let columns = graph.routes().is_none().then(|| (declared.uses.clone(), sink));
-        let given = Columns::PACKETS.union(Columns::HEADERS).union(declared.disposition());
+        let given = Columns::PACKETS.union(Columns::HEADERS).union(declared.begun());
         Self { name, bricks, splits, columns, given }
     }
 

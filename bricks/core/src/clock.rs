@@ -1,6 +1,7 @@
 //! Stream time: a capture's clock without its faults.
 
 use crate::{Batch, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How far behind the latest packet another may come and be taken for one that was only overtaken: packets of several
@@ -17,7 +18,8 @@ const MOST: i64 = LONGEST_GAP.as_nanos() as i64;
 const LATEST_BEGIN: i64 = i64::MAX / 2;
 
 /// What a capture's clock did that no clock does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClockFaults {
     /// Packets up to a second behind one that came before. They keep their time.
     pub reordered: u64,
@@ -56,7 +58,8 @@ impl ClockFaults {
 /// shift. One further behind (a step back) or more than [`LONGEST_GAP`] ahead (a jump) changes it, so that the stream goes
 /// on as if the packet had come at once. Where a later packet fits the shift before such a change, that shift holds
 /// again: one wrong time stamp costs nothing, and two clocks in one capture are told apart. Any `i64` is fine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Clock {
     /// Whether there was a packet since the beginning of this capture, and of all.
     ticking: bool,
@@ -105,6 +108,19 @@ impl Clock {
     #[must_use]
     pub fn next_capture(self) -> Self {
         Self { ticking: false, before: None, ..self }
+    }
+
+    /// Expects the next packet of the same stream in another run: time and age go on, and faults are counted anew.
+    #[must_use]
+    pub fn resumed(self) -> Self {
+        Self { faults: ClockFaults::default(), ..self }
+    }
+
+    /// Nanoseconds from the first packet of the stream to one of this stream time; 0 for what is before.
+    #[inline]
+    pub fn age(&self, time: Timestamp) -> u64 {
+        let begin = i128::from(self.begin);
+        u64::try_from(i128::from(time.as_nanos()) - begin).unwrap_or(0)
     }
 
     /// Nanoseconds of stream time between the first packet and the latest.

@@ -173,6 +173,9 @@ impl ColumnSpec {
     /// What happens to each packet. Every graph with a brick that declares this column has it. Before the first brick it is filled
     /// with [`Disposition::default`](crate::Disposition), and bricks change it in place, one after another.
     pub const DISPOSITION: Self = Self::scalar("disposition", Element::Disposition);
+    /// Nanoseconds of stream time since the first packet of the stream ([`Clock::age`](crate::Clock::age)). Every graph with a brick
+    /// that declares this column has it, filled before the first brick. Rows of a table, which have no time, have the greatest number.
+    pub const AGE: Self = Self::scalar("stream-age", Element::U64);
 
     const fn new(
         name: &'static str,
@@ -194,13 +197,13 @@ impl ColumnSpec {
         Self::new(name, element, Shape::Rows, &[])
     }
 
-    /// A column of verdicts on scores: benign or anomalous.
+    /// A column of verdicts on scores: benign, anomalous, or none yet (warming up).
     pub const fn of_scores(name: &'static str) -> Self {
         Self::new(
             name,
             Element::Verdict,
             Shape::Scalar,
-            &[Cow::Borrowed("benign"), Cow::Borrowed("anomalous")],
+            &[Cow::Borrowed("benign"), Cow::Borrowed("anomalous"), Cow::Borrowed("warming_up")],
         )
     }
 
@@ -252,7 +255,7 @@ impl ColumnSpec {
     }
 
     /// Element type and shape, the labels of verdicts, and the table where it is not that of packets: `f64[115]`,
-    /// `verdict (benign, anomalous)`, `u32 of flows`.
+    /// `verdict (web, mail)`, `u32 of flows`.
     pub fn kind(&self) -> String {
         let table = if self.table == Table::Packets { "" } else { " of flows" };
         let labels =
@@ -285,7 +288,7 @@ mod tests {
         assert_eq!(open.agree(&classes(["web", "mail"])), Some(classes(["web", "mail"])));
         assert_eq!(classes(["web", "mail"]).agree(&open), Some(classes(["web", "mail"])));
         assert_eq!(classes(["web", "mail"]).agree(&classes(["mail", "web"])), None);
-        assert_eq!(ColumnSpec::of_scores("v").kind(), "verdict (benign, anomalous)");
+        assert_eq!(ColumnSpec::of_scores("v").kind(), "verdict (benign, anomalous, warming_up)");
         assert_eq!(wide.kind(), "f32[28]");
         assert_eq!(ColumnSpec::scalar("n", Element::U32).in_flows().kind(), "u32 of flows");
     }

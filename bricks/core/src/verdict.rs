@@ -7,7 +7,7 @@ use std::fmt;
 /// The decision on one item: the number of one of the labels that its column declares
 /// ([`ColumnSpec::labels`](crate::ColumnSpec)), or [`REJECTED`](Self::REJECTED).
 ///
-/// A value, never an error. A score against a threshold has two labels ([`ColumnSpec::of_scores`](crate::ColumnSpec::of_scores)),
+/// A value, never an error. A score against a threshold has three labels ([`ColumnSpec::of_scores`](crate::ColumnSpec::of_scores)),
 /// a class has one label for each class.
 ///
 /// ```
@@ -15,6 +15,7 @@ use std::fmt;
 ///
 /// let verdicts = ColumnSpec::of_scores("verdicts");
 /// assert_eq!(Verdict::ANOMALOUS.label(&verdicts.labels), "anomalous");
+/// assert_eq!(Verdict::WARMING_UP.label(&verdicts.labels), "warming_up");
 /// assert_eq!(Verdict::of(0), Verdict::BENIGN);
 /// assert_eq!(Verdict::REJECTED.label(&verdicts.labels), "rejected");
 /// ```
@@ -28,6 +29,9 @@ impl Verdict {
     pub const BENIGN: Self = Self(0);
     /// The score is above the threshold: the second label of a decision on scores.
     pub const ANOMALOUS: Self = Self(1);
+    /// There is a score, but the statistics behind it have not settled, so it is not compared with the threshold: the third label
+    /// of a decision on scores.
+    pub const WARMING_UP: Self = Self(2);
     /// Nothing was decided, as where the score is not a finite number. Counted as rejected, whatever the labels.
     pub const REJECTED: Self = Self(u16::MAX);
     /// The word for [`REJECTED`](Self::REJECTED) in results and in graph files.

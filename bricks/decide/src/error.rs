@@ -6,6 +6,9 @@ pub enum DecideError {
     /// A threshold is not a finite number.
     #[error("threshold: {0} is not a finite number")]
     Threshold(f64),
+    /// A warm-up is no time.
+    #[error("warm_up: {0} is not a number of seconds from 0 to 18446744073 (584 years)")]
+    WarmUp(f64),
     /// A probability is not between 0 and 1.
     #[error("{key}: {value} is not a probability between 0 and 1, both excluded")]
     Probability {
@@ -157,6 +160,7 @@ impl DecideError {
     /// The kind's name, also that of its metric.
     pub const fn label(&self) -> &'static str {
         match self {
+            Self::WarmUp(_) => "bad-warm-up",
             Self::Threshold(_) => "bad-threshold",
             Self::Probability { .. } => "bad-probability",
             Self::Classes { .. } | Self::Class(_) => "bad-classes",

@@ -83,6 +83,14 @@ pub struct Report {
     pub confusion: Confusion,
     /// Packets without a decision, which are in none of the numbers above.
     pub rejected: u64,
+    /// Packets that came while statistics warmed up, so that no verdict was given; they are in none of the numbers above either, AUC
+    /// among them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub warming_up: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Scores, verdicts and the truth of a run. Takes 8 bytes a packet.
@@ -91,6 +99,7 @@ pub struct Evaluation {
     ranking: Ranking,
     confusion: Confusion,
     rejected: u64,
+    warming_up: u64,
 }
 
 impl Evaluation {
@@ -100,6 +109,10 @@ impl Evaluation {
             self.rejected += 1;
             return;
         }
+        if verdict == Verdict::WARMING_UP {
+            self.warming_up += 1;
+            return;
+        }
         self.ranking.push(score, malicious);
         self.confusion.count(malicious, verdict == Verdict::ANOMALOUS);
     }
@@ -107,7 +120,7 @@ impl Evaluation {
     /// The result over all packets added.
     pub fn finish(self) -> Report {
         let (auc, eer) = self.ranking.finish();
-        let Self { confusion, rejected, .. } = self;
+        let Self { confusion, rejected, warming_up, .. } = self;
         Report {
             auc,
             eer,
@@ -117,6 +130,7 @@ impl Evaluation {
             f1: confusion.f1(),
             confusion,
             rejected,
+            warming_up,
         }
     }
 }
@@ -140,10 +154,12 @@ mod tests {
             (0.7, Verdict::ANOMALOUS, true),
             (0.9, Verdict::ANOMALOUS, true),
             (f64::NAN, Verdict::REJECTED, true),
+            (99.0, Verdict::WARMING_UP, false),
+            (0.0, Verdict::WARMING_UP, true),
         ]);
         let confusion =
             Confusion { true_positives: 2, false_positives: 1, true_negatives: 2, false_negatives: 1 };
-        assert_eq!((got.confusion, got.rejected), (confusion, 1));
+        assert_eq!((got.confusion, got.rejected, got.warming_up), (confusion, 1, 2));
         assert_eq!((got.tpr, got.fpr), (Some(2.0 / 3.0), Some(1.0 / 3.0)));
         assert_eq!((got.precision, got.f1), (Some(2.0 / 3.0), Some(2.0 / 3.0)));
         // Pairs won: 0.2 wins 1 and ties 1, 0.7 and 0.9 win 3 each: 7.5 of 9.

@@ -6,6 +6,7 @@ use legonf_core::{
 };
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// Verdicts.
 pub const VERDICTS: ColumnSpec = ColumnSpec::of_scores("verdicts");
@@ -25,12 +26,16 @@ pub struct Config {
     /// The column of verdicts that is filled. Default `verdicts`.
     #[serde(default = "verdicts")]
     pub verdicts: String,
+    /// Seconds of stream time from the first packet on in which no score is compared with the threshold: the statistics behind it have
+    /// not settled. Default 0 in a graph file; a run sets it where the file does not (`--warm-up`, `--no-warm-up`).
+    #[serde(default)]
+    pub warm_up: f64,
 }
 
 impl Config {
     /// A threshold for scores in the default columns.
     pub fn of(threshold: f64) -> Self {
-        Self { threshold, scores: scores(), verdicts: verdicts() }
+        Self { threshold, scores: scores(), verdicts: verdicts(), warm_up: 0.0 }
     }
 }
 
@@ -45,10 +50,13 @@ fn verdicts() -> String {
 /// Sample-result quantization (LEGO §III-A, Table I): a verdict for every score.
 ///
 /// A score above the threshold is [`Verdict::ANOMALOUS`], one at or below it [`Verdict::BENIGN`], and one that is
-/// not a finite number [`Verdict::REJECTED`].
+/// not a finite number [`Verdict::REJECTED`]. Any other score of the warm-up is [`Verdict::WARMING_UP`].
 #[derive(Clone, Debug)]
 pub struct SampleResultQuantization {
     config: Config,
+    /// Nanoseconds of the warm-up.
+    warm_up: u64,
+    ages: Handle<Vec<u64>>,
     scores: Handle<Vec<f64>>,
     verdicts: Handle<Vec<Verdict>>,
 }
@@ -69,25 +77,32 @@ impl SampleResultQuantization {
     /// The brick for `config`.
     ///
     /// # Errors
-    /// If the threshold is not a finite number.
+    /// If the threshold is not a finite number, or the warm-up no time.
     pub fn new(config: Config) -> Result<Self, DecideError> {
-        let (scores, verdicts) = Default::default();
-        if config.threshold.is_finite() {
-            Ok(Self { config, scores, verdicts })
-        } else {
-            Err(DecideError::Threshold(config.threshold))
+        let (ages, scores, verdicts) = Default::default();
+        if !config.threshold.is_finite() {
+            return Err(DecideError::Threshold(config.threshold));
         }
+        let time = Duration::try_from_secs_f64(config.warm_up).ok();
+        let nanos = time.and_then(|time| u64::try_from(time.as_nanos()).ok());
+        let warm_up = nanos.ok_or(DecideError::WarmUp(config.warm_up))?;
+        Ok(Self { config, warm_up, ages, scores, verdicts })
     }
 
     fn reads(&self) -> ColumnSpec {
         ColumnSpec { name: self.config.scores.clone().into(), ..SCORES }
     }
 
+    /// Whether it looks at the age of the stream. A brick without a warm-up does not, so that its graph need not have that column.
+    fn warms_up(&self) -> bool {
+        self.warm_up > 0
+    }
+
     fn fills(&self) -> ColumnSpec {
         ColumnSpec { name: self.config.verdicts.clone().into(), ..VERDICTS }
     }
 
-    /// The verdict for one score.
+    /// The verdict for one score of a stream that has settled.
     pub fn decide(&self, score: f64) -> Verdict {
         if !score.is_finite() {
             Verdict::REJECTED
@@ -97,21 +112,39 @@ impl SampleResultQuantization {
             Verdict::BENIGN
         }
     }
+
+    /// The verdict for one score of a stream of this age.
+    fn decide_at(&self, score: f64, age: u64) -> Verdict {
+        match self.decide(score) {
+            Verdict::BENIGN | Verdict::ANOMALOUS if age < self.warm_up => Verdict::WARMING_UP,
+            settled => settled,
+        }
+    }
 }
 
 impl Brick for SampleResultQuantization {
     fn descriptor(&self) -> Descriptor {
-        let (reads, writes) = (vec![self.reads()].into(), vec![self.fills()].into());
-        Descriptor { reads, writes, ..Self::DESCRIPTOR }
+        let age = self.warms_up().then_some(ColumnSpec::AGE);
+        let reads = [self.reads()].into_iter().chain(age).collect();
+        Descriptor { reads, writes: vec![self.fills()].into(), ..Self::DESCRIPTOR }
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
         self.scores = layout.handle(&self.reads())?;
         self.verdicts = layout.handle(&self.fills())?;
+        if self.warms_up() {
+            self.ages = layout.handle(&ColumnSpec::AGE)?;
+        }
         Ok(())
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        if self.warms_up() {
+            let (ages, scores, verdicts) = batch.columns.get_three(self.ages, self.scores, self.verdicts);
+            verdicts.clear();
+            verdicts.extend(scores.iter().zip(&*ages).map(|(score, age)| self.decide_at(*score, *age)));
+            return Ok(());
+        }
         let (scores, verdicts) = batch.columns.get_two(self.scores, self.verdicts);
         verdicts.clear();
         verdicts.extend(scores.iter().map(|score| self.decide(*score)));
@@ -149,6 +182,28 @@ mod tests {
                 Verdict::BENIGN
             ]
         );
+    }
+
+    #[test]
+    fn nothing_is_judged_until_the_stream_is_old_enough() {
+        let config = Config { warm_up: 400.0, ..Config::of(0.5) };
+        let mut brick = SampleResultQuantization::new(config).unwrap();
+        let mut batch = Batch::new(&Layout::binding(&mut [&mut brick]).unwrap());
+        let settled = 400_000_000_000;
+        *batch.columns.get_mut(brick.scores) = vec![0.1, 0.9, f64::NAN, 0.1, 0.9, 0.9];
+        *batch.columns.get_mut(brick.ages) = vec![0, settled - 1, settled - 1, settled, settled, u64::MAX];
+        brick.process(&mut batch).unwrap();
+        let [warming_up, rejected] = [Verdict::WARMING_UP, Verdict::REJECTED];
+        let expected =
+            [warming_up, warming_up, rejected, Verdict::BENIGN, Verdict::ANOMALOUS, Verdict::ANOMALOUS];
+        assert_eq!(batch.columns.get(brick.verdicts), &expected);
+        assert_eq!(brick.descriptor().reads[1], ColumnSpec::AGE);
+        let at_once = SampleResultQuantization::new(Config::of(0.5)).unwrap();
+        assert_eq!(at_once.descriptor().reads.len(), 1);
+        for warm_up in [-1.0, f64::NAN, f64::INFINITY, 1e12] {
+            let error = SampleResultQuantization::new(Config { warm_up, ..Config::of(0.5) }).unwrap_err();
+            assert!(error.to_string().starts_with("warm_up: "), "{error}");
+        }
     }
 
     #[test]

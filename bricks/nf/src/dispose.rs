@@ -189,8 +189,7 @@ mod tests {
     fn what_is_not_known_is_named() {
         let error = |label, action| brick(&[(label, action)]).unwrap_err().to_string();
         let odd = brick(&[("odd", "drop")]).unwrap().bind(&layout()).unwrap_err().to_string();
-        let expected =
-            "the column verdicts has no verdict named `odd` (there are: benign, anomalous, rejected)";
+        let expected = "the column verdicts has no verdict named `odd` (there are: benign, anomalous, warming_up, rejected)";
         assert_eq!(odd, expected);
         for action in ["", "drop:out", "forwards", "Drop", "mirror"] {
             assert!(error("benign", action).ends_with("expected drop, forward, forward:PORT or mirror:PORT"));

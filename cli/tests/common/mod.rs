@@ -1,8 +1,12 @@
 //! What the tests of the command share.
 #![allow(dead_code)]
 
+use legonf_core::{Batch, Timestamp};
+use legonf_io::SourceOptions;
+use legonf_io::sink::PacketFile;
 use std::ffi::OsStr;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -110,4 +114,25 @@ pub fn scores(path: &Path) -> Vec<f64> {
         .skip(1)
         .map(|line| line.split(',').nth(2).expect("a score").parse().expect("a number"))
         .collect()
+}
+
+/// Writes some packets of the shipped capture, each at the time in nanoseconds that `set` makes of its own.
+pub fn retimed(to: &Path, packets: Range<u64>, set: impl Fn(i64) -> i64) {
+    let mut out = PacketFile::create(to).expect("a file");
+    let capture = example("synth-mini.pcap.gz");
+    let mut source = legonf_io::open_with(&capture, &SourceOptions::default()).expect("it ships");
+    let mut batch = Batch::default();
+    loop {
+        batch.clear();
+        source.fill(&mut batch).expect("it is whole");
+        if batch.is_empty() {
+            break;
+        }
+        for (record, bytes) in batch.packets.iter().filter(|(record, _)| packets.contains(&record.seq)) {
+            let mut record = *record;
+            record.timestamp = Timestamp::from_nanos(set(record.timestamp.as_nanos()));
+            out.packet(&record, bytes).expect("room");
+        }
+    }
+    out.finish().expect("room");
 }

@@ -27,6 +27,9 @@ pub enum Undivided {
     /// Flows cannot be joined.
     #[error("it uses {0} of the table of flows")]
     Flows(String),
+    /// The brick does not take the parts that its division gives.
+    #[error("{0}")]
+    Refused(String),
     /// No key divides its state.
     #[error(transparent)]
     Split(#[from] SplitError),

@@ -1,7 +1,9 @@
 //! The columns of a graph: those that its source, bricks and sinks declare, by number.
 
 use crate::GraphError;
-use legonf_core::{Batch, ColumnSpec, Columns, Descriptor, Disposition, Handle, Layout, LayoutError, Table};
+use legonf_core::{
+    Batch, Clock, ColumnSpec, Columns, Descriptor, Disposition, Handle, Layout, LayoutError, Table,
+};
 
 /// The columns that a brick uses.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +23,8 @@ pub(crate) struct Declared {
     pub flows: Columns,
     /// What happens to each packet, where a brick declares that.
     disposition: Option<Handle<Vec<Disposition>>>,
+    /// How old the stream is at each packet, where a brick declares that.
+    age: Option<Handle<Vec<u64>>>,
 }
 
 impl Declared {
@@ -41,8 +45,10 @@ impl Declared {
             brick.writes.iter().try_for_each(|spec| register.add(&who, "fills", spec))?;
         }
         wanted.iter().try_for_each(|spec| register.add("the sink", "reads", spec))?;
-        if register.layout.get(&ColumnSpec::DISPOSITION.name).is_some() {
-            register.add("every graph", "has", &ColumnSpec::DISPOSITION)?;
+        for own in [ColumnSpec::DISPOSITION, ColumnSpec::AGE] {
+            if register.layout.get(&own.name).is_some() {
+                register.add("every graph", "has", &own)?;
+            }
         }
         let layout = register.layout;
         let of = |brick: &Descriptor| Use {
@@ -52,12 +58,18 @@ impl Declared {
         };
         let uses = bricks.iter().map(|(_, brick)| of(brick)).collect();
         let disposition = layout.handle(&ColumnSpec::DISPOSITION).ok();
-        Ok(Self { flows: layout.of_table(Table::Flows), layout, uses, disposition })
+        let age = layout.handle(&ColumnSpec::AGE).ok();
+        Ok(Self { flows: layout.of_table(Table::Flows), layout, uses, disposition, age })
     }
 
     /// The columns that are filled before the first brick, by a source that gives some.
     pub fn given(&self, source: &[ColumnSpec]) -> Columns {
-        self.layout.columns(source).union(self.disposition())
+        self.layout.columns(source).union(self.begun())
+    }
+
+    /// The columns that [`begin`](Self::begin) fills.
+    pub fn begun(&self) -> Columns {
+        self.disposition().union(self.age.map_or(Columns::NONE, Handle::column))
     }
 
     /// The column of dispositions, where there is one.
@@ -81,12 +93,13 @@ impl Declared {
         !reads.intersection(writes).is_empty()
     }
 
-    /// Fills what the packets of a new batch have before the first brick.
-    pub fn begin(&self, batch: &mut Batch) {
+    /// Fills what the packets of a new batch, which the clock has marked, have before the first brick.
+    pub fn begin(&self, batch: &mut Batch, clock: &Clock) {
         if let Some(column) = self.disposition {
             let packets = batch.len();
             batch.columns.get_mut(column).resize(packets, Disposition::default());
         }
+        self.age.into_iter().for_each(|column| ages(column, batch, clock));
     }
 
     /// The columns that a sink looks at.
@@ -103,6 +116,20 @@ impl Declared {
     /// The names of some columns.
     pub fn names(&self, columns: Columns) -> String {
         self.layout.names(columns).join(", ")
+    }
+}
+
+/// Fills how old the stream is at each packet.
+fn ages(column: Handle<Vec<u64>>, batch: &mut Batch, clock: &Clock) {
+    let Batch { packets, headers, columns, timeless, .. } = batch;
+    let ages = columns.get_mut(column);
+    ages.clear();
+    match *timeless {
+        true => ages.resize(headers.len(), u64::MAX),
+        false if packets.is_empty() => {
+            ages.extend(headers.iter().map(|packet| clock.age(packet.stream_time())))
+        }
+        false => ages.extend(packets.iter().map(|(packet, _)| clock.age(packet.stream_time()))),
     }
 }
 

@@ -27,8 +27,8 @@ pub struct BrickSpec {
     /// Name of the graph's model that the brick takes; none if it takes the only one, or no model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// For some labels of verdicts the identifier of the brick that takes such packets instead of `next`. Labels are `benign` and
-    /// `anomalous` for a decision on scores, the classes and `unknown` of a classifier, and `rejected`. They are of the column
+    /// For some labels of verdicts the identifier of the brick that takes such packets instead of `next`. Labels are `benign`,
+    /// `anomalous` and `warming_up` for a decision on scores, the classes and `unknown` of a classifier, and `rejected`. They are of the column
     /// of verdicts that the brick fills or, if it fills none, of the only one before it. Ways join again where bricks lead to
     /// the same one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

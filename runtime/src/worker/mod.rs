@@ -157,7 +157,7 @@ impl Worker<'_> {
             envelope.ending = Some(Ending::Input);
         }
         head.clock.mark(&mut envelope.batch);
-        self.shared.declared.begin(&mut envelope.batch);
+        self.shared.declared.begin(&mut envelope.batch, &head.clock);
         envelope.clock = head.clock;
         head.ended = envelope.ending.is_some();
         if let Some(routes) = &self.shared.routes {

@@ -143,3 +143,31 @@ proptest! {
         prop_assert!(reordered + steps_back + jumps < times.len() as u64);
     }
 }
+
+#[test]
+fn a_stream_that_is_resumed_goes_on_and_counts_faults_anew() {
+    let times = [5, 6, 900, 7, 7_000, 7_001].map(|second| Timestamp::from_nanos(second * SECOND));
+    let (mut whole, mut cut) = (Clock::default(), Clock::default());
+    for (seq, time) in (0..).zip(times) {
+        if seq == 3 {
+            assert!(cut.faults().is_empty());
+            cut = cut.resumed();
+        }
+        assert_eq!(whole.shift(seq, time), cut.shift(seq, time));
+        assert_eq!((whole.elapsed(), whole.age(time)), (cut.elapsed(), cut.age(time)));
+    }
+    assert_eq!(cut.faults(), whole.faults());
+    assert!(cut.resumed().faults().is_empty() && cut.resumed().elapsed() == cut.elapsed());
+}
+
+#[test]
+fn a_stream_is_as_old_as_the_time_since_its_first_packet() {
+    let mut clock = Clock::default();
+    for (seq, second) in [(0, 5), (1, 6)] {
+        clock.shift(seq, Timestamp::from_nanos(second * SECOND));
+    }
+    let age = |second: i64| clock.age(Timestamp::from_nanos(second * SECOND));
+    assert_eq!((age(5), age(6), age(4)), (0, SECOND.cast_unsigned(), 0));
+    assert_eq!(clock.age(Timestamp::from_nanos(i64::MIN)), 0);
+    assert_eq!(clock.age(Timestamp::from_nanos(i64::MAX)), (i64::MAX - 5 * SECOND).cast_unsigned());
+}

@@ -57,7 +57,7 @@ impl FalsePositives {
     /// Adds one packet: the verdict on it, and whether it is malicious in truth.
     pub fn push(&mut self, verdict: Verdict, malicious: bool) {
         self.attacked |= malicious;
-        if malicious || verdict == Verdict::REJECTED {
+        if malicious || [Verdict::REJECTED, Verdict::WARMING_UP].contains(&verdict) {
             return;
         }
         if self.attacked { &mut self.since } else { &mut self.before }.count(verdict);
@@ -87,6 +87,7 @@ mod tests {
         }
         counted.push(Verdict::ANOMALOUS, false);
         counted.push(Verdict::REJECTED, false);
+        counted.push(Verdict::WARMING_UP, false);
         counted.push(Verdict::ANOMALOUS, true);
         for verdict in [Verdict::ANOMALOUS, Verdict::ANOMALOUS, Verdict::BENIGN, Verdict::REJECTED] {
             counted.push(verdict, false);

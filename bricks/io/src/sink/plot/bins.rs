@@ -60,6 +60,8 @@ impl Spread {
 pub(super) struct Bin {
     pub benign: Spread,
     pub anomalous: Spread,
+    /// Scores that were not judged, since statistics warmed up.
+    pub warming_up: Spread,
     /// Packets whose score is not a finite number.
     pub rejected: u64,
     /// Packets that the labels call malicious.
@@ -71,6 +73,7 @@ impl Bin {
         match verdict {
             Verdict::BENIGN if score.is_finite() => self.benign.add(score),
             Verdict::ANOMALOUS if score.is_finite() => self.anomalous.add(score),
+            Verdict::WARMING_UP if score.is_finite() => self.warming_up.add(score),
             _ => self.rejected += 1,
         }
         self.malicious += u64::from(malicious);
@@ -79,6 +82,7 @@ impl Bin {
     pub fn merge(&mut self, other: &Self) {
         self.benign.merge(&other.benign);
         self.anomalous.merge(&other.anomalous);
+        self.warming_up.merge(&other.warming_up);
         self.rejected += other.rejected;
         self.malicious += other.malicious;
     }

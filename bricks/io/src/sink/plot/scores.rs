@@ -12,6 +12,7 @@ use std::path::Path;
 
 const BENIGN: RGBColor = RGBColor(158, 197, 232);
 const MEAN: RGBColor = RGBColor(23, 92, 160);
+const WARMING_UP: RGBColor = RGBColor(200, 200, 200);
 const ANOMALOUS: RGBColor = RGBColor(217, 72, 1);
 const THRESHOLD: RGBColor = RGBColor(38, 43, 51);
 const TRUTH: RGBColor = RGBColor(255, 233, 196);
@@ -30,8 +31,8 @@ const DEPTH: f64 = 1e9;
 /// is said above the plot.
 ///
 /// For each column of pixels it shows the range of the benign scores with their geometric mean, the range of
-/// the anomalous ones, the threshold, and, where labels are given, when there were malicious packets. Equal
-/// packets give equal bytes; only the texts of the PNG depend on the fonts of the machine.
+/// the anomalous ones and of those that were not judged, the threshold, and, where labels are given, when there were malicious
+/// packets. Equal packets give equal bytes; only the texts of the PNG depend on the fonts of the machine.
 #[derive(Clone, Debug)]
 pub struct ScorePlot {
     title: String,
@@ -119,7 +120,7 @@ impl ScorePlot {
     /// Exponents of the powers of ten between which all scores and the threshold lie.
     fn decades(&self, total: &Bin) -> (i32, i32) {
         let threshold = Some(self.threshold).filter(|t| *t > 0.0 && t.is_finite());
-        let spreads = [total.benign, total.anomalous].into_iter().filter(|s| s.count > 0);
+        let spreads = [total.benign, total.anomalous, total.warming_up].into_iter().filter(|s| s.count > 0);
         let (mut low, mut high) = threshold.map_or((f64::INFINITY, 0.0), |t| (t, t));
         for spread in spreads {
             (low, high) = (low.min(spread.min), high.max(spread.max));
@@ -166,6 +167,9 @@ impl ScorePlot {
             (Key::Square(ANOMALOUS), "anomalous, range".into()),
             (Key::Dashes(THRESHOLD), format!("threshold {}", significant(self.threshold))),
         ];
+        if total.warming_up.count > 0 {
+            entries.push((Key::Square(WARMING_UP), "warming up, range".into()));
+        }
         if self.labelled {
             entries.push((Key::Square(TRUTH), "malicious by the labels".into()));
         }
@@ -180,6 +184,9 @@ impl ScorePlot {
             text += &format!(" from {} UTC", start[..19].replace('T', " "));
         }
         text += &format!(", {} anomalous", grouped(total.anomalous.count));
+        if total.warming_up.count > 0 {
+            text += &format!(", {} while warming up", grouped(total.warming_up.count));
+        }
         if total.rejected > 0 {
             text += &format!(", {} without a finite score", grouped(total.rejected));
         }
@@ -206,6 +213,9 @@ fn draw_scores(picture: &mut Picture, frame: &Frame, columns: &[Bin]) {
         Area { left: x - grow, top, right: x + grow, bottom }
     };
     let filled = || columns.iter().enumerate().map(|(x, column)| (BOX.left + x as i32, column));
+    for (x, c) in filled().filter(|(_, c)| c.warming_up.count > 0) {
+        picture.fill(bar(x, c.warming_up.low(), c.warming_up.max, 0), WARMING_UP);
+    }
     for (x, c) in filled().filter(|(_, c)| c.benign.count > 0) {
         picture.fill(bar(x, c.benign.low(), c.benign.max, 0), BENIGN);
     }
