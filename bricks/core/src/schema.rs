@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::time::Duration;
+
+/// Half-lives after which a damped statistic has settled: it has 15/16 of its weight, 1 − 2^(−4).
+const SETTLED: f64 = 4.0;
 
 /// Unit of a feature's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,6 +63,14 @@ impl Schema {
         self.features.is_empty()
     }
 
+    /// Time after which the statistics of a stream have settled, 4/λ for the slowest decay λ: 400 s for 0.01. Scores of packets before
+    /// that depend on where the capture begins. 0 for a schema without decay rates.
+    pub fn settling_time(&self) -> Duration {
+        let rates = self.features.iter().filter_map(|feature| feature.decay).filter(|rate| *rate > 0.0);
+        let slowest = rates.fold(f64::INFINITY, f64::min);
+        Duration::try_from_secs_f64(SETTLED / slowest).unwrap_or(Duration::MAX)
+    }
+
     /// A digest of the name and of every column's name, group, statistic, unit and decay rate, in order.
     pub fn hash(&self) -> SchemaHash {
         let mut digest = Sha256::new();
@@ -78,6 +90,12 @@ impl Schema {
         let mut hash = [0; 16];
         hash.copy_from_slice(&full[..16]);
         SchemaHash(hash)
+    }
+
+    /// So many half-lives of the slowest statistic, `count`/λ; 0 for a schema without decay rates.
+    pub fn half_lives(&self, count: f64) -> Duration {
+        Duration::try_from_secs_f64(self.settling_time().as_secs_f64() * count / SETTLED)
+            .unwrap_or(Duration::MAX)
     }
 }
 
@@ -104,6 +122,18 @@ mod tests {
             decay: Some(0.1),
         };
         Schema { name: "test".into(), features: vec![feature("a"), feature("b")] }
+    }
+
+    #[test]
+    fn statistics_settle_after_four_half_lives_of_the_slowest() {
+        let mut schema = schema();
+        assert_eq!(schema.settling_time(), Duration::from_secs(40));
+        schema.features[1].decay = Some(0.01);
+        assert_eq!(schema.settling_time(), Duration::from_secs(400));
+        schema.features.iter_mut().for_each(|feature| feature.decay = None);
+        assert_eq!(schema.settling_time(), Duration::ZERO);
+        schema.features[0].decay = Some(f64::MIN_POSITIVE);
+        assert_eq!(schema.settling_time(), Duration::MAX);
     }
 
     #[test]
