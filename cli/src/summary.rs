@@ -61,6 +61,9 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
         write_scores(summary, &mut out)?;
         write_alerts(summary, &mut out)?;
     }
+    if let Some(misfit) = &summary.misfit {
+        writeln!(out, "warning     {misfit}")?;
+    }
     for (column, classes) in &summary.classes {
         let list: Vec<_> =
             classes.iter().map(|(label, packets)| format!("{} {packets}", one_line(label))).collect();
