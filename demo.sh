@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Kitsune on the capture that ships with legonf: the first 109 seconds of a home network's traffic train it, the next
-# set the threshold, then each of the 82,036 packets gets a score and a verdict; a telnet scan and a UDP flood begin
-# at second 228. Sets the machine up first.
+# Kitsune on the capture that ships with legonf: the first ten minutes of a home network's traffic train it, the next
+# five set the threshold, then each of the 184,208 packets gets a score and a verdict; a telnet scan begins at second
+# 912 and a UDP flood at second 1,104. Sets the machine up first.
 #
 #   ./demo.sh [DIR]   results go into DIR (out/demo)
 set -euo pipefail
@@ -16,6 +16,6 @@ cargo build --release --locked --package legonf
 legonf=${CARGO_TARGET_DIR:-target}/release/legonf
 
 mkdir -p "$out"
-"$legonf" train kitsune "$capture" --training-packets 20000 --output "$model" --force
-"$legonf" calibrate "$model" "$capture" --skip 25001 --limit 40000
-"$legonf" replay "$capture" --no-warm-up --model "$model" --labels examples/testbed/labels.csv.gz --out "$out" --force
+"$legonf" train kitsune "$capture" --output "$model" --force
+"$legonf" calibrate "$model" "$capture" --skip 86265 --limit 130160
+"$legonf" replay "$capture" --model "$model" --labels examples/testbed/labels.csv.gz --out "$out" --force

@@ -6,6 +6,7 @@ use crate::invalid::Invalid;
 use crate::summary;
 use crate::workers::Workers;
 use clap::{Args, ValueEnum};
+use legonf_core::count;
 use legonf_decide::calibrate::{Check, DEFAULT_CONFIDENCE, DEFAULT_HOLDOUT, Method};
 use legonf_engine::{Calibrated, Calibrating, Packet};
 use std::path::PathBuf;
@@ -13,9 +14,14 @@ use std::path::PathBuf;
 /// Scores benign traffic that the model was not trained on, and stores in the model a threshold with the
 /// false-positive bound that it stands for.
 ///
+/// Packets before the statistics have settled (4 half-lives of the slowest: 400 s of packet time) are left out. By default the
+/// threshold is the highest of the quantiles of single minutes at half the bound, so that no minute has more than twice the bound;
+/// that is tried on stationary traffic only. Give ten minutes behind these 400 s, or more.
+///
 /// The threshold comes from the first part of the packets, and its bound is checked on the rest (--holdout): where more of
 /// these are above it than the bound allows (by the binomial distribution at the confidence given, or that of Poisson for an alarm
-/// budget), nothing is stored and the exit code is 1; with --force what the held-out packets show is stored instead. An alarm budget needs a time without an alarm: at 95% confidence 3 / N days
+/// budget), or more than twice the bound in a minute, nothing is stored and the exit code is 1; with --force what the held-out
+/// packets show is stored instead. An alarm budget needs a time without an alarm: at 95% confidence 3 / N days
 /// for N alerts a day (the rule of three).
 #[derive(Args)]
 pub struct Arguments {
@@ -25,9 +31,9 @@ pub struct Arguments {
     /// no times, so it takes no alarm budget.
     capture: PathBuf,
     /// How the threshold is found.
-    #[arg(long, value_enum, default_value_t = MethodName::Quantile)]
+    #[arg(long, value_enum, default_value_t = MethodName::MinuteQuantile)]
     method: MethodName,
-    /// False positives among benign packets to allow (quantile and log-normal).
+    /// False positives among benign packets to allow (but for alarm-budget).
     #[arg(long, default_value_t = 0.001, value_name = "RATE")]
     false_positive_rate: f64,
     /// Alerts a day to allow on benign traffic (alarm-budget).
@@ -55,7 +61,9 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum MethodName {
-    /// The empirical quantile; its bound needs no assumption on the distribution.
+    /// The highest of the minutes' empirical quantiles, at half the rate: no minute has more than twice the rate.
+    MinuteQuantile,
+    /// The empirical quantile of all packets; its bound needs no assumption on the distribution.
     Quantile,
     /// Fit a log-normal distribution; the threshold is where it leaves the false-positive rate above.
     LogNormal,
@@ -97,6 +105,7 @@ impl Arguments {
         let (confidence, false_positive_rate) = (self.confidence, self.false_positive_rate);
         match self.method {
             MethodName::LogNormal => Method::LogNormal { false_positive_rate },
+            MethodName::MinuteQuantile => Method::MinuteQuantile { false_positive_rate, confidence },
             MethodName::Quantile => Method::Quantile { false_positive_rate, confidence },
             MethodName::AlarmBudget => {
                 Method::AlarmBudget { alarms_per_day: self.alarms_per_day, confidence }
@@ -110,7 +119,7 @@ struct Text<'a>(&'a Calibrated);
 
 impl Text<'_> {
     fn all(&self) -> String {
-        self.threshold() + &self.bound() + &self.decided() + &self.clock_line()
+        self.threshold() + &self.bound() + &self.settled() + &self.decided() + &self.clock_line()
     }
 
     fn threshold(&self) -> String {
@@ -121,8 +130,9 @@ impl Text<'_> {
             format!("; {} more were rejected", self.0.rejected)
         };
         let (threshold, method) = (c.threshold, c.method.label());
+        let minutes = c.minutes.map_or_else(String::new, |n| format!(" of {}", count(n as u64, "minute")));
         let mut out = format!(
-            "threshold {threshold:.6} by {method} from {} benign packets ({} of them above{rejected})\n",
+            "threshold {threshold:.6} by {method} from {} benign packets{minutes} ({} of them above{rejected})\n",
             c.samples, c.samples_above
         );
         if let Some(seen) = c.held_out {
@@ -147,6 +157,22 @@ impl Text<'_> {
             ""
         };
         format!("bound     false positives at most {bound:.4}%{a_day}{seen}\n")
+    }
+
+    /// Which packets it comes from, and of what traffic the bound is claimed.
+    fn settled(&self) -> String {
+        let Calibrated { settled, settled_after_seconds: after, unsettled, holds_for, .. } = self.0;
+        let left_out = match (settled, unsettled) {
+            (true, 0) => String::new(),
+            (true, _) => format!(
+                "settled   after {after} s; {} before that left out\n",
+                count(*unsettled as u64, "packet")
+            ),
+            (false, _) => format!(
+                "unsettled the statistics settle after {after} s, and there are too few packets behind that\n"
+            ),
+        };
+        format!("{left_out}holds for {holds_for}\n")
     }
 
     fn decided(&self) -> String {

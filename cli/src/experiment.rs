@@ -3,7 +3,7 @@
 use crate::Style;
 use crate::failure::{Failure, show};
 use clap::Subcommand;
-use legonf_experiments::{elasticity, figure4, flood, lego_table2};
+use legonf_experiments::{elasticity, figure4, flood, lego_table2, quiet};
 
 /// The subcommands of `legonf experiment`.
 #[derive(Subcommand)]
@@ -23,6 +23,8 @@ pub enum Command {
     LegoFigure4(figure4::Arguments),
     #[command(about = "A load that rises, holds and falls in steps, under the controller")]
     Elasticity(elasticity::Arguments),
+    #[command(about = "Benign traffic through a model made by the defaults: alerts minute by minute")]
+    Quiet(quiet::Arguments),
 }
 
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
@@ -34,6 +36,11 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
             show(&elasticity::run(arguments, &session)?, elasticity::text, style)
         }
         Command::LegoFigure4(arguments) => show(&figure4::run(arguments, &session)?, figure4::text, style),
+        Command::Quiet(arguments) => {
+            let report = quiet::run(arguments, &session)?;
+            show(&report, quiet::text, style)?;
+            report.failure().map_or(Ok(()), |failure| Err(Failure::fault(failure)))
+        }
         Command::LegoTable2(arguments) => {
             let outcome = lego_table2::run(arguments, &session)?;
             show(&outcome, lego_table2::Outcome::text, style)?;

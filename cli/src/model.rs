@@ -110,6 +110,9 @@ fn show(model: &Description, style: Style) -> Result<(), Failure> {
         ));
     }
     rows.push(("threshold", threshold(model)));
+    if let Some(traffic) = model.calibration.as_ref().and_then(|c| c.holds_for.clone()) {
+        rows.push(("holds for", traffic));
+    }
     rows.push(("made by", format!("legonf {}", model.provenance.legonf)));
     for capture in &model.provenance.captures {
         rows.push((

@@ -62,6 +62,9 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
         out.extend(summary.warming_up.map(|warming_up| unjudged(warming_up, summary.coverage.scored)));
         write_alerts(summary, &mut out)?;
     }
+    if let Some(misfit) = &summary.misfit {
+        writeln!(out, "warning     {misfit}")?;
+    }
     for (column, classes) in &summary.classes {
         let list: Vec<_> =
             classes.iter().map(|(label, packets)| format!("{} {packets}", one_line(label))).collect();

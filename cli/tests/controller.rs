@@ -107,7 +107,7 @@ fn a_run_under_the_controller_gives_the_bytes_of_a_replay() {
     let summary = json(&succeed(arguments.iter().chain(&more)));
     assert_eq!(
         (&summary["coverage"]["received"], &summary["coverage"]["scored"]),
-        (&82_036.into(), &82_036.into())
+        (&184_208.into(), &184_208.into())
     );
     assert!(summary["runtime"]["restarts"] == 0 && summary["runtime"]["pause_ms_p99"].is_f64(), "{summary}");
     for ((name, a), (_, b)) in contents(&replayed).iter().zip(contents(&ran)) {
@@ -117,7 +117,7 @@ fn a_run_under_the_controller_gives_the_bytes_of_a_replay() {
     let kinds: Vec<_> =
         log.as_array().unwrap().iter().map(|event| event["event"].as_str().unwrap()).collect();
     assert_eq!((kinds[0], *kinds.last().unwrap()), ("start", "end"));
-    assert_eq!(log.as_array().unwrap().last().unwrap()["packets"], 82_036);
+    assert_eq!(log.as_array().unwrap().last().unwrap()["packets"], 184_208);
     let actions = log.as_array().unwrap().iter().filter(|event| event["event"] == "applied").count();
     assert!(actions > 0, "{kinds:?}");
     assert!(succeed(["events", &events]).contains("unfuse"));
@@ -177,7 +177,7 @@ fn a_run_learns_what_bricks_cost_and_counts_broken_promises() {
     assert_eq!(controller["costs_ns"]["extractor"].as_f64(), extractor["ns"].as_float());
     assert_eq!(
         (learnt["packets"].as_integer(), learnt["capture"].as_str()),
-        (Some(82_036), Some("capture.pcap.zst"))
+        (Some(184_208), Some("capture.pcap.zst"))
     );
     // They do for a plan, and for a run, which now knows that the promise cannot be kept.
     assert!(succeed(["plan", "--costs", &costs, "--cores", "4"]).contains("bottleneck"));

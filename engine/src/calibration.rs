@@ -15,9 +15,13 @@ use legonf_infer::SCORES;
 use legonf_models::CaptureProvenance;
 use serde::Serialize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A search for a threshold among the scores of benign traffic that the model was not trained on. The threshold comes from the
 /// first part of the packets, and its bound is checked on the rest.
+///
+/// Scores before the schema's statistics have [settled](legonf_core::Schema::settling_time) are left out, since later ones are
+/// unlike them. Where the settled ones are too few for what is asked, all are taken, and the threshold says nothing of later ones.
 #[derive(Clone, Debug)]
 pub struct Calibrating {
     /// Model to calibrate.
@@ -38,6 +42,9 @@ pub struct Calibrating {
     pub workers: Workers,
 }
 
+/// The fewest minutes that are taken to show how much minutes differ.
+const MINUTES: usize = 5;
+
 /// A model's threshold, and how it came about.
 #[derive(Serialize)]
 pub struct Calibrated {
@@ -46,6 +53,14 @@ pub struct Calibrated {
     pub calibration: Calibration,
     /// The packets that decide the threshold, where they are few.
     pub decided_by: Vec<Packet>,
+    /// Whether the threshold comes from settled statistics alone; always so of rows of a table, of which it is not known.
+    pub settled: bool,
+    /// Seconds of stream time after which they have settled.
+    pub settled_after_seconds: f64,
+    /// Of what traffic the bound is claimed.
+    pub holds_for: &'static str,
+    /// Packets before that, which were left out where the threshold comes from settled statistics.
+    pub unsettled: usize,
     /// Packets without a score, since their link type is not parsed.
     pub rejected: u64,
     /// What was wrong with the capture's clock; none where it was in order.
@@ -65,13 +80,13 @@ pub struct Packet {
 }
 
 impl Calibrating {
-    /// A calibration of a model by the empirical quantile above which 0.1% of benign packets are.
+    /// A calibration of a model by the quantiles of single minutes, for at most 0.1% of benign packets.
     pub fn new(model: impl Into<PathBuf>, capture: impl Into<PathBuf>) -> Self {
         let (false_positive_rate, confidence) = (0.001, DEFAULT_CONFIDENCE);
         Self {
             model: model.into(),
             capture: capture.into(),
-            method: Method::Quantile { false_positive_rate, confidence },
+            method: Method::MinuteQuantile { false_positive_rate, confidence },
             check: Check::default(),
             skip: 0,
             limit: None,
@@ -92,13 +107,31 @@ impl Calibrating {
         let origin = input::origin(&self.capture)?;
         self.check_overlap(&model, &origin)?;
         let (benign, clock) = self.score(session, &model)?;
-        let found = benign.scores.calibrate(self.method, self.check);
-        let calibration = found.map_err(|error| self.refusal(&error))?;
+        let (calibration, settled) = self.find(&benign).map_err(|error| self.refusal(&error))?;
         let output = self.output.as_ref().unwrap_or(&self.model);
         let clock = ClockReport::of(&clock, &model.schema().name);
-        model.with_calibration(self.stored(&calibration, origin.name))?.save(output)?;
-        let decided_by = benign.named(&calibration);
-        Ok(Calibrated { calibration, decided_by, rejected: benign.rejected, clock })
+        model.with_calibration(self.stored(&calibration, settled, origin.name))?.save(output)?;
+        let decided_by = benign.named(&calibration, settled);
+        let settled_after_seconds = model.schema().settling_time().as_secs_f64();
+        Ok(Calibrated {
+            holds_for: holds_for(&calibration, settled),
+            calibration,
+            decided_by,
+            settled,
+            settled_after_seconds,
+            unsettled: benign.unsettled,
+            rejected: benign.rejected,
+            clock,
+        })
+    }
+
+    /// The threshold from the settled scores or, where these are too few, from all, and whether it is from the settled ones.
+    fn find(&self, benign: &Collect) -> Result<(Calibration, bool), DecideError> {
+        let from = |first| benign.scores.from(first).calibrate(self.method, self.check);
+        match from(benign.unsettled) {
+            Err(error) if benign.unsettled > 0 && error.is_of_too_few() => Ok((from(0)?, false)),
+            found => Ok((found?, true)),
+        }
     }
 
     /// Why there is no threshold, and what can be done.
@@ -127,7 +160,8 @@ impl Calibrating {
         let models = Models::one(model.clone());
         let mut graph = assemble(&spec, content, &models, None)?;
         self.workers.check(&mut graph)?;
-        let mut sink = Collect { skip: self.skip, ..Collect::default() };
+        let settling = model.schema().settling_time();
+        let mut sink = Collect { skip: self.skip, settling, ..Collect::default() };
         let bar = session.begin("calibration", Extent::Bytes);
         let maker = Maker { spec: &spec, models: &models, threshold: None };
         let make = |id: &str| maker.supply(id);
@@ -143,7 +177,7 @@ impl Calibrating {
     }
 
     /// The calibration as the model keeps it.
-    fn stored(&self, c: &Calibration, source: String) -> legonf_models::Calibration {
+    fn stored(&self, c: &Calibration, settled: bool, source: String) -> legonf_models::Calibration {
         let held_out =
             |h: HeldOut| legonf_models::HeldOut { samples: h.samples as u64, above: h.above as u64 };
         legonf_models::Calibration {
@@ -158,7 +192,25 @@ impl Calibrating {
             source,
             held_out: c.held_out.map(held_out),
             seen: c.seen,
+            minutes: c.minutes.map(|minutes| minutes as u64),
+            holds_for: Some(holds_for(c, settled).into()),
         }
+    }
+}
+
+/// Of what traffic a bound is claimed.
+fn holds_for(c: &Calibration, settled: bool) -> &'static str {
+    match (settled, c.minutes) {
+        (false, _) => {
+            "traffic as that of the calibration, before the statistics have settled; nothing is known of later packets"
+        }
+        (true, Some(minutes)) if minutes < MINUTES => {
+            "traffic as that of the calibration, whose few minutes do not show how much minutes differ"
+        }
+        (true, Some(_)) => {
+            "stationary traffic, each minute as those of the calibration; this was tried on such traffic alone"
+        }
+        (true, None) => "packets that are drawn as those of the calibration, one independent of the other",
     }
 }
 
@@ -166,6 +218,12 @@ impl Calibrating {
 #[derive(Default)]
 struct Collect {
     skip: u64,
+    /// Stream time until the statistics have settled.
+    settling: Duration,
+    /// That of all packets, those left out included.
+    clock: Clock,
+    /// Scores before that time.
+    unsettled: usize,
     column: Handle<Vec<f64>>,
     scores: BenignScores,
     /// Packets without a score, since their link type is not parsed.
@@ -190,10 +248,11 @@ impl Collect {
         Some(seq + (at - first) as u64)
     }
 
-    /// The packets that decide the threshold.
-    fn named(&self, calibration: &Calibration) -> Vec<Packet> {
+    /// The packets that decide the threshold, which is from the settled scores or from all.
+    fn named(&self, calibration: &Calibration, settled: bool) -> Vec<Packet> {
+        let first = if settled { self.unsettled } else { 0 };
         let packet = |extreme: &Extreme| {
-            let seq = self.number(extreme.index)?;
+            let seq = self.number(first + extreme.index)?;
             Some(Packet { seq, timestamp: extreme.timestamp.to_string(), score: extreme.score })
         };
         calibration.decided_by.iter().filter_map(packet).collect()
@@ -202,15 +261,20 @@ impl Collect {
 
 impl Sink for Collect {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        let skip = self.skip;
-        let scores = batch.columns.get(self.column);
-        let mut packets = batch.headers.iter().zip(scores).filter(|(header, _)| header.seq >= skip);
+        let mut packets = batch.headers.iter().zip(batch.columns.get(self.column));
         packets.try_for_each(|(header, score)| {
+            self.clock.shift(header.seq, header.timestamp);
+            if header.seq < self.skip {
+                return Ok(());
+            }
             if header.is_unread() {
                 self.rejected += 1;
                 return Ok(());
             }
-            self.push(*score, header)
+            self.push(*score, header)?;
+            let settled = batch.timeless || Duration::from_nanos(self.clock.elapsed()) >= self.settling;
+            self.unsettled += usize::from(!settled);
+            Ok(())
         })
     }
 

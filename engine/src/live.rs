@@ -98,11 +98,16 @@ impl Live {
         let Bounds { packets, duration } = self.bounds;
         let mut source = LiveSource::new(interface, Bounds { packets, duration }, session.stop);
         let (losses, due) = (source.losses(), outputs.due());
-        let mut tally = Tally::new(None, Some(outputs));
+        let mut tally = Tally::new(None, Some(outputs)).bounded(function.bound());
+        let (misfit, mut said) = (tally.misfit(), false);
         let (bar, mut tended) = (session.begin("live", Extent::Endless), Instant::now());
         let mut show = |progress, packets| {
             bar.update(progress, packets);
             bar.lost(losses.total());
+            if let Some(misfit) = misfit.get().filter(|_| !said) {
+                said = true;
+                session.observer.note(&misfit.to_string());
+            }
             if tended.elapsed() >= TENDING {
                 tended = Instant::now();
                 due.store(true, Ordering::Relaxed);

@@ -92,7 +92,7 @@ impl Replay {
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         let labels = self.labels.as_deref().map(|path| input::labels(session, path)).transpose()?;
-        let tally = Tally::new(labels, self.outputs(session, content, &function)?);
+        let tally = Tally::new(labels, self.outputs(session, content, &function)?).bounded(function.bound());
         self.score(session, function, agent, tally, &mut *source)
     }
 

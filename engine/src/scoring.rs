@@ -3,7 +3,6 @@
 use crate::agent::{Ending, facts};
 use crate::assembly::{self, Execution, Opened, assemble};
 use crate::models::{ModelFile, Models};
-use crate::network::Network;
 use crate::seed::{self, Seed};
 use crate::state::{self, Saved};
 use crate::summary::{ClockReport, Incidents, Service, Summary, Timing, WarmingUp, flatten};
@@ -192,7 +191,7 @@ impl Scoring {
     ) -> Summary {
         let (main, schema) = (function.models.main(&function.spec), &function.schema);
         let network = main.map(|model| &model.network);
-        let bound = network.filter(|_| self.threshold.is_none()).and_then(Network::false_positive_bound);
+        let bound = function.bound();
         let beside = |bound| Some(tally.false_positives()?.beside(bound, network?.confidence()));
         let named = function.models.named();
         Summary {
@@ -217,6 +216,7 @@ impl Scoring {
             classes: tally.classes(),
             counters: flatten(&outcome.counters),
             clock: ClockReport::of(&outcome.clock, &schema.name),
+            misfit: tally.fit(),
             evaluation: tally.evaluation(),
             ended_early: None,
         }
@@ -227,6 +227,12 @@ impl Function {
     /// Seed by which its streams are divided into slots.
     pub fn slot_seed(&self) -> Option<u64> {
         seed::of(&self.spec)
+    }
+
+    /// The share of benign packets above the threshold that it stands for, where it is the model's own.
+    pub fn bound(&self) -> Option<f64> {
+        let main = self.models.main(&self.spec).filter(|_| self.given.is_none());
+        main.and_then(|model| model.network.false_positive_bound())
     }
 
     /// The columns of its batches.

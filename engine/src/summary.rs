@@ -1,5 +1,6 @@
 //! What a run found, for programs; people are told by the command.
 
+use crate::fit::Misfit;
 use legonf_core::{Clock, ClockFaults, Coverage, count};
 use legonf_decide::evaluate::{Promise, Report as Evaluation, Summary as ScoreSummary};
 use legonf_runtime::{BrickCounters, Outcome};
@@ -56,6 +57,9 @@ pub struct Summary {
     /// What was wrong with the capture's clock; none where it was in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockReport>,
+    /// That the model does not fit what it judged, where that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub misfit: Option<Misfit>,
     /// Against labels, where they were given.
     pub evaluation: Option<Evaluation>,
     /// Why the replay ended before the end of the capture, if it did.

@@ -1,5 +1,6 @@
 //! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
 
+use crate::fit::{Fit, Misfit};
 use crate::{Error, input};
 use legonf_core::{
     Batch, BindError, ColumnSpec, Coverage, Disposition, Dispositions, DropReason, Element, Fault, Handle,
@@ -10,6 +11,7 @@ use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
 use legonf_infer::SCORES;
 use legonf_io::labels::Labels;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 /// Where a tally passes results on to.
 pub trait Results: Send {
@@ -70,6 +72,8 @@ pub struct Tally<R> {
     dispositions: Dispositions,
     /// Packets of the last batch that bricks dropped, by reason.
     dropped: [u64; DropReason::ALL.len()],
+    /// Whether the model fits what it judges.
+    fit: Fit,
 }
 
 /// How often each verdict of a column was given.
@@ -124,7 +128,24 @@ impl<R: Results> Tally<R> {
             classes: Vec::new(),
             dispositions: Dispositions::default(),
             dropped: Default::default(),
+            fit: Fit::default(),
         }
+    }
+
+    /// The same, of a threshold that stands for this share of benign packets, if that is known.
+    pub fn bounded(self, bound: Option<f64>) -> Self {
+        Self { fit: Fit::new(bound), ..self }
+    }
+
+    /// How the model does not fit, if so; the run is over.
+    pub fn fit(&mut self) -> Option<Misfit> {
+        self.fit.decide();
+        self.misfit().get().copied()
+    }
+
+    /// Where it is said, once it is known, that the model does not fit.
+    pub fn misfit(&self) -> Arc<OnceLock<Misfit>> {
+        self.fit.found()
     }
 
     /// Where every packet went.
@@ -212,6 +233,7 @@ impl<R: Results> Tally<R> {
         score.into_iter().for_each(|score| self.scores.push(score));
         let (Some(score), Some(verdict)) = (score, verdict) else { return Ok(()) };
         self.alerts += u64::from(verdict == Verdict::ANOMALOUS);
+        self.fit.count(header.stream_time(), verdict);
         let malicious = self.compare(score, verdict)?;
         if let Some(outputs) = &mut self.outputs {
             outputs.packet(header.timestamp, score, verdict, malicious);

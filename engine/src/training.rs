@@ -1,7 +1,12 @@
 //! Training: a model learnt offline from benign traffic.
 
 mod checkpoint;
+mod drift;
+mod goal;
 mod sink;
+
+pub use drift::Drift;
+pub use goal::{Goal, Span};
 
 use crate::assembly::assemble_extraction;
 use crate::models::Models;
@@ -11,10 +16,11 @@ use crate::supply::Maker;
 use crate::warming::Learner;
 use crate::{Error, Extent, Gauge, Seed, Session, Workers, input, nf};
 use checkpoint::Checkpoint;
+use goal::LEAST_HALF_LIVES;
 use legonf_core::{Clock, Schema, Source, count};
 use legonf_extract::FEATURES;
 use legonf_io::{Content, SourceError, SourceErrorKind};
-use legonf_models::kitnet::{TrainConfig, Trainer};
+use legonf_models::kitnet::{MAX_PACKETS, TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
 use legonf_output::Existing;
 use legonf_runtime::{Graph, GraphSpec, Options, Outcome, RunFault, Supply};
@@ -22,10 +28,12 @@ use serde::Serialize;
 use sink::TrainSink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// KitNET, trained on the damped statistics of benign captures in the order given; no time passes between two captures.
 ///
-/// The first packets decide which features an autoencoder takes; the next ones train the ensemble. Later packets are not read.
+/// The first packets decide which features an autoencoder takes; the next ones train the ensemble. A quarter as many, or as long,
+/// after them are scored, to see whether the scores [drift](Drift). Later packets are not read.
 #[derive(Clone, Debug)]
 pub struct Training {
     /// Captures or tables of features; `-` is standard input.
@@ -36,6 +44,8 @@ pub struct Training {
     pub schema: String,
     /// How is trained; the number of features is that of the schema, whatever it says.
     pub config: TrainConfig,
+    /// How long is trained.
+    pub span: Span,
     /// Go on from the checkpoint beside the model.
     pub resume: bool,
     /// Packets between two checkpoints.
@@ -68,6 +78,13 @@ pub struct Trained {
     pub autoencoders: usize,
     /// RMSE of the last training packet, before its update.
     pub last_training_rmse: f64,
+    /// Stream time of the packets that it learnt from; none of rows of a table.
+    pub seconds: Option<f64>,
+    /// Where that is shorter than five half-lives of the schema's slowest statistic: these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shorter_than_seconds: Option<f64>,
+    /// Scores of the packets after the training; none where too few came.
+    pub drift: Option<Drift>,
     /// What was wrong with the captures' clocks; none where they were in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockReport>,
@@ -84,6 +101,7 @@ impl Training {
             output: output.into(),
             schema: legonf_extract::DEFAULT_SCHEMA.into(),
             config: TrainConfig::default(),
+            span: Span::default(),
             resume: false,
             checkpoint_every: 100_000,
             stop_after: None,
@@ -102,17 +120,20 @@ impl Training {
         self.check_checkpoint(session)?;
         self.check_state(session)?;
         let schema = legonf_extract::schema_by_name(&self.schema)?;
-        let config = TrainConfig { features: schema.len(), ..self.config.clone() };
-        config.validate()?;
+        let goal = Goal::new(self.span, self.config.training_packets, &schema);
+        let config = self.config(&schema, goal)?;
         let origins = self.captures.iter().map(|c| input::origin(c)).collect::<Result<Vec<_>, _>>()?;
-        let identity = checkpoint::Identity { schema: schema.hash().to_string(), origins };
-        let mut sink = self.start(&config, identity)?;
+        let identity = checkpoint::Identity { schema: schema.hash().to_string(), origins, time: goal.time };
+        let mut sink = self.start((&config, goal), identity)?;
         let mut used = Vec::new();
         let fed = self.feed(session, &schema, &mut sink, &mut used);
         if fed.as_ref().is_err_and(|error| !matches!(error, Error::Interrupted(_))) {
             sink.discard_checkpoint();
         }
         let outcome = fed?;
+        if outcome.fault.is_none() && !outcome.stopped {
+            sink.end();
+        }
         if !sink.is_done() {
             return Err(unfinished(self, &mut sink, outcome));
         }
@@ -123,8 +144,18 @@ impl Training {
         Ok(trained)
     }
 
+    /// How the trainer is made: where the number of packets is not all that counts, the goal ends the training.
+    fn config(&self, schema: &Schema, goal: Goal) -> Result<TrainConfig, Error> {
+        let config = TrainConfig { features: schema.len(), ..self.config.clone() };
+        config.validate()?;
+        let training_packets = if goal.is_of_packets() { config.training_packets } else { MAX_PACKETS };
+        Ok(TrainConfig { training_packets, ..config })
+    }
+
     /// Saves the model.
-    fn conclude(&self, schema: Schema, sink: TrainSink, used: &[u64]) -> Result<Trained, Error> {
+    fn conclude(&self, schema: Schema, mut sink: TrainSink, used: &[u64]) -> Result<Trained, Error> {
+        let (seconds, drift) = (sink.seconds(), sink.drift());
+        let least = schema.half_lives(LEAST_HALF_LIVES).as_secs_f64();
         let clock = ClockReport::of(&sink.clock(), &self.schema);
         let (checkpoint, last_training_rmse) = (sink.checkpoint_path().to_owned(), sink.last_rmse());
         let (trainer, identity) = sink.into_parts();
@@ -136,10 +167,13 @@ impl Training {
             model: self.output.display().to_string(),
             schema: self.schema.clone(),
             features: bundle.schema.len(),
-            packets: self.needed(),
+            packets: bundle.provenance.rows,
             skipped: bundle.provenance.skipped,
             autoencoders: bundle.describe().ensemble.len(),
             last_training_rmse,
+            seconds,
+            shorter_than_seconds: seconds.is_some_and(|seconds| seconds < least).then_some(least),
+            drift,
             clock,
             state: self.state_out.as_ref().map(|path| path.display().to_string()),
         })
@@ -206,7 +240,7 @@ fn keep(training: &Training, sink: &mut TrainSink) -> String {
             "checkpoint {} holds {} of {}; go on with --resume",
             sink.checkpoint_path().display(),
             sink.packets(),
-            count(training.needed(), "packet"),
+            training.asked(),
         ),
         Err(error) => format!("no checkpoint could be written: {error}"),
     }
@@ -221,13 +255,15 @@ fn is_of_the_capture(fault: &RunFault) -> bool {
 
 /// The error where the captures end before training does. No longer list of captures can go on from a checkpoint of these.
 fn too_short(training: &Training, sink: &TrainSink) -> Error {
+    if let Span::Time(time) = training.span {
+        return too_brief(training, time, sink);
+    }
     let (needed, have) = (training.needed(), sink.packets());
     let missing = needed.saturating_sub(have - sink.skipped());
-    let names: Vec<_> = training.captures.iter().map(|c| c.display().to_string()).collect();
     Error::refused(format!(
         "{}: too short: training needs {} ({} + 1 for the feature map, {} for the ensemble), and {have} came: \
          {missing} {} missing; give more captures or lower --feature-mapping-packets or --training-packets",
-        names.join(", "),
+        training.names(),
         count(needed, "packet"),
         training.config.feature_mapping_packets,
         training.config.training_packets,
@@ -235,10 +271,35 @@ fn too_short(training: &Training, sink: &TrainSink) -> Error {
     ))
 }
 
+/// The error where the captures do not last as long as training shall.
+fn too_brief(training: &Training, time: Duration, sink: &TrainSink) -> Error {
+    let (packets, seconds) = (sink.packets(), sink.seconds().unwrap_or_default());
+    Error::refused(format!(
+        "{}: too short: training needs {} s, and {} of {seconds:.1} s came; give more captures or a shorter --training-time",
+        training.names(),
+        time.as_secs_f64(),
+        count(packets, "packet"),
+    ))
+}
+
 impl Training {
-    /// Packets that training takes in all.
+    /// Packets that training takes in all, where their number alone counts.
     fn needed(&self) -> u64 {
         self.config.feature_mapping_packets + 1 + self.config.training_packets
+    }
+
+    /// What training takes, in words.
+    fn asked(&self) -> String {
+        match self.span {
+            Span::Packets => count(self.needed(), "packet").to_string(),
+            Span::Settled => format!("{} or more", count(self.needed(), "packet")),
+            Span::Time(time) => format!("what comes in {} s", time.as_secs_f64()),
+        }
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<_> = self.captures.iter().map(|c| c.display().to_string()).collect();
+        names.join(", ")
     }
 
     fn checkpoint_path(&self) -> PathBuf {
@@ -260,14 +321,18 @@ impl Training {
     }
 
     /// A new trainer, or the one of the checkpoint.
-    fn start(&self, config: &TrainConfig, identity: checkpoint::Identity) -> Result<TrainSink, Error> {
+    fn start(
+        &self,
+        (config, goal): (&TrainConfig, Goal),
+        identity: checkpoint::Identity,
+    ) -> Result<TrainSink, Error> {
         let path = self.checkpoint_path();
         let trainer = if self.resume {
             Checkpoint::load(&path, &identity)?.trainer(config, &path)?
         } else {
             Trainer::new(config.clone())?
         };
-        Ok(TrainSink::new(trainer, identity, path, self.checkpoint_every, self.resume))
+        Ok(TrainSink::new((trainer, goal), identity, path, self.checkpoint_every, self.resume))
     }
 
     /// Feeds the captures one after the other until the trainer has enough.
@@ -284,7 +349,8 @@ impl Training {
         let models = Models::default();
         let maker = Maker { spec: &spec, models: &models, threshold: None };
         let make = |id: &str| maker.supply(id);
-        let bar = session.begin("training", Extent::Packets(self.needed()));
+        let extent = if self.span == Span::Packets { Extent::Packets(self.needed()) } else { Extent::Bytes };
+        let bar = session.begin("training", extent);
         let (mut last, mut clock): (Option<Outcome>, _) = (None, begin);
         for capture in &self.captures {
             let done = sink.seen();
@@ -299,6 +365,11 @@ impl Training {
                 (Err(error), _) => return Err(error),
             };
             self.check_content(capture, content)?;
+            if content == Content::Features && matches!(self.span, Span::Time(_)) {
+                let reason =
+                    "a table of features has no times; give --training-packets in place of --training-time";
+                return Err(Error::file(capture, reason));
+            }
             let graph = if content == Content::Features { &mut no_brick } else { &mut graph };
             let outcome = self.pass(session, (graph, &mut *source), sink, (clock, &make), &*bar);
             clock = outcome.clock.next_capture();
@@ -360,7 +431,7 @@ impl Training {
         let skipped = trainer.progress().skipped;
         let legonf = env!("CARGO_PKG_VERSION").into();
         let provenance =
-            Provenance { legonf, captures, rows: self.needed(), skipped, ..Provenance::default() };
+            Provenance { legonf, captures, rows: trainer.progress().used, skipped, ..Provenance::default() };
         let training = trainer.config().clone();
         let model = Model::KitNet { network: trainer.finish()?.into(), training };
         Ok(Bundle { model, schema, calibration: None, provenance })

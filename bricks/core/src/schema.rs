@@ -91,6 +91,12 @@ impl Schema {
         hash.copy_from_slice(&full[..16]);
         SchemaHash(hash)
     }
+
+    /// So many half-lives of the slowest statistic, `count`/λ; 0 for a schema without decay rates.
+    pub fn half_lives(&self, count: f64) -> Duration {
+        Duration::try_from_secs_f64(self.settling_time().as_secs_f64() * count / SETTLED)
+            .unwrap_or(Duration::MAX)
+    }
 }
 
 /// The first 128 bits of the SHA-256 of a [`Schema`]; shown as 32 hexadecimal digits.

@@ -3,11 +3,12 @@
 //! "Held out" means that the model was not trained on these packets; otherwise every method promises too much.
 //! The bounds of [`Method::Quantile`] and [`Method::AlarmBudget`] need no shape of the distribution, but take the
 //! scores for independent draws from the traffic to come. Scores of neighbouring packets are alike, so
-//! calibrate on as long and as varied a trace as there is. What a method claims is checked on the last scores, from
+//! calibrate on as long and as varied a trace as there is; [`Method::MinuteQuantile`] leaves room for that. What a method claims is checked on the last scores, from
 //! which its threshold is not found: see [`Check`].
 
 mod check;
 mod method;
+mod minutes;
 mod sample;
 
 pub use check::{Check, DEFAULT_HOLDOUT, HeldOut};
@@ -41,6 +42,8 @@ pub struct Calibration {
     pub log_mean: Option<f64>,
     /// Standard deviation of the scores' natural logarithms ([`Method::LogNormal`]).
     pub log_sd: Option<f64>,
+    /// Minutes of stream time, or longer parts where packets are few, that it was found from ([`Method::MinuteQuantile`]).
+    pub minutes: Option<usize>,
     /// False alarms a day that `false_positive_bound` stands for at the calibration trace's packet rate, and not fewer
     /// than the trace is long enough to show; `None` where the trace spans no time.
     pub alarms_per_day: Option<f64>,
@@ -117,7 +120,7 @@ impl BenignScores {
         if first == 0 {
             return Err(DecideError::NoScores);
         }
-        let (before, held_out) = (self.part(0, first)?, self.part(first, self.len())?);
+        let (before, held_out) = (self.part(0, first), self.part(first, self.len()));
         let sample = Sample::of(&before);
         let whole = (self.len(), self.days());
         let mut found = match sample.find(method) {
@@ -130,13 +133,20 @@ impl BenignScores {
         check.hold(found, &held_out)
     }
 
+    /// The scores from this position on.
+    #[must_use]
+    pub fn from(&self, first: usize) -> Self {
+        self.part(first.min(self.len()), self.len())
+    }
+
     /// The scores from one to before another.
-    fn part(&self, from: usize, to: usize) -> Result<Self, DecideError> {
-        let mut part = Self::default();
-        for (score, timestamp) in self.scores[from..to].iter().zip(&self.times[from..to]) {
-            part.push(*score, *timestamp)?;
+    fn part(&self, from: usize, to: usize) -> Self {
+        let (scores, times) = (self.scores[from..to].to_vec(), self.times[from..to].to_vec());
+        let mut clock = Clock::default();
+        for (seq, time) in times.iter().enumerate() {
+            clock.shift(seq as u64, *time);
         }
-        Ok(part)
+        Self { scores, times, clock }
     }
 
     /// The scores from `least` on; none where there is no such limit.

@@ -107,6 +107,17 @@ pub enum DecideError {
         /// The bound on the false-positive rate.
         claimed: f64,
     },
+    /// A minute of the held-out scores has more of them above the threshold than any shall have.
+    #[error(
+        "the quantile does not hold in every minute: {} of one that was held out seen, {} claimed; {}",
+        percent(*seen), percent(*claimed), remedy("quantile")
+    )]
+    Restless {
+        /// Part of the minute's scores above the threshold.
+        seen: f64,
+        /// The most that is claimed of any minute.
+        claimed: f64,
+    },
     /// More held-out packets are alarms than the budget allows.
     #[error(
         "the alarm budget does not hold: {seen:.0} alerts a day seen ({above} in {} of benign packets that were held out), {claimed} \
@@ -169,6 +180,7 @@ impl DecideError {
             Self::Holdout(_) => "bad-holdout",
             Self::Unshown { .. } => "budget-not-shown",
             Self::Contradicted { .. } => "contradicted",
+            Self::Restless { .. } => "restless",
             Self::TooManyAlarms { .. } => "too-many-alarms",
             Self::NoScores => "no-scores",
             Self::NonFinite { .. } => "non-finite-score",
@@ -186,9 +198,15 @@ impl DecideError {
         matches!(self, Self::TooFewSamples { .. } | Self::Unshown { .. })
     }
 
+    /// Whether there are too few scores, or too little time, for what was asked.
+    pub const fn is_of_too_few(&self) -> bool {
+        self.is_unshown() || matches!(self, Self::NoScores | Self::NoDuration | Self::TooFewToFit { .. })
+    }
+
     /// Whether [`Check::force`](crate::calibrate::Check) takes what is seen in place of this.
     pub const fn yields_to_force(&self) -> bool {
-        self.is_unshown() || matches!(self, Self::Contradicted { .. } | Self::TooManyAlarms { .. })
+        self.is_unshown()
+            || matches!(self, Self::Contradicted { .. } | Self::Restless { .. } | Self::TooManyAlarms { .. })
     }
 
     /// The same of all scores and days, of which `share` is held out.

@@ -25,7 +25,8 @@ pub struct Compose {
     benign_labels: Option<PathBuf>,
     /// A capture whose attack packets are merged in; may be given several times. Options follow it after commas:
     /// labels=FILE takes its malicious packets only (without, all of them), start=SECONDS is when the first of them
-    /// comes (default: halfway through the benign traffic), speed=FACTOR makes them come so many times faster.
+    /// comes (default: halfway through the benign traffic), speed=FACTOR makes them come so many times faster,
+    /// thin=N takes the first of every N of them.
     #[arg(long, required = true, value_name = "FILE[,OPTION=VALUE]...")]
     attack: Vec<Part>,
     /// Where the composite goes (pcapng).
@@ -71,6 +72,7 @@ impl FromStr for Part {
                 "labels" => attack.input.labels = Some(value.into()),
                 "start" => attack.start = Some(number()?),
                 "speed" => attack.speed = number()?,
+                "thin" => attack.thin = value.parse().map_err(|_| wrong())?,
                 _ => return Err(unknown()),
             }
         }
@@ -191,12 +193,12 @@ mod tests {
 
     #[test]
     fn attacks_are_read_with_their_options() {
-        let Part(attack) = "a.pcap,start=60,labels=l.csv,speed=2.5".parse().unwrap();
+        let Part(attack) = "a.pcap,start=60,labels=l.csv,speed=2.5,thin=10".parse().unwrap();
         let input = Input { path: "a.pcap".into(), labels: Some("l.csv".into()) };
-        assert_eq!(attack, Attack { input, start: Some(60.0), speed: 2.5 });
+        assert_eq!(attack, Attack { input, start: Some(60.0), speed: 2.5, thin: 10 });
         assert_eq!("a.pcap".parse::<Part>().unwrap(), Part(Attack::new("a.pcap")));
         for (text, expected) in [
-            ("a.pcap,strat=3", "'strat=3': expected labels=FILE, start=SECONDS or speed=FACTOR"),
+            ("a.pcap,strat=3", "'strat=3': expected labels=FILE, start=SECONDS, speed=FACTOR or thin=N"),
             ("a.pcap,b", "'b': expected"),
             ("a.pcap,start=x", "start = 'x': expected a number"),
         ] {

@@ -22,12 +22,14 @@ pub struct Attack {
     pub start: Option<f64>,
     /// How many times faster than recorded they come. Default 1.
     pub speed: f64,
+    /// One of how many of them comes: an attack at a lower rate. Default 1.
+    pub thin: u32,
 }
 
 impl Attack {
     /// All of a capture, as fast as recorded, at the default time.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { input: Input { path: path.into(), labels: None }, start: None, speed: 1.0 }
+        Self { input: Input { path: path.into(), labels: None }, start: None, speed: 1.0, thin: 1 }
     }
 
     pub(super) fn validate(&self) -> Result<(), ComposeError> {
@@ -36,7 +38,8 @@ impl Attack {
         };
         let start = self.start.unwrap_or(0.0);
         range("start", start, (0.0..=1e9).contains(&start), "seconds from 0 to 1e9")?;
-        range("speed", self.speed, (1e-6..=1e6).contains(&self.speed), "a factor from 1e-6 to 1e6")
+        range("speed", self.speed, (1e-6..=1e6).contains(&self.speed), "a factor from 1e-6 to 1e6")?;
+        range("thin", self.thin.into(), self.thin > 0, "a whole number above 0")
     }
 }
 

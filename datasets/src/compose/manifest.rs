@@ -76,6 +76,8 @@ pub struct AttackPart {
     pub start_seconds: f64,
     /// How many times faster than recorded they come.
     pub speed: f64,
+    /// One of so many of its packets is there.
+    pub thin: u32,
     /// The addresses that became hosts of the benign network, busiest first.
     pub hosts: Vec<Became>,
 }

@@ -50,6 +50,9 @@ struct Intruder {
     begin: Timestamp,
     start: f64,
     speed: f64,
+    /// One of so many packets comes, and how many there were.
+    thin: u32,
+    seen: u32,
     frame: Vec<u8>,
     wire_len: u32,
 }
@@ -78,6 +81,10 @@ impl Lane {
     fn advance_attack(&mut self, intruder: &mut Intruder) -> Result<(), ComposeError> {
         self.head = None;
         while let Some((record, bytes)) = self.stream.advance()? {
+            if !intruder.takes_next() {
+                *self.left_out.entry("thinned").or_default() += 1;
+                continue;
+            }
             match rewrite(record.link, bytes, &intruder.mapping, &mut intruder.frame) {
                 Ok(longer) => {
                     let time = intruder.time(record.stream_time());
@@ -123,9 +130,18 @@ impl Intruder {
             begin: Timestamp::from_nanos(begin),
             start,
             speed: attack.speed,
+            thin: attack.thin,
+            seen: 0,
             frame: Vec::new(),
             wire_len: 0,
         })
+    }
+
+    /// Whether the next packet is one of those that come: the first of every `thin`.
+    fn takes_next(&mut self) -> bool {
+        let takes = self.seen == 0;
+        self.seen = (self.seen + 1) % self.thin;
+        takes
     }
 
     /// A stream time of the attack's capture in that of the composite.
@@ -249,6 +265,7 @@ impl Composer {
                 part,
                 start_seconds: intruder.start,
                 speed: intruder.speed,
+                thin: intruder.thin,
                 hosts: became(&intruder.mapping),
             });
         }

@@ -220,6 +220,8 @@ fn calibrated(name: &str, threshold: f64) -> Loaded {
         source: String::new(),
         held_out: None,
         seen: false,
+        minutes: None,
+        holds_for: None,
     };
     let network = Network::of(Bundle { calibration: Some(calibration), ..bundle() });
     Loaded { name: Some(name.into()), file: name.into(), network }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 /// What the file begins with; the SHA-256 follows.
 const HEAD: &str = "legonf-checkpoint 3 ";
@@ -21,6 +22,9 @@ pub struct Identity {
     pub schema: String,
     /// The captures, in order.
     pub origins: Vec<CaptureProvenance>,
+    /// Stream time that the training shall last at least.
+    #[serde(default)]
+    pub time: Duration,
 }
 
 /// A trainer and what it is being trained on.
@@ -118,6 +122,8 @@ impl Identity {
             Some("schema")
         } else if self.origins != other.origins {
             Some("list of captures")
+        } else if self.time != other.time {
+            Some("--training-time")
         } else {
             None
         }
@@ -141,7 +147,7 @@ mod tests {
         }
         let origins =
             vec![CaptureProvenance { name: "a.pcap".into(), packets: 9, ..CaptureProvenance::default() }];
-        let identity = Identity { schema: "00".into(), origins };
+        let identity = Identity { schema: "00".into(), origins, time: Duration::ZERO };
         Checkpoint::of(&trainer, &identity)
     }
 

@@ -1,17 +1,28 @@
-//! The end of the training graph: every feature vector goes to the trainer.
+//! The end of the training graph: every feature vector goes to the trainer, and to the network that it made.
 
 use super::checkpoint::{Checkpoint, Identity};
+use super::drift::{COMPARED, Drift, Levels, PARTS};
+use super::goal::Goal;
 use crate::Error;
 use legonf_core::{Batch, BindError, Clock, ColumnSpec, Fault, Handle, Layout, Rows, Sink};
 use legonf_extract::FEATURES;
-use legonf_models::kitnet::{Phase, Trainer};
+use legonf_models::kitnet::{KitNet, Phase, TrainError, Trainer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-/// Trains on the features of each batch, in order, up to the packets needed.
+/// Trains on the features of each batch, in order, up to the packets needed; then scores a quarter as much.
 pub struct TrainSink {
     trainer: Trainer,
+    goal: Goal,
+    /// Scores of the training, and of what comes after it.
+    training: Levels,
+    after: Levels,
+    /// What was learnt; none while there is more to learn.
+    network: Option<KitNet>,
+    /// Packets that it has scored.
+    scored: u64,
     identity: Identity,
     checkpoint: PathBuf,
     /// Whether the file is there, of this training.
@@ -22,15 +33,32 @@ pub struct TrainSink {
     last_rmse: f64,
     /// That of the packets up to the last one needed: how far a source reads beyond depends on the layout.
     clock: Clock,
+    /// That of all packets.
+    now: Clock,
+    /// The part in which the first packet after the training came.
+    first_after: u64,
+    /// Whether rows of a table came, which have no times.
+    timeless: bool,
     enough: Arc<AtomicBool>,
     features: Handle<Rows>,
 }
 
 impl TrainSink {
     /// A sink over `trainer`, which has seen packets before where it was `resumed` from the checkpoint.
-    pub fn new(trainer: Trainer, identity: Identity, checkpoint: PathBuf, every: u64, resumed: bool) -> Self {
+    pub fn new(
+        (trainer, goal): (Trainer, Goal),
+        identity: Identity,
+        checkpoint: PathBuf,
+        every: u64,
+        resumed: bool,
+    ) -> Self {
         Self {
             trainer,
+            goal,
+            training: Levels::default(),
+            after: Levels::default(),
+            network: None,
+            scored: 0,
             identity,
             checkpoint,
             has_checkpoint: resumed,
@@ -38,6 +66,9 @@ impl TrainSink {
             seen: 0,
             last_rmse: 0.0,
             clock: Clock::default(),
+            now: Clock::default(),
+            first_after: 0,
+            timeless: false,
             enough: Arc::default(),
             features: Handle::default(),
         }
@@ -64,7 +95,7 @@ impl TrainSink {
         self.trainer.progress().phase == Phase::Complete
     }
 
-    /// Becomes true when the trainer has all it needs.
+    /// Becomes true when no more packets are of use.
     pub fn enough(&self) -> Arc<AtomicBool> {
         self.enough.clone()
     }
@@ -79,9 +110,15 @@ impl TrainSink {
         self.clock
     }
 
+    /// Stream time of these packets; none where they are rows of a table.
+    pub fn seconds(&self) -> Option<f64> {
+        (!self.timeless).then(|| self.clock.elapsed() as f64 / 1e9)
+    }
+
     /// Expects packets of another capture.
     pub fn next_capture(&mut self) {
         self.clock = self.clock.next_capture();
+        self.now = self.now.next_capture();
     }
 
     /// Where checkpoints go.
@@ -106,34 +143,91 @@ impl TrainSink {
         }
     }
 
+    /// Ends the training where there are no more packets, if those that there were will do.
+    pub fn end(&mut self) {
+        if !self.is_done() && self.goal.allows_end(self.trained()) {
+            self.trainer.conclude();
+        }
+    }
+
+    /// What became of the scores after the training; none where too few packets came after it.
+    pub fn drift(&mut self) -> Option<Drift> {
+        Drift::of(std::mem::take(&mut self.training), std::mem::take(&mut self.after), self.scored)
+    }
+
     /// The trainer and what it was trained on.
     pub fn into_parts(self) -> (Trainer, Identity) {
         (self.trainer, self.identity)
     }
 
-    fn take(&mut self, row: &[f64]) -> Result<(), Fault> {
+    /// Packets that have trained the ensemble.
+    fn trained(&self) -> u64 {
+        let mapping = self.trainer.config().feature_mapping_packets + 1;
+        self.trainer.progress().used.saturating_sub(mapping)
+    }
+
+    /// Takes the next row, at a time since the first one if it has any.
+    fn take(&mut self, row: &[f64], elapsed: Option<Duration>) -> Result<(), Fault> {
         let index = self.seen;
         self.seen += 1;
-        if index < self.packets() || self.is_done() {
+        if self.is_done() {
+            return self.judge(row, elapsed).map_err(Fault::new);
+        }
+        if index < self.packets() {
             return Ok(());
         }
         self.last_rmse = self.trainer.train(row);
-        if self.is_done() {
-            self.enough.store(true, Ordering::Relaxed);
+        if self.trained() > 0 {
+            self.training.push(self.part(elapsed), self.last_rmse);
+        }
+        if self.goal.is_reached(self.trained(), elapsed) {
+            self.trainer.conclude();
         } else if self.packets().is_multiple_of(self.every) {
             self.save_checkpoint().map_err(Fault::new)?;
         }
         Ok(())
     }
+
+    /// Scores a row that comes after the training, up to as many as are of use.
+    fn judge(&mut self, row: &[f64], elapsed: Option<Duration>) -> Result<(), TrainError> {
+        let part = self.part(elapsed);
+        if self.network.is_none() {
+            self.network = Some(self.trainer.clone().finish()?);
+            self.first_after = part;
+        }
+        if part >= self.first_after + COMPARED as u64 {
+            self.enough.store(true, Ordering::Relaxed);
+        } else if let Some(network) =
+            self.network.as_ref().filter(|_| row.iter().all(|value| value.is_finite()))
+        {
+            self.after.push(part, network.score(row));
+            self.scored += 1;
+        }
+        Ok(())
+    }
+
+    /// Which part of the training a row is in, by time or, where packets are what it needs, by number.
+    fn part(&self, elapsed: Option<Duration>) -> u64 {
+        let by_time =
+            |elapsed: Duration| (elapsed.as_nanos() / (self.goal.time / PARTS).as_nanos().max(1)) as u64;
+        let by_number = || self.trained() + self.scored;
+        match elapsed.filter(|_| !self.goal.is_of_packets()) {
+            Some(elapsed) => by_time(elapsed),
+            None => by_number() / (self.goal.packets / u64::from(PARTS)).max(1),
+        }
+    }
 }
 
 impl Sink for TrainSink {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        self.timeless |= batch.timeless;
         for (packet, row) in batch.headers.iter().zip(batch.columns.get(self.features).iter()) {
             if !self.is_done() {
                 self.clock.shift(packet.seq, packet.timestamp);
             }
-            self.take(row)?;
+            self.now.shift(packet.seq, packet.timestamp);
+            let elapsed = (!self.timeless).then(|| Duration::from_nanos(self.now.elapsed()));
+            self.take(row, elapsed)?;
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ pub(crate) const PREFIX: &str = "legonf.";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// How it was found: `log-normal`, `quantile`, `alarm-budget` or `manual`.
+    /// How it was found: `log-normal`, `quantile`, `minute-quantile`, `alarm-budget` or `manual`.
     pub method: String,
     /// Scores above it are anomalous. Finite, at least 0.
     pub threshold: f64,
@@ -48,6 +48,12 @@ pub struct Calibration {
     /// Whether the bounds are what was seen on these, since those of the method do not hold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub seen: bool,
+    /// Minutes of the scores that it was found from (`minute-quantile`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<u64>,
+    /// Of what traffic the bound is claimed, in words; none in models of before this was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds_for: Option<String>,
 }
 
 /// Benign scores that a threshold was checked on.
@@ -62,7 +68,8 @@ pub struct HeldOut {
 
 impl Calibration {
     /// The methods that there are.
-    pub const METHODS: [&'static str; 4] = ["log-normal", "quantile", "alarm-budget", "manual"];
+    pub const METHODS: [&'static str; 5] =
+        ["log-normal", "quantile", "minute-quantile", "alarm-budget", "manual"];
 
     /// What is wrong with the scores that were held out, if anything is.
     fn check_held_out(&self) -> Option<&'static str> {

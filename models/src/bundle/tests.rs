@@ -48,6 +48,8 @@ fn bundle() -> Bundle {
             source: "b.pcap".into(),
             held_out: Some(HeldOut { samples: 250, above: 1 }),
             seen: false,
+            minutes: Some(12),
+            holds_for: Some("such traffic".into()),
         }),
         provenance: Provenance {
             legonf: "0.1.0".into(),

@@ -78,7 +78,8 @@ impl TrainConfig {
     }
 }
 
-const MAX_PACKETS: u64 = 1 << 53;
+/// The most packets that one of the phases may take; a training that somebody else ends ([`Trainer::conclude`](super::Trainer::conclude)) asks for so many.
+pub const MAX_PACKETS: u64 = 1 << 53;
 
 fn check(ok: bool, option: &'static str, expected: impl FnOnce() -> String) -> Result<(), ConfigError> {
     if ok { Ok(()) } else { Err(ConfigError { option, expected: expected() }) }

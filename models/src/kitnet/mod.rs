@@ -31,7 +31,7 @@ mod transpose;
 
 pub use autoencoder::{Autoencoder, Defect};
 pub use checkpoint::Checkpoint;
-pub use config::{ConfigError, MAX_FEATURES, TrainConfig};
+pub use config::{ConfigError, MAX_FEATURES, MAX_PACKETS, TrainConfig};
 pub use dispatch::instruction_set;
 pub use effort::Effort;
 pub use explain::Explainer;

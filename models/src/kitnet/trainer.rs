@@ -150,6 +150,14 @@ impl Trainer {
         }
     }
 
+    /// Ends the training with the rows that have been used, as if the options had asked for so many; there is no effect
+    /// before the first of the ensemble's. More rows are ignored.
+    pub fn conclude(&mut self) {
+        if let Some(trained) = self.used.checked_sub(self.config.feature_mapping_packets + 1) {
+            self.config.training_packets = trained.max(1);
+        }
+    }
+
     /// Once enough rows were seen, computes the feature map and makes the autoencoders.
     fn map_features(&mut self) {
         if let Learnt::Correlation(correlation) = &self.learnt
@@ -211,6 +219,20 @@ mod tests {
         assert_eq!(trainer.progress(), done);
         assert_eq!(trainer.train(&row(31)), 0.0);
         assert!(trainer.finish().is_ok());
+    }
+
+    #[test]
+    fn a_training_that_is_ended_is_one_of_so_many_rows() {
+        let open = TrainConfig { training_packets: super::super::MAX_PACKETS, ..config() };
+        let (mut ended, mut other) = (Trainer::new(open).unwrap(), Trainer::new(config()).unwrap());
+        for i in 0..31 {
+            assert_eq!(ended.train(&row(i)).to_bits(), other.train(&row(i)).to_bits());
+        }
+        assert_eq!(ended.progress().phase, Phase::Training);
+        ended.conclude();
+        assert_eq!((ended.config(), ended.progress()), (other.config(), other.progress()));
+        assert_eq!(ended.train(&row(31)), 0.0);
+        assert_eq!(ended.finish().unwrap(), other.finish().unwrap());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a threshold stands for, against scores that it was not found from.
 
 use super::method::probability;
+use super::minutes::{MOST, Minutes};
 use super::{BenignScores, Calibration, DEFAULT_CONFIDENCE, Method};
 use crate::DecideError;
 use crate::numeric::{binomial_upper_bound, binomial_upper_tail, poisson_upper_bound, poisson_upper_tail};
@@ -12,7 +13,8 @@ pub const DEFAULT_HOLDOUT: f64 = 0.25;
 /// How a threshold is checked on the last of the scores.
 ///
 /// It is refused where so many of them above it, or more, have a probability below 1 - `confidence` if its bound holds: by the
-/// binomial distribution for the false-positive rate, and by that of Poisson for an alarm budget.
+/// binomial distribution for the false-positive rate, and by that of Poisson for an alarm budget. So it is where a
+/// minute of them has a share above it of more than twice the bound, if the method speaks of minutes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Check {
     /// Part of the scores that is held out, the last ones: 0 (then nothing is checked) to below 1. Default 0.25.
@@ -73,7 +75,8 @@ impl Check {
         if found.seen {
             return Ok(found.with_seen(seen));
         }
-        match contradiction(&found, seen, scores.days(), alpha) {
+        let contradicted = contradiction(&found, seen, scores.days(), alpha);
+        match contradicted.or_else(|| contradicted_in_a_minute(&found, scores)) {
             None => Ok(found),
             Some(_) if self.force => Ok(found.with_seen(seen)),
             Some(error) => Err(error),
@@ -113,7 +116,7 @@ fn contradiction(found: &Calibration, seen: HeldOut, days: f64, alpha: f64) -> O
     let HeldOut { samples, above, .. } = seen;
     let what = match found.method {
         Method::LogNormal { .. } => "log-normal fit",
-        Method::Quantile { .. } => "quantile",
+        Method::Quantile { .. } | Method::MinuteQuantile { .. } => "quantile",
         Method::AlarmBudget { .. } => "alarm budget",
     };
     if let Method::AlarmBudget { alarms_per_day: claimed, .. } = found.method
@@ -124,4 +127,11 @@ fn contradiction(found: &Calibration, seen: HeldOut, days: f64, alpha: f64) -> O
     let claimed = found.false_positive_bound;
     let rare = binomial_upper_tail(above as u64, samples as u64, claimed) < alpha;
     rare.then(|| DecideError::Contradicted { what, above, samples, seen: seen.rate(), claimed })
+}
+
+/// Why a held-out minute contradicts what was found for every minute, if one does.
+fn contradicted_in_a_minute(found: &Calibration, scores: &BenignScores) -> Option<DecideError> {
+    let Method::MinuteQuantile { false_positive_rate: claimed, .. } = found.method else { return None };
+    let seen = Minutes::of(scores, Minutes::least(claimed)).worst(found.threshold);
+    (seen > MOST * claimed).then_some(DecideError::Restless { seen, claimed: MOST * claimed })
 }

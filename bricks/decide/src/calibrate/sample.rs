@@ -1,5 +1,6 @@
 //! A threshold from a sorted sample.
 
+use super::minutes::Minutes;
 use super::{BenignScores, Calibration, Method};
 use crate::DecideError;
 use crate::numeric::{
@@ -16,17 +17,19 @@ const FEW: usize = 5;
 const FAR: f64 = 10.0;
 
 /// Scores in ascending order, at least one, and the days of packet time that they span.
-pub(super) struct Sample {
+pub(super) struct Sample<'a> {
+    /// The same in the order of packets.
+    benign: &'a BenignScores,
     scores: Vec<f64>,
     days: f64,
 }
 
-impl Sample {
+impl<'a> Sample<'a> {
     /// The sample of some scores.
-    pub(super) fn of(benign: &BenignScores) -> Self {
+    pub(super) fn of(benign: &'a BenignScores) -> Self {
         let mut scores = benign.scores.clone();
         scores.sort_unstable_by(f64::total_cmp);
-        Self { scores, days: benign.days() }
+        Self { benign, scores, days: benign.days() }
     }
 
     fn len(&self) -> usize {
@@ -40,6 +43,10 @@ impl Sample {
             Method::Quantile { false_positive_rate, confidence } => {
                 let above = self.most_above(false_positive_rate, 1.0 - confidence)?;
                 Ok(self.order_statistic(method, above, confidence))
+            }
+            Method::MinuteQuantile { false_positive_rate, confidence } => {
+                let above = self.most_above(false_positive_rate, 1.0 - confidence)?;
+                Ok(self.minute_quantile(method, above, false_positive_rate))
             }
             Method::AlarmBudget { alarms_per_day, confidence } => {
                 let above = self.budget(alarms_per_day, 1.0 - confidence)?;
@@ -97,6 +104,14 @@ impl Sample {
         self.calibration(method, self.scores[samples - 1 - above], bound)
     }
 
+    /// The threshold that leaves at most `above` scores above it, and in each minute at most half of `rate`.
+    fn minute_quantile(&self, method: Method, above: usize, rate: f64) -> Calibration {
+        let minutes = Minutes::of(self.benign, Minutes::least(rate));
+        let lowest = self.scores[self.len() - 1 - above.min(self.len() - 1)];
+        let threshold = minutes.highest_quantile(rate).max(lowest);
+        Calibration { minutes: Some(minutes.len()), ..self.calibration(method, threshold, rate) }
+    }
+
     /// The threshold of a log-normal fit.
     fn fit(&self, method: Method, rate: f64) -> Result<Calibration, DecideError> {
         let samples = self.len();
@@ -144,6 +159,7 @@ impl Sample {
             samples_above,
             log_mean: None,
             log_sd: None,
+            minutes: None,
             alarms_per_day: (self.days > 0.0).then_some(a_day),
             held_out: None,
             seen: false,

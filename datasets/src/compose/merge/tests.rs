@@ -29,7 +29,7 @@ fn mini() -> Input {
 
 /// The small capture, in which all is benign, with the testbed's attacks, ten times faster, and all of itself.
 fn config(seed: u64) -> Config {
-    let attack = |input, start, speed| Attack { input, start: Some(start), speed };
+    let attack = |input, start, speed| Attack { input, start: Some(start), speed, thin: 1 };
     Config {
         benign: mini(),
         attacks: vec![attack(testbed(), 1.5, 10.0), attack(unlabelled(), 2.0, 1.0)],
@@ -117,7 +117,7 @@ fn a_wrong_time_stamp_moves_no_attack() {
         out.packet(&record, bytes).unwrap();
     }
     out.finish().unwrap();
-    let attacks = vec![Attack { input: testbed(), start: None, speed: 10.0 }];
+    let attacks = vec![Attack { input: testbed(), start: None, speed: 10.0, thin: 1 }];
     let order = |path| {
         let benign = Input { path, labels: None };
         let (_, headers, labels, _) = compose(Config { benign, attacks: attacks.clone(), seed: 1 });
@@ -151,7 +151,7 @@ fn the_seed_decides() {
 fn bad_input_is_named() {
     let error = |config| Composer::new(config).err().unwrap().to_string();
     let with = |attack| Config { attacks: vec![attack], ..config(1) };
-    let base = || Attack { input: mini(), start: None, speed: 1.0 };
+    let base = || Attack { input: mini(), start: None, speed: 1.0, thin: 1 };
     assert_eq!(
         error(with(Attack { start: Some(-1.0), ..base() })),
         "start = -1: expected seconds from 0 to 1e9"
