@@ -5,9 +5,10 @@ use crate::assembly::{self, Execution, Opened, assemble};
 use crate::models::{ModelFile, Models};
 use crate::network::Network;
 use crate::seed::{self, Seed};
-use crate::summary::{ClockReport, Incidents, Service, Summary, Timing, flatten};
+use crate::summary::{ClockReport, Disturbances, Service, Summary, Timing, flatten};
 use crate::supply::Maker;
 use crate::tally::{Results, Tally, decides_on_scores};
+use crate::watch::Found;
 use crate::{Error, Session, Workers, input, nf};
 use legonf_controller::Event;
 use legonf_core::{Explain, Layout, Progress, Schema, Source, State, count};
@@ -15,7 +16,7 @@ use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -62,7 +63,7 @@ pub struct Report {
     pub timing: Timing,
     /// What happened to the bricks.
     #[serde(rename = "runtime")]
-    pub incidents: Incidents,
+    pub disturbances: Disturbances,
     /// Files that were written.
     pub outputs: Vec<String>,
     /// What a controller has done, where there was one.
@@ -132,9 +133,10 @@ impl Scoring {
         &self,
         capture: String,
         function: &Function,
-        tally: &mut Tally<R>,
+        (tally, found): (&mut Tally<R>, Option<&Found>),
         outcome: &Outcome,
     ) -> Summary {
+        let suppressed = found.and_then(|found| found.suppressed);
         let (main, schema) = (function.models.main(&function.spec), &function.schema);
         let network = main.map(|model| &model.network);
         let bound = network.filter(|_| self.threshold.is_none()).and_then(Network::false_positive_bound);
@@ -154,13 +156,19 @@ impl Scoring {
             threshold: function.threshold,
             false_positive_bound: bound,
             alerts: tally.alerts(),
-            alerts_written: tally.suppressed().map(|suppressed| tally.alerts() - suppressed),
-            alerts_suppressed: tally.suppressed(),
+            alerts_written: tally
+                .held_back()
+                .map(|held_back| tally.alerts() - held_back - suppressed.unwrap_or(0)),
+            alerts_held_back: tally.held_back(),
+            alerts_suppressed: suppressed,
+            suppressions: found.map(|found| found.rules.clone()).unwrap_or_default(),
+            incidents: found.map(Found::summary),
             decides_on_scores: function.decides_on_scores(),
             classes: tally.classes(),
             counters: flatten(&outcome.counters),
             clock: ClockReport::of(&outcome.clock, &schema.name),
             evaluation: tally.evaluation(),
+            figures: found.and_then(|found| found.figures),
             ended_early: None,
         }
     }
@@ -185,6 +193,20 @@ impl Function {
     /// Says why a packet is anomalous, where its network can.
     pub fn explainer(&self) -> Option<Box<dyn Explain>> {
         self.models.main(&self.spec)?.network.explainer()
+    }
+
+    /// Packets at the beginning of a capture that its model was trained on, where that is known. The file is read for that only if
+    /// one of this name was.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn trained_on(&self, capture: &Path) -> Result<u64, Error> {
+        let Some(model) = self.models.main(&self.spec) else { return Ok(0) };
+        if !capture.is_file() || !model.network.names(&input::file_name(capture)) {
+            return Ok(0);
+        }
+        let origin = input::origin(capture)?;
+        Ok(if origin.sha256.is_empty() { 0 } else { model.network.trained_packets(&origin.sha256) })
     }
 
     /// The ports by which packets leave; none where they leave as they came.
