@@ -130,6 +130,7 @@ impl Arguments {
             eve: self.eve.clone(),
             rotate: self.rotate,
             alerts: self.alerts.rate(),
+            watching: self.alerts.watching(),
             scores: self.scores.clone(),
             record: self.record.clone(),
             forward: self.forward.clone(),

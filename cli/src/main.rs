@@ -11,6 +11,7 @@ mod experiment;
 mod failure;
 mod features;
 mod graph;
+mod hosts;
 mod interrupt;
 mod invalid;
 #[cfg(feature = "live")]
@@ -23,6 +24,7 @@ mod progress;
 mod replay;
 mod run;
 mod scoring;
+mod span;
 mod split;
 mod steering;
 mod stuck;
@@ -84,6 +86,8 @@ enum Command {
     Replay(replay::Arguments),
     #[command(about = "Run a capture under the controller, which replicates the bottleneck as it goes")]
     Run(run::Arguments),
+    #[command(about = "Show what was seen of each host in the results of a replay")]
+    Hosts(hosts::Arguments),
     #[command(about = "Measure what each brick of a graph costs")]
     Profile(profile::Arguments),
     #[command(about = "Say how many of which brick a rate needs, and what they would do")]
@@ -171,6 +175,7 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Calibrate(arguments) => calibrate::run(&arguments, style),
         Command::Replay(arguments) => replay::run(&arguments, style),
         Command::Run(arguments) => run::run(&arguments, style),
+        Command::Hosts(arguments) => hosts::run(&arguments, style),
         Command::Profile(arguments) => profile::run(&arguments, style),
         Command::Plan(arguments) => plan::run(&arguments, style),
         Command::Events(arguments) => events::run(&arguments, style),

@@ -7,15 +7,16 @@ use crate::scoring::{Scoring, render};
 use crate::steering;
 use clap::Args;
 use legonf_engine::{Replay, ScoreFormat, Seed};
+use legonf_io::sink::Theme;
 use std::path::PathBuf;
 
 /// Runs a capture through a network function, and writes what it found for each packet. Kitsune, the default one, is packet
 /// batching, feature quantization, feature mapping, autoencoder and sample-result quantization.
 ///
-/// With --out the folder gets scores.csv (or .parquet), eve.json (alerts in Suricata's schema), alerts.pcapng (their
-/// packets), scores.svg and scores.png, and summary.json. In a flood of alerts the first of each second are written, and the
-/// others counted: records of the type `suppressed` in eve.json say which sources they were of. Two replays of one capture write the
-/// same bytes, whatever --workers says.
+/// With --out the folder gets scores.csv (or .parquet), eve.json (alerts and incidents in Suricata's schema), alerts.pcapng (the alerts'
+/// packets), incidents.json, hosts.json (what `legonf hosts` shows), scores.svg and scores.png, and summary.json. Of the alerts of a source
+/// the first and the peak of each incident are written (--alerts), and the others counted: records of the type `held_back` in
+/// eve.json say which sources they were of. Two replays of one capture write the same bytes, whatever --workers says.
 ///
 /// For a graph that decides on no score (a classifier) the folder gets verdicts.csv (or .parquet) and summary.json instead. For a
 /// graph whose bricks rewrite packets or decide where they go it also gets forwarded/PORT.pcapng for each port: the packets that
@@ -41,6 +42,9 @@ pub struct Arguments {
     /// Truth of every packet: lines `index,label` or one label a line (0/1, benign/malicious), for AUC, TPR and FPR.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// Draw the plots on a dark ground.
+    #[arg(long)]
+    dark: bool,
     /// Read only the first N packets.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
@@ -76,6 +80,8 @@ impl Arguments {
             out: self.out.clone(),
             scores: self.scores,
             alerts: self.alerts.rate(),
+            watching: self.alerts.watching(),
+            theme: if self.dark { Theme::Dark } else { Theme::Light },
             labels: self.labels.clone(),
             limit: self.limit,
             steering: None,

@@ -74,7 +74,8 @@ pub fn render(report: &Report, style: Style) -> Result<String, Failure> {
     if style.quiet {
         return Ok(String::new());
     }
-    let mut text = summary::text(&report.summary, report.timing)? + &summary::incidents(&report.incidents);
+    let mut text =
+        summary::text(&report.summary, report.timing)? + &summary::disturbances(&report.disturbances);
     text += &report.service.as_ref().map_or_else(String::new, summary::service);
     for output in &report.outputs {
         text += &format!("written     {}\n", one_line(output));

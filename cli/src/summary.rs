@@ -4,8 +4,9 @@ pub mod clock;
 pub mod tables;
 
 use legonf_core::count;
-use legonf_decide::evaluate::{BenignShare, Promise, Report as Evaluation};
-use legonf_engine::{Incidents, Service, Summary, Timing, WarmingUp};
+use legonf_decide::IncidentCounts;
+use legonf_decide::evaluate::{BenignShare, Figures, Promise, Report as Evaluation, SpanReport};
+use legonf_engine::{Disturbances, IncidentSummary, Service, Summary, Timing, WarmingUp};
 use legonf_output::one_line;
 use std::fmt::{self, Write};
 
@@ -31,14 +32,14 @@ pub fn service(service: &Service) -> String {
 }
 
 /// Lines of text on what there was; nothing where all went on undisturbed.
-pub fn incidents(incidents: &Incidents) -> String {
+pub fn disturbances(disturbances: &Disturbances) -> String {
     let mut text = String::new();
-    if incidents.restarts > 0 {
-        let panics = count(incidents.restarts, "panic");
+    if disturbances.restarts > 0 {
+        let panics = count(disturbances.restarts, "panic");
         text += &format!("restarts    {panics} of bricks, each of which was made anew; please report this\n");
     }
-    if incidents.moved_slots > 0 {
-        text += &incidents.pauses();
+    if disturbances.moved_slots > 0 {
+        text += &disturbances.pauses();
     }
     text
 }
@@ -73,12 +74,18 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
     if let Some(evaluation) = &summary.evaluation {
         write_evaluation(&mut out, evaluation)?;
     }
+    if let Some(figures) = &summary.figures {
+        write_figures(&mut out, figures)?;
+    }
     if let Some(promise) = &summary.promise {
         writeln!(out, "bound       {}", promised(promise))?;
     }
     if !summary.counters.is_empty() {
         let list: Vec<_> = summary.counters.iter().map(|(k, v)| format!("{k} {v}")).collect();
         writeln!(out, "counters    {}", list.join(", "))?;
+    }
+    if let Some(found) = &summary.incidents {
+        write_incidents(&mut out, found)?;
     }
     Ok(out)
 }
@@ -108,14 +115,47 @@ fn write_alerts(summary: &Summary, out: &mut String) -> fmt::Result {
 
 /// The words on alerts that were not written.
 fn left_out(summary: &Summary) -> String {
-    match (summary.alerts_written, summary.alerts_suppressed) {
-        (Some(written), Some(suppressed @ 1..)) => {
-            format!(
-                "; {written} of them written, {suppressed} only counted (--alerts-per-source, --alerts-per-second)"
-            )
-        }
-        _ => String::new(),
+    let mut text = String::new();
+    if let (Some(written), Some(held_back @ 1..)) = (summary.alerts_written, summary.alerts_held_back) {
+        text += &format!("; {written} of them written, {held_back} held back (--alerts)");
     }
+    if let Some(suppressed) = summary.alerts_suppressed {
+        text += &format!("; {suppressed} suppressed (--suppress)");
+    }
+    text
+}
+
+/// Who it was: the incidents of most weight, a line each.
+fn write_incidents(out: &mut String, found: &IncidentSummary) -> fmt::Result {
+    let IncidentCounts { closed, evicted, .. } = found.counts;
+    if closed == 0 {
+        return Ok(());
+    }
+    let evicted = match evicted {
+        0 => String::new(),
+        sources => format!(", {} ended early for want of room", count(sources, "source")),
+    };
+    let date = &found.top.first().map(|incident| incident.since.iso8601()).unwrap_or_default();
+    let date = date.get(..10).unwrap_or_default();
+    writeln!(out, "incidents   {closed}{evicted}; those of most weight (times in UTC, {date} on):")?;
+    found.top.iter().try_for_each(|incident| writeln!(out, "  {}", one_line(&incident.to_string())))
+}
+
+fn write_figures(out: &mut String, figures: &SpanReport) -> fmt::Result {
+    let each = [("10 s", &figures.windows), ("hosts", &figures.hosts), ("incidents", &figures.incidents)];
+    for (what, Figures { confusion: c, .. }) in each {
+        let (malicious, benign) =
+            (c.true_positives + c.false_negatives, c.false_positives + c.true_negatives);
+        writeln!(
+            out,
+            "  {what:<9} alerts in {} of {malicious} malicious, {} of {benign} benign",
+            c.true_positives, c.false_positives
+        )?;
+    }
+    let seconds = figures
+        .seconds_to_first_alert
+        .map(|seconds| format!("{seconds:.3} s after the first malicious packet"));
+    writeln!(out, "  alert     {}", seconds.unwrap_or_else(|| "none on a malicious packet".into()))
 }
 
 fn write_scores(summary: &Summary, out: &mut String) -> fmt::Result {
@@ -198,14 +238,14 @@ mod tests {
 
     #[test]
     fn only_what_happened_is_told() {
-        assert_eq!(incidents(&Incidents::of(&outcome(0, Pauses::default()))), "");
-        let restarted = incidents(&Incidents::of(&outcome(2, Pauses::default())));
+        assert_eq!(disturbances(&Disturbances::of(&outcome(0, Pauses::default()))), "");
+        let restarted = disturbances(&Disturbances::of(&outcome(2, Pauses::default())));
         assert!(restarted.starts_with("restarts    2 panics of bricks") && restarted.lines().count() == 1);
         let (p99, longest) = (Duration::from_micros(1500), Duration::from_micros(2250));
         let pauses = Pauses { slots: 4096, packets: 77, p99, longest };
-        let moved = Incidents::of(&outcome(0, pauses));
+        let moved = Disturbances::of(&outcome(0, pauses));
         let line = "pauses      4096 slots moved, for which 77 packets waited: 1.50 ms for 99 of 100, 2.25 ms at most\n";
-        assert_eq!(incidents(&moved), line);
+        assert_eq!(disturbances(&moved), line);
         let json = serde_json::to_value(moved).unwrap();
         assert_eq!((&json["restarts"], &json["paused_packets"]), (&0.into(), &77.into()));
         assert_eq!((&json["pause_ms_p99"], &json["pause_ms_max"]), (&1.5.into(), &2.25.into()));

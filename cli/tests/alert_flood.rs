@@ -47,6 +47,11 @@ impl Bench {
     }
 }
 
+/// What Suricata has no field for.
+fn detail(record: &Value) -> &Value {
+    &record["alert"]["metadata"]["legonf"]
+}
+
 struct Replayed {
     out: PathBuf,
     summary: Value,
@@ -77,11 +82,11 @@ impl Replayed {
     /// That everything is counted: in the summary, in the closing record, in the files.
     fn check(&self, packets: u64, per_source: u64, per_second: u64) {
         let (alerts, written, suppressed) =
-            (self.count("alerts"), self.count("alerts_written"), self.count("alerts_suppressed"));
+            (self.count("alerts"), self.count("alerts_written"), self.count("alerts_held_back"));
         assert_eq!((alerts, written + suppressed), (packets, packets));
         assert_eq!(self.records("alert").len() as u64, written);
         let left_out: u64 =
-            self.records("suppressed").iter().map(|r| r["legonf"]["alerts"].as_u64().unwrap()).sum();
+            self.records("held_back").iter().map(|r| detail(r)["alerts"].as_u64().unwrap()).sum();
         assert_eq!(left_out, suppressed);
         let detect = &self.records.last().unwrap()["stats"]["detect"];
         assert_eq!(
@@ -91,7 +96,7 @@ impl Replayed {
         let (seconds, sources) = self.by_second();
         assert!(seconds.values().all(|count| *count <= per_second), "{seconds:?}");
         assert!(sources.values().all(|count| *count <= per_source), "{sources:?}");
-        assert!(self.records("suppressed").len() <= seconds.len(), "at most one record a second");
+        assert!(self.records("held_back").len() <= seconds.len(), "at most one record a second");
         let scores = fs::read_to_string(self.out.join("scores.csv")).unwrap();
         assert_eq!(scores.lines().filter(|line| line.ends_with(",anomalous")).count() as u64, packets);
     }
@@ -101,23 +106,19 @@ impl Replayed {
 fn the_first_alerts_of_each_second_are_written_and_all_are_counted() {
     let bench = Bench::new();
     let capture = bench.capture(&[]);
-    let flood = bench.replay(&capture, "out", &["--workers", "fused"]);
+    let flood = bench.replay(&capture, "out", &["--workers", "fused", "--alerts", "5/s"]);
     flood.check(20_000, 5, 10);
     let (seconds, sources) = flood.by_second();
     assert!(
         seconds.len() >= 10 && sources.len() > seconds.len() && seconds.values().any(|count| *count == 10)
     );
-    for record in flood.records("suppressed") {
-        let sum: u64 = record["legonf"]["sources"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|s| s["alerts"].as_u64().unwrap())
-            .sum();
-        let others = record["legonf"]["others"].as_u64().unwrap();
-        assert!(sum > 0 && sum + others == record["legonf"]["alerts"].as_u64().unwrap(), "{record}");
+    for record in flood.records("held_back") {
+        let sum: u64 =
+            detail(record)["sources"].as_array().unwrap().iter().map(|s| s["alerts"].as_u64().unwrap()).sum();
+        let others = detail(record)["others"].as_u64().unwrap();
+        assert!(sum > 0 && sum + others == detail(record)["alerts"].as_u64().unwrap(), "{record}");
     }
-    assert!(flood.records("alert").iter().all(|alert| alert["legonf"]["explanation"].is_object()));
+    assert!(flood.records("alert").iter().all(|alert| detail(alert)["explanation"].is_object()));
     let printed = succeed([
         "replay",
         "--no-warm-up",
@@ -125,6 +126,8 @@ fn the_first_alerts_of_each_second_are_written_and_all_are_counted() {
         "--model",
         &bench.model,
         "--threshold=-1",
+        "--alerts",
+        "5/s",
         "--out",
         &text(bench.path("text")),
     ]);
@@ -136,7 +139,7 @@ fn the_first_alerts_of_each_second_are_written_and_all_are_counted() {
     let packets = bench.replay(
         &text(flood.out.join("alerts.pcapng")),
         "again",
-        &["--alerts-per-source", "0", "--alerts-per-second", "0"],
+        &["--alerts", "all", "--alerts-per-second", "0"],
     );
     assert_eq!(packets.count("alerts"), flood.count("alerts_written"));
     let times = |replayed: &Replayed| {
@@ -145,7 +148,8 @@ fn the_first_alerts_of_each_second_are_written_and_all_are_counted() {
     assert_eq!(times(&packets), times(&flood));
     for workers in ["pipeline", "source batching | extractor x2 | mapping autoencoder x2 | decision sink"] {
         let name = format!("out-{}", workers.len());
-        let other = bench.replay(&capture, &name, &["--workers", workers, "--oversubscribe"]);
+        let other =
+            bench.replay(&capture, &name, &["--workers", workers, "--oversubscribe", "--alerts", "5/s"]);
         for ((name, a), (_, b)) in contents(&flood.out).iter().zip(contents(&other.out)) {
             assert!(*a == b, "{name} differs with {workers}");
         }
@@ -156,11 +160,11 @@ fn the_first_alerts_of_each_second_are_written_and_all_are_counted() {
 fn a_flood_of_spoofed_sources_is_bounded_in_all() {
     let bench = Bench::new();
     let capture = bench.capture(&["--flood", "0", "200000", "--spoofed-sources", "100000"]);
-    let flood = bench.replay(&capture, "out", &["--alerts-per-second", "40"]);
+    let flood = bench.replay(&capture, "out", &["--alerts", "5/s", "--alerts-per-second", "40"]);
     flood.check(20_000, 5, 40);
     let named: BTreeSet<_> = flood.records("alert").iter().map(|alert| alert["src_ip"].to_string()).collect();
     assert!(named.len() > 20, "{named:?}");
-    let few = bench.replay(&capture, "few", &["--alerts-per-source", "1", "--alerts-per-second", "0"]);
+    let few = bench.replay(&capture, "few", &["--alerts", "1/s", "--alerts-per-second", "0"]);
     few.check(20_000, 1, 20_000);
     assert!(few.count("alerts_written") > 4000);
 }
@@ -169,8 +173,8 @@ fn a_flood_of_spoofed_sources_is_bounded_in_all() {
 fn without_a_bound_every_alert_is_written() {
     let bench = Bench::new();
     let capture = text(example("synth-mini.pcap.gz"));
-    let all = bench.replay(&capture, "all", &["--alerts-per-source", "0", "--alerts-per-second", "0"]);
-    assert_eq!((all.count("alerts_suppressed"), all.records("suppressed").len()), (0, 0));
+    let all = bench.replay(&capture, "all", &["--alerts", "all", "--alerts-per-second", "0"]);
+    assert_eq!((all.count("alerts_held_back"), all.records("held_back").len()), (0, 0));
     assert_eq!(all.count("alerts_written"), all.count("alerts"));
     assert!(all.records.last().unwrap()["stats"]["detect"]["alerts_suppressed"].is_null());
     // Rows of a table have neither time nor address.

@@ -175,7 +175,10 @@ fn rows_have_no_time_and_no_packets() {
     assert!(!svg.contains("1970") && !svg.contains("time since"));
     let first: serde_json::Value = serde_json::from_str(read("eve.json").lines().next().unwrap()).unwrap();
     assert_eq!((first.get("src_ip"), first.get("pkt_src"), first.get("ether")), (None, None, None));
-    assert!(first["legonf"]["explanation"].is_object() && first["pcap_cnt"].is_u64(), "{first}");
+    assert!(
+        first["alert"]["metadata"]["legonf"]["explanation"].is_object() && first["pcap_cnt"].is_u64(),
+        "{first}"
+    );
     let line = fail(["calibrate", &text(&model), &npy, "--method", "alarm-budget", "--skip", "2001"]);
     assert!(line.contains("alarms a day cannot be counted"), "{line}");
     let rate = ["--false-positive-rate", "0.01"];

@@ -142,7 +142,14 @@ fn dropped_packets_are_counted_and_the_others_are_tagged_and_mirrored() {
     let records: Vec<Value> = eve.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let alerts = records.iter().filter(|record| record["event_type"] == "alert");
     assert!(alerts.clone().count() > 0 && alerts.into_iter().all(|r| r["alert"]["action"] == "blocked"));
-    assert_eq!(records.last().unwrap()["legonf"]["coverage"], *coverage);
+    let counted = &records.last().unwrap()["metadata"]["flowints"];
+    for (name, value) in [
+        ("received", &coverage["received"]),
+        ("scored", &coverage["scored"]),
+        ("dropped.verdict", &dropped.into()),
+    ] {
+        assert_eq!(counted[format!("legonf.{name}")], *value, "{counted}");
+    }
     let summary: Value =
         serde_json::from_str(&fs::read_to_string(out.join("summary.json")).unwrap()).unwrap();
     assert_eq!(summary["coverage"], *coverage);

@@ -169,7 +169,16 @@ fn two_replays_write_the_same_bytes_whatever_the_workers() {
     let names: Vec<_> = first.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
         names,
-        ["alerts.pcapng", "eve.json", "scores.csv", "scores.png", "scores.svg", "summary.json"]
+        [
+            "alerts.pcapng",
+            "eve.json",
+            "hosts.json",
+            "incidents.json",
+            "scores.csv",
+            "scores.png",
+            "scores.svg",
+            "summary.json"
+        ]
     );
     let replicated = "source | batching x2 | extractor | mapping autoencoder x3 | decision sink";
     for (other, workers) in [("b", "pipeline"), ("c", "fused"), ("d", replicated)] {

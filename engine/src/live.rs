@@ -9,8 +9,10 @@ pub use transmission::Forward;
 use crate::agent::Agent;
 use crate::scoring::{Function, Report, Scoring, ending};
 use crate::steering::{Orders, Steering, Work};
-use crate::summary::{Incidents, Service, Timing, with_clock};
+use crate::summary::{Disturbances, Service, Timing, with_clock};
+use crate::suppression::Suppression;
 use crate::tally::Tally;
+use crate::watch::{Watch, Watching};
 use crate::{Error, Extent, Session, models, nf};
 use legonf_controller::Event;
 use legonf_io::Content;
@@ -43,6 +45,8 @@ pub struct Live {
     pub rotate: Option<u64>,
     /// How many alerts are written.
     pub alerts: AlertRate,
+    /// How alerts become incidents.
+    pub watching: Watching,
     /// Score of every packet (CSV).
     pub scores: Option<PathBuf>,
     /// Every packet that was scored (pcapng).
@@ -69,6 +73,8 @@ impl Live {
     /// # Errors
     /// If the interface cannot be opened, nothing can be run, or the results cannot be written.
     pub fn run(&self, session: &Session) -> Result<Report, Error> {
+        session.check_outputs(self.watching.incidents.as_deref())?;
+        let suppression = self.watching.suppression()?;
         let (orders, interface) = self.listen()?;
         let transmission = self.transmission()?;
         // Before there are other threads, which would keep theirs, and before a file of others' making is parsed.
@@ -78,8 +84,9 @@ impl Live {
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         self.check_eve(&function)?;
+        let watch = self.watch(&function, suppression)?;
         let outputs = Outputs::create(session, &self.purpose(), &function, self.reopen)?.over(transmission);
-        self.score(session, function, agent, outputs, interface)
+        self.score(session, function, agent, (outputs, watch), interface)
     }
 
     /// Whether one of the outputs is standard output.
@@ -92,13 +99,13 @@ impl Live {
         session: &Session,
         mut function: Function,
         mut agent: Option<Agent>,
-        outputs: Outputs,
+        (outputs, watch): (Outputs, Option<Watch>),
         interface: Interface,
     ) -> Result<Report, Error> {
         let Bounds { packets, duration } = self.bounds;
         let mut source = LiveSource::new(interface, Bounds { packets, duration }, session.stop);
         let (losses, due) = (source.losses(), outputs.due());
-        let mut tally = Tally::new(None, Some(outputs)).bounded(function.bound());
+        let mut tally = Tally::new(None, Some(outputs)).bounded(function.bound()).watched(watch);
         let (misfit, mut said) = (tally.misfit(), false);
         let (bar, mut tended) = (session.begin("live", Extent::Endless), Instant::now());
         let mut show = |progress, packets| {
@@ -146,8 +153,10 @@ impl Live {
         agent: Option<Agent>,
     ) -> Result<Report, Error> {
         losses.by_reason().into_iter().for_each(|(reason, packets)| tally.lose(reason, packets));
-        let mut summary = self.scoring.summary(self.config.interface.clone(), function, &mut tally, &outcome);
-        let (incidents, counters) = (Incidents::of(&outcome), with_clock(&outcome));
+        let (found, file) = tally.found()?;
+        let interface = self.config.interface.clone();
+        let mut summary = self.scoring.summary(interface, function, (&mut tally, found.as_ref()), &outcome);
+        let (disturbances, counters) = (Disturbances::of(&outcome), with_clock(&outcome));
         let whole = outcome.fault.is_none();
         let ended = ending(&mut outcome);
         summary.ended_early = ended.as_ref().map(ToString::to_string);
@@ -157,17 +166,28 @@ impl Live {
             outputs = results.finish(&coverage, counters)?;
             service = results.service(losses.outages());
         }
+        outputs.extend(file);
         self.scoring.save_state(function, (&outcome.clock, whole), &mut outputs)?;
         let controller = agent.as_ref().map(Agent::ending);
         let decided = self.decided(agent, outcome.packets);
         let service = Some(service);
-        Ok(Report { summary, timing, incidents, outputs, controller, service, ended, decided })
+        Ok(Report { summary, timing, disturbances, outputs, controller, service, ended, decided })
     }
 
     fn decided(&self, agent: Option<Agent>, packets: u64) -> Result<Vec<Event>, Error> {
         let Some((steering, mut agent)) = self.steering.as_ref().zip(agent) else { return Ok(Vec::new()) };
         let (graph, capture) = (self.scoring.graph_name(), self.config.interface.clone());
         steering.conclude(&mut agent, Work { graph, capture, packets })
+    }
+
+    fn watch(&self, function: &Function, suppression: Suppression) -> Result<Option<Watch>, Error> {
+        if function.decides_on_scores() {
+            return self.watching.watch(function, suppression, self.eve.is_some()).map(Some);
+        }
+        let reason =
+            "the graph decides on no score, so there are no incidents; leave --incidents and --suppress out";
+        let needless = self.watching.incidents.is_some() || self.watching.suppress.is_some();
+        if needless { Err(self.scoring.refused(reason)) } else { Ok(None) }
     }
 
     fn check_eve(&self, function: &Function) -> Result<(), Error> {
@@ -178,6 +198,14 @@ impl Live {
 
     fn purpose(&self) -> Purpose<'_> {
         let (eve, rotate, rate) = (self.eve.as_deref(), self.rotate, self.alerts);
-        Purpose { eve, rotate, rate, scores: self.scores.as_deref(), record: self.record.as_deref() }
+        let interface = &self.config.interface;
+        Purpose {
+            eve,
+            rotate,
+            rate,
+            interface,
+            scores: self.scores.as_deref(),
+            record: self.record.as_deref(),
+        }
     }
 }

@@ -96,6 +96,12 @@ impl Network {
         Some(Box::new(explainer))
     }
 
+    /// Whether the model was trained on a capture of this name.
+    pub fn names(&self, capture: &str) -> bool {
+        let mut captures = self.0.bundle.iter().flat_map(|bundle| &bundle.provenance.captures);
+        captures.any(|known| known.name == capture)
+    }
+
     /// How many packets of the capture with this SHA-256 the model was trained on.
     pub fn trained_packets(&self, sha256: &str) -> u64 {
         let captures = self.0.bundle.iter().flat_map(|bundle| &bundle.provenance.captures);

@@ -6,7 +6,6 @@ use crate::measure::{self, Meter, Seen, Stopwatch, Work, alone, median};
 use crate::models::ModelFile;
 use crate::nf;
 use crate::replay::measured;
-use crate::tally::Tally;
 use crate::{Error, Extent, Gauge, Session, input};
 use legonf_controller::{Cost, Costs};
 use legonf_core::{BATCH, Brick, Plan, State};
@@ -80,8 +79,8 @@ impl Profile {
         let mut graph = graph.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;
         let folder = tempfile::tempdir()?;
         let network = models.main(&spec).map(|model| &model.network);
-        let outputs = measured(session, folder.path(), network, threshold, (&spec, &graph))?;
-        let mut seen = Seen::of(Tally::new(None, Some(outputs)));
+        let tally = measured(session, folder.path(), network, threshold, (&spec, &graph))?;
+        let mut seen = Seen::of(tally);
         let outcome = alone(session, &mut graph, &mut source, &mut seen, &mut |p, n| bar.update(p, n))?;
         if outcome.packets == 0 {
             return Err(Error::file(&self.capture, "holds no packet to measure with"));

@@ -8,13 +8,16 @@ use crate::agent::Agent;
 use crate::network::Network;
 use crate::scoring::{Function, Report, Scoring, ending};
 use crate::steering::{Steering, Work};
-use crate::summary::{Incidents, Timing, with_clock};
+use crate::summary::{Disturbances, Timing, with_clock};
+use crate::suppression::Suppression;
 use crate::tally::{Tally, decides_on_scores};
-use crate::{Error, Extent, Session, input};
+use crate::watch::{Watch, Watching};
+use crate::{Error, Extent, Session, input, seed};
 use legonf_controller::Event;
 use legonf_core::Source;
+use legonf_decide::IncidentOptions;
 use legonf_io::Content;
-use legonf_io::sink::{AlertRate, ResultColumns};
+use legonf_io::sink::{AlertRate, ResultColumns, Theme};
 use legonf_runtime::{Control, Graph, GraphSpec, Outcome};
 use std::path::PathBuf;
 
@@ -31,7 +34,8 @@ pub enum ScoreFormat {
 /// A replay: what goes in, what scores it, and what is written. Two replays of one capture write the same bytes, whatever the
 /// layout.
 ///
-/// The folder gets `scores.csv` (or `.parquet`), `eve.json`, `alerts.pcapng`, `scores.svg`, `scores.png` and `summary.json`. For a graph
+/// The folder gets `scores.csv` (or `.parquet`), `eve.json`, `alerts.pcapng`, `incidents.json`, `hosts.json`, `scores.svg`, `scores.png`
+/// and `summary.json`. For a graph
 /// that decides on no score it gets `verdicts.csv` (or `.parquet`) and `summary.json` alone. If bricks act on packets, it also
 /// gets `forwarded/PORT.pcapng` for each port of the graph. A table of features in place of the capture starts at feature
 /// mapping; it has no times and no packets.
@@ -47,6 +51,10 @@ pub struct Replay {
     pub scores: ScoreFormat,
     /// How many alerts are written.
     pub alerts: AlertRate,
+    /// How alerts become incidents.
+    pub watching: Watching,
+    /// The ground of the plots.
+    pub theme: Theme,
     /// Truth of every packet.
     pub labels: Option<PathBuf>,
     /// Read only the first packets.
@@ -64,6 +72,8 @@ impl Replay {
             out: None,
             scores: ScoreFormat::default(),
             alerts: AlertRate::default(),
+            watching: Watching::default(),
+            theme: Theme::Light,
             labels: None,
             limit: None,
             steering: None,
@@ -80,6 +90,8 @@ impl Replay {
     pub fn run(&self, session: &Session) -> Result<Report, Error> {
         let orders = self.steering.as_ref().map(Steering::orders).transpose()?;
         session.check_folder(self.out.as_deref())?;
+        session.check_outputs(self.watching.incidents.as_deref())?;
+        let suppression = self.watching.suppression()?;
         let opened = self.scoring.open(session)?;
         let (content, mut source) = input::open_any(session, &self.capture, self.limit, &opened.schema()?)?;
         self.scoring.warm_up.check(session, (&self.capture, content), self.limit)?;
@@ -92,7 +104,9 @@ impl Replay {
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         let labels = self.labels.as_deref().map(|path| input::labels(session, path)).transpose()?;
-        let tally = Tally::new(labels, self.outputs(session, content, &function)?).bounded(function.bound());
+        let watch = self.watch(content, &function, suppression)?;
+        let outputs = self.outputs(session, content, &function)?;
+        let tally = Tally::new(labels, outputs).bounded(function.bound()).watched(watch);
         self.score(session, function, agent, tally, &mut *source)
     }
 
@@ -124,17 +138,40 @@ impl Replay {
     ) -> Result<Report, Error> {
         let controller = agent.as_ref().map(Agent::ending);
         let capture = input::file_name(&self.capture);
-        let mut summary = self.scoring.summary(capture, function, &mut tally, &outcome);
-        let (incidents, counters) = (Incidents::of(&outcome), with_clock(&outcome));
+        let (found, file) = tally.found()?;
+        let mut summary = self.scoring.summary(capture, function, (&mut tally, found.as_ref()), &outcome);
+        let (disturbances, counters) = (Disturbances::of(&outcome), with_clock(&outcome));
         let whole = outcome.fault.is_none();
         let ended = ending(&mut outcome);
         summary.ended_early = ended.as_ref().map(ToString::to_string);
         let coverage = tally.coverage().clone();
-        let completed = tally.outputs().map(|results| results.conclude(&coverage, counters, &summary));
+        let completed =
+            tally.outputs().map(|results| results.conclude((&coverage, counters), &summary, found.as_ref()));
         let decided = self.decided(agent, outcome.packets);
         let mut outputs = completed.transpose()?.unwrap_or_default();
+        outputs.extend(file);
         self.scoring.save_state(function, (&outcome.clock, whole), &mut outputs)?;
-        Ok(Report { summary, timing, incidents, outputs, controller, service: None, ended, decided })
+        Ok(Report { summary, timing, disturbances, outputs, controller, service: None, ended, decided })
+    }
+
+    /// What gathers alerts into incidents; none where there can be no alerts, or rows have neither time nor source.
+    fn watch(
+        &self,
+        content: Content,
+        function: &Function,
+        suppression: Suppression,
+    ) -> Result<Option<Watch>, Error> {
+        if content != Content::Packets || !function.decides_on_scores() {
+            let reason =
+                "there are no incidents where packets have no scores; leave --incidents and --suppress out";
+            let needless = self.watching.incidents.is_some() || self.watching.suppress.is_some();
+            return if needless { Err(self.scoring.refused(reason)) } else { Ok(None) };
+        }
+        let watch = self.watching.watch(function, suppression, self.out.is_some())?;
+        let watch = if self.labels.is_some() { watch.with_labels() } else { watch };
+        let hosts = self.labels.is_some() || self.out.is_some();
+        let seed = function.slot_seed().unwrap_or_default();
+        Ok(Some(if hosts { watch.with_hosts(seed) } else { watch }))
     }
 
     fn decided(&self, agent: Option<Agent>, packets: u64) -> Result<Vec<Event>, Error> {
@@ -155,9 +192,22 @@ impl Replay {
         let (format, rate) = (self.scores, self.alerts);
         let (threshold, explain) = (function.threshold, function.explainer());
         let (results, alerts) = (ResultColumns::of(function.layout()), function.decides_on_scores());
-        let ports = function.ports();
-        let purpose =
-            Purpose { folder, format, content, title, threshold, explain, rate, results, alerts, ports };
+        let (ports, theme) = (function.ports(), self.theme);
+        let trained = function.trained_on(&self.capture)?;
+        let purpose = Purpose {
+            folder,
+            format,
+            content,
+            title,
+            threshold,
+            explain,
+            rate,
+            results,
+            alerts,
+            theme,
+            trained,
+            ports,
+        };
         Ok(Some(Outputs::create(session, purpose)?))
     }
 
@@ -169,20 +219,38 @@ impl Replay {
     }
 }
 
-/// The outputs that a replay of packets by a network writes into a folder, to be measured.
+/// The tally of a replay of packets by a network, with the outputs that it writes into a folder, to be measured.
 pub(crate) fn measured(
     session: &Session,
     folder: &std::path::Path,
     network: Option<&Network>,
     threshold: Option<f64>,
     (spec, graph): (&GraphSpec, &Graph),
-) -> Result<Outputs, Error> {
+) -> Result<Tally<Outputs>, Error> {
     let (format, content, rate) = (ScoreFormat::Csv, Content::Packets, AlertRate::default());
     let (title, explain) = (String::new(), network.and_then(Network::explainer));
     let threshold = threshold.or(network.and_then(Network::threshold));
     let (results, alerts) = (ResultColumns::of(graph.layout()), decides_on_scores(graph.layout()));
     let ports = if graph.forwards() { spec.port_names() } else { Vec::new() };
-    let purpose =
-        Purpose { folder, format, content, title, threshold, explain, rate, results, alerts, ports };
-    Outputs::create(session, purpose)
+    let (theme, trained) = (Theme::Light, 0);
+    let purpose = Purpose {
+        folder,
+        format,
+        content,
+        title,
+        threshold,
+        explain,
+        rate,
+        results,
+        alerts,
+        theme,
+        trained,
+        ports,
+    };
+    let outputs = Outputs::create(session, purpose)?;
+    let seed = seed::of(spec).unwrap_or_default();
+    let options =
+        IncidentOptions { gap: IncidentOptions::GAP, threshold: threshold.unwrap_or(f64::INFINITY), seed };
+    let watch = alerts.then(|| Watch::new(options, network.and_then(Network::explainer)).with_hosts(seed));
+    Ok(Tally::new(None, Some(outputs)).watched(watch))
 }

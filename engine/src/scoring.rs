@@ -5,10 +5,11 @@ use crate::assembly::{self, Execution, Opened, assemble};
 use crate::models::{ModelFile, Models};
 use crate::seed::{self, Seed};
 use crate::state::{self, Saved};
-use crate::summary::{ClockReport, Incidents, Service, Summary, Timing, WarmingUp, flatten};
+use crate::summary::{ClockReport, Disturbances, Service, Summary, Timing, WarmingUp, flatten};
 use crate::supply::Maker;
 use crate::tally::{Results, Tally, decides_on_scores};
 use crate::warming::{self, WarmUp};
+use crate::watch::Found;
 use crate::{Error, Session, Workers, input, nf};
 use legonf_controller::Event;
 use legonf_core::{Clock, Explain, Layout, Progress, Schema, Source, State, count};
@@ -16,7 +17,7 @@ use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -71,7 +72,7 @@ pub struct Report {
     pub timing: Timing,
     /// What happened to the bricks.
     #[serde(rename = "runtime")]
-    pub incidents: Incidents,
+    pub disturbances: Disturbances,
     /// Files that were written.
     pub outputs: Vec<String>,
     /// What a controller has done, where there was one.
@@ -186,9 +187,10 @@ impl Scoring {
         &self,
         capture: String,
         function: &Function,
-        tally: &mut Tally<R>,
+        (tally, found): (&mut Tally<R>, Option<&Found>),
         outcome: &Outcome,
     ) -> Summary {
+        let suppressed = found.and_then(|found| found.suppressed);
         let (main, schema) = (function.models.main(&function.spec), &function.schema);
         let network = main.map(|model| &model.network);
         let bound = function.bound();
@@ -210,14 +212,20 @@ impl Scoring {
             warming_up: warming::seconds(&function.spec)
                 .map(|seconds| WarmingUp { packets: tally.warming_up(), seconds }),
             alerts: tally.alerts(),
-            alerts_written: tally.suppressed().map(|suppressed| tally.alerts() - suppressed),
-            alerts_suppressed: tally.suppressed(),
+            alerts_written: tally
+                .held_back()
+                .map(|held_back| tally.alerts() - held_back - suppressed.unwrap_or(0)),
+            alerts_held_back: tally.held_back(),
+            alerts_suppressed: suppressed,
+            suppressions: found.map(|found| found.rules.clone()).unwrap_or_default(),
+            incidents: found.map(Found::summary),
             decides_on_scores: function.decides_on_scores(),
             classes: tally.classes(),
             counters: flatten(&outcome.counters),
             clock: ClockReport::of(&outcome.clock, &schema.name),
             misfit: tally.fit(),
             evaluation: tally.evaluation(),
+            figures: found.and_then(|found| found.figures),
             ended_early: None,
         }
     }
@@ -248,6 +256,20 @@ impl Function {
     /// Says why a packet is anomalous, where its network can.
     pub fn explainer(&self) -> Option<Box<dyn Explain>> {
         self.models.main(&self.spec)?.network.explainer()
+    }
+
+    /// Packets at the beginning of a capture that its model was trained on, where that is known. The file is read for that only if
+    /// one of this name was.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn trained_on(&self, capture: &Path) -> Result<u64, Error> {
+        let Some(model) = self.models.main(&self.spec) else { return Ok(0) };
+        if !capture.is_file() || !model.network.names(&input::file_name(capture)) {
+            return Ok(0);
+        }
+        let origin = input::origin(capture)?;
+        Ok(if origin.sha256.is_empty() { 0 } else { model.network.trained_packets(&origin.sha256) })
     }
 
     /// The ports by which packets leave; none where they leave as they came.

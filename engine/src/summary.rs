@@ -1,8 +1,10 @@
 //! What a run found, for programs; people are told by the command.
 
 use crate::fit::Misfit;
+use crate::suppression::Suppressed;
+use crate::watch::IncidentSummary;
 use legonf_core::{Clock, ClockFaults, Coverage, count};
-use legonf_decide::evaluate::{Promise, Report as Evaluation, Summary as ScoreSummary};
+use legonf_decide::evaluate::{Promise, Report as Evaluation, SpanReport, Summary as ScoreSummary};
 use legonf_runtime::{BrickCounters, Outcome};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -43,9 +45,18 @@ pub struct Summary {
     /// Those of them that were written; none where no alerts are written at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alerts_written: Option<u64>,
-    /// Those that were only counted.
+    /// Those that were held back: they are told of by their incidents, and counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts_held_back: Option<u64>,
+    /// Those that were suppressed, where there is a file of suppressions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alerts_suppressed: Option<u64>,
+    /// What each suppression did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suppressions: Vec<Suppressed>,
+    /// What the alerts gathered into; none where there can be no alerts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incidents: Option<IncidentSummary>,
     /// Whether the graph decides on scores: without, there are no scores and no alerts to tell of.
     #[serde(skip)]
     pub decides_on_scores: bool,
@@ -62,6 +73,9 @@ pub struct Summary {
     pub misfit: Option<Misfit>,
     /// Against labels, where they were given.
     pub evaluation: Option<Evaluation>,
+    /// Against labels, by windows of 10 s, by hosts and by incidents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub figures: Option<SpanReport>,
     /// Why the replay ended before the end of the capture, if it did.
     pub ended_early: Option<String>,
 }
@@ -87,7 +101,7 @@ pub struct Timing {
 /// What happened to the bricks of a run. Apart from [`Summary`], since no result depends on it: it follows from the layout, the
 /// controller and the machine.
 #[derive(Clone, Copy, Default, Serialize)]
-pub struct Incidents {
+pub struct Disturbances {
     /// Bricks that panicked and were made anew.
     pub restarts: u64,
     /// Slots whose state moved from replica to replica.
@@ -123,7 +137,7 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-impl Incidents {
+impl Disturbances {
     /// Those of a run.
     pub fn of(outcome: &Outcome) -> Self {
         let pauses = &outcome.pauses;

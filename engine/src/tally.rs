@@ -1,10 +1,11 @@
 //! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
 
 use crate::fit::{Fit, Misfit};
+use crate::watch::{Decided, Found, Watch};
 use crate::{Error, input};
 use legonf_core::{
-    Batch, BindError, ColumnSpec, Coverage, Disposition, Dispositions, DropReason, Element, Fault, Handle,
-    Layout, Malformed, Sink, Timestamp, Verdict,
+    Batch, BindError, ColumnSpec, Coverage, Disposition, Dispositions, DropReason, Element, Fault, Findings,
+    Handle, Layout, Malformed, Sink, Timestamp, Verdict,
 };
 use legonf_decide::VERDICTS;
 use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
@@ -27,8 +28,11 @@ pub trait Results: Send {
     /// decides on no score.
     fn packet(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>);
 
-    /// Takes a batch, after its packets.
-    fn write(&mut self, batch: &Batch) -> Result<(), Fault>;
+    /// Takes a batch, after its packets, with what was found of it.
+    fn write(&mut self, batch: &Batch, findings: &Findings) -> Result<(), Fault>;
+
+    /// Takes the incidents that ended with the run.
+    fn end(&mut self, findings: &Findings) -> Result<(), Fault>;
 
     /// The columns that it looks at, as in [`Sink::reads`].
     fn reads(&self) -> Vec<ColumnSpec>;
@@ -36,8 +40,8 @@ pub trait Results: Send {
     /// As [`Sink::bind`].
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError>;
 
-    /// Alerts that were left out of what is written so far; none where no alerts are written at all.
-    fn suppressed(&self) -> Option<u64>;
+    /// Alerts that were held back from what is written so far; none where no alerts are written at all.
+    fn held_back(&self) -> Option<u64>;
 
     /// Completes what is written, where the run cannot go on, with where its packets went.
     fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault>;
@@ -64,6 +68,8 @@ pub struct Tally<R> {
     evaluation: Evaluation,
     false_positives: FalsePositives,
     outputs: Option<R>,
+    /// None where there can be no alerts, or nobody asks.
+    watch: Option<Watch>,
     /// Scores and verdicts on them, where the graph has any.
     scored: Option<Handle<Vec<f64>>>,
     decided: Option<Handle<Vec<Verdict>>>,
@@ -123,6 +129,7 @@ impl<R: Results> Tally<R> {
             evaluation: Evaluation::default(),
             false_positives: FalsePositives::default(),
             outputs,
+            watch: None,
             scored: None,
             decided: None,
             classes: Vec::new(),
@@ -146,6 +153,25 @@ impl<R: Results> Tally<R> {
     /// Where it is said, once it is known, that the model does not fit.
     pub fn misfit(&self) -> Arc<OnceLock<Misfit>> {
         self.fit.found()
+    }
+
+    /// The same tally, that gathers alerts into incidents.
+    pub fn watched(self, watch: Option<Watch>) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// Ends the incidents that are open, and says what was found in all, and in which file it is.
+    pub fn found(&mut self) -> Result<(Option<Found>, Option<String>), Error> {
+        self.end()?;
+        let Some(watch) = &mut self.watch else { return Ok((None, None)) };
+        let (found, file) = watch.conclude()?;
+        Ok((Some(found), file))
+    }
+
+    fn end(&mut self) -> Result<(), Fault> {
+        let Some(watch) = &mut self.watch else { return Ok(()) };
+        let findings = watch.end();
+        self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.end(findings))
     }
 
     /// Where every packet went.
@@ -173,9 +199,9 @@ impl<R: Results> Tally<R> {
         self.alerts
     }
 
-    /// Those of them that were left out of what is written; none where no alerts are written at all.
-    pub fn suppressed(&self) -> Option<u64> {
-        self.outputs.as_ref().and_then(Results::suppressed)
+    /// Those of them that were held back from what is written; none where no alerts are written at all.
+    pub fn held_back(&self) -> Option<u64> {
+        self.outputs.as_ref().and_then(Results::held_back)
     }
 
     /// The comparison with the labels. Takes it out of the tally.
@@ -211,6 +237,7 @@ impl<R: Results> Tally<R> {
         let dropped = self.dropped(disposition, packet);
         if let Some(reason) = dropped.filter(|_| disposition.is_unseen()) {
             self.dropped[reason as usize] += 1;
+            self.watch.iter_mut().for_each(|watch| watch.note(batch, packet, &Decided::nothing(reason)));
             return self.label().map(drop);
         }
         let header = &batch.headers[packet];
@@ -235,6 +262,9 @@ impl<R: Results> Tally<R> {
         self.alerts += u64::from(verdict == Verdict::ANOMALOUS);
         self.fit.count(header.stream_time(), verdict);
         let malicious = self.compare(score, verdict)?;
+        if let Some(watch) = &mut self.watch {
+            watch.note(batch, packet, &Decided { score, verdict, dropped, malicious });
+        }
         if let Some(outputs) = &mut self.outputs {
             outputs.packet(header.timestamp, score, verdict, malicious);
         }
@@ -263,16 +293,20 @@ impl<R: Results> Tally<R> {
 impl<R: Results> Sink for Tally<R> {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         self.outputs.iter_mut().for_each(|outputs| outputs.forward(batch));
+        self.watch.iter_mut().for_each(Watch::begin);
         (0..batch.headers.len()).try_for_each(|packet| self.note(batch, packet))?;
         self.coverage.lose_all(&std::mem::take(&mut self.dropped));
-        self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.write(batch))
+        let none = Findings::default();
+        let findings = self.watch.as_ref().map_or(&none, Watch::findings);
+        self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.write(batch, findings))
     }
 
     fn reads(&self) -> Option<Vec<ColumnSpec>> {
         let outputs = self.outputs.as_ref().map(Results::reads).unwrap_or_default();
         let classes = self.classes.iter().map(|classes| classes.spec.clone());
         let own = [SCORES, VERDICTS, ColumnSpec::DISPOSITION].into_iter().chain(classes);
-        Some(outputs.into_iter().chain(own).collect())
+        let watched = self.watch.as_ref().and_then(Watch::reads);
+        Some(outputs.into_iter().chain(own).chain(watched).collect())
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
@@ -280,6 +314,7 @@ impl<R: Results> Sink for Tally<R> {
         self.decided = layout.handle_if_any(&VERDICTS)?;
         self.dispositions = Dispositions::bind(layout)?;
         self.classes = Classes::of(layout)?;
+        self.watch.as_mut().map_or(Ok(()), |watch| watch.bind(layout))?;
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.bind(layout))
     }
 
@@ -289,6 +324,7 @@ impl<R: Results> Sink for Tally<R> {
 
     /// Completes the outputs of a run that cannot go on; of others more is known, and they are completed with that.
     fn finish(&mut self) -> Result<(), Fault> {
+        self.end()?;
         let coverage = self.coverage.clone();
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.complete(&coverage))
     }
@@ -315,8 +351,12 @@ mod tests {
             self.scores.push(score);
         }
 
-        fn write(&mut self, _: &Batch) -> Result<(), Fault> {
+        fn write(&mut self, _: &Batch, _: &Findings) -> Result<(), Fault> {
             self.batches += 1;
+            Ok(())
+        }
+
+        fn end(&mut self, _: &Findings) -> Result<(), Fault> {
             Ok(())
         }
 
@@ -328,7 +368,7 @@ mod tests {
             Ok(())
         }
 
-        fn suppressed(&self) -> Option<u64> {
+        fn held_back(&self) -> Option<u64> {
             None
         }
 

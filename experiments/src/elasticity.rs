@@ -12,7 +12,7 @@ use legonf_core::{
 use legonf_datasets::generate;
 use legonf_engine::agent::Agent;
 use legonf_engine::measure::{Trial, median};
-use legonf_engine::{EngineKind, Error, Execution, Folder, Incidents, Session};
+use legonf_engine::{Disturbances, EngineKind, Error, Execution, Folder, Session};
 use legonf_io::sink::SeriesPlot;
 use legonf_runtime::{Control, Layout, Outcome, PlanError};
 use serde::Serialize;
@@ -109,7 +109,7 @@ pub struct Report {
     latency_ms_p99: f64,
     latency_ms_max: f64,
     #[serde(flatten)]
-    incidents: Incidents,
+    incidents: Disturbances,
     /// Milliseconds until a plan is in force.
     plan_change_ms_p99: f64,
     actions: usize,
@@ -288,7 +288,7 @@ impl Offered {
             latency_ms_p50: quantile(&late_ms, 0.5),
             latency_ms_p99: quantile(&late_ms, 0.99),
             latency_ms_max: quantile(&late_ms, 1.0),
-            incidents: Incidents::of(&outcome),
+            incidents: Disturbances::of(&outcome),
             plan_change_ms_p99: quantile(&sorted(changes(&events).map(|(_, took)| took).collect()), 0.99),
             actions: changes(&events).count(),
             most_workers: samples.iter().map(|sample| sample.workers).max().unwrap_or(0),

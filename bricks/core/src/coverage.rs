@@ -1,6 +1,6 @@
 //! Accounting: no packet is lost silently.
 
-use crate::DropReason;
+use crate::{DropReason, Headers, Malformed, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -60,6 +60,40 @@ impl Coverage {
     pub fn is_complete(&self) -> bool {
         let lost: u64 = self.rejected.values().chain(self.dropped.values()).sum();
         self.received == self.scored + lost
+    }
+}
+
+/// Counts packets one by one for a [`Coverage`], without an allocation for each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Account {
+    scored: u64,
+    not_finite: u64,
+    /// Of a link type that is not parsed.
+    unread: u64,
+    dropped: [u64; DropReason::ALL.len()],
+}
+
+impl Account {
+    /// Adds a packet with the verdict on its score, or with why it was dropped.
+    #[inline]
+    pub fn count(&mut self, headers: &Headers, verdict: Verdict, dropped: Option<DropReason>) {
+        *match dropped {
+            Some(reason) => &mut self.dropped[reason as usize],
+            None if verdict != Verdict::REJECTED => &mut self.scored,
+            None if headers.is_unread() => &mut self.unread,
+            None => &mut self.not_finite,
+        } += 1;
+    }
+
+    /// Where the packets went.
+    pub fn coverage(&self) -> Coverage {
+        let mut coverage = Coverage::default();
+        coverage.score(self.scored);
+        coverage.lose_all(&self.dropped);
+        let rejected =
+            [(Malformed::LinkType.label(), self.unread), (Coverage::NON_FINITE_SCORE, self.not_finite)];
+        rejected.into_iter().filter(|(_, packets)| *packets > 0).for_each(|(why, n)| coverage.reject(why, n));
+        coverage
     }
 }
 

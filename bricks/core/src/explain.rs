@@ -7,6 +7,8 @@ use serde::Serialize;
 pub struct FeatureShare {
     /// Name in the schema.
     pub feature: String,
+    /// What it measures, in words.
+    pub words: String,
     /// State group it is computed from.
     pub group: String,
     /// Decay rate in 1/s, for damped statistics.

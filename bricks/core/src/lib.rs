@@ -24,7 +24,9 @@ mod group;
 mod hash;
 mod headers;
 mod identity;
+mod incident;
 mod layout;
+mod origin;
 mod packets;
 mod placement;
 mod plan;
@@ -44,7 +46,7 @@ pub use clock::{Clock, ClockFaults, LONGEST_GAP};
 pub use column::{ColumnSpec, Element, Labels, Shape, Table};
 pub use columns::{Columns, Handle};
 pub use count::count;
-pub use coverage::Coverage;
+pub use coverage::{Account, Coverage};
 pub use disposition::{Disposition, Dispositions, DropReason, Port};
 pub use endpoint::{Fault, Pace, Progress, Sink, Source};
 pub use explain::{Explain, Explanation, FeatureShare, GroupShare};
@@ -56,7 +58,9 @@ pub use headers::{
     Encapsulation, Fragment, Headers, Icmp, Inner, Layer, Link, Mac, Malformed, Network, Transport,
 };
 pub use identity::{Address, Ends, Ports, pair_words, source_words};
+pub use incident::{Activity, Counted, Deviation, Findings, Incident, Notice, Severity, grouped};
 pub use layout::{BindError, Layout, LayoutError};
+pub use origin::Origin;
 pub use packets::{LinkType, PacketRecord, Packets};
 pub use placement::balanced;
 pub use plan::{Plan, PlanSyntax, SlotMove, Stage};

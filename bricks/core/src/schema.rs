@@ -42,6 +42,48 @@ pub struct Feature {
     pub decay: Option<f64>,
 }
 
+impl Feature {
+    /// What it measures, in words that follow from its group, statistic, unit and decay; the name itself where the group or the
+    /// statistic is another than those of Kitsune's damped statistics.
+    pub fn words(&self) -> String {
+        let (Some(what), Some(whose)) = (self.measure(), self.streams()) else { return self.name.clone() };
+        let over =
+            self.decay.filter(|decay| *decay > 0.0).map(|decay| format!(" over {}", span(1.0 / decay)));
+        format!("{what} {whose}{}", over.unwrap_or_default())
+    }
+
+    fn measure(&self) -> Option<&'static str> {
+        Some(match (self.statistic.as_str(), self.unit) {
+            ("weight", _) => "packets a second",
+            ("mean", Unit::Seconds) => "mean time between packets",
+            ("var", Unit::SecondsSquared) => "variance of the time between packets",
+            ("mean", _) => "mean packet size",
+            ("var" | "std", _) => "spread of packet sizes",
+            ("magnitude", _) => "packet size in both directions",
+            ("radius", _) => "spread of packet sizes in both directions",
+            ("cov", _) => "covariance of packet sizes in both directions",
+            ("pcc", _) => "correlation of packet sizes in both directions",
+            _ => return None,
+        })
+    }
+
+    /// The streams that its group tells apart.
+    fn streams(&self) -> Option<&'static str> {
+        Some(match self.group.as_str() {
+            "MI" => "from this MAC",
+            "H" => "from this address",
+            "HH" | "HH_jit" => "to this host",
+            "HpHp" => "to this port",
+            _ => return None,
+        })
+    }
+}
+
+/// A time in the unit in which it is short.
+fn span(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0} ms", seconds * 1e3) } else { format!("{seconds:.0} s") }
+}
+
 /// A named, ordered list of features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,5 +192,23 @@ mod tests {
             assert_ne!(changed.hash(), base);
         }
         assert_eq!(base.to_string().len(), 32);
+    }
+
+    #[test]
+    fn words_follow_from_the_structure() {
+        let words = |group: &str, statistic: &str, unit, decay| {
+            let [name, group, statistic] = ["x", group, statistic].map(str::to_owned);
+            Feature { name, group, statistic, unit, decay: Some(decay) }.words()
+        };
+        assert_eq!(words("MI", "weight", Unit::Packets, 0.01), "packets a second from this MAC over 100 s");
+        assert_eq!(
+            words("HH_jit", "mean", Unit::Seconds, 5.0),
+            "mean time between packets to this host over 200 ms"
+        );
+        assert_eq!(words("HpHp", "std", Unit::Bytes, 1.0), "spread of packet sizes to this port over 1 s");
+        assert_eq!(
+            [words("flows", "mean", Unit::Bytes, 1.0), words("MI", "entropy", Unit::One, 1.0)],
+            ["x", "x"]
+        );
     }
 }

@@ -4,9 +4,11 @@
 
 mod promise;
 mod ranking;
+mod spans;
 mod summary;
 
 pub use promise::{BenignShare, FalsePositives, Promise};
+pub use spans::{Figures, SpanReport, Windows};
 pub use summary::{ScoreSummary, Summary};
 
 use legonf_core::Verdict;

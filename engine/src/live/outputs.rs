@@ -6,7 +6,7 @@ use crate::summary::Service;
 use crate::tally::Results;
 use crate::{Error, Session};
 use legonf_core::{
-    Batch, BindError, ColumnSpec, Coverage, DropReason, Fault, Layout, Sink, Timestamp, Verdict,
+    Batch, BindError, ColumnSpec, Coverage, DropReason, Fault, Findings, Layout, Sink, Timestamp, Verdict,
 };
 use legonf_io::sink::{
     AlertRate, Eve, Framing, LineStream, Lines, Loss, PacketFile, ResultColumns, RunStats, ScoresCsv,
@@ -28,6 +28,8 @@ pub struct Purpose<'a> {
     pub rotate: Option<u64>,
     /// How many alerts are written.
     pub rate: AlertRate,
+    /// Name of the interface that packets come from.
+    pub interface: &'a str,
     /// Scores.
     pub scores: Option<&'a Path>,
     /// The packets themselves.
@@ -71,6 +73,7 @@ impl Outputs {
             purpose.eve.map(|target| open(session, LineStream::open(target, purpose.rotate))).transpose()?;
         let (threshold, explain) = (function.threshold.unwrap_or(f64::INFINITY), function.explainer());
         let eve = eve.map(|lines| Eve::over(lines, threshold, explain).limited(purpose.rate));
+        let eve = eve.map(|eve| eve.on_interface(purpose.interface.to_owned()));
         let eve = eve.map(|eve| (eve.stats(), eve));
         let fresh = |path: Option<&Path>, framing| {
             path.map(|path| open(session, LineStream::fresh(path, framing))).transpose()
@@ -182,10 +185,10 @@ impl Results for Outputs {
 
     fn packet(&mut self, _: Timestamp, _: f64, _: Verdict, _: Option<bool>) {}
 
-    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+    fn write(&mut self, batch: &Batch, findings: &Findings) -> Result<(), Fault> {
         self.heed()?;
         if let Some((eve, _)) = &mut self.eve {
-            eve.write(batch)?;
+            eve.write_found(batch, findings)?;
         }
         self.scores.as_mut().map_or(Ok(()), |scores| scores.write(batch))?;
         let Some(record) = &mut self.record else { return Ok(()) };
@@ -197,8 +200,12 @@ impl Results for Outputs {
         self.heed()
     }
 
-    fn suppressed(&self) -> Option<u64> {
-        self.eve.as_ref().map(|(eve, _)| eve.suppressed())
+    fn end(&mut self, findings: &Findings) -> Result<(), Fault> {
+        self.eve.as_mut().map_or(Ok(()), |(eve, _)| eve.write_incidents(findings))
+    }
+
+    fn held_back(&self) -> Option<u64> {
+        self.eve.as_ref().map(|(eve, _)| eve.held_back())
     }
 
     fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault> {

@@ -4,14 +4,15 @@ use super::ScoreFormat;
 use crate::folder::write_text;
 use crate::summary::Summary;
 use crate::tally::Results;
+use crate::watch::Found;
 use crate::{Error, Session};
 use legonf_core::{
-    BATCH, Batch, BindError, ColumnSpec, Coverage, Explain, Fault, Layout, Sink, Timestamp, Verdict,
+    BATCH, Batch, BindError, ColumnSpec, Coverage, Explain, Fault, Findings, Layout, Sink, Timestamp, Verdict,
 };
 use legonf_io::Content;
 use legonf_io::sink::{
-    AlertPcap, AlertRate, Eve, ForwardedFiles, ResultColumns, RunStats, ScorePlot, ScoresCsv, ScoresParquet,
-    StatsHandle,
+    AlertPcap, AlertRate, Eve, ForwardedFiles, IncidentFile, ResultColumns, RunStats, ScorePlot, ScoresCsv,
+    ScoresParquet, StatsHandle, Theme,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,6 +39,10 @@ pub struct Purpose<'a> {
     pub results: ResultColumns,
     /// Whether it decides on scores, so that there can be alerts.
     pub alerts: bool,
+    /// The ground of the plots.
+    pub theme: Theme,
+    /// Packets at the beginning of the capture that the model was trained on.
+    pub trained: u64,
     /// The ports by which packets leave; none where the graph forwards them as they came.
     pub ports: Vec<String>,
 }
@@ -72,7 +77,7 @@ impl Alerts {
         let rate = if purpose.content == Content::Packets { purpose.rate } else { AlertRate::ALL };
         let eve = Eve::create(&purpose.folder.join("eve.json"), threshold, purpose.explain)?.limited(rate);
         let stats = eve.stats();
-        let plot = ScorePlot::new(purpose.title, threshold);
+        let plot = ScorePlot::new(purpose.title, threshold).on(purpose.theme).trained_on(purpose.trained);
         let (packets, plot) = match purpose.content {
             Content::Packets => (Some(AlertPcap::create(&purpose.folder.join("alerts.pcapng"))?), plot),
             Content::Features => (None, plot.over_rows()),
@@ -85,8 +90,8 @@ impl Alerts {
         std::iter::once(&mut self.eve as &mut dyn Sink).chain(packets)
     }
 
-    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        self.eve.write(batch)?;
+    fn write(&mut self, batch: &Batch, findings: &Findings) -> Result<(), Fault> {
+        self.eve.write_found(batch, findings)?;
         let Some(packets) = &mut self.packets else { return Ok(()) };
         packets.write_some(batch, self.eve.written())
     }
@@ -159,12 +164,29 @@ impl Outputs {
     /// [`finish`](Self::finish), and the summary behind that; names the files.
     pub fn conclude(
         &mut self,
-        coverage: &Coverage,
-        counters: BTreeMap<String, u64>,
+        (coverage, counters): (&Coverage, BTreeMap<String, u64>),
         summary: &Summary,
+        found: Option<&Found>,
     ) -> Result<Vec<String>, Error> {
+        if let Some((alerts, found)) = self.alerts.as_mut().zip(found) {
+            alerts.plot.mark(&found.incidents);
+        }
         let mut written = self.finish(coverage, counters)?;
+        if let Some(found) = found {
+            written.extend(self.tell(found)?);
+        }
         written.push(self.summarize(summary)?);
+        Ok(written)
+    }
+
+    /// Writes incidents and hosts.
+    fn tell(&mut self, found: &Found) -> Result<Vec<String>, Error> {
+        IncidentFile::create(&self.folder.join(INCIDENTS))?.write(&found.incidents)?;
+        let mut written = vec![self.path(INCIDENTS)];
+        if let Some(hosts) = &found.hosts {
+            write_text(&self.folder.join(HOSTS), &(serde_json::to_string_pretty(hosts)? + "\n"))?;
+            written.push(self.path(HOSTS));
+        }
         Ok(written)
     }
 
@@ -191,16 +213,20 @@ impl Results for Outputs {
         self.alerts.iter_mut().for_each(|alerts| alerts.plot.add(timestamp, score, verdict, truth));
     }
 
-    fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+    fn write(&mut self, batch: &Batch, findings: &Findings) -> Result<(), Fault> {
         self.table.write(batch)?;
-        self.alerts.as_mut().map_or(Ok(()), |alerts| alerts.write(batch))?;
+        self.alerts.as_mut().map_or(Ok(()), |alerts| alerts.write(batch, findings))?;
         self.forwarded.as_mut().map_or(Ok(()), |forwarded| forwarded.write(batch))?;
         // What comes through a pipe is written as it comes; only there are batches not full before the end.
         if batch.len() < BATCH { self.sinks().try_for_each(|sink| sink.flush()) } else { Ok(()) }
     }
 
-    fn suppressed(&self) -> Option<u64> {
-        self.alerts.as_ref().map(|alerts| alerts.eve.suppressed())
+    fn end(&mut self, findings: &Findings) -> Result<(), Fault> {
+        self.alerts.as_mut().map_or(Ok(()), |alerts| alerts.eve.write_incidents(findings))
+    }
+
+    fn held_back(&self) -> Option<u64> {
+        self.alerts.as_ref().map(|alerts| alerts.eve.held_back())
     }
 
     fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault> {
@@ -219,6 +245,10 @@ impl Results for Outputs {
     }
 }
 
+/// The file of incidents.
+pub(crate) const INCIDENTS: &str = "incidents.json";
+/// The file of what was seen of each host.
+pub(crate) const HOSTS: &str = "hosts.json";
 /// The folder of the packets that leave.
 const FORWARDED: &str = "forwarded";
 

@@ -45,6 +45,7 @@ impl Explainer {
         let feature = &self.schema.features[column];
         FeatureShare {
             feature: feature.name.clone(),
+            words: feature.words(),
             group: feature.group.clone(),
             decay: feature.decay,
             expected,

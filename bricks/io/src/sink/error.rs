@@ -44,6 +44,12 @@ pub enum SinkError {
         /// The file as the caller named it.
         path: String,
     },
+    /// The extension names no format of a table.
+    #[error("cannot write {path}: its extension must be .json, .csv or .parquet")]
+    UnknownTable {
+        /// The file as the caller named it.
+        path: String,
+    },
     /// The output is a pipe or a device, and the format needs a file.
     #[error(
         "cannot write {path}: the row count goes into the header of a .npy file at the end, so it must be a regular file; use .csv"
@@ -92,7 +98,7 @@ impl SinkError {
             Self::Write { .. } => "write",
             Self::ClosedPipe { .. } => "closed-pipe",
             Self::Ended { .. } => "ended",
-            Self::UnknownFormat { .. } => "unknown-format",
+            Self::UnknownFormat { .. } | Self::UnknownTable { .. } => "unknown-format",
             Self::NotRegular { .. } => "not-regular",
             Self::Mismatch { .. } => "mismatch",
             Self::Parquet { .. } => "parquet",

@@ -66,8 +66,7 @@ fn a_packet_that_was_dropped_for_its_verdict_has_results_and_others_have_none() 
     assert_eq!(lines.len(), 3);
     assert!(lines[0].contains("\"pcap_cnt\":2,") && lines[0].contains("\"action\":\"blocked\""));
     assert!(lines[1].contains("\"pcap_cnt\":4,") && lines[1].contains("\"action\":\"allowed\""));
-    let coverage =
-        "\"coverage\":{\"received\":5,\"scored\":2,\"rejected\":{},\"dropped\":{\"policy\":1,\"verdict\":2}}";
+    let coverage = "{\"legonf.dropped.policy\":1,\"legonf.dropped.verdict\":2,\"legonf.received\":5,\"legonf.scored\":2}";
     assert!(lines[2].contains(coverage) && lines[2].contains("\"kernel_drops\":0"), "{}", lines[2]);
 }
 

@@ -1,9 +1,10 @@
 use super::{batch, bound, features, on_a_full_disk, scores, verdicts, written, written_twice};
 use legonf_core::{
-    Batch, Coverage, Encapsulation, Explain, Explanation, FeatureShare, GroupShare, Headers, Icmp, Inner,
-    Layer, Link, Mac, Malformed, Network, Sink, Transport, Verdict,
+    Activity, Batch, Coverage, Encapsulation, Explain, Explanation, FeatureShare, Findings, GroupShare,
+    Headers, Icmp, Incident, Inner, Layer, Link, Mac, Malformed, Network, Notice, Origin, Sink, Timestamp,
+    Transport, Verdict,
 };
-use legonf_io::sink::{Eve, RunStats};
+use legonf_io::sink::{AlertRate, Eve, RunStats};
 use std::fs;
 use std::path::Path;
 
@@ -46,12 +47,13 @@ fn an_alert_is_literal() {
     assert_eq!(
         lines[0],
         concat!(
-            r#"{"timestamp":"2023-11-14T22:13:21.123456+0000","pcap_cnt":2,"event_type":"alert","vlan":[7],"#,
+            r#"{"timestamp":"2023-11-14T22:13:21.123456+0000","flow_id":1282384777616453,"pcap_cnt":2,"event_type":"alert","vlan":[7],"#,
             r#""src_ip":"10.0.0.1","src_port":1443,"dest_ip":"10.0.0.2","dest_port":80,"proto":"TCP","#,
             r#""pkt_src":"wire/pcap","ether":{"src_mac":"02:00:00:00:00:01","dest_mac":"02:00:00:00:00:02"},"#,
-            r#""alert":{"action":"allowed","gid":1,"signature_id":1000001,"rev":1,"#,
-            r#""signature":"legonf kitsune: anomalous packet","category":"Potentially Bad Traffic","severity":2},"#,
-            r#""legonf":{"seq":1,"score":12.5,"threshold":10.0,"coverage":{"received":1,"scored":1,"rejected":{},"dropped":{}}}}"#
+            r#""community_id":"1:kcpPJFOIthrvff1OdXKHpC3T7q8=","#,
+            r#""alert":{"action":"allowed","gid":1,"signature_id":1940000,"rev":1,"#,
+            r#""signature":"legonf: anomalous packet","category":"Potentially Bad Traffic","severity":3,"#,
+            r#""metadata":{"legonf":{"seq":1,"score":12.5,"threshold":10.0}}}}"#
         )
     );
     assert_eq!(lines.len(), 2);
@@ -96,7 +98,10 @@ fn packets_that_are_not_parsed_are_rejected_by_link_type() {
     verdicts(&mut unread).push(verdict);
     unread.packets.clear();
     let lines = lines(written("eve.json", plain, &[unread]));
-    let coverage = r#""coverage":{"received":5,"scored":3,"rejected":{"link-type":1,"non-finite-score":1},"dropped":{}}"#;
+    let coverage = concat!(
+        r#""flowints":{"legonf.received":5,"legonf.rejected.link-type":1,"#,
+        r#""legonf.rejected.non-finite-score":1,"legonf.scored":3}"#
+    );
     assert!(lines[1].contains(coverage), "{}", lines[1]);
 }
 
@@ -108,8 +113,8 @@ fn the_closing_record_counts_what_was_seen() {
         concat!(
             r#"{"timestamp":"2023-11-14T22:13:23.123456+0000","event_type":"stats","stats":{"uptime":3,"#,
             r#""capture":{"kernel_packets":4,"kernel_drops":0},"decoder":{"pkts":4,"bytes":240,"invalid":0},"#,
-            r#""detect":{"alert":1}},"legonf":{"coverage":{"received":4,"scored":3,"#,
-            r#""rejected":{"non-finite-score":1},"dropped":{}},"counters":{}}}"#
+            r#""detect":{"alert":1}},"metadata":{"flowints":{"legonf.received":4,"#,
+            r#""legonf.rejected.non-finite-score":1,"legonf.scored":3}}}"#
         )
     );
 }
@@ -130,8 +135,8 @@ fn the_run_may_say_more() {
         [concat!(
             r#"{"timestamp":"1970-01-01T00:00:00.000000+0000","event_type":"stats","stats":{"uptime":0,"#,
             r#""capture":{"kernel_packets":9,"kernel_drops":5},"decoder":{"pkts":0,"bytes":0,"invalid":0},"#,
-            r#""detect":{"alert":0}},"legonf":{"coverage":{"received":9,"scored":4,"rejected":{},"#,
-            r#""dropped":{"queue-full":5}},"counters":{"evictions":3}}}"#
+            r#""detect":{"alert":0}},"metadata":{"flowints":{"legonf.dropped.queue-full":5,"#,
+            r#""legonf.evictions":3,"legonf.received":9,"legonf.scored":4}}}"#
         )]
     );
 }
@@ -139,6 +144,66 @@ fn the_run_may_say_more() {
 fn field(line: &str, name: &str) -> serde_json::Value {
     let record: serde_json::Value = serde_json::from_str(line).unwrap();
     record.get(name).cloned().unwrap_or_default()
+}
+
+/// What Suricata has no field for.
+fn detail(line: &str) -> serde_json::Value {
+    field(line, "alert")["metadata"]["legonf"].clone()
+}
+
+fn incident() -> Incident {
+    let source = Origin::Ip("10.0.0.1".parse().unwrap());
+    let (since, until) = (Timestamp::new(1_700_000_000, 0), Timestamp::new(1_700_000_009, 0));
+    let activity = Activity::PortScan;
+    Incident { source, sources: 1, activity, since, until, packets: 7, ..Incident::default() }
+}
+
+#[test]
+fn incidents_come_before_the_packet_at_their_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("eve.json");
+    let mut eve = bound(plain(&path)).on_interface("eth7".into()).limited(AlertRate::default());
+    let mut two = alert(Some(LINK), tcp());
+    let second = Headers { seq: 5, ..two.headers[0] };
+    two.headers.push(second);
+    scores(&mut two).push(30.0);
+    verdicts(&mut two).push(Verdict::ANOMALOUS);
+    let closed = vec![(1, incident()), (2, Incident { activity: Activity::Flood, ..incident() })];
+    eve.write_found(&two, &Findings { notices: vec![Notice::First, Notice::Higher], closed }).unwrap();
+    eve.write_found(
+        &two,
+        &Findings { notices: vec![Notice::Further, Notice::Suppressed], closed: Vec::new() },
+    )
+    .unwrap();
+    eve.write_incidents(&Findings { notices: Vec::new(), closed: vec![(0, incident())] }).unwrap();
+    assert_eq!((eve.alerts(), eve.held_back()), (4, 1));
+    eve.finish().unwrap();
+    let lines = lines(fs::read(&path).unwrap());
+    let kinds: Vec<_> = lines.iter().map(|line| field(line, "event_type")).collect();
+    assert_eq!(kinds, ["alert", "incident", "alert", "incident", "incident", "held_back", "stats"]);
+    assert!(lines.iter().all(|line| field(line, "in_iface") == "eth7"));
+    let signatures = [0, 1, 3].map(|place| field(&lines[place], "alert")["signature_id"].clone());
+    assert_eq!(signatures, [1_940_000, 1_940_002, 1_940_003]);
+    assert_eq!(
+        (detail(&lines[1])["packets"].clone(), field(&lines[1], "src_ip")),
+        (7.into(), "10.0.0.1".into())
+    );
+    assert_eq!(detail(&lines[5])["sources"][0].to_string(), r#"{"src_ip":"10.0.0.1","alerts":1}"#);
+    let untold = &field(&lines[6], "stats")["detect"]["alerts_suppressed"];
+    assert_eq!(untold, 2);
+}
+
+#[test]
+fn both_directions_are_one_flow() {
+    let back = Layer { src: tcp().dst, dst: tcp().src, ports: Some((80, 1443)), ..tcp() };
+    let names = [tcp(), back].map(|layer| {
+        let line = lines(written("eve.json", plain, &[alert(None, layer)])).remove(0);
+        (field(&line, "flow_id"), field(&line, "community_id"))
+    });
+    assert!(names[0] == names[1] && names[0].0.is_u64());
+    let arp = Layer { network: Network::Arp, transport: Transport::None, ports: None, ..tcp() };
+    let line = lines(written("eve.json", plain, &[alert(None, arp)])).remove(0);
+    assert!(field(&line, "flow_id").is_null() && field(&line, "community_id").is_null());
 }
 
 #[test]
@@ -175,6 +240,7 @@ impl Explain for Chatty {
     fn explain(&self, features: &[f64], top: usize) -> Explanation {
         let feature = |i: usize| FeatureShare {
             feature: format!("f{i}"),
+            words: "packets a second".into(),
             group: "MI".into(),
             decay: Some(0.1),
             expected: 0.5,
@@ -197,12 +263,12 @@ fn alerts_say_why() {
     features(&mut one).row_mut(0).copy_from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0]);
     let create = |path: &Path| Eve::create(path, 10.0, Some(Box::new(Chatty))).unwrap();
     let lines = lines(written("eve.json", create, &[one]));
-    let groups = field(&lines[0], "legonf")["explanation"]["groups"].clone();
+    let groups = detail(&lines[0])["explanation"]["groups"].clone();
     assert_eq!(groups.as_array().unwrap().len(), 3);
     assert_eq!(groups[2]["features"].as_array().unwrap().len(), 3);
     assert_eq!(
         groups[0]["features"][1].to_string(),
-        r#"{"feature":"f1","group":"MI","decay":0.1,"expected":0.5,"observed":2.0}"#
+        r#"{"feature":"f1","words":"packets a second","group":"MI","decay":0.1,"expected":0.5,"observed":2.0}"#
     );
 }
 
@@ -212,7 +278,7 @@ fn a_table_of_headers_or_bare_packets_will_do() {
         let mut stripped = batch(8);
         strip(&mut stripped);
         let lines = lines(written("eve.json", plain, &[stripped]));
-        assert_eq!(field(&lines[0], "legonf")["seq"], 9);
+        assert_eq!(detail(&lines[0])["seq"], 9);
         assert_eq!(field(&lines[1], "stats")["decoder"]["bytes"], 240);
     }
 }

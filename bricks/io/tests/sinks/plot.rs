@@ -1,5 +1,5 @@
-use legonf_core::{Timestamp, Verdict};
-use legonf_io::sink::ScorePlot;
+use legonf_core::{Incident, Origin, Timestamp, Verdict};
+use legonf_io::sink::{ScorePlot, Theme};
 use std::fs;
 
 /// A capture with an attack in its second half.
@@ -38,7 +38,7 @@ fn svg_says_what_it_shows() {
     let svg = svg(&plot(5_000, true));
     for text in [
         "Kitsune on a test",
-        "5,000 packets from 2018-10-25 06:23:39 UTC, 833 anomalous",
+        "5,000 packets from 2018-10-25 06:23:39 UTC, 833 above the threshold",
         "time since the first packet (s)",
         "anomaly score",
         "threshold 1.500",
@@ -64,11 +64,30 @@ fn a_wrong_time_stamp_is_left_out_of_the_axis() {
     };
     let (right, wrong) = (timed(1_540_448_619 + 150), timed(4_294_967_295));
     assert!(wrong.contains(
-        "300 packets from 2018-10-25 06:23:39 UTC, 0 anomalous, 2 jumps and steps back of the clock left out"
+        "300 packets from 2018-10-25 06:23:39 UTC, 0 above the threshold, 2 jumps and steps back of the clock left out"
     ));
     assert!(!right.contains("left out") && wrong.contains("time since the first packet (s)"));
     let bars = |svg: &str| svg.matches("<rect").count();
     assert!(bars(&right) > 300 && bars(&right) - bars(&wrong) <= 2, "{} {}", bars(&right), bars(&wrong));
+}
+
+#[test]
+fn incidents_and_training_are_marked_and_the_ground_may_be_dark() {
+    let source = Origin::Ip("192.168.50.21".parse().unwrap());
+    let second = |second: i64| (1_540_448_619 + second) * 1_000_000_000;
+    let incident = Incident { source, stream: (second(250), second(400)), ..Incident::default() };
+    let mut marked = ScorePlot::new("t", 1.5).trained_on(1_000);
+    for i in 0..5_000 {
+        marked.add(Timestamp::new(1_540_448_619 + i / 10, 0), 0.5, Verdict::BENIGN, None);
+    }
+    let before = svg(&marked);
+    assert!(before.contains("training") && before.contains("replay") && !before.contains("incidents"));
+    marked.mark(&[incident.clone(), incident]);
+    let after = svg(&marked);
+    assert!(after.contains("192.168.50.21") && after.contains("incidents") && after.contains("#7B3F98"));
+    let dark = svg(&marked.on(Theme::Dark));
+    assert!(dark.contains("#14171C") && !after.contains("#14171C") && dark.contains("192.168.50.21"));
+    assert!(!svg(&plot(500, false)).contains("training"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Alerts in Suricata's EVE format: one JSON object a line.
 
+mod flow;
 mod record;
 
 use super::limit::AlertLimit;
@@ -7,10 +8,10 @@ use super::scored::{Results, Scored};
 use super::{AlertRate, Lines, OutputFile, SinkError};
 use crate::FEATURES;
 use legonf_core::{
-    Batch, BindError, Clock, ColumnSpec, Coverage, DropReason, Explain, Explanation, Fault, Handle, Headers,
-    Layout, Malformed, Rows, Sink, Timestamp, Verdict,
+    Account, Batch, BindError, Clock, ColumnSpec, Coverage, Explain, Explanation, Fault, Findings, Handle,
+    Headers, Incident, Layout, Notice, Rows, Sink, Timestamp, Verdict,
 };
-use record::{AlertRecord, LeftOutRecord, StatsRecord};
+use record::{AlertRecord, HeldBackRecord, IncidentRecord, StatsRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,15 +44,17 @@ impl StatsHandle {
     }
 }
 
-/// Writes one `alert` record for each packet with [`Verdict::ANOMALOUS`], and at the end one `stats` record.
+/// Writes `alert` records for packets with [`Verdict::ANOMALOUS`], an `incident` record for each incident when it has ended, and
+/// at the end one `stats` record.
 ///
-/// Of alerts that exceed a [rate](Self::limited) only the first of each second are written. What was left out in a second is
-/// told before the first alert of the next, or at the end, in one record of the type `suppressed`: how many alerts, and of
-/// which sources most of them were.
+/// Of the alerts some are written, by their [rate](Self::limited). What was held back in a second, or in the span of the rate, is
+/// told before the first alert of the next, or at the end, in one record of the type `held_back`: how many alerts, and of which
+/// sources most of them were.
 ///
-/// The records have the fields of Suricata's `eve.json` of the same meaning, so that its dashboards read them;
-/// what Suricata has no field for is in the object `legonf`. The action is `blocked` where the packet was dropped, else `allowed`. `pcap_cnt` is the packet's number in the capture,
-/// from 1. Times are packet times: the file holds no wall clock.
+/// Every record keeps to Suricata's schema, so that its tools read them; what Suricata has no field for is in
+/// `alert.metadata.legonf`, and counters are in `metadata.flowints`, where the schema has room. The action is `blocked` where the
+/// packet was dropped, else `allowed`. `pcap_cnt` is the packet's number in the capture, from 1. Times are packet times: the
+/// file holds no wall clock.
 pub struct Eve {
     out: Box<dyn Lines>,
     threshold: f64,
@@ -61,6 +64,8 @@ pub struct Eve {
     limit: AlertLimit,
     /// For each packet of the last batch whether its alert was written.
     written: Vec<bool>,
+    /// Name of the interface that packets come from.
+    interface: Option<String>,
     lines: Vec<u8>,
     results: Results,
     /// What alerts are explained by, where they are.
@@ -73,12 +78,10 @@ struct Tally {
     packets: u64,
     bytes: u64,
     malformed: u64,
-    not_finite: u64,
-    /// Of a link type that is not parsed.
-    unread: u64,
     alerts: u64,
-    /// Dropped by bricks, by reason.
-    dropped: [u64; DropReason::ALL.len()],
+    /// Of them, those of sources that are not to be told of.
+    suppressed: u64,
+    account: Account,
     clock: Clock,
     last: Timestamp,
 }
@@ -97,14 +100,20 @@ impl Eve {
     pub fn over(out: Box<dyn Lines>, threshold: f64, explain: Option<Box<dyn Explain>>) -> Self {
         let (stats, tally, limit) =
             (StatsHandle::default(), Tally::default(), AlertLimit::new(AlertRate::ALL));
-        let (written, lines, results, features) = Default::default();
-        Self { out, threshold, explain, stats, tally, limit, written, lines, results, features }
+        let (written, interface, lines, results, features) = Default::default();
+        Self { out, threshold, explain, stats, tally, limit, written, interface, lines, results, features }
     }
 
     /// The same sink with a bound on the alerts that it writes; without it writes all.
     #[must_use]
     pub fn limited(self, rate: AlertRate) -> Self {
         Self { limit: AlertLimit::new(rate), ..self }
+    }
+
+    /// The same sink, whose records name the interface that packets come from.
+    #[must_use]
+    pub fn on_interface(self, name: String) -> Self {
+        Self { interface: Some(name), ..self }
     }
 
     /// Where to put the run's coverage and counters for the closing record. If nothing is put there, the record
@@ -123,9 +132,9 @@ impl Eve {
         self.tally.alerts
     }
 
-    /// Alerts that were left out so far.
-    pub fn suppressed(&self) -> u64 {
-        self.limit.suppressed()
+    /// Alerts that were held back so far.
+    pub fn held_back(&self) -> u64 {
+        self.limit.held_back()
     }
 
     /// For each packet of the last batch whether its alert was written.
@@ -133,26 +142,73 @@ impl Eve {
         &self.written
     }
 
-    /// Whether a packet's alert is written. Tells before what was left out in the second before.
-    fn admits(&mut self, headers: &Headers, row: Scored, lines: &mut Vec<u8>) -> bool {
+    /// Whether a packet's alert is written. Tells before what was held back in the span before.
+    fn admits(&mut self, headers: &Headers, row: Scored, notice: Notice, lines: &mut Vec<u8>) -> bool {
         if row.verdict != Verdict::ANOMALOUS || row.disposition.is_unseen() {
             return false;
         }
+        if notice == Notice::Suppressed {
+            self.tally.suppressed += 1;
+            return false;
+        }
         if self.limit.begins(row.timestamp) {
-            self.tell_left_out(lines);
+            self.tell_held_back(lines);
         }
-        self.limit.admit(headers, row.timestamp)
+        self.limit.admit(headers, row.timestamp, notice)
     }
 
-    fn tell_left_out(&mut self, lines: &mut Vec<u8>) {
-        if let Some(left_out) = self.limit.take() {
-            line(lines, &LeftOutRecord::new(&left_out));
+    fn tell_held_back(&mut self, lines: &mut Vec<u8>) {
+        if let Some(held_back) = self.limit.take() {
+            line(lines, &HeldBackRecord::new(&held_back, self.interface.as_deref()));
         }
     }
 
-    fn alert(&self, headers: &Headers, row: Scored, features: Option<&[f64]>) -> AlertRecord {
+    fn alert(&self, headers: &Headers, row: Scored, features: Option<&[f64]>) -> AlertRecord<'_> {
         let explanation = self.explanation(features);
-        AlertRecord::new(headers, row, self.threshold, explanation, self.tally.coverage())
+        AlertRecord::new(headers, row, self.threshold, explanation, self.interface.as_deref())
+    }
+
+    fn incident(&self, incident: &Incident, lines: &mut Vec<u8>) {
+        line(lines, &IncidentRecord::new(incident, self.interface.as_deref()));
+    }
+
+    /// Writes a batch with what was found of it: the incidents that ended, each before the packet at its place, and the alerts.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_found(&mut self, batch: &Batch, findings: &Findings) -> Result<(), Fault> {
+        let features = self.features.map(|features| batch.columns.get(features));
+        let features = features.filter(|features| features.len() == batch.len());
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.clear();
+        self.written.clear();
+        let mut closed = findings.closed.iter().peekable();
+        for (i, row) in self.results.of(batch, || self.out.name())?.enumerate() {
+            while let Some((_, incident)) = closed.next_if(|(place, _)| *place <= i) {
+                self.incident(incident, &mut lines);
+            }
+            let headers = headers(batch, i, row);
+            self.tally.count(&headers, row);
+            let notice = findings.notices.get(i).copied().unwrap_or_default();
+            let admitted = self.admits(&headers, row, notice, &mut lines);
+            self.written.push(admitted);
+            if admitted {
+                line(&mut lines, &self.alert(&headers, row, features.map(|f| f.row(i))));
+            }
+        }
+        closed.for_each(|(_, incident)| self.incident(incident, &mut lines));
+        self.lines = lines;
+        if self.lines.is_empty() { Ok(()) } else { Ok(self.out.put(&self.lines)?) }
+    }
+
+    /// Writes the incidents that ended with the run.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_incidents(&mut self, findings: &Findings) -> Result<(), Fault> {
+        let mut lines = Vec::new();
+        findings.closed.iter().for_each(|(_, incident)| self.incident(incident, &mut lines));
+        if lines.is_empty() { Ok(()) } else { Ok(self.out.put(&lines)?) }
     }
 
     fn explanation(&self, features: Option<&[f64]>) -> Option<Explanation> {
@@ -166,23 +222,9 @@ impl Eve {
 }
 
 impl Sink for Eve {
+    /// As [`write_found`](Self::write_found), where nothing was found beside the columns.
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        let features = self.features.map(|features| batch.columns.get(features));
-        let features = features.filter(|features| features.len() == batch.len());
-        let mut lines = std::mem::take(&mut self.lines);
-        lines.clear();
-        self.written.clear();
-        for (i, row) in self.results.of(batch, || self.out.name())?.enumerate() {
-            let headers = headers(batch, i, row);
-            self.tally.count(&headers, row);
-            let admitted = self.admits(&headers, row, &mut lines);
-            self.written.push(admitted);
-            if admitted {
-                line(&mut lines, &self.alert(&headers, row, features.map(|f| f.row(i))));
-            }
-        }
-        self.lines = lines;
-        if self.lines.is_empty() { Ok(()) } else { Ok(self.out.put(&self.lines)?) }
+        self.write_found(batch, &Findings::default())
     }
 
     fn reads(&self) -> Option<Vec<ColumnSpec>> {
@@ -201,13 +243,14 @@ impl Sink for Eve {
     }
 
     fn finish(&mut self) -> Result<(), Fault> {
-        let stats = self
-            .stats
-            .get()
-            .unwrap_or_else(|| RunStats { coverage: self.tally.coverage(), counters: BTreeMap::new() });
+        let stats = self.stats.get().unwrap_or_else(|| RunStats {
+            coverage: self.tally.account.coverage(),
+            counters: BTreeMap::new(),
+        });
         let mut lines = Vec::new();
-        self.tell_left_out(&mut lines);
-        line(&mut lines, &StatsRecord::new(&stats, &self.tally, self.limit.suppressed()));
+        self.tell_held_back(&mut lines);
+        let untold = self.limit.held_back() + self.tally.suppressed;
+        line(&mut lines, &StatsRecord::new(&stats, &self.tally, untold, self.interface.as_deref()));
         self.out.put(&lines)?;
         Ok(self.out.finish()?)
     }
@@ -228,12 +271,7 @@ impl Tally {
         self.packets += 1;
         self.bytes += u64::from(headers.wire_len);
         self.malformed += u64::from(headers.malformed.is_some());
-        if let Some(reason) = row.disposition.dropped() {
-            self.dropped[reason as usize] += 1;
-        } else {
-            self.not_finite += u64::from(row.verdict == Verdict::REJECTED && !headers.is_unread());
-            self.unread += u64::from(row.verdict == Verdict::REJECTED && headers.is_unread());
-        }
+        self.account.count(headers, row.verdict, row.disposition.dropped());
         self.alerts += u64::from(row.verdict == Verdict::ANOMALOUS && !row.disposition.is_unseen());
         self.clock.shift(row.seq, row.timestamp);
         self.last = row.timestamp;
@@ -242,21 +280,6 @@ impl Tally {
     /// Whole seconds between the first and the last packet, without the faults of the capture's clock.
     fn seconds(&self) -> u64 {
         self.clock.elapsed() / 1_000_000_000
-    }
-
-    /// Where the packets seen so far went.
-    fn coverage(&self) -> Coverage {
-        let mut coverage = Coverage::default();
-        let dropped: u64 = self.dropped.iter().sum();
-        coverage.score(self.packets - self.not_finite - self.unread - dropped);
-        coverage.lose_all(&self.dropped);
-        if self.unread > 0 {
-            coverage.reject(Malformed::LinkType.label(), self.unread);
-        }
-        if self.not_finite > 0 {
-            coverage.reject(Coverage::NON_FINITE_SCORE, self.not_finite);
-        }
-        coverage
     }
 }
 

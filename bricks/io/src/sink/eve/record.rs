@@ -1,11 +1,12 @@
 //! The records, field by field as in Suricata's `eve.json`.
 
+use super::flow::FlowNames;
 use super::{RunStats, Tally};
-use crate::sink::limit::{LeftOut, Origin};
+use crate::sink::limit::HeldBack;
 use crate::sink::scored::Scored;
-use crate::sink::time::iso8601;
 use legonf_core::{
-    Coverage, Encapsulation, Explanation, Headers, Icmp, Inner, Layer, Link, Network, Transport,
+    Activity, Encapsulation, Explanation, Headers, Icmp, Incident, Inner, Layer, Link, Network, Origin,
+    Severity, Transport,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -13,8 +14,12 @@ use std::net::IpAddr;
 
 /// An `alert` record. Of a packet in a tunnel, as in Suricata, it names the inner one, and the outer one under `tunnel`.
 #[derive(Debug, Serialize)]
-pub(super) struct AlertRecord {
+pub(super) struct AlertRecord<'a> {
     timestamp: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_iface: Option<&'a str>,
     pcap_cnt: u64,
     event_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,8 +37,9 @@ pub(super) struct AlertRecord {
     pkt_src: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ether: Option<Ether>,
-    alert: Signature,
-    legonf: Detail,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    community_id: Option<String>,
+    alert: Signature<Detail>,
 }
 
 /// Addresses, ports and protocol of a network layer. What the packet has not, the record has not.
@@ -67,10 +73,10 @@ struct Ether {
     dest_mac: String,
 }
 
-/// The rule that fired. The number is of the range that Suricata leaves to local rules, category and severity
-/// are those of its class `bad-unknown`.
+/// The rule that fired. Its number is of the range that Suricata leaves to local rules, in which 1940000 to 1940099 are
+/// legonf's. The severity follows from the ratio of the score to the threshold.
 #[derive(Debug, Serialize)]
-struct Signature {
+struct Signature<D> {
     action: &'static str,
     gid: u32,
     signature_id: u32,
@@ -78,20 +84,44 @@ struct Signature {
     signature: &'static str,
     category: &'static str,
     severity: u8,
+    metadata: Metadata<D>,
+}
+
+/// The one part of an alert where Suricata's schema has room.
+#[derive(Debug, Serialize)]
+struct Metadata<D> {
+    legonf: D,
 }
 
 const ALLOWED: &str = "allowed";
 const BLOCKED: &str = "blocked";
+const BAD_UNKNOWN: &str = "Potentially Bad Traffic";
+/// The first number of legonf's.
+const FIRST: u32 = 1_940_000;
 
-const KITSUNE: Signature = Signature {
-    action: ALLOWED,
-    gid: 1,
-    signature_id: 1_000_001,
-    rev: 1,
-    signature: "legonf kitsune: anomalous packet",
-    category: "Potentially Bad Traffic",
-    severity: 2,
-};
+/// Number, words and class of the rule of packets, and of those of incidents.
+const PACKET: (u32, &str, &str) = (FIRST, "legonf: anomalous packet", BAD_UNKNOWN);
+
+fn rule_of(activity: Activity) -> (u32, &'static str, &'static str) {
+    match activity {
+        Activity::HostScan => (FIRST + 1, "legonf: scan of hosts", "Detection of a Network Scan"),
+        Activity::PortScan => (FIRST + 2, "legonf: scan of ports", "Detection of a Network Scan"),
+        Activity::Flood => (FIRST + 3, "legonf: flood", "Attempted Denial of Service"),
+        Activity::Other => (FIRST + 4, "legonf: unusual traffic", BAD_UNKNOWN),
+    }
+}
+
+impl<D> Signature<D> {
+    fn new(
+        (signature_id, signature, category): (u32, &'static str, &'static str),
+        action: &'static str,
+        severity: Severity,
+        legonf: D,
+    ) -> Self {
+        let (severity, metadata) = (severity.number(), Metadata { legonf });
+        Self { action, gid: 1, signature_id, rev: 1, signature, category, severity, metadata }
+    }
+}
 
 /// What Suricata has no field for.
 #[derive(Debug, Serialize)]
@@ -101,24 +131,26 @@ struct Detail {
     threshold: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explanation>,
-    /// Of all packets up to this one.
-    coverage: Coverage,
 }
 
-impl AlertRecord {
+impl<'a> AlertRecord<'a> {
     pub fn new(
         headers: &Headers,
         row: Scored,
         threshold: f64,
         explanation: Option<Explanation>,
-        coverage: Coverage,
+        in_iface: Option<&'a str>,
     ) -> Self {
         let inside = headers.inner.filter(is_tunnelled);
         let layer = inside.map_or(headers.outer, |inner| inner.layer);
         let icmp = icmp(&layer);
         let action = if row.disposition.dropped().is_some() { BLOCKED } else { ALLOWED };
+        let names = FlowNames::of(&layer);
+        let detail = Detail { seq: row.seq, score: row.score, threshold, explanation };
         Self {
-            timestamp: iso8601(row.timestamp),
+            timestamp: row.timestamp.iso8601(),
+            flow_id: names.as_ref().map(|names| names.flow_id),
+            in_iface,
             pcap_cnt: row.seq.saturating_add(1),
             event_type: "alert",
             vlan: headers.link.and_then(|link| link.vlan).map(|id| [id]),
@@ -129,8 +161,8 @@ impl AlertRecord {
             pkt_src: (*headers != row_of_table(headers))
                 .then_some(inside.map_or(WIRE, |inner| source(inner.by, &headers.outer))),
             ether: headers.link.as_ref().map(Ether::new),
-            alert: Signature { action, ..KITSUNE },
-            legonf: Detail { seq: row.seq, score: row.score, threshold, explanation, coverage },
+            community_id: names.map(|names| names.community_id),
+            alert: Signature::new(PACKET, action, Severity::of(row.score, threshold), detail),
         }
     }
 }
@@ -207,64 +239,110 @@ fn protocol(layer: &Layer) -> Option<String> {
     Some(name.into())
 }
 
-/// A `suppressed` record: alerts of one second that were left out.
+/// An `incident` record, of the time at which the incident ended.
 #[derive(Debug, Serialize)]
-pub(super) struct LeftOutRecord {
+pub(super) struct IncidentRecord<'a> {
     timestamp: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_iface: Option<&'a str>,
     event_type: &'static str,
-    legonf: Suppressed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ether: Option<SourceMac>,
+    alert: Signature<&'a Incident>,
 }
 
 #[derive(Debug, Serialize)]
-struct Suppressed {
+struct SourceMac {
+    src_mac: String,
+}
+
+impl<'a> IncidentRecord<'a> {
+    pub fn new(incident: &'a Incident, in_iface: Option<&'a str>) -> Self {
+        let (src_ip, src_mac) = parts(incident.source);
+        let rule = rule_of(incident.activity);
+        Self {
+            timestamp: incident.until.iso8601(),
+            in_iface,
+            event_type: "incident",
+            src_ip,
+            ether: src_mac.map(|src_mac| SourceMac { src_mac }),
+            alert: Signature::new(rule, ALLOWED, incident.severity, incident),
+        }
+    }
+}
+
+/// The address of a source, of either kind.
+fn parts(source: Origin) -> (Option<IpAddr>, Option<String>) {
+    match source {
+        Origin::Ip(ip) => (Some(ip), None),
+        Origin::Mac(mac) => (None, Some(mac.to_string())),
+        Origin::Unknown => (None, None),
+    }
+}
+
+/// A `held_back` record: alerts of one span that were not written.
+#[derive(Debug, Serialize)]
+pub(super) struct HeldBackRecord<'a> {
+    timestamp: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_iface: Option<&'a str>,
+    event_type: &'static str,
+    alert: Untold,
+}
+
+#[derive(Debug, Serialize)]
+struct Untold {
+    signature: &'static str,
+    metadata: Metadata<Alerts>,
+}
+
+#[derive(Debug, Serialize)]
+struct Alerts {
     /// Time of the first of them; that of the last is the record's.
     since: String,
     alerts: u64,
-    sources: Vec<SuppressedSource>,
+    sources: Vec<AlertSource>,
     /// Those of other sources.
     others: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct SuppressedSource {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    src_ip: Option<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    src_mac: Option<String>,
+struct AlertSource {
+    #[serde(flatten)]
+    source: Origin,
     alerts: u64,
 }
 
-impl LeftOutRecord {
-    pub fn new(left_out: &LeftOut) -> Self {
-        let source = |(origin, alerts): &(Origin, u64)| {
-            let (src_ip, src_mac) = match origin {
-                Origin::Ip(ip) => (Some(*ip), None),
-                Origin::Mac(mac) => (None, Some(mac.to_string())),
-                Origin::Unknown => (None, None),
-            };
-            SuppressedSource { src_ip, src_mac, alerts: *alerts }
+impl<'a> HeldBackRecord<'a> {
+    pub fn new(held_back: &HeldBack, in_iface: Option<&'a str>) -> Self {
+        let source = |(source, alerts): &(Origin, u64)| AlertSource { source: *source, alerts: *alerts };
+        let named: u64 = held_back.sources.iter().map(|(_, alerts)| alerts).sum();
+        let legonf = Alerts {
+            since: held_back.first.iso8601(),
+            alerts: held_back.alerts,
+            sources: held_back.sources.iter().map(source).collect(),
+            others: held_back.alerts - named,
         };
-        let named: u64 = left_out.sources.iter().map(|(_, alerts)| alerts).sum();
         Self {
-            timestamp: iso8601(left_out.last),
-            event_type: "suppressed",
-            legonf: Suppressed {
-                since: iso8601(left_out.first),
-                alerts: left_out.alerts,
-                sources: left_out.sources.iter().map(source).collect(),
-                others: left_out.alerts - named,
-            },
+            timestamp: held_back.last.iso8601(),
+            in_iface,
+            event_type: "held_back",
+            alert: Untold { signature: "legonf: alerts held back", metadata: Metadata { legonf } },
         }
     }
 }
 
-/// The closing `stats` record.
+/// The closing `stats` record. Coverage and counters are in `metadata.flowints`, numbers by name.
 #[derive(Debug, Serialize)]
 pub(super) struct StatsRecord<'a> {
     timestamp: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_iface: Option<&'a str>,
     event_type: &'static str,
     stats: Stats,
-    legonf: Run<'a>,
+    metadata: Counters,
 }
 
 #[derive(Debug, Serialize)]
@@ -290,7 +368,7 @@ struct Decoder {
 
 #[derive(Debug, Serialize)]
 struct Detect {
-    /// All alerts, and those of them that were left out.
+    /// All alerts, and those of them that were not written: held back, or of suppressed sources.
     alert: u64,
     #[serde(skip_serializing_if = "is_zero")]
     alerts_suppressed: u64,
@@ -301,17 +379,32 @@ fn is_zero(count: &u64) -> bool {
 }
 
 #[derive(Debug, Serialize)]
-struct Run<'a> {
-    coverage: &'a Coverage,
-    counters: &'a BTreeMap<String, u64>,
+struct Counters {
+    flowints: BTreeMap<String, u64>,
+}
+
+impl Counters {
+    /// `received` and `scored`, `rejected.REASON`, `dropped.REASON`, and the counters of sources and bricks.
+    fn of(run: &RunStats) -> Self {
+        let RunStats { coverage, counters } = run;
+        let plain = [("received".to_owned(), coverage.received), ("scored".to_owned(), coverage.scored)];
+        let reasons = [("rejected", &coverage.rejected), ("dropped", &coverage.dropped)].into_iter();
+        let reasons = reasons.flat_map(|(what, reasons)| {
+            reasons.iter().map(move |(reason, packets)| (format!("{what}.{reason}"), *packets))
+        });
+        let counters = counters.iter().map(|(name, value)| (name.clone(), *value));
+        let all = plain.into_iter().chain(reasons).chain(counters);
+        Self { flowints: all.map(|(name, value)| (format!("legonf.{name}"), value)).collect() }
+    }
 }
 
 impl<'a> StatsRecord<'a> {
-    pub fn new(run: &'a RunStats, tally: &Tally, alerts_suppressed: u64) -> Self {
+    pub fn new(run: &RunStats, tally: &Tally, alerts_suppressed: u64, in_iface: Option<&'a str>) -> Self {
         let capture = Capture { kernel_packets: run.coverage.received, kernel_drops: run.coverage.lost() };
         let decoder = Decoder { pkts: tally.packets, bytes: tally.bytes, invalid: tally.malformed };
         Self {
-            timestamp: iso8601(tally.last),
+            timestamp: tally.last.iso8601(),
+            in_iface,
             event_type: "stats",
             stats: Stats {
                 uptime: tally.seconds(),
@@ -319,7 +412,7 @@ impl<'a> StatsRecord<'a> {
                 decoder,
                 detect: Detect { alert: tally.alerts, alerts_suppressed },
             },
-            legonf: Run { coverage: &run.coverage, counters: &run.counters },
+            metadata: Counters::of(run),
         }
     }
 }

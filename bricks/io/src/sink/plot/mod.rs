@@ -7,5 +7,6 @@ mod picture;
 mod scores;
 mod series;
 
+pub use picture::Theme;
 pub use scores::ScorePlot;
 pub use series::SeriesPlot;

@@ -48,6 +48,10 @@ impl Face {
         Self { anchor: (across, down), ..self }
     }
 
+    fn on(self, theme: Theme) -> Self {
+        Self { color: theme.paint(self.color), ..self }
+    }
+
     /// About how many pixels a text takes; no font is needed to tell.
     pub fn width(self, text: &str) -> i32 {
         text.chars().count() as i32 * self.size * 55 / 100
@@ -60,24 +64,62 @@ enum Shape {
     Text(String, Face, (i32, i32)),
 }
 
+/// The ground that a picture is drawn on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Theme {
+    /// Dark on white.
+    #[default]
+    Light,
+    /// Light on near black.
+    Dark,
+}
+
+impl Theme {
+    const fn ground(self) -> RGBColor {
+        match self {
+            Self::Light => plotters::style::WHITE,
+            Self::Dark => RGBColor(20, 23, 28),
+        }
+    }
+
+    /// A color on this ground: of equal contrast, and of the same hue.
+    fn paint(self, RGBColor(r, g, b): RGBColor) -> RGBColor {
+        if self == Self::Light {
+            return RGBColor(r, g, b);
+        }
+        // Black and white change places; what is added is the same for each part, so that the hue stays.
+        let (most, least) = (i16::from(r.max(g).max(b)), i16::from(r.min(g).min(b)));
+        let part = |part: u8| (i16::from(part) + 255 - most - least).clamp(38, 255) as u8;
+        RGBColor(part(r), part(g), part(b))
+    }
+}
+
 /// What is drawn, from the back to the front.
 #[derive(Default)]
-pub(super) struct Picture(Vec<Shape>);
+pub(super) struct Picture {
+    shapes: Vec<Shape>,
+    theme: Theme,
+}
 
 impl Picture {
+    /// An empty one on a ground.
+    pub fn on(theme: Theme) -> Self {
+        Self { shapes: Vec::new(), theme }
+    }
+
     /// Fills a rectangle.
     pub fn fill(&mut self, area: Area, color: RGBColor) {
-        self.0.push(Shape::Fill(area, color));
+        self.shapes.push(Shape::Fill(area, color));
     }
 
     /// Draws straight lines of two pixels from point to point.
     pub fn line(&mut self, points: Vec<(i32, i32)>, color: RGBColor) {
-        self.0.push(Shape::Line(points, color));
+        self.shapes.push(Shape::Line(points, color));
     }
 
     /// Sets a text of one line; control characters, which SVG cannot hold, are shown as escapes.
     pub fn text(&mut self, text: impl AsRef<str>, face: Face, at: (i32, i32)) {
-        self.0.push(Shape::Text(one_line(text.as_ref()).into_owned(), face, at));
+        self.shapes.push(Shape::Text(one_line(text.as_ref()).into_owned(), face, at));
     }
 
     /// The picture as an SVG document. It names the font family `sans-serif` and needs no font to be made.
@@ -115,18 +157,18 @@ impl Picture {
         area: &DrawingArea<DB, Shift>,
         text: impl Fn(&str, Face, (i32, i32)) -> Result<(), Failure<DB>>,
     ) -> Result<(), Failure<DB>> {
-        area.fill(&plotters::style::WHITE)?;
-        for shape in &self.0 {
+        area.fill(&self.theme.ground())?;
+        for shape in &self.shapes {
             match shape {
                 Shape::Fill(r, color) => {
                     // Both backends end a rectangle before its right and its bottom edge.
                     let corners = [(r.left, r.top), (r.right + 1, r.bottom + 1)];
-                    area.draw(&Rectangle::new(corners, color.filled()))?;
+                    area.draw(&Rectangle::new(corners, self.theme.paint(*color).filled()))?;
                 }
                 Shape::Line(points, color) => {
-                    area.draw(&PathElement::new(points.clone(), color.stroke_width(2)))?;
+                    area.draw(&PathElement::new(points.clone(), self.theme.paint(*color).stroke_width(2)))?;
                 }
-                Shape::Text(words, face, at) => text(words, *face, *at)?,
+                Shape::Text(words, face, at) => text(words, face.on(self.theme), *at)?,
             }
         }
         area.present()
@@ -211,6 +253,16 @@ mod tests {
         let svg = picture().svg(Path::new("p.svg")).unwrap();
         assert!(svg.contains("a &lt; b") && svg.contains("font-family=\"sans-serif\""));
         assert!(svg.contains("<rect x=\"10\" y=\"20\" width=\"1\" height=\"2\""), "{svg}");
+    }
+
+    #[test]
+    fn a_dark_picture_has_the_hues_of_a_light_one() {
+        let mut dark = Picture::on(Theme::Dark);
+        dark.fill(Area { left: 0, top: 0, right: 9, bottom: 9 }, RGBColor(23, 92, 160));
+        dark.fill(Area { left: 0, top: 0, right: 9, bottom: 9 }, RGBColor(255, 255, 255));
+        let svg = dark.svg(Path::new("p.svg")).unwrap();
+        assert_eq!(Theme::Dark.paint(RGBColor(23, 92, 160)), RGBColor(95, 164, 232));
+        assert!(svg.contains("#14171C") && svg.contains("#5FA4E8") && svg.contains("#262626"), "{svg}");
     }
 
     #[test]

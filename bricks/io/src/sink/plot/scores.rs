@@ -3,11 +3,11 @@
 use super::axis::{Frame, INK, Key, QUIET, decades, legend, linear};
 use super::bins::{Bin, Bins};
 use super::font::find_font;
-use super::picture::{Area, Face, Picture, SIZE};
-use crate::sink::time::iso8601;
+use super::picture::{Area, Face, Picture, SIZE, Theme};
 use crate::sink::{OutputFile, SinkError};
-use legonf_core::{Clock, Timestamp, Verdict};
+use legonf_core::{Clock, Incident, Timestamp, Verdict, grouped};
 use plotters::style::RGBColor;
+use plotters::style::text_anchor::{HPos, VPos};
 use std::path::Path;
 
 const BENIGN: RGBColor = RGBColor(158, 197, 232);
@@ -16,6 +16,10 @@ const WARMING_UP: RGBColor = RGBColor(200, 200, 200);
 const ANOMALOUS: RGBColor = RGBColor(217, 72, 1);
 const THRESHOLD: RGBColor = RGBColor(38, 43, 51);
 const TRUTH: RGBColor = RGBColor(255, 233, 196);
+const INCIDENT: RGBColor = RGBColor(123, 63, 152);
+/// Incidents that are marked, at most, and of them those with the name of their source.
+const MARKED: usize = 100;
+const NAMED: usize = 3;
 
 /// The box of the values; the rest of the picture is for titles, legend and labels.
 const BOX: Area = Area { left: 90, top: 88, right: SIZE.0 as i32 - 30, bottom: SIZE.1 as i32 - 70 };
@@ -30,9 +34,9 @@ const DEPTH: f64 = 1e9;
 /// The axis is stream time ([`Clock`]), so that one wrong time stamp does not press all others together; what is left out
 /// is said above the plot.
 ///
-/// For each column of pixels it shows the range of the benign scores with their geometric mean, the range of
-/// the anomalous ones and of those that were not judged, the threshold, and, where labels are given, when there were malicious
-/// packets. Equal packets give equal bytes; only the texts of the PNG depend on the fonts of the machine.
+/// For each column of pixels it shows the range of the scores below the threshold with their geometric mean, the range of
+/// those above it and of those that were not judged, the threshold, incidents, and, where labels are given, when there were
+/// malicious packets. Equal packets give equal bytes; only the texts of the PNG depend on the fonts of the machine.
 #[derive(Clone, Debug)]
 pub struct ScorePlot {
     title: String,
@@ -44,13 +48,50 @@ pub struct ScorePlot {
     rows: bool,
     clock: Clock,
     span: Option<(i64, i64)>,
+    /// Stream time and words of incidents, those of most weight first.
+    incidents: Vec<((i64, i64), String)>,
+    /// Packets at the beginning that the model was trained on, and the time of the first one behind them.
+    trained: u64,
+    judged: Option<i64>,
+    theme: Theme,
 }
 
 impl ScorePlot {
     /// An empty plot. `threshold` is the score above which a packet is anomalous.
     pub fn new(title: impl Into<String>, threshold: f64) -> Self {
         let (title, bins, clock) = (title.into(), Bins::default(), Clock::default());
-        Self { title, threshold, bins, packets: 0, labelled: false, rows: false, clock, span: None }
+        Self {
+            title,
+            threshold,
+            bins,
+            packets: 0,
+            labelled: false,
+            rows: false,
+            clock,
+            span: None,
+            incidents: Vec::new(),
+            trained: 0,
+            judged: None,
+            theme: Theme::Light,
+        }
+    }
+
+    /// The same plot on another ground.
+    #[must_use]
+    pub fn on(self, theme: Theme) -> Self {
+        Self { theme, ..self }
+    }
+
+    /// The same plot of a capture whose first packets the model was trained on.
+    #[must_use]
+    pub fn trained_on(self, packets: u64) -> Self {
+        Self { trained: packets, ..self }
+    }
+
+    /// Marks incidents, those of most weight first.
+    pub fn mark(&mut self, incidents: &[Incident]) {
+        let mark = |incident: &Incident| (incident.stream, incident.source.to_string());
+        self.incidents = incidents.iter().take(MARKED).map(mark).collect();
     }
 
     /// The same plot over the number of the row, for rows that have no time; the time stamps given are not looked at.
@@ -67,6 +108,9 @@ impl ScorePlot {
             if self.rows { row() } else { self.clock.stream_time(self.packets, timestamp).as_nanos() };
         let (first, last) = self.span.unwrap_or((nanos, nanos));
         self.span = Some((first.min(nanos), last.max(nanos)));
+        if self.packets == self.trained {
+            self.judged = Some(nanos);
+        }
         self.packets += 1;
         self.labelled |= truth.is_some();
         self.bins.add(nanos, score, verdict, truth == Some(true));
@@ -94,7 +138,7 @@ impl ScorePlot {
     }
 
     fn picture(&self) -> Picture {
-        let mut picture = Picture::default();
+        let mut picture = Picture::on(self.theme);
         let total = self.bins.total();
         let (low, high) = self.decades(&total);
         let (seconds, unit, scale) = self.time_scale();
@@ -113,8 +157,44 @@ impl ScorePlot {
         if self.threshold > 0.0 && self.threshold.is_finite() {
             frame.dashes(&mut picture, self.threshold.log10(), THRESHOLD);
         }
+        self.mark_incidents(&mut picture, &frame);
+        self.mark_spans(&mut picture, &frame);
         self.captions(&mut picture, &total);
         picture
+    }
+
+    /// The column of pixels of a stream time.
+    fn column(&self, frame: &Frame, nanos: i64) -> i32 {
+        let first = self.span.unwrap_or_default().0;
+        frame.x((i128::from(nanos) - i128::from(first)) as f64 / 1e9)
+    }
+
+    /// Draws a bar above the scores for each incident, in as many rows as it takes, and the sources of the first.
+    fn mark_incidents(&self, picture: &mut Picture, frame: &Frame) {
+        const ROWS: usize = 4;
+        let mut ends = [i32::MIN; ROWS];
+        for (place, ((begin, end), source)) in self.incidents.iter().enumerate() {
+            let (left, right) =
+                (self.column(frame, *begin), self.column(frame, *end).max(self.column(frame, *begin) + 2));
+            let row = (0..ROWS).find(|row| ends[*row] < left).unwrap_or(ROWS - 1);
+            let top = BOX.top + 4 + 14 * row as i32;
+            picture.fill(Area { left, top, right, bottom: top + 4 }, INCIDENT);
+            ends[row] = right;
+            if place < NAMED {
+                let face = Face::new(11, INCIDENT).anchor(HPos::Right, VPos::Center);
+                picture.text(source, face, (left - 4, top + 2));
+            }
+        }
+    }
+
+    /// Divides what the model was trained on from what it judges.
+    fn mark_spans(&self, picture: &mut Picture, frame: &Frame) {
+        let Some(judged) = self.judged.filter(|_| self.trained > 0) else { return };
+        let x = self.column(frame, judged);
+        picture.fill(Area { left: x, right: x, ..BOX }, QUIET);
+        let face = Face::new(12, QUIET);
+        picture.text("training", face.anchor(HPos::Right, VPos::Center), (x - 6, BOX.bottom - 12));
+        picture.text("replay", face, (x + 6, BOX.bottom - 12));
     }
 
     /// Exponents of the powers of ten between which all scores and the threshold lie.
@@ -162,13 +242,16 @@ impl ScorePlot {
         picture.text(&self.title, Face::new(20, INK), (BOX.left, 26));
         picture.text(self.summary(total), Face::new(13, QUIET), (BOX.left, 50));
         let mut entries = vec![
-            (Key::Square(BENIGN), "benign, range".into()),
-            (Key::Square(MEAN), "benign, mean".into()),
-            (Key::Square(ANOMALOUS), "anomalous, range".into()),
+            (Key::Square(BENIGN), "below the threshold, range".into()),
+            (Key::Square(MEAN), "mean".into()),
+            (Key::Square(ANOMALOUS), "above the threshold, range".into()),
             (Key::Dashes(THRESHOLD), format!("threshold {}", significant(self.threshold))),
         ];
         if total.warming_up.count > 0 {
             entries.push((Key::Square(WARMING_UP), "warming up, range".into()));
+        }
+        if !self.incidents.is_empty() {
+            entries.push((Key::Square(INCIDENT), "incidents".into()));
         }
         if self.labelled {
             entries.push((Key::Square(TRUTH), "malicious by the labels".into()));
@@ -180,10 +263,10 @@ impl ScorePlot {
         let unit = if self.rows { "rows" } else { "packets" };
         let mut text = format!("{} {unit}", grouped(self.packets));
         if let Some((first, _)) = self.span.filter(|_| !self.rows) {
-            let start = iso8601(Timestamp::from_nanos(first));
+            let start = Timestamp::from_nanos(first).iso8601();
             text += &format!(" from {} UTC", start[..19].replace('T', " "));
         }
-        text += &format!(", {} anomalous", grouped(total.anomalous.count));
+        text += &format!(", {} above the threshold", grouped(total.anomalous.count));
         if total.warming_up.count > 0 {
             text += &format!(", {} while warming up", grouped(total.warming_up.count));
         }
@@ -235,19 +318,6 @@ fn significant(value: f64) -> String {
     } else {
         format!("{value:.3e}")
     }
-}
-
-/// A count with commas between its thousands.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), SinkError> {
