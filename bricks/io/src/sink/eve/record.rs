@@ -5,11 +5,12 @@ use crate::sink::limit::{LeftOut, Origin};
 use crate::sink::scored::Scored;
 use crate::sink::time::iso8601;
 use legonf_core::{
-    Coverage, Encapsulation, Explanation, Headers, Icmp, Inner, Layer, Link, Network, Transport,
+    Coverage, Encapsulation, Explanation, Headers, Icmp, Inner, Layer, Link, Network, Timestamp, Transport,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// An `alert` record. Of a packet in a tunnel, as in Suricata, it names the inner one, and the outer one under `tunnel`.
 #[derive(Debug, Serialize)]
@@ -258,7 +259,7 @@ impl LeftOutRecord {
     }
 }
 
-/// The closing `stats` record.
+/// A `stats` record: the closing one, but for its time that of any.
 #[derive(Debug, Serialize)]
 pub(super) struct StatsRecord<'a> {
     timestamp: String,
@@ -321,5 +322,11 @@ impl<'a> StatsRecord<'a> {
             },
             legonf: Run { coverage: &run.coverage, counters: &run.counters },
         }
+    }
+
+    /// The same of a run that goes on, at a time of the clock, so long after it began.
+    pub fn at(self, time: Timestamp, uptime: Duration) -> Self {
+        let stats = Stats { uptime: uptime.as_secs(), ..self.stats };
+        Self { timestamp: iso8601(time), stats, ..self }
     }
 }
