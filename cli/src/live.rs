@@ -3,12 +3,16 @@
 use crate::alerts::Alerts;
 use crate::failure::Failure;
 use crate::invalid::Invalid;
+use crate::listening::Listening;
+use crate::rotation::{Every, every, rotation};
 use crate::scoring::{Scoring, render};
 use crate::steering::{self, Steering};
+use crate::time::time;
 use crate::{Style, interrupt};
-use clap::Args;
-use legonf_engine::live::{Bounds, Forward, LiveConfig};
+use clap::{ArgGroup, Args};
+use legonf_engine::live::Forward;
 use legonf_engine::{Live, Seed};
+use legonf_io::sink::SyslogTarget;
 use legonf_output::printable;
 use std::ffi::OsString;
 use std::io::Write;
@@ -27,6 +31,10 @@ use std::time::Duration;
 /// them, so that it can open its files anew, unless --user names another, who must then be able to
 /// read the model and to write into the outputs' folders.
 ///
+/// `legonf live -` takes a capture from standard input instead, as it comes:
+///
+///   ssh router tcpdump -U -w - | legonf live - --model m.onnx --eve eve.json
+///
 /// --record keeps what was seen: a replay of it with the same --slot-seed gives the same scores.
 ///
 /// Outputs have their own names while they grow, and every batch is with the system when it is
@@ -35,36 +43,51 @@ use std::time::Duration;
 /// keep up, cost what could not be written, which is counted, and not the run. An interface that
 /// goes down is listened to again when it comes up; one that is removed ends the run.
 ///
+/// Under systemd it says when it is ready, when it ends and, if asked, that it is alive
+/// (Type=notify, WatchdogSec= of 3 s or more).
+///
 /// With --controller it runs as `legonf run` does (`legonf run --help` says what a policy is): the
 /// controller finds the brick that is the bottleneck, replicates it, and merges it again when the
 /// load has gone, with the same scores. What finds no room meanwhile is dropped, and counted.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
+#[command(group = ArgGroup::new("alert outputs").args(["eve", "syslog"]).multiple(true))]
 pub struct Arguments {
-    /// Interface to listen on; `any` is all of them.
+    /// `-`: take a capture from standard input, in place of an interface.
+    #[arg(value_name = "-", value_parser = ["-"], required_unless_present = "interface", conflicts_with = "interface")]
+    stream: Option<String>,
+    /// Interface to listen on; `any` is all of them, `-` is a capture from standard input.
     #[arg(long, short, value_name = "IFACE")]
-    interface: String,
+    interface: Option<String>,
     #[command(flatten)]
     scoring: Scoring,
-    /// Only packets that this BPF expression takes, such as 'tcp and not port 22' (man 7 pcap-filter).
-    #[arg(long, value_name = "BPF")]
-    filter: Option<String>,
     /// Alerts as they come, in Suricata's EVE JSON: a file, which is appended to, a named pipe, `-` for standard output (the
     /// summary then goes to standard error), or unix:PATH for a socket on which a reader listens. Up to 4 MiB are kept for a
     /// reader who is slow or away.
     #[arg(long, value_name = "FILE|-|unix:PATH")]
     eve: Option<OsString>,
-    /// Begin a new --eve file before one exceeds this size (K, M, G); the full ones become FILE.1, FILE.2, ...
-    #[arg(long, value_name = "SIZE", requires = "eve", value_parser = size)]
-    rotate: Option<u64>,
+    /// Begin a new --eve file before one exceeds this size (K, M, G), or at this age (30m, 1h, 1d); the full one becomes FILE.1, the
+    /// one before it FILE.2, and so on.
+    #[arg(long, value_name = "SIZE|TIME", requires = "eve", value_parser = every)]
+    rotate: Option<Every>,
+    /// Keep this many full --eve files, and remove those that are older.
+    #[arg(long, value_name = "N", requires = "rotate", value_parser = clap::value_parser!(u64).range(1..))]
+    keep: Option<u64>,
+    /// Alerts as syslog messages (RFC 5424), each with the record of --eve as its text: to a socket of this machine, such as
+    /// unix:/dev/log, or over UDP.
+    #[arg(long, value_name = "unix:PATH|udp://HOST:PORT", value_parser = syslog)]
+    syslog: Option<SyslogTarget>,
+    /// Write a record of the type `stats` as often as this (30s, 5m) where the alerts go: packets received, scored, rejected and
+    /// dropped so far, by reason, and alerts.
+    #[arg(long, value_name = "TIME", requires = "alert outputs", value_parser = interval)]
+    stats: Option<Duration>,
     #[command(flatten)]
     alerts: Alerts,
-    /// Score of every packet (CSV). A file of this name becomes FILE.1, or what number follows.
+    /// Score of every packet (CSV). A file of this name becomes FILE.1.
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
     /// Every packet that was scored, as pcapng with nanoseconds, for its owner alone to read; where bricks rewrite packets, as they are
-    /// then. A file of this name becomes FILE.1,
-    /// or what number follows.
+    /// then. A file of this name becomes FILE.1.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// Send the packets of this port of the graph out of that interface, or nowhere (`none`). Each port of a graph that acts on
@@ -72,33 +95,13 @@ pub struct Arguments {
     /// dropped.
     #[arg(long, value_name = "PORT=IFACE|none", value_parser = forward)]
     forward: Vec<Forward>,
-    /// Go on as this user (name or number) once the interface is open; root can.
-    #[arg(long, value_name = "USER")]
-    user: Option<String>,
-    /// Bytes of each packet that are kept.
-    #[arg(long, value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(64..=262_144))]
-    snaplen: u32,
-    /// Size of the kernel's ring (K, M, G): what it holds while legonf is busy is not lost.
-    #[arg(long, value_name = "SIZE", default_value = "32M", value_parser = ring)]
-    buffer: u32,
-    /// How long the kernel may hold packets back to deliver more at once. Under a policy's `latency_ms` no batch waits for longer
-    /// than the deadline of packet batching, if that is less.
-    #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    latency: u64,
-    /// Take only packets from and to this machine.
-    #[arg(long)]
-    no_promiscuous: bool,
+    #[command(flatten)]
+    listening: Listening,
     /// Run under the controller; --policy, --costs, --costs-out and --events ask for it too.
     #[arg(long)]
     controller: bool,
     #[command(flatten)]
     steering: Steering,
-    /// End after this many seconds.
-    #[arg(long, value_name = "S", value_parser = seconds)]
-    duration: Option<Duration>,
-    /// End after this many packets.
-    #[arg(long, value_name = "N")]
-    packets: Option<u64>,
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
@@ -123,12 +126,14 @@ impl Arguments {
     /// What the engine takes.
     fn given(&self) -> Live {
         Live {
-            config: self.config(),
-            bounds: Bounds { packets: self.packets, duration: self.duration },
-            user: self.user.clone(),
+            config: self.listening.config(self.interface.as_deref().unwrap_or("-")),
+            bounds: self.listening.bounds(),
+            user: self.listening.user.clone(),
             scoring: self.scoring.given(Seed::Random),
             eve: self.eve.clone(),
-            rotate: self.rotate,
+            rotation: rotation(self.rotate, self.keep),
+            syslog: self.syslog.clone(),
+            stats: self.stats,
             alerts: self.alerts.rate(),
             watching: self.alerts.watching(),
             scores: self.scores.clone(),
@@ -138,33 +143,6 @@ impl Arguments {
             reopen: interrupt::hang_up(),
         }
     }
-
-    fn config(&self) -> LiveConfig {
-        LiveConfig {
-            filter: self.filter.clone(),
-            snaplen: self.snaplen,
-            buffer: self.buffer,
-            latency: Duration::from_millis(self.latency),
-            promiscuous: !self.no_promiscuous,
-            ..LiveConfig::new(&*self.interface)
-        }
-    }
-}
-
-/// A number of bytes with K, M or G behind it for powers of 1,024.
-fn size(text: &str) -> Result<u64, Invalid> {
-    let units = [('K', 10), ('M', 20), ('G', 30)];
-    let unit = units.iter().find(|(letter, _)| text.to_ascii_uppercase().ends_with(*letter));
-    let (digits, shift) = unit.map_or((text, 0), |(_, shift)| (&text[..text.len() - 1], *shift));
-    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-    bytes.filter(|bytes| *bytes > 0).ok_or(Invalid::Value("a size such as 500000, 64K, 32M or 1G"))
-}
-
-/// Size of a ring, within what libpcap takes.
-fn ring(text: &str) -> Result<u32, Invalid> {
-    let bytes = size(text)?;
-    let bytes = u32::try_from(bytes).ok().filter(|bytes| (64 << 10..=1 << 30).contains(bytes));
-    bytes.ok_or(Invalid::Value("a size from 64K to 1G"))
 }
 
 /// A port and its interface.
@@ -174,9 +152,15 @@ fn forward(text: &str) -> Result<Forward, Invalid> {
     Ok(Forward { port: port.into(), interface: (interface != "none").then(|| interface.into()) })
 }
 
-fn seconds(text: &str) -> Result<Duration, Invalid> {
-    let seconds = text.parse().ok().and_then(|number| Duration::try_from_secs_f64(number).ok());
-    seconds.filter(|time| !time.is_zero()).ok_or(Invalid::Value("a number of seconds above 0"))
+/// Where syslog messages go.
+fn syslog(text: &str) -> Result<SyslogTarget, Invalid> {
+    SyslogTarget::parse(text).ok_or(Invalid::Value("unix:PATH or udp://HOST:PORT"))
+}
+
+/// A time of a second or more: the clock is looked at as often as that.
+fn interval(text: &str) -> Result<Duration, Invalid> {
+    let every = time(text)?;
+    if every < Duration::from_secs(1) { Err(Invalid::Value("a time of 1 s or more")) } else { Ok(every) }
 }
 
 #[cfg(test)]
@@ -184,22 +168,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_units() {
-        for (text, bytes) in [("500", 500), ("64K", 65_536), ("32m", 32 << 20), ("1G", 1 << 30)] {
-            assert_eq!(size(text).unwrap(), bytes);
-        }
-        for text in ["", "K", "0", "-1", "1.5M", "64KB", "99999999999G", "1é"] {
-            assert!(size(text).is_err(), "{text}");
-        }
-        assert_eq!((ring("64K").unwrap(), ring("1G").unwrap()), (1 << 16, 1 << 30));
-        assert!(ring("63K").is_err() && ring("2G").is_err());
-    }
-
-    #[test]
-    fn durations_are_positive() {
-        assert_eq!(seconds("1.5").unwrap(), Duration::from_millis(1500));
-        for text in ["0", "-1", "inf", "NaN", "1e300", "soon"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
+    fn targets_and_intervals_say_what_they_are() {
+        assert_eq!(syslog("udp://h:514").unwrap().to_string(), "udp://h:514");
+        assert!(syslog("h:514").unwrap_err().to_string().contains("udp://HOST:PORT"));
+        assert_eq!(interval("30s").unwrap(), Duration::from_secs(30));
+        assert!(interval("0.5").is_err() && interval("often").is_err());
     }
 }

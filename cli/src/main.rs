@@ -15,20 +15,30 @@ mod hosts;
 mod interrupt;
 mod invalid;
 #[cfg(feature = "live")]
+mod listening;
+#[cfg(feature = "live")]
 mod live;
 mod model;
+mod notify;
 mod overwrite;
 mod plan;
 mod profile;
 mod progress;
+#[cfg(feature = "live")]
+mod record;
 mod replay;
+#[cfg(feature = "live")]
+mod rotation;
 mod run;
 mod scoring;
+#[cfg(feature = "live")]
+mod size;
 mod span;
 mod split;
 mod steering;
 mod stuck;
 mod summary;
+mod time;
 mod train;
 mod warming;
 mod workers;
@@ -70,7 +80,7 @@ Exit codes:
   1    a fault: bad input, a damaged file, a full disk; one line on standard error says which
   2    the command line is wrong
   130  interrupted (Ctrl-C, SIGTERM); what was written is complete up to the packet that is named
-       (0 for `legonf live`, which has no other end)
+       (0 for `legonf live` and `legonf record`, which have no other end)
   141  the reader of the output went away (closed pipe)";
 
 #[derive(Subcommand)]
@@ -100,6 +110,9 @@ enum Command {
     #[command(about = "Score the packets of a network interface as they come")]
     #[cfg(feature = "live")]
     Live(live::Arguments),
+    #[command(about = "Write the packets of a network interface into a capture")]
+    #[cfg(feature = "live")]
+    Record(record::Arguments),
     /// Show brick graphs.
     #[command(subcommand)]
     Graph(graph::Command),
@@ -182,6 +195,8 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Bench(command) => bench::run(&command, style),
         #[cfg(feature = "live")]
         Command::Live(arguments) => live::run(&arguments, style),
+        #[cfg(feature = "live")]
+        Command::Record(arguments) => record::run(&arguments, style),
         Command::Graph(command) => graph::run(&command, style),
         Command::Split(arguments) => split::run(&arguments, style),
         Command::Dataset(command) => dataset::run(&command, style),

@@ -1,9 +1,11 @@
 //! Progress on a terminal; nothing in a pipe.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::notify::{is_watched, notify};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use legonf_core::Progress;
 use legonf_engine::{Extent, Gauge, Observer};
 use legonf_output::one_line;
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -31,6 +33,20 @@ impl Observer for Terminal {
     fn note(&self, text: &str) {
         eprintln!("legonf: note: {text}");
     }
+
+    fn ready(&self) {
+        notify("READY=1");
+    }
+
+    fn alive(&self) {
+        if is_watched() {
+            notify("WATCHDOG=1");
+        }
+    }
+
+    fn ending(&self) {
+        notify("STOPPING=1");
+    }
 }
 
 impl Gauge for Bar {
@@ -38,9 +54,9 @@ impl Gauge for Bar {
         Self::update(self, progress, packets);
     }
 
-    fn lost(&self, packets: u64) {
-        if packets > 0 && !self.bar.is_hidden() {
-            self.bar.set_prefix(format!(", {packets} dropped"));
+    fn counts(&self, alerts: Option<u64>, dropped: u64) {
+        if !self.bar.is_hidden() {
+            self.bar.set_prefix(counts(alerts, dropped));
         }
     }
 }
@@ -79,14 +95,16 @@ impl Bar {
         Self { bar, by_packets: packets.is_some() }
     }
 
-    /// A line for work without an end in sight: packets, their rate, and how many were lost. Hidden as for `new`.
+    /// A line for work without an end in sight: packets a second, alerts, and packets dropped. Hidden as for `new`.
     fn endless(name: &'static str, quiet: bool) -> Self {
         let this = Self::new(name, Some(0), quiet);
         this.bar.unset_length();
-        if let Ok(style) =
-            ProgressStyle::with_template("{msg} {spinner} {human_pos} packets, {per_sec}{prefix}")
-        {
-            this.bar.set_style(style);
+        if let Ok(style) = ProgressStyle::with_template("{msg} {spinner} {rate}{prefix}") {
+            // What cannot be formatted is not shown.
+            let show = |state: &ProgressState, out: &mut dyn Write| {
+                let _ = out.write_str(&rate(state.per_sec()));
+            };
+            this.bar.set_style(style.with_key("rate", show));
         }
         this
     }
@@ -137,5 +155,30 @@ impl Bar {
     /// Takes the bar away.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Packets a second, in words.
+fn rate(packets: f64) -> String {
+    format!("{}/s", HumanCount(packets.round() as u64))
+}
+
+/// What follows on the rate.
+fn counts(alerts: Option<u64>, dropped: u64) -> String {
+    let alerts = alerts.map_or_else(String::new, |alerts| {
+        format!(", {} alert{}", HumanCount(alerts), if alerts == 1 { "" } else { "s" })
+    });
+    format!("{alerts}, {} dropped", HumanCount(dropped))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_run_shows_its_rate_alerts_and_losses() {
+        assert_eq!(rate(4370.4) + &counts(Some(12), 0), "4,370/s, 12 alerts, 0 dropped");
+        assert_eq!(rate(0.0) + &counts(Some(1), 1_234), "0/s, 1 alert, 1,234 dropped");
+        assert_eq!(rate(9.0) + &counts(None, 2), "9/s, 2 dropped");
     }
 }

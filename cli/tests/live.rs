@@ -334,7 +334,7 @@ fn what_cannot_be_listened_to_says_why() {
     assert!(line.contains("missing.onnx"), "{line}");
     for (arguments, words) in [
         (["--buffer", "1K"], "64K to 1G"),
-        (["--duration", "0"], "above 0"),
+        (["--duration", "0"], "a time above 0"),
         (["--rotate", "1M"], "--eve"),
         (["--snaplen", "0"], "64..=262144"),
     ] {

@@ -1,7 +1,7 @@
 //! The application: what the `legonf` command, and any other program that uses legonf, calls.
 //!
 //! Every piece of work is a value that says what goes in and what is written. A [`Training`] makes a model, a [`Calibrating`] sets
-//! its threshold. A [`Replay`] runs a capture through a network function, a [`Live`] the packets of an interface. An
+//! its threshold. A [`Replay`] runs a capture through a network function, a [`Live`] the packets of an interface, which a [`Recording`](live::Recording) writes as they are. An
 //! [`Extraction`] writes features, and a [`Profile`] measures what bricks cost. Each is run in a [`Session`], which says how it
 //! is stopped and who sees its progress. It returns data; the caller makes text of it.
 //!

@@ -1,9 +1,13 @@
 //! The packets of a network interface through a network function, as they come.
 
 mod outputs;
+mod recording;
+mod stream;
 mod transmission;
+mod upkeep;
 
 pub use legonf_live::{Bounds, LiveConfig};
+pub use recording::{Recorded, Recording};
 pub use transmission::Forward;
 
 use crate::agent::Agent;
@@ -15,23 +19,26 @@ use crate::tally::Tally;
 use crate::watch::{Watch, Watching};
 use crate::{Error, Extent, Session, models, nf};
 use legonf_controller::Event;
+use legonf_core::Source;
 use legonf_io::Content;
-use legonf_io::sink::AlertRate;
+use legonf_io::sink::{AlertRate, Rotation, SyslogTarget};
 use legonf_live::{Account, Interface, LiveSource, Losses};
 use legonf_runtime::{Control, Outcome};
 use outputs::{Outputs, Purpose};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use stream::{STANDARD_INPUT, Stream};
 use transmission::Transmission;
+use upkeep::Rounds;
 
 /// A run over an interface, until the session is stopped or a bound is met. Packets that the kernel or the interface lost are
 /// counted as dropped.
 ///
 /// Once the interface is open, and before the model is read, the process gives up all capabilities.
 pub struct Live {
-    /// The interface and how it is listened to.
+    /// The interface and how it is listened to; `-` is a capture that comes through standard input.
     pub config: LiveConfig,
     /// When it ends.
     pub bounds: Bounds,
@@ -41,8 +48,12 @@ pub struct Live {
     pub scoring: Scoring,
     /// Alerts as they come: a file, `-` or `unix:PATH`.
     pub eve: Option<OsString>,
-    /// Size in bytes at which a file of alerts is rotated.
-    pub rotate: Option<u64>,
+    /// When a file of alerts is rotated.
+    pub rotation: Rotation,
+    /// Alerts as syslog messages.
+    pub syslog: Option<SyslogTarget>,
+    /// How often statistics go where the alerts go.
+    pub stats: Option<Duration>,
     /// How many alerts are written.
     pub alerts: AlertRate,
     /// How alerts become incidents.
@@ -61,9 +72,6 @@ pub struct Live {
 
 /// The graph's own stop flag stays unset: the source ends in order, with all that the kernel took before.
 static NEVER: AtomicBool = AtomicBool::new(false);
-
-/// How often what is due with the outputs is done.
-const TENDING: Duration = Duration::from_secs(1);
 
 impl Live {
     /// Scores packets as they come, and completes the outputs.
@@ -85,8 +93,10 @@ impl Live {
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         self.check_eve(&function)?;
         let watch = self.watch(&function, suppression)?;
-        let outputs = Outputs::create(session, &self.purpose(), &function, self.reopen)?.over(transmission);
-        self.score(session, function, agent, (outputs, watch), interface)
+        let (source, losses) = self.source(session, interface)?;
+        let outputs = Outputs::create(session, &self.purpose(), &function, self.reopen)?;
+        let outputs = outputs.over(transmission).without(losses.clone());
+        self.score(session, function, agent, (outputs, watch), (source, losses))
     }
 
     /// Whether one of the outputs is standard output.
@@ -100,42 +110,70 @@ impl Live {
         mut function: Function,
         mut agent: Option<Agent>,
         (outputs, watch): (Outputs, Option<Watch>),
-        interface: Interface,
+        (mut source, losses): (Box<dyn Source>, Losses),
     ) -> Result<Report, Error> {
-        let Bounds { packets, duration } = self.bounds;
-        let mut source = LiveSource::new(interface, Bounds { packets, duration }, session.stop);
-        let (losses, due) = (source.losses(), outputs.due());
+        let (upkeep, alerting) = (outputs.upkeep(), function.decides_on_scores());
         let mut tally = Tally::new(None, Some(outputs)).bounded(function.bound()).watched(watch);
         let (misfit, mut said) = (tally.misfit(), false);
-        let (bar, mut tended) = (session.begin("live", Extent::Endless), Instant::now());
+        let bar = session.begin("live", Extent::Endless);
+        let mut rounds = Rounds::begin(session, upkeep.clone(), self.stats);
         let mut show = |progress, packets| {
             bar.update(progress, packets);
-            bar.lost(losses.total());
+            bar.counts(alerting.then(|| upkeep.alerts()), losses.total());
             if let Some(misfit) = misfit.get().filter(|_| !said) {
                 said = true;
                 session.observer.note(&misfit.to_string());
             }
-            if tended.elapsed() >= TENDING {
-                tended = Instant::now();
-                due.store(true, Ordering::Relaxed);
-            }
+            rounds.look();
         };
         let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
-        let ran = function.run(session, control, (&mut source, &mut tally), &NEVER, &mut show);
+        let ran = function.run(session, control, (&mut *source, &mut tally), &NEVER, &mut show);
+        rounds.end();
         drop(bar);
         let (outcome, timing) = ran?;
         self.conclude(&mut function, (tally, losses), (outcome, timing), agent)
     }
 
-    /// Opens the interface, with what the controller was told that decides how.
-    fn listen(&self) -> Result<(Option<Orders>, Interface), Error> {
+    /// The packets, and what is known to be lost of them.
+    fn source(
+        &self,
+        session: &Session,
+        interface: Option<Interface>,
+    ) -> Result<(Box<dyn Source>, Losses), Error> {
+        let Some(interface) = interface else {
+            return Ok((Box::new(Stream::open(session, self.bounds)?), Losses::default()));
+        };
+        let source = LiveSource::new(interface, self.bounds, session.stop);
+        let losses = source.losses();
+        Ok((Box::new(source), losses))
+    }
+
+    fn is_stream(&self) -> bool {
+        self.config.interface == STANDARD_INPUT
+    }
+
+    /// What is listened to, for people.
+    fn listening(&self) -> String {
+        if self.is_stream() { "standard input".into() } else { self.config.interface.clone() }
+    }
+
+    /// Opens the interface, if it is one, with what the controller was told that decides how.
+    fn listen(&self) -> Result<(Option<Orders>, Option<Interface>), Error> {
         let orders = self.steering.as_ref().map(Steering::orders).transpose()?;
         let spec = nf::open(self.scoring.graph.as_deref())?;
         models::check_files(&spec, self.scoring.graph.as_deref(), &self.scoring.models)?;
+        if self.is_stream() {
+            let reason = "--filter is for an interface; give the expression to what captures, as in `tcpdump -U -w - EXPRESSION`";
+            return if self.config.filter.is_some() {
+                Err(Error::refused(reason))
+            } else {
+                Ok((orders, None))
+            };
+        }
         // As far as they are known before the model is: that of a foreign network is one for two.
         let bricks = spec.bricks.into_iter().map(|brick| brick.id).collect();
         let hold = orders.as_ref().and_then(|orders| orders.hold(bricks));
-        Ok((orders, legonf_live::open(&LiveConfig { hold, ..self.config.clone() })?))
+        Ok((orders, Some(legonf_live::open(&LiveConfig { hold, ..self.config.clone() })?)))
     }
 
     /// Opens the interfaces that packets leave by.
@@ -154,8 +192,8 @@ impl Live {
     ) -> Result<Report, Error> {
         losses.by_reason().into_iter().for_each(|(reason, packets)| tally.lose(reason, packets));
         let (found, file) = tally.found()?;
-        let interface = self.config.interface.clone();
-        let mut summary = self.scoring.summary(interface, function, (&mut tally, found.as_ref()), &outcome);
+        let listening = self.listening();
+        let mut summary = self.scoring.summary(listening, function, (&mut tally, found.as_ref()), &outcome);
         let (disturbances, counters) = (Disturbances::of(&outcome), with_clock(&outcome));
         let whole = outcome.fault.is_none();
         let ended = ending(&mut outcome);
@@ -176,7 +214,7 @@ impl Live {
 
     fn decided(&self, agent: Option<Agent>, packets: u64) -> Result<Vec<Event>, Error> {
         let Some((steering, mut agent)) = self.steering.as_ref().zip(agent) else { return Ok(Vec::new()) };
-        let (graph, capture) = (self.scoring.graph_name(), self.config.interface.clone());
+        let (graph, capture) = (self.scoring.graph_name(), self.listening());
         steering.conclude(&mut agent, Work { graph, capture, packets })
     }
 
@@ -191,19 +229,19 @@ impl Live {
     }
 
     fn check_eve(&self, function: &Function) -> Result<(), Error> {
-        let reason = "the graph decides on no score, so there are no alerts; leave --eve out";
-        let needless = self.eve.is_some() && !function.decides_on_scores();
-        if needless { Err(self.scoring.refused(reason)) } else { Ok(()) }
+        let given = if self.eve.is_some() { "--eve" } else { "--syslog" };
+        let reason = format!("the graph decides on no score, so there are no alerts; leave {given} out");
+        let needless = (self.eve.is_some() || self.syslog.is_some()) && !function.decides_on_scores();
+        if needless { Err(self.scoring.refused(&reason)) } else { Ok(()) }
     }
 
     fn purpose(&self) -> Purpose<'_> {
-        let (eve, rotate, rate) = (self.eve.as_deref(), self.rotate, self.alerts);
-        let interface = &self.config.interface;
         Purpose {
-            eve,
-            rotate,
-            rate,
-            interface,
+            eve: self.eve.as_deref(),
+            rotation: self.rotation,
+            syslog: self.syslog.as_ref(),
+            rate: self.alerts,
+            interface: (!self.is_stream()).then_some(&*self.config.interface),
             scores: self.scores.as_deref(),
             record: self.record.as_deref(),
         }

@@ -34,6 +34,15 @@ pub trait Observer: Sync {
 
     /// Hears in a line what is no fault but should not go unnoticed.
     fn note(&self, text: &str);
+
+    /// A live run is ready: its interface is open and its model is read.
+    fn ready(&self) {}
+
+    /// A live run is alive; called about once a second.
+    fn alive(&self) {}
+
+    /// A live run ends.
+    fn ending(&self) {}
 }
 
 /// Sees how far work is.
@@ -41,8 +50,8 @@ pub trait Gauge {
     /// So much of the input has been read, and so many packets are through.
     fn update(&self, progress: Progress, packets: u64);
 
-    /// So many packets were lost so far.
-    fn lost(&self, _packets: u64) {}
+    /// So many alerts were raised so far, where any can be, and so many packets dropped.
+    fn counts(&self, _alerts: Option<u64>, _dropped: u64) {}
 }
 
 /// By what it is told how far work is.

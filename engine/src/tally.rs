@@ -46,6 +46,11 @@ pub trait Results: Send {
     /// Completes what is written, where the run cannot go on, with where its packets went.
     fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault>;
 
+    /// Sees where all packets so far went: behind each batch, and now and then where none comes.
+    fn account(&mut self, _: &Coverage) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Does what is due now and then, as [`Sink::tend`].
     fn tend(&mut self) -> Result<(), Fault> {
         Ok(())
@@ -298,7 +303,9 @@ impl<R: Results> Sink for Tally<R> {
         self.coverage.lose_all(&std::mem::take(&mut self.dropped));
         let none = Findings::default();
         let findings = self.watch.as_ref().map_or(&none, Watch::findings);
-        self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.write(batch, findings))
+        let Some(outputs) = &mut self.outputs else { return Ok(()) };
+        outputs.write(batch, findings)?;
+        outputs.account(&self.coverage)
     }
 
     fn reads(&self) -> Option<Vec<ColumnSpec>> {
@@ -319,7 +326,9 @@ impl<R: Results> Sink for Tally<R> {
     }
 
     fn tend(&mut self) -> Result<(), Fault> {
-        self.outputs.as_mut().map_or(Ok(()), Results::tend)
+        let Some(outputs) = &mut self.outputs else { return Ok(()) };
+        outputs.tend()?;
+        outputs.account(&self.coverage)
     }
 
     /// Completes the outputs of a run that cannot go on; of others more is known, and they are completed with that.

@@ -1,6 +1,7 @@
 //! Where the results of a live run go.
 
 use super::transmission::Transmission;
+use super::upkeep::Upkeep;
 use crate::scoring::Function;
 use crate::summary::Service;
 use crate::tally::Results;
@@ -9,9 +10,10 @@ use legonf_core::{
     Batch, BindError, ColumnSpec, Coverage, DropReason, Fault, Findings, Layout, Sink, Timestamp, Verdict,
 };
 use legonf_io::sink::{
-    AlertRate, Eve, Framing, LineStream, Lines, Loss, PacketFile, ResultColumns, RunStats, ScoresCsv,
-    SinkError, StatsHandle,
+    AlertRate, Eve, Framing, LineStream, Lines, Loss, PacketFile, ResultColumns, Rotation, RunStats,
+    ScoresCsv, SinkError, StatsHandle, Syslog, SyslogTarget,
 };
+use legonf_live::Losses;
 use legonf_output::one_line;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -24,12 +26,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Purpose<'a> {
     /// Alerts: a file, `-` or `unix:PATH`.
     pub eve: Option<&'a OsStr>,
-    /// Size in bytes at which a file of alerts is rotated.
-    pub rotate: Option<u64>,
+    /// When a file of alerts is rotated.
+    pub rotation: Rotation,
+    /// Alerts as syslog messages.
+    pub syslog: Option<&'a SyslogTarget>,
     /// How many alerts are written.
     pub rate: AlertRate,
     /// Name of the interface that packets come from.
-    pub interface: &'a str,
+    pub interface: Option<&'a str>,
     /// Scores.
     pub scores: Option<&'a Path>,
     /// The packets themselves.
@@ -39,6 +43,8 @@ pub struct Purpose<'a> {
 /// Every output that is wanted.
 pub struct Outputs {
     eve: Option<(Eve, StatsHandle)>,
+    /// The same records as messages.
+    syslog: Option<(Eve, StatsHandle)>,
     scores: Option<ScoresCsv>,
     record: Option<PacketFile>,
     transmission: Option<Transmission>,
@@ -46,8 +52,11 @@ pub struct Outputs {
     /// Set by SIGHUP.
     hang_up: &'static AtomicBool,
     reopened: u64,
-    /// Set now and then: what is due with the outputs is to be done.
-    due: Arc<AtomicBool>,
+    /// Says now and then what is due with the outputs.
+    upkeep: Arc<Upkeep>,
+    /// What never came.
+    losses: Losses,
+    alerts: u64,
 }
 
 impl Purpose<'_> {
@@ -69,14 +78,22 @@ impl Outputs {
         let files = [purpose.scores, purpose.record].into_iter().flatten().map(Path::as_os_str);
         let names = purpose.eve.into_iter().chain(files).filter(|name| *name != "-");
         let names = names.map(|name| name.to_string_lossy().into_owned()).collect();
-        let eve =
-            purpose.eve.map(|target| open(session, LineStream::open(target, purpose.rotate))).transpose()?;
-        let (threshold, explain) = (function.threshold.unwrap_or(f64::INFINITY), function.explainer());
-        let eve = eve.map(|lines| Eve::over(lines, threshold, explain).limited(purpose.rate));
-        let eve = eve.map(|eve| eve.on_interface(purpose.interface.to_owned()));
-        let eve = eve.map(|eve| (eve.stats(), eve));
+        let threshold = function.threshold.unwrap_or(f64::INFINITY);
+        let alerts = |lines: Box<dyn Lines>| {
+            let eve = Eve::over(lines, threshold, function.explainer()).limited(purpose.rate);
+            let eve = match purpose.interface {
+                Some(interface) => eve.on_interface(interface.to_owned()),
+                None => eve,
+            };
+            let stats = eve.stats();
+            (eve, stats)
+        };
+        let eve = purpose.eve.map(|target| open(session, LineStream::open(target, purpose.rotation)));
+        let eve = eve.transpose()?.map(alerts);
+        let syslog = purpose.syslog.map(Syslog::open).transpose().map_err(explain_root)?;
+        let syslog = syslog.map(|syslog| alerts(Box::new(syslog)));
         let fresh = |path: Option<&Path>, framing| {
-            path.map(|path| open(session, LineStream::fresh(path, framing))).transpose()
+            path.map(|path| open(session, LineStream::fresh(path, framing, Rotation::default()))).transpose()
         };
         let scores = fresh(purpose.scores, Framing::Lines)?;
         let results = ResultColumns::of(function.layout());
@@ -84,9 +101,21 @@ impl Outputs {
         let record = fresh(purpose.record, Framing::Blocks)?;
         let comment = format!("legonf live: slot seed {}", function.slot_seed().unwrap_or(0));
         let record = record.map(|blocks| PacketFile::over(blocks, &comment)).transpose()?;
-        let eve = eve.map(|(stats, eve)| (eve, stats));
-        let (transmission, due) = (None, Arc::default());
-        Ok(Self { eve, scores, record, transmission, names, hang_up, reopened: 0, due })
+        let (transmission, upkeep, losses) = (None, Arc::default(), Losses::default());
+        let (reopened, alerts) = (0, 0);
+        Ok(Self {
+            eve,
+            syslog,
+            scores,
+            record,
+            transmission,
+            names,
+            hang_up,
+            reopened,
+            upkeep,
+            losses,
+            alerts,
+        })
     }
 
     /// The same, with packets that leave.
@@ -94,9 +123,19 @@ impl Outputs {
         Self { transmission, ..self }
     }
 
-    /// A flag that is to be set now and then, so that what is due is done.
-    pub fn due(&self) -> Arc<AtomicBool> {
-        self.due.clone()
+    /// The same, with packets that never came.
+    pub fn without(self, losses: Losses) -> Self {
+        Self { losses, ..self }
+    }
+
+    /// By which what is due is asked for.
+    pub fn upkeep(&self) -> Arc<Upkeep> {
+        self.upkeep.clone()
+    }
+
+    /// Those to which alerts go.
+    fn alerting(&mut self) -> impl Iterator<Item = &mut (Eve, StatsHandle)> {
+        self.eve.iter_mut().chain(&mut self.syslog)
     }
 
     /// What happened to them, beside how often the interface went down.
@@ -115,9 +154,10 @@ impl Outputs {
 
     fn each(&mut self) -> impl Iterator<Item = (&'static str, &mut dyn Lines)> {
         let eve = self.eve.as_mut().map(|(eve, _)| ("eve", eve.output()));
+        let syslog = self.syslog.as_mut().map(|(syslog, _)| ("syslog", syslog.output()));
         let scores = self.scores.as_mut().map(|scores| ("scores", scores.output()));
         let record = self.record.as_mut().map(|record| ("record", record.output()));
-        eve.into_iter().chain(scores).chain(record)
+        eve.into_iter().chain(syslog).chain(scores).chain(record)
     }
 
     /// Does what signals and the time ask for.
@@ -126,7 +166,7 @@ impl Outputs {
             self.reopened += 1;
             self.each().for_each(|(_, output)| output.reopen());
         }
-        if is_set(&self.due) {
+        if self.upkeep.take_due() {
             self.each().try_for_each(|(_, output)| output.tend())?;
         }
         Ok(())
@@ -138,8 +178,8 @@ impl Outputs {
         coverage: &Coverage,
         counters: BTreeMap<String, u64>,
     ) -> Result<Vec<String>, Error> {
-        if let Some((eve, stats)) = &mut self.eve {
-            stats.set(RunStats { coverage: coverage.clone(), counters });
+        for (eve, stats) in self.alerting() {
+            stats.set(RunStats { coverage: coverage.clone(), counters: counters.clone() });
             eve.finish()?;
         }
         self.scores.as_mut().map_or(Ok(()), Sink::finish)?;
@@ -149,12 +189,15 @@ impl Outputs {
 }
 
 /// Whether a flag was set, which it is no more then.
-fn is_set(flag: &AtomicBool) -> bool {
+pub(super) fn is_set(flag: &AtomicBool) -> bool {
     flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::Relaxed)
 }
 
 /// An output that was opened, with a word where nobody reads it yet.
-fn open(session: &Session, opened: Result<LineStream, SinkError>) -> Result<Box<dyn Lines>, Error> {
+pub(super) fn open(
+    session: &Session,
+    opened: Result<LineStream, SinkError>,
+) -> Result<Box<dyn Lines>, Error> {
     let output = opened.map_err(explain_root)?;
     if !output.is_read() {
         let note = "nobody reads yet; 4 MiB are kept, and what goes beyond is counted as lost";
@@ -183,13 +226,14 @@ impl Results for Outputs {
         self.transmission.as_ref()?.unsent(place)
     }
 
-    fn packet(&mut self, _: Timestamp, _: f64, _: Verdict, _: Option<bool>) {}
+    fn packet(&mut self, _: Timestamp, _: f64, verdict: Verdict, _: Option<bool>) {
+        self.alerts += u64::from(verdict == Verdict::ANOMALOUS);
+    }
 
     fn write(&mut self, batch: &Batch, findings: &Findings) -> Result<(), Fault> {
         self.heed()?;
-        if let Some((eve, _)) = &mut self.eve {
-            eve.write_found(batch, findings)?;
-        }
+        self.upkeep.show_alerts(self.alerts);
+        self.alerting().try_for_each(|(eve, _)| eve.write_found(batch, findings))?;
         self.scores.as_mut().map_or(Ok(()), |scores| scores.write(batch))?;
         let Some(record) = &mut self.record else { return Ok(()) };
         batch.packets.iter().try_for_each(|(packet, bytes)| record.packet(packet, bytes))?;
@@ -201,11 +245,19 @@ impl Results for Outputs {
     }
 
     fn end(&mut self, findings: &Findings) -> Result<(), Fault> {
-        self.eve.as_mut().map_or(Ok(()), |(eve, _)| eve.write_incidents(findings))
+        self.alerting().try_for_each(|(eve, _)| eve.write_incidents(findings))
+    }
+
+    fn account(&mut self, coverage: &Coverage) -> Result<(), Fault> {
+        let Some((at, uptime)) = self.upkeep.take_stats() else { return Ok(()) };
+        let mut stats = RunStats { coverage: coverage.clone(), ..RunStats::default() };
+        let lost = self.losses.by_reason();
+        lost.into_iter().for_each(|(reason, packets)| stats.coverage.lose(reason, packets));
+        self.alerting().try_for_each(|(eve, _)| Ok(eve.tell(&stats, at, uptime)?))
     }
 
     fn held_back(&self) -> Option<u64> {
-        self.eve.as_ref().map(|(eve, _)| eve.held_back())
+        self.eve.as_ref().or(self.syslog.as_ref()).map(|(eve, _)| eve.held_back())
     }
 
     fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault> {
@@ -213,7 +265,7 @@ impl Results for Outputs {
     }
 
     fn reads(&self) -> Vec<ColumnSpec> {
-        let eve = self.eve.as_ref().and_then(|(eve, _)| eve.reads());
+        let eve = self.eve.as_ref().or(self.syslog.as_ref()).and_then(|(eve, _)| eve.reads());
         let scores = self.scores.as_ref().and_then(Sink::reads);
         let record = self.record.as_ref().map(|_| vec![ColumnSpec::PACKETS]);
         let transmission = self.transmission.as_ref().map(|_| Transmission::reads().into());
@@ -221,7 +273,7 @@ impl Results for Outputs {
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-        self.eve.as_mut().map_or(Ok(()), |(eve, _)| eve.bind(layout))?;
+        self.alerting().try_for_each(|(eve, _)| eve.bind(layout))?;
         self.transmission.as_mut().map_or(Ok(()), |transmission| transmission.bind(layout))?;
         self.scores.as_mut().map_or(Ok(()), |scores| scores.bind(layout))
     }

@@ -35,4 +35,4 @@ pub use plot::{ScorePlot, SeriesPlot, Theme};
 pub use result_columns::ResultColumns;
 pub use scores_csv::ScoresCsv;
 pub use scores_parquet::ScoresParquet;
-pub use stream::{Framing, LineStream, Lines, Loss};
+pub use stream::{Framing, LineStream, Lines, Loss, Rotation, Syslog, SyslogTarget};

@@ -16,6 +16,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Autoencoders in an explanation, and features of each.
 const TOP: usize = 3;
@@ -120,6 +121,18 @@ impl Eve {
     /// tells what the sink has seen.
     pub fn stats(&self) -> StatsHandle {
         self.stats.clone()
+    }
+
+    /// Writes a `stats` record of a run that goes on: where its packets went by the time `at`, so long after it began.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn tell(&mut self, stats: &RunStats, at: Timestamp, uptime: Duration) -> Result<(), SinkError> {
+        let untold = self.limit.held_back() + self.tally.suppressed;
+        let record = StatsRecord::new(stats, &self.tally, untold, self.interface.as_deref()).at(at, uptime);
+        let mut lines = Vec::new();
+        line(&mut lines, &record);
+        self.out.put(&lines)
     }
 
     /// Where the lines go.

@@ -5,12 +5,13 @@ use super::{RunStats, Tally};
 use crate::sink::limit::HeldBack;
 use crate::sink::scored::Scored;
 use legonf_core::{
-    Activity, Encapsulation, Explanation, Headers, Icmp, Incident, Inner, Layer, Link, Network, Origin,
-    Severity, Transport,
+    Activity, Encapsulation, Explanation, Headers, Icmp, Incident, Inner, Layer, Link, Network,
+    Origin, Severity, Timestamp, Transport,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// An `alert` record. Of a packet in a tunnel, as in Suricata, it names the inner one, and the outer one under `tunnel`.
 #[derive(Debug, Serialize)]
@@ -334,7 +335,8 @@ impl<'a> HeldBackRecord<'a> {
     }
 }
 
-/// The closing `stats` record. Coverage and counters are in `metadata.flowints`, numbers by name.
+/// A `stats` record: the closing one, but for its time that of any. Coverage and counters are in `metadata.flowints`, numbers by
+/// name.
 #[derive(Debug, Serialize)]
 pub(super) struct StatsRecord<'a> {
     timestamp: String,
@@ -414,5 +416,11 @@ impl<'a> StatsRecord<'a> {
             },
             metadata: Counters::of(run),
         }
+    }
+
+    /// The same of a run that goes on, at a time of the clock, so long after it began.
+    pub fn at(self, time: Timestamp, uptime: Duration) -> Self {
+        let stats = Stats { uptime: uptime.as_secs(), ..self.stats };
+        Self { timestamp: time.iso8601(), stats, ..self }
     }
 }

@@ -1,11 +1,12 @@
 //! A file that is appended to, under its own name.
 
 use super::number::set_aside;
-use super::{Framing, Loss};
+use super::{Framing, Loss, Rotation};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// A file of whole units that others may rename, truncate or remove while it grows.
 ///
@@ -21,8 +22,9 @@ pub(super) struct Log {
     /// What each file begins with, and whether this one has it.
     head: Vec<u8>,
     headed: bool,
-    /// Size that files do not exceed, but for a longer unit.
-    rotate: u64,
+    rotation: Rotation,
+    /// When the file was opened.
+    begun: Instant,
     /// A file that could not be rotated grows until the next [`tend`](Self::tend).
     stuck: bool,
     /// Whether part of a unit could not be taken back.
@@ -47,7 +49,8 @@ impl Log {
             mode,
             head: Vec::new(),
             headed: false,
-            rotate: u64::MAX,
+            rotation: Rotation::default(),
+            begun: Instant::now(),
             stuck: false,
             torn,
             reopening: false,
@@ -55,21 +58,20 @@ impl Log {
         })
     }
 
-    /// As [`open`](Self::open), where a file that holds something already makes way first: it becomes `NAME.1`, or what number
-    /// follows.
+    /// As [`open`](Self::open), where a file that holds something already makes way first: it becomes `NAME.1`.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn fresh(path: &Path, framing: Framing, mode: u32) -> io::Result<Self> {
+    pub fn fresh(path: &Path, framing: Framing, mode: u32, keep: Option<u64>) -> io::Result<Self> {
         if fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0) {
-            set_aside(path)?;
+            set_aside(path, keep)?;
         }
         Self::open(path, framing, mode)
     }
 
-    /// Begins a new file before this one exceeds a size.
-    pub fn rotating(self, size: Option<u64>) -> Self {
-        Self { rotate: size.unwrap_or(u64::MAX), ..self }
+    /// Begins new files as `rotation` says.
+    pub fn rotating(self, rotation: Rotation) -> Self {
+        Self { rotation, ..self }
     }
 
     /// Adds to what each file begins with.
@@ -83,7 +85,8 @@ impl Log {
     pub fn put(&mut self, mut units: &[u8]) {
         while !units.is_empty() {
             let (size, empty) = (self.size(), self.head.len() as u64);
-            let room = if self.stuck { u64::MAX } else { self.rotate.saturating_sub(size.max(empty)) };
+            let most = self.rotation.size.filter(|_| !self.stuck).unwrap_or(u64::MAX);
+            let room = most.saturating_sub(size.max(empty));
             let fitting = self.framing.fitting(units, room);
             if fitting == 0 && size > empty {
                 self.turn();
@@ -107,12 +110,18 @@ impl Log {
         }
     }
 
-    /// Tries again what failed, and makes a file anew that was removed.
+    /// Tries again what failed, makes a file anew that was removed, and begins the next one where it is time.
     pub fn tend(&mut self) {
         self.stuck = false;
         let removed = self.file.metadata().is_ok_and(|file| file.nlink() == 0);
         if self.reopening || removed {
             self.reopen();
+        }
+        if self.rotation.time.is_some_and(|time| self.begun.elapsed() >= time) {
+            self.begun = Instant::now();
+            if self.size() > self.head.len() as u64 {
+                self.turn();
+            }
         }
     }
 
@@ -130,7 +139,7 @@ impl Log {
         }
         let file = open(&self.path, self.mode)?;
         self.torn = self.framing == Framing::Lines && !ends_a_line(&file)?;
-        (self.file, self.headed) = (file, false);
+        (self.file, self.headed, self.begun) = (file, false, Instant::now());
         let head = self.due_head();
         self.write(&head, head.len());
         Ok(())
@@ -150,7 +159,9 @@ impl Log {
     fn turn(&mut self) {
         // It is complete; where it cannot be brought to the disk, the next writes say so.
         let _ = self.file.sync_data();
-        let turned = self.has_its_name().and_then(|ours| if ours { set_aside(&self.path) } else { Ok(()) });
+        let keep = self.rotation.keep;
+        let turned =
+            self.has_its_name().and_then(|ours| if ours { set_aside(&self.path, keep) } else { Ok(()) });
         if let Err(error) = turned.and_then(|()| self.try_reopen()) {
             self.loss.note(&error);
             self.stuck = true;

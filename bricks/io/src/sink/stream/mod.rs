@@ -4,6 +4,7 @@ mod framing;
 mod log;
 mod number;
 mod peer;
+mod syslog;
 
 use super::error::reason;
 use super::file::display;
@@ -17,6 +18,8 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
+pub use syslog::{Syslog, SyslogTarget};
 
 /// Permission bits of files with packets, and of others, of which the umask takes some away.
 pub(super) const PRIVATE: u32 = 0o600;
@@ -72,6 +75,17 @@ pub trait Lines: Send + Debug {
     fn finish(&mut self) -> Result<(), SinkError>;
 }
 
+/// When a file makes way for the next one, and how many are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// Size in bytes that a file does not exceed, but for a longer unit.
+    pub size: Option<u64>,
+    /// For how long a file is written to, from when this process opened it. One in which there is nothing stays.
+    pub time: Option<Duration>,
+    /// How many numbered files there are at most; any number without it.
+    pub keep: Option<u64>,
+}
+
 /// Units that an output did not take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loss {
@@ -114,9 +128,9 @@ impl Lines for OutputFile {
 ///
 /// A file has its own name while it grows. What the disk does not take is counted as lost, leaves no part of a unit behind, and
 /// is tried again with the next units. [`reopen`](Lines::reopen) goes on in a new file where others have renamed this one; one that
-/// is truncated in place is gone on with from its start, and one that is removed is made anew. With a size for rotation, a file
-/// that would outgrow it is first renamed to `NAME.1`, the next one to `NAME.2`, and so on after the highest number there is; a
-/// unit is never divided.
+/// is truncated in place is gone on with from its start, and one that is removed is made anew. With a [`Rotation`], a file
+/// that would outgrow it, or is old enough, is first renamed to `NAME.1`, and what has that name to `NAME.2`, and so on; a unit is
+/// never divided.
 ///
 /// A socket, a named pipe or standard output whose reader is slow has a few MiB kept for it; what finds no room is counted as
 /// lost. Readers of sockets and named pipes may come late, go and come again.
@@ -134,14 +148,13 @@ enum Output {
 
 impl LineStream {
     /// Opens an output of lines: `-` is standard output, `unix:PATH` the Unix socket on which a reader listens, everything
-    /// else a named pipe, or a file, which keeps what it held before. `rotate` is the size in bytes that files do not exceed, but
-    /// for a longer line.
+    /// else a named pipe, or a file, which keeps what it held before.
     ///
     /// # Errors
     /// [`SinkError::Create`] when it cannot be opened.
-    pub fn open(target: &OsStr, rotate: Option<u64>) -> Result<Self, SinkError> {
+    pub fn open(target: &OsStr, rotation: Rotation) -> Result<Self, SinkError> {
         let path = Path::new(target);
-        let log = |path: &Path| Ok(Log::open(path, Framing::Lines, ORDINARY)?.rotating(rotate));
+        let log = |path: &Path| Ok(Log::open(path, Framing::Lines, ORDINARY)?.rotating(rotation));
         match target.as_bytes().strip_prefix(b"unix:") {
             Some(socket) => {
                 let socket = Target::Socket(Path::new(OsStr::from_bytes(socket)).to_owned());
@@ -152,13 +165,14 @@ impl LineStream {
     }
 
     /// Opens a new output of lines, or of packets, whose files only their owner can read. A file of this name that holds
-    /// something makes way: it becomes `NAME.1`, or what number follows. `-` is standard output.
+    /// something makes way: it becomes `NAME.1`. `-` is standard output.
     ///
     /// # Errors
     /// [`SinkError::Create`] when it cannot be opened.
-    pub fn fresh(path: &Path, framing: Framing) -> Result<Self, SinkError> {
+    pub fn fresh(path: &Path, framing: Framing, rotation: Rotation) -> Result<Self, SinkError> {
         let mode = if framing == Framing::Blocks { PRIVATE } else { ORDINARY };
-        Self::at(path, framing, |path| Log::fresh(path, framing, mode))
+        let log = |path: &Path| Log::fresh(path, framing, mode, rotation.keep);
+        Self::at(path, framing, |path| Ok(log(path)?.rotating(rotation)))
     }
 
     /// Whether somebody reads; always so for a file.
