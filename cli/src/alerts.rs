@@ -1,7 +1,7 @@
 //! The options that say what is told of alerts.
 
 use crate::invalid::Invalid;
-use crate::span::span;
+use crate::time::time;
 use clap::Args;
 use legonf_engine::Watching;
 use legonf_io::sink::{AlertRate, PerSource};
@@ -27,7 +27,7 @@ pub struct Alerts {
     #[arg(long, value_name = "FILE")]
     incidents: Option<PathBuf>,
     /// A source that raised no alert for so long ends its incident.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     incident_gap: Duration,
 }
 
@@ -59,7 +59,7 @@ fn per_source(text: &str) -> Result<PerSource, Invalid> {
     let (alerts, time) = text.split_once('/').ok_or(EXPECTED)?;
     let alerts = alerts.parse().ok().filter(|alerts| *alerts > 0).ok_or(EXPECTED)?;
     let one = if time.starts_with(|c: char| c.is_ascii_digit()) { "" } else { "1" };
-    Ok(PerSource::Rate { alerts, span: span(&format!("{one}{time}")).map_err(|_| EXPECTED)? })
+    Ok(PerSource::Rate { alerts, span: crate::time::time(&format!("{one}{time}")).map_err(|_| EXPECTED)? })
 }
 
 #[cfg(test)]

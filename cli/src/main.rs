@@ -33,7 +33,6 @@ mod run;
 mod scoring;
 #[cfg(feature = "live")]
 mod size;
-mod span;
 mod split;
 mod steering;
 mod stuck;

@@ -3,11 +3,27 @@
 use crate::invalid::Invalid;
 use std::time::Duration;
 
-/// A time above 0: a number of seconds, or numbers with units, as in `30s`, `5m`, `1h30m` or `2d`.
+/// What a time looks like.
+const EXPECTED: Invalid = Invalid::Value("a time above 0 such as 30s, 5m or 1h30m");
+
+/// A time above 0: a number of seconds, a number with a unit, as in `30s` or `1.5h`, or whole numbers with units, as in `1h30m`.
+/// It is less than a stream can last, of which nanoseconds are counted.
 pub fn time(text: &str) -> Result<Duration, Invalid> {
-    let seconds = || Duration::try_from_secs_f64(text.parse().ok()?).ok();
-    let time = seconds().or_else(|| humantime::parse_duration(text).ok());
-    time.filter(|time| !time.is_zero()).ok_or(Invalid::Value("a time above 0 such as 30s, 5m or 1h30m"))
+    let time =
+        seconds(text, 1.0).or_else(|| with_unit(text)).or_else(|| humantime::parse_duration(text).ok());
+    let most = Duration::from_nanos(u64::MAX);
+    time.filter(|time| !time.is_zero() && *time < most).ok_or(EXPECTED)
+}
+
+fn with_unit(text: &str) -> Option<Duration> {
+    let units = [('s', 1.0), ('m', 60.0), ('h', 3_600.0), ('d', 86_400.0)];
+    units.into_iter().find_map(|(unit, factor)| seconds(text.strip_suffix(unit)?, factor))
+}
+
+fn seconds(number: &str, factor: f64) -> Option<Duration> {
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let number: f64 = number.parse().ok().filter(|_| digits)?;
+    Duration::try_from_secs_f64(number * factor).ok()
 }
 
 #[cfg(test)]
@@ -20,6 +36,8 @@ mod tests {
         for (text, expected) in [
             ("30", seconds(30)),
             ("1.5", Duration::from_millis(1500)),
+            ("1.5m", seconds(90)),
+            ("0.5s", Duration::from_millis(500)),
             ("30s", seconds(30)),
             ("500ms", Duration::from_millis(500)),
             ("5m", seconds(300)),

@@ -2,8 +2,8 @@
 
 use crate::Style;
 use crate::failure::{Failure, show};
-use crate::invalid;
 use crate::summary;
+use crate::time::time;
 use crate::warming::States;
 use crate::workers::Workers;
 use clap::Args;
@@ -43,7 +43,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", conflicts_with = "training_time")]
     training_packets: Option<u64>,
     /// Train on what comes in so much packet time from the first packet on, such as 30m, 1h30m or 600s.
-    #[arg(long, value_name = "TIME", value_parser = invalid::time)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     training_time: Option<Duration>,
     /// The most features that one autoencoder takes.
     #[arg(long, default_value_t = 10, value_name = "N")]

@@ -115,7 +115,7 @@ fn after_a_hang_up_files_go_on_under_their_names_and_nothing_is_lost() {
     let report = ended(child, Some("-TERM"));
     assert_eq!((&report["coverage"]["scored"], &report["live"]["reopened"]), (&600.into(), &1.into()));
     assert_eq!(report["live"]["lost"], serde_json::json!({"eve": 0, "record": 0, "scores": 0}));
-    // A line for each packet, once, and one of statistics.
+    // A line for each packet, once, and in the end one for each incident and one of statistics.
     let numbers =
         |text: String| text.lines().map(|l| l.split(',').next().unwrap().to_owned()).collect::<Vec<_>>();
     let all = [numbers(read(&old[1])), numbers(read(scores))].concat();
@@ -123,7 +123,8 @@ fn after_a_hang_up_files_go_on_under_their_names_and_nothing_is_lost() {
         ["seq".to_owned()].into_iter().chain((0..400).map(|n| n.to_string())).collect();
     assert_eq!(all[..401], expected);
     assert_eq!((all[401].as_str(), all[402].as_str(), all.len()), ("seq", "400", 602));
-    assert_eq!((lines(&old[0]), lines(eve)), (400, 201));
+    let closed = report["incidents"]["closed"].as_u64().unwrap() as usize;
+    assert_eq!((lines(&old[0]), lines(eve)), (400, 201 + closed));
     assert_eq!((recorded(&old[2]), recorded(record)), (400, 200));
     for file in [&old[2], record] {
         assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -171,7 +172,8 @@ fn a_reader_that_is_stalled_or_away_is_a_counted_loss() {
         let text = if eve == "-" { output.stderr } else { output.stdout };
         let report: Value = serde_json::from_slice(&text).unwrap();
         let lost = report["live"]["lost"]["eve"].as_u64().unwrap();
-        assert!(lost > 0 && lost <= total + 1, "{eve}: {report}");
+        let records = total + report["incidents"]["closed"].as_u64().unwrap() + 1;
+        assert!(lost > 0 && lost <= records, "{eve}: {report}");
         assert_eq!(report["coverage"]["scored"], total, "{eve}");
         assert!(report["live"]["trouble"]["eve"].as_str().unwrap().contains("reader"), "{report}");
     }

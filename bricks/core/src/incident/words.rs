@@ -1,10 +1,10 @@
 //! Incidents in plain words.
 
-use super::{Activity, Deviation, Incident};
+use super::{Activity, Counted, Deviation, Incident};
 use std::fmt;
 
-/// Ports and features that a sentence names, at most.
-const NAMED: usize = 3;
+/// Ports of which the numbers of packets are exact, at most.
+const EXACT: u64 = 8;
 
 impl Activity {
     /// In a sentence.
@@ -54,16 +54,21 @@ impl fmt::Display for Incident {
 
 impl Incident {
     fn ports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = || self.top_ports.iter().map(|port| port.value.to_string());
-        match self.ports as usize {
+        let often = |port: &&Counted<u16>| 20 * port.packets >= self.packets;
+        let named: Vec<_> = self.top_ports.iter().filter(often).map(|port| port.value.to_string()).collect();
+        let others = self.ports.saturating_sub(named.len() as u64);
+        match &named[..] {
+            _ if self.ports == 0 => return Ok(()),
+            // Of more than these the numbers are not exact.
+            [] => return write!(f, " on {} ports", grouped(self.ports)),
+            _ if self.ports > EXACT => return write!(f, " on {} ports", grouped(self.ports)),
+            [one] => write!(f, " on port {one}")?,
+            [first @ .., last] => write!(f, " on ports {} and {last}", first.join(", "))?,
+        }
+        match others {
             0 => Ok(()),
-            1 => write!(f, " on port {}", named().collect::<String>()),
-            ports if ports <= NAMED && ports == self.top_ports.len() => {
-                let mut list: Vec<_> = named().collect();
-                let last = list.pop().unwrap_or_default();
-                write!(f, " on ports {} and {last}", list.join(", "))
-            }
-            _ => write!(f, " on {} ports", grouped(self.ports)),
+            1 => f.write_str(" and another"),
+            _ => write!(f, " and {others} others"),
         }
     }
 }
@@ -96,7 +101,7 @@ impl fmt::Display for Deviation {
 mod tests {
     use super::super::tests::scan;
     use super::*;
-    use crate::{Counted, Origin};
+    use crate::Origin;
 
     #[test]
     fn a_sentence_says_who_since_when_and_what() {
@@ -128,6 +133,9 @@ mod tests {
         };
         let text = "192.168.50.21: from 12:46:46 for less than 1 s, 1 packet to 203.0.113.20 on port 80: unusual traffic";
         assert_eq!(one.to_string(), text);
+        let rare = [(23, 8_000), (2323, 6_500), (80, 40)].map(|(value, packets)| Counted { value, packets });
+        let mixed = Incident { ports: 6, top_ports: rare.into(), ..scan() };
+        assert!(mixed.to_string().contains(" hosts on ports 23 and 2323 and 4 others: "), "{mixed}");
         let many =
             Incident { source: Origin::Unknown, sources: 1_200, ports: 4_000, seconds: 7_000.0, ..scan() };
         assert!(many.to_string().starts_with("1,200 sources: from 12:46:46 for 117 min, 14,596 packets"));

@@ -44,7 +44,7 @@ pub struct IncidentOptions {
 
 impl IncidentOptions {
     /// 30 s: longer than the pauses of a scanner that waits for answers, shorter than those between two attacks of one device.
-    pub const GAP: Duration = Duration::from_secs(30);
+    pub const GAP: Duration = Duration::from_secs(60);
 }
 
 /// A packet of which it was decided.

@@ -5,8 +5,8 @@ use super::{RunStats, Tally};
 use crate::sink::limit::HeldBack;
 use crate::sink::scored::Scored;
 use legonf_core::{
-    Activity, Encapsulation, Explanation, Headers, Icmp, Incident, Inner, Layer, Link, Network,
-    Origin, Severity, Timestamp, Transport,
+    Activity, Encapsulation, Explanation, Headers, Icmp, Incident, Inner, Layer, Link, Network, Origin,
+    Severity, Timestamp, Transport,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
