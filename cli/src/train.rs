@@ -22,8 +22,8 @@ use std::time::Duration;
 /// statistics that have not settled, which the summary says. A quarter as many packets, or as long a time, after these are scored and
 /// not learnt from, to see whether the scores drift. Later packets are not read. Keep what is not learnt from for `legonf calibrate`.
 ///
-/// What Kitsune does not see: a host that sends no faster and to no more peers than it does anyway. The testbed's attack, thinned 10
-/// times, scores as benign packets do.
+/// What Kitsune does not see: a host that sends no faster and to no more peers than it does anyway. Of the testbed's attack it finds 96%
+/// of the packets, of one in 10 of them 29%, of one in 30 none.
 #[derive(Args)]
 pub struct Arguments {
     /// Benign captures (pcap, pcapng or Kitsune's TSV) or tables of features (Kitsune's or N-BaIoT's CSV, or what

@@ -25,7 +25,7 @@ pub enum Method {
     },
     /// The highest of the quantiles of single minutes, each of which leaves *half* the bound above it, and no lower than
     /// [`Quantile`](Self::Quantile). Scores of neighbouring packets are alike and the level of minutes differs, so that the
-    /// bound holds minute by minute: no minute of such traffic has a share above the threshold of more than twice the
+    /// bound holds minute by minute: hardly a minute of such traffic has a share above the threshold of more than twice the
     /// bound. That was tried on stationary traffic only, and the held-out minutes check it.
     MinuteQuantile {
         /// Bound on the false-positive rate, between 0 and 1. No default.
