@@ -152,7 +152,7 @@ fn a_stream_of_pcapng_has_the_scores_of_a_replay_and_ends_by_its_bounds_or_a_sig
 
     let mut child = alarming(&bench, &["-"], &["--packets", "40"]);
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(&bytes[..bytes.len() / 2]).unwrap();
+    stdin.write_all(&bytes[..60_000]).unwrap();
     assert_eq!(ended(child)["coverage"]["scored"], 40);
 
     // Nothing more comes, and it ends by time, and by a signal with the usual exit code.
@@ -241,6 +241,11 @@ fn a_recording_needs_no_model_and_accounts_for_every_packet() {
     assert_eq!(output.status.code(), Some(0), "{told}");
     let line = "20 received = 0 written + 20 dropped (output 20)";
     assert!(told.contains(line) && told.contains("disk is full"), "{told}");
+    let mut child = pair.start(&["record", "-i", "here", "-o", "-"]);
+    Pair::wait_for_listener(&child);
+    drop(child.stdout.take());
+    pair.send(packets.clone());
+    assert_eq!(within_a_minute(child).status.code(), Some(141));
     let child = pair.start(&["record", "-i", "here", "-o", &file, "--json", "--duration", "1s"]);
     let report = json(&within_a_minute(child));
     assert_eq!((&report["received"], recorded(&file).len()), (&0.into(), 0));

@@ -4,7 +4,7 @@ use super::outputs::{is_set, open};
 use super::upkeep::{Rounds, Upkeep};
 use crate::{Error, Extent, Session};
 use legonf_core::{Batch, Source};
-use legonf_io::sink::{Framing, LineStream, Loss, PacketFile, Rotation};
+use legonf_io::sink::{Framing, LineStream, Loss, PacketFile, Rotation, SinkError};
 use legonf_live::{Account, Bounds, LiveConfig, LiveSource, Losses};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -68,11 +68,11 @@ impl Recording {
         let account = self.user.as_deref().map(Account::find).transpose()?;
         legonf_live::give_up_privileges(account.as_ref())?;
         let stream = LineStream::fresh(&self.file, Framing::Blocks, self.rotation);
-        let mut file = PacketFile::over(open(session, stream)?, "legonf record")?;
+        let mut file = PacketFile::over(open(session, stream)?, "legonf record").map_err(unwritten)?;
         let mut source = LiveSource::new(interface, self.bounds, session.stop);
         let begun = Instant::now();
         let ended = self.write(session, &mut source, &mut file)?;
-        file.finish()?;
+        file.finish().map_err(unwritten)?;
         Ok(self.recorded(&source.losses(), &mut file, begun.elapsed().as_secs_f64(), ended))
     }
 
@@ -95,8 +95,7 @@ impl Recording {
             if batch.is_empty() && !source.is_idle() {
                 break None;
             }
-            batch.packets.iter().try_for_each(|(packet, bytes)| file.packet(packet, bytes))?;
-            file.flush()?;
+            put(&batch, file).map_err(unwritten)?;
             rounds.look();
             self.tend(&upkeep, file)?;
             bar.update(source.progress(), file.written());
@@ -111,7 +110,7 @@ impl Recording {
         if is_set(self.reopen) {
             file.output().reopen();
         }
-        if upkeep.take_due() { Ok(file.output().tend()?) } else { Ok(()) }
+        if upkeep.take_due() { file.output().tend().map_err(unwritten) } else { Ok(()) }
     }
 
     fn recorded(
@@ -136,4 +135,15 @@ impl Recording {
             ended,
         }
     }
+}
+
+/// Hands the packets of a batch to the system.
+fn put(batch: &Batch, file: &mut PacketFile) -> Result<(), SinkError> {
+    batch.packets.iter().try_for_each(|(packet, bytes)| file.packet(packet, bytes))?;
+    file.flush()
+}
+
+/// What it means that the file cannot be written: only the reader of standard output cannot come back.
+fn unwritten(error: SinkError) -> Error {
+    if error.is_closed_pipe() { Error::ClosedPipe } else { error.into() }
 }
