@@ -56,10 +56,11 @@ fn per_source(text: &str) -> Result<PerSource, Invalid> {
         "peak" => return Ok(PerSource::Peak),
         _ => {}
     }
-    let (alerts, time) = text.split_once('/').ok_or(EXPECTED)?;
+    let (alerts, each) = text.split_once('/').ok_or(EXPECTED)?;
     let alerts = alerts.parse().ok().filter(|alerts| *alerts > 0).ok_or(EXPECTED)?;
-    let one = if time.starts_with(|c: char| c.is_ascii_digit()) { "" } else { "1" };
-    Ok(PerSource::Rate { alerts, span: crate::time::time(&format!("{one}{time}")).map_err(|_| EXPECTED)? })
+    let one = if each.starts_with(|c: char| c.is_ascii_alphabetic()) { "1" } else { "" };
+    let span = time(&format!("{one}{each}")).map_err(|_| EXPECTED)?;
+    Ok(PerSource::Rate { alerts, span })
 }
 
 #[cfg(test)]

@@ -88,8 +88,8 @@ fn read<T: for<'a> Deserialize<'a>>(results: &Path, name: &str) -> Result<T, Fai
     Ok(parsed(&path, reading::DOCUMENT, |text| serde_json::from_str(text))?)
 }
 
-/// Columns of a strip: with them a line has 79.
-const STRIP: usize = 24;
+/// Columns of a strip: with them a line has 80.
+const STRIP: usize = 23;
 /// Columns of a name; longer ones have a line of their own.
 const NAME: usize = 17;
 
@@ -98,7 +98,7 @@ fn text(report: &Report, limit: usize) -> String {
     let spans = report.hosts.iter().map(|host| host.strip.len()).max().unwrap_or(0);
     let seconds = report.span_seconds * spans as f64;
     let mut out =
-        format!("{:<NAME$} {:>9} {:>7} {:>8} {:>9}  ", "host", "packets", "above", "peak", "incidents");
+        format!("{:<NAME$} {:>10} {:>7} {:>8} {:>9}  ", "host", "packets", "above", "peak", "incidents");
     out += &format!("when, of {seconds:.0} s\n");
     for host in report.hosts.iter().take(limit) {
         line(&mut out, host, spans);
@@ -127,7 +127,7 @@ fn line(out: &mut String, host: &Host, spans: usize) {
     let (packets, incidents) = (grouped(host.packets).to_string(), host.incidents);
     // Writing to a String cannot fail.
     let _ =
-        writeln!(out, " {packets:>9} {share:>6.1}% {peak:>8} {incidents:>9}  {}", strip(&host.strip, spans));
+        writeln!(out, " {packets:>10} {share:>6.1}% {peak:>8} {incidents:>9}  {}", strip(&host.strip, spans));
 }
 
 /// Four digits that count, within eight columns.

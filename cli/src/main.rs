@@ -108,7 +108,7 @@ enum Command {
     Bench(bench::Command),
     #[command(about = "Score the packets of a network interface as they come")]
     #[cfg(feature = "live")]
-    Live(live::Arguments),
+    Live(Box<live::Arguments>),
     #[command(about = "Write the packets of a network interface into a capture")]
     #[cfg(feature = "live")]
     Record(record::Arguments),

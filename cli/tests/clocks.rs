@@ -176,7 +176,7 @@ fn every_summary_says_that_time_ran_backwards() {
     assert_eq!(faults(&summary["clock"]), [1, 1, 5]);
     let eve = fs::read_to_string(out.join("eve.json")).unwrap();
     let stats = json(eve.lines().last().unwrap());
-    assert!(stats.to_string().contains(r#""clock-jumps":1,"clock-steps-back":1"#), "{stats}");
+    assert!(stats.to_string().contains(r#""legonf.clock-jumps":1,"legonf.clock-steps-back":1"#), "{stats}");
     assert_eq!(stats["stats"]["uptime"], 9);
 }
 

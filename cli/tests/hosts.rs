@@ -14,8 +14,18 @@ fn every_packet_is_of_a_host_and_lines_fit() {
     let (capture, labels) = (text(example("synth-mini.pcap.gz")), text(example("labels.csv")));
     let replay = |name: &str, workers: &str| {
         let out = text(folder.path().join(name));
-        let options =
-            ["replay", &capture, "--model", &model, "--threshold=0.3", "--labels", &labels, "--out", &out];
+        let options = [
+            "replay",
+            "--no-warm-up",
+            &capture,
+            "--model",
+            &model,
+            "--threshold=0.3",
+            "--labels",
+            &labels,
+            "--out",
+            &out,
+        ];
         succeed(options.iter().chain(&["--workers", workers, "--oversubscribe", "--quiet"]));
         out
     };

@@ -76,12 +76,15 @@ fn number(value: &Value) -> f64 {
 fn a_threshold_is_found_without_an_assumption_and_checked_on_packets_that_it_did_not_see() {
     let bench = Bench::new();
     let found = bench.calibrate(&["--false-positive-rate", "0.01"]);
-    assert_eq!((&found["method"]["name"], &found["seen"]), (&"quantile".into(), &false.into()));
+    assert_eq!((&found["method"]["name"], &found["seen"]), (&"minute-quantile".into(), &false.into()));
     assert_eq!((&found["samples"], &found["held_out"]["samples"]), (&2174.into(), &725.into()));
     assert!(number(&found["false_positive_bound"]) <= 0.01);
     let shown = succeed(["model", "show", &bench.model]);
     let held_out = format!("{} of 725 held out above", found["held_out"]["above"]);
-    assert!(shown.contains("by quantile from 2174 benign packets") && shown.contains(&held_out), "{shown}");
+    assert!(
+        shown.contains("by minute-quantile from 2174 benign packets") && shown.contains(&held_out),
+        "{shown}"
+    );
     assert!(succeed(["model", "verify", &bench.model]).contains("in order"));
     let line = bench.refused(&BENIGN);
     assert!(

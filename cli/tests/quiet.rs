@@ -133,7 +133,7 @@ fn scores_that_rise_after_a_training_are_told() {
 fn times_that_are_none_and_captures_without_enough_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (capture, model) = (traffic(folder.path(), "3000", "100"), text(folder.path().join("m.onnx")));
-    for time in ["30", "0s", "soon", "1h30", "-5m"] {
+    for time in ["0s", "soon", "1h30", "-5m"] {
         let option = format!("--training-time={time}");
         assert_eq!(legonf(training(&capture, &model, &[&option])).status.code(), Some(2), "{time}");
     }

@@ -40,6 +40,10 @@ fn of_type(text: &str, kind: &str) -> Vec<Value> {
     records(text).into_iter().filter(|record| record["event_type"] == kind).collect()
 }
 
+fn records_of(eve: &str, name: &str) -> Vec<Value> {
+    records(&read(&format!("{eve}{name}")))
+}
+
 /// Bytes of the packets of a capture.
 fn recorded(path: &str) -> Vec<Vec<u8>> {
     let mut source = legonf_io::open(Path::new(path)).unwrap();
@@ -75,8 +79,8 @@ fn pcap(count: usize) -> (Vec<u8>, Vec<Vec<u8>>) {
 
 /// A run over standard input in which every packet raises an alert.
 fn alarming(bench: &Bench, stream: &[&str], more: &[&str]) -> Child {
-    let given = ["live", "--model", &bench.model, "--threshold", "0", "--json"];
-    let every = ["--alerts-per-source", "0", "--alerts-per-second", "0"];
+    let given = ["live", "--no-warm-up", "--model", &bench.model, "--threshold", "0", "--json"];
+    let every = ["--alerts", "all", "--alerts-per-second", "0"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_legonf"));
     command.args([&given[..], stream, &every, more].concat());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -142,6 +146,7 @@ fn a_stream_of_pcapng_has_the_scores_of_a_replay_and_ends_by_its_bounds_or_a_sig
         &bench.model,
         "--threshold",
         "0",
+        "--no-warm-up",
         "--slot-seed",
         &seed,
         "--out",
@@ -256,14 +261,25 @@ fn statistics_come_now_and_then_and_account_for_every_packet() {
     let Some(pair) = Pair::new() else { return };
     let (bench, some) = (Bench::new(), packets()[..50].to_vec());
     let eve = bench.path("eve.json");
-    let given =
-        ["live", "-i", "here", "--model", &bench.model, "--threshold", "0", "--json", "--latency", "5"];
+    let given = [
+        "live",
+        "--no-warm-up",
+        "-i",
+        "here",
+        "--model",
+        &bench.model,
+        "--threshold",
+        "0",
+        "--json",
+        "--latency",
+        "5",
+    ];
     let child = pair.start(&[&given[..], &["--eve", &eve, "--stats", "1s"]].concat());
     Pair::wait_for_listener(&child);
     until("statistics come where no packet does", || of_type(&read(&eve), "stats").len() > 1);
     pair.send(some);
     let told = || of_type(&read(&eve), "stats");
-    until("the packets are told", || told().last().unwrap()["legonf"]["coverage"]["scored"] == 50);
+    until("the packets are told", || told().last().unwrap()["metadata"]["flowints"]["legonf.scored"] == 50);
     // Whole before it ends.
     let stats = told();
     let report = json(&Pair::stop(child, "-INT"));
@@ -274,7 +290,9 @@ fn statistics_come_now_and_then_and_account_for_every_packet() {
             && first["timestamp"].as_str() < last["timestamp"].as_str()
     );
     assert!(last["stats"]["uptime"].as_u64() >= Some(1), "{last}");
-    assert_eq!(last["legonf"]["coverage"], report["coverage"]);
+    let counters = &last["metadata"]["flowints"];
+    let coverage = (&counters["legonf.received"], &counters["legonf.scored"]);
+    assert_eq!(coverage, (&report["coverage"]["received"], &report["coverage"]["scored"]));
     let capture = &last["stats"]["capture"];
     assert_eq!((&capture["kernel_packets"], &capture["kernel_drops"]), (&50.into(), &0.into()));
     assert_eq!(last["stats"]["detect"]["alert"], 50);
@@ -296,7 +314,7 @@ fn alerts_are_messages_of_syslog() {
         let process = child.id();
         let bytes = [header.clone(), records.concat()].concat();
         child.stdin.take().unwrap().write_all(&bytes).unwrap();
-        for (number, kind) in ["alert", "alert", "alert", "stats"].into_iter().enumerate() {
+        for (number, kind) in ["alert", "alert", "alert", "incident", "stats"].into_iter().enumerate() {
             let mut buffer = [0; 1 << 16];
             let receive =
                 if target.starts_with("udp") { remote.recv(&mut buffer) } else { receiver.recv(&mut buffer) };
@@ -304,12 +322,12 @@ fn alerts_are_messages_of_syslog() {
             let (head, record) = message.split_once(" - ").unwrap();
             let fields: Vec<_> = head.split(' ').collect();
             let [priority, time, _, "legonf", sender, id] = fields[..] else { panic!("{head}") };
-            assert_eq!(priority, if kind == "alert" { "<28>1" } else { "<30>1" });
+            assert_eq!(priority, if kind == "stats" { "<30>1" } else { "<28>1" });
             assert_eq!((sender, id), (&*process.to_string(), kind));
             assert!(time.starts_with("2023-11-14T22:13:2") && time.ends_with('Z'), "{time}");
             let record: Value = serde_json::from_str(record).unwrap();
             assert_eq!(record["event_type"], kind);
-            assert!(kind == "stats" || record["pcap_cnt"] == number + 1, "{record}");
+            assert!(kind != "alert" || record["pcap_cnt"] == number + 1, "{record}");
         }
         let report = ended(child);
         assert_eq!(report["live"]["lost"], serde_json::json!({"syslog": 0}), "{target}");
@@ -318,7 +336,7 @@ fn alerts_are_messages_of_syslog() {
     let mut child = alarming(&bench, &["-"], &["--syslog", &format!("unix:{local}")]);
     child.stdin.take().unwrap().write_all(&[header, records.concat()].concat()).unwrap();
     let report = ended(child);
-    assert_eq!((&report["live"]["lost"]["syslog"], &report["coverage"]["scored"]), (&4.into(), &3.into()));
+    assert_eq!((&report["live"]["lost"]["syslog"], &report["coverage"]["scored"]), (&5.into(), &3.into()));
     assert_eq!(report["live"]["trouble"]["syslog"], "nobody receives there");
 }
 
@@ -327,17 +345,22 @@ fn the_newest_full_file_is_the_first_and_the_oldest_go() {
     let bench = Bench::new();
     let (header, records) = pcap(60);
     let eve = bench.path("eve.json");
-    let mut child = alarming(&bench, &["-"], &["--eve", &eve, "--rotate", "8K", "--keep", "2"]);
-    child.stdin.take().unwrap().write_all(&[header, records.concat()].concat()).unwrap();
-    ended(child);
-    let numbers = |name: &str| {
-        let alerts = of_type(&read(&format!("{eve}{name}")), "alert");
-        alerts.iter().map(|alert| alert["pcap_cnt"].as_u64().unwrap()).collect::<Vec<_>>()
+    let run = |keep: &str| {
+        let mut child = alarming(&bench, &["-"], &["--eve", &eve, "--rotate", "8K", "--keep", keep]);
+        child.stdin.take().unwrap().write_all(&[&header[..], &records.concat()].concat()).unwrap();
+        ended(child);
     };
-    let last = [numbers(".2"), numbers(".1"), numbers("")].concat();
-    assert!(!numbers(".2").is_empty() && !numbers(".1").is_empty());
-    let expected: Vec<u64> = (61 - last.len() as u64..=60).collect();
-    assert_eq!(last, expected);
+    run("99");
+    let numbered = (1..100).rev().map(|number| format!("{eve}.{number}"));
+    let files: Vec<_> = numbered.filter(|file| Path::new(file).exists()).chain([eve.clone()]).collect();
+    let alerts = files.iter().flat_map(|file| of_type(&read(file), "alert"));
+    let numbers: Vec<_> = alerts.map(|alert| alert["pcap_cnt"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=60).collect::<Vec<_>>());
+    assert!(files.len() > 3, "{files:?}");
+    files.iter().for_each(|file| fs::remove_file(file).unwrap());
+
+    run("2");
+    assert!(!records_of(&eve, ".2").is_empty() && !records_of(&eve, ".1").is_empty());
     assert!(!Path::new(&format!("{eve}.3")).exists());
 }
 

@@ -36,8 +36,17 @@ impl Bench {
     fn replay(&self, out: &str, more: &[&str]) -> (Value, Vec<Value>, PathBuf) {
         let (capture, out) = (text(example("synth-mini.pcap.gz")), self.path(out));
         let folder = text(&out);
-        let options =
-            ["replay", &capture, "--model", &self.model, "--threshold=-1", "--json", "--out", &folder];
+        let options = [
+            "replay",
+            "--no-warm-up",
+            &capture,
+            "--model",
+            &self.model,
+            "--threshold=-1",
+            "--json",
+            "--out",
+            &folder,
+        ];
         let every = ["--alerts", "all", "--alerts-per-second", "0"];
         let printed = succeed(options.iter().chain(&every).chain(more));
         let eve = fs::read_to_string(out.join("eve.json")).unwrap();
@@ -86,8 +95,16 @@ fn alerts_of_a_suppressed_host_are_counted_and_scores_stay() {
     assert!(incidents.contains("src_ip") && !incidents.contains(&format!("\"src_ip\": \"{host}\"")));
     assert_eq!(scores(&out.join("scores.csv")), scores(&plain.join("scores.csv")));
     let capture = text(example("synth-mini.pcap.gz"));
-    let shown =
-        succeed(["replay", &capture, "--model", &bench.model, "--threshold=-1", "--suppress", &rules]);
+    let shown = succeed([
+        "replay",
+        "--no-warm-up",
+        &capture,
+        "--model",
+        &bench.model,
+        "--threshold=-1",
+        "--suppress",
+        &rules,
+    ]);
     assert!(shown.contains(&format!("; {expected} suppressed (--suppress)")), "{shown}");
 }
 

@@ -4,7 +4,7 @@
 use legonf_core::Progress;
 use legonf_decide::calibrate::Check;
 use legonf_engine::{
-    Calibrating, Error, Extent, Gauge, Observer, Replay, Report, Scoring, Session, Steering, Training,
+    Calibrating, Error, Extent, Gauge, Observer, Replay, Report, Scoring, Session, Span, Steering, Training,
 };
 use legonf_models::kitnet::TrainConfig;
 use legonf_output::Existing;
@@ -26,7 +26,8 @@ fn model(folder: &Path, session: &Session) -> PathBuf {
     let path = folder.join("kitsune.onnx");
     let config =
         TrainConfig { feature_mapping_packets: 500, training_packets: 1500, ..TrainConfig::default() };
-    let trained = Training { config, ..Training::new([capture()], &path) }.run(session).unwrap();
+    let span = Span::Packets;
+    let trained = Training { config, span, ..Training::new([capture()], &path) }.run(session).unwrap();
     assert_eq!((trained.packets, trained.features), (2001, 115));
     let check = Check { force: true, ..Check::default() };
     let calibrating = Calibrating { skip: 2001, check, ..Calibrating::new(&path, capture()) };
@@ -50,7 +51,7 @@ fn a_capture_is_scored_and_every_packet_accounted_for() {
     let replay = Replay { out: Some(out.clone()), ..Replay::new(capture(), scoring) };
     let report = replay.run(&session).unwrap();
     assert!(is_accounted_for(&report) && report.ended.is_none() && report.controller.is_none());
-    assert_eq!((report.summary.coverage.received, report.outputs.len()), (PACKETS, 6));
+    assert_eq!((report.summary.coverage.received, report.outputs.len()), (PACKETS, 8));
     assert!(report.outputs.iter().all(|file| Path::new(file).exists()), "{:?}", report.outputs);
     // What is there is replaced only where the session says so.
     assert!(matches!(replay.run(&session), Err(Error::File { .. })));

@@ -79,8 +79,8 @@ mod tests {
     fn a_packet_is_from_its_address_or_its_link_or_nobody() {
         let link =
             Some(Link { src: Mac([2, 0, 0, 0, 0, 1]), dst: Mac([2, 0, 0, 0, 0, 2]), ..Link::default() });
-        let src = Some("10.0.0.1".parse().unwrap());
-        let outer = Layer { src, dst: Some("10.0.0.2".parse().unwrap()), ..Layer::default() };
+        let src = "10.0.0.1".parse().unwrap();
+        let outer = Layer { src: Some(src), dst: Some("10.0.0.2".parse().unwrap()), ..Layer::default() };
         let texts = [
             (Headers { link, outer, ..Headers::default() }, "10.0.0.1", "10.0.0.2"),
             (Headers { link, ..Headers::default() }, "02:00:00:00:00:01", "02:00:00:00:00:02"),
@@ -91,7 +91,7 @@ mod tests {
             assert_eq!(shown, (from.to_owned(), to.to_owned()));
         }
         let json = |origin: Origin| serde_json::to_string(&origin).unwrap();
-        assert_eq!(json(Origin::Ip(src.unwrap())), r#"{"src_ip":"10.0.0.1"}"#);
+        assert_eq!(json(Origin::Ip(src)), r#"{"src_ip":"10.0.0.1"}"#);
         assert_eq!(json(Origin::Mac(Mac([0; 6]))), r#"{"src_mac":"00:00:00:00:00:00"}"#);
         assert_eq!(json(Origin::Unknown), "{}");
     }

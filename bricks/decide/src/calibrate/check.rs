@@ -78,6 +78,12 @@ impl Check {
         let contradicted = contradiction(&found, seen, scores.days(), alpha);
         match contradicted.or_else(|| contradicted_in_a_minute(&found, scores)) {
             None => Ok(found),
+            // Of a bound no minute may have more than that many times as much.
+            Some(DecideError::Restless { seen: worst, .. }) if self.force => {
+                let found = found.with_seen(seen);
+                let false_positive_bound = found.false_positive_bound.max(worst / MOST);
+                Ok(Calibration { false_positive_bound, ..found })
+            }
             Some(_) if self.force => Ok(found.with_seen(seen)),
             Some(error) => Err(error),
         }

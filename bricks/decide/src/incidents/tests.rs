@@ -2,7 +2,7 @@ use super::*;
 use legonf_core::{Layer, Timestamp};
 use std::net::IpAddr;
 
-const OPTIONS: IncidentOptions = IncidentOptions { gap: IncidentOptions::GAP, threshold: 1.0, seed: 7 };
+const OPTIONS: IncidentOptions = IncidentOptions { gap: Duration::from_secs(30), threshold: 1.0, seed: 7 };
 
 /// Packets as a sink sees them.
 struct Stream {

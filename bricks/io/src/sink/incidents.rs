@@ -27,7 +27,7 @@ pub struct IncidentFile {
 #[derive(Debug)]
 enum Out {
     Text(OutputFile, Format),
-    Parquet(ParquetFile),
+    Parquet(Box<ParquetFile>),
 }
 
 /// A cell of a table.
@@ -52,7 +52,7 @@ impl IncidentFile {
     pub fn create(path: &Path) -> Result<Self, SinkError> {
         let unknown = || SinkError::UnknownTable { path: path.display().to_string() };
         let out = match format(path).ok_or_else(unknown)? {
-            Format::Parquet => Out::Parquet(ParquetFile::create(path, &columns(), properties())?),
+            Format::Parquet => Out::Parquet(Box::new(ParquetFile::create(path, &columns(), properties())?)),
             format => Out::Text(OutputFile::create(path)?, format),
         };
         Ok(Self { out })

@@ -90,7 +90,7 @@ pub(super) struct AlertLimit {
     sources: HashMap<Origin, Count>,
     /// What was held back in this span: the first and the last time, and how many.
     times: Option<(Timestamp, Timestamp)>,
-    held_back: u64,
+    in_span: u64,
     /// In all.
     total: u64,
 }
@@ -98,7 +98,7 @@ pub(super) struct AlertLimit {
 impl AlertLimit {
     pub fn new(rate: AlertRate) -> Self {
         let sources = HashMap::with_capacity(SOURCES);
-        Self { rate, span: None, second: None, written: 0, sources, times: None, held_back: 0, total: 0 }
+        Self { rate, span: None, second: None, written: 0, sources, times: None, in_span: 0, total: 0 }
     }
 
     /// Alerts that were held back so far.
@@ -144,7 +144,7 @@ impl AlertLimit {
     }
 
     fn hold_back(&mut self, time: Timestamp) {
-        self.held_back += 1;
+        self.in_span += 1;
         self.total += 1;
         self.times = Some((self.times.map_or(time, |(first, _)| first), time));
     }
@@ -152,7 +152,7 @@ impl AlertLimit {
     /// What was held back in this span, if anything was; it is told once.
     pub fn take(&mut self) -> Option<HeldBack> {
         let (first, last) = self.times.take()?;
-        let alerts = std::mem::take(&mut self.held_back);
+        let alerts = std::mem::take(&mut self.in_span);
         let held_back = self.sources.iter().filter(|(_, count)| count.held_back > 0);
         let mut sources: Vec<_> = held_back.map(|(origin, count)| (*origin, count.held_back)).collect();
         sources.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));

@@ -18,10 +18,10 @@ pub(super) struct FlowNames {
 impl FlowNames {
     /// Those of a packet; none where it has no two addresses, or its protocol or ports are not known.
     pub fn of(layer: &Layer) -> Option<Self> {
-        let (protocol, ports, one_way) = transport(layer)?;
+        let Conversation { protocol, ports, is_one_way } = Conversation::of(layer.transport, layer.ports)?;
         let from = (bytes(layer.src?), ports.map(|(from, _)| from));
         let to = (bytes(layer.dst?), ports.map(|(_, to)| to));
-        let (from, to) = if one_way || from <= to { (from, to) } else { (to, from) };
+        let (from, to) = if is_one_way || from <= to { (from, to) } else { (to, from) };
         let mut digest = Sha1::new();
         digest.update([0, 0]);
         digest.update(&from.0);
@@ -41,23 +41,35 @@ fn bytes(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// Number of the protocol, its ports or what stands for them, and whether there is no other direction.
-fn transport(layer: &Layer) -> Option<(u8, Option<(u16, u16)>, bool)> {
-    const SCTP: u8 = 132;
-    match layer.transport {
-        Transport::Tcp => Some((6, Some(layer.ports?), false)),
-        Transport::Udp => Some((17, Some(layer.ports?), false)),
-        Transport::Icmp(icmp) => Some(messages(1, icmp, counterpart(icmp.kind))),
-        Transport::Icmpv6(icmp) => Some(messages(58, icmp, counterpart_v6(icmp.kind))),
-        // Its ports are not parsed, and belong to the name.
-        Transport::None | Transport::Other(SCTP) => None,
-        Transport::Other(protocol) => Some((protocol, None, false)),
-    }
+/// What both directions of a flow share.
+struct Conversation {
+    /// Number of the protocol.
+    protocol: u8,
+    /// Its ports, or what stands for them.
+    ports: Option<(u16, u16)>,
+    /// Whether there is no other direction.
+    is_one_way: bool,
 }
 
-fn messages(protocol: u8, icmp: Icmp, counterpart: Option<u8>) -> (u8, Option<(u16, u16)>, bool) {
-    let other = counterpart.unwrap_or(icmp.code);
-    (protocol, Some((icmp.kind.into(), other.into())), counterpart.is_none())
+impl Conversation {
+    fn of(transport: Transport, ports: Option<(u16, u16)>) -> Option<Self> {
+        const SCTP: u8 = 132;
+        let with = |protocol, ports| Some(Self { protocol, ports, is_one_way: false });
+        match transport {
+            Transport::Tcp => with(6, Some(ports?)),
+            Transport::Udp => with(17, Some(ports?)),
+            Transport::Icmp(icmp) => Some(Self::of_messages(1, icmp, counterpart(icmp.kind))),
+            Transport::Icmpv6(icmp) => Some(Self::of_messages(58, icmp, counterpart_v6(icmp.kind))),
+            // Its ports are not parsed, and belong to the name.
+            Transport::None | Transport::Other(SCTP) => None,
+            Transport::Other(protocol) => with(protocol, None),
+        }
+    }
+
+    fn of_messages(protocol: u8, icmp: Icmp, counterpart: Option<u8>) -> Self {
+        let other = counterpart.unwrap_or(icmp.code);
+        Self { protocol, ports: Some((icmp.kind.into(), other.into())), is_one_way: counterpart.is_none() }
+    }
 }
 
 /// The message that answers one, or that one answers.
