@@ -18,7 +18,7 @@ pub struct Alerts {
     /// Write at most so many alerts a second (of packet time) of all sources together, 0 for all.
     #[arg(long, value_name = "N", default_value_t = AlertRate::default().per_second)]
     alerts_per_second: u32,
-    /// Hosts of which no alerts are told (TOML): a table [[suppress]] for each, with `address` or `prefix`, `port`, `until` (RFC 3339) and
+    /// Hosts of which no alerts are told (TOML): one `suppress` table for each, with `address` or `prefix`, `port`, `until` (RFC 3339) and
     /// `comment`. Packets from and to them stay in the features; their alerts are counted as suppressed.
     #[arg(long, value_name = "FILE")]
     suppress: Option<PathBuf>,
