@@ -43,7 +43,7 @@ pub struct IncidentOptions {
 }
 
 impl IncidentOptions {
-    /// 30 s: longer than the pauses of a scanner that waits for answers, shorter than those between two attacks of one device.
+    /// A minute: longer than the pauses of a scanner that waits for answers, shorter than those between two attacks of one device.
     pub const GAP: Duration = Duration::from_secs(60);
 }
 
@@ -93,6 +93,8 @@ pub struct Incidents {
     many: Option<(Part, Distinct)>,
     /// Stream time of the next look at what has ended.
     look: i64,
+    /// Stream time before which nothing that is open ends.
+    due: i64,
     account: Account,
     labelled: bool,
     kept: Kept,
@@ -111,6 +113,7 @@ impl Incidents {
             sets: (0..SETS).map(|_| Vec::new()).collect(),
             many: None,
             look: i64::MIN,
+            due: i64::MAX,
             account: Account::default(),
             labelled: false,
             kept: Kept::default(),
@@ -128,7 +131,9 @@ impl Incidents {
     pub fn note(&mut self, seen: &Seen<'_>, findings: &mut Findings) {
         let stream = seen.stream();
         if stream >= self.look {
-            self.close_ended(stream, findings);
+            if stream >= self.due {
+                self.close_ended(stream, findings);
+            }
             self.look = stream.saturating_sub(stream.rem_euclid(LOOK)).saturating_add(LOOK);
         }
         self.account.count(seen.headers, seen.verdict, seen.dropped);
@@ -164,7 +169,8 @@ impl Incidents {
         if let Some(place) = known.filter(|place| self.goes_on(&self.sets[set][*place], seen.stream())) {
             let open = &mut self.sets[set][place];
             let ended = open.add(seen, &self.hasher);
-            let notice = open.notice(seen.score);
+            let (notice, end) = (open.notice(seen.score), open.end());
+            self.expect_end(end);
             ended.into_iter().for_each(|(part, activity)| self.tell(source, (1, part, activity), findings));
             return notice;
         }
@@ -175,8 +181,14 @@ impl Incidents {
         self.make_room(set, findings);
         let mut open = Open::new(source, seen, &self.hasher);
         let notice = open.notice(seen.score);
+        self.expect_end(open.end());
         self.sets[set].push(open);
         notice
+    }
+
+    /// Something is open whose last alert was at this stream time.
+    fn expect_end(&mut self, last: i64) {
+        self.due = self.due.min(last.saturating_add(self.gap()));
     }
 
     fn goes_on(&self, open: &Open, stream: i64) -> bool {
@@ -220,6 +232,10 @@ impl Incidents {
             let activity = part.activity();
             self.tell(Origin::Unknown, (sources.number(), part, activity), findings);
         }
+        let open = self.sets.iter().flatten().map(Open::end);
+        let first = open.chain(self.many.iter().map(|(part, _)| part.end)).min();
+        self.due = i64::MAX;
+        first.into_iter().for_each(|last| self.expect_end(last));
     }
 
     fn put_together(&mut self, open: Open) {
