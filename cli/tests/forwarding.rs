@@ -352,8 +352,7 @@ mod live {
     fn run(pair: &Pair, bench: &Bench, nf: &str, more: &[&str]) -> Value {
         let (packets, nf) = (packets(), graph(nf));
         let count = packets.len().to_string();
-        let mut arguments =
-            vec!["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--nf", &nf, "--json"];
+        let mut arguments = [&bench.live()[..], &["--nf", &nf, "--json"]].concat();
         arguments.extend(["--threshold", "0.1", "--packets", &count]);
         arguments.extend(more);
         let child = pair.start(&arguments);
@@ -410,16 +409,7 @@ mod live {
         let report = run(&pair, &bench, "quarantine.toml", &more);
         assert!(report["coverage"]["dropped"]["truncated"].as_u64() > Some(100), "{report}");
         ip(&format!("-n {} link set left down", pair.names[0])).unwrap();
-        let output = pair.command(&[
-            "live",
-            "--no-warm-up",
-            "-i",
-            "here",
-            "--model",
-            &bench.model,
-            "--forward",
-            "out=left",
-        ]);
+        let output = pair.command(&[&bench.live()[..], &["--forward", "out=left"]].concat());
         let output = { output }.output().unwrap();
         let line = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && line.starts_with("legonf: left: "), "{line}");
@@ -430,18 +420,7 @@ mod live {
         let Some(pair) = Pair::new() else { return };
         let (bench, nf) = (Bench::of("kitsune-115-clean"), graph("quarantine.toml"));
         let refused = |more: &[&str]| {
-            let given = [
-                "live",
-                "--no-warm-up",
-                "-i",
-                "here",
-                "--model",
-                &bench.model,
-                "--nf",
-                &nf,
-                "--duration",
-                "1",
-            ];
+            let given = [&bench.live()[..], &["--nf", &nf, "--duration", "1"]].concat();
             let output = pair.command(&[&given[..], more].concat()).output().unwrap();
             let line = String::from_utf8(output.stderr).unwrap();
             assert_eq!((output.status.code(), line.lines().count()), (Some(1), 1), "{line}");

@@ -23,8 +23,7 @@ fn live_equals_replay() {
     let (bench, packets) = (Bench::new(), packets());
     let (scores, record, eve) = (bench.path("live.csv"), bench.path("live.pcapng"), bench.path("eve.json"));
     let count = packets.len().to_string();
-    let mut arguments =
-        vec!["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--threshold", "0.1", "--json"];
+    let mut arguments = [&bench.live()[..], &["--threshold", "0.1", "--json"]].concat();
     arguments.extend(["--packets", &count, "--scores", &scores, "--record", &record, "--eve", &eve]);
     let child = pair.start(&arguments);
     Pair::wait_for_listener(&child);
@@ -81,7 +80,7 @@ fn a_signal_ends_a_run_in_order_and_the_filter_holds() {
         wanted += usize::from(packet[12..14] == [8, 0] && packet[23] == 17);
     }
     for signal in ["-INT", "-TERM"] {
-        let mut arguments = vec!["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--json"];
+        let mut arguments = [&bench.live()[..], &["--json"]].concat();
         arguments.extend(["--filter", "ip and udp", "--scores", &scores]);
         let child = pair.start(&arguments);
         Pair::wait_for_listener(&child);
@@ -106,8 +105,7 @@ fn live_under_the_controller_equals_replay() {
     let workers = "source batching | extractor x2 | mapping autoencoder | decision sink";
     let policy_file = file("policy.toml");
     fs::write(&policy_file, policy).unwrap();
-    let mut arguments =
-        vec!["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--workers", workers, "--json"];
+    let mut arguments = [&bench.live()[..], &["--workers", workers, "--json"]].concat();
     arguments.extend(["--oversubscribe", "--scores", &scores, "--record", &record, "--latency", "5"]);
     arguments.extend(["--policy", &policy_file, "--events", &events, "--costs-out", &costs]);
     let child = pair.start(&arguments);
@@ -154,8 +152,7 @@ fn a_promised_latency_closes_batches_that_are_not_full() {
     let policy = bench.path("policy.toml");
     fs::write(&policy, "[sla]\nlatency_ms = 40.0\n").unwrap();
     // The kernel alone would hold packets back until the run is over.
-    let mut arguments =
-        vec!["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--threshold", "0", "--eve", "-"];
+    let mut arguments = [&bench.live()[..], &["--threshold", "0", "--eve", "-"]].concat();
     arguments.extend(["--latency", "10000", "--duration", "9", "--policy", &policy]);
     arguments.extend(["--alerts", "all", "--alerts-per-second", "0"]);
     let mut child = pair.start(&arguments);
@@ -176,18 +173,7 @@ fn a_promised_latency_closes_batches_that_are_not_full() {
 fn the_controller_hears_of_packets_that_the_kernel_dropped() {
     let Some(pair) = Pair::new() else { return };
     let bench = Bench::new();
-    let arguments = [
-        "live",
-        "--no-warm-up",
-        "-i",
-        "here",
-        "--model",
-        &bench.model,
-        "--controller",
-        "--buffer",
-        "64K",
-        "--json",
-    ];
+    let arguments = [&bench.live()[..], &["--controller", "--buffer", "64K", "--json"]].concat();
     let child = pair.start(&arguments);
     Pair::wait_for_workers(&child);
     // The controller has looked before, so that it sees what is lost from now on.
@@ -214,8 +200,7 @@ fn the_controller_hears_of_packets_that_the_kernel_dropped() {
 fn a_run_keeps_no_capability_and_needs_one() {
     let Some(pair) = Pair::new() else { return };
     let bench = Bench::new();
-    let child =
-        pair.start(&["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--duration", "30"]);
+    let child = pair.start(&[&bench.live()[..], &["--duration", "30"]].concat());
     Pair::wait_for_listener(&child);
     let tasks = format!("/proc/{}/task", child.id());
     let end = Instant::now() + Duration::from_secs(20);
@@ -268,8 +253,7 @@ fn an_interface_that_is_removed_ends_the_run_with_what_was_scored() {
     let Some(pair) = Pair::new() else { return };
     let (bench, packets) = (Bench::new(), packets());
     let scores = bench.path("live.csv");
-    let child =
-        pair.start(&["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--scores", &scores]);
+    let child = pair.start(&[&bench.live()[..], &["--scores", &scores]].concat());
     Pair::wait_for_listener(&child);
     pair.send(packets.clone());
     thread::sleep(Duration::from_millis(500));
@@ -289,8 +273,7 @@ fn an_interface_that_is_removed_ends_the_run_with_what_was_scored() {
 fn alerts_come_over_standard_output_and_sockets() {
     let Some(pair) = Pair::new() else { return };
     let (bench, packets) = (Bench::new(), packets());
-    let mut arguments =
-        vec!["live", "--no-warm-up", "-i", "here", "--model", &bench.model, "--threshold", "0"];
+    let mut arguments = [&bench.live()[..], &["--threshold", "0"]].concat();
     arguments.extend(["--alerts", "all", "--eve", "-"]);
     let mut child = pair.start(&arguments);
     Pair::wait_for_listener(&child);

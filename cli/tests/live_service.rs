@@ -19,21 +19,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
-use veth::{Bench, Pair, ip, json, packets, repeated};
-
-/// Waits until something holds.
-#[track_caller]
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < end, "never: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default()
-}
+use veth::{Bench, Pair, ip, json, packets, read, repeated, until};
 
 fn lines(path: &str) -> usize {
     read(path).lines().count()
@@ -55,19 +41,7 @@ fn recorded(path: &str) -> usize {
 
 /// A run in which every packet raises an alert.
 fn alarming(pair: &Pair, bench: &Bench, arguments: &[&str]) -> Child {
-    let given = [
-        "live",
-        "--no-warm-up",
-        "-i",
-        "here",
-        "--model",
-        &bench.model,
-        "--threshold",
-        "0",
-        "--json",
-        "--latency",
-        "5",
-    ];
+    let given = bench.alarming();
     let every = ["--alerts", "all", "--alerts-per-second", "0"];
     let child = pair.start(&[&given[..], &every, arguments].concat());
     Pair::wait_for_listener(&child);
@@ -324,18 +298,7 @@ fn rights_are_gone_before_the_model_is_read_and_a_user_can_be_taken() {
     // Whoever can read a folder of root's alone is root or has rights that a run must not have by then.
     fs::set_permissions(bench.folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let refused = pair
-        .command(&[
-            "live",
-            "--no-warm-up",
-            "-i",
-            "here",
-            "--model",
-            &bench.model,
-            "--duration",
-            "1",
-            "--user",
-            "nobody",
-        ])
+        .command(&[&bench.live()[..], &["--duration", "1", "--user", "nobody"]].concat())
         .output()
         .unwrap();
     let error = String::from_utf8(refused.stderr).unwrap();

@@ -17,20 +17,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
-use veth::{Bench, Pair, json, packets};
-
-#[track_caller]
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < end, "never: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default()
-}
+use veth::{Bench, Pair, json, packets, read, until};
 
 fn records(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -261,19 +248,7 @@ fn statistics_come_now_and_then_and_account_for_every_packet() {
     let Some(pair) = Pair::new() else { return };
     let (bench, some) = (Bench::new(), packets()[..50].to_vec());
     let eve = bench.path("eve.json");
-    let given = [
-        "live",
-        "--no-warm-up",
-        "-i",
-        "here",
-        "--model",
-        &bench.model,
-        "--threshold",
-        "0",
-        "--json",
-        "--latency",
-        "5",
-    ];
+    let given = bench.alarming();
     let child = pair.start(&[&given[..], &["--eve", &eve, "--stats", "1s"]].concat());
     Pair::wait_for_listener(&child);
     until("statistics come where no packet does", || of_type(&read(&eve), "stats").len() > 1);

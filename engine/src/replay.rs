@@ -10,14 +10,14 @@ use crate::scoring::{Function, Report, Scoring, ending};
 use crate::steering::{Steering, Work};
 use crate::summary::{Disturbances, Timing, with_clock};
 use crate::suppression::Suppression;
-use crate::tally::{Tally, decides_on_scores};
+use crate::tally::Tally;
 use crate::watch::{Watch, Watching};
 use crate::{Error, Extent, Session, input, seed};
 use legonf_controller::Event;
 use legonf_core::Source;
 use legonf_decide::IncidentOptions;
 use legonf_io::Content;
-use legonf_io::sink::{AlertRate, ResultColumns, Theme};
+use legonf_io::sink::{AlertRate, Theme};
 use legonf_runtime::{Control, Graph, GraphSpec, Outcome};
 use std::path::PathBuf;
 
@@ -189,24 +189,17 @@ impl Replay {
         let Some(folder) = &self.out else { return Ok(None) };
         let item = if content == Content::Features { "row" } else { "packet" };
         let title = format!("{}: anomaly score of every {item}", input::file_name(&self.capture));
-        let (format, rate) = (self.scores, self.alerts);
-        let (threshold, explain) = (function.threshold, function.explainer());
-        let (results, alerts) = (ResultColumns::of(function.layout()), function.decides_on_scores());
-        let (ports, theme) = (function.ports(), self.theme);
-        let trained = function.trained_on(&self.capture)?;
         let purpose = Purpose {
-            folder,
-            format,
+            format: self.scores,
             content,
             title,
-            threshold,
-            explain,
-            rate,
-            results,
-            alerts,
-            theme,
-            trained,
-            ports,
+            threshold: function.threshold,
+            explain: function.explainer(),
+            rate: self.alerts,
+            theme: self.theme,
+            trained: function.trained_on(&self.capture)?,
+            ports: function.ports(),
+            ..Purpose::new(folder, function.layout())
         };
         Ok(Some(Outputs::create(session, purpose)?))
     }
@@ -227,26 +220,11 @@ pub(crate) fn measured(
     threshold: Option<f64>,
     (spec, graph): (&GraphSpec, &Graph),
 ) -> Result<Tally<Outputs>, Error> {
-    let (format, content, rate) = (ScoreFormat::Csv, Content::Packets, AlertRate::default());
-    let (title, explain) = (String::new(), network.and_then(Network::explainer));
     let threshold = threshold.or(network.and_then(Network::threshold));
-    let (results, alerts) = (ResultColumns::of(graph.layout()), decides_on_scores(graph.layout()));
+    let explain = network.and_then(Network::explainer);
     let ports = if graph.forwards() { spec.port_names() } else { Vec::new() };
-    let (theme, trained) = (Theme::Light, 0);
-    let purpose = Purpose {
-        folder,
-        format,
-        content,
-        title,
-        threshold,
-        explain,
-        rate,
-        results,
-        alerts,
-        theme,
-        trained,
-        ports,
-    };
+    let purpose = Purpose { threshold, explain, ports, ..Purpose::new(folder, graph.layout()) };
+    let alerts = purpose.alerts;
     let outputs = Outputs::create(session, purpose)?;
     let seed = seed::of(spec).unwrap_or_default();
     let options =

@@ -1,7 +1,7 @@
 //! The state of a graph's bricks between two runs: it is taken out and put in slot by slot, as it moves between replicas.
 
 use crate::Graph;
-use crate::exchange::{EXACT, Split, Undivided};
+use crate::exchange::{AT_ONCE, EXACT, Split, Undivided};
 use crate::operator::interface::west_east;
 use legonf_core::{Brick, BrickError, SLOTS, State};
 
@@ -31,12 +31,11 @@ pub struct Inseparable {
     pub reason: Undivided,
 }
 
-/// Slots whose state is in one piece: so much memory there is beside the state itself.
-const PIECE: usize = 64;
-
 /// The slots of each piece of a shard, in order.
 fn pieces() -> impl Iterator<Item = Vec<u16>> {
-    (0..SLOTS).step_by(PIECE).map(|first| (first..SLOTS.min(first + PIECE)).map(|slot| slot as u16).collect())
+    (0..SLOTS)
+        .step_by(AT_ONCE)
+        .map(|first| (first..SLOTS.min(first + AT_ONCE)).map(|slot| slot as u16).collect())
 }
 
 impl Graph {

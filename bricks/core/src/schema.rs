@@ -108,9 +108,14 @@ impl Schema {
     /// Time after which the statistics of a stream have settled, 4/λ for the slowest decay λ: 400 s for 0.01. Scores of packets before
     /// that depend on where the capture begins. 0 for a schema without decay rates.
     pub fn settling_time(&self) -> Duration {
+        self.half_lives(SETTLED)
+    }
+
+    /// So many half-lives of the slowest statistic, `count`/λ; 0 for a schema without decay rates.
+    pub fn half_lives(&self, count: f64) -> Duration {
         let rates = self.features.iter().filter_map(|feature| feature.decay).filter(|rate| *rate > 0.0);
         let slowest = rates.fold(f64::INFINITY, f64::min);
-        Duration::try_from_secs_f64(SETTLED / slowest).unwrap_or(Duration::MAX)
+        Duration::try_from_secs_f64(count / slowest).unwrap_or(Duration::MAX)
     }
 
     /// A digest of the name and of every column's name, group, statistic, unit and decay rate, in order.
@@ -132,12 +137,6 @@ impl Schema {
         let mut hash = [0; 16];
         hash.copy_from_slice(&full[..16]);
         SchemaHash(hash)
-    }
-
-    /// So many half-lives of the slowest statistic, `count`/λ; 0 for a schema without decay rates.
-    pub fn half_lives(&self, count: f64) -> Duration {
-        Duration::try_from_secs_f64(self.settling_time().as_secs_f64() * count / SETTLED)
-            .unwrap_or(Duration::MAX)
     }
 }
 

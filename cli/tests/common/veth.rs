@@ -148,6 +148,21 @@ pub struct Bench {
     pub model: String,
 }
 
+/// Waits until something holds.
+#[track_caller]
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < end, "never: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What is in a file; nothing if it is not there.
+pub fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
 impl Bench {
     pub fn new() -> Self {
         Self::of("kitsune-115")
@@ -162,6 +177,16 @@ impl Bench {
 
     pub fn path(&self, name: &str) -> String {
         text(self.folder.path().join(name))
+    }
+
+    /// The arguments of a run on the interface, from the first packet on.
+    pub fn live(&self) -> [&str; 6] {
+        ["live", "--no-warm-up", "-i", "here", "--model", &self.model]
+    }
+
+    /// The arguments of a run that tells of every packet with a score above 0.
+    pub fn alarming(&self) -> Vec<&str> {
+        [&self.live()[..], &["--threshold", "0", "--json", "--latency", "5"]].concat()
     }
 }
 

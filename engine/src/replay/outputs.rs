@@ -3,7 +3,7 @@
 use super::ScoreFormat;
 use crate::folder::write_text;
 use crate::summary::Summary;
-use crate::tally::Results;
+use crate::tally::{Results, decides_on_scores};
 use crate::watch::Found;
 use crate::{Error, Session};
 use legonf_core::{
@@ -45,6 +45,26 @@ pub struct Purpose<'a> {
     pub trained: u64,
     /// The ports by which packets leave; none where the graph forwards them as they came.
     pub ports: Vec<String>,
+}
+
+impl<'a> Purpose<'a> {
+    /// A folder for what a graph finds of packets, without a title, as if nobody had asked for more.
+    pub fn new(folder: &'a Path, layout: &Layout) -> Self {
+        Self {
+            folder,
+            format: ScoreFormat::Csv,
+            content: Content::Packets,
+            title: String::new(),
+            threshold: None,
+            explain: None,
+            rate: AlertRate::default(),
+            results: ResultColumns::of(layout),
+            alerts: decides_on_scores(layout),
+            theme: Theme::Light,
+            trained: 0,
+            ports: Vec::new(),
+        }
+    }
 }
 
 /// Every file of the folder. None has its name before it is whole.

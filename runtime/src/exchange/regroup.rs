@@ -7,8 +7,8 @@ use crate::operator::{Operator, attempt_move};
 use crate::worker::shared::Shared;
 use legonf_core::{BrickError, SLOTS, balanced};
 
-/// Slots whose state moves at a time: so many bytes there are beside the state itself.
-const AT_ONCE: usize = 64;
+/// Slots whose state is taken out at a time: so much memory there is beside the state itself.
+pub(crate) const AT_ONCE: usize = 64;
 
 impl Split {
     /// Makes the first of these bricks the replicas, so many, and moves the state of all to the owners that result. By a plan that
