@@ -207,16 +207,12 @@ fn a_plan_counts_what_the_sink_takes() {
     assert!(report["flood_capacity"].as_f64().unwrap() <= 1e9 / flood);
     assert!(report["throughput"].as_f64().unwrap() <= 1e9 / sink(&mut table));
 
-    // With what a sink took for alerts whose explanations were slow.
-    *table["brick"]
-        .as_array_mut()
-        .unwrap()
-        .last_mut()
-        .unwrap()
-        .as_table_mut()
-        .unwrap()
-        .get_mut("ns")
-        .unwrap() = toml::Value::Float(21_000.0);
+    // With what a sink took for alerts whose explanations were slow, beside bricks that are fast on any machine.
+    let bricks = table["brick"].as_array_mut().unwrap();
+    for brick in &mut *bricks {
+        brick.as_table_mut().unwrap()["ns"] = 100.0.into();
+    }
+    bricks.last_mut().unwrap().as_table_mut().unwrap()["ns"] = 21_000.0.into();
     fs::write(&costs, table.to_string()).unwrap();
     let report: Value = serde_json::from_str(&plan(&["--json"])).unwrap();
     let throughput = report["throughput"].as_f64().unwrap();
