@@ -106,6 +106,8 @@ if has fmt; then step cargo fmt --all --check; fi
 if has clippy; then
     step cargo clippy --release --workspace --all-targets --locked --quiet -- -D warnings
 fi
+# The command as it is built by default, without what few need.
+if has clippy; then step cargo clippy --release --package legonf --locked --quiet -- -D warnings; fi
 RUSTDOCFLAGS="-D warnings" step cargo doc --release --workspace --no-deps --locked --quiet
 dependencies
 if $long; then

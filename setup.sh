@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what legonf needs to build and run, if it is not there: a C compiler, pkg-config, libpcap, fonts for plots,
+# Installs what legonf needs to build and run, if it is not there: a C compiler, pkg-config, libpcap, libzstd, fonts for plots,
 # certificates to download with, and a Rust toolchain that is new enough. Says nothing where nothing is to be done.
 #
 # For Debian and Ubuntu; elsewhere it says what is missing. Uses sudo unless it runs as root. The other scripts read
@@ -41,6 +41,7 @@ install_packages() {
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
     command -v pkg-config >/dev/null || missing+=(pkg-config)
     [ -e /usr/include/pcap/pcap.h ] || missing+=(libpcap-dev)
+    [ -e /usr/include/zstd.h ] || missing+=(libzstd-dev)
     [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
     [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing+=(fonts-dejavu-core)
     [ "${#missing[@]}" -eq 0 ] || apt_install "${missing[@]}" || fail "cannot install ${missing[*]}"
@@ -83,3 +84,6 @@ install_toolchain() {
 
 install_packages
 install_toolchain
+
+# The system's libzstd: to compile one takes a minute.
+export ZSTD_SYS_USE_PKG_CONFIG=1

@@ -1,5 +1,6 @@
 //! Why a run, a training or a measurement ends without its full result.
 
+use crate::generic::LoadError;
 use legonf_catalog::CatalogError;
 use legonf_controller::ControllerError;
 use legonf_core::{BrickError, Fault};
@@ -11,7 +12,6 @@ use legonf_io::{SourceError, SourceErrorKind};
 use legonf_models::kitnet::{ConfigError, TrainError};
 use legonf_models::{EngineError, ModelError};
 use legonf_runtime::{GraphError, PlanError, RunFault};
-use legonf_tract::LoadError;
 use nix::errno::Errno;
 use std::io;
 use std::path::Path;

@@ -4,10 +4,10 @@
 //! folded, and one of ten bytes can stand for a tensor of terabytes. So another process of this program does it first, which
 //! the system ends at a bound; whatever becomes of it, this one goes on and says what happened.
 
+use crate::generic::GenericEngine;
 use crate::{Error, Session};
 use legonf_core::ENGINE_ROWS;
 use legonf_models::{Foreign, MAX_FILE_BYTES, Meaning};
-use legonf_tract::TractEngine;
 use nix::libc::SIGXCPU;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::{ErrorKind, Read, Write};
@@ -151,8 +151,8 @@ fn try_here(tried: Tried<'_>) -> Result<Meaning, Error> {
 /// Makes a network ready, runs rows through it, and says what its output means.
 fn run_rows(Tried { onnx, scoring }: Tried<'_>) -> Result<Meaning, Error> {
     let mut engine = match scoring {
-        Some((output, features)) => TractEngine::new(onnx, output, features, ENGINE_ROWS)?,
-        None => TractEngine::open(onnx, ENGINE_ROWS)?,
+        Some((output, features)) => GenericEngine::new(onnx, output, features, ENGINE_ROWS)?,
+        None => GenericEngine::open(onnx, ENGINE_ROWS)?,
     };
     engine.try_out()?;
     Ok(engine.meaning())

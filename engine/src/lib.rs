@@ -32,6 +32,7 @@ mod extraction;
 mod fit;
 mod folder;
 pub mod foreign;
+mod generic;
 mod import;
 pub mod input;
 #[cfg(feature = "live")]

@@ -1,11 +1,11 @@
 //! A model, ready to be put into graphs.
 
+use crate::generic::GenericEngine;
 use crate::{Error, Session, foreign};
 use legonf_core::{ENGINE_ROWS, Explain, Schema};
 use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
 use legonf_models::kitnet::{Explainer, KitNet};
 use legonf_models::{Bundle, Calibration, Engine, EngineError, Model, OnnxFile};
-use legonf_tract::TractEngine;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -18,7 +18,7 @@ struct Inner {
     bundle: Option<Bundle>,
     schema: Schema,
     /// The generic engine, once one has been made: others have its weights.
-    generic: OnceLock<TractEngine>,
+    generic: OnceLock<GenericEngine>,
 }
 
 impl Network {
@@ -40,7 +40,7 @@ impl Network {
             OnnxFile::Network(onnx) => onnx,
         };
         foreign::check_network(session, &onnx, path)?;
-        let engine = TractEngine::open(&onnx, ENGINE_ROWS).map_err(|error| Error::file(path, error))?;
+        let engine = GenericEngine::open(&onnx, ENGINE_ROWS).map_err(|error| Error::file(path, error))?;
         let schema = Schema { name: String::new(), features: Vec::new() };
         Ok(Self(Arc::new(Inner { bundle: None, schema, generic: engine.into() })))
     }
@@ -127,14 +127,15 @@ impl Network {
             return Ok(Box::new(engine.clone()));
         }
         let bundle = self.0.bundle.as_ref().ok_or_else(|| EngineError("there is no network".into()))?;
-        let engine = TractEngine::from_bundle(bundle, ENGINE_ROWS).map_err(|e| EngineError(e.to_string()))?;
+        let engine =
+            GenericEngine::from_bundle(bundle, ENGINE_ROWS).map_err(|e| EngineError(e.to_string()))?;
         Ok(Box::new(self.0.generic.get_or_init(|| engine).clone()))
     }
 
     /// Generic engines that share the weights, the one that is kept for others among them.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "tract"))]
     pub(crate) fn engines(&self) -> usize {
-        self.0.generic.get().map_or(0, TractEngine::sharers)
+        self.0.generic.get().map_or(0, GenericEngine::sharers)
     }
 
     /// Whether another one is of the same file, read once.

@@ -2,7 +2,7 @@
 
 use super::partial::Partial;
 use super::transfer::{Attempt, Trouble};
-use super::{Event, FetchError, Item, Options};
+use super::{Event, FetchError, Fetched, Item, Options, sha256_of};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,8 +17,24 @@ const LONGEST_HEAD: usize = 64 << 10;
 /// How often the stop flag is looked at.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Brings what the partial file lacks.
+/// Brings the file, or what its partial file lacks.
 pub(super) fn download(
+    item: &Item<'_>,
+    options: &Options,
+    stop: &AtomicBool,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<Fetched, FetchError> {
+    if let Some(folder) = item.target.parent() {
+        std::fs::create_dir_all(folder).map_err(FetchError::file(folder))?;
+    }
+    let mut partial = Partial::open(item)?;
+    let resumed_from = partial.len();
+    bring(item, options, &mut partial, stop, watch)?;
+    finish(partial, item, resumed_from, stop, watch)
+}
+
+/// Brings what the partial file lacks.
+fn bring(
     item: &Item<'_>,
     options: &Options,
     partial: &mut Partial,
@@ -32,6 +48,31 @@ pub(super) fn download(
         scope.spawn(|| shut_down_on_stop(&agent, stop, &ended));
         attempts(&Attempt { agent: &agent, item, options, stop }, options, partial, watch)
     })
+}
+
+/// Checks the whole file and gives it its name.
+fn finish(
+    partial: Partial,
+    item: &Item<'_>,
+    resumed_from: u64,
+    stop: &AtomicBool,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<Fetched, FetchError> {
+    partial.sync()?;
+    let total = partial.len();
+    let (bytes, sha256) =
+        sha256_of(&partial.path, stop, &mut |bytes| watch(Event::Checking { bytes, total }))?;
+    if let Some(expected) = item.sha256.filter(|expected| *expected != sha256) {
+        partial.forget()?;
+        return Err(FetchError::Checksum {
+            url: item.url.into(),
+            expected: expected.into(),
+            found: sha256,
+            partial: partial.path,
+        });
+    }
+    partial.rename(item.target)?;
+    Ok(Fetched { bytes, sha256, verified: item.sha256.is_some(), present: false, resumed_from })
 }
 
 /// Sets its flag even if the thread panics, so that the thread beside it ends.

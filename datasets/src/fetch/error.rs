@@ -16,6 +16,18 @@ pub enum FetchError {
         /// The HTTP status.
         status: u16,
     },
+    /// This build does not download.
+    #[cfg(not(feature = "download"))]
+    #[error(
+        "this build of legonf does not download (build it with `--features download`); run `curl --create-dirs -L -C - -o '{}' {url}`, then the same command again to check the file",
+        file.display()
+    )]
+    ByHand {
+        /// The address.
+        url: String,
+        /// Where the file is to be.
+        file: PathBuf,
+    },
     /// The request cannot be made: a wrong address, a redirect that leads nowhere, a certificate.
     #[error("{url}: {reason}")]
     Request {
@@ -148,6 +160,8 @@ impl FetchError {
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Status { .. } => "http-status",
+            #[cfg(not(feature = "download"))]
+            Self::ByHand { .. } => "by-hand",
             Self::Request { .. } => "bad-request",
             Self::GaveUp { .. } => "gave-up",
             Self::Size { .. } => "wrong-size",

@@ -10,21 +10,24 @@
 //! [`Options::min_rate`] counts as a failed attempt, whatever it brings, as does one that brings less than 16 KiB;
 //! heads and redirects are bounded, and nothing is decompressed.
 //!
-//! HTTP is `ureq`'s; what is here it does not do: going on, trying again, and these bounds.
+//! HTTP is `ureq`'s; what is here it does not do: going on, trying again, and these bounds. A build without the feature
+//! `download` checks files, and says how to bring them.
 
 mod digest;
+#[cfg_attr(not(feature = "download"), path = "by_hand.rs")]
 mod download;
 mod error;
+#[cfg(feature = "download")]
 mod partial;
+#[cfg(feature = "download")]
 mod space;
+#[cfg(feature = "download")]
 mod transfer;
 
 pub use digest::sha256_of;
 pub use error::FetchError;
-pub use partial::partial_path;
 
-use partial::Partial;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -130,38 +133,7 @@ pub fn fetch(
     if item.target.exists() {
         return check_present(item, stop, watch);
     }
-    if let Some(folder) = item.target.parent() {
-        std::fs::create_dir_all(folder).map_err(FetchError::file(folder))?;
-    }
-    let mut partial = Partial::open(item)?;
-    let resumed_from = partial.len();
-    download::download(item, options, &mut partial, stop, watch)?;
-    finish(partial, item, resumed_from, stop, watch)
-}
-
-/// Checks the whole file and gives it its name.
-fn finish(
-    partial: Partial,
-    item: &Item<'_>,
-    resumed_from: u64,
-    stop: &AtomicBool,
-    watch: &mut dyn FnMut(Event<'_>),
-) -> Result<Fetched, FetchError> {
-    partial.sync()?;
-    let total = partial.len();
-    let (bytes, sha256) =
-        sha256_of(&partial.path, stop, &mut |bytes| watch(Event::Checking { bytes, total }))?;
-    if let Some(expected) = item.sha256.filter(|expected| *expected != sha256) {
-        partial.forget()?;
-        return Err(FetchError::Checksum {
-            url: item.url.into(),
-            expected: expected.into(),
-            found: sha256,
-            partial: partial.path,
-        });
-    }
-    partial.rename(item.target)?;
-    Ok(Fetched { bytes, sha256, verified: item.sha256.is_some(), present: false, resumed_from })
+    download::download(item, options, stop, watch)
 }
 
 fn check_present(
@@ -180,4 +152,15 @@ fn check_present(
         return Err(differs(format!("the SHA-256 of this file is {sha256}, expected {expected}")));
     }
     Ok(Fetched { bytes, sha256, verified: item.sha256.is_some(), present: true, resumed_from: bytes })
+}
+
+/// Where a download of `target` grows.
+pub fn partial_path(target: &Path) -> PathBuf {
+    appended(target, ".partial")
+}
+
+fn appended(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }

@@ -1,6 +1,6 @@
 //! The file that a download grows in: `FILE.partial`, and beside it `FILE.partial.toml`, which says of what.
 
-use super::{FetchError, Item};
+use super::{FetchError, Item, appended, partial_path};
 use legonf_output::{OutputError, open_resumable, rename_new};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -114,17 +114,6 @@ impl Partial {
         rename_new(&self.path, target).map_err(FetchError::file(target))?;
         self.forget()
     }
-}
-
-fn appended(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// Where a download of `target` grows.
-pub fn partial_path(target: &Path) -> PathBuf {
-    appended(target, ".partial")
 }
 
 fn busy(source: io::Error, path: &Path) -> FetchError {

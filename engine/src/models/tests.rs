@@ -229,6 +229,7 @@ fn calibrated(name: &str, threshold: f64) -> Loaded {
 
 /// The example graph: one model by the kernel, and again by the generic engine, each with the threshold of its own.
 #[test]
+#[cfg(feature = "tract")]
 fn two_networks_run_side_by_side_and_each_decision_has_the_threshold_of_its_model() {
     let text = include_str!("../../../examples/graphs/two-models.toml");
     let spec = GraphSpec::from_toml(&text.replace("kitsune-115-clean", "kitsune-py-100")).unwrap();
