@@ -15,7 +15,7 @@ use std::path::PathBuf;
 /// false-positive bound that it stands for.
 ///
 /// Packets before the statistics have settled (4 half-lives of the slowest: 400 s of packet time) are left out. By default the
-/// threshold is the highest of the quantiles of single minutes at half the bound, so that hardly a minute has more than twice the
+/// threshold is the highest of the quantiles of single minutes at a quarter of the bound, so that hardly a minute has more than twice the
 /// bound; that is tried on stationary traffic only. Give ten minutes behind these 400 s, or more.
 ///
 /// The threshold comes from the first part of the packets, and its bound is checked on the rest (--holdout): where more of
@@ -61,7 +61,7 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum MethodName {
-    /// The highest of the minutes' empirical quantiles, at half the rate: hardly a minute has more than twice the rate.
+    /// The highest of the minutes' empirical quantiles, at a quarter of the rate: hardly a minute has more than twice the rate.
     MinuteQuantile,
     /// The empirical quantile of all packets; its bound needs no assumption on the distribution.
     Quantile,

@@ -58,7 +58,11 @@ fn a_capture_is_judged_as_generated_traffic_is_and_one_that_is_too_short_is_refu
     let run = &report["runs"][0];
     assert_eq!((&run["traffic"], &run["training_seconds"]), (&"130000-100.pcapng".into(), &600.into()));
     let line = fail(["experiment", "quiet", &capture, "--limit", "59000"]);
-    assert!(line.contains("130000-100.pcapng: too short") && line.contains("training takes 600 s"), "{line}");
+    assert!(
+        line.contains("130000-100.pcapng: too short")
+            && line.contains("training takes 55001 packets and 600 s"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -33,9 +33,12 @@ pub struct Arguments {
     /// Read only the first N packets of each capture, such as those before an attack.
     #[arg(long, value_name = "N", requires = "captures")]
     limit: Option<u64>,
-    /// Seeds of generated traffic: 1 to N.
+    /// Seeds of generated traffic: so many from the first on.
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1, value_name = "SEED", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    first_seed: u64,
     /// Minutes of generated traffic.
     #[arg(long, default_value_t = 60, value_name = "M", value_parser = clap::value_parser!(u64).range(12..=10_000))]
     minutes: u64,
@@ -45,6 +48,9 @@ pub struct Arguments {
     /// Feature schema.
     #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]
     schema: String,
+    /// Packets that train the ensemble at least. Default: those of `legonf train`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    training_packets: Option<u64>,
     /// Runs at a time; each takes a core and, for an hour of generated traffic, 100 MiB. Default: one for each core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -61,7 +67,8 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         while let Some((at, traffic)) = claim(&next, &traffic) {
-            let run = Kitsune { session, schema: &schema, traffic }.run();
+            let training_packets = arguments.training_packets;
+            let run = Kitsune { session, schema: &schema, traffic, training_packets }.run();
             found.lock().map_err(|_| ExperimentError::Panicked)?.push((at, run?));
         }
         Ok::<_, ExperimentError>(())
@@ -85,7 +92,9 @@ fn claim<'a>(next: &AtomicUsize, traffic: &'a [Traffic]) -> Option<(usize, &'a T
 impl Arguments {
     fn traffic(&self) -> Vec<Traffic> {
         if self.captures.is_empty() {
-            return (1..=self.seeds).map(|seed| Traffic::Generated(self.config(seed))).collect();
+            return (self.first_seed..self.first_seed + self.seeds)
+                .map(|seed| Traffic::Generated(self.config(seed)))
+                .collect();
         }
         let captured = |path: &PathBuf| Traffic::Captured { path: path.clone(), limit: self.limit };
         self.captures.iter().map(captured).collect()
@@ -102,12 +111,13 @@ impl Arguments {
     }
 }
 
-/// What a capture that is too short lacks.
-fn too_short(name: &str, span: Duration, trained: Duration) -> ExperimentError {
-    let (span, trained) = (span.as_secs(), trained.as_secs());
+/// What a capture that is too short lacks: packets and time that it has, and that training takes.
+fn too_short(name: &str, (packets, span): (u64, Duration), needed: (u64, Duration)) -> ExperimentError {
+    let (span, trained) = (span.as_secs(), needed.1.as_secs());
     let reason = format!(
-        "{name}: too short: it lasts {span} s, of which training takes {trained} s, and nothing is left to calibrate and to judge; \
-         give a longer capture"
+        "{name}: too short: its {packets} packets last {span} s; training takes {} packets and {trained} s, and what follows is \
+         calibrated and judged; give a longer capture, or lower --training-packets",
+        needed.0
     );
     Error::refused(reason).into()
 }

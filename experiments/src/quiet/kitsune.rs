@@ -19,6 +19,8 @@ pub struct Kitsune<'a> {
     pub session: &'a Session,
     pub schema: &'a Schema,
     pub traffic: &'a Traffic,
+    /// Packets that train the ensemble at least; those of `legonf train` by default.
+    pub training_packets: Option<u64>,
 }
 
 /// A network, and when its training ended.
@@ -43,6 +45,7 @@ impl Kitsune<'_> {
     /// Trains a network, and scores what comes behind it.
     fn learn(&self, span: Duration) -> Result<(Trained, BenignScores), ExperimentError> {
         let (goal, config) = self.defaults();
+        let needed = config.feature_mapping_packets + 1 + goal.packets;
         let mut trainer = Some(Trainer::new(config)?);
         let mut learnt: Option<(Trained, Duration)> = None;
         let (mut scores, mut packets) = (BenignScores::default(), 0);
@@ -63,13 +66,14 @@ impl Kitsune<'_> {
         let trained = learnt.map(|(trained, _)| trained).filter(|_| !scores.is_empty());
         trained
             .map(|trained| (trained, scores))
-            .ok_or_else(|| too_short(&self.traffic.name(), span, goal.time))
+            .ok_or_else(|| too_short(&self.traffic.name(), (packets, span), (needed, goal.time)))
     }
 
     /// What `legonf train` takes by default; the trainer is ended by the goal.
     fn defaults(&self) -> (Goal, TrainConfig) {
         let training = Training::new([], "");
-        let goal = Goal::new(training.span, training.config.training_packets, self.schema);
+        let packets = self.training_packets.unwrap_or(training.config.training_packets);
+        let goal = Goal::new(training.span, packets, self.schema);
         let config =
             TrainConfig { features: self.schema.len(), training_packets: MAX_PACKETS, ..training.config };
         (goal, config)

@@ -23,7 +23,7 @@ pub enum Method {
         #[serde(default = "default_confidence")]
         confidence: f64,
     },
-    /// The highest of the quantiles of single minutes, each of which leaves *half* the bound above it, and no lower than
+    /// The highest of the quantiles of single minutes, each of which leaves a *quarter* of the bound above it, and no lower than
     /// [`Quantile`](Self::Quantile). Scores of neighbouring packets are alike and the level of minutes differs, so that the
     /// bound holds minute by minute: hardly a minute of such traffic has a share above the threshold of more than twice the
     /// bound. That was tried on stationary traffic only, and the held-out minutes check it.

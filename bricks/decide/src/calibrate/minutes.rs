@@ -5,7 +5,7 @@ use legonf_core::Clock;
 
 const MINUTE: u64 = 60_000_000_000;
 /// Part of a bound on the false-positive rate that the threshold leaves in each minute.
-const PART: f64 = 0.5;
+const PART: f64 = 0.25;
 /// How many times the bound the share of a minute above the threshold may be.
 pub const MOST: f64 = 2.0;
 
@@ -34,7 +34,7 @@ impl<'a> Minutes<'a> {
         Self(starts.iter().zip(ends).map(|(from, to)| &benign.scores[*from..to]).collect())
     }
 
-    /// The fewest scores of a part of which half of `rate` is one score.
+    /// The fewest scores of a part of which a quarter of `rate` is one score.
     pub(super) fn least(rate: f64) -> usize {
         (1.0 / (rate * PART)).ceil() as usize
     }
@@ -44,7 +44,7 @@ impl<'a> Minutes<'a> {
         self.0.len()
     }
 
-    /// The highest of the parts' quantiles, each of which has half of `rate` above it.
+    /// The highest of the parts' quantiles, each of which has a quarter of `rate` above it.
     pub(super) fn highest_quantile(&self, rate: f64) -> f64 {
         let quantiles = self.0.iter().map(|scores| quantile(scores, rate * PART));
         quantiles.fold(f64::NEG_INFINITY, f64::max)
@@ -104,9 +104,9 @@ mod tests {
     #[test]
     fn the_highest_minute_decides() {
         let scores = benign(&[1.0, 5.0, 2.0], 100);
-        let minutes = Minutes::of(&scores, Minutes::least(0.02));
+        let minutes = Minutes::of(&scores, Minutes::least(0.04));
         // Of 6,000 scores with 100 different values a hundredth, 60, is above the highest but one.
-        assert_eq!((minutes.len(), minutes.highest_quantile(0.02)), (3, 5.0 + 98.0 * 1e-6));
+        assert_eq!((minutes.len(), minutes.highest_quantile(0.04)), (3, 5.0 + 98.0 * 1e-6));
         assert_eq!(minutes.worst(5.0 + 98.0 * 1e-6), 0.01);
         assert_eq!(minutes.worst(4.0), 1.0);
     }

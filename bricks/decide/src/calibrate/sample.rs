@@ -104,7 +104,7 @@ impl<'a> Sample<'a> {
         self.calibration(method, self.scores[samples - 1 - above], bound)
     }
 
-    /// The threshold that leaves at most `above` scores above it, and in each minute at most half of `rate`.
+    /// The threshold that leaves at most `above` scores above it, and in each minute at most a quarter of `rate`.
     fn minute_quantile(&self, method: Method, above: usize, rate: f64) -> Calibration {
         let minutes = Minutes::of(self.benign, Minutes::least(rate));
         let lowest = self.scores[self.len() - 1 - above.min(self.len() - 1)];

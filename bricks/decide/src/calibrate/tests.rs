@@ -24,7 +24,7 @@ fn the_quantile_leaves_what_the_bound_allows() {
     assert_eq!((found.log_mean, found.log_sd), (None, None));
 }
 
-/// A hundred scores a second, of minutes with these levels; half of one is above each minute's own highest.
+/// A hundred scores a second, of minutes with these levels, which rise by one in each.
 fn minutes(levels: impl IntoIterator<Item = f64>) -> BenignScores {
     let mut benign = BenignScores::default();
     for (minute, level) in levels.into_iter().enumerate() {
@@ -38,14 +38,14 @@ fn minutes(levels: impl IntoIterator<Item = f64>) -> BenignScores {
 }
 
 #[test]
-fn the_worst_minute_sets_the_threshold_at_half_the_bound() {
+fn the_worst_minute_sets_the_threshold_at_a_quarter_of_the_bound() {
     let method = Method::MinuteQuantile { false_positive_rate: 0.01, confidence: 0.95 };
     let levels = (0..12).map(|minute| if minute == 4 { 1.5 } else { 1.0 });
     let found = minutes(levels).calibrate(method, Check::NONE).unwrap();
-    // Thirty of 6,000 are half of a hundredth.
+    // Fifteen of 6,000 are a quarter of a hundredth.
     assert_eq!(
         (found.threshold, found.samples_above, found.minutes),
-        (1.5 + 5_969.0 / 6_000.0, 30, Some(12))
+        (1.5 + 5_984.0 / 6_000.0, 15, Some(12))
     );
     assert_eq!((found.false_positive_bound, found.method.label()), (0.01, "minute-quantile"));
     // Never below the quantile of all, which needs room for its confidence.
@@ -61,15 +61,15 @@ fn the_worst_minute_sets_the_threshold_at_half_the_bound() {
 fn a_held_out_minute_above_twice_the_bound_is_refused() {
     let method = Method::MinuteQuantile { false_positive_rate: 0.01, confidence: 0.95 };
     let calm = minutes([1.0; 20]).calibrate(method, Check::default()).unwrap();
-    assert_eq!((calm.held_out.unwrap().above, calm.seen), (150, false));
-    // Of the five minutes held out one has 2.5% above the threshold, and all together 0.9%.
+    assert_eq!((calm.held_out.unwrap().above, calm.seen), (75, false));
+    // Of the five minutes held out one has 136 of 6,000 above the threshold, and all together 0.65%.
     let restless = || minutes((0..20).map(|minute| if minute == 17 { 1.02 } else { 1.0 }));
     let error = restless().calibrate(method, Check::default()).unwrap_err();
     assert!(
         matches!(error, DecideError::Restless { claimed: 0.02, .. }) && error.yields_to_force(),
         "{error}"
     );
-    assert!(error.to_string().starts_with("the quantile does not hold in every minute: 2.5"), "{error}");
+    assert!(error.to_string().starts_with("the quantile does not hold in every minute: 2.27%"), "{error}");
     let forced = restless().calibrate(method, Check { force: true, ..Check::default() }).unwrap();
     assert!(forced.seen && forced.false_positive_bound > 0.01);
 }
