@@ -8,10 +8,10 @@ usage() {
 usage: ./check.sh [--fast | --long] [--perf] [--fuzz SECONDS] [--install] [--no-advisories]
 
   --fast            leave the tests out
-  --long            run the long tests and the model checker too
+  --long            run the long tests and the model checker, build and try the packages too
   --perf            compare the hot paths' instructions a packet with the baseline (valgrind)
   --fuzz N          run every fuzz target for N seconds too
-  --install         install cargo-deny (under target/) and cargo-fuzz if they are not there (takes minutes)
+  --install         install cargo-deny (under target/), cargo-fuzz, cargo-deb and musl's compiler if they are not there (takes minutes)
   --no-advisories   leave out the advisories, which come from the network and change without a commit
   --help            show this
 END
@@ -96,6 +96,24 @@ dependencies() {
     fi
 }
 
+# Packages are built and tried where what builds them is there.
+packages() {
+    if $install; then
+        apt_install musl-tools flex bison dpkg-dev || true
+        cargo deb --version >/dev/null 2>&1 || step cargo install --quiet --debug --locked cargo-deb || true
+    fi
+    if command -v musl-gcc >/dev/null && command -v flex >/dev/null && command -v bison >/dev/null; then
+        step packaging/test.sh static oci
+    else
+        skip 'the static binary and the image (musl-gcc, flex or bison is not installed; --install installs them)'
+    fi
+    if cargo deb --version >/dev/null 2>&1; then
+        step packaging/test.sh deb
+    else
+        skip 'the Debian package (cargo deb is not installed; --install installs it)'
+    fi
+}
+
 # Whether a part of the toolchain is there, which is not everybody's; what checks with it is skipped otherwise.
 has() {
     cargo "$1" --version >/dev/null 2>&1 || { skip "$1 (cargo $1 is not installed)" && false; }
@@ -114,9 +132,10 @@ if $long; then
     tests --include-ignored
     step cargo test --release --locked --quiet -p legonf-runtime --features model --test model
     step datasets/testbed/test.sh
+    packages
 else
     if $fast; then skip 'all tests (--fast)'; else tests; fi
-    skip 'long tests, the model checker and the testbed (--long runs them)'
+    skip 'long tests, the model checker, the testbed and the packages (--long runs them)'
 fi
 if $perf; then
     step experiments/perf/guard.sh

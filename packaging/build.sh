@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Builds packages of legonf under target/package. Each needs what setup.sh installs, and names what else is missing.
+#
+#   packaging/build.sh static   legonf, one static binary, for any Linux of this architecture
+#   packaging/build.sh deb      legonf_VERSION_ARCH.deb, with the systemd unit and its configuration
+#   packaging/build.sh oci      oci/, an OCI image layout, and rootfs/: the static binary and nothing else
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. ./setup.sh
+
+out=$PWD/target/package
+target=$(uname -m)-unknown-linux-musl
+
+needs() {
+    command -v "$1" >/dev/null || fail "$1 is needed: $2"
+}
+
+# A binary without debug information, links to libraries, or what few need (`--features full` brings it).
+static() {
+    needs musl-gcc 'apt-get install musl-tools'
+    needs flex 'apt-get install flex'
+    needs bison 'apt-get install bison'
+    needs dpkg-source 'apt-get install dpkg-dev'
+    ls "$(rustc --print sysroot)/lib/rustlib/$target" >/dev/null 2>&1 || rustup -q target add "$target"
+    packaging/libpcap.sh target/libpcap-musl
+    # libzstd of the system is one for glibc.
+    env -u ZSTD_SYS_USE_PKG_CONFIG LIBPCAP_LIBDIR="$PWD/target/libpcap-musl/lib" LIBPCAP_VER=1.10.0 \
+        "CC_${target//-/_}=musl-gcc" CARGO_PROFILE_RELEASE_STRIP=symbols \
+        cargo build --release --locked --target "$target" --package legonf
+    mkdir -p "$out"
+    cp "${CARGO_TARGET_DIR:-target}/$target/release/legonf" "$out/legonf"
+}
+
+deb() {
+    cargo deb --version >/dev/null 2>&1 || fail 'cargo-deb is needed: cargo install --locked cargo-deb'
+    CARGO_PROFILE_RELEASE_STRIP=symbols cargo deb --locked --package legonf --output "$out/"
+}
+
+# A blob of an image: its file, named by its digest; prints its descriptor.
+blob() {
+    local file=$1 type=$2 digest
+    digest=$(sha256sum "$file" | cut -d ' ' -f 1)
+    mv "$file" "$out/oci/blobs/sha256/$digest"
+    printf '{"mediaType":"application/vnd.oci.image.%s","digest":"sha256:%s","size":%d}' \
+        "$type" "$digest" "$(stat -c %s "$out/oci/blobs/sha256/$digest")"
+}
+
+oci() {
+    [ -x "$out/legonf" ] || static
+    local architecture layer config manifest version
+    case "$(uname -m)" in x86_64) architecture=amd64 ;; aarch64) architecture=arm64 ;; *) architecture=$(uname -m) ;; esac
+    version=$("$out/legonf" --version | cut -d ' ' -f 2)
+    rm -rf "$out/oci" "$out/rootfs"
+    mkdir -p "$out/oci/blobs/sha256" "$out/rootfs"
+    cp "$out/legonf" "$out/rootfs/legonf"
+    # The same bytes from the same binary.
+    tar --create --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --directory "$out/rootfs" --file "$out/layer.tar" legonf
+    printf '{"architecture":"%s","os":"linux","config":{"Entrypoint":["/legonf"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+        "$architecture" "$(sha256sum "$out/layer.tar" | cut -d ' ' -f 1)" >"$out/config.json"
+    layer=$(blob "$out/layer.tar" layer.v1.tar)
+    config=$(blob "$out/config.json" config.v1+json)
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":%s,"layers":[%s]}' \
+        "$config" "$layer" >"$out/manifest.json"
+    manifest=$(blob "$out/manifest.json" manifest.v1+json)
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[%s]}\n' \
+        "${manifest%\}},\"annotations\":{\"org.opencontainers.image.ref.name\":\"$version\"}}" >"$out/oci/index.json"
+    printf '{"imageLayoutVersion":"1.0.0"}' >"$out/oci/oci-layout"
+}
+
+case "${1-}" in
+    static | deb | oci) "$1" ;;
+    *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+esac
