@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub struct Filter {
     /// Only packets that this BPF expression takes, such as 'tcp and not port 22' (man 7 pcap-filter). The others are no part of the
     /// stream: they are in no statistic, and counted as filtered out. Results number the packets without them. Lines of labels stay
-    /// those of all packets.
+    /// those of all packets, and a capture to warm up with is read whole.
     #[arg(long, value_name = "BPF")]
     filter: Option<String>,
 }

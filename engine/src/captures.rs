@@ -52,13 +52,15 @@ impl Captures {
     /// If a folder has none, one is given twice or cannot be read, they are of several kinds, a pipe is among several, or the filter
     /// is none, or not for their packets.
     pub(crate) fn find(&self, session: &Session, schema: Option<&Schema>) -> Result<Series, Error> {
-        self.series(session, self.files()?.concat(), schema)
+        let files = self.files()?.concat();
+        check_several(&files)?;
+        self.series(session, files, schema)
     }
 
     /// The captures one by one, as spans of their own: in the order given, and those of a folder by their first packets.
     ///
     /// # Errors
-    /// As [`find`](Self::find), but that the kinds may differ.
+    /// As [`find`](Self::find); but kinds may differ, a capture may come twice, and a pipe among others.
     pub(crate) fn spans(&self, session: &Session, schema: Option<&Schema>) -> Result<Vec<Series>, Error> {
         let mut spans = Vec::new();
         for files in self.files()? {
@@ -72,9 +74,7 @@ impl Captures {
     /// The files that each path stands for.
     fn files(&self) -> Result<Vec<Vec<PathBuf>>, Error> {
         check(self.filter.as_deref())?;
-        let files = self.paths.iter().map(|path| folder::expand(path)).collect::<Result<Vec<_>, _>>()?;
-        check_several(&files.concat())?;
-        Ok(files)
+        self.paths.iter().map(|path| folder::expand(path)).collect()
     }
 
     fn series(

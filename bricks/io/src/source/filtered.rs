@@ -244,7 +244,7 @@ mod tests {
         let mut source = filtered(&[1, 2, 1, 3, 1], Only(1, Some(3)), None);
         assert_eq!(drain(&mut source), (vec![0, 1], 0, "cannot tell".into()));
         assert_eq!(drain(&mut source), (vec![], 0, String::new()));
-        let table = Box::new(&b"1.5\t60\n"[..]);
+        let table = Box::new(std::io::Cursor::new(format!("1.5\t60{}\n", "\t".repeat(17))));
         let table = from_reader("x", table, None, &SourceOptions::default()).unwrap();
         let (packets, _, fault) = drain(&mut Filtered::new("x", table, Box::new(Only(1, None)), None));
         assert!(packets.is_empty() && fault.starts_with("x: holds no packets' bytes"), "{fault}");

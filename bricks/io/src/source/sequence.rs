@@ -193,18 +193,19 @@ mod tests {
 
     #[test]
     fn tables_are_bound_when_they_are_opened() {
-        let feature = Feature {
-            name: "f".into(),
+        let feature = |number: u32| Feature {
+            name: format!("f{number}"),
             group: "MI".into(),
             statistic: "mean".into(),
             unit: Unit::Bytes,
             decay: None,
         };
-        let schema = Schema { name: "one".into(), features: vec![feature] };
-        let (_folder, names) = files(&[b"f\n1\n2\n".to_vec(), b"f\n3\n".to_vec()]);
+        let schema = Schema { name: "nine".into(), features: (0..9).map(feature).collect() };
+        let row = |first: u32| format!("{first},0,0,0,0,0,0,0,0\n");
+        let (_folder, names) = files(&[(row(1) + &row(2)).into(), row(3).into()]);
         let (content, mut source) = open_all(names, &limited(None), Some(&schema)).unwrap();
-        let layout = Layout::of([&FEATURES.of_width(1)]).unwrap();
-        let features = layout.handle::<Rows>(&FEATURES.of_width(1)).unwrap();
+        let layout = Layout::of([&FEATURES.of_width(9)]).unwrap();
+        let features = layout.handle::<Rows>(&FEATURES.of_width(9)).unwrap();
         source.bind(&layout).unwrap();
         let (mut rows, mut batch) = (Vec::new(), Batch::new(&layout));
         loop {

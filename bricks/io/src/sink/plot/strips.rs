@@ -16,8 +16,9 @@ const ROW: i32 = 17;
 const BELOW: i32 = 14;
 /// Those below the frame that any picture has.
 const USUAL: i32 = 70;
-/// Characters of a name, at most.
-const NAME: usize = 15;
+/// Pixels of a name, at most, and of its em.
+const NAME: f32 = 87.0;
+const EM: i32 = 10;
 
 /// A host, and the part of its packets in each span that is above the threshold, from 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,8 +65,8 @@ impl HostStrips {
             let right = (column(time(span + 1)) - 1).max(left);
             picture.fill(Area { left, right, ..row }, shade(*share));
         }
-        let face = Face::new(11, QUIET).anchor(HPos::Right, VPos::Center);
-        picture.text(short(&host.name), face, (row.left - 6, i32::midpoint(row.top, row.bottom)));
+        let face = Face::new(EM, QUIET).anchor(HPos::Right, VPos::Center);
+        picture.text(short(&host.name), face, (row.left - 3, i32::midpoint(row.top, row.bottom)));
     }
 }
 
@@ -80,8 +81,17 @@ fn shade(share: f32) -> RGBColor {
 
 /// A name that has room: of a longer one its end, which tells addresses of one network apart.
 fn short(name: &str) -> String {
-    let extra = name.chars().count().saturating_sub(NAME);
-    if extra == 0 { name.to_owned() } else { "…".chars().chain(name.chars().skip(extra + 1)).collect() }
+    if width(name) <= NAME {
+        return name.to_owned();
+    }
+    let cut = name.char_indices().map(|(at, _)| format!("…{}", &name[at..]));
+    cut.skip(1).find(|short| width(short) <= NAME).unwrap_or_default()
+}
+
+/// About how many pixels an address takes.
+fn width(name: &str) -> f32 {
+    let ems = name.chars().map(|c| if matches!(c, '.' | ':') { 0.33 } else { 0.64 });
+    ems.sum::<f32>() * EM as f32
 }
 
 #[cfg(test)]
@@ -92,6 +102,7 @@ mod tests {
     fn shares_are_shaded_and_long_names_keep_their_end() {
         assert_eq!((shade(0.0), shade(1.0), shade(7.0)), (LEAST, GREATEST, GREATEST));
         assert_eq!(short("192.168.100.200"), "192.168.100.200");
-        assert_eq!(short("2001:db8::1:2:3:4:5"), "…db8::1:2:3:4:5");
+        assert_eq!(short("2001:db8::1:2:3:4:5"), "…:db8::1:2:3:4:5");
+        assert_eq!(short("02:00:00:aa:bb:cc"), "…:00:00:aa:bb:cc");
     }
 }
