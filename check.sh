@@ -114,6 +114,16 @@ packages() {
     fi
 }
 
+# The book goes into a folder of its own under target/; a warning is a fault.
+book() {
+    if ! mdbook --version >/dev/null 2>&1; then
+        skip 'the book (mdbook is not installed)'
+        return
+    fi
+    step mdbook build docs --dest-dir "$PWD/target/book" 2>&1 | tee target/book.log
+    ! grep -E 'WARN|ERROR' target/book.log
+}
+
 # Whether a part of the toolchain is there, which is not everybody's; what checks with it is skipped otherwise.
 has() {
     cargo "$1" --version >/dev/null 2>&1 || { skip "$1 (cargo $1 is not installed)" && false; }
@@ -127,6 +137,7 @@ fi
 # The command as it is built by default, without what few need.
 if has clippy; then step cargo clippy --release --package legonf --locked --quiet -- -D warnings; fi
 RUSTDOCFLAGS="-D warnings" step cargo doc --release --workspace --no-deps --locked --quiet
+book
 dependencies
 if $long; then
     tests --include-ignored

@@ -2,6 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, show};
+use crate::inputs::{Filter, filtered_out};
 use crate::invalid::Invalid;
 use crate::summary;
 use crate::workers::Workers;
@@ -27,9 +28,12 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Model to calibrate.
     model: PathBuf,
-    /// Benign capture that the model was not trained on, or table of its features; `-` is standard input. A table has
-    /// no times, so it takes no alarm budget.
-    capture: PathBuf,
+    /// Benign captures that the model was not trained on, folders of them, or tables of their features; `-` is standard input.
+    /// Several captures are read as one, in the order of their first packets. A table has no times, so it takes no alarm budget.
+    #[arg(required = true, value_name = "CAPTURE")]
+    captures: Vec<PathBuf>,
+    #[command(flatten)]
+    filter: Filter,
     /// How the threshold is found.
     #[arg(long, value_enum, default_value_t = MethodName::MinuteQuantile)]
     method: MethodName,
@@ -45,7 +49,7 @@ pub struct Arguments {
     /// Part of the packets, the last ones, that the threshold does not come from and its bound is checked on.
     #[arg(long, default_value_t = DEFAULT_HOLDOUT, value_name = "SHARE", value_parser = holdout)]
     holdout: f64,
-    /// Leave out the first N packets of the capture (they still build up the features' state), such as those
+    /// Leave out the first N packets (they still build up the features' state), such as those
     /// that the model was trained on.
     #[arg(long, default_value_t = 0, value_name = "N")]
     skip: u64,
@@ -91,7 +95,7 @@ impl Arguments {
     fn given(&self, force: bool) -> Calibrating {
         Calibrating {
             model: self.model.clone(),
-            capture: self.capture.clone(),
+            captures: self.filter.of(&self.captures),
             method: self.method(),
             check: Check { share: self.holdout, confidence: self.confidence, force },
             skip: self.skip,
@@ -119,7 +123,8 @@ struct Text<'a>(&'a Calibrated);
 
 impl Text<'_> {
     fn all(&self) -> String {
-        self.threshold() + &self.bound() + &self.settled() + &self.decided() + &self.clock_line()
+        let filtered = filtered_out(self.0.filtered_out);
+        self.threshold() + &self.bound() + &self.settled() + &self.decided() + &filtered + &self.clock_line()
     }
 
     fn threshold(&self) -> String {

@@ -2,6 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, show};
+use crate::inputs::{Filter, filtered_out};
 use crate::summary;
 use crate::workers::Workers;
 use clap::Args;
@@ -12,8 +13,12 @@ use std::path::PathBuf;
 /// Writes one row of features for every packet; that of a packet whose link type is not parsed is NaN.
 #[derive(Args)]
 pub struct Arguments {
-    /// Capture: pcap, pcapng or Kitsune's TSV, plain, gzip or zstd; `-` is standard input.
-    capture: PathBuf,
+    /// Captures: pcap, pcapng or Kitsune's TSV, plain, gzip or zstd, and folders of them; `-` is standard input. Several are read as
+    /// one, in the order of their first packets.
+    #[arg(required = true, value_name = "CAPTURE")]
+    captures: Vec<PathBuf>,
+    #[command(flatten)]
+    filter: Filter,
     /// Where the matrix goes; the ending (.npy, .csv or .parquet) names the format.
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
@@ -36,7 +41,7 @@ impl Arguments {
     /// What the engine takes.
     fn given(&self) -> Extraction {
         Extraction {
-            capture: self.capture.clone(),
+            captures: self.filter.of(&self.captures),
             output: self.output.clone(),
             schema: self.schema.clone(),
             limit: self.limit,
@@ -48,13 +53,14 @@ impl Arguments {
 fn text(report: &Extracted) -> String {
     let counters: Vec<_> = report.counters.iter().map(|(name, value)| format!(", {name} {value}")).collect();
     format!(
-        "{}: {} of {} features ({}, {}){}\n{}",
+        "{}: {} of {} features ({}, {}){}\n{}{}",
         report.output,
         count(report.rows, "row"),
         report.columns,
         report.schema,
         report.schema_hash,
         counters.concat(),
+        filtered_out(report.filtered_out),
         report.clock.iter().map(summary::clock::text).collect::<String>()
     )
 }

@@ -2,11 +2,15 @@
 
 use crate::Style;
 use crate::failure::{Failure, print, print_json};
+use crate::scoring::ModelFiles;
+use crate::workers::Workers;
 use clap::{Args, Subcommand};
 use legonf_catalog::Takes;
 use legonf_controller::{Costs, deadlines};
-use legonf_core::{ColumnSpec, Descriptor};
-use legonf_engine::{describe as describe_brick, nf, read_costs, write_text};
+use legonf_core::{ColumnSpec, Descriptor, count};
+use legonf_engine::{
+    Checked, Execution, Scoring, check_graph, describe as describe_brick, nf, read_costs, write_text,
+};
 use legonf_output::{one_line, printable_json};
 use legonf_runtime::{BrickSpec, GraphSpec, Wanted};
 use serde::Serialize;
@@ -17,6 +21,8 @@ use std::path::PathBuf;
 pub enum Command {
     /// Print a graph and what each brick reads and fills; without --nf that of Kitsune.
     Show(Arguments),
+    /// Find what `legonf replay` would find wrong with a graph, without a capture.
+    Check(CheckArguments),
     /// List the kinds of bricks that a graph file can name.
     Kinds,
 }
@@ -39,6 +45,22 @@ pub struct Arguments {
     /// Draw the graph into this SVG file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+}
+
+/// Looks for what a replay would find wrong before its first packet: in the graph file, its bricks and their configuration, the columns
+/// that they read and fill, models, and the layout. Exit code 1 and one line say what is wrong. Where a model is needed and neither
+/// given nor named in the file, bricks that take a network and the layout are not checked.
+#[derive(Args)]
+pub struct CheckArguments {
+    /// Graph file (TOML), or the name of a network function that ships, such as `kitsune`.
+    #[arg(value_name = "NAME|FILE")]
+    graph: PathBuf,
+    #[command(flatten)]
+    models: ModelFiles,
+    #[command(flatten)]
+    workers: Workers,
+    #[command(flatten)]
+    execution: Execution,
 }
 
 /// One brick as it is shown.
@@ -64,8 +86,32 @@ struct Shown {
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     match command {
         Command::Show(arguments) => show(arguments, style),
+        Command::Check(arguments) => check(arguments, style),
         Command::Kinds => kinds(style),
     }
+}
+
+fn check(arguments: &CheckArguments, style: Style) -> Result<(), Failure> {
+    let scoring = Scoring {
+        models: arguments.models.files.clone(),
+        graph: Some(arguments.graph.clone()),
+        workers: arguments.workers.given(),
+        execution: arguments.execution,
+        ..Scoring::new("")
+    };
+    crate::failure::show(&check_graph(&style.session(), &scoring)?, checked, style)
+}
+
+/// What was checked, in a line.
+fn checked(checked: &Checked) -> String {
+    let (bricks, results) = (count(checked.bricks.len() as u64, "brick"), checked.results.join(", "));
+    let results =
+        if results.is_empty() { String::new() } else { format!(", results {}", one_line(&results)) };
+    let layout = match &checked.workers {
+        Some(plan) => format!("; layout {}", one_line(plan)),
+        None => "; models and layout were not looked at: give --model".into(),
+    };
+    format!("ok: {bricks}{results}{layout}\n")
 }
 
 fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {

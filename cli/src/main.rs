@@ -12,6 +12,7 @@ mod failure;
 mod features;
 mod graph;
 mod hosts;
+mod inputs;
 mod interrupt;
 mod invalid;
 #[cfg(feature = "live")]

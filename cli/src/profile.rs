@@ -2,6 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, show};
+use crate::inputs::Filter;
 use crate::scoring::ModelFiles;
 use clap::Args;
 use legonf_controller::Costs;
@@ -19,8 +20,11 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// Network function: the name of one that ships, such as `kitsune`, or a graph file (TOML).
     graph: PathBuf,
-    /// Capture (pcap, pcapng or Kitsune's TSV).
-    capture: PathBuf,
+    /// Captures (pcap, pcapng or Kitsune's TSV), and folders of them, read as one in the order of their first packets.
+    #[arg(required = true, value_name = "CAPTURE")]
+    captures: Vec<PathBuf>,
+    #[command(flatten)]
+    filter: Filter,
     #[command(flatten)]
     models: ModelFiles,
     /// Where the costs go (TOML).
@@ -53,7 +57,7 @@ impl Arguments {
     fn given(&self) -> Profile {
         Profile {
             graph: Some(self.graph.clone()),
-            capture: self.capture.clone(),
+            captures: self.filter.of(&self.captures),
             models: self.models.files.clone(),
             execution: self.execution,
             threshold: self.threshold,

@@ -3,6 +3,7 @@
 use crate::Style;
 use crate::alerts::Alerts;
 use crate::failure::{Failure, print};
+use crate::inputs::Filter;
 use crate::scoring::{Scoring, render};
 use crate::steering;
 use clap::Args;
@@ -26,9 +27,12 @@ use std::path::PathBuf;
 /// and those of `legonf features`. Its rows have no time (0 stands for it) and no packets (no alerts.pcapng).
 #[derive(Args)]
 pub struct Arguments {
-    /// Capture (pcap, pcapng or Kitsune's TSV) or table of features (CSV, .npy), plain, gzip or zstd; `-` is standard
-    /// input.
-    capture: PathBuf,
+    /// Captures (pcap, pcapng or Kitsune's TSV) or tables of features (CSV, .npy), plain, gzip or zstd, and folders of captures;
+    /// `-` is standard input. Several captures are read as one, in the order of their first packets.
+    #[arg(required = true, value_name = "CAPTURE")]
+    captures: Vec<PathBuf>,
+    #[command(flatten)]
+    filter: Filter,
     #[command(flatten)]
     scoring: Scoring,
     /// Folder for the results; without --force it must not exist yet, or be empty.
@@ -75,7 +79,7 @@ impl Arguments {
     /// What the engine takes.
     pub fn given(&self) -> Replay {
         Replay {
-            capture: self.capture.clone(),
+            captures: self.filter.of(&self.captures),
             scoring: self.scoring.given(Seed::Repeatable),
             out: self.out.clone(),
             scores: self.scores,

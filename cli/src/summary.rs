@@ -48,6 +48,8 @@ pub fn disturbances(disturbances: &Disturbances) -> String {
 pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
     let mut out = String::new();
     writeln!(out, "capture     {}", one_line(&summary.capture))?;
+    let filtered = summary.filtered.as_ref().map(|filtered| filtered.packets);
+    out += &crate::inputs::filtered_out(filtered);
     let precision = summary.precision.iter().map(|p| format!(", network in {p}")).collect::<String>();
     writeln!(out, "model       {} ({}{precision})", one_line(&summary.model), summary.schema)?;
     let rate = timing.packets_per_second;

@@ -2,6 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, show};
+use crate::inputs::{Filter, filtered_out};
 use crate::summary;
 use crate::time::time;
 use crate::warming::States;
@@ -27,9 +28,12 @@ use std::time::Duration;
 #[derive(Args)]
 pub struct Arguments {
     /// Benign captures (pcap, pcapng or Kitsune's TSV) or tables of features (Kitsune's or N-BaIoT's CSV, or what
-    /// `legonf features` wrote), plain, gzip or zstd; `-` is standard input.
+    /// `legonf features` wrote), plain, gzip or zstd; `-` is standard input. A folder stands for the captures in it, in the order of
+    /// their first packets.
     #[arg(required = true, value_name = "CAPTURE")]
     captures: Vec<PathBuf>,
+    #[command(flatten)]
+    filter: Filter,
     /// Where the model goes (one ONNX file).
     #[arg(long, short, value_name = "MODEL")]
     output: PathBuf,
@@ -83,7 +87,7 @@ impl Arguments {
     /// What the engine takes.
     fn given(&self) -> Training {
         Training {
-            captures: self.captures.clone(),
+            captures: self.filter.of(&self.captures),
             output: self.output.clone(),
             schema: self.schema.clone(),
             config: self.config(),
@@ -125,7 +129,8 @@ fn text(trained: &Trained) -> String {
     let span = trained.seconds.map_or_else(String::new, |seconds| format!(" of {seconds:.1} s"));
     format!(
         "trained {model}: {autoencoders} autoencoders over {features} features of {schema}, from {packets} packets{span}{passed}, last training RMSE {last_training_rmse:.6}\n\
-         {}{}{}{}next: legonf calibrate {model} BENIGN_CAPTURE\n",
+         {}{}{}{}{}next: legonf calibrate {model} BENIGN_CAPTURE\n",
+        filtered_out(trained.filtered_out),
         short(trained),
         drift(trained.drift.as_ref()),
         trained.clock.iter().map(summary::clock::text).collect::<String>(),

@@ -333,15 +333,21 @@ fn tables_of_tshark_are_read_or_say_what_mends_them() {
 }
 
 #[test]
-fn a_directory_is_called_one() {
+fn a_folder_without_captures_is_called_one() {
     let bench = Bench::new();
-    let folder = text(bench.folder.path());
-    let called = format!("{folder}: this is a directory, expected a capture file");
+    let folder = bench.path("empty");
+    fs::create_dir(&folder).unwrap();
+    let called = |line: String| {
+        assert!(
+            line.starts_with(&format!("{folder}: this folder holds no capture: no file named *.pcap")),
+            "{line}"
+        );
+    };
     let new = bench.path("new.onnx");
-    assert_eq!(fail(["train", "kitsune", &folder, "-o", &new]), called);
-    assert_eq!(fail(["calibrate", &bench.model, &folder]), called);
-    assert_eq!(fail(["replay", &folder, "--model", &bench.model]), called);
-    assert_eq!(fail(["features", &folder, "-o", &bench.path("x.csv")]), called);
+    called(fail(["train", "kitsune", &folder, "-o", &new]));
+    called(fail(["calibrate", &bench.model, &folder]));
+    called(fail(["replay", &folder, "--model", &bench.model]));
+    called(fail(["features", &folder, "-o", &bench.path("x.csv")]));
     let missing = bench.path("none.pcap");
     assert_eq!(fail(["train", "kitsune", &missing, "-o", &new]), format!("{missing}: no such file"));
 }

@@ -1,4 +1,4 @@
-//! The house is as README.md and ARCHITECTURE.md say: crates, what they depend on, and where unsafe code is.
+//! The house is as ARCHITECTURE.md says: crates, what they depend on, and where unsafe code is.
 #![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
@@ -33,10 +33,10 @@ fn unquote(cell: &str) -> String {
     cell.trim().trim_matches('`').to_owned()
 }
 
-/// The crate map of README.md. Its last column names crates without their prefix, or "anything above".
+/// The crate map of ARCHITECTURE.md. Its last column names crates without their prefix, or "anything above".
 fn map() -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    for line in section(&read("README.md"), "Crates").lines().filter(|line| line.starts_with("| `")) {
+    for line in section(&read("ARCHITECTURE.md"), "Crates").lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<_> = line.trim_matches('|').split('|').collect();
         let [folder, crate_name, _, may_depend_on] = cells[..] else { panic!("four columns: {line}") };
         let may_depend_on = match may_depend_on.trim() {
@@ -46,7 +46,7 @@ fn map() -> Vec<Row> {
         };
         rows.push(Row { folder: unquote(folder), crate_name: unquote(crate_name), may_depend_on });
     }
-    assert!(!rows.is_empty(), "README.md has a crate map");
+    assert!(!rows.is_empty(), "ARCHITECTURE.md has a crate map");
     rows
 }
 
@@ -80,7 +80,7 @@ fn crates() -> BTreeMap<String, (String, BTreeSet<String>)> {
 fn the_map_names_every_crate_and_no_other() {
     let mapped: BTreeMap<_, _> = map().into_iter().map(|row| (row.crate_name, row.folder)).collect();
     let present: BTreeMap<_, _> = crates().into_iter().map(|(name, (folder, _))| (name, folder)).collect();
-    assert_eq!(mapped, present, "left: README.md, right: cargo metadata");
+    assert_eq!(mapped, present, "left: ARCHITECTURE.md, right: cargo metadata");
 }
 
 #[test]

@@ -208,6 +208,12 @@ fn a_model_that_does_not_fit_says_so_once() {
     let misfit = &json(&replay(&["--threshold", "0", "--json"]))["misfit"];
     assert!(misfit["packets"] == misfit["alerts"] && misfit["bound"].is_null(), "{misfit}");
     assert!(json(&replay(&["--threshold", "1e9", "--json"])).get("misfit").is_none());
+    // Of its alerts hardly any are written.
+    let out = text(folder.path().join("out"));
+    let found = json(&replay(&["--threshold", "0", "--json", "--out", &out]));
+    let (alerts, written) = (found["alerts"].as_u64().unwrap(), found["alerts_written"].as_u64().unwrap());
+    let size = fs::metadata(folder.path().join("out/eve.json")).unwrap().len();
+    assert!(alerts > 1_000 && written * 10 < alerts && size < 300 * alerts, "{alerts} {written} {size}");
 }
 
 #[test]

@@ -1,18 +1,19 @@
 //! Calibration: a threshold from held-out benign traffic.
 
 use crate::assembly::{Execution, assemble, built_in};
+use crate::captures::{Captures, Series};
 use crate::models::Models;
 use crate::network::Network;
 use crate::summary::ClockReport;
 use crate::supply::Maker;
-use crate::{Error, Extent, Session, Workers, input};
+use crate::{Error, Extent, Session, Workers};
 use legonf_core::{Batch, BindError, Clock, ColumnSpec, Fault, Handle, Headers, Layout, Sink};
 use legonf_decide::DecideError;
 use legonf_decide::calibrate::{
     BenignScores, Calibration, Check, DEFAULT_CONFIDENCE, Extreme, HeldOut, Method,
 };
 use legonf_infer::SCORES;
-use legonf_models::CaptureProvenance;
+use legonf_models::{CalibratedOn, CaptureProvenance};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,13 +27,13 @@ use std::time::Duration;
 pub struct Calibrating {
     /// Model to calibrate.
     pub model: PathBuf,
-    /// Benign capture, or table of its features; `-` is standard input.
-    pub capture: PathBuf,
+    /// Benign captures, or tables of their features.
+    pub captures: Captures,
     /// How the threshold is found.
     pub method: Method,
     /// How its bound is checked.
     pub check: Check,
-    /// Leave out the first packets of the capture; they still build up the features' state.
+    /// Leave out the first packets; they still build up the features' state.
     pub skip: u64,
     /// Read only the first packets, those left out included.
     pub limit: Option<u64>,
@@ -63,6 +64,9 @@ pub struct Calibrated {
     pub unsettled: usize,
     /// Packets without a score, since their link type is not parsed.
     pub rejected: u64,
+    /// Packets that the filter left out, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filtered_out: Option<u64>,
     /// What was wrong with the capture's clock; none where it was in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockReport>,
@@ -85,7 +89,7 @@ impl Calibrating {
         let (false_positive_rate, confidence) = (0.001, DEFAULT_CONFIDENCE);
         Self {
             model: model.into(),
-            capture: capture.into(),
+            captures: Captures::from(capture.into()),
             method: Method::MinuteQuantile { false_positive_rate, confidence },
             check: Check::default(),
             skip: 0,
@@ -104,13 +108,16 @@ impl Calibrating {
         self.method.validate()?;
         self.check.validate()?;
         let model = Network::load(session, &self.model)?;
-        let origin = input::origin(&self.capture)?;
-        self.check_overlap(&model, &origin)?;
-        let (benign, clock) = self.score(session, &model)?;
-        let (calibration, settled) = self.find(&benign).map_err(|error| self.refusal(&error))?;
+        let series = self.captures.find(session, Some(model.schema()))?;
+        let origins = series.origins()?;
+        self.check_overlap(&model, (&series, &origins))?;
+        let (benign, clock) = self.score(session, &series, &model)?;
+        let (calibration, settled) = self.find(&benign).map_err(|error| refusal(&series, &error))?;
         let output = self.output.as_ref().unwrap_or(&self.model);
         let clock = ClockReport::of(&clock, &model.schema().name);
-        model.with_calibration(self.stored(&calibration, settled, origin.name))?.save(output)?;
+        let packets = self.packets(origins, &benign);
+        let stored = self.stored(&calibration, settled, (series.title(), packets));
+        model.with_calibration(stored)?.save(output)?;
         let decided_by = benign.named(&calibration, settled);
         let settled_after_seconds = model.schema().settling_time().as_secs_f64();
         Ok(Calibrated {
@@ -121,6 +128,7 @@ impl Calibrating {
             settled_after_seconds,
             unsettled: benign.unsettled,
             rejected: benign.rejected,
+            filtered_out: series.filter().map(|(_, left_out)| left_out),
             clock,
         })
     }
@@ -134,28 +142,38 @@ impl Calibrating {
         }
     }
 
-    /// Why there is no threshold, and what can be done.
-    fn refusal(&self, error: &DecideError) -> Error {
-        let force = if error.yields_to_force() { ", or store what was seen with --force" } else { "" };
-        Error::file(&self.capture, format!("{error}{force}; the model is unchanged"))
-    }
-
     /// Refuses packets that the model was trained on: they score too low to set a threshold by.
-    fn check_overlap(&self, model: &Network, origin: &CaptureProvenance) -> Result<(), Error> {
-        let known = !origin.sha256.is_empty();
-        let trained = if known { model.trained_packets(&origin.sha256) } else { 0 };
+    fn check_overlap(
+        &self,
+        model: &Network,
+        (series, origins): (&Series, &[CaptureProvenance]),
+    ) -> Result<(), Error> {
+        let trained: Vec<_> = origins.iter().map(|origin| model.trained_packets(origin)).collect();
+        let leading = trained.iter().take_while(|packets| **packets > 0).count();
+        let later = (leading..trained.len()).find(|place| trained[*place] > 0);
+        let otherwise = origins.iter().position(|origin| model.trained_otherwise(origin));
+        if let Some(place) = otherwise.or(later) {
+            let reason = "the model was trained on it, with other packets before or under another filter; leave it out";
+            return Err(Error::file(&series.files()[place], reason));
+        }
+        let trained: u64 = trained.iter().sum();
         if self.skip >= trained {
             return Ok(());
         }
         let packets = if trained == 1 { "packet; leave it" } else { "packets; leave them" };
-        let reason = format!(
+        Err(series.fault(format!(
             "the model was trained on its first {trained} {packets} out with --skip {trained}, or give another capture"
-        );
-        Err(Error::file(&self.capture, reason))
+        )))
     }
 
-    fn score(&self, session: &Session, model: &Network) -> Result<(Collect, Clock), Error> {
-        let (content, mut source) = input::open_any(session, &self.capture, self.limit, model.schema())?;
+    /// The packets of the calibration; none where it is not known of which captures they are.
+    fn packets(&self, captures: Vec<CaptureProvenance>, benign: &Collect) -> Option<CalibratedOn> {
+        let known = captures.iter().all(|capture| !capture.sha256.is_empty());
+        known.then(|| CalibratedOn { captures, first: self.skip, end: benign.end.max(self.skip) })
+    }
+
+    fn score(&self, session: &Session, series: &Series, model: &Network) -> Result<(Collect, Clock), Error> {
+        let (content, mut source) = series.open_any(session, self.limit, model.schema())?;
         let spec = built_in(model, content, Execution::default())?;
         let models = Models::one(model.clone());
         let mut graph = assemble(&spec, content, &models, None)?;
@@ -177,7 +195,12 @@ impl Calibrating {
     }
 
     /// The calibration as the model keeps it.
-    fn stored(&self, c: &Calibration, settled: bool, source: String) -> legonf_models::Calibration {
+    fn stored(
+        &self,
+        c: &Calibration,
+        settled: bool,
+        (source, packets): (String, Option<CalibratedOn>),
+    ) -> legonf_models::Calibration {
         let held_out =
             |h: HeldOut| legonf_models::HeldOut { samples: h.samples as u64, above: h.above as u64 };
         legonf_models::Calibration {
@@ -194,8 +217,15 @@ impl Calibrating {
             seen: c.seen,
             minutes: c.minutes.map(|minutes| minutes as u64),
             holds_for: Some(holds_for(c, settled).into()),
+            packets,
         }
     }
+}
+
+/// Why there is no threshold, and what can be done.
+fn refusal(series: &Series, error: &DecideError) -> Error {
+    let force = if error.yields_to_force() { ", or store what was seen with --force" } else { "" };
+    series.fault(format!("{error}{force}; the model is unchanged"))
 }
 
 /// Of what traffic a bound is claimed.
@@ -230,6 +260,8 @@ struct Collect {
     rejected: u64,
     /// Where the packets' numbers do not go on from those before: the score's position, and the number.
     numbers: Vec<(usize, u64)>,
+    /// Number of the first packet behind all.
+    end: u64,
 }
 
 impl Collect {
@@ -264,6 +296,7 @@ impl Sink for Collect {
         let mut packets = batch.headers.iter().zip(batch.columns.get(self.column));
         packets.try_for_each(|(header, score)| {
             self.clock.shift(header.seq, header.timestamp);
+            self.end = header.seq + 1;
             if header.seq < self.skip {
                 return Ok(());
             }

@@ -1,10 +1,11 @@
 //! Extraction: the feature matrix of a capture.
 
 use crate::assembly::assemble_extraction;
+use crate::captures::{Captures, Series};
 use crate::models::Models;
 use crate::summary::{ClockReport, flatten};
 use crate::supply::Maker;
-use crate::{Error, Extent, Session, Workers, input, nf};
+use crate::{Error, Extent, Session, Workers, nf};
 use legonf_core::{Malformed, Schema, Sink, count};
 use legonf_io::sink::Matrix;
 use legonf_runtime::{Outcome, RunFault};
@@ -15,8 +16,8 @@ use std::path::PathBuf;
 /// A row of features for every packet of a capture; that of a packet whose link type is not parsed is NaN.
 #[derive(Clone, Debug)]
 pub struct Extraction {
-    /// Capture; `-` is standard input.
-    pub capture: PathBuf,
+    /// Captures.
+    pub captures: Captures,
     /// Where the matrix goes; the ending (.npy, .csv or .parquet) names the format.
     pub output: PathBuf,
     /// Feature schema.
@@ -42,6 +43,9 @@ pub struct Extracted {
     pub rejected: u64,
     /// Columns: features.
     pub columns: usize,
+    /// Packets that the filter left out, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filtered_out: Option<u64>,
     /// Counters of the bricks that are not zero.
     pub counters: BTreeMap<String, u64>,
     /// What was wrong with the capture's clock; none where it was in order.
@@ -59,7 +63,8 @@ impl Extraction {
         let spec = nf::extraction(&self.schema);
         let mut graph = assemble_extraction(&spec)?;
         self.workers.check(&mut graph)?;
-        let mut source = input::open(session, &self.capture, self.limit)?;
+        let series = self.captures.find(session, None)?;
+        let mut source = series.open(session, self.limit)?;
         let mut matrix = Matrix::create(&self.output, &schema)?;
         let bar = session.begin("features", Extent::Bytes);
         let models = Models::default();
@@ -73,10 +78,10 @@ impl Extraction {
             matrix.finish()?;
         }
         let outcome = self.whole(outcome)?;
-        Ok(self.extracted(&schema, &outcome))
+        Ok(self.extracted(&schema, &series, &outcome))
     }
 
-    fn extracted(&self, schema: &Schema, outcome: &Outcome) -> Extracted {
+    fn extracted(&self, schema: &Schema, series: &Series, outcome: &Outcome) -> Extracted {
         let counters = flatten(&outcome.counters);
         Extracted {
             output: self.output.display().to_string(),
@@ -85,6 +90,7 @@ impl Extraction {
             rows: outcome.packets,
             columns: schema.len(),
             rejected: counters.get(Malformed::LinkType.label()).copied().unwrap_or(0),
+            filtered_out: series.filter().map(|(_, left_out)| left_out),
             counters,
             clock: ClockReport::of(&outcome.clock, &schema.name),
         }

@@ -26,6 +26,7 @@
 pub mod agent;
 mod assembly;
 mod calibration;
+mod captures;
 mod describe;
 mod error;
 mod extraction;
@@ -33,6 +34,7 @@ mod fit;
 mod folder;
 pub mod foreign;
 mod generic;
+mod graph_check;
 mod import;
 pub mod input;
 #[cfg(feature = "live")]
@@ -62,11 +64,13 @@ mod workers;
 
 pub use assembly::{EngineKind, Execution, assemble_extraction};
 pub use calibration::{Calibrated, Calibrating, Packet};
+pub use captures::Captures;
 pub use describe::describe;
 pub use error::Error;
 pub use extraction::{Extracted, Extraction};
 pub use fit::Misfit;
 pub use folder::{Folder, write_text};
+pub use graph_check::{Checked, check_graph};
 pub use import::{Import, verify};
 #[cfg(feature = "live")]
 pub use live::Live;
@@ -80,7 +84,7 @@ pub use seed::Seed;
 pub use session::{Extent, Gauge, Observer, Session, Unobserved};
 pub use steering::{Steering, read_costs};
 pub use stuck::{AFTER as WATCHDOG_SECONDS, complete};
-pub use summary::{ClockReport, Disturbances, Service, Summary, Timing, WarmingUp};
+pub use summary::{ClockReport, Disturbances, FilteredOut, Service, Summary, Timing, WarmingUp};
 pub use suppression::Suppressed;
 pub use training::{Drift, Goal, Span, Trained, Training};
 pub use warming::WarmUp;

@@ -177,6 +177,11 @@ impl Models {
     }
 }
 
+/// Whether a graph needs a model of which it does not name the file.
+pub(crate) fn lacks_files(spec: &GraphSpec, graph: Option<&Path>) -> bool {
+    files(spec, graph, &[]).is_err()
+}
+
 /// Checks that the files of a graph's models are there, without reading them.
 ///
 /// # Errors

@@ -5,7 +5,9 @@ use crate::{Error, Session, foreign};
 use legonf_core::{ENGINE_ROWS, Explain, Schema};
 use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
 use legonf_models::kitnet::{Explainer, KitNet};
-use legonf_models::{Bundle, Calibration, Engine, EngineError, Model, OnnxFile};
+use legonf_models::{
+    Bundle, CalibratedOn, Calibration, CaptureProvenance, Engine, EngineError, Model, OnnxFile,
+};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -96,16 +98,38 @@ impl Network {
         Some(Box::new(explainer))
     }
 
-    /// Whether the model was trained on a capture of this name.
-    pub fn names(&self, capture: &str) -> bool {
-        let mut captures = self.0.bundle.iter().flat_map(|bundle| &bundle.provenance.captures);
-        captures.any(|known| known.name == capture)
+    fn trained_on(&self) -> impl Iterator<Item = &CaptureProvenance> {
+        self.0.bundle.iter().flat_map(|bundle| &bundle.provenance.captures)
     }
 
-    /// How many packets of the capture with this SHA-256 the model was trained on.
-    pub fn trained_packets(&self, sha256: &str) -> u64 {
-        let captures = self.0.bundle.iter().flat_map(|bundle| &bundle.provenance.captures);
-        captures.filter(|c| c.sha256 == sha256).map(|c| c.packets).sum()
+    /// The captures of the calibration, and which of their packets: the first, and the first behind them.
+    fn calibrated_on(&self) -> Option<&CalibratedOn> {
+        self.calibration()?.packets.as_ref()
+    }
+
+    /// Whether the model was trained or calibrated on a capture of this name.
+    pub fn names(&self, capture: &str) -> bool {
+        let calibrated = self.calibrated_on().into_iter().flat_map(|on| &on.captures);
+        self.trained_on().chain(calibrated).any(|known| known.name == capture)
+    }
+
+    /// How many packets of a capture the model was trained on, of those that pass the same filter.
+    pub fn trained_packets(&self, capture: &CaptureProvenance) -> u64 {
+        self.trained_on().filter(|known| is_same(known, capture)).map(|known| known.packets).sum()
+    }
+
+    /// Whether the model was trained on packets of a capture that another filter lets pass.
+    pub fn trained_otherwise(&self, capture: &CaptureProvenance) -> bool {
+        let known = |known: &&CaptureProvenance| !capture.sha256.is_empty() && known.sha256 == capture.sha256;
+        self.trained_on().filter(known).any(|known| known.filter != capture.filter)
+    }
+
+    /// Which packets of captures, read one after the other, the threshold comes from: the first, and the first behind them.
+    pub fn calibrated_packets(&self, captures: &[CaptureProvenance]) -> Option<(u64, u64)> {
+        let on = self.calibrated_on()?;
+        let same = captures.len() >= on.captures.len()
+            && on.captures.iter().zip(captures).all(|(known, capture)| is_same(known, capture));
+        same.then_some((on.first, on.end))
     }
 
     /// The model with another threshold.
@@ -143,4 +167,9 @@ impl Network {
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
+}
+
+/// Whether two captures are one, of which the same packets count.
+fn is_same(known: &CaptureProvenance, capture: &CaptureProvenance) -> bool {
+    !known.sha256.is_empty() && known.sha256 == capture.sha256 && known.filter == capture.filter
 }

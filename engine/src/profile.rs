@@ -2,11 +2,12 @@
 
 use crate::agent;
 use crate::assembly::{self, Execution, Opened, assemble_with};
+use crate::captures::{Captures, Series};
 use crate::measure::{self, Meter, Seen, Stopwatch, Work, alone, median};
 use crate::models::ModelFile;
 use crate::nf;
 use crate::replay::measured;
-use crate::{Error, Extent, Gauge, Session, input};
+use crate::{Error, Extent, Gauge, Session};
 use legonf_controller::{Cost, Costs};
 use legonf_core::{BATCH, Brick, Plan, State};
 use legonf_io::Content;
@@ -22,8 +23,8 @@ use std::path::PathBuf;
 pub struct Profile {
     /// Graph file; without one the built-in graph.
     pub graph: Option<PathBuf>,
-    /// Capture.
-    pub capture: PathBuf,
+    /// Captures.
+    pub captures: Captures,
     /// Files of the graph's models.
     pub models: Vec<ModelFile>,
     /// What executes the network in the built-in graph.
@@ -43,16 +44,17 @@ impl Profile {
     /// If the capture holds no packet, or nothing can be run to the end.
     pub fn measure(&self, session: &Session) -> Result<Costs, Error> {
         let opened = assembly::open(session, self.graph.as_deref(), &self.models)?;
+        let series = self.captures.find(session, None)?;
         let bar = session.begin("profile", Extent::Bytes);
         let mut runs = Vec::new();
         // The run before the first that counts brings the capture into the page cache.
         for number in 0..=self.runs {
-            let costs = self.once(session, &opened, self.threshold, &*bar)?;
+            let costs = self.once(session, (&opened, &series), self.threshold, &*bar)?;
             if number > 0 {
                 runs.push(costs);
             }
         }
-        let flood = self.once(session, &opened, Some(f64::MIN), &*bar)?;
+        let flood = self.once(session, (&opened, &series), Some(f64::MIN), &*bar)?;
         drop(bar);
         let mut costs = runs.swap_remove(0);
         for (index, brick) in costs.bricks.iter_mut().enumerate() {
@@ -67,13 +69,13 @@ impl Profile {
     fn once(
         &self,
         session: &Session,
-        opened: &Opened,
+        (opened, series): (&Opened, &Series),
         threshold: Option<f64>,
         bar: &dyn Gauge,
     ) -> Result<Costs, Error> {
         let (spec, models) = (opened.graph(Content::Packets, self.execution)?, &opened.models);
         let (watch, meter) = (Stopwatch::default(), Meter::default());
-        let mut source = watch.watch_source(input::open(session, &self.capture, self.limit)?);
+        let mut source = watch.watch_source(series.open(session, self.limit)?);
         let wrap = |id: &str, brick: Box<dyn Brick>| meter.watch(watch.watch(id, brick));
         let graph = assemble_with(&spec, Content::Packets, models, threshold, wrap);
         let mut graph = graph.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;
@@ -83,12 +85,19 @@ impl Profile {
         let mut seen = Seen::of(tally);
         let outcome = alone(session, &mut graph, &mut source, &mut seen, &mut |p, n| bar.update(p, n))?;
         if outcome.packets == 0 {
-            return Err(Error::file(&self.capture, "holds no packet to measure with"));
+            return Err(series.fault("holds no packet to measure with"));
         }
-        Ok(self.costs(&spec.name, &graph, &watch, &meter, &seen))
+        Ok(self.costs((&spec.name, series.title()), &graph, &watch, &meter, &seen))
     }
 
-    fn costs(&self, name: &str, graph: &Graph, watch: &Stopwatch, meter: &Meter, seen: &Seen) -> Costs {
+    fn costs(
+        &self,
+        (name, capture): (&str, String),
+        graph: &Graph,
+        watch: &Stopwatch,
+        meter: &Meter,
+        seen: &Seen,
+    ) -> Costs {
         let packets = seen.packets.max(1) as f64;
         let states = agent::states(graph);
         let spent = watch.ids().into_iter().zip(watch.nanoseconds().0);
@@ -108,7 +117,6 @@ impl Profile {
         let sink =
             Cost { id: Plan::SINK.into(), state: State::Serial, ns: seen.ns() / packets, ..Cost::default() };
         bricks.push(sink);
-        let capture = input::file_name(&self.capture);
         let batch = packets / seen.batches.max(1) as f64;
         let unknown = Costs::unknown(name, BATCH, []);
         let (packets, alert_share) = (seen.packets, seen.alert_share());

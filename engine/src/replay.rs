@@ -5,6 +5,7 @@ mod outputs;
 pub(crate) use outputs::{Outputs, Purpose};
 
 use crate::agent::Agent;
+use crate::captures::{Captures, Series};
 use crate::network::Network;
 use crate::scoring::{Function, Report, Scoring, ending};
 use crate::steering::{Steering, Work};
@@ -17,6 +18,7 @@ use legonf_controller::Event;
 use legonf_core::Source;
 use legonf_decide::IncidentOptions;
 use legonf_io::Content;
+use legonf_io::labels::Labels;
 use legonf_io::sink::{AlertRate, Theme};
 use legonf_runtime::{Control, Graph, GraphSpec, Outcome};
 use std::path::PathBuf;
@@ -41,8 +43,8 @@ pub enum ScoreFormat {
 /// mapping; it has no times and no packets.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    /// Capture or table of features; `-` is standard input.
-    pub capture: PathBuf,
+    /// Captures or tables of features.
+    pub captures: Captures,
     /// What scores the packets.
     pub scoring: Scoring,
     /// Folder for the results; nothing is written without one.
@@ -67,7 +69,7 @@ impl Replay {
     /// A replay of a whole capture, of which nothing is written.
     pub fn new(capture: impl Into<PathBuf>, scoring: Scoring) -> Self {
         Self {
-            capture: capture.into(),
+            captures: Captures::from(capture.into()),
             scoring,
             out: None,
             scores: ScoreFormat::default(),
@@ -93,8 +95,10 @@ impl Replay {
         session.check_outputs(self.watching.incidents.as_deref())?;
         let suppression = self.watching.suppression()?;
         let opened = self.scoring.open(session)?;
-        let (content, mut source) = input::open_any(session, &self.capture, self.limit, &opened.schema()?)?;
-        self.scoring.warm_up.check(session, (&self.capture, content), self.limit)?;
+        let schema = opened.schema()?;
+        let series = self.captures.find(session, Some(&schema))?;
+        let (content, mut source) = series.open_any(session, self.limit, &schema)?;
+        self.scoring.warm_up.check(session, (&series, content), self.limit)?;
         let mut function = self.scoring.build(session, opened, content)?;
         if self.labels.is_some() && !function.decides_on_scores() {
             let reason =
@@ -103,17 +107,17 @@ impl Replay {
         }
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
-        let labels = self.labels.as_deref().map(|path| input::labels(session, path)).transpose()?;
+        let labels = self.truth(session, &series)?;
         let watch = self.watch(content, &function, suppression)?;
-        let outputs = self.outputs(session, content, &function)?;
+        let outputs = self.outputs(session, (content, &series), &function)?;
         let tally = Tally::new(labels, outputs).bounded(function.bound()).watched(watch);
-        self.score(session, function, agent, tally, &mut *source)
+        self.score(session, (function, series), agent, tally, &mut *source)
     }
 
     fn score(
         &self,
         session: &Session,
-        mut function: Function,
+        (mut function, series): (Function, Series),
         mut agent: Option<Agent>,
         mut tally: Tally<Outputs>,
         source: &mut dyn Source,
@@ -125,21 +129,22 @@ impl Replay {
         drop(bar);
         let (outcome, timing) = ran?;
         self.check_labels(&mut tally, &outcome)?;
-        self.conclude(&mut function, tally, (outcome, timing), agent)
+        self.conclude((&mut function, &series), tally, (outcome, timing), agent)
     }
 
     /// Completes the outputs, and says how the run ended.
     fn conclude(
         &self,
-        function: &mut Function,
+        (function, series): (&mut Function, &Series),
         mut tally: Tally<Outputs>,
         (mut outcome, timing): (Outcome, Timing),
         agent: Option<Agent>,
     ) -> Result<Report, Error> {
         let controller = agent.as_ref().map(Agent::ending);
-        let capture = input::file_name(&self.capture);
         let (found, file) = tally.found()?;
-        let mut summary = self.scoring.summary(capture, function, (&mut tally, found.as_ref()), &outcome);
+        let mut summary =
+            self.scoring.summary(series.title(), function, (&mut tally, found.as_ref()), &outcome);
+        summary.read_from(series);
         let (disturbances, counters) = (Disturbances::of(&outcome), with_clock(&outcome));
         let whole = outcome.fault.is_none();
         let ended = ending(&mut outcome);
@@ -147,7 +152,7 @@ impl Replay {
         let coverage = tally.coverage().clone();
         let completed =
             tally.outputs().map(|results| results.conclude((&coverage, counters), &summary, found.as_ref()));
-        let decided = self.decided(agent, outcome.packets);
+        let decided = self.decided(agent, series, outcome.packets);
         let mut outputs = completed.transpose()?.unwrap_or_default();
         outputs.extend(file);
         self.scoring.save_state(function, (&outcome.clock, whole), &mut outputs)?;
@@ -174,21 +179,32 @@ impl Replay {
         Ok(Some(if hosts { watch.with_hosts(seed) } else { watch }))
     }
 
-    fn decided(&self, agent: Option<Agent>, packets: u64) -> Result<Vec<Event>, Error> {
+    /// The labels, of the packets that count.
+    fn truth(&self, session: &Session, series: &Series) -> Result<Option<Labels>, Error> {
+        let Some(path) = &self.labels else { return Ok(None) };
+        let labels = input::labels(session, path)?;
+        Ok(Some(match series.positions(session, self.limit)? {
+            Some(positions) => labels.at(positions),
+            None => labels,
+        }))
+    }
+
+    fn decided(&self, agent: Option<Agent>, series: &Series, packets: u64) -> Result<Vec<Event>, Error> {
         let Some((steering, mut agent)) = self.steering.as_ref().zip(agent) else { return Ok(Vec::new()) };
-        let (graph, capture) = (self.scoring.graph_name(), input::file_name(&self.capture));
+        let (graph, capture) = (self.scoring.graph_name(), series.title());
         steering.conclude(&mut agent, Work { graph, capture, packets })
     }
 
     fn outputs(
         &self,
         session: &Session,
-        content: Content,
+        (content, series): (Content, &Series),
         function: &Function,
     ) -> Result<Option<Outputs>, Error> {
         let Some(folder) = &self.out else { return Ok(None) };
         let item = if content == Content::Features { "row" } else { "packet" };
-        let title = format!("{}: anomaly score of every {item}", input::file_name(&self.capture));
+        let known = function.known(series)?;
+        let title = format!("{}: anomaly score of every {item}", series.title());
         let purpose = Purpose {
             format: self.scores,
             content,
@@ -197,7 +213,8 @@ impl Replay {
             explain: function.explainer(),
             rate: self.alerts,
             theme: self.theme,
-            trained: function.trained_on(&self.capture)?,
+            trained: known.trained,
+            calibrated: known.calibrated,
             ports: function.ports(),
             ..Purpose::new(folder, function.layout())
         };

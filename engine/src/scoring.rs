@@ -2,6 +2,8 @@
 
 use crate::agent::{Ending, facts};
 use crate::assembly::{self, Execution, Opened, assemble};
+use crate::captures::Series;
+use crate::graph_check::Checked;
 use crate::models::{ModelFile, Models};
 use crate::seed::{self, Seed};
 use crate::state::{self, Saved};
@@ -17,7 +19,7 @@ use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -60,6 +62,15 @@ pub(crate) struct Function {
     workers: Workers,
     /// Where its stream stands before the run.
     clock: Clock,
+}
+
+/// Packets at the beginning of captures that a model was made from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// Those that it was trained on: so many, from the first on.
+    pub trained: u64,
+    /// Those that its threshold comes from: the first, and the first behind them.
+    pub calibrated: Option<(u64, u64)>,
 }
 
 /// What there is to say at the end of a run. The part that is serialized is what programs are told.
@@ -199,6 +210,8 @@ impl Scoring {
         Summary {
             promise: bound.and_then(beside),
             capture,
+            captures: Vec::new(),
+            filtered: None,
             model: main.map(|model| input::file_name(&model.file)).unwrap_or_default(),
             models: named.map(|(name, file)| (name.to_owned(), input::file_name(file))).collect(),
             schema: schema.name.clone(),
@@ -258,18 +271,30 @@ impl Function {
         self.models.main(&self.spec)?.network.explainer()
     }
 
-    /// Packets at the beginning of a capture that its model was trained on, where that is known. The file is read for that only if
-    /// one of this name was.
+    /// Which packets of captures its model comes from, where that is known. They are read for that only if the model knows the name
+    /// of the first of them.
     ///
     /// # Errors
-    /// If the file cannot be read.
-    pub fn trained_on(&self, capture: &Path) -> Result<u64, Error> {
-        let Some(model) = self.models.main(&self.spec) else { return Ok(0) };
-        if !capture.is_file() || !model.network.names(&input::file_name(capture)) {
-            return Ok(0);
+    /// If one cannot be read.
+    pub fn known(&self, series: &Series) -> Result<Known, Error> {
+        let Some(model) = self.models.main(&self.spec) else { return Ok(Known::default()) };
+        let first = series.files().first().map(|file| input::file_name(file));
+        if !series.can_be_read_twice() || !first.is_some_and(|first| model.network.names(&first)) {
+            return Ok(Known::default());
         }
-        let origin = input::origin(capture)?;
-        Ok(if origin.sha256.is_empty() { 0 } else { model.network.trained_packets(&origin.sha256) })
+        let origins = series.origins()?;
+        let trained = origins.iter().map(|origin| model.network.trained_packets(origin));
+        let trained = trained.take_while(|packets| *packets > 0).sum();
+        Ok(Known { trained, calibrated: model.network.calibrated_packets(&origins) })
+    }
+
+    /// What of it a run would use.
+    pub fn checked(&self) -> Checked {
+        let bricks = self.graph.nodes().iter().map(|node| node.id.clone()).collect();
+        let results = self.layout().specs().iter().filter(|column| column.is_result());
+        let results = results.map(|column| column.name.to_string()).collect();
+        let workers = Some(self.workers.layout.plan(&self.graph).to_string());
+        Checked { graph: self.spec.name.clone(), bricks, results, workers, models: true }
     }
 
     /// The ports by which packets leave; none where they leave as they came.

@@ -1,5 +1,6 @@
 //! What a run found, for programs; people are told by the command.
 
+use crate::captures::Series;
 use crate::fit::Misfit;
 use crate::suppression::Suppressed;
 use crate::watch::IncidentSummary;
@@ -12,8 +13,14 @@ use std::collections::BTreeMap;
 /// The content of `summary.json`: nothing in it depends on a clock, a path or the number of workers.
 #[derive(Serialize)]
 pub struct Summary {
-    /// Name of the capture's file.
+    /// Name of the capture's file; of several captures those of the first and the last, or all where they are few.
     pub capture: String,
+    /// Names of all captures in the order in which they were read, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub captures: Vec<String>,
+    /// What a filter left out, where there was one: these packets are no part of those received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filtered: Option<FilteredOut>,
     /// Name of the file of the model that the scores come from; empty where there is none.
     pub model: String,
     /// Names of the files of the models that the graph names, by their names.
@@ -78,6 +85,24 @@ pub struct Summary {
     pub figures: Option<SpanReport>,
     /// Why the replay ended before the end of the capture, if it did.
     pub ended_early: Option<String>,
+}
+
+/// Packets that did not pass a filter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FilteredOut {
+    /// The BPF expression.
+    pub filter: String,
+    /// How many.
+    pub packets: u64,
+}
+
+impl Summary {
+    /// Says which captures were read, and how many of their packets a filter left out.
+    pub(crate) fn read_from(&mut self, series: &Series) {
+        self.captures = series.names();
+        let left_out = |(filter, packets): (&str, u64)| FilteredOut { filter: filter.to_owned(), packets };
+        self.filtered = series.filter().map(left_out);
+    }
 }
 
 /// Packets of the time in which statistics settle: they are among those that were scored, and have no verdict.

@@ -9,12 +9,13 @@ pub use drift::Drift;
 pub use goal::{Goal, Span};
 
 use crate::assembly::assemble_extraction;
+use crate::captures::{Captures, Series};
 use crate::models::Models;
 use crate::state::{self, Saved};
 use crate::summary::ClockReport;
 use crate::supply::Maker;
 use crate::warming::Learner;
-use crate::{Error, Extent, Gauge, Seed, Session, Workers, input, nf};
+use crate::{Error, Extent, Gauge, Seed, Session, Workers, nf};
 use checkpoint::Checkpoint;
 use goal::LEAST_HALF_LIVES;
 use legonf_core::{Clock, Schema, Source, count};
@@ -36,8 +37,8 @@ use std::time::Duration;
 /// after them are scored, to see whether the scores [drift](Drift). Later packets are not read.
 #[derive(Clone, Debug)]
 pub struct Training {
-    /// Captures or tables of features; `-` is standard input.
-    pub captures: Vec<PathBuf>,
+    /// Captures or tables of features, each a span of its own.
+    pub captures: Captures,
     /// Where the model goes.
     pub output: PathBuf,
     /// Feature schema.
@@ -85,6 +86,9 @@ pub struct Trained {
     pub shorter_than_seconds: Option<f64>,
     /// Scores of the packets after the training; none where too few came.
     pub drift: Option<Drift>,
+    /// Packets that the filter left out, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filtered_out: Option<u64>,
     /// What was wrong with the captures' clocks; none where they were in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockReport>,
@@ -97,7 +101,7 @@ impl Training {
     /// A training on captures with the reference's parameters and the default schema.
     pub fn new(captures: impl IntoIterator<Item = PathBuf>, output: impl Into<PathBuf>) -> Self {
         Self {
-            captures: captures.into_iter().collect(),
+            captures: Captures { paths: captures.into_iter().collect(), filter: None },
             output: output.into(),
             schema: legonf_extract::DEFAULT_SCHEMA.into(),
             config: TrainConfig::default(),
@@ -118,15 +122,16 @@ impl Training {
     /// written, or the session is stopped.
     pub fn run(&self, session: &Session) -> Result<Trained, Error> {
         self.check_checkpoint(session)?;
-        self.check_state(session)?;
         let schema = legonf_extract::schema_by_name(&self.schema)?;
+        let spans = self.captures.spans(session, Some(&schema))?;
+        self.check_state(session, &spans)?;
         let goal = Goal::new(self.span, self.config.training_packets, &schema);
         let config = self.config(&schema, goal)?;
-        let origins = self.captures.iter().map(|c| input::origin(c)).collect::<Result<Vec<_>, _>>()?;
+        let origins = spans.iter().map(Series::origins).collect::<Result<Vec<_>, _>>()?.concat();
         let identity = checkpoint::Identity { schema: schema.hash().to_string(), origins, time: goal.time };
         let mut sink = self.start((&config, goal), identity)?;
         let mut used = Vec::new();
-        let fed = self.feed(session, &schema, &mut sink, &mut used);
+        let fed = self.feed(session, (&spans, &schema), &mut sink, &mut used);
         if fed.as_ref().is_err_and(|error| !matches!(error, Error::Interrupted(_))) {
             sink.discard_checkpoint();
         }
@@ -137,9 +142,10 @@ impl Training {
         if !sink.is_done() {
             return Err(unfinished(self, &mut sink, outcome));
         }
-        let trained = self.conclude(schema, sink, &used)?;
+        let mut trained = self.conclude(schema, sink, &used)?;
+        trained.filtered_out = self.captures.filter.as_ref().map(|_| left_out(&spans));
         if let Some(path) = &self.state_out {
-            self.save_state(session, path, &used)?;
+            self.save_state(session, path, (&spans, &used))?;
         }
         Ok(trained)
     }
@@ -174,6 +180,7 @@ impl Training {
             seconds,
             shorter_than_seconds: seconds.is_some_and(|seconds| seconds < least).then_some(least),
             drift,
+            filtered_out: None,
             clock,
             state: self.state_out.as_ref().map(|path| path.display().to_string()),
         })
@@ -181,23 +188,29 @@ impl Training {
 
     /// Refuses a state that cannot be saved, before there is any work: the extractor reads the captures a second time for it, up to
     /// the last training packet, since how far a source has read beyond depends on the layout.
-    fn check_state(&self, session: &Session) -> Result<(), Error> {
+    fn check_state(&self, session: &Session, spans: &[Series]) -> Result<(), Error> {
         session.check_outputs(self.state_out.as_deref())?;
         let Some(path) = &self.state_out else { return Ok(()) };
         state::check(&mut assemble_extraction(&nf::extraction(&self.schema))?, "--state-out")?;
-        let is_file = |capture: &&PathBuf| std::fs::metadata(capture).is_ok_and(|found| !found.is_file());
-        let once = self.captures.iter().find(|capture| **capture == Path::new("-") || is_file(capture));
+        let is_pipe = |capture: &&PathBuf| std::fs::metadata(capture).is_ok_and(|found| !found.is_file());
+        let mut files = spans.iter().flat_map(Series::files);
+        let once = files.find(|capture| **capture == Path::new("-") || is_pipe(capture));
         let reason =
             "can be read only once, and --state-out needs captures that can be read twice; name files";
         once.map_or(Ok(()), |capture| Err(Error::file(path, format!("{}: {reason}", capture.display()))))
     }
 
     /// Saves the state behind the last training packet; of each capture so many were used.
-    fn save_state(&self, session: &Session, path: &Path, used: &[u64]) -> Result<(), Error> {
+    fn save_state(
+        &self,
+        session: &Session,
+        path: &Path,
+        (spans, used): (&[Series], &[u64]),
+    ) -> Result<(), Error> {
         let (spec, mut graph, clock) = self.extraction()?;
         let (models, workers) = (Models::default(), &self.workers);
         let mut learner = Learner { spec: &spec, models: &models, workers, clock };
-        for (number, (capture, packets)) in self.captures.iter().zip(used).enumerate() {
+        for (number, (capture, packets)) in spans.iter().zip(used).enumerate() {
             if number > 0 {
                 learner.clock = learner.clock.next_capture();
             }
@@ -215,6 +228,11 @@ impl Training {
         let clock = saved.map_or(Ok(Clock::default()), |saved| saved.load(&mut graph))?;
         Ok((spec, graph, clock))
     }
+}
+
+/// Packets that a filter left out of captures.
+fn left_out(spans: &[Series]) -> u64 {
+    spans.iter().filter_map(Series::filter).map(|(_, left_out)| left_out).sum()
 }
 
 /// The error of a run that ended before the last training packet.
@@ -298,7 +316,7 @@ impl Training {
     }
 
     fn names(&self) -> String {
-        let names: Vec<_> = self.captures.iter().map(|c| c.display().to_string()).collect();
+        let names: Vec<_> = self.captures.paths.iter().map(|c| c.display().to_string()).collect();
         names.join(", ")
     }
 
@@ -339,7 +357,7 @@ impl Training {
     fn feed(
         &self,
         session: &Session,
-        schema: &Schema,
+        (spans, schema): (&[Series], &Schema),
         sink: &mut TrainSink,
         used: &mut Vec<u64>,
     ) -> Result<Outcome, Error> {
@@ -352,10 +370,10 @@ impl Training {
         let extent = if self.span == Span::Packets { Extent::Packets(self.needed()) } else { Extent::Bytes };
         let bar = session.begin("training", extent);
         let (mut last, mut clock): (Option<Outcome>, _) = (None, begin);
-        for capture in &self.captures {
+        for capture in spans {
             let done = sink.seen();
             let limit = self.stop_after.map(|n| n.saturating_sub(done));
-            let (content, mut source) = match (input::open_any(session, capture, limit, schema), &mut last) {
+            let (content, mut source) = match (capture.open_any(session, limit, schema), &mut last) {
                 (Ok(opened), _) => opened,
                 // What the captures before this one taught is kept.
                 (Err(Error::Interrupted(_)), Some(outcome)) => {
@@ -368,7 +386,7 @@ impl Training {
             if content == Content::Features && matches!(self.span, Span::Time(_)) {
                 let reason =
                     "a table of features has no times; give --training-packets in place of --training-time";
-                return Err(Error::file(capture, reason));
+                return Err(capture.fault(reason));
             }
             let graph = if content == Content::Features { &mut no_brick } else { &mut graph };
             let outcome = self.pass(session, (graph, &mut *source), sink, (clock, &make), &*bar);
@@ -386,13 +404,13 @@ impl Training {
     }
 
     /// Refuses tables of features where a state is wanted or given: they need none, and leave none.
-    fn check_content(&self, capture: &Path, content: Content) -> Result<(), Error> {
+    fn check_content(&self, capture: &Series, content: Content) -> Result<(), Error> {
         let options = [("--state", &self.state), ("--state-out", &self.state_out)];
         match options.iter().find(|(_, given)| given.is_some() && content == Content::Features) {
             Some((option, _)) => {
                 let reason =
                     format!("a table of features has nothing to do with a state; leave {option} out");
-                Err(Error::file(capture, reason))
+                Err(capture.fault(reason))
             }
             None => Ok(()),
         }

@@ -1,9 +1,10 @@
 //! Statistics of traffic that came before: a decision on scores is worth something only once they have settled.
 
 use crate::assembly::assemble;
+use crate::captures::{Captures, Series};
 use crate::models::Models;
 use crate::supply::Maker;
-use crate::{Error, Extent, Session, Workers, input, state};
+use crate::{Error, Extent, Session, Workers, state};
 use legonf_core::{Batch, Clock, ColumnSpec, Fault, Schema, Sink, Source, count};
 use legonf_decide::SampleResultQuantization;
 use legonf_extract::FeatureQuantization;
@@ -58,26 +59,24 @@ impl WarmUp {
     pub(crate) fn check(
         &self,
         session: &Session,
-        (capture, content): (&Path, Content),
+        (series, content): (&Series, Content),
         limit: Option<u64>,
     ) -> Result<(), Error> {
         if content == Content::Features && matches!(self, Self::For(_) | Self::Capture(_)) {
-            return Err(Error::file(
-                capture,
-                "a table of features has no time, and nothing that warms up; leave --warm-up out",
-            ));
+            return Err(series
+                .fault("a table of features has no time, and nothing that warms up; leave --warm-up out"));
         }
         let Self::For(time) = self else { return Ok(()) };
-        if !std::fs::metadata(capture).is_ok_and(|found| found.is_file()) {
+        if !series.can_be_read_twice() {
             return Ok(());
         }
-        let mut source = input::open(session, capture, limit)?;
+        let mut source = series.open_again(session, limit)?;
         let Some(span) = shorter(&mut *source, *time) else { return Ok(()) };
         let (span, time) = (span.as_secs_f64(), time.as_secs_f64());
         let reason = format!(
             "its packets span {span:.3} s, and --warm-up takes {time} s, so that none would be judged"
         );
-        Err(Error::file(capture, format!("{reason}; give a shorter time, or --no-warm-up")))
+        Err(series.fault(format!("{reason}; give a shorter time, or --no-warm-up")))
     }
 }
 
@@ -145,10 +144,10 @@ impl Learner<'_> {
         &mut self,
         session: &Session,
         graph: &mut Graph,
-        capture: &Path,
+        series: &Series,
         limit: Option<u64>,
     ) -> Result<(), Error> {
-        let mut source = input::open(session, capture, limit)?;
+        let mut source = series.open(session, limit)?;
         let maker = Maker { spec: self.spec, models: self.models, threshold: None };
         let make = |id: &str| maker.supply(id);
         let options = Options { clock: self.clock, ..self.workers.options(session, Some(&make)) };
@@ -184,7 +183,8 @@ pub(crate) fn play(
     let (front, workers) = (front(spec), Workers::default());
     let mut before = assemble(&front, Content::Packets, models, None)?;
     let mut learner = Learner { spec: &front, models, workers: &workers, clock: Clock::default() };
-    learner.learn(session, &mut before, capture, None)?;
+    let series = Captures::from(capture.to_owned()).find(session, None)?;
+    learner.learn(session, &mut before, &series, None)?;
     state::hand_over(&mut before, graph)?;
     Ok(learner.clock.resumed())
 }

@@ -14,7 +14,7 @@ use legonf_io::source::{any_from_reader, from_reader};
 use legonf_io::{FEATURES as FEATURES_COLUMN, SourceError, SourceOptions};
 use legonf_models::kitnet::{Checkpoint, KitNet, Trainer};
 use legonf_models::{Bundle, Foreign, Model, take_in};
-use legonf_runtime::GraphSpec;
+use legonf_runtime::{BrickSpec, Graph, GraphSpec, Stateful};
 use legonf_splitter::{GroupSet, Plan, SplitError};
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -284,6 +284,32 @@ pub fn checkpoint(data: &[u8]) {
     let again = Trainer::from_checkpoint(trainer.to_checkpoint());
     assert!(again.is_ok() || again.is_err_and(|defect| !defect.reason.is_empty()));
     let _ = trainer.finish();
+}
+
+/// An extractor that has seen nothing, in a graph, and what is known of its state.
+pub fn extractor() -> (Graph, Stateful) {
+    let spec = GraphSpec::from_toml(seeds::GRAPH).expect("a graph of two bricks");
+    let context = legonf_catalog::Context::default();
+    let make = |brick: &BrickSpec| legonf_catalog::build(&brick.kind, &brick.config, &context);
+    let assembled = Graph::assemble(&spec, &[ColumnSpec::PACKETS], &[FEATURES_COLUMN], make);
+    let mut graph = assembled.expect("its bricks fit");
+    let mut bricks = graph.stateful().expect("its state can be divided");
+    (graph, bricks.remove(0))
+}
+
+/// Puts a piece of a saved state, as a file holds it behind its checksum, into an extractor: what is taken comes out again, and goes
+/// into another one.
+pub fn state(data: &[u8]) {
+    let Some((place, piece)) = data.split_first() else { return };
+    let (mut graph, brick) = extractor();
+    let pieces: Vec<_> = brick.every_piece().collect();
+    let (shard, slots) = &pieces[usize::from(*place) % pieces.len()];
+    if let Err(error) = graph.import_state(&brick, *shard, piece) {
+        return assert_eq!(error.reason.lines().count(), 1, "{}", error.reason);
+    }
+    let copied = graph.copy_state(&brick, *shard, slots).expect("the slots are there");
+    let taken = extractor().0.import_state(&brick, *shard, &copied);
+    assert!(taken.is_ok(), "{:?}", taken.map_err(|error| error.reason));
 }
 
 /// Takes in another maker's ONNX file: no file outside of an empty folder is read, and what is taken in needs none.

@@ -1,12 +1,16 @@
 //! Inputs to begin with, made of the examples of the repository.
 
-use crate::{FEATURES, LINKS, schema};
-use legonf_core::{Batch, LinkType, Source};
+use crate::{FEATURES, LINKS, extractor, schema};
+use legonf_core::{Batch, ColumnSpec, Fault, LinkType, Sink, Source};
+use legonf_io::SourceOptions;
+use legonf_io::source::from_reader;
 use legonf_models::kitnet::{TrainConfig, Trainer};
 use legonf_models::{Bundle, Model, Provenance};
+use legonf_runtime::Options;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 /// The folder that seeds go to, if they are wanted.
 const WANTED: &str = "LEGONF_SEEDS";
@@ -39,11 +43,13 @@ fn of(target: &str) -> Vec<Vec<u8>> {
         "checkpoint" => vec![checkpoint(1), checkpoint(4)],
         "foreign" => vec![example_model("ext.onnx"), example_model("hang_errors_short.onnx"), model()],
         "model" => vec![model(), example("kitsune-py-100.model.json")],
+        "state" => states(),
         _ => Vec::new(),
     }
 }
 
-const GRAPH: &str = "name = \"kitsune\"\n\n[[brick]]\nid = \"batching\"\nkind = \"packet-batching\"\nnext = \"extractor\"\n\n\
+/// Packets to features.
+pub(crate) const GRAPH: &str = "name = \"kitsune\"\n\n[[brick]]\nid = \"batching\"\nkind = \"packet-batching\"\nnext = \"extractor\"\n\n\
     [[brick]]\nid = \"extractor\"\nkind = \"feature-quantization\"\n\n\
     [brick.config]\nschema = \"kitsune-115\"\n";
 
@@ -58,6 +64,43 @@ const COSTS: &str = "graph = \"k\"\nbatch = 256.0\nhop_ns = 1000.0\n\n[[brick]]\
 
 const EVENTS: &str = "{\"event\":\"violation\",\"at\":1.0,\"promise\":\"rate\",\"promised\":2.0,\"measured\":1.0}\n\
     {\"event\":\"end\",\"at\":2.0,\"packets\":7,\"violations\":{\"rate\":3}}\n";
+
+/// Packets that go nowhere.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn write(&mut self, _: &Batch) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(Vec::new())
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// What an extractor knows behind some packets of the example: the shortest pieces of each shard, behind their places.
+fn states() -> Vec<Vec<u8>> {
+    let (mut graph, brick) = extractor();
+    let bytes = Box::new(std::io::Cursor::new(example("synth-mini.pcap.gz")));
+    let options = SourceOptions { limit: Some(400), ..SourceOptions::default() };
+    let mut source = from_reader("x", bytes, None, &options).expect("it is a capture");
+    let (layout, stop) = (legonf_runtime::Layout::Fused, AtomicBool::new(false));
+    let options = Options::new(&layout, &stop);
+    let outcome = legonf_runtime::run(&mut graph, &mut *source, &mut Nowhere, options, &mut |_, _| {});
+    assert!(outcome.fault.is_none() && outcome.packets == 400);
+    let copy = |(place, (shard, slots)): (u8, (usize, Vec<u16>))| {
+        [vec![place], graph.copy_state(&brick, shard, &slots).expect("the slots are there")].concat()
+    };
+    let mut pieces: Vec<_> = (0_u8..).zip(brick.every_piece()).map(copy).collect();
+    pieces.sort_by_key(Vec::len);
+    pieces.dedup_by_key(|piece| piece.len());
+    pieces.truncate(8);
+    pieces
+}
 
 /// A training of few features after some rows.
 fn checkpoint(used: u32) -> Vec<u8> {

@@ -11,8 +11,8 @@ mod file;
 pub mod kitnet;
 
 pub use bundle::{
-    AutoencoderSummary, Bundle, Calibration, CaptureProvenance, Check, Description, Foreign, HeldOut,
-    MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES, Meaning, Model, OnnxFile, Provenance, take_in,
+    AutoencoderSummary, Bundle, CalibratedOn, Calibration, CaptureProvenance, Check, Description, Foreign,
+    HeldOut, MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES, Meaning, Model, OnnxFile, Provenance, take_in,
 };
 pub use engine::{Engine, EngineError, Output, Port, Signature};
 pub use error::ModelError;

@@ -131,6 +131,12 @@ impl Batch {
         self.origins.clear();
     }
 
+    /// Numbers the packets anew, from `first` on, as a source does that reads several inputs as one.
+    pub fn renumber(&mut self, first: u64) {
+        self.packets.renumber(first);
+        self.headers.iter_mut().zip(first..).for_each(|(headers, seq)| headers.seq = seq);
+    }
+
     /// A column by its number in the layout.
     ///
     /// # Panics

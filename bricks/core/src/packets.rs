@@ -154,6 +154,19 @@ impl Packets {
         self.records.iter_mut().for_each(|record| record.shift = shift(record.seq, record.timestamp));
     }
 
+    /// Takes out the packets for which `keep` is false, as a source does before any brick sees them; bytes of those stay in the
+    /// arena until it is cleared.
+    pub fn retain(&mut self, mut keep: impl FnMut(&PacketRecord, &[u8]) -> bool) {
+        debug_assert!(self.headroom.is_empty(), "no brick has changed a packet");
+        let arena = &self.arena;
+        self.records.retain(|r| keep(r, &arena[r.offset as usize..][..r.len as usize]));
+    }
+
+    /// Numbers the packets anew, from `first` on.
+    pub(crate) fn renumber(&mut self, first: u64) {
+        self.records.iter_mut().zip(first..).for_each(|(record, seq)| record.seq = seq);
+    }
+
     /// Number of packets.
     #[inline]
     pub fn len(&self) -> usize {
@@ -206,6 +219,10 @@ mod tests {
         let seen: Vec<_> = packets.iter().map(|(r, b)| (r.seq, b.to_vec())).collect();
         assert_eq!(seen, [(0, vec![1, 2]), (1, vec![]), (2, vec![3, 4, 5])]);
         assert_eq!(packets.bytes(2), [3, 4, 5]);
+        packets.retain(|record, bytes| record.seq == 0 || bytes.len() == 3);
+        packets.renumber(7);
+        let seen: Vec<_> = packets.iter().map(|(r, b)| (r.seq, b.to_vec())).collect();
+        assert_eq!(seen, [(7, vec![1, 2]), (8, vec![3, 4, 5])]);
         packets.clear();
         assert!(packets.is_empty());
     }

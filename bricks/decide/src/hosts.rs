@@ -8,6 +8,8 @@ const SETS: usize = 4096;
 const WAYS: usize = 4;
 /// Spans of a strip, at most.
 const SPANS: usize = 48;
+/// Nanoseconds of the first spans, as a power of two.
+const SHIFT: u32 = 24;
 /// Hosts of a report, at most.
 const REPORTED: usize = 4096;
 
@@ -28,6 +30,50 @@ pub struct Host {
     pub malicious: Option<u64>,
     /// Packets above the threshold in each span of time.
     pub strip: Vec<u32>,
+    /// Packets in each span of another division of time, from the one on in which the first was above the threshold.
+    #[serde(skip)]
+    sent: Vec<u32>,
+    /// The latest of these spans, and packets in it.
+    #[serde(skip)]
+    latest: (usize, u32),
+}
+
+impl Host {
+    /// Counts a packet in a span; before the first one above the threshold only the latest span matters.
+    fn count(&mut self, span: usize, above: bool) {
+        if self.latest.0 != span {
+            self.latest = (span, 0);
+        }
+        self.latest.1 = self.latest.1.saturating_add(1);
+        match self.sent.is_empty() {
+            true if above => add_to(&mut self.sent, span, self.latest.1),
+            true => {}
+            false => add_to(&mut self.sent, span, 1),
+        }
+    }
+
+    /// Puts every two spans of the packets together.
+    fn halve_sent(&mut self) {
+        halve(&mut self.sent);
+        self.latest.0 /= 2;
+    }
+}
+
+/// Adds to the count of a span.
+fn add_to(strip: &mut Vec<u32>, span: usize, packets: u32) {
+    if strip.len() <= span {
+        strip.resize(span + 1, 0);
+    }
+    strip[span] = strip[span].saturating_add(packets);
+}
+
+/// When which part of a host's packets was above the threshold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shares {
+    /// The host.
+    pub source: Origin,
+    /// The part in each span, from 0 to 1.
+    pub shares: Vec<f32>,
 }
 
 /// What was seen of all hosts.
@@ -43,6 +89,32 @@ pub struct HostReport {
     pub others_above: u64,
     /// How many hosts gave their place to others.
     pub evicted: u64,
+    /// Stream time of the first packet in nanoseconds.
+    #[serde(skip)]
+    pub begin: i64,
+    /// Nanoseconds of a span of [`shares`](Self::shares), and of one of the strips, as powers of two.
+    #[serde(skip)]
+    shifts: (u32, u32),
+}
+
+impl HostReport {
+    /// Nanoseconds of a span of [`shares`](Self::shares).
+    pub fn span_nanoseconds(&self) -> i64 {
+        1 << self.shifts.0
+    }
+
+    /// When which part of their packets was above the threshold, of the first hosts that have such packets.
+    pub fn shares(&self, hosts: usize) -> Vec<Shares> {
+        self.hosts.iter().filter(|host| host.above > 0).take(hosts).map(|host| self.of(host)).collect()
+    }
+
+    fn of(&self, host: &Host) -> Shares {
+        let mut strip = host.strip.clone();
+        // Spans of all packets are as long as those of the ones above the threshold, or longer.
+        (self.shifts.1..self.shifts.0).for_each(|_| halve(&mut strip));
+        let share = |(above, sent): (&u32, &u32)| *above as f32 / (*sent).max(*above).max(1) as f32;
+        Shares { source: host.source, shares: strip.iter().zip(&host.sent).map(share).collect() }
+    }
 }
 
 /// Hosts in memory that is bounded by slot: what gives its place is counted.
@@ -53,6 +125,8 @@ pub struct Hosts {
     /// Stream time of the first packet, and nanoseconds of a span as a power of two.
     begin: Option<i64>,
     shift: u32,
+    /// That of all packets, where the shift is of those above the threshold.
+    sent_shift: u32,
     others: (u64, u64),
     evicted: u64,
 }
@@ -61,7 +135,15 @@ impl Hosts {
     /// None yet; hosts are divided into sets by a hash of this seed.
     pub fn new(seed: u64) -> Self {
         let sets = (0..SETS).map(|_| Vec::new()).collect();
-        Self { hasher: Hasher::new(seed), sets, begin: None, shift: 24, others: (0, 0), evicted: 0 }
+        Self {
+            hasher: Hasher::new(seed),
+            sets,
+            begin: None,
+            shift: SHIFT,
+            sent_shift: SHIFT,
+            others: (0, 0),
+            evicted: 0,
+        }
     }
 
     /// Adds a packet that has a verdict.
@@ -69,11 +151,13 @@ impl Hosts {
         let time = headers.stream_time().as_nanos();
         let begin = *self.begin.get_or_insert(time);
         let above = verdict == Verdict::ANOMALOUS;
-        let span = if above { self.span(time.saturating_sub(begin).max(0)) } else { 0 };
+        let after = time.saturating_sub(begin).max(0);
+        let (span, sent) = (if above { self.span(after) } else { 0 }, self.sent_span(after));
         let source = Origin::of(headers);
         let set = slot(self.hasher.three(source_words(source.address())));
         let host = self.host(set, source);
         host.packets += 1;
+        host.count(sent, above);
         if score.is_finite() {
             host.peak = Some(host.peak.map_or(score, |peak| peak.max(score)));
         }
@@ -82,10 +166,7 @@ impl Hosts {
         }
         if above {
             host.above += 1;
-            if host.strip.len() <= span {
-                host.strip.resize(span + 1, 0);
-            }
-            host.strip[span] += 1;
+            add_to(&mut host.strip, span, 1);
         }
     }
 
@@ -123,6 +204,15 @@ impl Hosts {
         (after >> self.shift) as usize
     }
 
+    /// As [`span`](Self::span), of all packets.
+    fn sent_span(&mut self, after: i64) -> usize {
+        while after >> self.sent_shift >= SPANS as i64 {
+            self.sent_shift += 1;
+            self.sets.iter_mut().flatten().for_each(Host::halve_sent);
+        }
+        (after >> self.sent_shift) as usize
+    }
+
     /// Hosts by the labels and by the threshold: for each host whether it sent a malicious packet, and whether one of its packets
     /// is above the threshold. None without labels.
     pub fn truths(&self) -> impl Iterator<Item = (bool, bool)> {
@@ -143,7 +233,8 @@ impl Hosts {
             others_above += host.above;
         }
         let span_seconds = (1_u64 << self.shift) as f64 / 1e9;
-        HostReport { span_seconds, hosts, others, others_above, evicted: self.evicted }
+        let (begin, shifts) = (self.begin.unwrap_or_default(), (self.sent_shift, self.shift));
+        HostReport { span_seconds, hosts, others, others_above, evicted: self.evicted, begin, shifts }
     }
 }
 
@@ -187,6 +278,27 @@ mod tests {
         let mut truths: Vec<_> = hosts.truths().collect();
         truths.sort_unstable();
         assert_eq!(truths, [(false, true), (true, true)]);
+    }
+
+    #[test]
+    fn shares_are_of_the_packets_of_each_span() {
+        let mut hosts = Hosts::new(1);
+        for second in 0..200 {
+            (0..4).for_each(|nth| {
+                add(&mut hosts, 1, second, if second >= 100 && nth == 0 { 3.0 } else { 0.1 })
+            });
+            add(&mut hosts, 2, second, if second == 20 { 9.0 } else { 0.5 });
+        }
+        let report = hosts.report();
+        let shares = report.shares(10);
+        let names: Vec<_> = shares.iter().map(|one| one.source.to_string()).collect();
+        assert_eq!((names, report.begin), (vec!["0.0.0.1".to_owned(), "0.0.0.2".to_owned()], 0));
+        let span = report.span_nanoseconds() as f64 / 1e9;
+        let first = (100.0 / span) as usize;
+        assert!(shares[0].shares.len() <= SPANS && shares[0].shares.len() as f64 * span > 199.0);
+        assert!(shares[0].shares[..first].iter().all(|share| *share == 0.0));
+        assert!(shares[0].shares[first + 1..].iter().all(|share| (share - 0.25).abs() < 0.01), "{shares:?}");
+        assert_eq!(report.shares(1).len(), 1);
     }
 
     #[test]

@@ -17,6 +17,6 @@ mod sample_result_quantization;
 
 pub use classification::{CLASSES, CONFIDENCE, Classification, ClassificationConfig, Numbers};
 pub use error::DecideError;
-pub use hosts::{Host, HostReport, Hosts};
+pub use hosts::{Host, HostReport, Hosts, Shares};
 pub use incidents::{IncidentCounts, IncidentOptions, Incidents, Seen};
 pub use sample_result_quantization::{Config, SampleResultQuantization, VERDICTS};

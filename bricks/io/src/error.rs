@@ -65,6 +65,9 @@ pub enum SourceErrorKind {
     /// The path names a directory.
     #[error("this is a directory, expected a capture file")]
     Directory,
+    /// There are headers of packets, and no bytes that a filter could be asked of.
+    #[error("holds no packets' bytes, which a filter needs; leave --filter out")]
+    NoBytes,
     /// The wait for the first bytes of a pipe was ended.
     #[error("nothing had come before it was stopped")]
     Stopped,
@@ -178,6 +181,7 @@ impl SourceErrorKind {
             Self::NotFound => "not-found",
             Self::PermissionDenied => "permission-denied",
             Self::Directory => "directory",
+            Self::NoBytes => "no-bytes",
             Self::Stopped => "stopped",
             Self::Io(_) => "io",
             Self::Empty => "empty",

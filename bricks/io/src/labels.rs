@@ -1,8 +1,8 @@
 //! Truth: one label for each packet of a capture, from a table.
 
 use crate::error::SourceErrorKind;
-use crate::source::{Input, Line, Stop, display_name, open_input};
-use legonf_core::count;
+use crate::source::{Input, Line, Positions, Stop, display_name, open_input};
+use legonf_core::{Fault, count};
 use std::path::Path;
 
 /// What is wrong with a label file.
@@ -27,6 +27,9 @@ pub enum LabelError {
         /// What is wrong.
         reason: LabelFault,
     },
+    /// The captures could not be read a second time, for which of their packets there are.
+    #[error("{0}")]
+    Captures(Fault),
     /// The labels end before the packets, of which the rest is not known yet.
     #[error("{file}: {}, but the capture has at least {}", count(*.labels, "label"), count(.labels + 1, "packet"))]
     RanOut {
@@ -108,6 +111,8 @@ pub struct Labels {
     lines: u64,
     labels: u64,
     layout: Option<Layout>,
+    /// Which of the packets are there, where a filter leaves some out.
+    positions: Option<Positions>,
 }
 
 /// The columns of a label file, found by its first row.
@@ -163,8 +168,15 @@ impl Labels {
         match input.window(1) {
             Err(kind) => Err(file_error(&file, kind)),
             Ok([]) => Err(LabelError::File { file, kind: LabelFileError::Empty }),
-            Ok(_) => Ok(Self { file, input, lines: 0, labels: 0, layout: None }),
+            Ok(_) => Ok(Self { file, input, lines: 0, labels: 0, layout: None, positions: None }),
         }
+    }
+
+    /// The same labels, of which only those at some positions are asked for by [`require`](Self::require): those of packets that
+    /// pass a filter.
+    #[must_use]
+    pub fn at(self, positions: Positions) -> Self {
+        Self { positions: Some(positions), ..self }
     }
 
     /// Number of labels read so far.
@@ -206,15 +218,21 @@ impl Labels {
     /// # Errors
     /// As for [`next_label`](Self::next_label), and if the labels have ended.
     pub fn require(&mut self) -> Result<bool, LabelError> {
+        let position = self.positions.as_mut().map(Positions::next_position).transpose();
+        if let Some(Some(position)) = position.map_err(LabelError::Captures)? {
+            while self.labels < position && self.next_label()?.is_some() {}
+        }
         self.next_label()?.ok_or_else(|| LabelError::RanOut { file: self.file.clone(), labels: self.labels })
     }
 
-    /// Checks at the end of a capture of `packets` packets that there were as many labels.
+    /// Checks at the end of a capture of `packets` packets that there were as many labels; with positions there are as many packets
+    /// as these are of.
     ///
     /// # Errors
     /// If there are fewer or more, or one of the rest is not a label.
     pub fn finish(&mut self, packets: u64) -> Result<(), LabelError> {
         while self.next_label()?.is_some() {}
+        let packets = self.positions.as_mut().map_or(Ok(packets), whole).map_err(LabelError::Captures)?;
         if self.labels == packets {
             return Ok(());
         }
@@ -238,6 +256,12 @@ impl Labels {
     fn line_error(&self, line: u64, reason: LabelFault) -> LabelError {
         LabelError::Line { file: self.file.clone(), line, reason }
     }
+}
+
+/// Packets of the captures that positions are of.
+fn whole(positions: &mut Positions) -> Result<u64, Fault> {
+    while positions.next_position()?.is_some() {}
+    Ok(positions.packets())
 }
 
 fn file_error(file: &str, kind: SourceErrorKind) -> LabelError {

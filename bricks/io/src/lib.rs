@@ -11,4 +11,6 @@ pub mod source;
 
 pub use columns::{FEATURES, SCORES, VERDICTS};
 pub use error::{RowError, SourceError, SourceErrorKind};
-pub use source::{Content, SourceOptions, Stop, open, open_any, open_with};
+pub use source::{
+    Content, Filter, Filtered, Positions, SourceOptions, Stop, open, open_all, open_any, open_with,
+};

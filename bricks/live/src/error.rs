@@ -38,6 +38,19 @@ pub enum LiveError {
         /// What libpcap said.
         reason: String,
     },
+    /// The filter is not one for packets of a link type.
+    #[error(
+        "filter `{filter}`: not for packets of link type {number} ({}): {reason}",
+        linktype::name(*number)
+    )]
+    Unfit {
+        /// The expression as given.
+        filter: String,
+        /// The link type's number.
+        number: u32,
+        /// What libpcap said.
+        reason: String,
+    },
     /// The interface's packets have a link type that is not parsed.
     #[error(
         "{interface}: link type {number} ({}) is not supported; supported: {}",
@@ -82,6 +95,7 @@ impl LiveError {
             Self::Permission { .. } => "permission",
             Self::Open { .. } => "open",
             Self::Filter { .. } => "filter",
+            Self::Unfit { .. } => "unfit-filter",
             Self::LinkType { .. } => "link-type",
             Self::Lost { .. } => "lost",
             Self::NoSuchUser { .. } => "no-such-user",

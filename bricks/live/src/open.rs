@@ -84,7 +84,7 @@ pub(crate) fn refusal(interface: String, error: &pcap::Error) -> LiveError {
     if permission { LiveError::Permission { interface } } else { LiveError::Open { interface, reason } }
 }
 
-fn bad_filter(filter: &str, error: &pcap::Error) -> LiveError {
+pub(crate) fn bad_filter(filter: &str, error: &pcap::Error) -> LiveError {
     LiveError::Filter { filter: filter.to_owned(), reason: one_line(error) }
 }
 

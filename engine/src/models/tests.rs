@@ -222,6 +222,7 @@ fn calibrated(name: &str, threshold: f64) -> Loaded {
         seen: false,
         minutes: None,
         holds_for: None,
+        packets: None,
     };
     let network = Network::of(Bundle { calibration: Some(calibration), ..bundle() });
     Loaded { name: Some(name.into()), file: name.into(), network }

@@ -9,10 +9,11 @@ use crate::{Error, Session};
 use legonf_core::{
     BATCH, Batch, BindError, ColumnSpec, Coverage, Explain, Fault, Findings, Layout, Sink, Timestamp, Verdict,
 };
+use legonf_decide::{HostReport, Shares};
 use legonf_io::Content;
 use legonf_io::sink::{
-    AlertPcap, AlertRate, Eve, ForwardedFiles, IncidentFile, ResultColumns, RunStats, ScorePlot, ScoresCsv,
-    ScoresParquet, StatsHandle, Theme,
+    AlertPcap, AlertRate, Eve, ForwardedFiles, HostStrips, IncidentFile, ResultColumns, RunStats, ScorePlot,
+    ScoresCsv, ScoresParquet, StatsHandle, Strip, Theme,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,6 +44,8 @@ pub struct Purpose<'a> {
     pub theme: Theme,
     /// Packets at the beginning of the capture that the model was trained on.
     pub trained: u64,
+    /// Packets that its threshold comes from: the first, and the first behind them.
+    pub calibrated: Option<(u64, u64)>,
     /// The ports by which packets leave; none where the graph forwards them as they came.
     pub ports: Vec<String>,
 }
@@ -62,6 +65,7 @@ impl<'a> Purpose<'a> {
             alerts: decides_on_scores(layout),
             theme: Theme::Light,
             trained: 0,
+            calibrated: None,
             ports: Vec::new(),
         }
     }
@@ -98,6 +102,7 @@ impl Alerts {
         let eve = Eve::create(&purpose.folder.join("eve.json"), threshold, purpose.explain)?.limited(rate);
         let stats = eve.stats();
         let plot = ScorePlot::new(purpose.title, threshold).on(purpose.theme).trained_on(purpose.trained);
+        let plot = purpose.calibrated.map_or(plot.clone(), |(first, end)| plot.calibrated_on(first, end));
         let (packets, plot) = match purpose.content {
             Content::Packets => (Some(AlertPcap::create(&purpose.folder.join("alerts.pcapng"))?), plot),
             Content::Features => (None, plot.over_rows()),
@@ -190,6 +195,7 @@ impl Outputs {
     ) -> Result<Vec<String>, Error> {
         if let Some((alerts, found)) = self.alerts.as_mut().zip(found) {
             alerts.plot.mark(&found.incidents);
+            alerts.plot.show(found.hosts.as_ref().map(strips).unwrap_or_default());
         }
         let mut written = self.finish(coverage, counters)?;
         if let Some(found) = found {
@@ -269,6 +275,8 @@ impl Results for Outputs {
 pub(crate) const INCIDENTS: &str = "incidents.json";
 /// The file of what was seen of each host.
 pub(crate) const HOSTS: &str = "hosts.json";
+/// Hosts that the plot shows, at most.
+const SHOWN: usize = 10;
 /// The folder of the packets that leave.
 const FORWARDED: &str = "forwarded";
 
@@ -284,6 +292,13 @@ fn forwarded(session: &Session, folder: &Path, ports: &[String]) -> Result<Optio
     }
     make(session, &folder)?;
     Ok(Some(ForwardedFiles::create(&folder, ports)?))
+}
+
+/// The hosts that the plot shows.
+fn strips(report: &HostReport) -> HostStrips {
+    let strip = |host: Shares| Strip { name: host.source.to_string(), shares: host.shares };
+    let hosts = report.shares(SHOWN).into_iter().map(strip).collect();
+    HostStrips { begin: report.begin, span: report.span_nanoseconds(), hosts }
 }
 
 fn make(session: &Session, folder: &Path) -> Result<(), Error> {

@@ -54,6 +54,21 @@ pub struct Calibration {
     /// Of what traffic the bound is claimed, in words; none in models of before this was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holds_for: Option<String>,
+    /// Which packets it was found from and checked on; none in models of before this was said, and of what cannot be read twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packets: Option<CalibratedOn>,
+}
+
+/// Packets of a calibration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibratedOn {
+    /// The captures, read as one stream in this order; `packets` of each is not known, and 0.
+    pub captures: Vec<CaptureProvenance>,
+    /// Number of the first packet in that stream, from 0.
+    pub first: u64,
+    /// Number of the first one behind them.
+    pub end: u64,
 }
 
 /// Benign scores that a threshold was checked on.
@@ -114,6 +129,8 @@ impl Calibration {
         for (key, value) in [("log_sd", self.log_sd), ("alarms_per_day", self.alarms_per_day)] {
             check(value.is_none_or(|v| v >= 0.0), key, "is below 0".into())?;
         }
+        let in_order = self.packets.as_ref().is_none_or(|on| on.first <= on.end);
+        check(in_order, "packets", "ends before it begins".into())?;
         let confidence = self.confidence.is_none_or(|c| (0.0..=1.0).contains(&c));
         check(confidence, "confidence", "is not within 0 and 1".into())?;
         self.check_held_out().map_or(Ok(()), |reason| check(false, "held_out", reason.into()))
@@ -130,6 +147,9 @@ pub struct CaptureProvenance {
     pub sha256: String,
     /// Packets used of it.
     pub packets: u64,
+    /// Only packets that this BPF expression takes, where there was one: the others do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
 }
 
 impl CaptureProvenance {
@@ -150,7 +170,7 @@ impl CaptureProvenance {
             file.consume(len);
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, sha256: hexadecimal(&digest.finalize()), packets })
+        Ok(Self { name, sha256: hexadecimal(&digest.finalize()), packets, filter: None })
     }
 }
 

@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub use describe::{AutoencoderSummary, Check, Description};
 pub use external::take_in;
 pub use foreign::{Foreign, Meaning};
-pub use metadata::{Calibration, CaptureProvenance, HeldOut, Provenance};
+pub use metadata::{CalibratedOn, Calibration, CaptureProvenance, HeldOut, Provenance};
 pub use wire::{MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES};
 
 /// The version of ONNX's file format that is written.

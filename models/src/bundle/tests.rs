@@ -32,7 +32,8 @@ fn bundle() -> Bundle {
         unit: Unit::Bytes,
         decay: Some(0.1),
     };
-    let capture = CaptureProvenance { name: "a.pcap".into(), sha256: "00".repeat(32), packets: 101 };
+    let capture =
+        CaptureProvenance { name: "a.pcap".into(), sha256: "00".repeat(32), packets: 101, filter: None };
     Bundle {
         model: Model::KitNet { network: Arc::new(network()), training: config() },
         schema: Schema { name: "test".into(), features: (0..13).map(feature).collect() },
@@ -50,6 +51,7 @@ fn bundle() -> Bundle {
             seen: false,
             minutes: Some(12),
             holds_for: Some("such traffic".into()),
+            packets: Some(CalibratedOn { captures: vec![capture.clone()], first: 101, end: 900 }),
         }),
         provenance: Provenance {
             legonf: "0.1.0".into(),

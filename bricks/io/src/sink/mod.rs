@@ -31,7 +31,7 @@ pub use incidents::IncidentFile;
 pub use limit::{AlertRate, PerSource};
 pub use matrix::Matrix;
 pub use packet_file::PacketFile;
-pub use plot::{ScorePlot, SeriesPlot, Theme};
+pub use plot::{HostStrips, ScorePlot, SeriesPlot, Strip, Theme};
 pub use result_columns::ResultColumns;
 pub use scores_csv::ScoresCsv;
 pub use scores_parquet::ScoresParquet;

@@ -8,6 +8,7 @@
 
 mod detect;
 mod features;
+mod filtered;
 mod input;
 mod open;
 mod order;
@@ -15,11 +16,14 @@ mod pcap;
 mod pcapng;
 mod pipe;
 mod reader;
+mod sequence;
 mod stored;
 mod tsv;
 
+pub use filtered::{Filter, Filtered, Positions};
 pub use open::{Content, SourceOptions, any_from_reader, from_reader, open, open_any, open_with};
 pub use pipe::Stop;
+pub use sequence::{Sequence, open_all};
 
 pub(crate) use input::{Input, Line};
 pub(crate) use open::{display_name, open_input};

@@ -1,5 +1,5 @@
 use legonf_core::{Incident, Origin, Timestamp, Verdict};
-use legonf_io::sink::{ScorePlot, Theme};
+use legonf_io::sink::{HostStrips, ScorePlot, Strip, Theme};
 use std::fs;
 
 /// A capture with an attack in its second half.
@@ -82,12 +82,34 @@ fn incidents_and_training_are_marked_and_the_ground_may_be_dark() {
     }
     let before = svg(&marked);
     assert!(before.contains("training") && before.contains("replay") && !before.contains("incidents"));
+    assert!(!before.contains("calibration") && before.contains("height=\"600\""));
+    let calibrated = svg(&marked.clone().calibrated_on(1_000, 3_000));
+    assert!(["training", "calibration", "replay"].iter().all(|name| calibrated.contains(name)));
+    // What never came is not shown.
+    assert!(!svg(&marked.clone().calibrated_on(9_000, 9_999)).contains("calibration"));
     marked.mark(&[incident.clone(), incident]);
     let after = svg(&marked);
     assert!(after.contains("192.168.50.21") && after.contains("incidents") && after.contains("#7B3F98"));
     let dark = svg(&marked.on(Theme::Dark));
     assert!(dark.contains("#14171C") && !after.contains("#14171C") && dark.contains("192.168.50.21"));
     assert!(!svg(&plot(500, false)).contains("training"));
+}
+
+#[test]
+fn hosts_are_rows_under_the_scores() {
+    let mut shown = plot(5_000, true);
+    let alone = svg(&shown);
+    let span = 64_000_000_000;
+    let strip = |name: &str, shares: &[f32]| Strip { name: name.into(), shares: shares.into() };
+    let hosts = vec![strip("192.168.50.21", &[0.0, 0.5, 1.0]), strip("2001:db8::1:2:3:4:5", &[0.0, 0.1])];
+    shown.show(HostStrips { begin: 1_540_448_619_000_000_000, span, hosts });
+    let (light, dark) = (svg(&shown), svg(&shown.clone().on(Theme::Dark)));
+    for text in ["192.168.50.21", "::1:2:3:4:5", "share of a host's packets", "#7F2704"] {
+        assert!(light.contains(text) && !alone.contains(text), "{text}");
+    }
+    assert!(light.starts_with("<svg width=\"1200\" height=\"674\""), "{}", &light[..60]);
+    assert!(dark.contains("192.168.50.21") && !dark.contains("#7F2704"));
+    assert!(png(&shown).starts_with(b"\x89PNG"));
 }
 
 #[test]

@@ -6,7 +6,9 @@ mod font;
 mod picture;
 mod scores;
 mod series;
+mod strips;
 
 pub use picture::Theme;
 pub use scores::ScorePlot;
 pub use series::SeriesPlot;
+pub use strips::{HostStrips, Strip};

@@ -15,7 +15,7 @@ use plotters::style::{Color, FontTransform, IntoFont, RGBColor, TextStyle};
 use std::fmt;
 use std::path::Path;
 
-/// Pixels of a picture, across and down.
+/// Pixels of a picture, across and down; one may be [higher](Picture::extend).
 pub(super) const SIZE: (u32, u32) = (1200, 600);
 
 /// A rectangle of pixels, its edges included.
@@ -99,12 +99,23 @@ impl Theme {
 pub(super) struct Picture {
     shapes: Vec<Shape>,
     theme: Theme,
+    /// Pixels below those of [`SIZE`].
+    more: u32,
 }
 
 impl Picture {
     /// An empty one on a ground.
     pub fn on(theme: Theme) -> Self {
-        Self { shapes: Vec::new(), theme }
+        Self { shapes: Vec::new(), theme, more: 0 }
+    }
+
+    /// Makes it so many pixels higher.
+    pub fn extend(&mut self, more: u32) {
+        self.more += more;
+    }
+
+    fn size(&self) -> (u32, u32) {
+        (SIZE.0, SIZE.1 + self.more)
     }
 
     /// Fills a rectangle.
@@ -128,7 +139,7 @@ impl Picture {
     /// [`SinkError::Drawing`] for the file `path`.
     pub fn svg(&self, path: &Path) -> Result<String, SinkError> {
         let mut document = String::new();
-        let area = SVGBackend::with_string(&mut document, SIZE).into_drawing_area();
+        let area = SVGBackend::with_string(&mut document, self.size()).into_drawing_area();
         let text = |text: &str, face: Face, at| area.draw_text(text, &style(face), at);
         self.draw(&area, text).map_err(|e| not_drawn(path, &e))?;
         drop(area);
@@ -140,8 +151,9 @@ impl Picture {
     /// # Errors
     /// [`SinkError::Drawing`] for the file `path`.
     pub fn png(&self, path: &Path, font: Option<&FontVec>) -> Result<Vec<u8>, SinkError> {
-        let mut pixels = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
-        let area = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
+        let (width, height) = self.size();
+        let mut pixels = vec![0; (width * height * 3) as usize];
+        let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
         let text = |text: &str, face: Face, at| {
             font.map_or(Ok(()), |font| {
                 dots(font, text, face, at, |at, cover| area.draw_pixel(at, &face.color.mix(cover)))
@@ -149,7 +161,7 @@ impl Picture {
         };
         self.draw(&area, text).map_err(|e| not_drawn(path, &e))?;
         drop(area);
-        encode(&pixels).map_err(|e| not_drawn(path, &e))
+        encode(&pixels, (width, height)).map_err(|e| not_drawn(path, &e))
     }
 
     fn draw<DB: DrawingBackend>(
@@ -219,9 +231,9 @@ fn dots<E>(
     })
 }
 
-fn encode(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+fn encode(pixels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>, png::EncodingError> {
     let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, SIZE.0, SIZE.1);
+    let mut encoder = png::Encoder::new(&mut file, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     let mut writer = encoder.write_header()?;

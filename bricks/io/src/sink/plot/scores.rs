@@ -4,6 +4,7 @@ use super::axis::{Frame, INK, Key, QUIET, decades, legend, linear};
 use super::bins::{Bin, Bins};
 use super::font::find_font;
 use super::picture::{Area, Face, Picture, SIZE, Theme};
+use super::strips::HostStrips;
 use crate::sink::{OutputFile, SinkError};
 use legonf_core::{Clock, Incident, Timestamp, Verdict, grouped};
 use plotters::style::RGBColor;
@@ -50,9 +51,9 @@ pub struct ScorePlot {
     span: Option<(i64, i64)>,
     /// Stream time and words of incidents, those of most weight first.
     incidents: Vec<((i64, i64), String)>,
-    /// Packets at the beginning that the model was trained on, and the time of the first one behind them.
-    trained: u64,
-    judged: Option<i64>,
+    /// Packets at the beginning that the model was trained on, and those that its threshold comes from.
+    spans: Vec<Span>,
+    hosts: HostStrips,
     theme: Theme,
 }
 
@@ -70,8 +71,8 @@ impl ScorePlot {
             clock,
             span: None,
             incidents: Vec::new(),
-            trained: 0,
-            judged: None,
+            spans: Vec::new(),
+            hosts: HostStrips::default(),
             theme: Theme::Light,
         }
     }
@@ -85,7 +86,25 @@ impl ScorePlot {
     /// The same plot of a capture whose first packets the model was trained on.
     #[must_use]
     pub fn trained_on(self, packets: u64) -> Self {
-        Self { trained: packets, ..self }
+        self.with_span("training", 0, packets)
+    }
+
+    /// The same plot of a capture whose packets from `first` on, up to the one before `end`, gave the threshold.
+    #[must_use]
+    pub fn calibrated_on(self, first: u64, end: u64) -> Self {
+        self.with_span("calibration", first, end)
+    }
+
+    fn with_span(mut self, name: &'static str, first: u64, end: u64) -> Self {
+        if first < end {
+            self.spans.push(Span { name, first, end, ..Span::default() });
+        }
+        self
+    }
+
+    /// Shows when hosts sent packets above the threshold.
+    pub fn show(&mut self, hosts: HostStrips) {
+        self.hosts = hosts;
     }
 
     /// Marks incidents, those of most weight first.
@@ -108,9 +127,7 @@ impl ScorePlot {
             if self.rows { row() } else { self.clock.stream_time(self.packets, timestamp).as_nanos() };
         let (first, last) = self.span.unwrap_or((nanos, nanos));
         self.span = Some((first.min(nanos), last.max(nanos)));
-        if self.packets == self.trained {
-            self.judged = Some(nanos);
-        }
+        self.spans.iter_mut().for_each(|span| span.pass(self.packets, nanos));
         self.packets += 1;
         self.labelled |= truth.is_some();
         self.bins.add(nanos, score, verdict, truth == Some(true));
@@ -160,6 +177,7 @@ impl ScorePlot {
         self.mark_incidents(&mut picture, &frame);
         self.mark_spans(&mut picture, &frame);
         self.captions(&mut picture, &total);
+        self.hosts.draw(&mut picture, &BOX, |nanos| self.column(&frame, nanos));
         picture
     }
 
@@ -187,14 +205,16 @@ impl ScorePlot {
         }
     }
 
-    /// Divides what the model was trained on from what it judges.
+    /// Names what the model was trained on, what its threshold comes from, and what else is replayed.
     fn mark_spans(&self, picture: &mut Picture, frame: &Frame) {
-        let Some(judged) = self.judged.filter(|_| self.trained > 0) else { return };
-        let x = self.column(frame, judged);
-        picture.fill(Area { left: x, right: x, ..BOX }, QUIET);
-        let face = Face::new(12, QUIET);
-        picture.text("training", face.anchor(HPos::Right, VPos::Center), (x - 6, BOX.bottom - 12));
-        picture.text("replay", face, (x + 6, BOX.bottom - 12));
+        let last = self.span.unwrap_or_default().1;
+        let place = |nanos: Option<i64>| self.column(frame, nanos.unwrap_or(last));
+        let placed =
+            |span: &Span| span.begin.map(|begin| (span.name, place(Some(begin)), place(span.behind)));
+        let mut spans: Vec<_> = self.spans.iter().filter_map(placed).collect();
+        let Some(replayed) = spans.iter().map(|(_, _, right)| *right).max() else { return };
+        spans.push(("replay", replayed, BOX.right));
+        spans.into_iter().for_each(|(name, left, right)| mark_span(picture, name, (left, right)));
     }
 
     /// Exponents of the powers of ten between which all scores and the threshold lie.
@@ -280,6 +300,47 @@ impl ScorePlot {
         }
         text
     }
+}
+
+/// Packets that a model comes from.
+#[derive(Clone, Debug, Default)]
+struct Span {
+    name: &'static str,
+    /// Number of the first packet, and of the first behind them.
+    first: u64,
+    end: u64,
+    /// Their times; none where they have not come.
+    begin: Option<i64>,
+    behind: Option<i64>,
+}
+
+impl Span {
+    fn pass(&mut self, packet: u64, nanos: i64) {
+        if packet == self.first {
+            self.begin = Some(nanos);
+        }
+        if packet == self.end {
+            self.behind = Some(nanos);
+        }
+    }
+}
+
+/// Draws a line at the bottom of the frame over a span, from edge to edge, with its name where there is room.
+fn mark_span(picture: &mut Picture, name: &str, (left, right): (i32, i32)) {
+    let (top, bottom) = (BOX.bottom - 14, BOX.bottom - 4);
+    for x in [left, right] {
+        picture.fill(Area { left: x, top, right: x, bottom }, QUIET);
+    }
+    let y = i32::midpoint(top, bottom);
+    let face = Face::new(12, QUIET).anchor(HPos::Center, VPos::Center);
+    let (middle, half) = (i32::midpoint(left, right), face.width(name) / 2 + 6);
+    if right - left < 2 * half + 8 {
+        return picture.fill(Area { left, top: y, right, bottom: y }, QUIET);
+    }
+    for (left, right) in [(left, middle - half), (middle + half, right)] {
+        picture.fill(Area { left, top: y, right, bottom: y }, QUIET);
+    }
+    picture.text(name, face, (middle, y));
 }
 
 fn shade_truth(picture: &mut Picture, columns: &[Bin]) {
