@@ -83,7 +83,7 @@ impl Syslog {
 
     fn send(&mut self, line: &[u8]) -> io::Result<()> {
         let Head { timestamp, event_type } = serde_json::from_slice(line)?;
-        let priority = if matches!(event_type, "stats" | "suppressed") { INFORMATION } else { WARNING };
+        let priority = if matches!(event_type, "stats" | "held_back") { INFORMATION } else { WARNING };
         // EVE writes the zone without the colon that RFC 3339 has.
         let time = timestamp.replace("+0000", "Z");
         self.message.clear();
