@@ -16,6 +16,6 @@ cargo build --release --locked --package legonf
 legonf=${CARGO_TARGET_DIR:-target}/release/legonf
 
 mkdir -p "$out"
-"$legonf" train kitsune "$capture" --output "$model" --force
+"$legonf" train kitsune "$capture" -o "$model" --force
 "$legonf" calibrate "$model" "$capture" --skip 86265 --limit 130160
 "$legonf" replay "$capture" --model "$model" --labels examples/testbed/labels.csv.gz --out "$out" --force

@@ -1,9 +1,9 @@
 //! The options that say what is told of alerts.
 
 use crate::invalid::Invalid;
-use crate::time::time;
 use clap::Args;
 use legonf_engine::Watching;
+use legonf_engine::arguments::time;
 use legonf_io::sink::{AlertRate, PerSource};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! `legonf bench`: how fast the bricks are on this machine, and how near to what it can do.
 
 use crate::Style;
-use crate::failure::{Failure, print, print_json, show};
+use crate::failure::{Failure, print_json, show, tell};
 use crate::summary::tables::fields;
 use clap::Subcommand;
 use legonf_experiments::bench::{Arguments, KEYS, graph, growth, rows};
@@ -31,7 +31,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::Graph(arguments) => show(&graph::run(arguments, &session)?, graph::text, style),
         Command::Kitsune(arguments) => {
             let report = arguments.run(&session)?;
-            if style.json { print_json(&report) } else { print(&fields(&rows(&report))) }
+            if style.json { print_json(&report) } else { tell(&fields(&rows(&report))) }
         }
     }
 }

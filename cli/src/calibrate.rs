@@ -21,8 +21,8 @@ use std::path::PathBuf;
 ///
 /// The threshold comes from the first part of the packets, and its bound is checked on the rest (--holdout): where more of
 /// these are above it than the bound allows (by the binomial distribution at the confidence given, or that of Poisson for an alarm
-/// budget), or more than twice the bound in a minute, nothing is stored and the exit code is 1; with --force what the held-out
-/// packets show is stored instead. An alarm budget needs a time without an alarm: at 95% confidence 3 / N days
+/// budget), or more than twice the bound in a minute, nothing is stored and the exit code is 1; with --as-seen what the
+/// held-out packets show is stored instead. An alarm budget needs a time without an alarm: at 95% confidence 3 / N days
 /// for N alerts a day (the rule of three).
 #[derive(Args)]
 pub struct Arguments {
@@ -57,8 +57,11 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     /// Where the calibrated model goes; without it MODEL itself is changed.
-    #[arg(long, short, value_name = "MODEL")]
+    #[arg(long = "out", short, alias = "output", value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Store what the held-out packets show, where it contradicts the bound.
+    #[arg(long)]
+    as_seen: bool,
     #[command(flatten)]
     workers: Workers,
 }
@@ -76,7 +79,7 @@ enum MethodName {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    let calibrating = arguments.given(style.force);
+    let calibrating = arguments.given();
     calibrating.method.validate()?;
     calibrating.check.validate()?;
     style.check_results(arguments.output.as_deref())?;
@@ -92,12 +95,12 @@ fn holdout(text: &str) -> Result<f64, Invalid> {
 
 impl Arguments {
     /// What the engine takes.
-    fn given(&self, force: bool) -> Calibrating {
+    fn given(&self) -> Calibrating {
         Calibrating {
             model: self.model.clone(),
             captures: self.filter.of(&self.captures),
             method: self.method(),
-            check: Check { share: self.holdout, confidence: self.confidence, force },
+            check: Check { share: self.holdout, confidence: self.confidence, force: self.as_seen },
             skip: self.skip,
             limit: self.limit,
             output: self.output.clone(),

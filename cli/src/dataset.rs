@@ -6,12 +6,13 @@ mod list;
 mod place;
 mod verify;
 
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, print_json, tell};
 use crate::progress::Bar;
 use crate::{Style, interrupt};
 use clap::{Args, Subcommand};
 use legonf_core::{BATCH, Packets, Progress, count};
 use legonf_datasets::generate::{Attack, Config, Generator, Mix};
+use legonf_engine::arguments::rate;
 use legonf_io::sink::{OutputFile, PacketFile};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -35,10 +36,10 @@ pub enum Command {
 #[derive(Args)]
 pub struct Generate {
     /// Where the capture goes (pcapng).
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long = "out", short, alias = "output", value_name = "FILE")]
     output: PathBuf,
     /// Where the labels go (CSV: index,label).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "labels-out", alias = "labels", value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Seed of everything.
     #[arg(long, default_value_t = 1)]
@@ -53,7 +54,7 @@ pub struct Generate {
     #[arg(long, default_value_t = 500, value_name = "N")]
     flows: u32,
     /// Benign packets a second.
-    #[arg(long, default_value_t = 1000.0, value_name = "PPS")]
+    #[arg(long, default_value_t = 1000.0, value_name = "PPS", value_parser = rate)]
     rate: f64,
     /// Shortest and longest benign frame in bytes.
     #[arg(long, default_values_t = [60, 1514], num_args = 2, value_names = ["MIN", "MAX"])]
@@ -163,5 +164,5 @@ fn report(report: &Report, style: Style) -> Result<(), Failure> {
         return Ok(());
     }
     let Report { output, packets, malicious, .. } = report;
-    print(&format!("{output}: {}, {malicious} of them malicious\n", count(*packets, "packet")))
+    tell(&format!("{output}: {}, {malicious} of them malicious\n", count(*packets, "packet")))
 }

@@ -1,7 +1,7 @@
 //! `legonf events`: what the controller decided.
 
 use crate::Style;
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, print_json, tell};
 use crate::invalid::Invalid;
 use clap::Args;
 use legonf_controller::Event;
@@ -22,7 +22,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         return print_json(&events);
     }
     let lines: Vec<_> = events.iter().map(|event| one_line(&event.text()).into_owned() + "\n").collect();
-    print(&lines.concat())
+    tell(&lines.concat())
 }
 
 fn events(text: &str) -> Result<Vec<Event>, Invalid> {

@@ -1,6 +1,7 @@
 //! How a command fails: one line on standard error and an exit code.
 
 use crate::Style;
+use crate::summary::width::fit;
 use legonf_experiments::ExperimentError;
 use legonf_output::{one_line, printable, printable_json};
 use std::error::Error;
@@ -90,6 +91,11 @@ pub fn print(text: &str) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
+/// Prints words, within the columns of the terminal.
+pub fn tell(text: &str) -> Result<(), Failure> {
+    print(&fit(text))
+}
+
 /// Prints a value as JSON to standard output.
 pub fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(&json(value)?)
@@ -100,7 +106,7 @@ pub fn show<R: serde::Serialize>(report: &R, text: fn(&R) -> String, style: Styl
     match style {
         Style { json: true, .. } => print_json(report),
         Style { quiet: true, .. } => Ok(()),
-        _ => print(&text(report)),
+        _ => tell(&text(report)),
     }
 }
 

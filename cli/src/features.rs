@@ -20,7 +20,7 @@ pub struct Arguments {
     #[command(flatten)]
     filter: Filter,
     /// Where the matrix goes; the ending (.npy, .csv or .parquet) names the format.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long = "out", short, alias = "output", value_name = "FILE")]
     output: PathBuf,
     /// Feature schema: kitsune-115-clean, or kitsune-115 and kitsune-py-100, which reproduce what was published.
     #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]

@@ -1,8 +1,9 @@
 //! `legonf graph`: shows brick graphs.
 
 use crate::Style;
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, print, print_json, tell};
 use crate::scoring::ModelFiles;
+use crate::summary::tables::or_blocks;
 use crate::workers::Workers;
 use clap::{Args, Subcommand};
 use legonf_catalog::Takes;
@@ -40,7 +41,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     costs: Option<PathBuf>,
     /// Milliseconds from source to sink that are promised: shows what each brick may take of it, in proportion to cost.
-    #[arg(long, value_name = "MS", requires = "costs", value_parser = crate::invalid::positive)]
+    #[arg(long, value_name = "MS", requires = "costs", value_parser = legonf_engine::arguments::positive)]
     latency: Option<f64>,
     /// Draw the graph into this SVG file.
     #[arg(long, value_name = "FILE")]
@@ -143,7 +144,7 @@ fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     if let Some(path) = &arguments.costs {
         add_costs(&mut shown, &read_costs(path)?, arguments.latency)?;
     }
-    if style.json { print_json(&shown) } else { print(&(table(&shown) + &models(&spec))) }
+    if style.json { print_json(&shown) } else { tell(&(table(&shown) + &models(&spec))) }
 }
 
 /// A line for each model that a graph names, with the bricks that take it.
@@ -173,7 +174,7 @@ fn add_costs(bricks: &mut [Shown], costs: &Costs, latency: Option<f64>) -> Resul
 fn kinds(style: Style) -> Result<(), Failure> {
     let kinds = &legonf_catalog::KINDS;
     let shown: Vec<_> = kinds.iter().map(|d| describe(d.kind.to_owned(), d)).collect();
-    if style.json { print_json(&shown) } else { print(&table(&shown)) }
+    if style.json { print_json(&shown) } else { tell(&table(&shown)) }
 }
 
 fn describe(id: String, descriptor: &Descriptor) -> Shown {
@@ -194,17 +195,17 @@ fn describe(id: String, descriptor: &Descriptor) -> Shown {
 }
 
 fn table(bricks: &[Shown]) -> String {
-    let mut out = format!("{:<28} {:<28} {:<10} {:<22} {}\n", "brick", "kind", "state", "reads", "fills");
-    for b in bricks {
-        let (reads, fills) = (b.reads.join(", "), b.fills.join(", "));
+    let headings = ["brick", "kind", "state", "reads", "fills"];
+    let cells = |b: &Shown| {
         let ns = b.ns.map_or_else(String::new, |ns| format!(", {ns:.1} ns a packet"));
         let deadline = b.deadline_ms.map_or_else(String::new, |ms| format!(", deadline {ms:.3} ms"));
-        out += &format!(
-            "{:<28} {:<28} {:<10} {reads:<22} {fills}{ns}{deadline}\n",
-            one_line(&b.id),
-            b.kind,
-            b.state
-        );
-    }
-    out
+        let fills = b.fills.join(", ") + &ns + &deadline;
+        vec![one_line(&b.id).into_owned(), b.kind.into(), b.state.into(), b.reads.join(", "), fills]
+    };
+    let rows: Vec<_> = bricks.iter().map(cells).collect();
+    let line = |row: &Vec<String>| {
+        format!("{:<28} {:<28} {:<10} {:<22} {}\n", row[0], row[1], row[2], row[3], row[4])
+    };
+    let table = [headings.map(String::from).to_vec()].iter().chain(&rows).map(line).collect();
+    or_blocks(table, &headings, &rows)
 }

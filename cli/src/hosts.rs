@@ -1,14 +1,14 @@
 //! `legonf hosts`: what was seen of each host in the results of a replay.
 
 use crate::Style;
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, print_json, tell};
+use crate::summary::tables::or_blocks;
 use clap::Args;
 use legonf_core::{count, grouped};
 use legonf_engine::reading::{self, parsed};
 use legonf_output::one_line;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// Shows each host of the results that `legonf replay --out` wrote: its packets, the share of them above the threshold, the highest
@@ -19,7 +19,7 @@ pub struct Arguments {
     results: PathBuf,
     /// Show so many hosts, 0 for all.
     #[arg(long, value_name = "N", default_value_t = 20)]
-    limit: usize,
+    rows: usize,
 }
 
 /// The address of a host.
@@ -75,7 +75,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     for host in &mut report.hosts {
         host.incidents = numbers.get(&host.address).copied().unwrap_or(0);
     }
-    if style.json { print_json(&report) } else { print(&text(&report, arguments.limit)) }
+    if style.json { print_json(&report) } else { tell(&text(&report, arguments.rows)) }
 }
 
 fn read<T: for<'a> Deserialize<'a>>(results: &Path, name: &str) -> Result<T, Failure> {
@@ -96,16 +96,15 @@ const NAME: usize = 17;
 fn text(report: &Report, limit: usize) -> String {
     let limit = if limit == 0 { usize::MAX } else { limit };
     let spans = report.hosts.iter().map(|host| host.strip.len()).max().unwrap_or(0);
-    let seconds = report.span_seconds * spans as f64;
-    let mut out =
-        format!("{:<NAME$} {:>10} {:>7} {:>8} {:>9}  ", "host", "packets", "above", "peak", "incidents");
-    out += &format!("when, of {seconds:.0} s\n");
-    for host in report.hosts.iter().take(limit) {
-        line(&mut out, host, spans);
-    }
+    let when = format!("when, of {:.0} s", report.span_seconds * spans as f64);
+    let headings = ["host", "packets", "above", "peak", "incidents", &when];
+    let rows: Vec<_> = report.hosts.iter().take(limit).map(|host| cells(host, spans)).collect();
+    let table: String =
+        [headings.map(String::from).to_vec()].iter().chain(&rows).map(|row| line(row)).collect();
+    let mut out = or_blocks(table, &headings, &rows);
     let more = report.hosts.len().saturating_sub(limit);
     if more > 0 {
-        out += &format!("and {} more (--limit 0 shows all)\n", count(more as u64, "host"));
+        out += &format!("and {} more (--rows 0 shows all)\n", count(more as u64, "host"));
     }
     if report.others > 0 {
         let (others, above) = (grouped(report.others), grouped(report.others_above));
@@ -114,20 +113,27 @@ fn text(report: &Report, limit: usize) -> String {
     out
 }
 
-fn line(out: &mut String, host: &Host, spans: usize) {
+/// What is shown of a host.
+fn cells(host: &Host, spans: usize) -> Vec<String> {
     let name = host.address.src_ip.as_deref().or(host.address.src_mac.as_deref()).unwrap_or("no address");
-    let name = one_line(name);
-    if name.chars().count() > NAME {
-        *out += &format!("{name}\n{:NAME$}", "");
-    } else {
-        *out += &format!("{name:<NAME$}");
+    vec![
+        one_line(name).into_owned(),
+        grouped(host.packets).to_string(),
+        format!("{:.1}%", 100.0 * host.above as f64 / host.packets.max(1) as f64),
+        host.peak.map_or_else(|| "-".into(), significant),
+        host.incidents.to_string(),
+        strip(&host.strip, spans),
+    ]
+}
+
+/// A row of the table. A long name has a line of its own.
+fn line(cells: &[String]) -> String {
+    let [name, packets, above, peak, incidents, when] = cells else { return String::new() };
+    let figures = format!(" {packets:>10} {above:>7} {peak:>8} {incidents:>9}  {when}\n");
+    match name.chars().count() > NAME {
+        true => format!("{name}\n{:NAME$}{figures}", ""),
+        false => format!("{name:<NAME$}{figures}"),
     }
-    let share = 100.0 * host.above as f64 / host.packets.max(1) as f64;
-    let peak = host.peak.map_or_else(|| "-".into(), significant);
-    let (packets, incidents) = (grouped(host.packets).to_string(), host.incidents);
-    // Writing to a String cannot fail.
-    let _ =
-        writeln!(out, " {packets:>10} {share:>6.1}% {peak:>8} {incidents:>9}  {}", strip(&host.strip, spans));
 }
 
 /// Four digits that count, within eight columns.

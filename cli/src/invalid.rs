@@ -1,6 +1,7 @@
 //! What is wrong with a value of the command line, or with a line of a file that the command reads itself.
 
 use legonf_core::PlanSyntax;
+use legonf_engine::arguments::Expected;
 
 /// Why a value is not what was expected.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +9,9 @@ pub enum Invalid {
     /// It is of another form or out of its range.
     #[error("expected {0}")]
     Value(&'static str),
+    /// The same, of a kind of value that the engine knows.
+    #[error(transparent)]
+    Expected(#[from] Expected),
     /// No layout.
     #[error("{0}; or one of the words fused and pipeline")]
     Layout(#[from] PlanSyntax),
@@ -33,10 +37,4 @@ pub enum Invalid {
         /// What the decoder found.
         error: serde_json::Error,
     },
-}
-
-/// A number above 0.
-pub fn positive(text: &str) -> Result<f64, Invalid> {
-    let number = text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
-    number.ok_or(Invalid::Value("a number above 0"))
 }

@@ -2,8 +2,8 @@
 
 use crate::invalid::Invalid;
 use crate::size::size;
-use crate::time::time;
 use clap::Args;
+use legonf_engine::arguments::time;
 use legonf_engine::live::{Bounds, LiveConfig};
 use std::time::Duration;
 
@@ -25,16 +25,16 @@ pub struct Listening {
     /// How long the kernel may hold packets back to deliver more at once. Under a policy's `latency_ms` no batch waits for longer
     /// than the deadline of packet batching, if that is less.
     #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    latency: u64,
+    buffer_timeout: u64,
     /// Take only packets from and to this machine.
     #[arg(long)]
     no_promiscuous: bool,
     /// End after this time: 30s, 5m, 1h30m, or a number of seconds.
     #[arg(long, value_name = "TIME", value_parser = time)]
     duration: Option<Duration>,
-    /// End after this many packets.
-    #[arg(long, value_name = "N")]
-    packets: Option<u64>,
+    /// Take only the first N packets, and end.
+    #[arg(long, alias = "packets", value_name = "N")]
+    limit: Option<u64>,
 }
 
 impl Listening {
@@ -44,7 +44,7 @@ impl Listening {
             filter: self.filter.clone(),
             snaplen: self.snaplen,
             buffer: self.buffer,
-            latency: Duration::from_millis(self.latency),
+            latency: Duration::from_millis(self.buffer_timeout),
             promiscuous: !self.no_promiscuous,
             ..LiveConfig::new(interface)
         }
@@ -52,7 +52,7 @@ impl Listening {
 
     /// When the run ends.
     pub fn bounds(&self) -> Bounds {
-        Bounds { packets: self.packets, duration: self.duration }
+        Bounds { packets: self.limit, duration: self.duration }
     }
 }
 

@@ -7,9 +7,9 @@ use crate::listening::Listening;
 use crate::rotation::{Every, every, rotation};
 use crate::scoring::{Scoring, render};
 use crate::steering::{self, Steering};
-use crate::time::time;
 use crate::{Style, interrupt};
 use clap::{ArgGroup, Args};
+use legonf_engine::arguments::time;
 use legonf_engine::live::Forward;
 use legonf_engine::{Live, Seed};
 use legonf_io::sink::SyslogTarget;
@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Scores the packets of a network interface as they come, until Ctrl-C, SIGTERM, --duration or
-/// --packets; then sums up. Packets that the kernel or the interface lost are counted as dropped.
+/// --limit; then sums up. Packets that the kernel or the interface lost are counted as dropped.
 ///
 /// It needs the capability CAP_NET_RAW and nothing else:
 ///

@@ -5,12 +5,18 @@
 mod alerts;
 mod bench;
 mod calibrate;
+mod command_line;
+mod completions;
+mod config;
 mod dataset;
 mod events;
 mod experiment;
 mod failure;
 mod features;
 mod graph;
+#[cfg(test)]
+mod habits;
+mod help;
 mod hosts;
 mod inputs;
 mod interrupt;
@@ -19,6 +25,8 @@ mod invalid;
 mod listening;
 #[cfg(feature = "live")]
 mod live;
+mod man;
+mod meant;
 mod model;
 mod notify;
 mod overwrite;
@@ -38,7 +46,6 @@ mod split;
 mod steering;
 mod stuck;
 mod summary;
-mod time;
 mod train;
 mod warming;
 mod workers;
@@ -46,13 +53,14 @@ mod workers;
 use clap::{Parser, Subcommand};
 use failure::Failure;
 use legonf_engine::Session;
-use legonf_output::{Existing, printable};
+use legonf_output::Existing;
 use progress::Terminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Network functions with a neural network at their core, run as bricks that scale one by one.
 #[derive(Parser)]
-#[command(version, max_term_width = 110, after_help = EXIT_CODES)]
+#[command(version, max_term_width = 110, after_help = EXIT_CODES, disable_help_subcommand = true)]
 struct Arguments {
     /// Print no progress and no summary; faults are still printed.
     #[arg(long, short, global = true)]
@@ -64,6 +72,10 @@ struct Arguments {
     /// any work. A device or a pipe is written to, and an empty file replaced, all the same.
     #[arg(long, global = true)]
     force: bool,
+    /// Take options from this file (TOML): a table for each command, such as [live], whose keys are the long names of its options.
+    /// What the command line says wins. `legonf config show` prints a file to start from; without --config none is read.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -127,6 +139,14 @@ enum Command {
     /// Show, check and explain models.
     #[command(subcommand)]
     Model(model::Command),
+    /// Check a configuration file, or print one to start from.
+    #[command(subcommand)]
+    Config(config::Subcommands),
+    #[command(about = "Print what a shell needs to complete the command line")]
+    Completions(completions::Arguments),
+    #[command(about = "Print or write manual pages")]
+    Man(man::Arguments),
+    Help(help::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -159,7 +179,10 @@ impl Style {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
+    let arguments = match command_line::parse(std::env::args_os().collect()) {
+        Ok(arguments) => arguments,
+        Err(refusal) => return refusal.report(),
+    };
     let style = Style { quiet: arguments.quiet, json: arguments.json, force: arguments.force };
     stuck::install_hook();
     match std::panic::catch_unwind(|| run(arguments.command, style)) {
@@ -168,17 +191,6 @@ fn main() -> ExitCode {
         // The hook has said it.
         Err(_) => ExitCode::FAILURE,
     }
-}
-
-/// Ends with what is wrong with the command line. It repeats what was given, and the shell may have put the name of
-/// anyone's file there.
-fn refuse(error: &clap::Error) -> ! {
-    let message = error.to_string();
-    if message == printable(&message) {
-        error.exit()
-    }
-    eprint!("{}", printable(&message));
-    std::process::exit(error.exit_code())
 }
 
 fn run(command: Command, style: Style) -> Result<(), Failure> {
@@ -202,5 +214,9 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Dataset(command) => dataset::run(&command, style),
         Command::Experiment(command) => experiment::run(&command, style),
         Command::Model(command) => model::run(&command, style),
+        Command::Config(command) => config::run(&command, style),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments, style),
+        Command::Help(arguments) => help::run(&arguments),
     }
 }

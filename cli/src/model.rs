@@ -1,7 +1,7 @@
 //! `legonf model`: shows, checks, explains and imports models.
 
 use crate::Style;
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, print, print_json, tell};
 use crate::summary::tables;
 use clap::{Args, Subcommand};
 use legonf_engine::foreign;
@@ -48,24 +48,24 @@ pub struct Import {
     /// JSON export.
     file: PathBuf,
     /// Where the model goes.
-    #[arg(long, short, value_name = "MODEL")]
+    #[arg(long = "out", short, alias = "output", value_name = "FILE")]
     output: PathBuf,
     /// Schema of the features that it takes, in its order.
     #[arg(long)]
     schema: String,
     /// Name of the output that the scores come from, where there are several.
     #[arg(long, value_name = "NAME")]
-    scores: Option<String>,
+    score_output: Option<String>,
 }
 
 /// Arguments of the process that tries a network: its ONNX file is on standard input.
 #[derive(Args)]
 pub struct TryOut {
     /// Name of the output that the scores come from; without it any inputs and outputs will do.
-    #[arg(long, requires = "features")]
-    output: Option<String>,
+    #[arg(long, value_name = "NAME", requires = "features")]
+    score_output: Option<String>,
     /// Features of a row.
-    #[arg(long, requires = "output")]
+    #[arg(long, value_name = "N", requires = "score_output")]
     features: Option<usize>,
 }
 
@@ -75,8 +75,8 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::Verify(named) => verify(&named.model, style),
         Command::Explain(named) => explain(&Bundle::load(&named.model)?.describe(), style),
         Command::Import(arguments) => import(arguments, style),
-        Command::TryOut(TryOut { output, features }) => {
-            print(foreign::answer(output.as_deref().zip(*features))?.label())
+        Command::TryOut(TryOut { score_output, features }) => {
+            print(foreign::answer(score_output.as_deref().zip(*features))?.label())
         }
     }
 }
@@ -120,7 +120,7 @@ fn show(model: &Description, style: Style) -> Result<(), Failure> {
             format!("{} ({} packets, SHA-256 {})", capture.name, capture.packets, capture.sha256),
         ));
     }
-    print(&tables::fields(&rows))
+    tell(&tables::fields(&rows))
 }
 
 fn threshold(model: &Description) -> String {
@@ -150,7 +150,7 @@ fn verify(path: &Path, style: Style) -> Result<(), Failure> {
     }
     let mut rows: Vec<_> = checks.iter().map(|c| (c.part, c.finding.clone())).collect();
     rows.push(("result", "in order".into()));
-    print(&tables::fields(&rows))
+    tell(&tables::fields(&rows))
 }
 
 fn explain(model: &Description, style: Style) -> Result<(), Failure> {
@@ -171,7 +171,7 @@ fn explain(model: &Description, style: Style) -> Result<(), Failure> {
             autoencoder.hidden, autoencoder.constant_features
         );
     }
-    print(&out)
+    tell(&out)
 }
 
 fn import(arguments: &Import, style: Style) -> Result<(), Failure> {
@@ -187,7 +187,7 @@ impl Import {
             file: self.file.clone(),
             output: self.output.clone(),
             schema: self.schema.clone(),
-            scores: self.scores.clone(),
+            scores: self.score_output.clone(),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! `legonf plan`: how many of which brick a rate needs.
 
 use crate::Style;
-use crate::failure::{Failure, print, print_json};
-use crate::invalid::{Invalid, positive};
+use crate::failure::{Failure, print_json, tell};
+use crate::invalid::Invalid;
+use crate::summary::tables::or_blocks;
 use clap::Args;
-use legonf_controller::{Costs, Deadline, Forecast, Model, deadlines};
+use legonf_controller::{Costs, Deadline, Forecast, Model, StageForecast, deadlines};
 use legonf_core::State;
+use legonf_engine::arguments::{positive, rate};
 use legonf_engine::{nf, read_costs};
 use legonf_io::sink::SeriesPlot;
 use serde::Serialize;
@@ -20,11 +22,11 @@ pub struct Arguments {
     /// Costs of `legonf profile`.
     #[arg(long, value_name = "FILE")]
     costs: PathBuf,
-    /// Graph file (TOML) that must be the one that was profiled.
-    #[arg(long, value_name = "FILE")]
-    graph: Option<PathBuf>,
+    /// Network function, by name or graph file (TOML), that must be the one that was profiled.
+    #[arg(long, visible_alias = "graph", value_name = "NAME|FILE")]
+    nf: Option<PathBuf>,
     /// Packets a second, such as 5Mpps, 300k or 1e6; without it as many as the cores carry.
-    #[arg(long, value_name = "RATE", value_parser = rate)]
+    #[arg(long, value_name = "PPS", value_parser = rate)]
     rate: Option<f64>,
     /// Cores to plan for.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
@@ -77,7 +79,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     match style {
         Style { json: true, .. } => print_json(&report)?,
         Style { quiet: true, .. } => {}
-        _ => print(&text(&report))?,
+        _ => tell(&text(&report))?,
     }
     if report.feasible {
         return Ok(());
@@ -93,7 +95,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 impl Arguments {
     /// Refuses costs of another graph.
     fn check_graph(&self, costs: &Costs) -> Result<(), Failure> {
-        let Some(path) = &self.graph else { return Ok(()) };
+        let Some(path) = &self.nf else { return Ok(()) };
         for brick in nf::open(Some(path))?.sequence()? {
             let named = |error| Failure::fault(format!("{}: {error}", self.costs.display()));
             costs.of(&brick.id).map_err(named)?;
@@ -139,19 +141,27 @@ fn undivided(costs: &Costs, bricks: &[String]) -> Option<String> {
     (dearest.state == State::Serial).then(|| dearest.id.clone())
 }
 
+/// The stages of a plan, a row each.
+fn stages(forecast: &Forecast) -> String {
+    let headings = ["bricks", "replicas", "ns/packet", "load", ""];
+    let cells = |stage: &StageForecast| {
+        let split = if stage.split { "(its traffic must be split)" } else { "" };
+        let figures =
+            [stage.replicas.to_string(), format!("{:.1}", stage.ns), format!("{:.0}%", stage.load * 100.0)];
+        [stage.bricks.join(" ")].into_iter().chain(figures).chain([split.into()]).collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = forecast.stages.iter().map(cells).collect();
+    let line = |row: &Vec<String>| {
+        let text = format!("{:<40} {:>8} {:>10} {:>6}  {}", row[0], row[1], row[2], row[3], row[4]);
+        text.trim_end().to_owned() + "\n"
+    };
+    let table = [headings.map(String::from).to_vec()].iter().chain(&rows).map(line).collect();
+    or_blocks(table, &headings, &rows)
+}
+
 fn text(report: &Report) -> String {
     let forecast = &report.forecast;
-    let mut out = format!("{:<40} {:>8} {:>10} {:>6}\n", "bricks", "replicas", "ns/packet", "load");
-    for stage in &forecast.stages {
-        let split = if stage.split { "  (its traffic must be split)" } else { "" };
-        let bricks = stage.bricks.join(" ");
-        out += &format!(
-            "{bricks:<40} {:>8} {:>10.1} {:>5.0}%{split}\n",
-            stage.replicas,
-            stage.ns,
-            stage.load * 100.0
-        );
-    }
+    let mut out = stages(forecast);
     for deadline in &report.deadlines {
         out += &format!("deadline of {:<28} {:>8.3} ms\n", deadline.id, deadline.ms);
     }
@@ -187,34 +197,7 @@ fn picture(report: &Report) -> SeriesPlot {
     }
 }
 
-/// Packets a second, with `k`, `M` or `G` and `pps` behind it or not.
-fn rate(text: &str) -> Result<f64, Invalid> {
-    let digits = text.strip_suffix("pps").unwrap_or(text);
-    let units = [("k", 1e3), ("M", 1e6), ("G", 1e9)];
-    let unit = units.iter().find_map(|(unit, factor)| Some((digits.strip_suffix(unit)?, *factor)));
-    let (digits, factor) = unit.unwrap_or((digits, 1.0));
-    let rate = digits.parse::<f64>().ok().map(|number| number * factor);
-    let rate = rate.filter(|r| r.is_finite() && *r > 0.0);
-    rate.ok_or(Invalid::Value("a rate such as 5Mpps, 300k or 1e6"))
-}
-
 fn part(text: &str) -> Result<f64, Invalid> {
     let part = text.parse().ok().filter(|part| *part > 0.0 && *part <= 1.0);
     part.ok_or(Invalid::Value("a part of the time, above 0 and at most 1"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rates_have_units() {
-        for (text, expected) in [("5Mpps", 5e6), ("300k", 3e5), ("1e6", 1e6), ("7pps", 7.0), ("1.5G", 1.5e9)]
-        {
-            assert_eq!(rate(text).unwrap(), expected);
-        }
-        for text in ["", "fast", "-1M", "0", "inf", "NaNpps"] {
-            assert!(rate(text).is_err(), "{text}");
-        }
-    }
 }

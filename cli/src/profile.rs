@@ -4,8 +4,9 @@ use crate::Style;
 use crate::failure::{Failure, show};
 use crate::inputs::Filter;
 use crate::scoring::ModelFiles;
+use crate::summary::tables::or_blocks;
 use clap::Args;
-use legonf_controller::Costs;
+use legonf_controller::{Cost, Costs};
 use legonf_engine::{Execution, Profile, write_text};
 use std::path::PathBuf;
 
@@ -28,7 +29,7 @@ pub struct Arguments {
     #[command(flatten)]
     models: ModelFiles,
     /// Where the costs go (TOML).
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long = "out", short, alias = "output", value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
     execution: Execution,
@@ -67,19 +68,29 @@ impl Arguments {
     }
 }
 
+/// What each brick costs, a row each.
+fn bricks(costs: &Costs) -> String {
+    let headings = ["brick", "state", "ns/packet", "share", "bytes/packet", "state bytes"];
+    let cells = |brick: &Cost| {
+        vec![
+            brick.id.clone(),
+            format!("{:?}", brick.state).to_lowercase(),
+            format!("{:.1}", brick.ns),
+            format!("{:.1}%", brick.ns / costs.total() * 100.0),
+            format!("{:.1}", brick.bytes),
+            brick.state_bytes.to_string(),
+        ]
+    };
+    let rows: Vec<_> = costs.bricks.iter().map(cells).collect();
+    let line = |row: &Vec<String>| {
+        format!("{:<20} {:<10} {:>10} {:>7} {:>14} {:>14}\n", row[0], row[1], row[2], row[3], row[4], row[5])
+    };
+    let table = [headings.map(String::from).to_vec()].iter().chain(&rows).map(line).collect();
+    or_blocks(table, &headings, &rows)
+}
+
 fn table(costs: &Costs) -> String {
-    let mut out = format!(
-        "{:<20} {:<10} {:>10} {:>7} {:>14} {:>14}\n",
-        "brick", "state", "ns/packet", "share", "bytes/packet", "state bytes"
-    );
-    for brick in &costs.bricks {
-        let state = format!("{:?}", brick.state).to_lowercase();
-        let share = brick.ns / costs.total() * 100.0;
-        out += &format!(
-            "{:<20} {state:<10} {:>10.1} {share:>6.1}% {:>14.1} {:>14}\n",
-            brick.id, brick.ns, brick.bytes, brick.state_bytes
-        );
-    }
+    let mut out = bricks(costs);
     let total = costs.total();
     let flood = costs.flood_ns.unwrap_or_default();
     out += &format!(

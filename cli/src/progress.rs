@@ -1,6 +1,7 @@
 //! Progress on a terminal; nothing in a pipe.
 
 use crate::notify::{is_watched, notify};
+use crate::summary::width::of_terminal;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use legonf_core::Progress;
 use legonf_engine::{Extent, Gauge, Observer};
@@ -82,9 +83,10 @@ impl Bar {
         let target =
             if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let bar = ProgressBar::with_draw_target(packets, target).with_message(name);
-        let template = match packets {
-            Some(_) => "{msg} [{bar:32}] {human_pos}/{human_len} packets, {per_sec}, {eta} left",
-            None => "{msg} [{bar:32}] {bytes}/{total_bytes} {prefix}, {eta} left",
+        let template = match (packets, is_narrow()) {
+            (Some(_), false) => "{msg} [{wide_bar}] {human_pos}/{human_len} packets, {per_sec}, {eta} left",
+            (None, false) => "{msg} [{wide_bar}] {bytes}/{total_bytes} {prefix}, {eta} left",
+            (_, true) => "{msg} {percent}%, {eta} left",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
@@ -128,7 +130,10 @@ impl Bar {
     /// A bar over the bytes of a transfer, of a length that may become known later.
     pub fn transfer(name: &str, quiet: bool) -> Self {
         let bar = Self::new("", None, quiet);
-        let template = "{msg} [{bar:32}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+        let template = match is_narrow() {
+            false => "{msg} [{wide_bar}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+            true => "{msg} {percent}%, {eta} left",
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.bar.set_style(style.progress_chars("=> "));
         }
@@ -156,6 +161,11 @@ impl Bar {
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Whether a line of the terminal has no room for a bar beside its figures.
+fn is_narrow() -> bool {
+    of_terminal(std::io::stderr()).is_some_and(|columns| columns < 80)
 }
 
 /// Packets a second, in words.

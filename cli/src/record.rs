@@ -3,6 +3,7 @@
 use crate::failure::{Failure, json};
 use crate::listening::Listening;
 use crate::rotation::{Every, every, rotation};
+use crate::summary::width::fit;
 use crate::{Style, interrupt};
 use clap::Args;
 use legonf_core::count;
@@ -12,7 +13,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// Writes the packets of a network interface into a capture (pcapng with nanoseconds), until Ctrl-C,
-/// SIGTERM, --duration or --packets. It needs no model: it is how you get the traffic to train on.
+/// SIGTERM, --duration or --limit. It needs no model: it is how you get the traffic to train on.
 ///
 /// It needs the capability CAP_NET_RAW and gives up all capabilities once the interface is open, as
 /// `legonf live` does (`legonf live --help` says how to grant it). The file is for its owner alone to
@@ -24,7 +25,7 @@ pub struct Arguments {
     #[arg(long, short, value_name = "IFACE")]
     interface: String,
     /// The capture; `-` is standard output (the summary then goes to standard error). A file of this name becomes FILE.1.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, alias = "output", value_name = "FILE")]
     out: PathBuf,
     /// Begin a new file before one exceeds this size (K, M, G), or at this age (30m, 1h, 1d); the full one becomes FILE.1, the one
     /// before it FILE.2, and so on.
@@ -50,7 +51,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let told = match style {
         Style { json: true, .. } => json(&recorded)?,
         Style { quiet: true, .. } => String::new(),
-        _ => text(&recorded),
+        _ => fit(&text(&recorded)),
     };
     match arguments.out.as_os_str() == "-" {
         true => std::io::stderr().write_all(printable(&told).as_bytes())?,

@@ -36,11 +36,11 @@ pub struct Arguments {
     #[command(flatten)]
     scoring: Scoring,
     /// Folder for the results; without --force it must not exist yet, or be empty.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Format of the scores.
-    #[arg(long, value_enum, default_value_t = ScoreFormat::Csv)]
-    scores: ScoreFormat,
+    /// Format of the table of scores.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ScoreFormat::Csv)]
+    scores_format: ScoreFormat,
     #[command(flatten)]
     alerts: Alerts,
     /// Truth of every packet: lines `index,label` or one label a line (0/1, benign/malicious), for AUC, TPR and FPR.
@@ -82,7 +82,7 @@ impl Arguments {
             captures: self.filter.of(&self.captures),
             scoring: self.scoring.given(Seed::Repeatable),
             out: self.out.clone(),
-            scores: self.scores,
+            scores: self.scores_format,
             alerts: self.alerts.rate(),
             watching: self.alerts.watching(),
             theme: if self.dark { Theme::Dark } else { Theme::Light },

@@ -2,7 +2,7 @@
 
 use crate::invalid::Invalid;
 use crate::size::size;
-use crate::time::time;
+use legonf_engine::arguments::time;
 use legonf_io::sink::Rotation;
 use std::time::Duration;
 
@@ -17,11 +17,13 @@ pub enum Every {
 
 /// A size, or a time with its unit. Lower-case `m` is minutes, as in all times, and `M` is mebibytes.
 pub fn every(text: &str) -> Result<Every, Invalid> {
+    const EXPECTED: Invalid =
+        Invalid::Value("a size such as 500000, 64K, 32M or 1G, or a time such as 30m, 1h or 1d");
     let is_time = text.ends_with(['s', 'm', 'h', 'd', 'w']);
-    let expected =
-        |_| Invalid::Value("a size such as 500000, 64K, 32M or 1G, or a time such as 30m, 1h or 1d");
-    let every = if is_time { time(text).map(Every::Time) } else { size(text).map(Every::Size) };
-    every.map_err(expected)
+    if is_time {
+        return time(text).map(Every::Time).map_err(|_| EXPECTED);
+    }
+    size(text).map(Every::Size).map_err(|_| EXPECTED)
 }
 
 /// What both options stand for.

@@ -80,5 +80,5 @@ pub fn render(report: &Report, style: Style) -> Result<String, Failure> {
     for output in &report.outputs {
         text += &format!("written     {}\n", one_line(output));
     }
-    Ok(text)
+    Ok(summary::width::fit(&text))
 }

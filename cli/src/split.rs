@@ -1,7 +1,8 @@
 //! `legonf split`: by what traffic can be split without changing the answer.
 
 use crate::Style;
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, print_json, tell};
+use crate::summary::tables::or_blocks;
 use clap::Args;
 use legonf_core::{Headers, SLOTS};
 use legonf_engine::{Error, headers, reading, write_text};
@@ -71,7 +72,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
         return print_json(&Shown { explanation: &explanation, copies });
     }
     let text = explanation.to_string() + &copies.as_deref().map_or(String::new(), table);
-    if style.quiet { Ok(()) } else { print(&text) }
+    if style.quiet { Ok(()) } else { tell(&text) }
 }
 
 #[derive(Serialize)]
@@ -137,11 +138,15 @@ impl Counter {
 }
 
 fn table(copies: &[Replication]) -> String {
-    let mut text = String::from("\nreplicas  copies of a packet  largest replica's part of the packets\n");
-    for Replication { replicas, copies, largest_share } in copies {
-        text += &format!("{replicas:>8}  {copies:>18.2}  {:>36.1}%\n", largest_share * 100.0);
-    }
-    text
+    let headings = ["replicas", "copies of a packet", "largest replica's part of the packets"];
+    let cells = |copies: &Replication| {
+        let share = format!("{:.1}%", copies.largest_share * 100.0);
+        vec![copies.replicas.to_string(), format!("{:.2}", copies.copies), share]
+    };
+    let rows: Vec<_> = copies.iter().map(cells).collect();
+    let line = |row: &Vec<String>| format!("{:>8}  {:>18}  {:>37}\n", row[0], row[1], row[2]);
+    let table = [headings.map(String::from).to_vec()].iter().chain(&rows).map(line).collect();
+    String::from("\n") + &or_blocks(table, &headings, &rows)
 }
 
 /// The groups of a schema, or those of a file.

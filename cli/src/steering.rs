@@ -1,5 +1,6 @@
 //! The controller's options, for every command that runs a graph under it.
 
+use crate::summary::width::fit;
 use clap::Args;
 use legonf_controller::Event;
 use std::path::PathBuf;
@@ -43,5 +44,5 @@ impl Steering {
 
 /// A line of text for each event.
 pub fn lines(events: &[Event]) -> String {
-    events.iter().map(|event| event.text() + "\n").collect()
+    fit(&events.iter().map(|event| event.text() + "\n").collect::<String>())
 }

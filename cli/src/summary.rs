@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod tables;
+pub mod width;
 
 use legonf_core::count;
 use legonf_decide::IncidentCounts;

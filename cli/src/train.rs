@@ -4,10 +4,10 @@ use crate::Style;
 use crate::failure::{Failure, show};
 use crate::inputs::{Filter, filtered_out};
 use crate::summary;
-use crate::time::time;
 use crate::warming::States;
 use crate::workers::Workers;
 use clap::Args;
+use legonf_engine::arguments::time;
 use legonf_engine::{Drift, Span, Trained, Training};
 use legonf_models::kitnet::TrainConfig;
 use legonf_output::one_line;
@@ -35,7 +35,7 @@ pub struct Arguments {
     #[command(flatten)]
     filter: Filter,
     /// Where the model goes (one ONNX file).
-    #[arg(long, short, value_name = "MODEL")]
+    #[arg(long = "out", short, alias = "output", value_name = "FILE")]
     output: PathBuf,
     /// Feature schema: kitsune-115-clean, or kitsune-115 and kitsune-py-100, which reproduce what was published.
     #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]

@@ -1,10 +1,10 @@
 //! The options by which a run begins with statistics of traffic that came before, and leaves its own.
 
 use crate::invalid::Invalid;
-use crate::time::time;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use legonf_engine::WarmUp;
+use legonf_engine::arguments::time;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 

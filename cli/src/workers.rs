@@ -2,7 +2,7 @@
 
 use crate::invalid::Invalid;
 use clap::Args;
-use legonf_engine::WATCHDOG_SECONDS;
+use legonf_engine::arguments::time;
 use legonf_runtime::Layout;
 use std::time::Duration;
 
@@ -23,13 +23,20 @@ pub struct Workers {
     /// to half as much time again in the extractor.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     checkpoint: Option<u32>,
-    /// End the run where a brick has been at one batch for so many seconds. Meanwhile the process cannot end, since the thread
+    /// End the run where a brick has been at one batch for so long. Meanwhile the process cannot end, since the thread
     /// that runs the brick does not: what came before is completed, and the brick is named.
-    #[arg(long, value_name = "S", default_value_t = WATCHDOG_SECONDS, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    watchdog: u64,
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = watchdog)]
+    watchdog: Duration,
     /// Allow a stage more replicas than this machine has cores.
     #[arg(long)]
     oversubscribe: bool,
+}
+
+/// A time from a second to a day.
+fn watchdog(text: &str) -> Result<Duration, Invalid> {
+    let bounds = Duration::from_secs(1)..=Duration::from_secs(86_400);
+    let time = time(text).ok().filter(|time| bounds.contains(time));
+    time.ok_or(Invalid::Value("a time from 1s to 24h, such as 60s"))
 }
 
 fn layout(text: &str) -> Result<Layout, Invalid> {
@@ -47,7 +54,7 @@ impl Workers {
             layout: self.workers.clone(),
             pin: self.pin,
             checkpoint: self.checkpoint.map(|mib| (mib as usize) << 20),
-            watchdog: Duration::from_secs(self.watchdog),
+            watchdog: self.watchdog,
             oversubscribe: self.oversubscribe,
         }
     }

@@ -51,7 +51,7 @@ fn every_packet_is_of_a_host_and_lines_fit() {
             host["strip"].as_array().unwrap().iter().map(|packets| packets.as_u64().unwrap()).sum();
         assert_eq!(host["above"], strip);
     }
-    let shown = succeed(["hosts", &out, "--limit", "3"]);
+    let shown = succeed(["hosts", &out, "--rows", "3"]);
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     assert!(shown.contains(&format!("and {} hosts more", hosts.len() - 3)), "{shown}");
     // No layout shows.

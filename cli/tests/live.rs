@@ -106,7 +106,7 @@ fn live_under_the_controller_equals_replay() {
     let policy_file = file("policy.toml");
     fs::write(&policy_file, policy).unwrap();
     let mut arguments = [&bench.live()[..], &["--workers", workers, "--json"]].concat();
-    arguments.extend(["--oversubscribe", "--scores", &scores, "--record", &record, "--latency", "5"]);
+    arguments.extend(["--oversubscribe", "--scores", &scores, "--record", &record, "--buffer-timeout", "5"]);
     arguments.extend(["--policy", &policy_file, "--events", &events, "--costs-out", &costs]);
     let child = pair.start(&arguments);
     Pair::wait_for_listener(&child);
@@ -153,7 +153,7 @@ fn a_promised_latency_closes_batches_that_are_not_full() {
     fs::write(&policy, "[sla]\nlatency_ms = 40.0\n").unwrap();
     // The kernel alone would hold packets back until the run is over.
     let mut arguments = [&bench.live()[..], &["--threshold", "0", "--eve", "-"]].concat();
-    arguments.extend(["--latency", "10000", "--duration", "9", "--policy", &policy]);
+    arguments.extend(["--buffer-timeout", "10000", "--duration", "9", "--policy", &policy]);
     arguments.extend(["--alerts", "all", "--alerts-per-second", "0"]);
     let mut child = pair.start(&arguments);
     Pair::wait_for_listener(&child);

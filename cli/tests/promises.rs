@@ -97,14 +97,15 @@ fn a_threshold_is_found_without_an_assumption_and_checked_on_packets_that_it_did
 fn a_bound_that_does_not_hold_is_refused_and_by_force_what_was_seen_is_stored() {
     let bench = Bench::new();
     let line = bench.refused(&[&SCANNED[..], &["--method", "log-normal"]].concat());
-    let words = ["the log-normal fit does not hold: ", "% seen, 0.10% claimed (", " of 950 ", "--force"];
+    let words = ["the log-normal fit does not hold: ", "% seen, 0.10% claimed (", " of 950 ", "--as-seen"];
     assert!(words.iter().all(|words| line.contains(words)), "{line}");
     let line = bench.refused(&[&SCANNED[..], &["--false-positive-rate", "0.01"]].concat());
     assert!(line.contains("the quantile does not hold: "), "{line}");
     let budget = ["--method", "alarm-budget", "--alarms-per-day", "240000"];
     let line = bench.refused(&[&SCANNED[..], &budget].concat());
     assert!(line.contains("the alarm budget does not hold: ") && line.contains("240000 claimed"), "{line}");
-    let forced = bench.arguments(&[&SCANNED[..], &["--method", "log-normal", "--force", "--json"]].concat());
+    let forced =
+        bench.arguments(&[&SCANNED[..], &["--method", "log-normal", "--as-seen", "--json"]].concat());
     let forced = json(&succeed(forced));
     let held_out = &forced["held_out"];
     let seen = number(&held_out["above"]) / number(&held_out["samples"]);
@@ -135,7 +136,7 @@ fn an_alarm_budget_needs_time_without_an_alarm() {
     let found = bench.calibrate(&["--method", "alarm-budget", "--alarms-per-day", &budget.to_string()]);
     assert_eq!((&found["samples_above"], &found["seen"]), (&0.into(), &false.into()));
     assert!(number(&found["alarms_per_day"]) <= budget);
-    let forced = bench.calibrate(&["--method", "alarm-budget", "--force"]);
+    let forced = bench.calibrate(&["--method", "alarm-budget", "--as-seen"]);
     assert_eq!(
         (&forced["seen"], &forced["alarms_per_day"]),
         (&true.into(), &forced["held_out"]["alarms_per_day"])

@@ -201,8 +201,18 @@ fn a_recording_needs_no_model_and_accounts_for_every_packet() {
     let (folder, packets) = (tempfile::tempdir().unwrap(), packets()[..300].to_vec());
     let file = text(folder.path().join("capture.pcapng"));
     fs::write(&file, "of before").unwrap();
-    let child =
-        pair.start(&["record", "-i", "here", "-o", &file, "--json", "--rotate", "16K", "--latency", "5"]);
+    let child = pair.start(&[
+        "record",
+        "-i",
+        "here",
+        "-o",
+        &file,
+        "--json",
+        "--rotate",
+        "16K",
+        "--buffer-timeout",
+        "5",
+    ]);
     Pair::wait_for_listener(&child);
     let status = read(&format!("/proc/{}/status", child.id()));
     assert!(status.contains("CapEff:\t0000000000000000"), "{status}");

@@ -224,7 +224,7 @@ impl Calibrating {
 
 /// Why there is no threshold, and what can be done.
 fn refusal(series: &Series, error: &DecideError) -> Error {
-    let force = if error.yields_to_force() { ", or store what was seen with --force" } else { "" };
+    let force = if error.yields_to_force() { ", or store what was seen with --as-seen" } else { "" };
     series.fault(format!("{error}{force}; the model is unchanged"))
 }
 

@@ -85,7 +85,7 @@ fn start(tried: Tried<'_>, arguments: &[&str]) -> std::io::Result<Output> {
     let own = Some(PathBuf::from(OWN)).filter(|own| own.exists());
     let scoring = tried
         .scoring
-        .map(|(output, features)| [format!("--output={output}"), format!("--features={features}")]);
+        .map(|(output, features)| [format!("--score-output={output}"), format!("--features={features}")]);
     let mut child = Command::new(own.map_or_else(std::env::current_exe, Ok)?)
         .args(arguments)
         .args(scoring.iter().flatten())

@@ -24,6 +24,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod agent;
+pub mod arguments;
 mod assembly;
 mod calibration;
 mod captures;

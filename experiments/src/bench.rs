@@ -54,7 +54,7 @@ pub struct Arguments {
     /// Capture; it is read once before the first run, so that it comes from the page cache.
     capture: PathBuf,
     /// Model of `legonf train` or `legonf model import`.
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Runs, of which the median counts.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]

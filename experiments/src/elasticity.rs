@@ -36,34 +36,34 @@ const LEAST_TOP: f64 = 1.05;
 /// with legonf's own, for which a packet is hardly more work than its way to another core, they carry little more.
 #[derive(Args)]
 pub struct Arguments {
-    /// Seconds of each of six steps.
-    #[arg(long, default_value_t = 4.0, value_name = "S", value_parser = crate::arguments::positive)]
-    seconds: f64,
+    /// Time of each of six steps.
+    #[arg(long, alias = "seconds", default_value = "4s", value_name = "TIME", value_parser = legonf_engine::arguments::time)]
+    step: Duration,
     /// Packets a second that stand for 1: the steps are 0.4, 0.8, twice the top, 0.8 and 0.4 of them. Without it what the
     /// first layout carries, as measured first.
-    #[arg(long, value_name = "PPS", value_parser = crate::arguments::positive)]
+    #[arg(long, value_name = "PPS", value_parser = legonf_engine::arguments::positive)]
     unit: Option<f64>,
     /// The top in units. Without it halfway, by ratio, between what the first layout and two replicas carry, as measured first.
-    #[arg(long, value_name = "UNITS", value_parser = crate::arguments::positive)]
+    #[arg(long, value_name = "UNITS", value_parser = legonf_engine::arguments::positive)]
     top: Option<f64>,
     /// Packets that may wait before the source.
     #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
     ring: u64,
     /// Milliseconds after which a batch that is not full is closed, where no --latency says so. Without it the time in which the
     /// unit fills one, 1 ms at least.
-    #[arg(long, value_name = "MS", value_parser = crate::arguments::positive)]
+    #[arg(long, value_name = "MS", value_parser = legonf_engine::arguments::positive)]
     hold: Option<f64>,
     /// Milliseconds from source to sink that are promised: the deadline of packet batching, as bricks cost by then, closes a batch
     /// that is not full.
-    #[arg(long, value_name = "MS", value_parser = crate::arguments::positive)]
+    #[arg(long, value_name = "MS", value_parser = legonf_engine::arguments::positive)]
     latency: Option<f64>,
-    /// Seconds between two looks of the controller.
-    #[arg(long, default_value_t = 0.05, value_name = "S", value_parser = crate::arguments::positive)]
-    tick: f64,
+    /// Time between two looks of the controller.
+    #[arg(long, default_value = "50ms", value_name = "TIME", value_parser = legonf_engine::arguments::time)]
+    tick: Duration,
     #[command(flatten)]
     execution: Execution,
     /// A folder for report.json, events.json, throughput.svg, workers.svg and latency.svg.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
@@ -235,7 +235,7 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
     let engine = arguments.execution.engine.or(Some(EngineKind::Onnx));
     let trial = Trial::built_in(session, &network, Execution { engine, ..arguments.execution })?;
     let demand = arguments.demand(&trial, &track)?;
-    let load = Load { seconds: arguments.seconds, rates: demand.steps() };
+    let load = Load { seconds: arguments.step.as_secs_f64(), rates: demand.steps() };
     let report = arguments.measure(&Case { trial: &trial, track: &track, demand, load })?;
     arguments.write(&report)?;
     Ok(report)
@@ -350,7 +350,7 @@ impl Arguments {
     fn policy(&self) -> Config {
         let sla = Sla { rate: None, latency_ms: self.latency };
         let low = f64::midpoint(RISE[0], RISE[1]);
-        Config { tick: self.tick, ticks_down: 5, fuse: false, low, sla, ..Config::default() }
+        Config { tick: self.tick.as_secs_f64(), ticks_down: 5, fuse: false, low, sla, ..Config::default() }
     }
 
     fn write(&self, report: &Report) -> Result<(), ExperimentError> {

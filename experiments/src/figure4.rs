@@ -20,6 +20,7 @@ pub use report::{Report, text};
 use report::{Run, picture};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use turns::{Medians, Round, Turn};
 use watch::{Digest, Watch};
 
@@ -48,26 +49,26 @@ const COMPARED: u64 = 4;
 /// nothing and have no common answer: what the cores can do together without hops.
 #[derive(Args)]
 pub struct Arguments {
-    /// Seconds of each run under the controller, about.
-    #[arg(long, default_value_t = 15.0, value_name = "S", value_parser = crate::arguments::positive)]
-    seconds: f64,
+    /// Time of each run under the controller, about.
+    #[arg(long, alias = "seconds", default_value = "15s", value_name = "TIME", value_parser = legonf_engine::arguments::time)]
+    round_time: Duration,
     /// Runs under the controller, each followed by some turns.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// Turns of each round.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     turns: u32,
-    /// Seconds of a layout in each turn, and of the first look at each fixed layout.
-    #[arg(long, default_value_t = 0.5, value_name = "S", value_parser = crate::arguments::positive)]
-    look: f64,
-    /// Seconds between two looks of the controller.
-    #[arg(long, default_value_t = 0.1, value_name = "S", value_parser = crate::arguments::positive)]
-    tick: f64,
+    /// Time of a layout in each turn, and of the first look at each fixed layout.
+    #[arg(long, default_value = "500ms", value_name = "TIME", value_parser = legonf_engine::arguments::time)]
+    look: Duration,
+    /// Time between two looks of the controller.
+    #[arg(long, default_value = "100ms", value_name = "TIME", value_parser = legonf_engine::arguments::time)]
+    tick: Duration,
     /// Packets of the traffic that is repeated.
     #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(20_000..=10_000_000))]
     packets: u64,
     /// A folder for report.json, throughput.svg, and for each engine the event log of its last run.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
@@ -106,8 +107,8 @@ impl Once {
 /// # Errors
 /// If a run does not come to its end, or nothing can be written.
 pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, ExperimentError> {
-    if arguments.seconds < 10.0 * arguments.tick {
-        return Err(Error::refused("--seconds: the controller needs ten ticks (--tick) at least").into());
+    if arguments.round_time < 10 * arguments.tick {
+        return Err(Error::refused("--round-time: the controller needs ten ticks (--tick) at least").into());
     }
     session.check_folder(arguments.out.as_deref())?;
     let config =
@@ -174,7 +175,7 @@ impl Arguments {
         let mut case = Case { arguments: self, trial, track: track.clone(), compared: 0 };
         // A first run says how many packets take the time that is wanted, and what bricks cost.
         let probe = case.once(self.packets / 4, &Layout::Pipeline, Scaling::Fixed)?;
-        let (of_run, of_turn) = (case.fit(probe.pps(), self.seconds), case.fit(probe.pps(), self.look));
+        let (of_run, of_turn) = (case.fit(probe.pps(), self.round_time), case.fit(probe.pps(), self.look));
         case.compared = of_turn.min(of_run) / COMPARED;
         let mut faults = Faults::default();
         let field = case.look(of_turn, &probe.costs, &mut faults)?;
@@ -183,7 +184,7 @@ impl Arguments {
             let controlled = case.once(of_run, &Layout::Pipeline, Scaling::Brick)?;
             faults.note(&controlled);
             let Some(digest) = settled(&controlled) else {
-                return Err(Error::refused("--seconds: too short a time, no packet came through").into());
+                return Err(Error::refused("--round-time: too short a time, no packet came through").into());
             };
             let after = Contestant { plan: digest.plan.clone(), pps: digest.pps() };
             let turn = |_| case.turn(&field.best, &after, &mut faults);
@@ -226,9 +227,9 @@ impl Faults {
 }
 
 impl Case<'_> {
-    /// Packets of which a layout that carries `pps` has some seconds.
-    fn fit(&self, pps: f64, seconds: f64) -> u64 {
-        ((pps * seconds) as u64).max(10_000).max(self.compared)
+    /// Packets for which a layout that carries `pps` takes some time.
+    fn fit(&self, pps: f64, time: Duration) -> u64 {
+        ((pps * time.as_secs_f64()) as u64).max(10_000).max(self.compared)
     }
 
     /// Runs every way to put the bricks in stages for a moment, with replicas of the slowest stage where the costs say that
@@ -286,8 +287,13 @@ impl Case<'_> {
     }
 
     fn once(&self, packets: u64, layout: &Layout, scaling: Scaling) -> Result<Once, ExperimentError> {
-        let config =
-            Config { scaling, tick: self.arguments.tick, cooldown: 0.3, ticks_down: 5, ..Config::default() };
+        let config = Config {
+            scaling,
+            tick: self.arguments.tick.as_secs_f64(),
+            cooldown: 0.3,
+            ticks_down: 5,
+            ..Config::default()
+        };
         let mut watch = Watch::new(self.trial.agent(config)?);
         let mut source = Laps::new(self.track.clone(), packets);
         let mut sink = watch::Checksum::of_first(self.compared);

@@ -10,6 +10,7 @@ use detector::{Detector, Lesson};
 use legonf_datasets::generate::{Attack, Config};
 use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
 use legonf_decide::evaluate::BenignShare;
+use legonf_engine::arguments::{Expected, rate, time};
 use legonf_engine::{Error, Extent, Folder, Session};
 use legonf_extract::Limits;
 use legonf_io::sink::SeriesPlot;
@@ -17,6 +18,7 @@ use load::{Outcome, Sample, Share, Traffic};
 use phases::{Phase, Phases};
 use serde::Serialize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What both experiments take.
 #[derive(Args)]
@@ -46,7 +48,7 @@ struct Common {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// A folder for report.json, memory.svg and throughput.svg.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
@@ -57,18 +59,25 @@ pub struct Flood {
     #[arg(long, default_value_t = 100_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     packets: u32,
     /// Packets of the flood a second.
-    #[arg(long, default_value_t = 100_000.0, value_name = "PPS")]
+    #[arg(long, default_value_t = 100_000.0, value_name = "PPS", value_parser = rate)]
     rate: f64,
     #[command(flatten)]
     common: Common,
 }
 
+/// Whole seconds, 1,000,000 at most.
+fn soaking(text: &str) -> Result<Duration, Expected> {
+    let bounds = Duration::from_secs(1)..=Duration::from_secs(1_000_000);
+    let time = time(text).ok().filter(|time| bounds.contains(time) && time.subsec_nanos() == 0);
+    time.ok_or(Expected("a time of whole seconds, such as 1h, and of 1,000,000 at most"))
+}
+
 /// Arguments of `legonf experiment soak`.
 #[derive(Args)]
 pub struct Soak {
-    /// Seconds of packet time after the warm-up.
-    #[arg(long, default_value_t = 3600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    seconds: u64,
+    /// Packet time after the warm-up.
+    #[arg(long, alias = "seconds", default_value = "1h", value_name = "TIME", value_parser = soaking)]
+    duration: Duration,
     #[command(flatten)]
     common: Common,
 }
@@ -324,7 +333,12 @@ pub fn soak(arguments: &Soak, session: &Session) -> Result<SoakReport, Experimen
     let common = &arguments.common;
     session.check_folder(common.out.as_deref())?;
     let mut detector = common.detector()?;
-    let run = common.measure("soaking", common.scanned(arguments.seconds as f64), &mut detector, session)?;
+    let run = common.measure(
+        "soaking",
+        common.scanned(arguments.duration.as_secs_f64()),
+        &mut detector,
+        session,
+    )?;
     let calibration = detector.calibration();
     let early = run.samples.get(run.samples.len() / 10);
     let growth =
@@ -334,7 +348,7 @@ pub fn soak(arguments: &Soak, session: &Session) -> Result<SoakReport, Experimen
         limits: common.limits(),
         threshold: calibration.threshold,
         false_positive_bound: calibration.false_positive_bound,
-        seconds: arguments.seconds,
+        seconds: arguments.duration.as_secs(),
         resident_growth: growth(|s| s.resident_bytes),
         state_growth: growth(|s| Some(s.state_bytes)).unwrap_or(0),
         run,

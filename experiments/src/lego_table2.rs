@@ -27,7 +27,7 @@ pub struct Arguments {
     #[arg(long, value_name = "CAPTURE")]
     capture: PathBuf,
     /// Model of `legonf train`.
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Replicas, 1 to 254.
     #[arg(long, default_value_t = 3, value_name = "N")]
@@ -56,7 +56,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     /// A folder for table2.md, table2.csv and table2.svg; with --scaling also scaling.md and scaling.svg.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 

@@ -10,7 +10,6 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod arguments;
 mod bars;
 pub mod bench;
 pub mod elasticity;

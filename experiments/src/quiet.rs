@@ -11,6 +11,7 @@ use clap::Args;
 use kitsune::Kitsune;
 use legonf_core::Progress;
 use legonf_datasets::generate::Config;
+use legonf_engine::arguments::rate;
 use legonf_engine::{Error, Extent, Session};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -43,7 +44,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 60, value_name = "M", value_parser = clap::value_parser!(u64).range(12..=10_000))]
     minutes: u64,
     /// Packets a second of generated traffic.
-    #[arg(long, default_value_t = 1000.0, value_name = "PPS", value_parser = crate::arguments::positive)]
+    #[arg(long, default_value_t = 1000.0, value_name = "PPS", value_parser = rate)]
     rate: f64,
     /// Feature schema.
     #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]

@@ -1,6 +1,6 @@
 //! `legonf dataset compose`: attacks of some captures in the benign traffic of another.
 
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, print_json, tell};
 use crate::invalid::Invalid;
 use crate::progress::Bar;
 use crate::{Style, interrupt};
@@ -30,10 +30,10 @@ pub struct Compose {
     #[arg(long, required = true, value_name = "FILE[,OPTION=VALUE]...")]
     attack: Vec<Part>,
     /// Where the composite goes (pcapng).
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long = "out", short, alias = "output", value_name = "FILE")]
     output: PathBuf,
     /// Where its labels go (CSV: index,label).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "labels-out", alias = "labels", value_name = "FILE")]
     labels: PathBuf,
     /// Where its manifest goes. Default: beside the composite, with .manifest.json after its name.
     #[arg(long, value_name = "FILE")]
@@ -45,7 +45,7 @@ pub struct Compose {
 
 const AFTER: &str = "\
 Example: a real scan in your own network's traffic, a minute after its start
-  legonf dataset compose benign.pcap --attack scan.pcap,start=60 -o composite.pcapng --labels labels.csv
+  legonf dataset compose benign.pcap --attack scan.pcap,start=60 -o composite.pcapng --labels-out labels.csv
   legonf replay composite.pcapng --labels labels.csv --model kitsune.onnx
 
 The attack's busiest addresses become hosts of the benign capture, so that an infected device of yours seems to do
@@ -168,7 +168,7 @@ fn report(manifest: &Manifest, style: Style) -> Result<(), Failure> {
     for attack in &manifest.attacks {
         text += &format!("  attack  {}\n", describe(attack));
     }
-    print(&text)
+    tell(&text)
 }
 
 fn part(part: &legonf_datasets::compose::Part) -> String {

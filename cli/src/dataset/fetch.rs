@@ -2,12 +2,14 @@
 
 use super::list::path_of;
 use super::place::Place;
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, print_json, tell};
 use crate::progress::Bar;
+use crate::size::size;
 use crate::{Style, interrupt};
 use clap::Args;
 use legonf_datasets::catalogue::{Catalogue, Dataset, RemoteFile};
 use legonf_datasets::fetch::{Event, FetchError, Fetched, Item, Options, fetch};
+use legonf_engine::arguments::time;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,15 +31,15 @@ pub struct Fetch {
     /// Fetch from a mirror: an address below which the files lie by their names.
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
-    /// Seconds for which the server may send nothing, or less than --min-rate, before the transfer is tried again.
-    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    stall: u64,
-    /// Bytes a second that must come on average over --stall seconds; 0 for any number.
+    /// Time in which the server may send nothing, or less than --min-rate, before the transfer is tried again.
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = time)]
+    stall: Duration,
+    /// Bytes a second that must come on average over --stall; 0 for any number.
     #[arg(long, default_value_t = 1024, value_name = "BYTES")]
     min_rate: u64,
-    /// The most bytes of a file whose size neither the catalogue nor the server states. Of others no more is taken than is
+    /// The most of a file (K, M, G) whose size neither the catalogue nor the server states. Of others no more is taken than is
     /// stated.
-    #[arg(long, default_value_t = 1 << 30, value_name = "BYTES")]
+    #[arg(long, default_value = "1G", value_name = "SIZE", value_parser = size)]
     max_size: u64,
     /// Attempts in a row that bring nothing new (less than 16 KiB, or too slowly) before the download is given up.
     #[arg(long, default_value_t = 6, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -69,7 +71,7 @@ pub fn run(arguments: &Fetch, style: Style) -> Result<(), Failure> {
     for file in files {
         match bring(arguments, dataset, file, &root, style).map_err(failure)? {
             Some(report) => {
-                tell(&report, style)?;
+                say(&report, style)?;
                 reports.push(report);
             }
             None => by_hand.push(instruction(dataset, file, &root)),
@@ -125,7 +127,7 @@ fn bring(
     };
     let item = Item { url, target: &path, size: file.size, sha256: file.sha256.as_deref() };
     let options = Options {
-        stall: Duration::from_secs(arguments.stall),
+        stall: arguments.stall,
         attempts: arguments.attempts,
         min_rate: arguments.min_rate,
         max_size: arguments.max_size,
@@ -167,7 +169,7 @@ fn report(dataset: &Dataset, file: &RemoteFile, path: PathBuf, fetched: Fetched)
     }
 }
 
-fn tell(report: &Report, style: Style) -> Result<(), Failure> {
+fn say(report: &Report, style: Style) -> Result<(), Failure> {
     if style.json || style.quiet {
         return Ok(());
     }
@@ -178,5 +180,5 @@ fn tell(report: &Report, style: Style) -> Result<(), Failure> {
         (false, 0) => String::new(),
         (false, from) => format!("resumed from {from}, "),
     };
-    print(&format!("{}: {how}{bytes} bytes, SHA-256 {sha256}, {checked}\n", path.display()))
+    tell(&format!("{}: {how}{bytes} bytes, SHA-256 {sha256}, {checked}\n", path.display()))
 }

@@ -2,7 +2,7 @@
 
 use super::place::Place;
 use crate::Style;
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, print, print_json, tell};
 use crate::summary::tables;
 use clap::Args;
 use indicatif::DecimalBytes;
@@ -36,7 +36,7 @@ pub fn list(style: Style) -> Result<(), Failure> {
     let width = catalogue.datasets.iter().map(|dataset| dataset.name.len()).max().unwrap_or(0);
     let line = |name: &str, size: &str, title: &str| format!("{name:<width$}  {size:>9}  {title}\n");
     let rows = catalogue.datasets.iter().map(|d| line(&d.name, &size_of(d), &d.title));
-    print(&(line("name", "size", "what") + &rows.collect::<String>()))
+    tell(&(line("name", "size", "what") + &rows.collect::<String>()))
 }
 
 /// Prints all that is known of a data set.
@@ -49,7 +49,9 @@ pub fn info(arguments: &Info, style: Style) -> Result<(), Failure> {
         let dataset = Dataset { commands, ..dataset.clone() };
         return print_json(&Described { dataset, folder: &folder });
     }
-    print(&(tables::fields(&facts(dataset, &folder)) + &files(dataset) + &reproduction(&commands)))
+    tell(&(tables::fields(&facts(dataset, &folder)) + &files(dataset)))?;
+    // A command is there to be copied, in one line.
+    print(&reproduction(&commands))
 }
 
 fn facts(dataset: &Dataset, folder: &Path) -> Vec<(&'static str, String)> {

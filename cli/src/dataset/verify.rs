@@ -2,7 +2,7 @@
 
 use super::fetch::failure;
 use super::place::Place;
-use crate::failure::{Failure, print, print_json};
+use crate::failure::{Failure, print_json, tell};
 use crate::progress::Bar;
 use crate::{Style, interrupt};
 use clap::Args;
@@ -48,7 +48,7 @@ pub fn run(arguments: &Verify, style: Style) -> Result<(), Failure> {
     if style.json {
         print_json(&rows)?;
     } else if !style.quiet {
-        print(&table(&rows))?;
+        tell(&table(&rows))?;
     }
     verdict(&rows, named)
 }

@@ -186,7 +186,7 @@ impl Bench {
 
     /// The arguments of a run that tells of every packet with a score above 0.
     pub fn alarming(&self) -> Vec<&str> {
-        [&self.live()[..], &["--threshold", "0", "--json", "--latency", "5"]].concat()
+        [&self.live()[..], &["--threshold", "0", "--json", "--buffer-timeout", "5"]].concat()
     }
 }
 

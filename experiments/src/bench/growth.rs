@@ -36,14 +36,14 @@ pub struct Arguments {
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
     /// A folder for report.json, streams.svg, state.svg, batches.svg and features.svg.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Keep what the report in --out has, and measure the points and rounds that it lacks.
     #[arg(long, requires = "out")]
     resume: bool,
-    /// Begin no measurement after so many seconds; --resume goes on there.
-    #[arg(long, requires = "out", value_name = "S", value_parser = crate::arguments::positive)]
-    seconds: Option<f64>,
+    /// Begin no measurement after this time; --resume goes on there.
+    #[arg(long, alias = "seconds", requires = "out", value_name = "TIME", value_parser = legonf_engine::arguments::time)]
+    duration: Option<Duration>,
 }
 
 /// What was measured so far.
@@ -122,7 +122,7 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
         if report.rounds(point) >= round {
             continue;
         }
-        if arguments.seconds.is_some_and(|seconds| start.elapsed().as_secs_f64() > seconds) {
+        if arguments.duration.is_some_and(|duration| start.elapsed() > duration) {
             report.left += 1;
             continue;
         }

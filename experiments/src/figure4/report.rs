@@ -79,7 +79,7 @@ pub fn text(report: &Report) -> String {
             run.reaction_ms,
             run.after.plan,
             if run.undecided > 0 {
-                " (layouts were still being compared: give it more --seconds)"
+                " (layouts were still being compared: give it more --round-time)"
             } else {
                 ""
             },

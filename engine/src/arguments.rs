@@ -1,18 +1,32 @@
-//! Times on the command line.
+//! Values of arguments that several commands take, read from text.
 
-use crate::invalid::Invalid;
 use std::time::Duration;
 
-/// What a time looks like.
-const EXPECTED: Invalid = Invalid::Value("a time above 0 such as 30s, 5m or 1h30m");
+/// What a value should have been.
+#[derive(Debug, thiserror::Error)]
+#[error("expected {0}")]
+pub struct Expected(pub &'static str);
+
+/// A number above 0.
+///
+/// # Errors
+/// If it is none.
+pub fn positive(text: &str) -> Result<f64, Expected> {
+    let number = text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
+    number.ok_or(Expected("a number above 0"))
+}
 
 /// A time above 0: a number of seconds, a number with a unit, as in `30s` or `1.5h`, or whole numbers with units, as in `1h30m`.
 /// It is less than a stream can last, of which nanoseconds are counted.
-pub fn time(text: &str) -> Result<Duration, Invalid> {
+///
+/// # Errors
+/// If it is none.
+pub fn time(text: &str) -> Result<Duration, Expected> {
     let time =
         seconds(text, 1.0).or_else(|| with_unit(text)).or_else(|| humantime::parse_duration(text).ok());
     let most = Duration::from_nanos(u64::MAX);
-    time.filter(|time| !time.is_zero() && *time < most).ok_or(EXPECTED)
+    let time = time.filter(|time| !time.is_zero() && *time < most);
+    time.ok_or(Expected("a time above 0 such as 30s, 5m or 1h30m"))
 }
 
 fn with_unit(text: &str) -> Option<Duration> {
@@ -24,6 +38,20 @@ fn seconds(number: &str, factor: f64) -> Option<Duration> {
     let digits = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let number: f64 = number.parse().ok().filter(|_| digits)?;
     Duration::try_from_secs_f64(number * factor).ok()
+}
+
+/// Packets a second, with `k`, `M` or `G` and `pps` behind it or not.
+///
+/// # Errors
+/// If it is no such rate, or not above 0.
+pub fn rate(text: &str) -> Result<f64, Expected> {
+    let digits = text.strip_suffix("pps").unwrap_or(text);
+    let units = [("k", 1e3), ("M", 1e6), ("G", 1e9)];
+    let unit = units.iter().find_map(|(unit, factor)| Some((digits.strip_suffix(unit)?, *factor)));
+    let (digits, factor) = unit.unwrap_or((digits, 1.0));
+    let rate = digits.parse::<f64>().ok().map(|number| number * factor);
+    let rate = rate.filter(|r| r.is_finite() && *r > 0.0);
+    rate.ok_or(Expected("a rate such as 5Mpps, 300k or 1e6"))
 }
 
 #[cfg(test)]
@@ -63,6 +91,17 @@ mod tests {
         ] {
             let error = time(text).unwrap_err().to_string();
             assert_eq!(error, "expected a time above 0 such as 30s, 5m or 1h30m", "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_have_units() {
+        for (text, expected) in [("5Mpps", 5e6), ("300k", 3e5), ("1e6", 1e6), ("7pps", 7.0), ("1.5G", 1.5e9)]
+        {
+            assert_eq!(rate(text).unwrap(), expected);
+        }
+        for text in ["", "fast", "-1M", "0", "inf", "NaNpps"] {
+            assert!(rate(text).is_err(), "{text}");
         }
     }
 }
