@@ -33,7 +33,13 @@ static() {
 
 deb() {
     cargo deb --version >/dev/null 2>&1 || fail 'cargo-deb is needed: cargo install --locked cargo-deb'
-    CARGO_PROFILE_RELEASE_STRIP=symbols cargo deb --locked --package legonf --output "$out/"
+    export CARGO_PROFILE_RELEASE_STRIP=symbols
+    cargo build --release --locked --package legonf
+    local legonf=${CARGO_TARGET_DIR:-target}/release/legonf shell
+    rm -rf "$out/share" && mkdir -p "$out/share"
+    "$legonf" man "$out/share/man"
+    for shell in bash zsh fish; do "$legonf" completions "$shell" >"$out/share/legonf.$shell"; done
+    cargo deb --no-build --package legonf --output "$out/"
 }
 
 # A blob of an image: its file, named by its digest; prints its descriptor.

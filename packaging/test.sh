@@ -51,6 +51,7 @@ deb() {
     package=$(ls -t "$out"/legonf_*.deb | head -1)
     dpkg-deb --extract "$package" "$work/deb"
     try "$work/deb" usr/bin/legonf
+    man -l "$work/deb/usr/share/man/man1/legonf.1.gz" >/dev/null 2>&1 || ! command -v man >/dev/null || wrong 'the manual page is damaged'
     dpkg-deb --info "$package" conffiles | grep -qx /etc/legonf/live.conf || wrong 'live.conf is no configuration file'
     [ -e "$work/deb/usr/lib/systemd/system/legonf@.service" ] || wrong 'there is no unit'
     # As dpkg installs, configures and removes it, in a root of its own.
