@@ -76,17 +76,21 @@ fn incidents_and_training_are_marked_and_the_ground_may_be_dark() {
     let source = Origin::Ip("192.168.50.21".parse().unwrap());
     let second = |second: i64| (1_540_448_619 + second) * 1_000_000_000;
     let incident = Incident { source, stream: (second(250), second(400)), ..Incident::default() };
-    let mut marked = ScorePlot::new("t", 1.5).trained_on(1_000);
-    for i in 0..5_000 {
-        marked.add(Timestamp::new(1_540_448_619 + i / 10, 0), 0.5, Verdict::BENIGN, None);
-    }
+    let filled = |mut plot: ScorePlot| {
+        for i in 0..5_000 {
+            plot.add(Timestamp::new(1_540_448_619 + i / 10, 0), 0.5, Verdict::BENIGN, None);
+        }
+        plot
+    };
+    let trained = ScorePlot::new("t", 1.5).trained_on(1_000);
+    let mut marked = filled(trained.clone());
     let before = svg(&marked);
     assert!(before.contains("training") && before.contains("replay") && !before.contains("incidents"));
     assert!(!before.contains("calibration") && before.contains("height=\"600\""));
-    let calibrated = svg(&marked.clone().calibrated_on(1_000, 3_000));
+    let calibrated = svg(&filled(trained.clone().calibrated_on(1_000, 3_000)));
     assert!(["training", "calibration", "replay"].iter().all(|name| calibrated.contains(name)));
     // What never came is not shown.
-    assert!(!svg(&marked.clone().calibrated_on(9_000, 9_999)).contains("calibration"));
+    assert!(!svg(&filled(trained.calibrated_on(9_000, 9_999))).contains("calibration"));
     marked.mark(&[incident.clone(), incident]);
     let after = svg(&marked);
     assert!(after.contains("192.168.50.21") && after.contains("incidents") && after.contains("#7B3F98"));
@@ -104,7 +108,9 @@ fn hosts_are_rows_under_the_scores() {
     let hosts = vec![strip("192.168.50.21", &[0.0, 0.5, 1.0]), strip("2001:db8::1:2:3:4:5", &[0.0, 0.1])];
     shown.show(HostStrips { begin: 1_540_448_619_000_000_000, span, hosts });
     let (light, dark) = (svg(&shown), svg(&shown.clone().on(Theme::Dark)));
-    for text in ["192.168.50.21", "::1:2:3:4:5", "share of a host's packets", "#7F2704"] {
+    for text in
+        ["192.168.50.21", "::1:2:3:4:5", "packets that are above the threshold, of the hosts", "#7F2704"]
+    {
         assert!(light.contains(text) && !alone.contains(text), "{text}");
     }
     assert!(light.starts_with("<svg width=\"1200\" height=\"674\""), "{}", &light[..60]);
