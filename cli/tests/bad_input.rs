@@ -88,11 +88,19 @@ fn models_that_are_none_say_so() {
     let half = bench.file("half.onnx", &model[..model.len() / 2]);
     let empty = bench.file("empty.onnx", b"");
     let foreign = bench.file("foreign.onnx", b"not a model");
-    for model in [half.as_str(), &empty, &foreign, &capture, "missing.onnx", &text(bench.folder.path())] {
+    for model in [half.as_str(), &empty, &foreign, "missing.onnx", &text(bench.folder.path())] {
         let line = fail(["replay", &capture, "--model", model]);
         assert!(line.contains(model), "{line}");
         let line = fail(["model", "verify", model]);
         assert!(line.contains(model), "{line}");
+    }
+    for arguments in [&["replay", &capture, "--model", &capture][..], &["model", "verify", &capture]] {
+        let output = legonf(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("is a capture, not a model"),
+            "{arguments:?}"
+        );
     }
 }
 

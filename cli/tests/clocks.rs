@@ -89,7 +89,17 @@ fn a_clock_that_was_set_moves_no_threshold() {
     let bench = Bench::new(CLEAN);
     let calibrate = |name: &str, more: &[&str]| {
         let (capture, output) = (text(fault(name)), bench.path(&format!("{name}.onnx")));
-        let base = ["calibrate", &bench.model, &capture, "-o", &output, "--method", "quantile", "--force"];
+        let base = [
+            "calibrate",
+            &bench.model,
+            &capture,
+            "-o",
+            &output,
+            "--method",
+            "quantile",
+            "--force",
+            "--as-seen",
+        ];
         succeed(base.iter().chain(&["--false-positive-rate", "0.05"]).chain(more))
     };
     let right = json(&calibrate("calibrate-ok.pcap", &["--json"]));

@@ -184,13 +184,13 @@ fn a_capture_before_the_statistics_settle_gives_a_threshold_that_says_so() {
     let model = text(folder.path().join("m.onnx"));
     let (short, long) = (traffic(folder.path(), "9000", "100"), traffic(folder.path(), "60000", "100"));
     train(&short, &model, &["--training-packets", "3000"]);
-    let short = ["calibrate", &model, &short, "--skip", "3501", "--false-positive-rate", "0.01", "--force"];
+    let short = ["calibrate", &model, &short, "--skip", "3501", "--false-positive-rate", "0.01", "--as-seen"];
     let found = json(&succeed(short.iter().chain(&["--json"])));
     assert_eq!((&found["settled"], &found["unsettled"]), (&false.into(), &5_499.into()), "{found}");
     assert!(found["holds_for"].as_str().unwrap().contains("nothing is known of later packets"), "{found}");
     assert!(succeed(short).contains("unsettled the statistics settle after 400 s"));
     // The same model on what comes later: 400 s are left out.
-    let long = ["calibrate", &model, &long, "--false-positive-rate", "0.01", "--force", "--json"];
+    let long = ["calibrate", &model, &long, "--false-positive-rate", "0.01", "--as-seen", "--json"];
     let found = json(&succeed(long));
     let unsettled = found["unsettled"].as_u64().unwrap();
     assert!(found["settled"] == true && (39_000..41_000).contains(&unsettled), "{found}");
