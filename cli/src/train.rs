@@ -129,7 +129,7 @@ fn text(trained: &Trained) -> String {
     let span = trained.seconds.map_or_else(String::new, |seconds| format!(" of {seconds:.1} s"));
     format!(
         "trained {model}: {autoencoders} autoencoders over {features} features of {schema}, from {packets} packets{span}{passed}, last training RMSE {last_training_rmse:.6}\n\
-         {}{}{}{}{}next: legonf calibrate {model} BENIGN_CAPTURE\n",
+         {}{}{}{}{}next: legonf calibrate {model} OTHER_BENIGN_CAPTURE\n      or, with what follows in the same captures, --skip {packets}\n",
         filtered_out(trained.filtered_out),
         short(trained),
         drift(trained.drift.as_ref()),

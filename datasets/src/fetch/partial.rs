@@ -1,6 +1,6 @@
 //! The file that a download grows in: `FILE.partial`, and beside it `FILE.partial.toml`, which says of what.
 
-use super::{FetchError, Item, appended, partial_path};
+use super::{FetchError, Item, appended};
 use legonf_output::{OutputError, open_resumable, rename_new};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};

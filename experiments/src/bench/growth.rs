@@ -272,7 +272,7 @@ mod tests {
             rounds: 2,
             out: Some(folder.path().to_owned()),
             resume: true,
-            seconds: Some(1e-9),
+            duration: Some(Duration::from_nanos(1)),
         };
         let mut report = arguments.begin().unwrap();
         let points = arguments.plan();
