@@ -2,7 +2,7 @@
 
 use crate::Arguments as Root;
 use crate::command_line::{find, refuse};
-use crate::failure::{Failure, print};
+use crate::failure::{Failure, print, tell};
 use crate::summary::width;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory};
@@ -49,8 +49,8 @@ pub fn short() -> String {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     match arguments.words.first().map(String::as_str) {
         None => print(&short()),
-        Some("all") if arguments.words.len() == 1 => print(&all()),
-        Some(_) => print(&of(&arguments.words)),
+        Some("all") if arguments.words.len() == 1 => tell(&all()),
+        Some(_) => tell(&of(&arguments.words)),
     }
 }
 

@@ -50,16 +50,21 @@ impl Bench {
 fn captures_that_are_none_say_what_they_are() {
     let bench = Bench::new();
     let png = bench.file("a.pcap", b"\x89PNG\r\n\x1a\n0000");
+    let nothing = text(bench.path("nothing"));
+    fs::create_dir(&nothing).unwrap();
     for (capture, words) in [
         (text(bench.path("missing.pcap")), "no such file"),
         (bench.file("empty.pcap", b""), "empty"),
         (png, "PNG"),
-        (text(bench.folder.path()), "directory"),
-        (bench.model.clone(), "ONNX"),
+        (nothing, "holds no capture"),
     ] {
         let line = bench.refused(&capture);
         assert!(line.contains(words) && line.contains(&capture), "{line}");
     }
+    // What was meant is plain, so the command line is wrong.
+    let swapped = legonf(["replay", &bench.model, "--model", &bench.model]);
+    let line = String::from_utf8_lossy(&swapped.stderr);
+    assert!(swapped.status.code() == Some(2) && line.contains("is a model, not a capture"), "{line}");
 }
 
 #[test]

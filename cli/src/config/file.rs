@@ -57,7 +57,10 @@ impl Settings {
     fn take(&mut self, command: &Command, table: &Table, names: &mut Vec<String>) -> Result<(), Reason> {
         for (key, value) in table {
             let place = Place { names, key };
-            if let Some(option) = option(command, key) {
+            // `quiet` is an option of all commands, and a command of `experiment`.
+            let option =
+                option(command, key).filter(|_| !value.is_table() || subcommand(command, key).is_none());
+            if let Some(option) = option {
                 let words = words(option, key, value).map_err(|expected| place.value(value, &expected))?;
                 self.0.push((names.clone(), Setting { name: key.clone(), words }));
             } else if let Some(inner) = subcommand(command, key) {

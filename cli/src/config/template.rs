@@ -91,7 +91,8 @@ mod tests {
     fn the_defaults_that_are_shown_are_taken() {
         let shown = text(&built());
         let is_default =
-            |line: &&str| !line.starts_with("# ") && !line.chars().any(|c| c.is_ascii_uppercase());
+            // Names of values are in capitals, or name the choices.
+            |line: &&str| !line.starts_with("# ") && !line.chars().any(|c| c.is_ascii_uppercase() || c == '|');
         let defaults: String = shown
             .lines()
             .filter(is_default)

@@ -135,7 +135,7 @@ pub fn parse(page: &Page) -> (Vec<String>, Vec<String>) {
 
 /// Whether the command takes a line: with `--help` at its end it parses what is before, and does nothing.
 fn parsed(command: &str) -> Result<(), String> {
-    if let Some(script) = command.strip_prefix("./") {
+    if let Some(script) = command.strip_prefix("./").and_then(|rest| rest.split(' ').next()) {
         let mode = fs::metadata(root().join(script)).map_err(|error| format!("{script}: {error}"))?;
         return if mode.permissions().mode() & 0o111 == 0 {
             Err(format!("{script} is no program"))

@@ -66,7 +66,7 @@ fn fill() -> TempDir {
     fs::copy(fault("import-reconstruction.onnx"), file("network.onnx")).expect("room");
     let [scan, labels] = ["scan.pcapng", "scan-labels.csv"].map(|name| text(file(name)));
     let generate = ["dataset", "generate", "--packets", "20000", "--rate", "200", "--scan", "20", "200"];
-    succeed(generate.into_iter().chain(["-o", &scan, "--labels", &labels]));
+    succeed(generate.into_iter().chain(["-o", &scan, "--labels-out", &labels]));
     folder
 }
 
