@@ -23,7 +23,7 @@ pub enum Subcommands {
 
 /// Checks a configuration file whole, whatever command its options are for.
 ///
-/// It is TOML: a table for each command, such as [live], or [train.kitsune] for a command of two words. Its keys are the long names of
+/// It is TOML: a table for each command, such as `[live]`, or `[train.kitsune]` for a command of two words. Its keys are the long names of
 /// the command's options. A switch is true or false; an option that can be given several times, or has several values, is a list. Options
 /// before the first table, such as quiet = true, are for all commands. `--config FILE` reads it, and what the command line says wins.
 #[derive(Args)]
