@@ -33,7 +33,6 @@ static() {
 
 deb() {
     cargo deb --version >/dev/null 2>&1 || fail 'cargo-deb is needed: cargo install --locked cargo-deb'
-    export CARGO_PROFILE_RELEASE_STRIP=symbols
     cargo build --release --locked --package legonf
     local legonf=${CARGO_TARGET_DIR:-target}/release/legonf shell
     rm -rf "$out/share" && mkdir -p "$out/share"
