@@ -38,7 +38,7 @@ deb() {
     rm -rf "$out/share" && mkdir -p "$out/share"
     "$legonf" man "$out/share/man"
     for shell in bash zsh fish; do "$legonf" completions "$shell" >"$out/share/legonf.$shell"; done
-    cargo deb --no-build --package legonf --output "$out/"
+    cargo deb --no-build --strip --package legonf --output "$out/"
 }
 
 # A blob of an image: its file, named by its digest; prints its descriptor.
