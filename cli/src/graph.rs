@@ -3,7 +3,7 @@
 use crate::Style;
 use crate::failure::{Failure, print, print_json, tell};
 use crate::scoring::ModelFiles;
-use crate::summary::tables::or_blocks;
+use crate::summary::tables;
 use crate::workers::Workers;
 use clap::{Args, Subcommand};
 use legonf_catalog::Takes;
@@ -203,9 +203,7 @@ fn table(bricks: &[Shown]) -> String {
         vec![one_line(&b.id).into_owned(), b.kind.into(), b.state.into(), b.reads.join(", "), fills]
     };
     let rows: Vec<_> = bricks.iter().map(cells).collect();
-    let line = |row: &Vec<String>| {
-        format!("{:<28} {:<28} {:<10} {:<22} {}\n", row[0], row[1], row[2], row[3], row[4])
-    };
-    let table = [headings.map(String::from).to_vec()].iter().chain(&rows).map(line).collect();
-    or_blocks(table, &headings, &rows)
+    let line =
+        |row: &[String]| format!("{:<28} {:<28} {:<10} {:<22} {}\n", row[0], row[1], row[2], row[3], row[4]);
+    tables::table(&headings, &rows, line)
 }

@@ -2,7 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, print_json, tell};
-use crate::summary::tables::or_blocks;
+use crate::summary::tables;
 use clap::Args;
 use legonf_core::{count, grouped};
 use legonf_engine::reading::{self, parsed};
@@ -99,9 +99,7 @@ fn text(report: &Report, limit: usize) -> String {
     let when = format!("when, of {:.0} s", report.span_seconds * spans as f64);
     let headings = ["host", "packets", "above", "peak", "incidents", &when];
     let rows: Vec<_> = report.hosts.iter().take(limit).map(|host| cells(host, spans)).collect();
-    let table: String =
-        [headings.map(String::from).to_vec()].iter().chain(&rows).map(|row| line(row)).collect();
-    let mut out = or_blocks(table, &headings, &rows);
+    let mut out = tables::table(&headings, &rows, line);
     let more = report.hosts.len().saturating_sub(limit);
     if more > 0 {
         out += &format!("and {} more (--rows 0 shows all)\n", count(more as u64, "host"));

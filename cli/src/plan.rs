@@ -3,7 +3,7 @@
 use crate::Style;
 use crate::failure::{Failure, print_json, tell};
 use crate::invalid::Invalid;
-use crate::summary::tables::or_blocks;
+use crate::summary::tables;
 use clap::Args;
 use legonf_controller::{Costs, Deadline, Forecast, Model, StageForecast, deadlines};
 use legonf_core::State;
@@ -151,12 +151,11 @@ fn stages(forecast: &Forecast) -> String {
         [stage.bricks.join(" ")].into_iter().chain(figures).chain([split.into()]).collect::<Vec<_>>()
     };
     let rows: Vec<_> = forecast.stages.iter().map(cells).collect();
-    let line = |row: &Vec<String>| {
+    let line = |row: &[String]| {
         let text = format!("{:<40} {:>8} {:>10} {:>6}  {}", row[0], row[1], row[2], row[3], row[4]);
         text.trim_end().to_owned() + "\n"
     };
-    let table = [headings.map(String::from).to_vec()].iter().chain(&rows).map(line).collect();
-    or_blocks(table, &headings, &rows)
+    tables::table(&headings, &rows, line)
 }
 
 fn text(report: &Report) -> String {

@@ -4,7 +4,7 @@ use crate::Style;
 use crate::failure::{Failure, show};
 use crate::inputs::Filter;
 use crate::scoring::ModelFiles;
-use crate::summary::tables::or_blocks;
+use crate::summary::tables;
 use clap::Args;
 use legonf_controller::{Cost, Costs};
 use legonf_engine::{Execution, Profile, write_text};
@@ -82,11 +82,10 @@ fn bricks(costs: &Costs) -> String {
         ]
     };
     let rows: Vec<_> = costs.bricks.iter().map(cells).collect();
-    let line = |row: &Vec<String>| {
+    let line = |row: &[String]| {
         format!("{:<20} {:<10} {:>10} {:>7} {:>14} {:>14}\n", row[0], row[1], row[2], row[3], row[4], row[5])
     };
-    let table = [headings.map(String::from).to_vec()].iter().chain(&rows).map(line).collect();
-    or_blocks(table, &headings, &rows)
+    tables::table(&headings, &rows, line)
 }
 
 fn table(costs: &Costs) -> String {

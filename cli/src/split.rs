@@ -2,7 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, print_json, tell};
-use crate::summary::tables::or_blocks;
+use crate::summary::tables;
 use clap::Args;
 use legonf_core::{Headers, SLOTS};
 use legonf_engine::{Error, headers, reading, write_text};
@@ -144,9 +144,8 @@ fn table(copies: &[Replication]) -> String {
         vec![copies.replicas.to_string(), format!("{:.2}", copies.copies), share]
     };
     let rows: Vec<_> = copies.iter().map(cells).collect();
-    let line = |row: &Vec<String>| format!("{:>8}  {:>18}  {:>37}\n", row[0], row[1], row[2]);
-    let table = [headings.map(String::from).to_vec()].iter().chain(&rows).map(line).collect();
-    String::from("\n") + &or_blocks(table, &headings, &rows)
+    let line = |row: &[String]| format!("{:>8}  {:>18}  {:>37}\n", row[0], row[1], row[2]);
+    String::from("\n") + &tables::table(&headings, &rows, line)
 }
 
 /// The groups of a schema, or those of a file.

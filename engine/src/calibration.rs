@@ -128,7 +128,7 @@ impl Calibrating {
             settled_after_seconds,
             unsettled: benign.unsettled,
             rejected: benign.rejected,
-            filtered_out: series.filter().map(|(_, left_out)| left_out),
+            filtered_out: series.left_out(),
             clock,
         })
     }

@@ -112,7 +112,7 @@ fn check_several(files: &[PathBuf]) -> Result<(), Error> {
     let mut known = BTreeSet::new();
     for file in files.iter().filter(|_| files.len() > 1) {
         let found = std::fs::metadata(file).ok();
-        if file == Path::new("-") || found.as_ref().is_some_and(|found| !found.is_file()) {
+        if is_stream(file) {
             let reason = "a pipe or a device can only be read alone; give files, or it alone";
             return Err(Error::file(file, reason));
         }
@@ -121,6 +121,11 @@ fn check_several(files: &[PathBuf]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Whether a path is standard input, a pipe or a device, which can be read but once.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    path == Path::new("-") || std::fs::metadata(path).is_ok_and(|found| !found.is_file())
 }
 
 fn can_be_read_twice(files: &[PathBuf]) -> bool {
@@ -261,6 +266,11 @@ impl Series {
     /// The filter, and how many packets did not pass it.
     pub fn filter(&self) -> Option<(&str, u64)> {
         Some((self.filter.as_deref()?, self.left_out.load(Ordering::Relaxed)))
+    }
+
+    /// How many packets did not pass the filter; none where there is no filter.
+    pub fn left_out(&self) -> Option<u64> {
+        self.filter().map(|(_, left_out)| left_out)
     }
 
     /// Names and SHA-256 of the captures, with the filter.

@@ -90,7 +90,7 @@ impl Extraction {
             rows: outcome.packets,
             columns: schema.len(),
             rejected: counters.get(Malformed::LinkType.label()).copied().unwrap_or(0),
-            filtered_out: series.filter().map(|(_, left_out)| left_out),
+            filtered_out: series.left_out(),
             counters,
             clock: ClockReport::of(&outcome.clock, &schema.name),
         }

@@ -9,7 +9,7 @@ pub use drift::Drift;
 pub use goal::{Goal, Span};
 
 use crate::assembly::assemble_extraction;
-use crate::captures::{Captures, Series};
+use crate::captures::{Captures, Series, is_stream};
 use crate::models::Models;
 use crate::state::{self, Saved};
 use crate::summary::ClockReport;
@@ -192,9 +192,7 @@ impl Training {
         session.check_outputs(self.state_out.as_deref())?;
         let Some(path) = &self.state_out else { return Ok(()) };
         state::check(&mut assemble_extraction(&nf::extraction(&self.schema))?, "--state-out")?;
-        let is_pipe = |capture: &&PathBuf| std::fs::metadata(capture).is_ok_and(|found| !found.is_file());
-        let mut files = spans.iter().flat_map(Series::files);
-        let once = files.find(|capture| **capture == Path::new("-") || is_pipe(capture));
+        let once = spans.iter().flat_map(Series::files).find(|capture| is_stream(capture));
         let reason =
             "can be read only once, and --state-out needs captures that can be read twice; name files";
         once.map_or(Ok(()), |capture| Err(Error::file(path, format!("{}: {reason}", capture.display()))))
@@ -232,7 +230,7 @@ impl Training {
 
 /// Packets that a filter left out of captures.
 fn left_out(spans: &[Series]) -> u64 {
-    spans.iter().filter_map(Series::filter).map(|(_, left_out)| left_out).sum()
+    spans.iter().filter_map(Series::left_out).sum()
 }
 
 /// The error of a run that ended before the last training packet.

@@ -5,7 +5,7 @@ use crate::captures::{Captures, Series};
 use crate::models::Models;
 use crate::supply::Maker;
 use crate::{Error, Extent, Session, Workers, state};
-use legonf_core::{Batch, Clock, ColumnSpec, Fault, Schema, Sink, Source, count};
+use legonf_core::{Batch, Clock, Discard, Schema, Source, count};
 use legonf_decide::SampleResultQuantization;
 use legonf_extract::FeatureQuantization;
 use legonf_io::Content;
@@ -110,23 +110,6 @@ fn shorter(source: &mut dyn Source, time: Duration) -> Option<Duration> {
     }
 }
 
-/// Packets that go nowhere.
-struct Discarded;
-
-impl Sink for Discarded {
-    fn write(&mut self, _: &Batch) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn reads(&self) -> Option<Vec<ColumnSpec>> {
-        Some(Vec::new())
-    }
-
-    fn finish(&mut self) -> Result<(), Fault> {
-        Ok(())
-    }
-}
-
 /// A graph whose bricks with state learn from packets, and its clock.
 pub(crate) struct Learner<'a> {
     pub spec: &'a GraphSpec,
@@ -153,7 +136,7 @@ impl Learner<'_> {
         let options = Options { clock: self.clock, ..self.workers.options(session, Some(&make)) };
         let bar = session.begin("warming up", Extent::Bytes);
         let mut observe = |progress, packets| bar.update(progress, packets);
-        let outcome = run(graph, &mut *source, &mut Discarded, options, &mut observe);
+        let outcome = run(graph, &mut *source, &mut Discard, options, &mut observe);
         drop(bar);
         self.clock = outcome.clock;
         whole(outcome)

@@ -1,7 +1,7 @@
 //! Inputs to begin with, made of the examples of the repository.
 
 use crate::{FEATURES, LINKS, extractor, schema};
-use legonf_core::{Batch, ColumnSpec, Fault, LinkType, Sink, Source};
+use legonf_core::{Batch, Discard, LinkType, Source};
 use legonf_io::SourceOptions;
 use legonf_io::source::from_reader;
 use legonf_models::kitnet::{TrainConfig, Trainer};
@@ -65,23 +65,6 @@ const COSTS: &str = "graph = \"k\"\nbatch = 256.0\nhop_ns = 1000.0\n\n[[brick]]\
 const EVENTS: &str = "{\"event\":\"violation\",\"at\":1.0,\"promise\":\"rate\",\"promised\":2.0,\"measured\":1.0}\n\
     {\"event\":\"end\",\"at\":2.0,\"packets\":7,\"violations\":{\"rate\":3}}\n";
 
-/// Packets that go nowhere.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn write(&mut self, _: &Batch) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn reads(&self) -> Option<Vec<ColumnSpec>> {
-        Some(Vec::new())
-    }
-
-    fn finish(&mut self) -> Result<(), Fault> {
-        Ok(())
-    }
-}
-
 /// What an extractor knows behind some packets of the example: the shortest pieces of each shard, behind their places.
 fn states() -> Vec<Vec<u8>> {
     let (mut graph, brick) = extractor();
@@ -90,7 +73,7 @@ fn states() -> Vec<Vec<u8>> {
     let mut source = from_reader("x", bytes, None, &options).expect("it is a capture");
     let (layout, stop) = (legonf_runtime::Layout::Fused, AtomicBool::new(false));
     let options = Options::new(&layout, &stop);
-    let outcome = legonf_runtime::run(&mut graph, &mut *source, &mut Nowhere, options, &mut |_, _| {});
+    let outcome = legonf_runtime::run(&mut graph, &mut *source, &mut Discard, options, &mut |_, _| {});
     assert!(outcome.fault.is_none() && outcome.packets == 400);
     let copy = |(place, (shard, slots)): (u8, (usize, Vec<u16>))| {
         [vec![place], graph.copy_state(&brick, shard, &slots).expect("the slots are there")].concat()

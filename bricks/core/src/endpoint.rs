@@ -129,3 +129,21 @@ pub trait Sink: Send {
     /// When the results cannot be written.
     fn finish(&mut self) -> Result<(), Fault>;
 }
+
+/// A sink that looks at nothing and keeps nothing: for packets that are there for the state that they leave behind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Discard;
+
+impl Sink for Discard {
+    fn write(&mut self, _: &Batch) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn reads(&self) -> Option<Vec<ColumnSpec>> {
+        Some(Vec::new())
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}

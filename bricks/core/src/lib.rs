@@ -48,7 +48,7 @@ pub use columns::{Columns, Handle};
 pub use count::count;
 pub use coverage::{Account, Coverage};
 pub use disposition::{Disposition, Dispositions, DropReason, Port};
-pub use endpoint::{Fault, Pace, Progress, Sink, Source};
+pub use endpoint::{Discard, Fault, Pace, Progress, Sink, Source};
 pub use explain::{Explain, Explanation, FeatureShare, GroupShare};
 pub use field::{End, Field, Key, KeyError};
 pub use gather::{Arrivals, gather};

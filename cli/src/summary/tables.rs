@@ -14,9 +14,11 @@ pub fn fields(rows: &[(&str, String)]) -> String {
     })
 }
 
-/// A table, or, where it is wider than there are columns, its rows one below the other: the first cell, and behind its heading each
-/// other one.
-pub fn or_blocks(table: String, headings: &[&str], rows: &[Vec<String>]) -> String {
+/// A table with a line for the headings and for each row, or, where it is wider than there are columns, its rows one below the other:
+/// the first cell, and behind its heading each other one.
+pub fn table(headings: &[&str], rows: &[Vec<String>], line: impl Fn(&[String]) -> String) -> String {
+    let first: Vec<_> = headings.iter().map(|heading| (*heading).to_owned()).collect();
+    let table: String = std::iter::once(&first).chain(rows).map(|row| line(row)).collect();
     let fits = |columns| table.lines().all(|line| line.chars().count() <= columns);
     if columns().is_none_or(fits) { table } else { blocks(headings, rows) }
 }

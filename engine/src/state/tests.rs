@@ -1,7 +1,7 @@
 use super::*;
 use crate::assembly::assemble_extraction;
 use crate::nf;
-use legonf_core::{BATCH, Batch, ColumnSpec, Fault, Headers, Layer, Progress, Sink, Source, Timestamp};
+use legonf_core::{BATCH, Batch, ColumnSpec, Discard, Fault, Headers, Layer, Progress, Source, Timestamp};
 use legonf_runtime::{GraphSpec, Layout, Options, run};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -30,22 +30,6 @@ impl Source for Hosts {
     }
 }
 
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn write(&mut self, _: &Batch) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn reads(&self) -> Option<Vec<ColumnSpec>> {
-        Some(Vec::new())
-    }
-
-    fn finish(&mut self) -> Result<(), Fault> {
-        Ok(())
-    }
-}
-
 /// The extractor alone, for packets that are parsed already.
 fn spec(schema: &str, limits: &str) -> GraphSpec {
     let mut spec = nf::extraction(schema);
@@ -67,7 +51,7 @@ fn saved(folder: &Path) -> (PathBuf, Vec<u8>) {
         Graph::assemble(&spec, &[ColumnSpec::HEADERS], &[legonf_extract::FEATURES], make).unwrap();
     let (layout, stop) = (Layout::Fused, AtomicBool::new(false));
     let options = Options::new(&layout, &stop);
-    let outcome = run(&mut graph, &mut Hosts(300), &mut Nowhere, options, &mut |_, _| {});
+    let outcome = run(&mut graph, &mut Hosts(300), &mut Discard, options, &mut |_, _| {});
     assert_eq!((outcome.packets, outcome.fault.is_none()), (300, true));
     save(&path, &mut graph, outcome.clock).unwrap();
     let bytes = fs::read(&path).unwrap();

@@ -4,9 +4,9 @@ use super::checkpoint::{Checkpoint, Identity};
 use super::drift::{COMPARED, Drift, Levels, PARTS};
 use super::goal::Goal;
 use crate::Error;
-use legonf_core::{Batch, BindError, Clock, ColumnSpec, Fault, Handle, Layout, Rows, Sink, Tiles};
+use legonf_core::{Batch, BindError, Clock, ColumnSpec, Fault, Handle, Layout, Rows, Sink};
 use legonf_extract::FEATURES;
-use legonf_models::kitnet::{KitNet, Phase, Scratch, TrainError, Trainer};
+use legonf_models::kitnet::{KitNet, Phase, RowBuffers, TrainError, Trainer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,9 @@ pub struct TrainSink {
     training: Levels,
     after: Levels,
     /// What was learnt; none while there is more to learn.
-    network: Option<Judge>,
+    network: Option<KitNet>,
+    /// In which it scores a row.
+    buffers: RowBuffers,
     /// Packets that it has scored.
     scored: u64,
     identity: Identity,
@@ -43,32 +45,6 @@ pub struct TrainSink {
     features: Handle<Rows>,
 }
 
-/// A network that was learnt, with memory to score one row after the other.
-struct Judge {
-    network: KitNet,
-    scratch: Scratch,
-    row: Rows,
-    mapped: Tiles,
-    errors: Tiles,
-    scores: Vec<f64>,
-}
-
-impl Judge {
-    fn new(network: KitNet) -> Self {
-        let (scratch, row, mapped, errors, scores) = Default::default();
-        Self { network, scratch, row, mapped, errors, scores }
-    }
-
-    fn score(&mut self, row: &[f64]) -> f64 {
-        let Self { network, scratch, mapped, errors, scores, .. } = self;
-        self.row.reset(1, row.len());
-        self.row.row_mut(0).copy_from_slice(row);
-        network.gather(&self.row, mapped);
-        network.score_rows(mapped, scratch, errors, scores);
-        scores[0]
-    }
-}
-
 impl TrainSink {
     /// A sink over `trainer`, which has seen packets before where it was `resumed` from the checkpoint.
     pub fn new(
@@ -84,6 +60,7 @@ impl TrainSink {
             training: Levels::default(),
             after: Levels::default(),
             network: None,
+            buffers: RowBuffers::default(),
             scored: 0,
             identity,
             checkpoint,
@@ -218,15 +195,15 @@ impl TrainSink {
     fn judge(&mut self, row: &[f64], elapsed: Option<Duration>) -> Result<(), TrainError> {
         let part = self.part(elapsed);
         if self.network.is_none() {
-            self.network = Some(Judge::new(self.trainer.clone().finish()?));
+            self.network = Some(self.trainer.clone().finish()?);
             self.first_after = part;
         }
         if part >= self.first_after + COMPARED as u64 {
             self.enough.store(true, Ordering::Relaxed);
-        } else if let Some(judge) =
-            self.network.as_mut().filter(|_| row.iter().all(|value| value.is_finite()))
+        } else if let Some(network) =
+            self.network.as_ref().filter(|_| row.iter().all(|value| value.is_finite()))
         {
-            self.after.push(part, judge.score(row));
+            self.after.push(part, network.score_with(row, &mut self.buffers));
             self.scored += 1;
         }
         Ok(())

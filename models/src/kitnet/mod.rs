@@ -36,7 +36,7 @@ pub use dispatch::instruction_set;
 pub use effort::Effort;
 pub use explain::Explainer;
 pub use kernel::Scratch;
-pub use model::KitNet;
+pub use model::{KitNet, RowBuffers};
 pub use real::{Precision, UnknownPrecision};
 pub use trainer::{Phase, TrainError, TrainProgress, Trainer};
 

@@ -128,11 +128,31 @@ impl KitNet {
     /// # Panics
     /// If `features` is shorter than [`features`](Self::features).
     pub fn score(&self, features: &[f64]) -> f64 {
-        let (mut mapped, mut errors, mut scores) = (Tiles::default(), Tiles::default(), Vec::new());
-        self.gather(&Rows::of([features]), &mut mapped);
-        self.score_rows(&mapped, &mut Scratch::default(), &mut errors, &mut scores);
+        self.score_with(features, &mut RowBuffers::default())
+    }
+
+    /// The score of one row of features, in memory that serves row after row.
+    ///
+    /// # Panics
+    /// As [`score`](Self::score).
+    pub fn score_with(&self, features: &[f64], buffers: &mut RowBuffers) -> f64 {
+        let RowBuffers { row, mapped, errors, scratch, scores } = buffers;
+        row.reset(1, features.len());
+        row.row_mut(0).copy_from_slice(features);
+        self.gather(row, mapped);
+        self.score_rows(mapped, scratch, errors, scores);
         scores[0]
     }
+}
+
+/// Memory to score one row at a time ([`KitNet::score_with`]).
+#[derive(Debug, Default)]
+pub struct RowBuffers {
+    row: Rows,
+    mapped: Tiles,
+    errors: Tiles,
+    scratch: Scratch,
+    scores: Vec<f64>,
 }
 
 /// Checks that map, ensemble and output belong together.

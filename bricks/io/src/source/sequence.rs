@@ -41,10 +41,17 @@ pub fn open_all(
     if files.len() == 0 {
         return Ok((content, current));
     }
-    let (options, schema) = (options.clone(), schema.cloned());
-    let (layout, pace, delivered, ended_bytes) = (None, None, 0, 0);
-    let sequence =
-        Sequence { files, current, options, schema, layout, pace, delivered, ended_bytes, total_bytes };
+    let sequence = Sequence {
+        files,
+        current,
+        options: options.clone(),
+        schema: schema.cloned(),
+        layout: None,
+        pace: None,
+        delivered: 0,
+        ended_bytes: 0,
+        total_bytes,
+    };
     Ok((content, Box::new(sequence)))
 }
 
