@@ -4,6 +4,7 @@ use crate::ends::{Item, Pushed, Take, Taker};
 use crate::meter::{Meter, Metered};
 use crate::steering::{EXTRACTOR, Order, Orders, Steering, layout};
 use crate::{Clock, ExperimentError};
+use legonf_core::Projector;
 use legonf_core::{BATCH, Brick, ColumnSpec, Division, Headers, WestEast};
 use legonf_extract::{Config, ExtractError, FEATURES, FeatureQuantization};
 use legonf_runtime::{

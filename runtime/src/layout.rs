@@ -84,6 +84,8 @@ pub(crate) struct Shape {
     columns: Option<(Vec<Use>, Columns)>,
     /// What there is before the first brick.
     given: Columns,
+    /// The columns of the table of flows.
+    flows: Columns,
 }
 
 impl Shape {
@@ -99,7 +101,7 @@ impl Shape {
         let splits = graph.nodes_mut().iter_mut().enumerate().map(split).collect();
         let columns = graph.routes().is_none().then(|| (declared.uses.clone(), sink));
         let given = Columns::PACKETS.union(Columns::HEADERS).union(declared.begun());
-        Self { name, bricks, splits, columns, given }
+        Self { name, bricks, splits, columns, given, flows: declared.flows }
     }
 
     /// The identifier of each brick.
@@ -132,8 +134,14 @@ impl Shape {
     /// batch is whole again.
     pub fn downstream(&self, place: &StageSpec, divided: usize) -> Downstream {
         let behind = divided + 1..place.operators.end;
-        let Some((bricks, _)) = &self.columns else {
-            let fills = self.splits[divided].as_ref().map_or(Columns::NONE, |split| split.fills());
+        let split = self.splits[divided].as_ref().ok();
+        let may_follow = self.columns.as_ref().filter(|(bricks, _)| {
+            // Rows of flows that were there before are not divided, so that only the whole batch has them.
+            let uses = |brick: &Use| !brick.reads.union(brick.writes).intersection(self.flows).is_empty();
+            split.is_some_and(|split| split.flows.is_some()) || !bricks[behind.clone()].iter().any(uses)
+        });
+        let Some((bricks, _)) = may_follow else {
+            let fills = split.map_or(Columns::NONE, |split| split.fills());
             return Downstream {
                 operators: behind.start..behind.start,
                 inputs: Columns::NONE,
@@ -275,6 +283,7 @@ mod tests {
             splits: vec![Err(Undivided::NoInterface); 3],
             columns: None,
             given: Columns::PACKETS,
+            flows: Columns::NONE,
         }
     }
 

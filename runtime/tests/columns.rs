@@ -6,13 +6,13 @@ mod common;
 use common::mines::{MinedState, StateMines};
 use common::streams::{self, Traffic, packet};
 use common::{Collect, SCORES, Script, go_from};
+use legonf_core::Projector;
 use legonf_core::{
-    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Division, Element, Fault, Field, Handle,
-    Headers, Key, Layout, Plan, Rows, Sink, SlotMove, State, StateGroup, Storage, Table, WestEast, slot,
-    typed,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Division, Element, Fault, Field, FlowRow,
+    Handle, Headers, Key, Layout, Plan, Rows, Sink, SlotMove, State, StateGroup, Storage, Table, WestEast,
+    slot, typed,
 };
 use legonf_runtime::{Graph, GraphSpec, Options, Outcome, SupplyError, run};
-use legonf_splitter::Projector;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -257,7 +257,8 @@ impl Brick for Flows {
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         for place in 0..batch.headers.len() {
             if let Some(size) = self.add(&batch.headers[place]) {
-                batch.origins.push(place as u32);
+                let first = batch.headers[place].seq;
+                batch.flows.push(FlowRow { origin: place as u32, first });
                 batch.columns.get_mut(self.sizes).push(size);
             }
         }
@@ -316,13 +317,12 @@ impl Sink for Ready {
 
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
         assert_eq!(batch.rows(Table::Flows), batch.columns.get(self.sizes).len());
-        let rows = batch
-            .origins
-            .iter()
-            .zip(batch.columns.get(self.sizes))
-            .zip(batch.columns.get(self.shares).iter());
+        let rows =
+            batch.flows.iter().zip(batch.columns.get(self.sizes)).zip(batch.columns.get(self.shares).iter());
         self.rows.extend(
-            rows.map(|((origin, size), row)| (batch.headers[*origin as usize].seq, *size, [row[0], row[1]])),
+            rows.map(|((flow, size), row)| {
+                (batch.headers[flow.origin as usize].seq, *size, [row[0], row[1]])
+            }),
         );
         Ok(())
     }

@@ -14,7 +14,6 @@ mod groups;
 mod lattice;
 mod picture;
 mod plan;
-mod project;
 
 pub use coupling::{Coupling, Replication};
 pub use error::SplitError;
@@ -27,4 +26,3 @@ pub use groups::{GroupSet, MAX_GROUPS};
 pub use lattice::{Element, Lattice, Relation, is_included, relation};
 pub use picture::svg;
 pub use plan::{Mode, Plan, Route, Served, Shard};
-pub use project::Projector;

@@ -11,10 +11,10 @@ mod traffic;
 mod common;
 
 use division::{divisions, like_kitsune, owners, value, way};
+use legonf_core::Projector;
 use legonf_core::{Division, Field, Headers, Key, Layer, Link, Mac, Network, PacketKind, SLOTS};
 use legonf_splitter::{
-    GroupSet, Mode, Ownership, Partitioner, Plan, Projector, Route, Router, SlotSet, SplitError, SubBatch,
-    reversed,
+    GroupSet, Mode, Ownership, Partitioner, Plan, Route, Router, SlotSet, SplitError, SubBatch, reversed,
 };
 use proptest::prelude::*;
 use replicas::Replicas;

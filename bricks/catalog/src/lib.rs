@@ -7,6 +7,7 @@
 
 use legonf_core::{Brick, Descriptor, Schema};
 use legonf_decide::{Classification, SampleResultQuantization};
+use legonf_extract::flow::{FlowClass, FlowTable, PacketImage};
 use legonf_extract::{FEATURES, FeatureQuantization};
 use legonf_infer::{Autoencoder, FeatureMapping, Onnx, SCORES};
 use legonf_models::kitnet::KitNet;
@@ -18,7 +19,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Every kind of brick: in the order in which LEGO's Table I lists them, then those that act on packets.
-pub const KINDS: [Descriptor; 10] = [
+pub const KINDS: [Descriptor; 13] = [
     PacketBatching::DESCRIPTOR,
     FeatureQuantization::DESCRIPTOR,
     FeatureMapping::DESCRIPTOR,
@@ -26,6 +27,9 @@ pub const KINDS: [Descriptor; 10] = [
     Onnx::DESCRIPTOR,
     SampleResultQuantization::DESCRIPTOR,
     Classification::DESCRIPTOR,
+    FlowTable::DESCRIPTOR,
+    FlowClass::DESCRIPTOR,
+    PacketImage::DESCRIPTOR,
     Dispose::DESCRIPTOR,
     Vlan::DESCRIPTOR,
     Dscp::DESCRIPTOR,
@@ -94,6 +98,14 @@ pub enum CatalogError {
         kind: &'static str,
         /// Why.
         error: legonf_nf::NfError,
+    },
+    /// A brick of flows refused its configuration.
+    #[error("[brick.config] of {kind}: {error}")]
+    Flow {
+        /// The kind.
+        kind: &'static str,
+        /// Why.
+        error: legonf_extract::flow::FlowError,
     },
     /// The engine cannot run the model.
     #[error(transparent)]
@@ -190,6 +202,7 @@ pub fn build(
     let kind = descriptor.kind;
     let missing = |what| CatalogError::Missing { kind, what };
     let refused = |error| CatalogError::Nf { kind, error };
+    let flow = |error| CatalogError::Flow { kind, error };
     let kitnet = || context.kitnet.clone().ok_or(missing("a KitNET model (--model)"));
     Ok(match kind {
         PacketBatching::KIND => Box::new(PacketBatching::new(read(kind, config)?)),
@@ -204,6 +217,9 @@ pub fn build(
             Box::new(SampleResultQuantization::new(read(kind, &with_threshold(config, context))?)?)
         }
         Classification::KIND => Box::new(Classification::new(read(kind, config)?)?),
+        FlowTable::KIND => Box::new(FlowTable::new(read(kind, config)?).map_err(flow)?),
+        FlowClass::KIND => Box::new(FlowClass::new(read(kind, config)?).map_err(flow)?),
+        PacketImage::KIND => Box::new(PacketImage::new(read(kind, config)?).map_err(flow)?),
         Dispose::KIND => Box::new(Dispose::new(read(kind, config)?, context.ports).map_err(refused)?),
         Vlan::KIND => Box::new(Vlan::new(read(kind, config)?).map_err(refused)?),
         Dscp::KIND => Box::new(Dscp::new(read(kind, config)?).map_err(refused)?),
@@ -255,7 +271,7 @@ mod tests {
         let no_model = ["feature-mapping", "autoencoder", "onnx"];
         for descriptor in KINDS.iter().filter(|d| !no_model.contains(&d.kind)) {
             let config = match descriptor.kind {
-                "classification" => "classes = [\"web\"]",
+                "classification" | "flow-class" => "classes = [\"web\"]",
                 "vlan" => "pop = true",
                 "dscp" => "dscp = 8",
                 _ => "",

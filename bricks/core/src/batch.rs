@@ -2,6 +2,7 @@
 
 use crate::storage::{Storage, Typed, put, same, same_mut, take};
 use crate::{Columns, Damaged, Handle, Headers, Layout, Packets, Table};
+use serde::{Deserialize, Serialize};
 use std::mem::swap;
 
 /// The number of packets in a full batch, but where replicas of a keyed brick divide batches ([`LARGEST_BATCH`]).
@@ -111,9 +112,20 @@ pub struct Batch {
     pub columns: Store,
     /// Whether its items have no time: rows of a table.
     pub timeless: bool,
-    /// For each row of the table of flows the place of the packet that completed the flow, in rising order. A brick that
-    /// appends rows pushes here, and to its columns of that table.
-    pub origins: Vec<u32>,
+    /// The rows of the table of flows, in their order. A brick that appends rows pushes here, and to its columns of that table.
+    pub flows: Vec<FlowRow>,
+}
+
+/// A row of the table of flows: what tells it from others, and its place in the order of all.
+///
+/// Rows rise by [`origin`](Self::origin), and those of one origin by [`first`](Self::first). So their order does not depend on who
+/// found them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FlowRow {
+    /// The place of the packet that completed the flow, or by whose time it was over.
+    pub origin: u32,
+    /// The number (`seq`) of the flow's first packet, which no other flow has.
+    pub first: u64,
 }
 
 impl Batch {
@@ -128,7 +140,7 @@ impl Batch {
         self.headers.clear();
         self.columns.0.iter_mut().for_each(|column| column.clear());
         self.timeless = false;
-        self.origins.clear();
+        self.flows.clear();
     }
 
     /// Numbers the packets anew, from `first` on, as a source does that reads several inputs as one.
@@ -189,6 +201,23 @@ impl Batch {
         }
     }
 
+    /// Copies some columns of the table of flows, of the flows that the packets at some places completed, into a part that these
+    /// packets were [gathered](Self::gather) into. Places rise.
+    pub fn gather_flows(&self, places: &[usize], columns: Columns, part: &mut Self) {
+        part.flows.clear();
+        let mut rows = Vec::new();
+        for (row, flow) in self.flows.iter().enumerate() {
+            if let Ok(place) = places.binary_search(&(flow.origin as usize)) {
+                rows.push(row);
+                part.flows.push(FlowRow { origin: place as u32, ..*flow });
+            }
+        }
+        part.columns.join(&self.columns);
+        for index in self.present(columns) {
+            self.column(index).gather(&rows, part.column_mut(index));
+        }
+    }
+
     /// Copies some columns of a part to the places of its packets among `len`.
     ///
     /// # Panics
@@ -200,10 +229,26 @@ impl Batch {
         }
     }
 
-    /// Appends some columns as bytes, with the origins of flows.
+    /// Brings the rows of flows, which some columns hold, into their order. Takes memory from `scratch`, and `order`.
+    pub fn sort_flows(&mut self, columns: Columns, scratch: &mut Self, order: &mut Vec<usize>) {
+        if self.flows.is_sorted() {
+            return;
+        }
+        order.clear();
+        order.extend(0..self.flows.len());
+        order.sort_unstable_by_key(|row| self.flows[*row]);
+        scratch.columns.join(&self.columns);
+        for index in self.present(columns) {
+            self.column(index).gather(order, scratch.column_mut(index));
+            self.column_mut(index).exchange(scratch.column_mut(index));
+        }
+        self.flows.sort_unstable();
+    }
+
+    /// Appends some columns as bytes, with the rows of flows.
     pub fn encode(&self, columns: Columns, to: &mut Vec<u8>) {
         put(&self.timeless, to);
-        self.origins.encode(to);
+        put(&self.flows, to);
         self.present(columns).for_each(|index| self.column(index).encode(to));
     }
 
@@ -217,10 +262,10 @@ impl Batch {
 
     fn decode_all(&mut self, columns: Columns, from: &mut &[u8]) -> Result<(), Damaged> {
         self.timeless = take(from)?;
-        self.origins.decode(from)?;
+        self.flows = take(from)?;
         self.present(columns).try_for_each(|index| self.column_mut(index).decode(from))?;
         let packets = if self.is_empty() { LARGEST_BATCH } else { self.len() };
-        let known = self.origins.iter().all(|origin| (*origin as usize) < packets);
+        let known = self.flows.iter().all(|flow| (flow.origin as usize) < packets);
         if known { Ok(()) } else { Err(Damaged) }
     }
 
@@ -228,7 +273,7 @@ impl Batch {
     pub fn rows(&self, table: Table) -> usize {
         match table {
             Table::Packets => self.len(),
-            Table::Flows => self.origins.len(),
+            Table::Flows => self.flows.len(),
         }
     }
 

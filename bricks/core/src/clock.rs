@@ -71,6 +71,9 @@ pub struct Clock {
     /// The shift before the last change.
     before: Option<i64>,
     faults: ClockFaults,
+    /// The stream time of the latest packet before the batch that was marked last.
+    #[serde(skip)]
+    passed: Option<i64>,
 }
 
 impl Clock {
@@ -94,6 +97,7 @@ impl Clock {
     /// Notes the shift of every packet of a batch, in `packets` or, where these are none, in `headers`. Rows of a table
     /// have no times.
     pub fn mark(&mut self, batch: &mut Batch) {
+        self.passed = self.begun.then_some(self.now);
         if !batch.packets.is_empty() {
             batch.packets.shift_each(|seq, time| self.shift(seq, time));
         } else if !batch.timeless {
@@ -121,6 +125,24 @@ impl Clock {
     pub fn age(&self, time: Timestamp) -> u64 {
         let begin = i128::from(self.begin);
         u64::try_from(i128::from(time.as_nanos()) - begin).unwrap_or(0)
+    }
+
+    /// The latest stream time of each packet and all before it, of the batch that was [marked](Self::mark) last, in nanoseconds.
+    /// Rows of a table have 0.
+    pub fn watermarks(&self, batch: &Batch, watermarks: &mut Vec<i64>) {
+        watermarks.clear();
+        if batch.timeless {
+            return watermarks.resize(batch.len(), 0);
+        }
+        let mut latest = self.passed.unwrap_or(i64::MIN);
+        let mut next = |time: Timestamp| {
+            latest = latest.max(time.as_nanos());
+            latest
+        };
+        match batch.packets.is_empty() {
+            true => watermarks.extend(batch.headers.iter().map(|packet| next(packet.stream_time()))),
+            false => watermarks.extend(batch.packets.iter().map(|(packet, _)| next(packet.stream_time()))),
+        }
     }
 
     /// Nanoseconds of stream time between the first packet and the latest.

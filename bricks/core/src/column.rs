@@ -176,6 +176,9 @@ impl ColumnSpec {
     /// Nanoseconds of stream time since the first packet of the stream ([`Clock::age`](crate::Clock::age)). Every graph with a brick
     /// that declares this column has it, filled before the first brick. Rows of a table, which have no time, have the greatest number.
     pub const AGE: Self = Self::scalar("stream-age", Element::U64);
+    /// The latest stream time of a packet and all packets before it, in nanoseconds: it never goes back. Every graph with a brick
+    /// that declares this column has it, filled before the first brick. Rows of a table, which have no time, have 0.
+    pub const WATERMARK: Self = Self::scalar("watermark", Element::I64);
 
     const fn new(
         name: &'static str,

@@ -20,6 +20,16 @@ impl<T: Copy + Default> Rows<T> {
         }
     }
 
+    /// Appends a row of `width` cells, which hold what they held before. A matrix that has rows keeps its width.
+    ///
+    /// # Panics
+    /// If it has rows of another width.
+    pub fn append(&mut self, width: usize) -> &mut [T] {
+        assert!(self.len == 0 || self.width == width, "rows of one width");
+        self.reset(self.len + 1, width);
+        self.row_mut(self.len - 1)
+    }
+
     /// A matrix of these rows.
     ///
     /// # Panics

@@ -1,6 +1,6 @@
 //! The west–east interface of a brick: how replicas share its work and pass state to each other (LEGO §III-B).
 
-use crate::{Batch, BrickError, ColumnSpec, StateGroup, Storage};
+use crate::{Batch, BrickError, ColumnSpec, StateGroup, Storage, Table};
 
 /// How the work of a keyed brick can be divided among replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,10 +11,19 @@ pub struct Division {
     pub groups: Vec<StateGroup>,
     /// Seed of the hash by which its streams are divided into slots.
     pub seed: u64,
-    /// The column that it fills, of any type, with a row for each packet.
+    /// The column that it fills, of any type, with a row for each packet. Of a brick that fills columns of flows it is the first
+    /// of them.
     pub fills: ColumnSpec,
-    /// For each cell of such a row (one cell, if the column is scalar) the name of the group that it is computed from.
+    /// For each cell of such a row (one cell, if the column is scalar) the name of the group that it is computed from. Of a brick
+    /// that fills columns of flows it is the name of its only group.
     pub cells: Vec<String>,
+}
+
+impl Division {
+    /// Whether the brick fills columns of flows.
+    pub fn is_of_flows(&self) -> bool {
+        self.fills.table == Table::Flows
+    }
 }
 
 /// What a keyed brick offers if replicas can share its work.
@@ -56,6 +65,37 @@ pub trait WestEast {
         rows: &mut dyn Storage,
     ) -> Result<(), BrickError>;
 
+    /// Processes the packets of a batch at `places`, in this order, for one part of a brick that fills columns of flows, in place of
+    /// [`process_part`](Self::process_part). Appends the rows of flows that these packets complete to `flows`, in any order: their
+    /// origins are places in `batch`.
+    ///
+    /// # Errors
+    /// If there is no such part, or the brick fills no columns of flows.
+    ///
+    /// # Panics
+    /// If a place is not in the batch, or `flows` does not have the brick's columns.
+    fn process_flows(
+        &mut self,
+        part: usize,
+        batch: &Batch,
+        places: &[usize],
+        flows: &mut Batch,
+    ) -> Result<(), BrickError> {
+        let _ = (batch, places, flows);
+        Err(no_flows(part))
+    }
+
+    /// Ends the flows of a part that are over by the time of a batch all of whose packets are processed: `watermarks` has the
+    /// latest stream time of each packet and all before it ([`ColumnSpec::WATERMARK`]). Appends their rows to `flows`, each with
+    /// the first packet as its origin by whose time it was over.
+    ///
+    /// # Errors
+    /// As for [`process_flows`](Self::process_flows).
+    fn expire(&mut self, part: usize, watermarks: &[i64], flows: &mut Batch) -> Result<(), BrickError> {
+        let _ = (watermarks, flows);
+        Err(no_flows(part))
+    }
+
     /// Takes the state of some slots of a part out, as bytes.
     ///
     /// # Errors
@@ -73,4 +113,8 @@ pub trait WestEast {
     /// # Errors
     /// If [`export`](Self::export) did not write these bytes, or a slot has state here already.
     fn import(&mut self, part: usize, state: &[u8]) -> Result<(), BrickError>;
+}
+
+fn no_flows(part: usize) -> BrickError {
+    BrickError { brick: "west-east", reason: format!("part {part} fills no columns of flows") }
 }

@@ -6,6 +6,7 @@
 
 mod damp;
 mod extractor;
+pub mod flow;
 mod groups;
 /// The hash of stream keys, by which slots are told apart here and in the splitter.
 mod hash {

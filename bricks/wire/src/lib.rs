@@ -44,6 +44,7 @@ mod packet;
 mod packet_batching;
 mod plain;
 mod ppp;
+mod segment;
 mod serial;
 mod tag;
 mod transport;
@@ -55,3 +56,4 @@ mod samples;
 
 pub use packet::parse;
 pub use packet_batching::{Config, PacketBatching};
+pub use segment::{Segment, tcp};

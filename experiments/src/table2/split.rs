@@ -3,10 +3,11 @@
 use super::compare::{Compare, Expected, Tally};
 use super::{Options, Pairs};
 use crate::{Costs, ExperimentError, Finished, Loads, Order, Replicas, Setup};
+use legonf_core::Projector;
 use legonf_core::{Field, Headers, Key, SLOTS, balanced};
 use legonf_extract::{Config, StateError};
 use legonf_models::kitnet::KitNet;
-use legonf_splitter::{Plan, Projector, Router, reversed};
+use legonf_splitter::{Plan, Router, reversed};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};

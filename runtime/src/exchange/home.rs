@@ -8,7 +8,7 @@ use crate::operator::{Operator, attempt};
 use crate::sync::{Receiver, Sender, bounded};
 use crate::worker::shared::Shared;
 use crate::worker::stats::Stats;
-use legonf_core::{Batch, Storage};
+use legonf_core::{Batch, BrickError, Columns, FlowRow, Storage};
 use legonf_splitter::{CHUNK, PartialRows, Selection};
 use std::ops::Range;
 use std::sync::Arc;
@@ -78,6 +78,26 @@ impl HomeWork {
         processed
     }
 
+    /// Ends the flows that are over by the time of a batch, once its packets are processed.
+    pub fn expire(
+        &self,
+        part: &mut HomePart,
+        gathered: &Gathered,
+        hands: &mut Hands<'_, '_>,
+    ) -> Result<(), RunFault> {
+        let (Some(flows), Some(packets)) = (&self.split.flows, &gathered.packets) else { return Ok(()) };
+        let mut memory = self.memory.take();
+        let watermarks: &Vec<i64> = packets.columns.get(flows.watermark);
+        let expired = memory.expire(self, part, watermarks, hands);
+        self.memory.give(memory);
+        expired
+    }
+
+    /// The columns of flows that go on.
+    fn of_flows(&self, hands: &Hands<'_, '_>) -> Columns {
+        self.downstream.outputs.intersection(hands.shared.declared.flows)
+    }
+
     /// Puts the results of all replicas into their batch.
     pub fn finish(
         &self,
@@ -85,8 +105,13 @@ impl HomeWork {
         batch: &mut Batch,
         hands: &mut Hands<'_, '_>,
     ) -> Result<(), RunFault> {
-        let (len, outputs, width) = (batch.len(), self.downstream.outputs, self.split.width());
-        if outputs.holds(self.split.fills()) && batch.filled(self.split.fills) != len {
+        let (len, width, of_flows) = (batch.len(), self.split.width(), self.of_flows(hands));
+        let outputs = self.downstream.outputs.without(of_flows);
+        if self.split.flows.is_some() {
+            let mut memory = self.memory.take();
+            memory.join_flows(parts, batch, of_flows);
+            self.memory.give(memory);
+        } else if outputs.holds(self.split.fills()) && batch.filled(self.split.fills) != len {
             let column = batch.column_mut(self.split.fills);
             // Packets that go another way, or nowhere, get no row.
             if hands.shared.routes.is_some() { column.fill(len, width) } else { column.reshape(len, width) }
@@ -119,11 +144,52 @@ impl Memory {
         let mut start = 0;
         while let (Some(range), Some(packets)) = (selection.piece(start, CHUNK), &gathered.packets) {
             start = range.end;
-            self.complete(&work.split, selection, range.clone(), gathered, hands)?;
-            self.select(work, selection, range, packets, &mut part.partial);
+            if work.split.flows.is_some() {
+                self.process_flows(work, &selection.places[range], packets, hands)?;
+            } else {
+                self.complete(&work.split, selection, range.clone(), gathered, hands)?;
+                self.select(work, selection, range, packets, &mut part.partial);
+            }
             self.run(&work.downstream, hands)?;
-            self.keep(work, part, all);
+            self.keep(work, part, all, hands);
         }
+        Ok(())
+    }
+
+    /// Makes a batch of some packets with the flows that they complete.
+    fn process_flows(
+        &mut self,
+        work: &HomeWork,
+        places: &[usize],
+        packets: &Batch,
+        hands: &mut Hands<'_, '_>,
+    ) -> Result<(), RunFault> {
+        self.places.clear();
+        self.places.extend_from_slice(places);
+        packets.gather(places, work.downstream.inputs, &mut self.chunk);
+        let Self { chunk, .. } = self;
+        fill_flows(&work.split, hands, chunk, &mut |operator, part, chunk| {
+            operator.process_flows(part, packets, places, chunk)
+        })
+    }
+
+    /// Makes a batch without packets of the flows that are over.
+    fn expire(
+        &mut self,
+        work: &HomeWork,
+        part: &mut HomePart,
+        watermarks: &[i64],
+        hands: &mut Hands<'_, '_>,
+    ) -> Result<(), RunFault> {
+        self.places.clear();
+        work.split.empty_like(&mut self.chunk);
+        let Self { chunk, .. } = self;
+        fill_flows(&work.split, hands, chunk, &mut |operator, part, chunk| {
+            operator.expire(part, watermarks, chunk)
+        })?;
+        self.run(&work.downstream, hands)?;
+        let all = part.places.len();
+        self.keep(work, part, all, hands);
         Ok(())
     }
 
@@ -185,7 +251,7 @@ impl Memory {
     /// Runs the bricks behind on the packets of the chunk.
     fn run(&mut self, downstream: &Downstream, hands: &mut Hands<'_, '_>) -> Result<(), RunFault> {
         let Self { chunk, places, .. } = self;
-        if places.is_empty() {
+        if places.is_empty() && chunk.flows.is_empty() {
             return Ok(());
         }
         for operator in
@@ -206,18 +272,42 @@ impl Memory {
 
     /// Keeps what was found of the packets of the chunk, of which the part has so many in `all`. The rows go back to where the
     /// next ones are computed: that is in the core's cache.
-    fn keep(&mut self, work: &HomeWork, part: &mut HomePart, all: usize) {
+    fn keep(&mut self, work: &HomeWork, part: &mut HomePart, all: usize, hands: &Hands<'_, '_>) {
         let Self { rows, chunk, places, indices, .. } = self;
+        let of_flows = work.of_flows(hands);
         let start = part.places.len();
         part.places.reserve(all - start);
         part.places.extend_from_slice(places);
         indices.clear();
         indices.extend(start..part.places.len());
         if !indices.is_empty() {
-            part.results.scatter(chunk, indices, work.downstream.outputs, all);
+            part.results.scatter(chunk, indices, work.downstream.outputs.without(of_flows), all);
+        }
+        if work.split.flows.is_some() {
+            let start = part.results.flows.len();
+            part.results.flows.extend_from_slice(&chunk.flows);
+            indices.clear();
+            indices.extend(start..part.results.flows.len());
+            if !indices.is_empty() {
+                part.results.scatter(chunk, indices, of_flows, start + indices.len());
+            }
+            return;
         }
         let column = chunk.column_mut(work.split.fills);
         rows.iter_mut().for_each(|rows| column.exchange(&mut **rows));
+    }
+
+    /// Puts the rows of flows of all replicas into their batch, in their order.
+    fn join_flows(&mut self, parts: &[Box<HomePart>], batch: &mut Batch, columns: Columns) {
+        batch.flows.clear();
+        parts.iter().for_each(|part| batch.flows.extend_from_slice(&part.results.flows));
+        batch.flows.sort_unstable();
+        for part in parts.iter().filter(|part| !part.results.flows.is_empty()) {
+            let place = |row: &FlowRow| batch.flows.partition_point(|other| other < row);
+            self.indices.clear();
+            self.indices.extend(part.results.flows.iter().map(place));
+            batch.scatter(&part.results, &self.indices, columns, batch.flows.len());
+        }
     }
 
     /// Joins the rows of packets that no replica could complete alone, and runs the bricks behind on them.
@@ -251,4 +341,22 @@ impl Memory {
         self.partial = places;
         Ok(())
     }
+}
+
+/// Lets the divided brick fill columns of flows for the only part of its work.
+fn fill_flows(
+    split: &Split,
+    hands: &mut Hands<'_, '_>,
+    chunk: &mut Batch,
+    work: &mut dyn FnMut(&mut Operator, usize, &mut Batch) -> Result<(), BrickError>,
+) -> Result<(), RunFault> {
+    let Some(operator) = hands.operators.iter_mut().find(|operator| operator.index == split.operator) else {
+        return Ok(());
+    };
+    attempt(operator, hands.shared, Some(hands.stats), &mut |operator| {
+        // One that panicked may have told of some flows.
+        chunk.flows.clear();
+        split.fills().iter().for_each(|column| chunk.column_mut(column).clear());
+        work(operator, split.partitioner.home(), chunk)
+    })
 }

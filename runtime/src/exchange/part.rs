@@ -47,6 +47,8 @@ pub(crate) struct HomePart {
     pub join: Option<Arc<Join>>,
     /// Which selections of the home shard are through.
     pub done: [bool; 2],
+    /// Whether the flows that are over by the batch's time have ended.
+    pub expired: bool,
     /// The packets that are through, by their places in the batch, and what was found of them.
     pub places: Vec<usize>,
     pub results: Batch,
@@ -67,7 +69,7 @@ impl Part {
 impl HomePart {
     /// Forgets the packets and keeps the memory.
     pub fn clear(&mut self) {
-        self.done = [false; 2];
+        (self.done, self.expired) = ([false; 2], false);
         self.places.clear();
         self.results.clear();
         self.partial.clear();

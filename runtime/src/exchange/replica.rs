@@ -354,6 +354,10 @@ impl<'a> Replica<'a> {
 
     /// Lets the packets of a part go through, as far as they need not wait.
     fn process_home(&mut self, mut part: Box<HomePart>) {
+        if self.work.split.flows.is_some() && self.last.transition.is_open() {
+            // Time passes for flows of all slots, those on the move too, so that no batch goes before another.
+            return self.last.transition.hold(part);
+        }
         if !self.shared.over.load(Relaxed)
             && let Err(fault) = self.complete(&mut part)
         {
@@ -382,6 +386,10 @@ impl<'a> Replica<'a> {
                 self.work.process(part, &gathered, lane, &mut hands)?;
                 part.done[lane] = true;
             }
+        }
+        if !part.expired {
+            self.work.expire(part, &gathered, &mut hands)?;
+            part.expired = true;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ impl SharedColumns {
         if Arc::get_mut(&mut self.0).is_none() {
             self.0 = Arc::default();
         }
-        Arc::make_mut(&mut self.0).exchange(batch, columns);
+        self.exchange(batch, columns);
         self.0.clone()
     }
 
@@ -25,7 +25,14 @@ impl SharedColumns {
 
     /// Puts them back. Where somebody still has them, as parts that nobody will process, it is a copy.
     pub fn reclaim(&mut self, batch: &mut Batch, columns: Columns) {
-        Arc::make_mut(&mut self.0).exchange(batch, columns);
+        self.exchange(batch, columns);
+    }
+
+    /// The rows of flows go with the columns: some of these may be of flows.
+    fn exchange(&mut self, batch: &mut Batch, columns: Columns) {
+        let shared = Arc::make_mut(&mut self.0);
+        shared.exchange(batch, columns);
+        std::mem::swap(&mut shared.flows, &mut batch.flows);
     }
 }
 

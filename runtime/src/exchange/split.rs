@@ -3,7 +3,7 @@
 use super::Owners;
 use crate::graph::declared::{Declared, Use};
 use crate::operator::interface::west_east;
-use legonf_core::{Batch, Brick, BrickError, Columns, Division, SLOTS, Storage, like};
+use legonf_core::{Batch, Brick, BrickError, Columns, Division, Handle, SLOTS, Storage, like};
 use legonf_splitter::{Partitioner, SplitError};
 use std::ops::Range;
 
@@ -24,9 +24,12 @@ pub enum Undivided {
         /// The column that its division names.
         divided: String,
     },
-    /// Flows cannot be joined.
-    #[error("it uses {0} of the table of flows")]
-    Flows(String),
+    /// Flows that several replicas have a share of cannot be joined.
+    #[error("it fills columns of flows, of which one group alone can decide (it has {0})")]
+    Flows(usize),
+    /// When its flows are over cannot be told.
+    #[error("it fills columns of flows, but does not read watermark, by which they are over")]
+    NoWatermark,
     /// The brick does not take the parts that its division gives.
     #[error("{0}")]
     Refused(String),
@@ -47,8 +50,20 @@ pub(crate) struct Split {
     pub operator: usize,
     pub partitioner: Partitioner,
     reads: Columns,
-    /// The column that it fills.
+    writes: Columns,
+    /// Those columns that it reads of flows.
+    flows_read: Columns,
+    /// The column that it fills, or the first of those of flows.
     pub fills: usize,
+    /// What is needed of a brick that fills columns of flows.
+    pub flows: Option<FlowSplit>,
+}
+
+/// How a brick that fills columns of flows is divided.
+pub(crate) struct FlowSplit {
+    pub watermark: Handle<Vec<i64>>,
+    /// An empty batch with the columns of the graph.
+    pub empty: Batch,
 }
 
 /// What a stage does behind its divided brick, at the home of each packet.
@@ -78,19 +93,22 @@ impl Split {
             return Err(Undivided::NoHeaders);
         }
         let filled = declared.layout.columns([&division.fills]);
-        if filled != writes || filled.iter().count() != 1 {
+        let as_told = if division.is_of_flows() {
+            writes.without(declared.flows).is_empty() && filled.intersection(writes) == filled
+        } else {
+            filled == writes
+        };
+        if !as_told || filled.iter().count() != 1 {
             let (found, divided) = (declared.names(writes), division.fills.name.to_string());
             return Err(Undivided::Fills { found, divided });
         }
-        let flows = reads.union(writes).intersection(declared.flows);
-        if !flows.is_empty() {
-            return Err(Undivided::Flows(declared.names(flows)));
-        }
+        let flows = division.is_of_flows().then(|| FlowSplit::of(&division, declared)).transpose()?;
         let mut partitioner = partition(id, &division)?;
         if brick.west_east().is_some_and(|brick| brick.takes_compact_rows()) {
             partitioner = partitioner.compacted();
         }
-        Ok(Self { operator, partitioner, reads, fills: filled.iter().sum() })
+        let (fills, flows_read) = (filled.iter().sum(), reads.intersection(declared.flows));
+        Ok(Self { operator, partitioner, reads, writes, flows_read, fills, flows })
     }
 
     /// Shards of the work.
@@ -114,9 +132,9 @@ impl Split {
         self.partitioner.width()
     }
 
-    /// The column that the brick fills.
+    /// The columns that the brick fills.
     pub fn fills(&self) -> Columns {
-        Columns::one(self.fills)
+        self.writes
     }
 
     /// Room for so many rows of that column, kept in what the batch keeps it in.
@@ -131,8 +149,39 @@ impl Split {
         room
     }
 
+    /// Empties a batch, which gets the columns of the graph if it has none yet.
+    pub fn empty_like(&self, batch: &mut Batch) {
+        if let Some(flows) = &self.flows {
+            flows.empty.gather(&[], Columns::NONE, batch);
+        }
+    }
+
+    /// An empty batch with the columns of the graph, for rows of flows.
+    pub fn empty(&self) -> Batch {
+        self.flows.as_ref().map_or_else(Batch::default, |flows| flows.empty.clone())
+    }
+
+    /// Copies what the brick reads of some packets, with the flows that they completed.
+    pub fn gather(&self, batch: &Batch, places: &[usize], part: &mut Batch) {
+        batch.gather(places, self.reads.without(self.flows_read), part);
+        if !self.flows_read.is_empty() {
+            batch.gather_flows(places, self.flows_read, part);
+        }
+    }
+
     /// The columns that the brick reads.
     pub fn reads(&self) -> Columns {
         self.reads
+    }
+}
+
+impl FlowSplit {
+    /// A flow belongs to one slot of one shard, and its time is that of the stream.
+    fn of(division: &Division, declared: &Declared) -> Result<Self, Undivided> {
+        let watermark = declared.watermark().ok_or(Undivided::NoWatermark)?;
+        if division.groups.len() != 1 || division.cells.len() != 1 {
+            return Err(Undivided::Flows(division.groups.len()));
+        }
+        Ok(Self { watermark, empty: Batch::new(&declared.layout) })
     }
 }

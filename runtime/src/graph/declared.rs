@@ -25,6 +25,8 @@ pub(crate) struct Declared {
     disposition: Option<Handle<Vec<Disposition>>>,
     /// How old the stream is at each packet, where a brick declares that.
     age: Option<Handle<Vec<u64>>>,
+    /// The latest stream time up to each packet, where a brick declares that.
+    watermark: Option<Handle<Vec<i64>>>,
 }
 
 impl Declared {
@@ -45,7 +47,7 @@ impl Declared {
             brick.writes.iter().try_for_each(|spec| register.add(&who, "fills", spec))?;
         }
         wanted.iter().try_for_each(|spec| register.add("the sink", "reads", spec))?;
-        for own in [ColumnSpec::DISPOSITION, ColumnSpec::AGE] {
+        for own in [ColumnSpec::DISPOSITION, ColumnSpec::AGE, ColumnSpec::WATERMARK] {
             if register.layout.get(&own.name).is_some() {
                 register.add("every graph", "has", &own)?;
             }
@@ -59,7 +61,8 @@ impl Declared {
         let uses = bricks.iter().map(|(_, brick)| of(brick)).collect();
         let disposition = layout.handle(&ColumnSpec::DISPOSITION).ok();
         let age = layout.handle(&ColumnSpec::AGE).ok();
-        Ok(Self { flows: layout.of_table(Table::Flows), layout, uses, disposition, age })
+        let watermark = layout.handle(&ColumnSpec::WATERMARK).ok();
+        Ok(Self { flows: layout.of_table(Table::Flows), layout, uses, disposition, age, watermark })
     }
 
     /// The columns that are filled before the first brick, by a source that gives some.
@@ -69,7 +72,13 @@ impl Declared {
 
     /// The columns that [`begin`](Self::begin) fills.
     pub fn begun(&self) -> Columns {
-        self.disposition().union(self.age.map_or(Columns::NONE, Handle::column))
+        let age = self.age.map_or(Columns::NONE, Handle::column);
+        self.disposition().union(age).union(self.watermark.map_or(Columns::NONE, Handle::column))
+    }
+
+    /// The column of watermarks, where there is one.
+    pub fn watermark(&self) -> Option<Handle<Vec<i64>>> {
+        self.watermark
     }
 
     /// The column of dispositions, where there is one.
@@ -100,6 +109,11 @@ impl Declared {
             batch.columns.get_mut(column).resize(packets, Disposition::default());
         }
         self.age.into_iter().for_each(|column| ages(column, batch, clock));
+        if let Some(column) = self.watermark {
+            let mut watermarks = std::mem::take(batch.columns.get_mut(column));
+            clock.watermarks(batch, &mut watermarks);
+            *batch.columns.get_mut(column) = watermarks;
+        }
     }
 
     /// The columns that a sink looks at.

@@ -127,7 +127,7 @@ pub enum GraphError {
     },
     /// A column of flows in a graph whose packets do not all pass every brick.
     #[error(
-        "brick `{id}` ({kind}) uses {columns} of the table of flows, which a graph that branches or drops packets before other bricks does not have"
+        "brick `{id}` ({kind}) uses {columns} of the table of flows, which is not there behind a brick that branches or drops packets"
     )]
     Flows {
         /// The brick.

@@ -58,6 +58,19 @@ impl Scratch {
 }
 
 impl Routes {
+    /// The bricks that every packet passes: those before the first that branches or drops packets, and that one.
+    pub fn trunk(&self) -> Bits {
+        let (mut trunk, mut next) = (0, self.first);
+        while next.is_power_of_two() && trunk & next == 0 {
+            trunk |= next;
+            let index = next.trailing_zeros() as usize;
+            let route = &self.next[index];
+            let goes_on = route.decided.is_none() && self.drops & next == 0;
+            next = if goes_on { route.of(Verdict::REJECTED) } else { 0 };
+        }
+        trunk
+    }
+
     /// Marks the packets of a new batch.
     pub fn enter(&self, batch: &Batch, marks: &mut Marks) {
         marks.clear();

@@ -236,7 +236,6 @@ impl<'a> Ways<'a> {
     }
 
     fn routes(&self, partings: &[Parting]) -> Result<Routes, GraphError> {
-        (0..self.ids.len()).try_for_each(|brick| self.check_flows(brick))?;
         let bits = |bricks: &Vec<usize>| bricks.iter().fold(0, |bits: Bits, brick| bits | 1 << brick);
         let route = |parting: &Parting| Route {
             decided: parting.decided.map(|(_, handle)| handle),
@@ -244,7 +243,11 @@ impl<'a> Ways<'a> {
         };
         let may_drop: Vec<usize> =
             (0..self.ids.len()).filter(|brick| self.declared.may_drop(*brick)).collect();
-        Ok(Routes { first: 1, next: partings.iter().map(route).collect(), drops: bits(&may_drop) })
+        let routes = Routes { first: 1, next: partings.iter().map(route).collect(), drops: bits(&may_drop) };
+        let trunk = routes.trunk();
+        let mut others = (0..self.ids.len()).filter(|brick| trunk >> brick & 1 == 0);
+        others.try_for_each(|brick| self.check_flows(brick))?;
+        Ok(routes)
     }
 
     /// A part of a batch has no rows of flows.

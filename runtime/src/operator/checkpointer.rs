@@ -2,7 +2,7 @@
 
 use crate::exchange::Split;
 use crate::operator::interface::{Counters, west_east};
-use legonf_core::{Batch, Brick, BrickError, Columns, Descriptor, SLOTS};
+use legonf_core::{Batch, Brick, BrickError, Columns, Descriptor, SLOTS, Storage};
 use legonf_splitter::SlotSet;
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ enum Entry {
     Gave { part: usize, slots: Vec<u16> },
     /// State that it got.
     Took { part: usize, state: Vec<u8> },
+    /// Flows that were over by this time have ended.
+    Expired { part: usize, watermark: i64 },
 }
 
 /// The last checkpoint of a brick, slot by slot, and a log of what it did since.
@@ -27,6 +29,8 @@ pub(crate) struct Checkpointer {
     /// State of each slot of each shard.
     saved: Vec<Vec<Vec<u8>>>,
     saved_bytes: usize,
+    /// The time by which flows had ended at the checkpoint. Slots that had no packet since are not saved again for that.
+    watermark: Option<i64>,
     /// Counters of the brick at the checkpoint; none where it was made anew since.
     pub counters: Counters,
     log: Vec<Entry>,
@@ -51,8 +55,20 @@ impl Checkpointer {
         let (log, packets, places) = Default::default();
         let counters = Vec::new();
         let (saved_bytes, log_bytes, open, used) = (0, 0, false, 0);
-        let mut checkpointer =
-            Self { split, least, saved, saved_bytes, counters, log, log_bytes, open, packets, used, places };
+        let mut checkpointer = Self {
+            split,
+            least,
+            saved,
+            saved_bytes,
+            watermark: None,
+            counters,
+            log,
+            log_bytes,
+            open,
+            packets,
+            used,
+            places,
+        };
         let all: Vec<SlotSet> = (0..shards).map(|_| SlotSet::all()).collect();
         checkpointer.save(brick, &all)?;
         Ok(checkpointer)
@@ -79,22 +95,22 @@ impl Checkpointer {
                 west_east(fresh)?.import(part, state)?;
             }
         }
-        let (mut batch, mut rows) = (Batch::default(), None);
+        let split = self.split.clone();
+        let mut work = Replay { split: &split, batch: Batch::default(), flows: split.empty(), rows: None };
+        for (part, watermark) in
+            self.watermark.into_iter().flat_map(|time| (0..self.saved.len()).map(move |part| (part, time)))
+        {
+            work.expire(fresh, part, watermark)?;
+        }
         for entry in &self.log {
             match entry {
                 Entry::Packets { part, at } => {
                     let packets = &self.packets[*at];
-                    let places = count_to(packets.len(), &mut self.places);
-                    if let Some(part) = part {
-                        let rows = self.split.rows(&mut rows, packets, places.len());
-                        west_east(fresh)?.process_part(*part, packets, places, rows)?;
-                    } else {
-                        packets.gather(places, self.split.reads(), &mut batch);
-                        fresh.process(&mut batch)?;
-                    }
+                    work.process(fresh, *part, packets, count_to(packets.len(), &mut self.places))?;
                 }
                 Entry::Gave { part, slots } => drop(west_east(fresh)?.export(*part, slots)?),
                 Entry::Took { part, state } => west_east(fresh)?.import(*part, state)?,
+                Entry::Expired { part, watermark } => work.expire(fresh, *part, *watermark)?,
             }
         }
         Ok(())
@@ -106,7 +122,7 @@ impl Checkpointer {
         let (part, places) = part.unzip();
         let places = places.unwrap_or_else(|| count_to(batch.len(), &mut self.places));
         self.packets.resize_with(self.packets.len().max(at + 1), Batch::default);
-        batch.gather(places, self.split.reads(), &mut self.packets[at]);
+        self.split.gather(batch, places, &mut self.packets[at]);
         self.log_bytes += size(&self.packets[at]);
         self.log.push(Entry::Packets { part, at });
         (self.used, self.open) = (at + 1, true);
@@ -134,6 +150,22 @@ impl Checkpointer {
         self.log.push(Entry::Took { part, state: state.to_vec() });
     }
 
+    /// Notes that flows which were over by this time have ended.
+    pub fn expired(&mut self, part: usize, watermark: i64) {
+        self.log.push(Entry::Expired { part, watermark });
+    }
+
+    /// The time by which flows have ended: that of the last batch, which the brick was given whole or piece by piece.
+    fn latest_watermark(&self) -> Option<i64> {
+        let watermark = self.split.flows.as_ref()?.watermark;
+        let of = |entry: &Entry| match entry {
+            Entry::Expired { watermark, .. } => Some(*watermark),
+            Entry::Packets { part: None, at } => self.packets[*at].columns.get(watermark).last().copied(),
+            _ => None,
+        };
+        self.log.iter().rev().find_map(of).or(self.watermark)
+    }
+
     /// Slots that may have changed since the checkpoint.
     fn changed(&self) -> Vec<SlotSet> {
         let mut changed: Vec<SlotSet> = self.saved.iter().map(|_| SlotSet::none()).collect();
@@ -145,8 +177,8 @@ impl Checkpointer {
                 Entry::Gave { part, slots } => {
                     slots.iter().for_each(|slot| changed[*part].insert((*slot).into()))
                 }
-                // Before state comes, the slots that it is of are given away.
-                Entry::Took { .. } => {}
+                // Before state comes, the slots that it is of are given away. Flows of a checkpoint end by its watermark.
+                Entry::Took { .. } | Entry::Expired { .. } => {}
             }
         }
         changed
@@ -161,6 +193,7 @@ impl Checkpointer {
             }
         }
         self.counters = brick.counters();
+        self.watermark = self.latest_watermark();
         for (part, slot, state) in copies {
             self.saved_bytes += state.len();
             self.saved_bytes -= std::mem::replace(&mut self.saved[part][slot], state).len();
@@ -168,6 +201,41 @@ impl Checkpointer {
         self.log.clear();
         (self.used, self.log_bytes) = (0, 0);
         Ok(())
+    }
+}
+
+/// What a brick is given again.
+struct Replay<'a> {
+    split: &'a Split,
+    batch: Batch,
+    /// The rows of flows that it has told before.
+    flows: Batch,
+    rows: Option<Box<dyn Storage>>,
+}
+
+impl Replay<'_> {
+    fn process(
+        &mut self,
+        brick: &mut dyn Brick,
+        part: Option<usize>,
+        packets: &Batch,
+        places: &[usize],
+    ) -> Result<(), BrickError> {
+        let Some(part) = part else {
+            self.split.gather(packets, places, &mut self.batch);
+            return brick.process(&mut self.batch);
+        };
+        if self.split.flows.is_some() {
+            self.flows.clear();
+            return west_east(brick)?.process_flows(part, packets, places, &mut self.flows);
+        }
+        let rows = self.split.rows(&mut self.rows, packets, places.len());
+        west_east(brick)?.process_part(part, packets, places, rows)
+    }
+
+    fn expire(&mut self, brick: &mut dyn Brick, part: usize, watermark: i64) -> Result<(), BrickError> {
+        self.flows.clear();
+        west_east(brick)?.expire(part, &[watermark], &mut self.flows)
     }
 }
 

@@ -47,6 +47,32 @@ impl Operator {
         self.checkpointer.as_mut().map_or(Ok(()), |checkpointer| checkpointer.end(&mut *self.brick))
     }
 
+    /// Lets a brick that fills columns of flows process some packets of a batch for one part of its work.
+    pub fn process_flows(
+        &mut self,
+        part: usize,
+        batch: &Batch,
+        places: &[usize],
+        flows: &mut Batch,
+    ) -> Result<(), BrickError> {
+        if let Some(checkpointer) = &mut self.checkpointer {
+            checkpointer.begin(batch, Some((part, places)));
+        }
+        west_east(&mut *self.brick)?.process_flows(part, batch, places, flows)?;
+        self.checkpointer.as_mut().map_or(Ok(()), |checkpointer| checkpointer.end(&mut *self.brick))
+    }
+
+    /// Lets it end the flows of a part that are over by the time of a batch.
+    pub fn expire(&mut self, part: usize, watermarks: &[i64], flows: &mut Batch) -> Result<(), BrickError> {
+        west_east(&mut *self.brick)?.expire(part, watermarks, flows)?;
+        let last = watermarks.last().copied();
+        self.checkpointer
+            .iter_mut()
+            .zip(last)
+            .for_each(|(checkpointer, last)| checkpointer.expired(part, last));
+        Ok(())
+    }
+
     /// Takes state of some slots out of the brick.
     pub fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
         let state = west_east(&mut *self.brick)?.export(part, slots)?;

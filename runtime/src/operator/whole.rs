@@ -35,7 +35,7 @@ fn check(brick: usize, declared: &Declared, batch: &Batch, packets: usize) -> Re
     let mut in_packets = writes.without(flows).without(absent).iter();
     let in_packets = in_packets.find(|column| batch.filled(*column) != packets);
     let in_flows =
-        || writes.intersection(flows).iter().find(|column| batch.filled(*column) != batch.origins.len());
+        || writes.intersection(flows).iter().find(|column| batch.filled(*column) != batch.flows.len());
     match in_packets.or_else(in_flows) {
         None => Ok(()),
         Some(column) => Err(wrong(brick, declared, batch, column, packets)),
@@ -71,7 +71,7 @@ fn short(brick: &'static str, what: &str, found: usize, rows: usize, table: Tabl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::{ColumnSpec, Descriptor, Element, Headers, State};
+    use legonf_core::{ColumnSpec, Descriptor, Element, FlowRow, Headers, State};
 
     #[test]
     fn a_column_that_is_too_short_or_too_long_is_named() {
@@ -95,7 +95,7 @@ mod tests {
         batch.columns.get_mut(one).push(0.5);
         assert_eq!(results(&batch), Err("b: gave 4 one for 3 packets".into()));
         batch.columns.get_mut(one).pop();
-        batch.origins.push(2);
+        batch.flows.push(FlowRow { origin: 2, first: 0 });
         assert_eq!(results(&batch), Err("b: gave 0 three for 1 flows".into()));
         batch.columns.get_mut(three).push(true);
         assert_eq!(results(&batch), Ok(()));

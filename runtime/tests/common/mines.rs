@@ -130,6 +130,22 @@ impl WestEast for MinedState {
         Ok(())
     }
 
+    fn process_flows(
+        &mut self,
+        part: usize,
+        batch: &Batch,
+        places: &[usize],
+        flows: &mut Batch,
+    ) -> Result<(), BrickError> {
+        self.with(|inner| inner.process_flows(part, batch, places, flows))?;
+        places.iter().for_each(|place| (self.packets)(&batch.headers[*place]));
+        Ok(())
+    }
+
+    fn expire(&mut self, part: usize, watermarks: &[i64], flows: &mut Batch) -> Result<(), BrickError> {
+        self.with(|inner| inner.expire(part, watermarks, flows))
+    }
+
     fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
         let state = self.with(|inner| inner.export(part, slots))?;
         let number = number((part, slots));

@@ -2,13 +2,13 @@
 #![allow(dead_code, missing_docs)]
 
 use super::{Collect, ERRORS, FEATURES, HEADERS, Places, SCORES, descriptor, go_from};
+use legonf_core::Projector;
 use legonf_core::{
     Batch, BindError, Brick, BrickError, Descriptor, Division, Fault, Field, Headers, Key, Layer,
     Layout as Columns, Link, Mac, Network, PacketKind, PacketKinds, Progress, Rows, Source, State,
     StateGroup, Storage, Transport, WestEast, slot, typed,
 };
 use legonf_runtime::{Control, Graph, GraphSpec, Layout, Outcome, Supply, SupplyError};
-use legonf_splitter::Projector;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;

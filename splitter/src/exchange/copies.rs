@@ -2,8 +2,8 @@
 
 use super::ways::{Packet, Ways};
 use super::{PartialEntry, SubBatch};
-use crate::Projector;
 use legonf_core::Headers;
+use legonf_core::Projector;
 use std::collections::HashSet;
 
 /// Pairs of hosts whose packets go to the replicas of both directions.

@@ -3,7 +3,8 @@
 use super::copies::Copied;
 use super::ways::{KINDS, Packet, Ways};
 use super::{CHUNK, Link, PartialEntry, SlotSet, SubBatch};
-use crate::{GroupSet, Mode, Plan, Projector, SplitError};
+use crate::{GroupSet, Mode, Plan, SplitError};
+use legonf_core::Projector;
 use legonf_core::{Division, Headers, PacketKind};
 use std::collections::HashSet;
 use std::ops::Range;

@@ -1,7 +1,8 @@
 //! The ways into one shard of a plan: which packets take which, and to whose slot it leads.
 
 use super::{MAX_ROUTES, SlotSet, SubBatch};
-use crate::{Projector, Route, Served, Shard, SplitError};
+use crate::{Route, Served, Shard, SplitError};
+use legonf_core::Projector;
 use legonf_core::{Ends, Headers, PacketKind, PacketKinds};
 use std::ops::Range;
 

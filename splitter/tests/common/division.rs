@@ -2,10 +2,11 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use crate::common::key;
+use legonf_core::Projector;
 use legonf_core::{
     ColumnSpec, Division, Element, Field, Headers, Key, PacketKind, PacketKinds, SLOTS, StateGroup,
 };
-use legonf_splitter::{GroupSet, Plan, Projector, Served};
+use legonf_splitter::{GroupSet, Plan, Served};
 use proptest::prelude::*;
 
 /// A division into these groups, of which each fills `cells` cells, dealt out in turn.

@@ -1,7 +1,7 @@
 use crate::{
-    Batch, ColumnSpec, Columns, Damaged, Disposition, DropReason, Element, Encapsulation, Headers, Inner,
-    Layer, Layout, Link, LinkType, Mac, Malformed, Packets, Port, Rows, Shape, Storage, Tiles, Timestamp,
-    Transport, Value, Verdict,
+    Batch, ColumnSpec, Columns, Damaged, Disposition, DropReason, Element, Encapsulation, FlowRow, Headers,
+    Inner, Layer, Layout, Link, LinkType, Mac, Malformed, Packets, Port, Rows, Shape, Storage, Tiles,
+    Timestamp, Transport, Value, Verdict,
 };
 use proptest::prelude::*;
 
@@ -351,16 +351,17 @@ fn flows_are_encoded_with_their_packets() {
     let layout = Layout::of([&sizes]).unwrap();
     let (all, sizes) = (layout.columns(layout.specs()), layout.handle::<Vec<u64>>(&sizes).unwrap());
     let mut batch = Batch { headers: vec![Headers::default(); 3], timeless: true, ..Batch::new(&layout) };
-    (batch.origins, *batch.columns.get_mut(sizes)) = (vec![0, 2], vec![7, 8]);
+    let rows = [(0, 5), (2, 6)].map(|(origin, first)| FlowRow { origin, first });
+    (batch.flows, *batch.columns.get_mut(sizes)) = (rows.to_vec(), vec![7, 8]);
     let (mut bytes, mut again) = (Vec::new(), Batch::new(&layout));
     batch.encode(all, &mut bytes);
     assert_eq!(again.decode(all, &mut &bytes[..]), Ok(()));
     assert_eq!(
-        (&again.origins[..], &again.columns.get(sizes)[..], again.timeless),
-        (&[0, 2][..], &[7, 8][..], true)
+        (&again.flows[..], &again.columns.get(sizes)[..], again.timeless),
+        (&rows[..], &[7, 8][..], true)
     );
     batch.headers.pop();
     bytes.clear();
     batch.encode(all, &mut bytes);
-    assert_eq!((again.decode(all, &mut &bytes[..]), again.origins.len()), (Err(Damaged), 0));
+    assert_eq!((again.decode(all, &mut &bytes[..]), again.flows.len()), (Err(Damaged), 0));
 }

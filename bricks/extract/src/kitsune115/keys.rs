@@ -232,8 +232,8 @@ mod tests {
     #[test]
     fn the_splitters_slot_is_the_tables() {
         use crate::hash::{Hasher, slot};
+        use legonf_core::Projector;
         use legonf_core::{Field, Key};
-        use legonf_splitter::Projector;
         let (seed, hasher) = (99, Hasher::new(99));
         let pair = |a, b| Key::new(&[a, b], true).unwrap();
         let by_source = Projector::new(&Key::new(&[Field::SrcIp], false).unwrap(), seed);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::fixture::{batch, features};
-use legonf_core::{Element, Rows};
+use legonf_core::{Element, FlowRow, Rows};
 use legonf_models::{Port, Signature};
 
 fn port(name: &str, element: Element, shape: &[usize]) -> Port {
@@ -161,7 +161,7 @@ fn a_network_may_run_on_flows() {
     let mut batch = Batch::new(&Layout::binding(&mut [&mut brick]).unwrap());
     batch.headers.resize(5, legonf_core::Headers::default());
     // Packets 1 and 4 complete a flow each.
-    batch.origins.extend([1, 4]);
+    batch.flows.extend([1, 4].map(|origin| FlowRow { origin, first: 0 }));
     *typed::<Rows>(batch.column_mut(brick.places[0])).unwrap() = features(2);
     brick.process(&mut batch).unwrap();
     let expected: Vec<f64> = features(2).iter().map(|row| row.iter().sum()).collect();

@@ -1,7 +1,9 @@
 //! From a packet to its slot: the values of a key's fields, hashed.
 
-use legonf_core::{Address, End, Ends, Hasher, Headers, Key, Network, Transport};
-use legonf_core::{Encapsulation, Field, pair_words, slot, source_words};
+use crate::{
+    Address, Encapsulation, End, Ends, Field, Hasher, Headers, Key, Network, Transport, pair_words, slot,
+    source_words,
+};
 
 /// Hashes the packets' values of one key.
 ///
@@ -46,14 +48,20 @@ impl Projector {
         self.hash_of(headers, &Ends::of(headers))
     }
 
+    /// The hash of the values of a packet whose ends are known.
+    #[inline]
+    pub fn hash_of_ends(&self, headers: &Headers, ends: &Ends) -> u64 {
+        self.hash_of(headers, ends)
+    }
+
     /// The slot of a packet whose ends are known.
     #[inline]
-    pub(crate) fn slot_of(&self, headers: &Headers, ends: &Ends) -> usize {
+    pub fn slot_of(&self, headers: &Headers, ends: &Ends) -> usize {
         slot(self.hash_of(headers, ends))
     }
 
     /// The slots of packets: with the key known before the loop, that of a packet takes no more than its hash.
-    pub(crate) fn slots(&self, packets: &[Headers], slots: &mut [u16]) {
+    pub fn slots(&self, packets: &[Headers], slots: &mut [u16]) {
         let hasher = &self.hasher;
         match &self.kind {
             Kind::Source => each(packets, slots, |headers| hasher.three(source_words(Ends::of(headers).src))),
@@ -195,7 +203,7 @@ fn tunnel(headers: &Headers) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::{Inner, Layer, Link, Mac};
+    use crate::{Inner, Layer, Link, Mac};
 
     type Change = fn(&mut Headers);
 

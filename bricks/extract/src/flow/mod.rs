@@ -1,0 +1,39 @@
+//! Flows: the packets of one connection, gathered into rows.
+//!
+//! [`FlowTable`] is the brick that keeps flows and fills the table of flows; [`FlowClass`] carries what was found of a flow back to
+//! its packets; [`PacketImage`] makes an image of each packet (DeepNFV §III).
+
+mod class;
+mod config;
+mod identity;
+mod image;
+mod kept;
+mod record;
+mod saved;
+mod slots;
+mod table;
+
+pub use class::{Config as FlowClassConfig, FlowClass, PENDING};
+pub use config::{Config as FlowTableConfig, FlowError, Ready, WAITS};
+pub use image::{Config as PacketImageConfig, IMAGE, PacketImage};
+pub use record::{RECORD, RECORD_FIELDS, Record};
+pub use table::{BYTES, FlowTable, SEQUENCE, SEQUENCE_CELLS};
+
+use crate::StateError;
+use legonf_core::{Field, Key};
+
+/// The key by which flows are told apart: the unordered pair of sockets with the protocol, and VLAN and tunnel if wanted.
+fn key(vlan: bool, tunnel: bool) -> Key {
+    use Field::{DstIp, DstPort, Protocol, SrcIp, SrcPort, Tunnel, Vlan};
+    let more =
+        [(vlan, Vlan), (tunnel, Tunnel)].into_iter().filter(|(wanted, _)| *wanted).map(|(_, field)| field);
+    let fields: Vec<_> = [SrcIp, SrcPort, DstIp, DstPort, Protocol].into_iter().chain(more).collect();
+    Key::new(&fields, true).expect("the fields are distinct, and both ends have the same")
+}
+
+/// The name of the only state group.
+const GROUP: &str = "flow";
+
+fn damaged() -> StateError {
+    StateError::Damaged("no state of flows")
+}

@@ -1,0 +1,542 @@
+//! The brick that keeps flows.
+
+use super::config::{Config, FlowError, Ready, nanos};
+use super::identity::{Found, Identifier, Identity};
+use super::kept::{Block, Blocks, Kept, Sample};
+use super::record::{self, RECORD, RECORD_FIELDS, Reason};
+use super::saved;
+use super::slots::{Item, SlotLists};
+use super::{GROUP, key};
+use crate::StateError;
+use legonf_core::{
+    Batch, BindError, Brick, BrickError, ColumnSpec, Columns, Descriptor, Division, Element, FlowRow, Handle,
+    Headers, Layout, PacketRecord, Rows, SLOTS, Shape, State, StateGroup, Storage, WestEast, slot,
+};
+use legonf_wire::{Segment, tcp};
+use std::borrow::Cow;
+
+/// The first bytes of payload of each flow.
+pub const BYTES: ColumnSpec = ColumnSpec::rows("flow-bytes", Element::U8).in_flows();
+/// Length, direction and gap of the first packets of each flow: of each packet the bytes of its IP packet; 1 where it is from the
+/// source of the flow, else -1; and seconds since the packet before. Zeros behind the last.
+pub const SEQUENCE: ColumnSpec = ColumnSpec::rows("flow-sequence", Element::F32).in_flows();
+/// Cells of [`SEQUENCE`] for a packet.
+pub const SEQUENCE_CELLS: usize = 3;
+
+/// The longest gap that is kept.
+const LONGEST_GAP: i64 = u32::MAX as i64;
+
+/// Keeps the flows of the traffic (RFC 7011 calls them bidirectional flows) and fills a row for each: its first bytes, its first
+/// packets, and its numbers.
+///
+/// A row leaves with the packet that makes it [ready](Ready), or that ends the flow: the second FIN of TCP, an RST, or the first
+/// packet of any flow by whose time the flow was idle for too long. A flow has one row. What comes behind its end, without a SYN, is
+/// counted and belongs to no flow. Packets without IP addresses belong to none.
+#[derive(Debug)]
+pub struct FlowTable {
+    config: Config,
+    idle: i64,
+    active: i64,
+    identifier: Identifier,
+    flows: SlotLists<Kept>,
+    bytes: Blocks<u8>,
+    samples: Blocks<Sample>,
+    /// For each slot when its oldest flow was seen last; the greatest number where it has none.
+    oldest: Vec<i64>,
+    counts: Counts,
+    columns: Bound,
+    /// What a batch gets of flows, and memory to bring it into order.
+    told: Batch,
+    scratch: Batch,
+    order: Vec<usize>,
+    places: Vec<usize>,
+    row: Vec<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bound {
+    bytes: Handle<Rows<u8>>,
+    sequence: Handle<Rows<f32>>,
+    record: Handle<Rows<u64>>,
+    watermark: Handle<Vec<i64>>,
+    all: Columns,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    begun: u64,
+    evicted: u64,
+    no_flow: u64,
+    behind_end: u64,
+}
+
+impl Item for Kept {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+/// A packet on its way into its flow.
+struct Packet<'a> {
+    headers: &'a Headers,
+    /// What it carries, where there are bytes of it.
+    segment: Segment,
+    bytes: &'a [u8],
+    place: usize,
+    watermark: i64,
+}
+
+impl FlowTable {
+    /// Name of the kind.
+    pub const KIND: &'static str = "flow-table";
+
+    /// What the graph needs to know of the brick; its own descriptor says how wide rows are.
+    pub const DESCRIPTOR: Descriptor = Descriptor {
+        kind: Self::KIND,
+        title: "flow table",
+        reads: Cow::Borrowed(&[ColumnSpec::PACKETS, ColumnSpec::HEADERS, ColumnSpec::WATERMARK]),
+        writes: Cow::Borrowed(&[BYTES, SEQUENCE, RECORD]),
+        state: State::Keyed,
+    };
+
+    /// An empty table.
+    ///
+    /// # Errors
+    /// If a number of the configuration is out of its range.
+    pub fn new(config: Config) -> Result<Self, FlowError> {
+        config.check()?;
+        Ok(Self {
+            idle: nanos("idle", config.idle)?,
+            active: nanos("active", config.active)?,
+            identifier: Identifier::new(config.vlan, config.tunnel, config.seed),
+            flows: SlotLists::of(config.flows_per_slot as usize),
+            bytes: Blocks::of(config.bytes as usize),
+            samples: Blocks::of(config.packets as usize),
+            oldest: vec![i64::MAX; SLOTS],
+            counts: Counts::default(),
+            columns: Bound::default(),
+            told: Batch::default(),
+            scratch: Batch::default(),
+            order: Vec::new(),
+            places: Vec::new(),
+            row: vec![0; RECORD_FIELDS.len()],
+            config,
+        })
+    }
+
+    fn specs(&self) -> [ColumnSpec; 3] {
+        let shape = match &self.config.shape[..] {
+            [] => Shape::row(self.config.bytes as usize),
+            shape => Shape::Of(shape.to_vec().into()),
+        };
+        let sequence = SEQUENCE.of_width(SEQUENCE_CELLS * self.config.packets as usize);
+        [ColumnSpec { shape, ..BYTES }, sequence, RECORD.of_width(RECORD_FIELDS.len())]
+    }
+
+    /// Takes in the packet at a place of a batch.
+    fn take(&mut self, batch: &Batch, place: usize, watermarks: &[i64], told: &mut Batch) {
+        let headers = &batch.headers[place];
+        let Some(found) = self.identifier.find(headers) else {
+            self.counts.no_flow += 1;
+            return;
+        };
+        let packet = Packet::of(batch, place, watermarks[place]);
+        let known = self.flows.find(found.hash, &found.identity);
+        let known = known.and_then(|number| self.still(number, &packet, watermarks, told));
+        let number = match known {
+            Some(number) => number,
+            None => self.begin(&found, &packet, told),
+        };
+        self.see(slot(found.hash), number, &packet, found.swapped);
+        self.fill(number, &packet);
+        if let Some(reason) = self.row_of(number) {
+            self.tell(number, reason, place, told);
+        }
+    }
+
+    /// The flow that a packet belongs to, as it goes on or begins anew; none is left out where it is over and says so.
+    fn still(
+        &mut self,
+        number: u32,
+        packet: &Packet<'_>,
+        watermarks: &[i64],
+        told: &mut Batch,
+    ) -> Option<u32> {
+        let kept = *self.flows.item(number);
+        let deadline = kept.seen.saturating_add(self.idle);
+        if deadline <= packet.watermark {
+            let since = watermarks[..packet.place].partition_point(|time| *time < deadline);
+            self.tell(number, Reason::Idle, since, told);
+            self.renew(number, packet);
+        } else if kept.opened.saturating_add(self.active) <= packet.watermark {
+            self.tell(number, Reason::Active, packet.place, told);
+            self.renew(number, packet);
+        } else if kept.over && packet.begins() {
+            self.renew(number, packet);
+        }
+        Some(number)
+    }
+
+    /// Begins another flow with the memory of one that is over.
+    fn renew(&mut self, number: u32, packet: &Packet<'_>) {
+        let before = *self.flows.item(number);
+        self.bytes.take_back(before.bytes_at);
+        self.samples.take_back(before.samples_at);
+        let swapped = packet.swapped(&self.identifier);
+        *self.flows.item_mut(number) = packet.first(before.identity, swapped);
+        self.counts.begun += 1;
+    }
+
+    /// Begins the flow of a packet. Where its slot is full, the flow that was not seen for the longest time makes room.
+    fn begin(&mut self, found: &Found, packet: &Packet<'_>, told: &mut Batch) -> u32 {
+        let slot = slot(found.hash);
+        if self.flows.is_full(found.hash)
+            && let Some(oldest) = self.flows.oldest(slot)
+        {
+            self.tell(oldest, Reason::Resources, packet.place, told);
+            self.counts.evicted += 1;
+            self.forget_oldest(slot);
+        }
+        self.counts.begun += 1;
+        self.flows.add(found.hash, packet.first(found.identity, found.swapped))
+    }
+
+    fn forget_oldest(&mut self, slot: usize) {
+        if let Some(kept) = self.flows.remove_oldest(slot) {
+            self.bytes.take_back(kept.bytes_at);
+            self.samples.take_back(kept.samples_at);
+        }
+        self.note_oldest(slot);
+    }
+
+    fn note_oldest(&mut self, slot: usize) {
+        let oldest = self.flows.oldest(slot);
+        self.oldest[slot] = oldest.map_or(i64::MAX, |number| self.flows.item(number).seen);
+    }
+
+    /// Counts a packet in.
+    fn see(&mut self, slot: usize, number: u32, packet: &Packet<'_>, swapped: bool) {
+        let kept = self.flows.item_mut(number);
+        kept.seen = packet.watermark;
+        if kept.over {
+            self.counts.behind_end += 1;
+            return self.note_oldest(slot);
+        }
+        let from = usize::from(kept.swapped != swapped);
+        let time = packet.headers.stream_time().as_nanos();
+        let gap =
+            if kept.packets == [0; 2] { 0 } else { time.saturating_sub(kept.latest).clamp(0, LONGEST_GAP) };
+        let length = packet.length();
+        kept.end = packet.headers.timestamp.as_nanos();
+        kept.latest = time;
+        kept.packets[from] += 1;
+        kept.octets[from] += u64::from(length);
+        kept.payload[from] += packet.segment.payload.len() as u64;
+        kept.flags[from] |= packet.segment.tcp_flags;
+        let signed = length.min(i32::MAX as u32).cast_signed() * if from == 0 { 1 } else { -1 };
+        let sample = Sample { length: signed, gap: gap as u32 };
+        self.sample(number, sample);
+        self.note_oldest(slot);
+    }
+
+    /// Adds a packet to the sequence of its flow. One packet takes no memory of its own: most flows of a flood have no more.
+    fn sample(&mut self, number: u32, sample: Sample) {
+        let kept = self.flows.item_mut(number);
+        let at = usize::from(kept.samples);
+        if kept.told || at >= self.samples.size() {
+            return;
+        }
+        kept.samples += 1;
+        if at == 0 {
+            kept.first_sample = sample;
+            return;
+        }
+        if kept.samples_at == Block::NONE {
+            kept.samples_at = self.samples.give();
+        }
+        self.samples.of_block_mut(kept.samples_at)[at] = sample;
+    }
+
+    /// Adds the payload of a packet to the bytes of its flow.
+    fn fill(&mut self, number: u32, packet: &Packet<'_>) {
+        let payload = &packet.bytes[packet.segment.payload.clone()];
+        let kept = self.flows.item_mut(number);
+        let at = usize::from(kept.bytes);
+        let fits = payload.len().min(self.bytes.size() - at);
+        if fits == 0 || kept.told || kept.over {
+            return;
+        }
+        if kept.bytes_at == Block::NONE {
+            kept.bytes_at = self.bytes.give();
+        }
+        self.bytes.of_block_mut(kept.bytes_at)[at..at + fits].copy_from_slice(&payload[..fits]);
+        kept.bytes += fits as u16;
+    }
+
+    /// Why the row of a flow leaves with its last packet, if it does; notes that the flow has ended, if so.
+    fn row_of(&mut self, number: u32) -> Option<Reason> {
+        let kept = self.flows.item_mut(number);
+        if kept.over {
+            return None;
+        }
+        let [ours, theirs] = kept.flags;
+        kept.over = (ours | theirs) & tcp::RST != 0 || ours & theirs & tcp::FIN != 0;
+        let bytes = usize::from(kept.bytes) == self.bytes.size();
+        let packets = usize::from(kept.samples) == self.samples.size();
+        let ready = match self.config.ready {
+            Ready::Bytes => bytes,
+            Ready::Packets => packets,
+            Ready::Either => bytes || packets,
+            Ready::Both => bytes && packets,
+            Ready::End => false,
+        };
+        match (kept.over, ready) {
+            (true, _) => Some(Reason::Ended),
+            (false, true) => Some(Reason::Ready),
+            _ => None,
+        }
+    }
+
+    /// Appends the row of a flow, if it has not left.
+    fn tell(&mut self, number: u32, reason: Reason, origin: usize, told: &mut Batch) {
+        let kept = *self.flows.item(number);
+        if kept.told {
+            return;
+        }
+        let left =
+            Kept { told: true, bytes: 0, samples: 0, bytes_at: Block::NONE, samples_at: Block::NONE, ..kept };
+        *self.flows.item_mut(number) = left;
+        told.flows.push(FlowRow { origin: origin as u32, first: kept.first });
+        let bytes = told.columns.get_mut(self.columns.bytes).append(self.bytes.size());
+        let (there, behind) = bytes.split_at_mut(kept.bytes.into());
+        there.copy_from_slice(&self.bytes.of_block(kept.bytes_at)[..there.len()]);
+        behind.fill(0);
+        let sequence =
+            told.columns.get_mut(self.columns.sequence).append(self.samples.size() * SEQUENCE_CELLS);
+        write_sequence(&kept, self.samples.of_block(kept.samples_at), sequence);
+        record::write(&kept, reason, &mut self.row);
+        told.columns.get_mut(self.columns.record).append(self.row.len()).copy_from_slice(&self.row);
+        self.bytes.take_back(kept.bytes_at);
+        self.samples.take_back(kept.samples_at);
+    }
+
+    /// Ends the flows that are over by the time of a batch.
+    fn end_idle(&mut self, watermarks: &[i64], told: &mut Batch) {
+        let Some(last) = watermarks.last() else { return };
+        let reason = if *last == i64::MAX { Reason::Forced } else { Reason::Idle };
+        for slot in 0..SLOTS {
+            while self.oldest[slot] != i64::MAX && self.oldest[slot].saturating_add(self.idle) <= *last {
+                let deadline = self.oldest[slot].saturating_add(self.idle);
+                if let Some(oldest) = self.flows.oldest(slot) {
+                    let since = watermarks.partition_point(|time| *time < deadline);
+                    self.tell(oldest, reason, since, told);
+                }
+                self.forget_oldest(slot);
+            }
+        }
+    }
+}
+
+fn write_sequence(kept: &Kept, others: &[Sample], row: &mut [f32]) {
+    row.fill(0.0);
+    let samples =
+        (0..usize::from(kept.samples)).map(|at| if at == 0 { kept.first_sample } else { others[at] });
+    for (cells, sample) in row.chunks_exact_mut(SEQUENCE_CELLS).zip(samples) {
+        cells[0] = sample.length.unsigned_abs() as f32;
+        cells[1] = if sample.length < 0 { -1.0 } else { 1.0 };
+        cells[2] = (f64::from(sample.gap) / 1e9) as f32;
+    }
+}
+
+impl<'a> Packet<'a> {
+    fn of(batch: &'a Batch, place: usize, watermark: i64) -> Self {
+        let headers = &batch.headers[place];
+        // An input without bytes has headers alone.
+        let bytes = if batch.packets.is_empty() { &[] } else { batch.packets.bytes(place) };
+        let record: Option<&PacketRecord> = (!batch.packets.is_empty()).then(|| batch.packets.record(place));
+        let segment = record.and_then(|record| Segment::of(record, bytes)).unwrap_or_default();
+        Self { headers, segment, bytes, place, watermark }
+    }
+
+    /// Whether it can be the first of a connection behind another one of the same ends.
+    fn begins(&self) -> bool {
+        self.segment.tcp_flags & tcp::SYN != 0 || self.segment.protocol != 6
+    }
+
+    /// Bytes of the IP packet; where these are not known, of the packet.
+    fn length(&self) -> u32 {
+        let wire = self.headers.wire_len;
+        match self.segment.ip_len(self.bytes) {
+            0 => wire.saturating_sub(self.segment.ip.start as u32),
+            length => length,
+        }
+    }
+
+    fn swapped(&self, identifier: &Identifier) -> bool {
+        identifier.find(self.headers).is_some_and(|found| found.swapped)
+    }
+
+    /// A flow that begins with this packet, which is still to be counted in.
+    fn first(&self, identity: Identity, swapped: bool) -> Kept {
+        let start = self.headers.timestamp.as_nanos();
+        let (opened, first) = (self.watermark, self.headers.seq);
+        Kept { identity, first, start, opened, seen: opened, swapped, ..Kept::default() }
+    }
+}
+
+impl Brick for FlowTable {
+    fn descriptor(&self) -> Descriptor {
+        Descriptor { writes: self.specs().to_vec().into(), ..Self::DESCRIPTOR }
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        let [bytes, sequence, record] = self.specs();
+        self.columns = Bound {
+            bytes: layout.handle(&bytes)?,
+            sequence: layout.handle(&sequence)?,
+            record: layout.handle(&record)?,
+            watermark: layout.handle(&ColumnSpec::WATERMARK)?,
+            all: layout.columns([&bytes, &sequence, &record]),
+        };
+        self.told = Batch::new(layout);
+        Ok(())
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        let (mut told, mut places) = (std::mem::take(&mut self.told), std::mem::take(&mut self.places));
+        told.clear();
+        places.clear();
+        places.extend(0..batch.len());
+        let done = self.process_flows(0, batch, &places, &mut told);
+        let watermarks = std::mem::take(batch.columns.get_mut(self.columns.watermark));
+        self.end_idle(&watermarks, &mut told);
+        *batch.columns.get_mut(self.columns.watermark) = watermarks;
+        batch.exchange(&mut told, self.columns.all);
+        std::mem::swap(&mut batch.flows, &mut told.flows);
+        batch.sort_flows(self.columns.all, &mut self.scratch, &mut self.order);
+        (self.told, self.places) = (told, places);
+        done
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        let Counts { begun, evicted, no_flow, behind_end } = self.counts;
+        vec![
+            ("flows", begun),
+            ("evicted-flows", evicted),
+            ("packets-without-flow", no_flow),
+            ("packets-behind-end-of-flow", behind_end),
+        ]
+    }
+
+    fn state_size(&self) -> u64 {
+        (self.flows.used() + self.bytes.used() + self.samples.used()) as u64
+    }
+
+    fn west_east(&mut self) -> Option<&mut dyn WestEast> {
+        Some(self)
+    }
+}
+
+impl WestEast for FlowTable {
+    fn division(&self) -> Division {
+        let Config { vlan, tunnel, seed, .. } = self.config;
+        Division {
+            name: Self::KIND.into(),
+            groups: vec![StateGroup::new(GROUP, key(vlan, tunnel))],
+            seed,
+            fills: self.specs()[0].clone(),
+            cells: vec![GROUP.into()],
+        }
+    }
+
+    fn divide(&mut self, _: &[Vec<String>]) -> Result<(), BrickError> {
+        Ok(())
+    }
+
+    fn process_part(
+        &mut self,
+        _: usize,
+        _: &Batch,
+        _: &[usize],
+        _: &mut dyn Storage,
+    ) -> Result<(), BrickError> {
+        Err(BrickError { brick: Self::KIND, reason: "it has rows of flows, none of packets".into() })
+    }
+
+    fn process_flows(
+        &mut self,
+        _: usize,
+        batch: &Batch,
+        places: &[usize],
+        flows: &mut Batch,
+    ) -> Result<(), BrickError> {
+        let watermarks: &Vec<i64> = batch.columns.get(self.columns.watermark);
+        places.iter().for_each(|place| self.take(batch, *place, watermarks, flows));
+        Ok(())
+    }
+
+    fn expire(&mut self, _: usize, watermarks: &[i64], flows: &mut Batch) -> Result<(), BrickError> {
+        self.end_idle(watermarks, flows);
+        Ok(())
+    }
+
+    fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
+        let state = self.copy(part, slots)?;
+        for slot in slots.iter().map(|slot| usize::from(*slot)) {
+            while self.flows.oldest(slot).is_some() {
+                self.forget_oldest(slot);
+            }
+        }
+        Ok(state)
+    }
+
+    fn copy(&self, _: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
+        saved::write(&self.config, slots, |slot| {
+            self.flows.of_slot(slot).map(|(tag, kept)| {
+                let samples = &self.samples.of_block(kept.samples_at)[..usize::from(kept.samples_of_block())];
+                saved::Flow {
+                    tag,
+                    kept: *kept,
+                    bytes: self.bytes.of_block(kept.bytes_at)[..kept.bytes_of_block()].into(),
+                    samples: samples.into(),
+                }
+            })
+        })
+        .map_err(fault)
+    }
+
+    fn import(&mut self, _: usize, state: &[u8]) -> Result<(), BrickError> {
+        let slots = saved::read(&self.config, state).map_err(fault)?;
+        let occupied = slots.iter().find(|slot| self.flows.oldest(slot.number.into()).is_some());
+        if let Some(slot) = occupied {
+            return Err(fault(StateError::Occupied(slot.number.into())));
+        }
+        slots.into_iter().for_each(|slot| self.take_in(slot));
+        Ok(())
+    }
+}
+
+impl FlowTable {
+    fn take_in(&mut self, slot: saved::Slot) {
+        let number = usize::from(slot.number);
+        for saved::Flow { tag, kept, bytes, samples } in slot.flows {
+            let mut kept = Kept { bytes_at: Block::NONE, samples_at: Block::NONE, ..kept };
+            if !bytes.is_empty() {
+                kept.bytes_at = self.bytes.give();
+                self.bytes.of_block_mut(kept.bytes_at)[..bytes.len()].copy_from_slice(&bytes);
+            }
+            if !samples.is_empty() {
+                kept.samples_at = self.samples.give();
+                self.samples.of_block_mut(kept.samples_at)[..samples.len()].copy_from_slice(&samples);
+            }
+            // The slot is the upper part of a hash, and the tag the lower.
+            self.flows.add((number as u64) << 52 | u64::from(tag), kept);
+        }
+        self.note_oldest(number);
+    }
+}
+
+fn fault(error: StateError) -> BrickError {
+    BrickError { brick: FlowTable::KIND, reason: error.to_string() }
+}
