@@ -20,7 +20,7 @@ Start here:
 Commands:
   train, calibrate        learn what is benign, and set the threshold
   replay, live            judge a capture, or an interface as packets come
-  record, features        keep packets, or what is computed from them
+  record, features, flows keep packets, or what is computed from them
   hosts, model            show results by host, and models
   graph, split            show and check network functions
   run, events             replay under the controller, and what it decided

@@ -13,6 +13,7 @@ mod events;
 mod experiment;
 mod failure;
 mod features;
+mod flows;
 mod graph;
 #[cfg(test)]
 mod habits;
@@ -99,6 +100,8 @@ Exit codes:
 enum Command {
     #[command(about = "Write the feature matrix of a capture, for NumPy or any other tool")]
     Features(features::Arguments),
+    #[command(about = "Write a record for every flow of a capture, for pandas or any other tool")]
+    Flows(flows::Arguments),
     /// Train a model offline on benign traffic.
     #[command(subcommand)]
     Train(Train),
@@ -196,6 +199,7 @@ fn main() -> ExitCode {
 fn run(command: Command, style: Style) -> Result<(), Failure> {
     match command {
         Command::Features(arguments) => features::run(&arguments, style),
+        Command::Flows(arguments) => flows::run(&arguments, style),
         Command::Train(Train::Kitsune(arguments)) => train::run(&arguments, style),
         Command::Calibrate(arguments) => calibrate::run(&arguments, style),
         Command::Replay(arguments) => replay::run(&arguments, style),

@@ -10,7 +10,7 @@ use legonf_extract::{Config, ExtractError, FEATURES, FeatureQuantization};
 use legonf_runtime::{
     Control, Graph, GraphSpec, Layout, MAX_WORKERS, Options, Outcome, SupplyError, run_under,
 };
-use legonf_splitter::{Partitioner, Plan, Projector};
+use legonf_splitter::{Partitioner, Plan};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;

@@ -85,7 +85,6 @@ pub struct FlowClass {
 struct Classed {
     identity: Identity,
     class: Verdict,
-    seen: i64,
 }
 
 impl Item for Classed {
@@ -94,11 +93,20 @@ impl Item for Classed {
     }
 }
 
-/// Flows of slots, as bytes; of each the slot and the tag.
+/// A flow on its way to another replica.
+#[derive(Serialize, Deserialize)]
+struct SavedClass {
+    slot: u16,
+    tag: u32,
+    seen: i64,
+    flow: Classed,
+}
+
+/// Flows of slots, as bytes.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     config: Config,
-    flows: Vec<(u16, u32, Classed)>,
+    flows: Vec<SavedClass>,
 }
 
 impl FlowClass {
@@ -163,17 +171,18 @@ impl FlowClass {
         let pending = Verdict::of(self.config.classes.len());
         let Some(found) = self.identifier.find(&batch.headers[place]) else { return pending };
         let watermark = batch.columns.get(self.watermark)[place];
-        let known = self.flows.find(found.hash, &found.identity);
-        let known =
-            known.filter(|number| self.flows.item(*number).seen.saturating_add(self.idle) > watermark);
+        let known = self.flows.find(found.hash, &found.identity, watermark);
+        let is_over = known.is_some_and(|known| known.seen.saturating_add(self.idle) <= watermark);
         let told = self.told(batch, place);
         let number = match (known, told) {
-            (Some(number), _) => number,
+            (Some(known), _) => known.number,
             (None, None) => return pending,
-            (None, Some(_)) => self.add(&found),
+            (None, Some(_)) => self.add(&found, watermark),
         };
         let kept = self.flows.item_mut(number);
-        kept.seen = watermark;
+        if is_over {
+            kept.class = pending;
+        }
         match told {
             // The packet begins another flow.
             Some((Reason::Active, _)) => {
@@ -205,15 +214,13 @@ impl FlowClass {
         })
     }
 
-    fn add(&mut self, found: &Found) -> u32 {
-        if let Some(number) = self.flows.find(found.hash, &found.identity) {
-            return number;
-        }
+    fn add(&mut self, found: &Found, watermark: i64) -> u32 {
         if self.flows.is_full(found.hash) {
             self.flows.remove_oldest(slot(found.hash));
             self.evicted += 1;
         }
-        self.flows.add(found.hash, Classed { identity: found.identity, ..Classed::default() })
+        let flow = Classed { identity: found.identity, ..Classed::default() };
+        self.flows.add(found.hash, flow, watermark)
     }
 
     fn fill(&mut self, batch: &Batch, places: impl Iterator<Item = usize>, classes: &mut [Verdict]) {
@@ -303,7 +310,9 @@ impl WestEast for FlowClass {
         }
         let of = |slot: &u16| {
             let slot = *slot;
-            self.flows.of_slot(slot.into()).map(move |(tag, flow)| (slot, tag, *flow))
+            let saved =
+                move |(tag, seen, flow): (u32, i64, &Classed)| SavedClass { slot, tag, seen, flow: *flow };
+            self.flows.of_slot(slot.into()).map(saved)
         };
         let flows: Vec<_> = slots.iter().flat_map(of).collect();
         if flows.is_empty() {
@@ -321,19 +330,19 @@ impl WestEast for FlowClass {
         if saved.config != self.config {
             return Err(fault(StateError::Differs("classes of flows")));
         }
-        let numbers = || saved.flows.iter().map(|(slot, ..)| usize::from(*slot));
+        let numbers = || saved.flows.iter().map(|saved| usize::from(saved.slot));
         if let Some(slot) = numbers().find(|slot| *slot >= SLOTS) {
             return Err(fault(StateError::NoSlot(slot)));
         }
         if let Some(slot) = numbers().find(|slot| self.flows.oldest(*slot).is_some()) {
             return Err(fault(StateError::Occupied(slot)));
         }
-        for (slot, tag, flow) in saved.flows {
+        for SavedClass { slot, tag, seen, flow } in saved.flows {
             let hash = u64::from(slot) << 52 | u64::from(tag);
             if self.flows.is_full(hash) {
                 return Err(fault(StateError::Full(slot.into())));
             }
-            self.flows.add(hash, flow);
+            self.flows.add(hash, flow, seen);
         }
         Ok(())
     }

@@ -21,9 +21,8 @@ pub(super) struct Kept {
     /// Capture times of the first and the last packet.
     pub start: i64,
     pub end: i64,
-    /// Watermarks at the first and the last packet: by these it is over.
+    /// The watermark at the first packet.
     pub opened: i64,
-    pub seen: i64,
     /// Stream time of the last packet.
     pub latest: i64,
     /// Of each direction, the source's first.

@@ -17,6 +17,8 @@ const CHECKSUM: usize = 4;
 #[derive(Serialize, Deserialize)]
 pub(super) struct Flow {
     pub tag: u32,
+    /// The watermark at its last packet.
+    pub seen: i64,
     pub kept: Kept,
     pub bytes: Vec<u8>,
     pub samples: Vec<Sample>,

@@ -3,11 +3,21 @@
 use super::identity::Identity;
 use legonf_core::{SLOTS, slot};
 
-/// A flow of a slot: part of its hash, and its number.
+/// An item of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
+    /// Part of its hash.
     tag: u32,
     number: u32,
+    /// When it was seen last.
+    seen: i64,
+}
+
+/// An item that was found, and when it was seen before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub number: u32,
+    pub seen: i64,
 }
 
 /// Which flows a slot has, the one that was seen last at the end.
@@ -31,9 +41,9 @@ impl<T: Item> SlotLists<T> {
         Self { lists: vec![Vec::new(); SLOTS], most, items: Vec::new(), free: Vec::new() }
     }
 
-    /// The number of the item of this identity, which is the one that was seen last from now on.
+    /// The item of this identity, which is the one that was seen last from now on.
     #[inline]
-    pub fn find(&mut self, hash: u64, identity: &Identity) -> Option<u32> {
+    pub fn find(&mut self, hash: u64, identity: &Identity, now: i64) -> Option<Known> {
         let list = &mut self.lists[slot(hash)];
         let is_it = |entry: &Entry| {
             entry.tag == hash as u32 && self.items[entry.number as usize].identity() == identity
@@ -42,18 +52,18 @@ impl<T: Item> SlotLists<T> {
         let entry = list[at];
         let last = list.len() - 1;
         list.copy_within(at + 1.., at);
-        list[last] = entry;
-        Some(entry.number)
+        list[last] = Entry { seen: now, ..entry };
+        Some(Known { number: entry.number, seen: entry.seen })
     }
 
     /// Adds an item to the slot of its hash, as the one that was seen last.
-    pub fn add(&mut self, hash: u64, item: T) -> u32 {
+    pub fn add(&mut self, hash: u64, item: T, now: i64) -> u32 {
         let number = self.free.pop().unwrap_or_else(|| {
             self.items.push(T::default());
             (self.items.len() - 1) as u32
         });
         self.items[number as usize] = item;
-        self.lists[slot(hash)].push(Entry { tag: hash as u32, number });
+        self.lists[slot(hash)].push(Entry { tag: hash as u32, number, seen: now });
         number
     }
 
@@ -63,8 +73,9 @@ impl<T: Item> SlotLists<T> {
     }
 
     /// The item of a slot that was not seen for the longest time.
-    pub fn oldest(&self, slot: usize) -> Option<u32> {
-        self.lists[slot].first().map(|entry| entry.number)
+    #[inline]
+    pub fn oldest(&self, slot: usize) -> Option<Known> {
+        self.lists[slot].first().map(|entry| Known { number: entry.number, seen: entry.seen })
     }
 
     /// Lets it go.
@@ -86,9 +97,9 @@ impl<T: Item> SlotLists<T> {
         &mut self.items[number as usize]
     }
 
-    /// Tags and items of a slot, from the one that was not seen for the longest time.
-    pub fn of_slot(&self, slot: usize) -> impl Iterator<Item = (u32, &T)> {
-        self.lists[slot].iter().map(|entry| (entry.tag, &self.items[entry.number as usize]))
+    /// Tags and items of a slot with the times when they were seen last, from the one that was not seen for the longest time.
+    pub fn of_slot(&self, slot: usize) -> impl Iterator<Item = (u32, i64, &T)> {
+        self.lists[slot].iter().map(|entry| (entry.tag, entry.seen, &self.items[entry.number as usize]))
     }
 
     /// How many there are.

@@ -5,7 +5,7 @@ use super::identity::{Found, Identifier, Identity};
 use super::kept::{Block, Blocks, Kept, Sample};
 use super::record::{self, RECORD, RECORD_FIELDS, Reason};
 use super::saved;
-use super::slots::{Item, SlotLists};
+use super::slots::{Item, Known, SlotLists};
 use super::{GROUP, key};
 use crate::StateError;
 use legonf_core::{
@@ -22,6 +22,9 @@ pub const BYTES: ColumnSpec = ColumnSpec::rows("flow-bytes", Element::U8).in_flo
 pub const SEQUENCE: ColumnSpec = ColumnSpec::rows("flow-sequence", Element::F32).in_flows();
 /// Cells of [`SEQUENCE`] for a packet.
 pub const SEQUENCE_CELLS: usize = 3;
+
+/// Slots of a group: times of a group are looked at together.
+const GROUP_SLOTS: usize = 64;
 
 /// The longest gap that is kept.
 const LONGEST_GAP: i64 = u32::MAX as i64;
@@ -43,6 +46,8 @@ pub struct FlowTable {
     samples: Blocks<Sample>,
     /// For each slot when its oldest flow was seen last; the greatest number where it has none.
     oldest: Vec<i64>,
+    /// For each group of slots a time that is not behind that of any of them.
+    groups: Vec<i64>,
     counts: Counts,
     columns: Bound,
     /// What a batch gets of flows, and memory to bring it into order.
@@ -114,6 +119,7 @@ impl FlowTable {
             bytes: Blocks::of(config.bytes as usize),
             samples: Blocks::of(config.packets as usize),
             oldest: vec![i64::MAX; SLOTS],
+            groups: vec![i64::MAX; SLOTS / GROUP_SLOTS],
             counts: Counts::default(),
             columns: Bound::default(),
             told: Batch::default(),
@@ -142,10 +148,8 @@ impl FlowTable {
             return;
         };
         let packet = Packet::of(batch, place, watermarks[place]);
-        let known = self.flows.find(found.hash, &found.identity);
-        let known = known.and_then(|number| self.still(number, &packet, watermarks, told));
-        let number = match known {
-            Some(number) => number,
+        let number = match self.flows.find(found.hash, &found.identity, packet.watermark) {
+            Some(known) => self.go_on(known, &packet, watermarks, told),
             None => self.begin(&found, &packet, told),
         };
         self.see(slot(found.hash), number, &packet, found.swapped);
@@ -155,16 +159,11 @@ impl FlowTable {
         }
     }
 
-    /// The flow that a packet belongs to, as it goes on or begins anew; none is left out where it is over and says so.
-    fn still(
-        &mut self,
-        number: u32,
-        packet: &Packet<'_>,
-        watermarks: &[i64],
-        told: &mut Batch,
-    ) -> Option<u32> {
-        let kept = *self.flows.item(number);
-        let deadline = kept.seen.saturating_add(self.idle);
+    /// Lets a flow go on with a packet, or begin anew where it is over.
+    fn go_on(&mut self, known: Known, packet: &Packet<'_>, watermarks: &[i64], told: &mut Batch) -> u32 {
+        let Known { number, seen } = known;
+        let kept = self.flows.item(number);
+        let deadline = seen.saturating_add(self.idle);
         if deadline <= packet.watermark {
             let since = watermarks[..packet.place].partition_point(|time| *time < deadline);
             self.tell(number, Reason::Idle, since, told);
@@ -175,7 +174,7 @@ impl FlowTable {
         } else if kept.over && packet.begins() {
             self.renew(number, packet);
         }
-        Some(number)
+        number
     }
 
     /// Begins another flow with the memory of one that is over.
@@ -194,12 +193,12 @@ impl FlowTable {
         if self.flows.is_full(found.hash)
             && let Some(oldest) = self.flows.oldest(slot)
         {
-            self.tell(oldest, Reason::Resources, packet.place, told);
+            self.tell(oldest.number, Reason::Resources, packet.place, told);
             self.counts.evicted += 1;
             self.forget_oldest(slot);
         }
         self.counts.begun += 1;
-        self.flows.add(found.hash, packet.first(found.identity, found.swapped))
+        self.flows.add(found.hash, packet.first(found.identity, found.swapped), packet.watermark)
     }
 
     fn forget_oldest(&mut self, slot: usize) {
@@ -211,14 +210,15 @@ impl FlowTable {
     }
 
     fn note_oldest(&mut self, slot: usize) {
-        let oldest = self.flows.oldest(slot);
-        self.oldest[slot] = oldest.map_or(i64::MAX, |number| self.flows.item(number).seen);
+        let seen = self.flows.oldest(slot).map_or(i64::MAX, |oldest| oldest.seen);
+        self.oldest[slot] = seen;
+        let group = &mut self.groups[slot / GROUP_SLOTS];
+        *group = seen.min(*group);
     }
 
     /// Counts a packet in.
     fn see(&mut self, slot: usize, number: u32, packet: &Packet<'_>, swapped: bool) {
         let kept = self.flows.item_mut(number);
-        kept.seen = packet.watermark;
         if kept.over {
             self.counts.behind_end += 1;
             return self.note_oldest(slot);
@@ -232,7 +232,7 @@ impl FlowTable {
         kept.latest = time;
         kept.packets[from] += 1;
         kept.octets[from] += u64::from(length);
-        kept.payload[from] += packet.segment.payload.len() as u64;
+        kept.payload[from] += u64::from(packet.payload(length));
         kept.flags[from] |= packet.segment.tcp_flags;
         let signed = length.min(i32::MAX as u32).cast_signed() * if from == 0 { 1 } else { -1 };
         let sample = Sample { length: signed, gap: gap as u32 };
@@ -324,16 +324,29 @@ impl FlowTable {
     /// Ends the flows that are over by the time of a batch.
     fn end_idle(&mut self, watermarks: &[i64], told: &mut Batch) {
         let Some(last) = watermarks.last() else { return };
-        let reason = if *last == i64::MAX { Reason::Forced } else { Reason::Idle };
-        for slot in 0..SLOTS {
-            while self.oldest[slot] != i64::MAX && self.oldest[slot].saturating_add(self.idle) <= *last {
-                let deadline = self.oldest[slot].saturating_add(self.idle);
-                if let Some(oldest) = self.flows.oldest(slot) {
-                    let since = watermarks.partition_point(|time| *time < deadline);
-                    self.tell(oldest, reason, since, told);
-                }
-                self.forget_oldest(slot);
+        for group in 0..self.groups.len() {
+            if self.is_due(self.groups[group], *last) {
+                let slots = group * GROUP_SLOTS..(group + 1) * GROUP_SLOTS;
+                slots.clone().for_each(|slot| self.end_idle_of(slot, *last, watermarks, told));
+                self.groups[group] = self.oldest[slots].iter().copied().min().unwrap_or(i64::MAX);
             }
+        }
+    }
+
+    /// Whether a flow that was seen last at a time is over at another.
+    fn is_due(&self, seen: i64, now: i64) -> bool {
+        seen != i64::MAX && seen.saturating_add(self.idle) <= now
+    }
+
+    fn end_idle_of(&mut self, slot: usize, now: i64, watermarks: &[i64], told: &mut Batch) {
+        let reason = if now == i64::MAX { Reason::Forced } else { Reason::Idle };
+        while self.is_due(self.oldest[slot], now)
+            && let Some(oldest) = self.flows.oldest(slot)
+        {
+            let deadline = self.oldest[slot].saturating_add(self.idle);
+            let since = watermarks.partition_point(|time| *time < deadline);
+            self.tell(oldest.number, reason, since, told);
+            self.forget_oldest(slot);
         }
     }
 }
@@ -373,6 +386,11 @@ impl<'a> Packet<'a> {
         }
     }
 
+    /// Bytes of payload in an IP packet of this length, captured or not.
+    fn payload(&self, length: u32) -> u32 {
+        length.saturating_sub((self.segment.payload.start - self.segment.ip.start) as u32)
+    }
+
     fn swapped(&self, identifier: &Identifier) -> bool {
         identifier.find(self.headers).is_some_and(|found| found.swapped)
     }
@@ -381,7 +399,7 @@ impl<'a> Packet<'a> {
     fn first(&self, identity: Identity, swapped: bool) -> Kept {
         let start = self.headers.timestamp.as_nanos();
         let (opened, first) = (self.watermark, self.headers.seq);
-        Kept { identity, first, start, opened, seen: opened, swapped, ..Kept::default() }
+        Kept { identity, first, start, opened, swapped, ..Kept::default() }
     }
 }
 
@@ -493,10 +511,11 @@ impl WestEast for FlowTable {
 
     fn copy(&self, _: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
         saved::write(&self.config, slots, |slot| {
-            self.flows.of_slot(slot).map(|(tag, kept)| {
+            self.flows.of_slot(slot).map(|(tag, seen, kept)| {
                 let samples = &self.samples.of_block(kept.samples_at)[..usize::from(kept.samples_of_block())];
                 saved::Flow {
                     tag,
+                    seen,
                     kept: *kept,
                     bytes: self.bytes.of_block(kept.bytes_at)[..kept.bytes_of_block()].into(),
                     samples: samples.into(),
@@ -520,7 +539,7 @@ impl WestEast for FlowTable {
 impl FlowTable {
     fn take_in(&mut self, slot: saved::Slot) {
         let number = usize::from(slot.number);
-        for saved::Flow { tag, kept, bytes, samples } in slot.flows {
+        for saved::Flow { tag, seen, kept, bytes, samples } in slot.flows {
             let mut kept = Kept { bytes_at: Block::NONE, samples_at: Block::NONE, ..kept };
             if !bytes.is_empty() {
                 kept.bytes_at = self.bytes.give();
@@ -531,7 +550,7 @@ impl FlowTable {
                 self.samples.of_block_mut(kept.samples_at)[..samples.len()].copy_from_slice(&samples);
             }
             // The slot is the upper part of a hash, and the tag the lower.
-            self.flows.add((number as u64) << 52 | u64::from(tag), kept);
+            self.flows.add((number as u64) << 52 | u64::from(tag), kept, seen);
         }
         self.note_oldest(number);
     }
