@@ -90,14 +90,97 @@ fn dscp(path: &Path) -> Vec<Option<u8>> {
     }
 }
 
+/// Number, time in nanoseconds and bytes on the wire of each packet of a capture whose clock is in order.
+fn packets(path: &Path) -> Vec<(u64, i128, i128)> {
+    let (mut source, mut batch) = (legonf_io::open(path).unwrap(), legonf_core::Batch::default());
+    let mut found = Vec::new();
+    loop {
+        batch.clear();
+        source.fill(&mut batch).unwrap();
+        if batch.packets.is_empty() {
+            assert!(found.is_sorted_by_key(|(_, time, _)| *time));
+            return found;
+        }
+        found.extend(batch.packets.iter().map(|(record, _)| {
+            (record.seq, i128::from(record.timestamp.as_nanos()), i128::from(record.wire_len))
+        }));
+    }
+}
+
+/// Which packets of a class pass a bucket of tokens, one after the other: a second implementation.
+fn passing(packets: &[(u64, i128, i128)], rate: i128, burst: i128) -> Vec<u64> {
+    let (mut tokens, mut before) = (burst * 1_000_000_000, packets[0].1);
+    let passes = |(seq, time, bytes): &(u64, i128, i128)| {
+        tokens = (tokens + (time - before) * rate).min(burst * 1_000_000_000);
+        before = *time;
+        let fits = tokens >= bytes * 1_000_000_000;
+        tokens -= if fits { bytes * 1_000_000_000 } else { 0 };
+        fits.then_some(*seq)
+    };
+    packets.iter().filter_map(passes).collect()
+}
+
+#[test]
+fn a_class_has_its_rate_its_code_point_and_its_firewall() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("classes.onnx");
+    fs::write(&model, network()).unwrap();
+    let (capture, model) = (example("synth-mini.pcap.gz"), format!("classes={}", text(model)));
+    let replay = |out: &str, graph: &str, workers: &str| {
+        let (out, graph) = (folder.path().join(out), text(root().join("examples/graphs").join(graph)));
+        let options =
+            ["--out", &text(&out), "--oversubscribe", "--workers", workers, "--json"].map(str::to_owned);
+        let replay = ["replay", &text(&capture), "--nf", &graph, "--model", &model].map(str::to_owned);
+        let summary: serde_json::Value =
+            serde_json::from_str(&succeed([&replay[..], &options].concat())).unwrap();
+        (summary, out)
+    };
+    let (_, plain) = replay("plain", "classifier.toml", "fused");
+    let (summary, fused) = replay("fused", "qos.toml", "fused");
+    let replicas = "source | batching extractor network class firewall mark x3 | limit | sink";
+    for (name, workers) in [("pipeline", "pipeline"), ("replicas", replicas)] {
+        let (_, out) = replay(name, "qos.toml", workers);
+        assert!(contents(&out.join("forwarded")) == contents(&fused.join("forwarded")), "{name}");
+        let table = |folder: &Path| fs::read(folder.join("verdicts.csv")).unwrap();
+        assert!(table(&out) == table(&fused), "{name}");
+    }
+
+    let of_class = |folder: &Path, class: &str| {
+        let of = rows(&folder.join("verdicts.csv")).into_iter().filter(|row| row["class"] == class);
+        of.map(|row| row["seq"].parse().unwrap()).collect::<Vec<u64>>()
+    };
+    let heavy = of_class(&plain, "heavy");
+    let offered: Vec<_> =
+        packets(&capture).into_iter().filter(|packet| heavy.binary_search(&packet.0).is_ok()).collect();
+    let expected = passing(&offered, 50_000, 20_000);
+    assert!(!expected.is_empty() && expected.len() < heavy.len(), "{} of {}", expected.len(), heavy.len());
+    assert_eq!(of_class(&fused, "heavy"), expected);
+    for class in ["light", "unknown"] {
+        assert_eq!(of_class(&fused, class), of_class(&plain, class), "{class}");
+    }
+
+    // Each packet that is dropped is counted, and each that left has the code point of its class.
+    let dropped = (heavy.len() - expected.len()) as u64;
+    assert_eq!(summary["coverage"]["dropped"], serde_json::json!({ "rate-limit": dropped }));
+    let received = summary["coverage"]["received"].as_u64().unwrap();
+    assert_eq!(summary["coverage"]["scored"].as_u64().unwrap() + dropped, received);
+    let points = dscp(&fused.join("forwarded/out.pcapng"));
+    assert_eq!(points.len() as u64 + dropped, received);
+    assert!(points.iter().flatten().all(|point| [0, 8, 34].contains(point)));
+    let of = |point| points.iter().filter(|found| **found == Some(point)).count();
+    assert!(of(8) <= expected.len() && of(34) <= of_class(&plain, "light").len() && of(8).min(of(34)) > 0);
+}
+
 #[test]
 fn branches_and_actions_name_labels_that_there_are() {
     let folder = tempfile::tempdir().unwrap();
     let (model, nf) = (folder.path().join("classes.onnx"), text(folder.path().join("graph.toml")));
     fs::write(&model, network()).unwrap();
     let (capture, model) = (text(example("synth-mini.pcap.gz")), format!("classes={}", text(model)));
-    let shipped = fs::read_to_string(root().join("examples/graphs/classifier.toml")).unwrap();
+    let shipped = |name| fs::read_to_string(root().join("examples/graphs").join(name)).unwrap();
+    let (qos, shipped) = (shipped("qos.toml"), shipped("classifier.toml"));
     let refused = |from: &str, to: &str, options: &[&str]| {
+        let shipped = if shipped.contains(from) { &shipped } else { &qos };
         assert!(shipped.contains(from));
         fs::write(&nf, shipped.replace(from, to)).unwrap();
         let replay = ["replay", &capture, "--nf", &nf, "--model", &model];
@@ -114,6 +197,13 @@ fn branches_and_actions_name_labels_that_there_are() {
         line.contains("reads outputs as f32[3], but brick `network` (onnx) fills it as f32[2]"),
         "{line}"
     );
+    for (from, to, brick) in [("light = 34", "lights = 34", "mark"), ("heavy = {", "lights = {", "limit")] {
+        let line = refused(from, to, &[]);
+        let expected = format!(
+            "brick `{brick}`: the column class has no verdict named `lights` (there are: light, heavy, unknown, rejected)"
+        );
+        assert!(line.starts_with(&nf) && line.ends_with(&expected), "{line}");
+    }
     let labels = folder.path().join("labels.csv");
     fs::write(&labels, "0\n").unwrap();
     let line = refused("name = ", "name = ", &["--labels", &text(labels)]);

@@ -12,14 +12,14 @@ use legonf_extract::{FEATURES, FeatureQuantization};
 use legonf_infer::{Autoencoder, FeatureMapping, Onnx, SCORES};
 use legonf_models::kitnet::KitNet;
 use legonf_models::{Engine, EngineError};
-use legonf_nf::{Dispose, Dscp, Vlan};
+use legonf_nf::{Dispose, Dscp, RateLimit, Vlan};
 use legonf_wire::PacketBatching;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Every kind of brick: in the order in which LEGO's Table I lists them, then those that act on packets.
-pub const KINDS: [Descriptor; 13] = [
+pub const KINDS: [Descriptor; 14] = [
     PacketBatching::DESCRIPTOR,
     FeatureQuantization::DESCRIPTOR,
     FeatureMapping::DESCRIPTOR,
@@ -33,6 +33,7 @@ pub const KINDS: [Descriptor; 13] = [
     Dispose::DESCRIPTOR,
     Vlan::DESCRIPTOR,
     Dscp::DESCRIPTOR,
+    RateLimit::DESCRIPTOR,
 ];
 
 /// A network function that ships: a graph of bricks.
@@ -223,6 +224,7 @@ pub fn build(
         Dispose::KIND => Box::new(Dispose::new(read(kind, config)?, context.ports).map_err(refused)?),
         Vlan::KIND => Box::new(Vlan::new(read(kind, config)?).map_err(refused)?),
         Dscp::KIND => Box::new(Dscp::new(read(kind, config)?).map_err(refused)?),
+        RateLimit::KIND => Box::new(RateLimit::new(read(kind, config)?).map_err(refused)?),
         _ => return Err(CatalogError::UnknownKind { kind: kind.to_owned() }),
     })
 }
@@ -274,6 +276,7 @@ mod tests {
                 "classification" | "flow-class" => "classes = [\"web\"]",
                 "vlan" => "pop = true",
                 "dscp" => "dscp = 8",
+                "rate-limit" => "limits.web.packets_per_second = 1",
                 _ => "",
             };
             let brick = build(descriptor.kind, &config.parse().unwrap(), &Context::default()).unwrap();
@@ -307,7 +310,16 @@ mod tests {
                 .starts_with("[brick.config] of disposition: invalid type")
         );
         assert!(error("vlan", "").ends_with("expected either push = VID or pop = true"));
-        assert!(error("dscp", "").contains("missing field `dscp`"));
+        assert!(error("dscp", "").starts_with("[brick.config] of dscp: expected dscp = CODE POINT for all"));
+        assert!(
+            error("dscp", "values.web = 64").ends_with("values.web = 64: expected a number from 0 to 63")
+        );
+        assert!(error("rate-limit", "").contains("missing field `limits`"));
+        assert!(
+            error("rate-limit", "limits.web.burst = 1")
+                .contains("of rate-limit: limits.web: expected either")
+        );
+        assert!(error("rate-limit", "limits.web.bytes_per_second = -1").contains("invalid value"));
         for wrong in ["-1", "65536", "1.5", "nan", "\"46\"", "[46]"] {
             let found = error("dscp", &format!("dscp = {wrong}"));
             assert!(

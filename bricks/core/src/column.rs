@@ -1,6 +1,7 @@
 //! Columns by declaration: name, element type, shape of a row, and table.
 
 use crate::Verdict;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -108,8 +109,9 @@ impl fmt::Display for Shape {
     }
 }
 
-/// The table that a column belongs to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// The table that a column belongs to. Files say `packets` or `flows`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Table {
     /// A row for every packet.
     #[default]
@@ -224,8 +226,14 @@ impl ColumnSpec {
 
     /// The column as one of the table of flows.
     #[must_use]
-    pub const fn in_flows(mut self) -> Self {
-        self.table = Table::Flows;
+    pub const fn in_flows(self) -> Self {
+        self.in_table(Table::Flows)
+    }
+
+    /// The column as one of a table.
+    #[must_use]
+    pub const fn in_table(mut self, table: Table) -> Self {
+        self.table = table;
         self
     }
 

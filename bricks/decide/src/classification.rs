@@ -2,16 +2,17 @@
 
 use crate::DecideError;
 use legonf_core::{
-    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Handle, Layout, Rows, State,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Handle, Layout, Rows, State, Table,
     Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Classes: verdicts whose labels are the brick's `classes`, and `unknown`.
+/// Classes: verdicts whose labels are the brick's `classes`, and `unknown`. A configuration can give the column another name.
 pub const CLASSES: ColumnSpec = ColumnSpec::scalar("class", Element::Verdict);
-/// The probability of each item's most probable class, from 0 to 1; NaN where there is none.
+/// The probability of each item's most probable class, from 0 to 1; NaN where there is none. A configuration can give the column
+/// another name.
 pub const CONFIDENCE: ColumnSpec = ColumnSpec::scalar("confidence", Element::F64);
 /// The label of what is too uncertain.
 pub const UNKNOWN: &str = "unknown";
@@ -22,7 +23,7 @@ pub const UNKNOWN: &str = "unknown";
 pub struct ClassificationConfig {
     /// Names of the classes, in the order of the network's outputs. No default.
     pub classes: Vec<String>,
-    /// The column that has the network's outputs, a row for each packet. Default `outputs`.
+    /// The column that has the network's outputs, a row for each item. Default `outputs`.
     #[serde(default = "outputs")]
     pub input: String,
     /// The type of its numbers. Default `f32`.
@@ -31,9 +32,18 @@ pub struct ClassificationConfig {
     /// Whether outputs are logits, which a softmax makes probabilities of; else they are probabilities. Default true.
     #[serde(default = "logits")]
     pub logits: bool,
-    /// A packet whose most probable class has less than this probability (0 to 1) is `unknown`. Default 0: none is.
+    /// An item whose most probable class has less than this probability (0 to 1) is `unknown`. Default 0: none is.
     #[serde(default)]
     pub unknown_below: f64,
+    /// The column of classes that is filled. Default `class`.
+    #[serde(default = "class")]
+    pub verdicts: String,
+    /// The column of their probabilities that is filled. Default `confidence`.
+    #[serde(default = "confidence")]
+    pub confidence: String,
+    /// The table of all its columns. Default `packets`.
+    #[serde(default)]
+    pub table: Table,
 }
 
 /// The type of numbers in a column.
@@ -55,7 +65,15 @@ fn logits() -> bool {
     true
 }
 
-/// The class of every packet and how sure it is: the most probable one of a network's outputs (DeepNFV §III; LEGO Table I,
+fn class() -> String {
+    CLASSES.name.into_owned()
+}
+
+fn confidence() -> String {
+    CONFIDENCE.name.into_owned()
+}
+
+/// The class of every packet, or of every flow, and how sure it is: the most probable one of a network's outputs (DeepNFV §III; LEGO Table I,
 /// "sample-result quantization" behind a supervised network).
 ///
 /// Of classes that are equally probable it is the first. A row that has a number that is not finite is
@@ -91,9 +109,11 @@ impl Classification {
     /// The brick for `config`.
     ///
     /// # Errors
-    /// If there are no classes or too many, one has no name, two have the same, or `unknown_below` is no probability.
+    /// If there are no classes or too many, one has no name, two have the same, `unknown_below` is no probability, or one column is
+    /// named twice.
     pub fn new(config: ClassificationConfig) -> Result<Self, DecideError> {
         check_classes(&config.classes)?;
+        check_columns([&config.input, &config.verdicts, &config.confidence])?;
         if !(0.0..=1.0).contains(&config.unknown_below) {
             return Err(DecideError::UnknownBelow(config.unknown_below));
         }
@@ -112,11 +132,18 @@ impl Classification {
         };
         let spec =
             ColumnSpec { name: Cow::Owned(self.config.input.clone()), ..ColumnSpec::rows("", element) };
-        spec.of_width(self.config.classes.len())
+        spec.of_width(self.config.classes.len()).in_table(self.config.table)
     }
 
     fn labelled(&self) -> ColumnSpec {
-        CLASSES.with_labels(self.config.classes.iter().cloned().chain([UNKNOWN.to_owned()]))
+        let labels = self.config.classes.iter().cloned().chain([UNKNOWN.to_owned()]);
+        let spec = CLASSES.with_labels(labels).in_table(self.config.table);
+        ColumnSpec { name: self.config.verdicts.clone().into(), ..spec }
+    }
+
+    fn sureness(&self) -> ColumnSpec {
+        let spec = CONFIDENCE.in_table(self.config.table);
+        ColumnSpec { name: self.config.confidence.clone().into(), ..spec }
     }
 
     /// The class of one row of outputs, and its probability.
@@ -156,9 +183,15 @@ fn check_classes(classes: &[String]) -> Result<(), DecideError> {
     refused.map_or(Ok(()), |class| Err(DecideError::Class(start(class))))
 }
 
+fn check_columns(names: [&String; 3]) -> Result<(), DecideError> {
+    let mut seen = HashSet::new();
+    let again = names.into_iter().find(|name| !seen.insert(*name));
+    again.map_or(Ok(()), |name| Err(DecideError::Column(name.clone())))
+}
+
 impl Brick for Classification {
     fn descriptor(&self) -> Descriptor {
-        let (reads, writes) = (vec![self.input()].into(), vec![self.labelled(), CONFIDENCE].into());
+        let (reads, writes) = (vec![self.input()].into(), vec![self.labelled(), self.sureness()].into());
         Descriptor { reads, writes, ..Self::DESCRIPTOR }
     }
 
@@ -169,7 +202,7 @@ impl Brick for Classification {
             Outputs::F64(handle) => *handle = layout.handle(&input)?,
         }
         self.classes = layout.handle(&self.labelled())?;
-        self.confidence = layout.handle(&CONFIDENCE)?;
+        self.confidence = layout.handle(&self.sureness())?;
         Ok(())
     }
 
@@ -262,6 +295,20 @@ mod tests {
     }
 
     #[test]
+    fn flows_have_classes_in_columns_of_their_own() {
+        let text =
+            r#"{"classes": ["a", "b", "c"], "table": "flows", "verdicts": "of_flow", "confidence": "sure"}"#;
+        let brick = config(text).unwrap();
+        let Descriptor { reads, writes, .. } = brick.descriptor();
+        assert!(reads.iter().chain(&*writes).all(|spec| spec.table == Table::Flows), "{reads:?} {writes:?}");
+        assert_eq!(ColumnSpec::names(&writes), "of_flow, sure");
+        // Three flows, and no packet.
+        let rows = [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]];
+        let classes = run(brick, &rows).into_iter().map(|(class, _)| class);
+        assert_eq!(classes.collect::<Vec<_>>(), [1, 0, 2].map(Verdict::of));
+    }
+
+    #[test]
     fn configurations_that_mean_nothing_are_refused() {
         for (text, expected) in [
             (r#"{}"#, "missing field `classes`"),
@@ -274,6 +321,12 @@ mod tests {
             (&format!(r#"{{"classes": ["{}"]}}"#, "a".repeat(257)), "longer than 256 bytes"),
             (r#"{"classes": ["a"], "unknown_below": 1.5}"#, "unknown_below: 1.5"),
             (r#"{"classes": ["a"], "numbers": "f16"}"#, "unknown variant"),
+            (
+                r#"{"classes": ["a"], "table": "hosts"}"#,
+                "unknown variant `hosts`, expected `packets` or `flows`",
+            ),
+            (r#"{"classes": ["a"], "verdicts": "outputs"}"#, "the column outputs is named twice"),
+            (r#"{"classes": ["a"], "verdicts": "confidence"}"#, "the column confidence is named twice"),
         ] {
             let error = config(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

@@ -30,6 +30,9 @@ pub enum DecideError {
         "classes: '{0}' is empty, longer than 256 bytes, there twice, a word that says that there is no class, or has a comma, a quotation mark or a control character"
     )]
     Class(String),
+    /// Two keys name the same column.
+    #[error("the column {0} is named twice; what is filled needs a column of its own")]
+    Column(String),
     /// The bound of what is unknown is no probability.
     #[error("unknown_below: {0} is not a probability from 0 to 1")]
     UnknownBelow(f64),
@@ -175,6 +178,7 @@ impl DecideError {
             Self::Threshold(_) => "bad-threshold",
             Self::Probability { .. } => "bad-probability",
             Self::Classes { .. } | Self::Class(_) => "bad-classes",
+            Self::Column(_) => "bad-column",
             Self::UnknownBelow(_) => "bad-probability",
             Self::Budget(_) => "bad-alarm-budget",
             Self::Holdout(_) => "bad-holdout",

@@ -13,7 +13,7 @@ mod onnx;
 pub use autoencoder::{Autoencoder, AutoencoderConfig};
 pub use columns::{ERRORS, MAPPED, SCORES};
 pub use feature_mapping::{FeatureMapping, FeatureMappingConfig};
-pub use onnx::{Onnx, OnnxConfig, TableName};
+pub use onnx::{Onnx, OnnxConfig};
 
 #[cfg(test)]
 mod fixture;

@@ -7,8 +7,8 @@ mod tests;
 use crate::SCORES;
 use crate::columns::FEATURES;
 use legonf_core::{
-    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Layout, State, Storage, cells, storage,
-    typed,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Layout, State, Storage, Table, cells,
+    storage, typed,
 };
 use legonf_models::{Engine, EngineError, Output};
 use serde::{Deserialize, Serialize};
@@ -30,28 +30,7 @@ pub struct OnnxConfig {
     /// `outputs`, and else none.
     pub scores: Option<String>,
     /// The table of all its columns. Default `packets`.
-    pub table: TableName,
-}
-
-/// A table of a batch, as a configuration names it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TableName {
-    /// A row for every packet.
-    #[default]
-    Packets,
-    /// A row for every flow that became ready.
-    Flows,
-}
-
-impl TableName {
-    /// A column as one of this table.
-    fn of(self, column: ColumnSpec) -> ColumnSpec {
-        match self {
-            Self::Packets => column,
-            Self::Flows => column.in_flows(),
-        }
-    }
+    pub table: Table,
 }
 
 /// Runs any network by an [`Engine`].
@@ -104,7 +83,8 @@ impl Onnx {
     pub fn declared(config: &OnnxConfig, known: &[ColumnSpec]) -> Descriptor {
         let reads = ports::named(config.inputs.values(), known, FEATURES);
         let writes = ports::named(config.outputs.values().chain(&config.scores), known, SCORES);
-        let of_table = |columns: Vec<ColumnSpec>| columns.into_iter().map(|column| config.table.of(column));
+        let of_table =
+            |columns: Vec<ColumnSpec>| columns.into_iter().map(|column| column.in_table(config.table));
         let (reads, writes) = (of_table(reads).collect(), of_table(writes).collect());
         Descriptor { reads, writes, ..Self::DESCRIPTOR }
     }

@@ -74,7 +74,7 @@ impl Dispose {
     }
 
     fn verdicts(&self) -> ColumnSpec {
-        ColumnSpec { name: self.column.clone().into(), ..ColumnSpec::scalar("", Element::Verdict) }
+        crate::verdicts(&self.column)
     }
 }
 

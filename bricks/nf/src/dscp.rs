@@ -1,19 +1,27 @@
 //! The brick that marks packets with a differentiated services code point.
 
-use crate::{NfError, network, rewrite};
-use legonf_core::{Batch, Brick, BrickError, ColumnSpec, Descriptor, Packets, State};
+use crate::{CLASS, NfError, network, rewrite, rewrite_one, verdicts};
+use legonf_core::{
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Handle, Layout, Packets, State, Verdict,
+};
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// The largest code point.
 const MAX_DSCP: u16 = 63;
 
-/// Configuration of [`Dscp`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Configuration of [`Dscp`]: `dscp`, `values`, or both.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The code point that packets get, from 0 to 63. No default.
-    pub dscp: u16,
+    /// The code point that packets get, from 0 to 63: all, or those whose verdict is not among `values`. Default: they stay as they
+    /// are.
+    pub dscp: Option<u16>,
+    /// The column of verdicts for `values`. Default `class`.
+    pub by: Option<String>,
+    /// Code points (0 to 63) by the label of a packet's verdict, or by `rejected`. Default none.
+    pub values: BTreeMap<String, u16>,
 }
 
 /// Sets the differentiated services code point (RFC 2474) of IPv4 and IPv6 packets, and leaves the congestion bits (RFC 3168) as
@@ -22,7 +30,13 @@ pub struct Config {
 /// It looks into raw IP and into Ethernet frames, behind VLAN tags. Other packets stay as they are, and are counted.
 #[derive(Clone, Debug)]
 pub struct Dscp {
-    dscp: u8,
+    /// What packets get whose verdict is not named.
+    other: Option<u8>,
+    /// The column of verdicts, and what their labels stand for; none where all packets get the same.
+    by: Option<(ColumnSpec, Vec<(String, u8)>)>,
+    /// The same by the places of labels, and last for what is rejected.
+    points: Vec<Option<u8>>,
+    verdicts: Handle<Vec<Verdict>>,
     unchanged: u64,
 }
 
@@ -30,7 +44,7 @@ impl Dscp {
     /// Name of the kind in the catalogue and in graph files.
     pub const KIND: &'static str = "dscp";
 
-    /// What the graph needs to know of the brick.
+    /// What the graph needs to know of the brick; its own descriptor also has the column of verdicts that it goes by, if any.
     pub const DESCRIPTOR: Descriptor = Descriptor {
         kind: Self::KIND,
         title: "DSCP marking",
@@ -42,14 +56,45 @@ impl Dscp {
     /// The brick for `config`.
     ///
     /// # Errors
-    /// If the code point is not in its range.
+    /// If a code point is not in its range, or there is none.
     pub fn new(config: Config) -> Result<Self, NfError> {
-        NfError::check("dscp", config.dscp, MAX_DSCP)?;
-        Ok(Self { dscp: config.dscp as u8, unchanged: 0 })
+        let other = config.dscp.map(|dscp| code_point("dscp", dscp)).transpose()?;
+        let named = config.values.into_iter().map(|(label, value)| {
+            let point = code_point(format!("values.{label}"), value)?;
+            Ok((label, point))
+        });
+        let named: Vec<_> = named.collect::<Result<_, NfError>>()?;
+        let by = match (config.by, other) {
+            (by, _) if !named.is_empty() => Some((verdicts(by.as_deref().unwrap_or(CLASS)), named)),
+            (Some(by), _) => return Err(NfError::By(by)),
+            (None, None) => return Err(NfError::Marking),
+            (None, Some(_)) => None,
+        };
+        Ok(Self { other, by, points: Vec::new(), verdicts: Handle::default(), unchanged: 0 })
+    }
+
+    /// What packets get by their verdicts.
+    fn mark_each(&mut self, batch: &mut Batch) {
+        let Batch { packets, headers, columns, .. } = batch;
+        for (index, verdict) in columns.get(self.verdicts).iter().enumerate().take(packets.len()) {
+            let Some(dscp) = self.points[verdict.place(self.points.len() - 1)] else { continue };
+            let marked = rewrite_one(packets, headers, index, |packets, index| mark(packets, index, dscp));
+            self.unchanged += u64::from(!marked);
+        }
     }
 }
 
-fn mark(packets: &mut Packets, index: usize, dscp: u8) -> bool {
+/// A code point under a key of the configuration.
+///
+/// # Errors
+/// If it is not in its range.
+pub(crate) fn code_point(key: impl Into<Cow<'static, str>>, value: u16) -> Result<u8, NfError> {
+    NfError::check(key, value, MAX_DSCP)?;
+    Ok(value as u8)
+}
+
+/// Gives a packet a code point; says whether it is IP and whole enough for that.
+pub(crate) fn mark(packets: &mut Packets, index: usize, dscp: u8) -> bool {
     let Some(at) = network(packets.record(index).link, packets.bytes(index)) else { return false };
     let bytes = &mut packets.bytes_mut(index)[at..];
     match bytes.first().map(|byte| byte >> 4) {
@@ -83,12 +128,29 @@ fn updated(checksum: u16, before: u16, after: u16) -> u16 {
 
 impl Brick for Dscp {
     fn descriptor(&self) -> Descriptor {
-        Self::DESCRIPTOR
+        let by = self.by.iter().map(|(column, _)| column.clone());
+        let reads = Self::DESCRIPTOR.reads.iter().cloned().chain(by).collect();
+        Descriptor { reads, ..Self::DESCRIPTOR }
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        let Some((column, named)) = &self.by else { return Ok(()) };
+        self.verdicts = layout.handle(column)?;
+        let labels = layout.get(&column.name).map_or(0, |spec| spec.labels.len());
+        self.points = vec![self.other; labels + 1];
+        for (label, point) in named {
+            self.points[layout.label(&column.name, label)?] = Some(*point);
+        }
+        Ok(())
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        let dscp = self.dscp;
-        self.unchanged += rewrite(batch, |packets, index| mark(packets, index, dscp));
+        match self.other {
+            Some(dscp) if self.by.is_none() => {
+                self.unchanged += rewrite(batch, |packets, index| mark(packets, index, dscp));
+            }
+            _ => self.mark_each(batch),
+        }
         Ok(())
     }
 
@@ -104,8 +166,13 @@ mod tests {
     use legonf_core::LinkType;
     use proptest::prelude::*;
 
+    fn brick(config: Config) -> Result<Dscp, NfError> {
+        Dscp::new(config)
+    }
+
     fn marked(link: LinkType, bytes: &[u8], dscp: u16) -> (Batch, u64) {
-        let (mut some, mut brick) = (batch(&[(link, bytes, 99)]), Dscp::new(Config { dscp }).unwrap());
+        let (mut some, mut brick) =
+            (batch(&[(link, bytes, 99)]), brick(Config { dscp: Some(dscp), ..Config::default() }).unwrap());
         brick.process(&mut some).unwrap();
         assert_eq!(some.headers, reparsed(&some));
         (some, brick.unchanged)
@@ -153,7 +220,51 @@ mod tests {
             let (some, unchanged) = marked(link, bytes, 8);
             assert_eq!((some.packets.bytes(0), unchanged), (bytes, 1));
         }
-        let error = Dscp::new(Config { dscp: 64 }).unwrap_err().to_string();
-        assert_eq!(error, "dscp = 64: expected a number from 0 to 63");
+    }
+
+    /// A marker by class, and the columns of a classifier.
+    fn by_class(dscp: Option<u16>, values: &[(&str, u16)]) -> (Dscp, Layout) {
+        let values = values.iter().map(|(label, value)| ((*label).to_owned(), *value)).collect();
+        let classes = verdicts(CLASS).with_labels(["web", "video", "unknown"].map(str::to_owned));
+        (brick(Config { dscp, by: None, values }).unwrap(), Layout::of([&classes]).unwrap())
+    }
+
+    #[test]
+    fn the_class_says_which_code_point_a_packet_gets() {
+        let frame = udp4();
+        let tagged = |dscp, values: &[(&str, u16)]| {
+            let (mut brick, layout) = by_class(dscp, values);
+            brick.bind(&layout).unwrap();
+            let mut some = batch(&[(LinkType::Ethernet, &frame[..], 60); 5]);
+            let mut batch = Batch::new(&layout);
+            (batch.packets, batch.headers) = (some.packets.clone(), std::mem::take(&mut some.headers));
+            let classes = [Verdict::of(1), Verdict::of(0), Verdict::REJECTED, Verdict::of(2), Verdict::of(1)];
+            *batch.columns.get_mut(brick.verdicts) = classes.to_vec();
+            brick.process(&mut batch).unwrap();
+            assert_eq!((&batch.headers, brick.unchanged), (&reparsed(&batch), 0));
+            (0..5).map(|packet| batch.packets.bytes(packet)[15] >> 2).collect::<Vec<_>>()
+        };
+        assert_eq!(tagged(None, &[("video", 34), ("rejected", 1)]), [34, 0, 1, 0, 34]);
+        assert_eq!(tagged(Some(8), &[("video", 34), ("web", 0)]), [34, 0, 8, 8, 34]);
+    }
+
+    #[test]
+    fn what_is_no_marking_is_named() {
+        let refused = |config| brick(config).unwrap_err().to_string();
+        let (none, dscp) = (Config::default, Some(64));
+        assert_eq!(refused(Config { dscp, ..none() }), "dscp = 64: expected a number from 0 to 63");
+        let values = [("web".to_owned(), 70)].into();
+        assert_eq!(refused(Config { values, ..none() }), "values.web = 70: expected a number from 0 to 63");
+        assert!(refused(none()).starts_with("expected dscp = CODE POINT for all packets, or values = {"));
+        let by = Some("class".to_owned());
+        assert!(
+            refused(Config { by, dscp: Some(1), ..none() }).starts_with("by = \"class\": expected values")
+        );
+        let (mut other, layout) = by_class(None, &[("game", 1)]);
+        let error = other.bind(&layout).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the column class has no verdict named `game` (there are: web, video, unknown, rejected)"
+        );
     }
 }

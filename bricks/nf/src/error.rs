@@ -1,5 +1,7 @@
 //! The crate's errors.
 
+use std::borrow::Cow;
+
 /// Why a brick cannot be configured so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NfError {
@@ -37,12 +39,23 @@ pub enum NfError {
     #[error("{key} = {value}: expected a number from 0 to {most}")]
     Range {
         /// The key of the configuration.
-        key: &'static str,
+        key: Cow<'static, str>,
         /// What it was set to.
         value: u16,
         /// The largest value.
         most: u16,
     },
+    /// Nothing says which code point packets get.
+    #[error(
+        "expected dscp = CODE POINT for all packets, or values = {{ LABEL = CODE POINT }} by their verdicts"
+    )]
+    Marking,
+    /// A column is named of which nothing is said.
+    #[error("by = \"{0}\": expected values = {{ LABEL = CODE POINT }} beside it")]
+    By(String),
+    /// A limit is on nothing, or on two things.
+    #[error("limits.{0}: expected either bytes_per_second or packets_per_second")]
+    Limit(String),
     /// A tag is neither pushed nor popped, or both.
     #[error("expected either push = VID or pop = true")]
     Tag,
@@ -56,7 +69,7 @@ impl NfError {
     ///
     /// # Errors
     /// [`Range`](Self::Range) if it is.
-    pub(crate) fn check(key: &'static str, value: u16, most: u16) -> Result<(), Self> {
-        if value <= most { Ok(()) } else { Err(Self::Range { key, value, most }) }
+    pub(crate) fn check(key: impl Into<Cow<'static, str>>, value: u16, most: u16) -> Result<(), Self> {
+        if value <= most { Ok(()) } else { Err(Self::Range { key: key.into(), value, most }) }
     }
 }

@@ -1,12 +1,14 @@
 //! Bricks that act on packets, as classic network functions do.
 //!
-//! [`Dispose`] forwards, mirrors or drops packets by their verdicts; [`Vlan`] and [`Dscp`] rewrite their headers.
+//! [`Dispose`] forwards, mirrors or drops packets by their verdicts; [`RateLimit`] holds what they say to a rate; [`Vlan`] and [`Dscp`]
+//! rewrite headers.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod dispose;
 mod dscp;
 mod error;
+mod rate_limit;
 mod vlan;
 
 #[cfg(test)]
@@ -15,23 +17,40 @@ mod samples;
 pub use dispose::{Config as DisposeConfig, Dispose};
 pub use dscp::{Config as DscpConfig, Dscp};
 pub use error::NfError;
+pub use rate_limit::{Config as RateLimitConfig, Limit, RateLimit};
 pub use vlan::{Config as VlanConfig, Vlan};
 
-use legonf_core::{Batch, LinkType, Packets};
+use legonf_core::{Batch, ColumnSpec, Element, Headers, LinkType, Packets};
 
-/// Rewrites the packets of a batch one by one, and parses those again that `rewrite` says to have changed. Packets that it says it
+/// Rewrites the packets of a batch one by one, and parses those again that `each` says to have changed. Packets that it says it
 /// could not change are counted.
 fn rewrite(batch: &mut Batch, mut each: impl FnMut(&mut Packets, usize) -> bool) -> u64 {
-    let mut unchanged = 0;
     let Batch { packets, headers, .. } = batch;
-    for index in 0..packets.len() {
-        if !each(packets, index) {
-            unchanged += 1;
-        } else if let Some(headers) = headers.get_mut(index) {
-            *headers = legonf_wire::parse(packets.record(index), packets.bytes(index));
-        }
+    let all = 0..packets.len();
+    let unchanged = all.filter(|index| !rewrite_one(packets, headers, *index, &mut each));
+    unchanged.count() as u64
+}
+
+/// Rewrites one packet and parses it again, if `change` says to have changed it. Says the same.
+fn rewrite_one(
+    packets: &mut Packets,
+    headers: &mut [Headers],
+    index: usize,
+    change: impl FnOnce(&mut Packets, usize) -> bool,
+) -> bool {
+    let changed = index < packets.len() && change(packets, index);
+    if let Some(headers) = headers.get_mut(index).filter(|_| changed) {
+        *headers = legonf_wire::parse(packets.record(index), packets.bytes(index));
     }
-    unchanged
+    changed
+}
+
+/// The column of classes, unless a configuration names another one.
+const CLASS: &str = "class";
+
+/// A column of verdicts, whatever its labels.
+fn verdicts(name: &str) -> ColumnSpec {
+    ColumnSpec { name: name.to_owned().into(), ..ColumnSpec::scalar("", Element::Verdict) }
 }
 
 /// EtherTypes of VLAN tags (IEEE 802.1Q and 802.1ad).

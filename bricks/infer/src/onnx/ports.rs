@@ -16,7 +16,7 @@ pub(super) fn reads(config: &OnnxConfig, network: &Signature) -> Result<Vec<Colu
     if config.inputs.is_empty() && network.inputs.len() != 1 {
         return Err(unnamed("inputs", &network.inputs));
     }
-    network.inputs.iter().map(|port| read(config, port).map(|column| config.table.of(column))).collect()
+    network.inputs.iter().map(|port| read(config, port).map(|column| column.in_table(config.table))).collect()
 }
 
 fn read(config: &OnnxConfig, port: &Port) -> Result<ColumnSpec, EngineError> {
@@ -53,7 +53,7 @@ pub(super) fn writes(
     let named = ports.filter_map(|(number, port)| Some((number, port, config.outputs.get(&port.name)?)));
     let named = named.map(|(number, port, column)| (number, port.column(column.clone())));
     let all = scores.into_iter().chain(named);
-    Ok(all.map(|(number, column)| (number, config.table.of(column))).collect())
+    Ok(all.map(|(number, column)| (number, column.in_table(config.table))).collect())
 }
 
 /// The column for the output that scores a row.
