@@ -2,6 +2,7 @@
 
 use crate::models::{ModelFile, Models};
 use crate::network::Network;
+use crate::nf::Kernel;
 use crate::{Error, Session, nf};
 use legonf_core::{Brick, ColumnSpec, Schema};
 use legonf_extract::FEATURES;
@@ -14,7 +15,7 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum EngineKind {
-    /// legonf's own KitNET kernel.
+    /// legonf's own kernel: that of KitNET, or that of detectors.
     Kitnet,
     /// tract, over the ONNX graph.
     Onnx,
@@ -119,14 +120,25 @@ pub(crate) fn built_in(
     content: Content,
     Execution { engine, precision }: Execution,
 ) -> Result<GraphSpec, Error> {
-    let own = engine.map_or(model.kitnet().is_some(), |e| e == EngineKind::Kitnet);
-    if let (false, Some(precision)) = (own, precision) {
-        let reason = "the generic engine computes in the model's own numbers; leave the option out";
+    let kernel = kernel(model, engine);
+    if let Some(precision) = precision.filter(|_| kernel != Kernel::KitNet) {
+        let reason = "only KitNET's own engine has a choice of numbers; leave the option out";
         return Err(Error::refused(format!("--precision {precision}: {reason}")));
     }
     let schema = &model.schema().name;
     Ok(match content {
-        Content::Features => nf::scoring_features(own, precision),
-        Content::Packets => nf::scoring(schema, own, precision),
+        Content::Features => nf::scoring_features(kernel, precision),
+        Content::Packets => nf::scoring(schema, kernel, precision),
     })
+}
+
+/// What executes a model: legonf's own kernel for it where there is one and no other is asked for.
+fn kernel(model: &Network, engine: Option<EngineKind>) -> Kernel {
+    match engine {
+        Some(EngineKind::Onnx) => Kernel::Generic,
+        _ if model.detector().is_some() => Kernel::Detector,
+        Some(EngineKind::Kitnet) => Kernel::KitNet,
+        None if model.kitnet().is_some() => Kernel::KitNet,
+        None => Kernel::Generic,
+    }
 }

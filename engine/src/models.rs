@@ -169,6 +169,7 @@ impl Models {
         let context = Context {
             trained: &trained,
             kitnet: network.and_then(Network::kitnet),
+            detector: network.and_then(Network::detector),
             threshold: threshold.or(network.and_then(Network::threshold)),
             engine: network.is_some().then_some(&engine),
             ports: &ports,

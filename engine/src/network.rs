@@ -4,6 +4,7 @@ use crate::generic::GenericEngine;
 use crate::{Error, Session, foreign};
 use legonf_core::{ENGINE_ROWS, Explain, Schema};
 use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
+use legonf_models::detectors::{Detector, DetectorExplainer};
 use legonf_models::kitnet::{Explainer, KitNet};
 use legonf_models::{
     Bundle, CalibratedOn, Calibration, CaptureProvenance, Engine, EngineError, Model, OnnxFile,
@@ -88,14 +89,28 @@ impl Network {
     pub fn kitnet(&self) -> Option<Arc<KitNet>> {
         match &self.0.bundle.as_ref()?.model {
             Model::KitNet { network, .. } => Some(network.clone()),
-            Model::Foreign(_) => None,
+            Model::Detector { .. } | Model::Foreign(_) => None,
+        }
+    }
+
+    /// The detector, where it is one that is no network.
+    pub fn detector(&self) -> Option<Arc<Detector>> {
+        match &self.0.bundle.as_ref()?.model {
+            Model::Detector { detector, .. } => Some(detector.clone()),
+            Model::KitNet { .. } | Model::Foreign(_) => None,
         }
     }
 
     /// Says why a packet is anomalous, where the network can.
     pub fn explainer(&self) -> Option<Box<dyn Explain>> {
-        let explainer = Explainer::new(self.kitnet()?, Arc::new(self.schema().clone()))?;
-        Some(Box::new(explainer))
+        let schema = Arc::new(self.schema().clone());
+        match &self.0.bundle.as_ref()?.model {
+            Model::KitNet { network, .. } => Some(Box::new(Explainer::new(network.clone(), schema)?)),
+            Model::Detector { detector, .. } => {
+                Some(Box::new(DetectorExplainer::new(detector.clone(), schema)?))
+            }
+            Model::Foreign(_) => None,
+        }
     }
 
     fn trained_on(&self) -> impl Iterator<Item = &CaptureProvenance> {

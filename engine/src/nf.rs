@@ -12,6 +12,30 @@ pub const DEFAULT: &str = "kitsune";
 
 /// The same with the generic engine.
 const GENERIC: &str = "kitsune-onnx";
+/// The same with a detector that is no network.
+const DETECTOR: &str = "kitsune-detector";
+
+/// What executes the model of the default network function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// The kernel of KitNET.
+    KitNet,
+    /// That of detectors that are no network.
+    Detector,
+    /// A generic engine.
+    Generic,
+}
+
+impl Kernel {
+    /// The network function that has it.
+    const fn nf(self) -> &'static str {
+        match self {
+            Self::KitNet => DEFAULT,
+            Self::Detector => DETECTOR,
+            Self::Generic => GENERIC,
+        }
+    }
+}
 
 /// A network function by its name or its graph file; the default one where none is named.
 ///
@@ -71,15 +95,14 @@ pub fn extraction(schema: &str) -> GraphSpec {
     graph
 }
 
-/// Kitsune for features of a schema: with KitNET (`own`), in a precision that is chosen or the default one, or with the generic
-/// engine.
-pub fn scoring(schema: &str, own: bool, precision: Option<Precision>) -> GraphSpec {
-    kitsune(if own { DEFAULT } else { GENERIC }, schema, precision)
+/// Kitsune for features of a schema, with a kernel; KitNET is executed in a precision that is chosen or the default one.
+pub fn scoring(schema: &str, kernel: Kernel, precision: Option<Precision>) -> GraphSpec {
+    kitsune(kernel.nf(), schema, precision)
 }
 
 /// The part of Kitsune that turns features into verdicts, as [`scoring`] does.
-pub fn scoring_features(own: bool, precision: Option<Precision>) -> GraphSpec {
-    let mut graph = scoring("", own, precision);
+pub fn scoring_features(kernel: Kernel, precision: Option<Precision>) -> GraphSpec {
+    let mut graph = scoring("", kernel, precision);
     let extractor = position(&graph, FeatureQuantization::KIND);
     graph.bricks.drain(..=extractor);
     graph
@@ -119,7 +142,7 @@ mod tests {
 
     #[test]
     fn kitsune_has_the_five_bricks_of_lego_figure_3() {
-        let graph = scoring("kitsune-115", true, Some(Precision::F32));
+        let graph = scoring("kitsune-115", Kernel::KitNet, Some(Precision::F32));
         let expected = [
             "packet-batching",
             "feature-quantization",
@@ -131,8 +154,10 @@ mod tests {
         assert_eq!(GraphSpec::from_toml(&graph.to_toml()).unwrap(), graph);
         assert_eq!(precision(&graph).as_deref(), Some("f32"));
         assert_eq!(kinds(&extraction("kitsune-115")), expected[..2]);
-        assert_eq!(kinds(&scoring_features(true, None)), expected[2..]);
-        assert_eq!(kinds(&scoring_features(false, None)), ["onnx", "sample-result-quantization"]);
+        assert_eq!(kinds(&scoring_features(Kernel::KitNet, None)), expected[2..]);
+        for (kernel, kind) in [(Kernel::Generic, "onnx"), (Kernel::Detector, "detector")] {
+            assert_eq!(kinds(&scoring_features(kernel, None)), [kind, "sample-result-quantization"]);
+        }
     }
 
     #[test]
@@ -148,9 +173,9 @@ mod tests {
     #[test]
     fn a_name_that_nothing_has_is_refused_with_those_that_there_are() {
         let error = open(Some(Path::new("kitsun"))).unwrap_err().to_string();
-        assert!(
-            error.contains("kitsun: no network function has this name (there are: kitsune, kitsune-onnx)")
-        );
+        assert!(error.contains(
+            "kitsun: no network function has this name (there are: kitsune, kitsune-onnx, kitsune-detector)"
+        ));
         assert_eq!(open(Some(Path::new("kitsune"))).unwrap(), built_in("kitsune").unwrap());
         assert!(open(Some(Path::new("no/such.toml"))).unwrap_err().to_string().contains("no/such.toml"));
     }

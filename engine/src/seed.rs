@@ -93,6 +93,6 @@ mod tests {
         let named = "[limits]\nseed = 5";
         assert_eq!(seeded(Seed::Random, named), Some(5));
         assert_eq!(seeded(Seed::Given(7), named), Some(7));
-        assert_eq!(of(&nf::scoring_features(true, None)), None);
+        assert_eq!(of(&nf::scoring_features(nf::Kernel::KitNet, None)), None);
     }
 }

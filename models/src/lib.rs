@@ -1,10 +1,11 @@
-//! KitNET: training, execution and the model bundle.
+//! KitNET and simpler detectors: training, execution and the model bundle.
 //!
-//! [`kitnet`] trains and runs the network. A [`Bundle`] is a model in one ONNX file, with everything that is
+//! [`kitnet`] trains and runs the network, [`detectors`] what is simpler. A [`Bundle`] is a model in one ONNX file, with everything that is
 //! needed to use it. An [`Engine`] runs any other network. Nothing here knows of packets.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bundle;
+pub mod detectors;
 mod engine;
 mod error;
 mod file;

@@ -9,7 +9,7 @@ use legonf_core::{Brick, Descriptor, Schema};
 use legonf_decide::{Classification, SampleResultQuantization};
 use legonf_extract::flow::{FlowClass, FlowTable, PacketImage};
 use legonf_extract::{FEATURES, FeatureQuantization};
-use legonf_infer::{Autoencoder, FeatureMapping, Onnx, SCORES};
+use legonf_infer::{Autoencoder, Detector, FeatureMapping, Onnx, SCORES};
 use legonf_models::kitnet::KitNet;
 use legonf_models::{Engine, EngineError};
 use legonf_nf::{Dispose, Dscp, RateLimit, Vlan};
@@ -19,12 +19,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Every kind of brick: in the order in which LEGO's Table I lists them, then those that act on packets.
-pub const KINDS: [Descriptor; 14] = [
+pub const KINDS: [Descriptor; 15] = [
     PacketBatching::DESCRIPTOR,
     FeatureQuantization::DESCRIPTOR,
     FeatureMapping::DESCRIPTOR,
     Autoencoder::DESCRIPTOR,
     Onnx::DESCRIPTOR,
+    Detector::DESCRIPTOR,
     SampleResultQuantization::DESCRIPTOR,
     Classification::DESCRIPTOR,
     FlowTable::DESCRIPTOR,
@@ -46,9 +47,10 @@ pub struct Nf {
 }
 
 /// The network functions that ship.
-pub const NFS: [Nf; 2] = [
+pub const NFS: [Nf; 3] = [
     Nf { name: "kitsune", graph: include_str!("../nf/kitsune.toml") },
     Nf { name: "kitsune-onnx", graph: include_str!("../nf/kitsune-onnx.toml") },
+    Nf { name: "kitsune-detector", graph: include_str!("../nf/kitsune-detector.toml") },
 ];
 
 /// Why a brick cannot be made.
@@ -145,6 +147,8 @@ pub struct Context<'a> {
     pub trained: &'a [Trained<'a>],
     /// The network, where it is a KitNET.
     pub kitnet: Option<Arc<KitNet>>,
+    /// The detector, where it is one that is no network.
+    pub detector: Option<Arc<legonf_models::detectors::Detector>>,
     /// The calibrated threshold, for a decision whose configuration names none.
     pub threshold: Option<f64>,
     /// Makes a generic engine for the network.
@@ -165,7 +169,7 @@ pub fn describe(kind: &str) -> Result<Descriptor, CatalogError> {
 /// What a brick takes of a model, by its kind and configuration.
 pub fn takes(kind: &str, config: &toml::Table) -> Takes {
     match kind {
-        FeatureMapping::KIND | Autoencoder::KIND | Onnx::KIND => Takes::Network,
+        FeatureMapping::KIND | Autoencoder::KIND | Onnx::KIND | Detector::KIND => Takes::Network,
         SampleResultQuantization::KIND if config.contains_key("threshold") => Takes::Configured,
         SampleResultQuantization::KIND => Takes::Threshold,
         _ => Takes::Nothing,
@@ -174,14 +178,15 @@ pub fn takes(kind: &str, config: &toml::Table) -> Takes {
 
 /// Whether a brick reads the features of an extractor.
 pub fn reads_features(kind: &str, config: &toml::Table) -> bool {
-    kind == FeatureMapping::KIND || kind == Onnx::KIND && names(config, "inputs", FEATURES.name)
+    matches!(kind, FeatureMapping::KIND | Detector::KIND)
+        || kind == Onnx::KIND && names(config, "inputs", FEATURES.name)
 }
 
 /// Whether a brick fills the scores that are a graph's result.
 pub fn fills_scores(kind: &str, config: &toml::Table) -> bool {
     let is_scores = |value: &toml::Value| value.as_str() == Some(&*SCORES.name);
     let named = || config.get("scores").map_or_else(|| names(config, "outputs", SCORES.name), is_scores);
-    kind == Autoencoder::KIND || kind == Onnx::KIND && named()
+    matches!(kind, Autoencoder::KIND | Detector::KIND) || kind == Onnx::KIND && named()
 }
 
 /// Whether the inputs or outputs of a network in an `onnx` brick's configuration name a column, as they do where there are none.
@@ -204,6 +209,8 @@ pub fn build(
     let missing = |what| CatalogError::Missing { kind, what };
     let refused = |error| CatalogError::Nf { kind, error };
     let flow = |error| CatalogError::Flow { kind, error };
+    let detector =
+        || context.detector.clone().ok_or(missing("a model of `legonf train kitsune --detector` (--model)"));
     let kitnet = || context.kitnet.clone().ok_or(missing("a KitNET model (--model)"));
     Ok(match kind {
         PacketBatching::KIND => Box::new(PacketBatching::new(read(kind, config)?)),
@@ -214,6 +221,7 @@ pub fn build(
             let make = context.engine.ok_or(missing("a model (--model)"))?;
             Box::new(Onnx::new(&read(kind, config)?, make()?)?)
         }
+        Detector::KIND => Box::new(Detector::new(read(kind, config)?, detector()?)),
         SampleResultQuantization::KIND => {
             Box::new(SampleResultQuantization::new(read(kind, &with_threshold(config, context))?)?)
         }
@@ -270,7 +278,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_described_by_the_brick_itself() {
-        let no_model = ["feature-mapping", "autoencoder", "onnx"];
+        let no_model = ["feature-mapping", "autoencoder", "onnx", "detector"];
         for descriptor in KINDS.iter().filter(|d| !no_model.contains(&d.kind)) {
             let config = match descriptor.kind {
                 "classification" | "flow-class" => "classes = [\"web\"]",

@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn every_stage_of_the_built_in_graphs_has_its_role_whatever_its_name() {
-        let mut graph = nf::scoring("kitsune-115", true, None);
+        let mut graph = nf::scoring("kitsune-115", nf::Kernel::KitNet, None);
         graph.bricks.iter_mut().zip('a'..).for_each(|(brick, name)| brick.id = name.into());
         let roles = ["source", "a", "b", "c", "d", "e", "f"].map(|id| Role::of(id, &graph));
         let expected = [
@@ -72,7 +72,7 @@ mod tests {
             Role::Other,
         ];
         assert_eq!(roles, expected);
-        let generic = nf::scoring("kitsune-115", false, None);
+        let generic = nf::scoring("kitsune-115", nf::Kernel::Generic, None);
         assert_eq!(Role::of(&generic.bricks[2].id, &generic), Role::Generic);
     }
 }

@@ -3,6 +3,7 @@
 use super::metadata::UNSEALED_VERSION;
 use super::{Bundle, Calibration, Model, Provenance};
 use crate::ModelError;
+use crate::detectors::DetectorConfig;
 use crate::file::{MAX_FILE_BYTES, read_bounded};
 use crate::kitnet::{KitNet, TrainConfig};
 use serde::Serialize;
@@ -25,7 +26,7 @@ pub struct AutoencoderSummary {
 /// What `legonf model show` shows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Description {
-    /// `kitnet` or `foreign`.
+    /// `kitnet`, `detector` or `foreign`.
     pub kind: String,
     /// Name of the schema.
     pub schema: String,
@@ -35,10 +36,13 @@ pub struct Description {
     pub features: usize,
     /// The autoencoders of a KitNET's ensemble.
     pub ensemble: Vec<AutoencoderSummary>,
-    /// Number of weights and biases of a KitNET.
+    /// Number of weights and biases of a KitNET, or of a detector's trained numbers.
     pub parameters: usize,
     /// How a KitNET was trained.
     pub training: Option<TrainConfig>,
+    /// How a detector was trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detector: Option<DetectorConfig>,
     /// Input and output names of a foreign model.
     pub ports: Option<(String, String)>,
     /// What the output of a foreign model says of a row: `score` or `reconstruction`.
@@ -65,11 +69,16 @@ impl Bundle {
             Model::KitNet { network, training } => {
                 (self.summaries(network), parameters(network), Some(training.clone()), None)
             }
+            Model::Detector { detector, .. } => (Vec::new(), detector.parameters(), None, None),
             Model::Foreign(f) => (Vec::new(), 0, None, Some((f.input.clone(), f.output.clone()))),
         };
         let meaning = match &self.model {
             Model::Foreign(foreign) => Some(foreign.meaning.label().to_owned()),
-            Model::KitNet { .. } => None,
+            Model::KitNet { .. } | Model::Detector { .. } => None,
+        };
+        let detector = match &self.model {
+            Model::Detector { training, .. } => Some(training.clone()),
+            Model::KitNet { .. } | Model::Foreign(_) => None,
         };
         Description {
             kind: self.model.kind().into(),
@@ -79,6 +88,7 @@ impl Bundle {
             ensemble,
             parameters,
             training,
+            detector,
             ports,
             meaning,
             calibration: self.calibration.clone(),
@@ -137,6 +147,10 @@ impl Bundle {
                 check("ensemble", format!("{} blocks, zero outside them", network.ensemble().len())),
                 check("normalization", "metadata and graph agree".into()),
             ]),
+            Model::Detector { detector, .. } => {
+                let (method, parameters) = (detector.method(), detector.parameters());
+                checks.push(check("detector", format!("{method}, {parameters} parameters, all finite")));
+            }
             Model::Foreign(f) => {
                 let (input, output, meaning) = (&f.input, &f.output, f.meaning.label());
                 checks.push(check("graph", format!("input {input}, output {output}: a {meaning}")))

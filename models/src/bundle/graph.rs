@@ -117,7 +117,7 @@ impl<'a> Blocks<'a> {
     }
 }
 
-fn node(op: &str, inputs: &[&str], output: &str) -> Node {
+pub(crate) fn node(op: &str, inputs: &[&str], output: &str) -> Node {
     Node {
         input: inputs.iter().map(|&i| i.into()).collect(),
         output: vec![output.into()],
@@ -127,16 +127,16 @@ fn node(op: &str, inputs: &[&str], output: &str) -> Node {
     }
 }
 
-fn with_int(mut node: Node, name: &str, i: i64) -> Node {
+pub(crate) fn with_int(mut node: Node, name: &str, i: i64) -> Node {
     node.attribute.push(Attribute { name: name.into(), i, kind: ATTRIBUTE_INT });
     node
 }
 
-fn doubles(name: &str, dims: &[usize], values: Vec<f64>) -> Tensor {
+pub(crate) fn doubles(name: &str, dims: &[usize], values: Vec<f64>) -> Tensor {
     tensor(name, dims, DOUBLE, values.iter().flat_map(|v| v.to_le_bytes()).collect())
 }
 
-fn ints(name: &str, values: &[i64]) -> Tensor {
+pub(crate) fn ints(name: &str, values: &[i64]) -> Tensor {
     tensor(name, &[values.len()], INT64, values.iter().flat_map(|v| v.to_le_bytes()).collect())
 }
 
@@ -149,7 +149,7 @@ fn tensor(name: &str, dims: &[usize], data_type: i32, raw_data: Vec<u8>) -> Tens
 }
 
 /// A tensor of doubles with a symbolic batch size and, unless `None`, `columns` columns.
-fn value(name: &str, columns: Option<usize>) -> ValueInfo {
+pub(crate) fn value(name: &str, columns: Option<usize>) -> ValueInfo {
     let batch = Dimension { value: None, name: Some("batch".into()) };
     let columns = columns.map(|c| Dimension { value: Some(c as i64), name: None });
     let shape = Shape { dim: std::iter::once(batch).chain(columns).collect() };

@@ -1,10 +1,11 @@
 //! The model bundle: one ONNX file that any ONNX runtime loads, with everything else about the model inside it.
 //!
 //! A KitNET is written as one block-diagonal graph in `f64` (see [`graph`]) and read back from its initializers
-//! without an ONNX runtime. Anyone else's ONNX model is kept as it is, byte by byte, and only described. The
+//! without an ONNX runtime; so is a detector (see [`detector`]). Anyone else's ONNX model is kept as it is, byte by byte, and only described. The
 //! description is in the file's `metadata_props`, each key `legonf.…` holding text or JSON.
 
 mod describe;
+mod detector;
 mod external;
 mod foreign;
 mod graph;
@@ -17,6 +18,7 @@ mod tests;
 mod wire;
 
 use crate::ModelError;
+use crate::detectors::{Detector, DetectorConfig, UnknownMethod};
 use crate::error::shown;
 use crate::file::{MAX_FILE_BYTES, read_bounded, write_atomic};
 use crate::kitnet::{Defect, KitNet, TrainConfig};
@@ -53,15 +55,23 @@ pub enum Model {
         /// How it was trained.
         training: TrainConfig,
     },
+    /// A simpler detector, or an ensemble of them.
+    Detector {
+        /// The detector.
+        detector: Arc<Detector>,
+        /// How it was trained.
+        training: DetectorConfig,
+    },
     /// Somebody else's network, run by a generic engine.
     Foreign(Foreign),
 }
 
 impl Model {
-    /// The kind's name in files: `kitnet` or `foreign`.
+    /// The kind's name in files: `kitnet`, `detector` or `foreign`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::KitNet { .. } => "kitnet",
+            Self::Detector { .. } => "detector",
             Self::Foreign(_) => "foreign",
         }
     }
@@ -70,6 +80,7 @@ impl Model {
     pub fn features(&self) -> usize {
         match self {
             Self::KitNet { network, .. } => network.features(),
+            Self::Detector { detector, .. } => detector.features(),
             Self::Foreign(foreign) => foreign.features,
         }
     }
@@ -158,7 +169,10 @@ impl Bundle {
         let properties = self.properties(version)?;
         let mut bytes = match &self.model {
             Model::Foreign(foreign) => foreign.with_properties(properties),
-            Model::KitNet { network, .. } => self.kitnet_file(network, properties).encode_to_vec(),
+            Model::KitNet { network, .. } => self.file(graph::build(network), properties).encode_to_vec(),
+            Model::Detector { detector, .. } => {
+                self.file(detector::build(detector), properties).encode_to_vec()
+            }
         };
         if version != UNSEALED_VERSION {
             seal::put(&mut bytes);
@@ -166,12 +180,12 @@ impl Bundle {
         Ok(bytes)
     }
 
-    fn kitnet_file(&self, network: &KitNet, metadata_props: Vec<Property>) -> Proto {
+    fn file(&self, graph: proto::Graph, metadata_props: Vec<Property>) -> Proto {
         Proto {
             ir_version: IR_VERSION,
             producer_name: "legonf".into(),
             producer_version: self.provenance.legonf.clone(),
-            graph: Some(graph::build(network)),
+            graph: Some(graph),
             opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
             metadata_props,
         }
@@ -200,7 +214,7 @@ impl Bundle {
         calibration.map_err(|d| d.within("legonf.calibration"))?;
         let needed = match &self.model {
             Model::KitNet { training, .. } => Some(check_training(training)?),
-            Model::Foreign(_) => None,
+            Model::Detector { .. } | Model::Foreign(_) => None,
         };
         self.provenance.validate(needed).map_err(|d| d.within("legonf.provenance"))
     }
@@ -218,6 +232,11 @@ impl Bundle {
                 p.json("normalization", &normalization(network))?;
                 p.json("feature_map", &network.feature_map())?;
                 p.json("hidden_units", &hidden_units(network))?;
+                p.json("training", training)?;
+            }
+            Model::Detector { detector, training } => {
+                p.text("detector", detector.method().label());
+                p.json("typical", &detector.typical())?;
                 p.json("training", training)?;
             }
             Model::Foreign(foreign) => {
@@ -250,9 +269,13 @@ fn parse(proto: Proto, bytes: &[u8]) -> Result<(Bundle, &'static str), Defect> {
     let schema = schema(properties)?;
     let model = match metadata::text(properties, "kind")? {
         "kitnet" => kitnet(properties, graph, &schema)?,
+        "detector" => trained_detector(properties, graph)?,
         "foreign" => foreign(properties, bytes)?,
         other => {
-            return Err(Defect::new("legonf.kind", format!("expected kitnet or foreign, found {other:?}")));
+            return Err(Defect::new(
+                "legonf.kind",
+                format!("expected kitnet, detector or foreign, found {other:?}"),
+            ));
         }
     };
     let bundle = Bundle {
@@ -310,10 +333,11 @@ fn check_training(training: &TrainConfig) -> Result<u64, Defect> {
     checked.map(|()| training.packets_needed())
 }
 
-/// SHA-256 of a KitNET's graph, or of the foreign file.
+/// SHA-256 of the graph of a KitNET or a detector, or of the foreign file.
 fn content_hash(model: &Model) -> String {
     match model {
         Model::KitNet { network, .. } => metadata::sha256(&graph::build(network).encode_to_vec()),
+        Model::Detector { detector, .. } => metadata::sha256(&detector::build(detector).encode_to_vec()),
         Model::Foreign(foreign) => metadata::sha256(&foreign.onnx),
     }
 }
@@ -342,6 +366,20 @@ fn kitnet(properties: &[Property], graph: &proto::Graph, schema: &Schema) -> Res
         return Err(Defect::new("legonf.training", "was for another number of features than the schema has"));
     }
     Ok(Model::KitNet { network: Arc::new(network), training })
+}
+
+fn trained_detector(properties: &[Property], graph: &proto::Graph) -> Result<Model, Defect> {
+    let method = metadata::text(properties, "detector")?.parse();
+    let method = method.map_err(|error: UnknownMethod| Defect::new("legonf.detector", error.to_string()))?;
+    let training: DetectorConfig = metadata::json(properties, "training")?;
+    let detector = detector::read(graph, method, metadata::json(properties, "typical")?)?;
+    if training.method != method || training.features != detector.features() {
+        return Err(Defect::new(
+            "legonf.training",
+            "was of another detector, or for another number of features",
+        ));
+    }
+    Ok(Model::Detector { detector: Arc::new(detector), training })
 }
 
 fn foreign(properties: &[Property], bytes: &[u8]) -> Result<Model, Defect> {

@@ -63,12 +63,12 @@ fn autoencoders(
     Ok(blocks.collect())
 }
 
-fn find<'a>(graph: &'a Graph, name: &str) -> Result<&'a Tensor, Defect> {
+pub(crate) fn find<'a>(graph: &'a Graph, name: &str) -> Result<&'a Tensor, Defect> {
     let found = graph.initializer.iter().find(|t| t.name == name);
     found.ok_or_else(|| Defect::new(name, "initializer is missing"))
 }
 
-fn doubles(graph: &Graph, name: &str, len: Option<usize>) -> Result<Vec<f64>, Defect> {
+pub(crate) fn doubles(graph: &Graph, name: &str, len: Option<usize>) -> Result<Vec<f64>, Defect> {
     let tensor = find(graph, name)?;
     let (values, rest) = tensor.raw_data.as_chunks();
     if tensor.data_type != DOUBLE || !rest.is_empty() || Some(values.len()) != len {
@@ -80,7 +80,7 @@ fn doubles(graph: &Graph, name: &str, len: Option<usize>) -> Result<Vec<f64>, De
     Ok(values.iter().map(|v| f64::from_le_bytes(*v)).collect())
 }
 
-fn compare(found: &Graph, expected: &Graph) -> Result<(), Defect> {
+pub(crate) fn compare(found: &Graph, expected: &Graph) -> Result<(), Defect> {
     for tensor in &expected.initializer {
         if find(found, &tensor.name)? != tensor {
             let reason = "differs from what the blocks of the model give: changed, or not written here";
@@ -88,10 +88,10 @@ fn compare(found: &Graph, expected: &Graph) -> Result<(), Defect> {
         }
     }
     if found.initializer.len() != expected.initializer.len() || found.node != expected.node {
-        return Err(Defect::new("graph", "has other nodes than a KitNET"));
+        return Err(Defect::new("graph", "has other nodes than such a model"));
     }
     if found.input != expected.input || found.output != expected.output {
-        return Err(Defect::new("graph", "has other inputs or outputs than a KitNET"));
+        return Err(Defect::new("graph", "has other inputs or outputs than such a model"));
     }
     Ok(())
 }

@@ -349,3 +349,40 @@ fn foreign_ports_are_checked() {
     assert_eq!(error(&many, None), "graph");
     assert_eq!(error(&|g| g.input[0].r#type = None, None), "features");
 }
+
+#[test]
+fn detectors_are_written_and_read_bit_for_bit() {
+    use crate::detectors::{Method, Trainer as DetectorTrainer};
+    let mut trainer = DetectorTrainer::new(13, 5);
+    for i in 0..300 {
+        let row: Vec<f64> = (0..13).map(|c| ((i * (c + 3) + c * 7) % 31) as f64 * 0.3).collect();
+        assert!(trainer.train(&row, 0));
+    }
+    for method in Method::ALL {
+        let fitted = trainer.finish(method).unwrap();
+        let model = Model::Detector { detector: Arc::new(fitted.detector), training: fitted.config };
+        let detector = Bundle { model, ..bundle() };
+        let bytes = detector.to_bytes().unwrap();
+        let read = Bundle::from_bytes(&bytes, "d.onnx").unwrap();
+        assert_eq!(read, detector, "{method}");
+        assert_eq!(read.to_bytes().unwrap(), bytes, "{method}");
+        let wrong = |key: &str, value: &str| {
+            let mut proto = Proto::decode(&*bytes).unwrap();
+            set_property(&mut proto, key, value);
+            proto.metadata_props.retain(|p| p.key != seal::KEY);
+            let mut bytes = proto.encode_to_vec();
+            seal::put(&mut bytes);
+            Bundle::from_bytes(&bytes, "d.onnx").unwrap_err().to_string()
+        };
+        let other = if method == Method::Pca { "ecod" } else { "pca" };
+        assert!(wrong("legonf.detector", "svm").contains("\"svm\" is no detector"), "{method}");
+        assert!(wrong("legonf.detector", other).starts_with("d.onnx: "), "{method}");
+        assert!(wrong("legonf.typical", "[1.0]").starts_with("d.onnx: "), "{method}");
+    }
+}
+
+#[test]
+fn a_kind_that_is_not_known_is_named() {
+    let error = error(|proto| set_property(proto, "legonf.kind", "oracle"));
+    assert!(error.contains("expected kitnet, detector or foreign, found \"oracle\""), "{error}");
+}

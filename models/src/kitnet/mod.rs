@@ -37,6 +37,7 @@ pub use effort::Effort;
 pub use explain::Explainer;
 pub use kernel::Scratch;
 pub use model::{KitNet, RowBuffers};
+pub(crate) use mt19937::Mt19937;
 pub use real::{Precision, UnknownPrecision};
 pub use trainer::{Phase, TrainError, TrainProgress, Trainer};
 

@@ -4,6 +4,7 @@ const N: usize = 624;
 const M: usize = 397;
 
 /// MT19937, seeded by `init_genrand`.
+#[derive(Clone, Debug)]
 pub(crate) struct Mt19937 {
     state: [u32; N],
     index: usize,
@@ -47,6 +48,11 @@ impl Mt19937 {
         let high = f64::from(self.next_u32() >> 5);
         let low = f64::from(self.next_u32() >> 6);
         (high * 67_108_864.0 + low) / 9_007_199_254_740_992.0
+    }
+
+    /// A whole number below `end`, which is not 0.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        ((self.next_unit() * end as f64) as usize).min(end - 1)
     }
 
     /// A number in [low, high), by `RandomState.uniform`'s formula.

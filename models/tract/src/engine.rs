@@ -58,7 +58,7 @@ impl TractEngine {
             Model::Foreign(foreign) => {
                 Self::new(&foreign.onnx, &foreign.output, features, batch)?.meant(foreign)
             }
-            Model::KitNet { .. } => {
+            Model::KitNet { .. } | Model::Detector { .. } => {
                 let onnx = bundle.to_bytes().map_err(|d| refused("kitnet", d.to_string()))?;
                 Self::new(&onnx, "rmse", features, batch)
             }

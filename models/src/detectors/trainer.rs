@@ -1,0 +1,174 @@
+//! How detectors are made of benign rows.
+
+use super::sample::{MOST_ROWS, Sample};
+use super::{
+    Bins, BoxPlot, Detector, Ecod, Forest, Hbos, MeanZ, Member, Method, Nearest, Pca, Scratch, Tail,
+    sample_quantile,
+};
+use crate::kitnet::{Defect, MAX_FEATURES};
+use legonf_core::{Rows, count};
+use serde::{Deserialize, Serialize};
+
+/// The fewest rows that a detector is made of.
+pub const FEWEST_ROWS: usize = 20;
+/// The part of the rows, the first ones, that the members of an ensemble are made of; their tails are those of the rest.
+const FITTED: f64 = 0.8;
+
+/// How a detector was trained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetectorConfig {
+    /// What it is.
+    pub method: Method,
+    /// Number of features of a row.
+    pub features: usize,
+    /// Seed of the sample, and of isolation forests.
+    pub seed: u32,
+    /// Rows of the sample that it was made of.
+    pub sampled: u64,
+}
+
+/// Why there is no detector.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrainError {
+    /// The input ended early.
+    #[error("a detector takes {} or more to train on, without NaN, and {} came", count(FEWEST_ROWS as u64, "packet"), .0)]
+    NotEnough(u64),
+    /// A number grew beyond all bounds.
+    #[error("the features are too large to train on ({0})")]
+    Unbounded(#[from] Defect),
+}
+
+/// A detector that was made, and the score of each row of its sample with what was said of the row.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// The detector.
+    pub detector: Detector,
+    /// How it was trained.
+    pub config: DetectorConfig,
+    /// Mark and score of each sampled row, in order. Of an ensemble the first four fifths are of rows that it was made of.
+    pub scores: Vec<(u64, f64)>,
+}
+
+/// Takes rows, and keeps a sample of them. Every method makes a detector of the same one.
+#[derive(Clone, Debug)]
+pub struct Trainer {
+    features: usize,
+    seed: u32,
+    sample: Sample,
+    used: u64,
+    skipped: u64,
+}
+
+impl Trainer {
+    /// A trainer on rows of so many features.
+    ///
+    /// # Panics
+    /// If there is no feature, or more than [`MAX_FEATURES`].
+    pub fn new(features: usize, seed: u32) -> Self {
+        assert!((1..=MAX_FEATURES).contains(&features), "a schema has 1 to {MAX_FEATURES} features");
+        Self { features, seed, sample: Sample::new(features, MOST_ROWS, seed), used: 0, skipped: 0 }
+    }
+
+    /// Rows used, and rows passed over since a value was not a finite number.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.used, self.skipped)
+    }
+
+    /// Takes a row, and what is to be known of it later; whether it is used.
+    ///
+    /// # Panics
+    /// If the row is of another width.
+    pub fn train(&mut self, row: &[f64], mark: u64) -> bool {
+        if !row.iter().all(|cell| cell.is_finite()) {
+            self.skipped += 1;
+            return false;
+        }
+        self.used += 1;
+        self.sample.push(row, mark);
+        true
+    }
+
+    /// Makes a detector of the rows so far.
+    ///
+    /// # Errors
+    /// If there are fewer than [`FEWEST_ROWS`], or a feature is beyond all bounds.
+    pub fn finish(&self, method: Method) -> Result<Fitted, TrainError> {
+        let rows = self.sample.rows();
+        if rows.len() < FEWEST_ROWS {
+            return Err(TrainError::NotEnough(self.used));
+        }
+        let methods = method.members();
+        let fitted = if methods.len() > 1 { (rows.len() as f64 * FITTED) as usize } else { rows.len() };
+        let (fit, held_out) = rows.split_at(fitted);
+        let columns = columns(fit);
+        let bins =
+            methods.iter().any(|m| matches!(m, Method::Ecod | Method::Hbos)).then(|| Bins::fit(&columns));
+        let member = |method: &Method| self.member(*method, (fit, &columns), bins.as_ref());
+        let members: Vec<Member> = methods.iter().filter_map(member).collect();
+        let typical: Vec<f64> = columns.iter().map(|column| sample_quantile(column, 0.5)).collect();
+        let tails = if held_out.is_empty() {
+            Vec::new()
+        } else {
+            tails(&typical, bins.as_ref(), &members, held_out)?
+        };
+        let detector = Detector::new(method, typical, bins, members, tails)?;
+        let scores = scores(&detector, &rows);
+        let config =
+            DetectorConfig { method, features: self.features, seed: self.seed, sampled: rows.len() as u64 };
+        Ok(Fitted { detector, config, scores: self.sample.marks().iter().copied().zip(scores).collect() })
+    }
+
+    /// A single detector; none of an ensemble.
+    fn member(
+        &self,
+        method: Method,
+        (rows, columns): (&[&[f64]], &[Vec<f64>]),
+        bins: Option<&Bins>,
+    ) -> Option<Member> {
+        Some(match method {
+            Method::Pca => Member::Pca(Pca::fit(rows)),
+            Method::Ecod => Member::Ecod(Ecod::fit(bins?, columns)),
+            Method::Hbos => Member::Hbos(Hbos::fit(bins?, columns)),
+            Method::IsolationForest => Member::Forest(Forest::fit(rows, self.seed)),
+            Method::MeanZ => Member::MeanZ(MeanZ::fit(rows)),
+            Method::BoxPlot => Member::BoxPlot(BoxPlot::fit(columns)),
+            Method::NearestNeighbour => Member::Nearest(Nearest::fit(rows)),
+            Method::Ensemble => return None,
+        })
+    }
+}
+
+/// The sorted values of each feature.
+fn columns(rows: &[&[f64]]) -> Vec<Vec<f64>> {
+    let sorted = |feature: usize| {
+        let mut column: Vec<f64> = rows.iter().map(|row| row[feature]).collect();
+        column.sort_unstable_by(f64::total_cmp);
+        column
+    };
+    (0..rows[0].len()).map(sorted).collect()
+}
+
+/// The tail of each member's scores on rows that it was not made of.
+fn tails(
+    typical: &[f64],
+    bins: Option<&Bins>,
+    members: &[Member],
+    rows: &[&[f64]],
+) -> Result<Vec<Tail>, Defect> {
+    let tail = |member: &Member| {
+        let bins = bins.filter(|_| matches!(member, Member::Ecod(_) | Member::Hbos(_))).cloned();
+        let alone = Detector::new(member.method(), typical.to_vec(), bins, vec![member.clone()], Vec::new())?;
+        Ok(Tail::fit(scores(&alone, rows)))
+    };
+    members.iter().map(tail).collect()
+}
+
+fn scores(detector: &Detector, rows: &[&[f64]]) -> Vec<f64> {
+    let (mut scratch, mut scores, mut all) = (Scratch::default(), Vec::new(), Vec::with_capacity(rows.len()));
+    for rows in rows.chunks(legonf_core::BATCH) {
+        detector.score_rows(&Rows::of(rows.iter().copied()), &mut scratch, &mut scores);
+        all.extend_from_slice(&scores);
+    }
+    all
+}
