@@ -7,7 +7,7 @@
 
 use legonf_core::{Brick, Descriptor, Schema};
 use legonf_decide::{Classification, SampleResultQuantization};
-use legonf_extract::flow::{FlowClass, FlowTable, PacketImage};
+use legonf_extract::flow::{FlowClass, FlowStatistics, FlowTable, PacketImage};
 use legonf_extract::{FEATURES, FeatureQuantization};
 use legonf_infer::{Autoencoder, Detector, FeatureMapping, Onnx, SCORES};
 use legonf_models::kitnet::KitNet;
@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Every kind of brick: in the order in which LEGO's Table I lists them, then those that act on packets.
-pub const KINDS: [Descriptor; 15] = [
+pub const KINDS: [Descriptor; 16] = [
     PacketBatching::DESCRIPTOR,
     FeatureQuantization::DESCRIPTOR,
     FeatureMapping::DESCRIPTOR,
@@ -29,6 +29,7 @@ pub const KINDS: [Descriptor; 15] = [
     SampleResultQuantization::DESCRIPTOR,
     Classification::DESCRIPTOR,
     FlowTable::DESCRIPTOR,
+    FlowStatistics::DESCRIPTOR,
     FlowClass::DESCRIPTOR,
     PacketImage::DESCRIPTOR,
     Dispose::DESCRIPTOR,
@@ -227,6 +228,7 @@ pub fn build(
         }
         Classification::KIND => Box::new(Classification::new(read(kind, config)?)?),
         FlowTable::KIND => Box::new(FlowTable::new(read(kind, config)?).map_err(flow)?),
+        FlowStatistics::KIND => Box::new(FlowStatistics::new(read(kind, config)?).map_err(flow)?),
         FlowClass::KIND => Box::new(FlowClass::new(read(kind, config)?).map_err(flow)?),
         PacketImage::KIND => Box::new(PacketImage::new(read(kind, config)?).map_err(flow)?),
         Dispose::KIND => Box::new(Dispose::new(read(kind, config)?, context.ports).map_err(refused)?),

@@ -8,15 +8,21 @@ mod config;
 mod identity;
 mod image;
 mod kept;
+mod payload;
 mod record;
 mod saved;
 mod slots;
+mod statistics;
 mod table;
 
 pub use class::{Config as FlowClassConfig, FlowClass, PENDING};
 pub use config::{Config as FlowTableConfig, FlowError, Ready, WAITS};
 pub use image::{Config as PacketImageConfig, IMAGE, PacketImage};
+pub use payload::{Config as FlowStatisticsConfig, FLOW_STATISTICS, FlowStatistics};
 pub use record::{RECORD, RECORD_FIELDS, Record};
+pub use statistics::{
+    BEFORE_RECORDS, IMAGE_BYTES, RECORDS, STATISTICS, is_record, statistic_names, statistics,
+};
 pub use table::{BYTES, FlowTable, SEQUENCE, SEQUENCE_CELLS};
 
 use crate::StateError;
