@@ -24,9 +24,9 @@ pub struct Arguments {
     captures: Vec<PathBuf>,
     #[command(flatten)]
     filter: Filter,
-    /// Where the records go; the ending (.csv, .parquet or .npy) names the format.
+    /// Where the records go; the ending (.csv, .parquet or .npy) names the format. Without it flows are only counted.
     #[arg(long = "out", short, alias = "output", value_name = "FILE")]
-    output: PathBuf,
+    output: Option<PathBuf>,
     /// End a flow that had no packet for so long.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = timeout)]
     idle: Duration,
@@ -54,7 +54,7 @@ fn timeout(text: &str) -> Result<Duration, Invalid> {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    style.check_results([&*arguments.output])?;
+    style.check_results(arguments.output.as_deref())?;
     show(&arguments.given().run(&style.session())?, text, style)
 }
 
@@ -77,8 +77,8 @@ fn text(report: &FlowsWritten) -> String {
     let none: Vec<_> =
         report.packets_in_none.iter().map(|(why, packets)| format!(" + {packets} {why}")).collect();
     format!(
-        "{}: {}\n{} = {} in flows{}\n{}{}",
-        report.output,
+        "{}{}\n{} = {} in flows{}\n{}{}",
+        report.output.iter().map(|file| format!("{file}: ")).collect::<String>(),
         count(report.flows, "flow"),
         count(report.packets, "packet"),
         report.packets_in_flows,

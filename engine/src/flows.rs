@@ -7,7 +7,7 @@ use crate::summary::{ClockReport, flatten};
 use crate::supply::Maker;
 use crate::{Error, Extent, Session, Workers};
 use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Rows, Sink, count};
-use legonf_extract::flow::{FlowTable, FlowTableConfig, RECORD, RECORD_FIELDS, Ready, Record};
+use legonf_extract::flow::{FlowColumn, FlowTable, FlowTableConfig, RECORD, RECORD_FIELDS, Ready, Record};
 use legonf_io::Content;
 use legonf_io::sink::{Field, Kind, Records, SinkError, Value};
 use legonf_runtime::{GraphSpec, Outcome, RunFault};
@@ -53,8 +53,8 @@ pub const FLOW_FIELDS: [Field; 19] = {
 pub struct FlowRecords {
     /// Captures.
     pub captures: Captures,
-    /// Where the records go; the ending (.csv, .parquet or .npy) names the format.
-    pub output: PathBuf,
+    /// Where the records go, if anywhere; the ending (.csv, .parquet or .npy) names the format.
+    pub output: Option<PathBuf>,
     /// The flow table; rows leave when flows end, whatever it says.
     pub table: FlowTableConfig,
     /// Read only the first packets.
@@ -67,7 +67,8 @@ pub struct FlowRecords {
 #[derive(Clone, Debug, Serialize)]
 pub struct FlowsWritten {
     /// Their file.
-    pub output: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     /// Records: flows.
     pub flows: u64,
     /// Packets that were read.
@@ -103,8 +104,8 @@ impl FlowRecords {
         self.workers.check(&mut graph)?;
         let series = self.captures.find(session, None)?;
         let mut source = series.open(session, self.limit)?;
-        let records = Records::create(&self.output, &FLOW_FIELDS)?;
-        let mut sink = FlowSink { records, packets: 0, record: Handle::default() };
+        let records = self.output.as_deref().map(|file| Records::create(file, &FLOW_FIELDS)).transpose()?;
+        let mut sink = FlowSink { records, flows: 0, packets: 0, record: Handle::default() };
         let bar = session.begin("flows", Extent::Bytes);
         let maker = Maker { spec: &spec, models: &models, threshold: None };
         let make = |id: &str| maker.supply(id);
@@ -115,7 +116,7 @@ impl FlowRecords {
         if !matches!(outcome.fault, Some(RunFault::Sink(_))) {
             let open = graph.end_flows().map_err(|error| Error::refused(error.to_string()))?;
             sink.put(&open)?;
-            sink.records.finish()?;
+            sink.records.iter_mut().try_for_each(Records::finish)?;
         }
         let outcome = self.whole(outcome)?;
         Ok(self.written(&sink, &series, &outcome))
@@ -123,7 +124,8 @@ impl FlowRecords {
 
     /// Packet batching and a flow table.
     fn graph(&self) -> GraphSpec {
-        let table = FlowTableConfig { ready: Ready::End, ..self.table.clone() };
+        let table =
+            FlowTableConfig { ready: Ready::End, columns: vec![FlowColumn::Record], ..self.table.clone() };
         let config = toml::to_string(&table).expect("numbers and words are TOML");
         let text = format!(
             "name = \"flows\"\n[[brick]]\nid = \"batching\"\nkind = \"{}\"\nnext = \"flows\"\n\
@@ -138,8 +140,8 @@ impl FlowRecords {
         let counters = flatten(&outcome.counters);
         let of = |(counter, why): (&str, &str)| Some((why.to_owned(), *counters.get(counter)?));
         FlowsWritten {
-            output: self.output.display().to_string(),
-            flows: sink.records.rows(),
+            output: self.output.as_ref().map(|file| file.display().to_string()),
+            flows: sink.flows,
             packets: outcome.packets,
             packets_in_flows: sink.packets,
             packets_in_none: IN_NONE.into_iter().filter_map(of).collect(),
@@ -152,7 +154,10 @@ impl FlowRecords {
     /// A run that came to the end of the capture.
     fn whole(&self, outcome: Outcome) -> Result<Outcome, Error> {
         let packets = count(outcome.packets, "packet");
-        let kept = format!("{} holds the flows of the {packets} before it", self.output.display());
+        let kept = match &self.output {
+            Some(file) => format!("{} holds the flows of the {packets} before it", file.display()),
+            None => format!("there were {packets} before it"),
+        };
         match outcome.fault {
             Some(RunFault::Sink(fault)) => Err(fault.into()),
             Some(fault) => Err(Error::Run { fault, kept }),
@@ -164,7 +169,8 @@ impl FlowRecords {
 
 /// Writes the rows of a batch's flows.
 struct FlowSink {
-    records: Records,
+    records: Option<Records>,
+    flows: u64,
     packets: u64,
     record: Handle<Rows<u64>>,
 }
@@ -173,8 +179,11 @@ impl FlowSink {
     fn put(&mut self, batch: &Batch) -> Result<(), SinkError> {
         for row in batch.columns.get(self.record).iter() {
             let record = Record::of(row);
+            self.flows += 1;
             self.packets += record.packets.iter().sum::<u64>();
-            self.records.put(&values(&record))?;
+            if let Some(records) = &mut self.records {
+                records.put(&values(&record))?;
+            }
         }
         Ok(())
     }

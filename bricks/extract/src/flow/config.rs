@@ -23,12 +23,28 @@ pub enum Ready {
 /// The longest timeout in seconds: a year.
 pub const WAITS: f64 = 31_536_000.0;
 
+/// A column of flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Column {
+    /// The first bytes of payload.
+    Bytes,
+    /// The first packets.
+    Sequence,
+    /// The numbers.
+    Record,
+}
+
 /// Configuration of a [`FlowTable`](super::FlowTable).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// When the row of a flow leaves: `bytes`, `packets`, `either`, `both`, or `end` for a row with all of the flow. Default `either`.
     pub ready: Ready,
+    /// The columns that are filled, of `bytes`, `sequence` and `record`. Default all.
+    pub columns: Vec<Column>,
+    /// Whether a flow that ends without payload has a row. Default true.
+    pub empty: bool,
     /// Bytes of payload that a row holds, of both directions in the order of arrival, zeros behind them. From 1 to 65,535; default
     /// 784.
     pub bytes: u32,
@@ -54,6 +70,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             ready: Ready::default(),
+            columns: vec![Column::Bytes, Column::Sequence, Column::Record],
+            empty: true,
             bytes: 784,
             packets: 32,
             shape: Vec::new(),
@@ -92,6 +110,9 @@ pub enum FlowError {
         /// The bytes.
         bytes: u32,
     },
+    /// No column would be filled, or one twice.
+    #[error("columns: expected some of \"bytes\", \"sequence\" and \"record\", each once")]
+    Columns,
     /// The classes of flows are not such.
     #[error("classes: '{0}' is empty, there twice, or the word for packets whose flow has no class yet")]
     Class(String),
@@ -123,6 +144,10 @@ impl Config {
         within("flows_per_slot", self.flows_per_slot.into(), 1.0, 65_535.0)?;
         nanos("idle", self.idle)?;
         nanos("active", self.active)?;
+        let twice = (1..self.columns.len()).any(|at| self.columns[..at].contains(&self.columns[at]));
+        if self.columns.is_empty() || twice {
+            return Err(FlowError::Columns);
+        }
         let found = self.shape.iter().product();
         if !self.shape.is_empty() && found != self.bytes as usize {
             return Err(FlowError::Shape { shape: self.shape.clone(), found, bytes: self.bytes });

@@ -2,7 +2,8 @@
 
 use super::key;
 use legonf_core::{
-    Address, Encapsulation, Ends, Headers, Layer, Network, PacketKind, Projector, Transport, pair_words,
+    Address, Encapsulation, Ends, Hasher, Headers, Layer, Network, PacketKind, Projector, Transport,
+    pair_words,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ pub(super) struct Identity {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Identifier {
     projector: Projector,
+    /// The hash of the projector, for the values that are at hand where neither VLAN nor tunnel tells flows apart.
+    hasher: Hasher,
     vlan: bool,
     tunnel: bool,
 }
@@ -33,7 +36,8 @@ pub(super) struct Found {
 
 impl Identifier {
     pub fn new(vlan: bool, tunnel: bool, seed: u64) -> Self {
-        Self { projector: Projector::new(&key(vlan, tunnel), seed), vlan, tunnel }
+        let (projector, hasher) = (Projector::new(&key(vlan, tunnel), seed), Hasher::new(seed));
+        Self { projector, hasher, vlan, tunnel }
     }
 
     /// The flow of a packet; none where it has no network addresses, or is ARP.
@@ -43,10 +47,13 @@ impl Identifier {
             return None;
         }
         let ends = Ends::of(headers);
-        let hash = self.projector.hash_of_ends(headers, &ends);
         let (tag, p, q) = ends.ports.parts();
         let (mut sockets, swapped) = pair_words((ends.src, p), (ends.dst, q), tag);
         sockets[4] ^= u64::from(protocol(&headers.outer)) << 48;
+        let hash = match self.vlan || self.tunnel {
+            true => self.projector.hash_of_ends(headers, &ends),
+            false => self.hasher.five(sockets),
+        };
         let vlan = headers.link.and_then(|link| link.vlan).filter(|_| self.vlan);
         let vlan = vlan.map_or(0, |vlan| 1 << 16 | u32::from(vlan));
         let tunnel = if self.tunnel { tunnel(headers) } else { 0 };
@@ -143,6 +150,11 @@ mod tests {
         let other = identifier.find(&packet("10.0.0.1", "10.0.0.2", (9, 80), Transport::Udp)).unwrap();
         assert_ne!(there.identity, other.identity);
         assert_eq!(identifier.find(&Headers::default()).map(|found| found.hash), None);
+        for transport in [Transport::Tcp, Transport::Udp, Transport::Other(132)] {
+            let headers = packet("10.0.0.9", "10.0.0.2", (9, 80), transport);
+            let found = identifier.find(&headers).unwrap();
+            assert_eq!(found.hash, identifier.projector.hash(&headers));
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod statistics;
 mod table;
 
 pub use class::{Config as FlowClassConfig, FlowClass, PENDING};
-pub use config::{Config as FlowTableConfig, FlowError, Ready, WAITS};
+pub use config::{Column as FlowColumn, Config as FlowTableConfig, FlowError, Ready, WAITS};
 pub use image::{Config as PacketImageConfig, IMAGE, PacketImage};
 pub use payload::{Config as FlowStatisticsConfig, FLOW_STATISTICS, FlowStatistics};
 pub use record::{RECORD, RECORD_FIELDS, Record};

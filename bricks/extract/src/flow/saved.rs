@@ -1,7 +1,7 @@
 //! Flows on their way from one table to another, as bytes: version, what must be the same on both sides, and the flows of each slot,
 //! in postcard's format; at the end the CRC-32 of all before.
 
-use super::config::Config;
+use super::config::{Column, Config};
 use super::damaged;
 use super::kept::{Kept, Sample};
 use crate::StateError;
@@ -85,12 +85,14 @@ fn check(config: &Config, slot: &Slot) -> Result<(), StateError> {
     if slot.flows.len() > config.flows_per_slot as usize {
         return Err(StateError::Full(slot.number.into()));
     }
+    // What is not filled is not kept.
+    let has = |column, of_block: usize| if config.columns.contains(&column) { of_block } else { 0 };
     let fits = |flow: &Flow| {
         let Kept { bytes, samples, .. } = flow.kept;
         u32::from(bytes) <= config.bytes
             && u32::from(samples) <= config.packets
-            && flow.bytes.len() == flow.kept.bytes_of_block()
-            && flow.samples.len() == usize::from(flow.kept.samples_of_block())
+            && flow.bytes.len() == has(Column::Bytes, flow.kept.bytes_of_block())
+            && flow.samples.len() == has(Column::Sequence, flow.kept.samples_of_block().into())
     };
     if slot.flows.iter().all(fits) { Ok(()) } else { Err(damaged()) }
 }

@@ -3,14 +3,12 @@
 use super::identity::Identity;
 use legonf_core::{SLOTS, slot};
 
-/// An item of a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    /// Part of its hash.
-    tag: u32,
-    number: u32,
-    /// When it was seen last.
-    seen: i64,
+/// The items of a slot, the one that was seen last at the end.
+#[derive(Clone, Debug, Default)]
+struct List {
+    /// Part of the hash of each.
+    tags: Vec<u32>,
+    known: Vec<Known>,
 }
 
 /// An item that was found, and when it was seen before.
@@ -20,10 +18,10 @@ pub(super) struct Known {
     pub seen: i64,
 }
 
-/// Which flows a slot has, the one that was seen last at the end.
+/// Items by slot.
 #[derive(Debug)]
 pub(super) struct SlotLists<T> {
-    lists: Vec<Vec<Entry>>,
+    lists: Vec<List>,
     most: usize,
     items: Vec<T>,
     free: Vec<u32>,
@@ -35,25 +33,53 @@ pub(super) trait Item: Copy + Default {
     fn identity(&self) -> &Identity;
 }
 
+/// Tags that are compared at once.
+const AT_ONCE: usize = 16;
+
+impl List {
+    /// The places of the items with this tag, the last first.
+    fn tagged(&self, tag: u32) -> impl Iterator<Item = usize> {
+        let has = move |tags: &&[u32]| tags.iter().fold(false, |found, other| found | (*other == tag));
+        let mut end = self.tags.len();
+        let starts = self.tags.rchunks(AT_ONCE).map(move |chunk| {
+            end -= chunk.len();
+            (end, chunk)
+        });
+        starts.filter(move |(_, chunk)| has(chunk)).flat_map(move |(start, chunk)| {
+            (0..chunk.len()).rev().filter(move |at| chunk[*at] == tag).map(move |at| start + at)
+        })
+    }
+
+    fn push(&mut self, tag: u32, known: Known) {
+        self.tags.push(tag);
+        self.known.push(known);
+    }
+
+    fn remove(&mut self, at: usize) -> (u32, Known) {
+        (self.tags.remove(at), self.known.remove(at))
+    }
+}
+
 impl<T: Item> SlotLists<T> {
     /// Slots that hold so many items each.
     pub fn of(most: usize) -> Self {
-        Self { lists: vec![Vec::new(); SLOTS], most, items: Vec::new(), free: Vec::new() }
+        Self { lists: vec![List::default(); SLOTS], most, items: Vec::new(), free: Vec::new() }
     }
 
     /// The item of this identity, which is the one that was seen last from now on.
     #[inline]
     pub fn find(&mut self, hash: u64, identity: &Identity, now: i64) -> Option<Known> {
         let list = &mut self.lists[slot(hash)];
-        let is_it = |entry: &Entry| {
-            entry.tag == hash as u32 && self.items[entry.number as usize].identity() == identity
-        };
-        let at = list.iter().rposition(is_it)?;
-        let entry = list[at];
-        let last = list.len() - 1;
-        list.copy_within(at + 1.., at);
-        list[last] = Entry { seen: now, ..entry };
-        Some(Known { number: entry.number, seen: entry.seen })
+        let is_it = |at: &usize| self.items[list.known[*at].number as usize].identity() == identity;
+        let at = list.tagged(hash as u32).find(is_it)?;
+        let found = list.known[at];
+        if at + 1 == list.known.len() {
+            list.known[at].seen = now;
+        } else {
+            let (tag, known) = list.remove(at);
+            list.push(tag, Known { seen: now, ..known });
+        }
+        Some(found)
     }
 
     /// Adds an item to the slot of its hash, as the one that was seen last.
@@ -63,28 +89,28 @@ impl<T: Item> SlotLists<T> {
             (self.items.len() - 1) as u32
         });
         self.items[number as usize] = item;
-        self.lists[slot(hash)].push(Entry { tag: hash as u32, number, seen: now });
+        self.lists[slot(hash)].push(hash as u32, Known { number, seen: now });
         number
     }
 
     /// Whether the slot of this hash has no room for another.
     pub fn is_full(&self, hash: u64) -> bool {
-        self.lists[slot(hash)].len() >= self.most
+        self.lists[slot(hash)].known.len() >= self.most
     }
 
     /// The item of a slot that was not seen for the longest time.
     #[inline]
     pub fn oldest(&self, slot: usize) -> Option<Known> {
-        self.lists[slot].first().map(|entry| Known { number: entry.number, seen: entry.seen })
+        self.lists[slot].known.first().copied()
     }
 
     /// Lets it go.
     pub fn remove_oldest(&mut self, slot: usize) -> Option<T> {
         let list = &mut self.lists[slot];
-        if list.is_empty() {
+        if list.known.is_empty() {
             return None;
         }
-        let number = list.remove(0).number;
+        let (_, Known { number, .. }) = list.remove(0);
         self.free.push(number);
         Some(self.items[number as usize])
     }
@@ -99,7 +125,8 @@ impl<T: Item> SlotLists<T> {
 
     /// Tags and items of a slot with the times when they were seen last, from the one that was not seen for the longest time.
     pub fn of_slot(&self, slot: usize) -> impl Iterator<Item = (u32, i64, &T)> {
-        self.lists[slot].iter().map(|entry| (entry.tag, entry.seen, &self.items[entry.number as usize]))
+        let List { tags, known } = &self.lists[slot];
+        tags.iter().zip(known).map(|(tag, known)| (*tag, known.seen, &self.items[known.number as usize]))
     }
 
     /// How many there are.
@@ -109,6 +136,6 @@ impl<T: Item> SlotLists<T> {
 
     /// Bytes that the items take.
     pub fn used(&self) -> usize {
-        self.len() * (size_of::<T>() + size_of::<Entry>())
+        self.len() * (size_of::<T>() + size_of::<Known>() + size_of::<u32>())
     }
 }

@@ -1,6 +1,6 @@
 //! The brick that keeps flows.
 
-use super::config::{Config, FlowError, Ready, nanos};
+use super::config::{Column, Config, FlowError, Ready, nanos};
 use super::identity::{Found, Identifier, Identity};
 use super::kept::{Block, Blocks, Kept, Sample};
 use super::record::{self, RECORD, RECORD_FIELDS, Reason};
@@ -55,7 +55,6 @@ pub struct FlowTable {
     scratch: Batch,
     order: Vec<usize>,
     places: Vec<usize>,
-    row: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,6 +73,7 @@ struct Counts {
     evicted: u64,
     no_flow: u64,
     behind_end: u64,
+    empty: u64,
 }
 
 impl Item for Kept {
@@ -126,18 +126,28 @@ impl FlowTable {
             scratch: Batch::default(),
             order: Vec::new(),
             places: Vec::new(),
-            row: vec![0; RECORD_FIELDS.len()],
             config,
         })
     }
 
-    fn specs(&self) -> [ColumnSpec; 3] {
-        let shape = match &self.config.shape[..] {
+    fn spec(&self, column: Column) -> ColumnSpec {
+        let shape = || match &self.config.shape[..] {
             [] => Shape::row(self.config.bytes as usize),
             shape => Shape::Of(shape.to_vec().into()),
         };
-        let sequence = SEQUENCE.of_width(SEQUENCE_CELLS * self.config.packets as usize);
-        [ColumnSpec { shape, ..BYTES }, sequence, RECORD.of_width(RECORD_FIELDS.len())]
+        match column {
+            Column::Bytes => ColumnSpec { shape: shape(), ..BYTES },
+            Column::Sequence => SEQUENCE.of_width(SEQUENCE_CELLS * self.config.packets as usize),
+            Column::Record => RECORD.of_width(RECORD_FIELDS.len()),
+        }
+    }
+
+    fn fills(&self, column: Column) -> bool {
+        self.config.columns.contains(&column)
+    }
+
+    fn specs(&self) -> Vec<ColumnSpec> {
+        self.config.columns.iter().map(|column| self.spec(*column)).collect()
     }
 
     /// Takes in the packet at a place of a batch.
@@ -242,6 +252,7 @@ impl FlowTable {
 
     /// Adds a packet to the sequence of its flow. One packet takes no memory of its own: most flows of a flood have no more.
     fn sample(&mut self, number: u32, sample: Sample) {
+        let wanted = self.fills(Column::Sequence);
         let kept = self.flows.item_mut(number);
         let at = usize::from(kept.samples);
         if kept.told || at >= self.samples.size() {
@@ -252,6 +263,9 @@ impl FlowTable {
             kept.first_sample = sample;
             return;
         }
+        if !wanted {
+            return;
+        }
         if kept.samples_at == Block::NONE {
             kept.samples_at = self.samples.give();
         }
@@ -260,18 +274,21 @@ impl FlowTable {
 
     /// Adds the payload of a packet to the bytes of its flow.
     fn fill(&mut self, number: u32, packet: &Packet<'_>) {
-        let payload = &packet.bytes[packet.segment.payload.clone()];
+        let (payload, wanted) = (&packet.bytes[packet.segment.payload.clone()], self.fills(Column::Bytes));
         let kept = self.flows.item_mut(number);
         let at = usize::from(kept.bytes);
         let fits = payload.len().min(self.bytes.size() - at);
         if fits == 0 || kept.told || kept.over {
             return;
         }
+        kept.bytes += fits as u16;
+        if !wanted {
+            return;
+        }
         if kept.bytes_at == Block::NONE {
             kept.bytes_at = self.bytes.give();
         }
         self.bytes.of_block_mut(kept.bytes_at)[at..at + fits].copy_from_slice(&payload[..fits]);
-        kept.bytes += fits as u16;
     }
 
     /// Why the row of a flow leaves with its last packet, if it does; notes that the flow has ended, if so.
@@ -298,27 +315,44 @@ impl FlowTable {
         }
     }
 
-    /// Appends the row of a flow, if it has not left.
+    /// Appends the row of a flow, if it has not left, and gives its memory back.
     fn tell(&mut self, number: u32, reason: Reason, origin: usize, told: &mut Batch) {
         let kept = *self.flows.item(number);
         if kept.told {
             return;
         }
-        let left =
-            Kept { told: true, bytes: 0, samples: 0, bytes_at: Block::NONE, samples_at: Block::NONE, ..kept };
+        let (bytes_at, samples_at) = (Block::NONE, Block::NONE);
+        let left = Kept { told: true, bytes: 0, samples: 0, bytes_at, samples_at, ..kept };
         *self.flows.item_mut(number) = left;
-        told.flows.push(FlowRow { origin: origin as u32, first: kept.first });
-        let bytes = told.columns.get_mut(self.columns.bytes).append(self.bytes.size());
-        let (there, behind) = bytes.split_at_mut(kept.bytes.into());
-        there.copy_from_slice(&self.bytes.of_block(kept.bytes_at)[..there.len()]);
-        behind.fill(0);
-        let sequence =
-            told.columns.get_mut(self.columns.sequence).append(self.samples.size() * SEQUENCE_CELLS);
-        write_sequence(&kept, self.samples.of_block(kept.samples_at), sequence);
-        record::write(&kept, reason, &mut self.row);
-        told.columns.get_mut(self.columns.record).append(self.row.len()).copy_from_slice(&self.row);
+        if kept.payload == [0; 2] && !self.config.empty {
+            self.counts.empty += 1;
+        } else {
+            self.write(&kept, reason, origin, told);
+        }
         self.bytes.take_back(kept.bytes_at);
         self.samples.take_back(kept.samples_at);
+    }
+
+    fn write(&mut self, kept: &Kept, reason: Reason, origin: usize, told: &mut Batch) {
+        told.flows.push(FlowRow { origin: origin as u32, first: kept.first });
+        if self.fills(Column::Bytes) {
+            let bytes = told.columns.get_mut(self.columns.bytes).append(self.bytes.size());
+            let (there, behind) = bytes.split_at_mut(kept.bytes.into());
+            there.copy_from_slice(&self.bytes.of_block(kept.bytes_at)[..there.len()]);
+            behind.fill(0);
+        }
+        if self.fills(Column::Sequence) {
+            let cells = self.samples.size() * SEQUENCE_CELLS;
+            let sequence = told.columns.get_mut(self.columns.sequence).append(cells);
+            write_sequence(kept, self.samples.of_block(kept.samples_at), sequence);
+        }
+        if self.fills(Column::Record) {
+            record::write(
+                kept,
+                reason,
+                told.columns.get_mut(self.columns.record).append(RECORD_FIELDS.len()),
+            );
+        }
     }
 
     /// Ends the flows that are over by the time of a batch.
@@ -405,18 +439,23 @@ impl<'a> Packet<'a> {
 
 impl Brick for FlowTable {
     fn descriptor(&self) -> Descriptor {
-        Descriptor { writes: self.specs().to_vec().into(), ..Self::DESCRIPTOR }
+        Descriptor { writes: self.specs().into(), ..Self::DESCRIPTOR }
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-        let [bytes, sequence, record] = self.specs();
         self.columns = Bound {
-            bytes: layout.handle(&bytes)?,
-            sequence: layout.handle(&sequence)?,
-            record: layout.handle(&record)?,
             watermark: layout.handle(&ColumnSpec::WATERMARK)?,
-            all: layout.columns([&bytes, &sequence, &record]),
+            all: layout.columns(&self.specs()),
+            ..Bound::default()
         };
+        for column in &self.config.columns {
+            let spec = self.spec(*column);
+            match column {
+                Column::Bytes => self.columns.bytes = layout.handle(&spec)?,
+                Column::Sequence => self.columns.sequence = layout.handle(&spec)?,
+                Column::Record => self.columns.record = layout.handle(&spec)?,
+            }
+        }
         self.told = Batch::new(layout);
         Ok(())
     }
@@ -438,12 +477,13 @@ impl Brick for FlowTable {
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        let Counts { begun, evicted, no_flow, behind_end } = self.counts;
+        let Counts { begun, evicted, no_flow, behind_end, empty } = self.counts;
         vec![
             ("flows", begun),
             ("evicted-flows", evicted),
             ("packets-without-flow", no_flow),
             ("packets-behind-end-of-flow", behind_end),
+            ("flows-without-payload", empty),
         ]
     }
 
@@ -512,12 +552,14 @@ impl WestEast for FlowTable {
     fn copy(&self, _: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
         saved::write(&self.config, slots, |slot| {
             self.flows.of_slot(slot).map(|(tag, seen, kept)| {
-                let samples = &self.samples.of_block(kept.samples_at)[..usize::from(kept.samples_of_block())];
+                let samples = self.samples.of_block(kept.samples_at);
+                let samples = &samples[..samples.len().min(kept.samples_of_block().into())];
+                let bytes = self.bytes.of_block(kept.bytes_at);
                 saved::Flow {
                     tag,
                     seen,
                     kept: *kept,
-                    bytes: self.bytes.of_block(kept.bytes_at)[..kept.bytes_of_block()].into(),
+                    bytes: bytes[..bytes.len().min(kept.bytes_of_block())].into(),
                     samples: samples.into(),
                 }
             })
