@@ -23,6 +23,9 @@ pub const SEQUENCE: ColumnSpec = ColumnSpec::rows("flow-sequence", Element::F32)
 /// Cells of [`SEQUENCE`] for a packet.
 pub const SEQUENCE_CELLS: usize = 3;
 
+/// Packets whose flows are found at once.
+const AT_ONCE: usize = 16;
+
 /// Slots of a group: times of a group are looked at together.
 const GROUP_SLOTS: usize = 64;
 
@@ -150,10 +153,29 @@ impl FlowTable {
         self.config.columns.iter().map(|column| self.spec(*column)).collect()
     }
 
+    /// Finds the flows of some packets, and asks for what is kept of them: cache misses overlap.
+    fn anticipate(&self, headers: &[Headers], places: &[usize]) -> [Option<Found>; AT_ONCE] {
+        let mut found = [None; AT_ONCE];
+        for (found, place) in found.iter_mut().zip(places) {
+            *found = self.identifier.find(&headers[*place]);
+        }
+        let slots = || found.iter().flatten().map(|found| slot(found.hash));
+        slots().for_each(|slot| self.flows.prefetch_list(slot));
+        slots().for_each(|slot| self.flows.prefetch_tags(slot));
+        slots().for_each(|slot| self.flows.prefetch_oldest(slot));
+        found
+    }
+
     /// Takes in the packet at a place of a batch.
-    fn take(&mut self, batch: &Batch, place: usize, watermarks: &[i64], told: &mut Batch) {
-        let headers = &batch.headers[place];
-        let Some(found) = self.identifier.find(headers) else {
+    fn take(
+        &mut self,
+        found: Option<Found>,
+        batch: &Batch,
+        place: usize,
+        watermarks: &[i64],
+        told: &mut Batch,
+    ) {
+        let Some(found) = found else {
             self.counts.no_flow += 1;
             return;
         };
@@ -530,7 +552,12 @@ impl WestEast for FlowTable {
         flows: &mut Batch,
     ) -> Result<(), BrickError> {
         let watermarks: &Vec<i64> = batch.columns.get(self.columns.watermark);
-        places.iter().for_each(|place| self.take(batch, *place, watermarks, flows));
+        for places in places.chunks(AT_ONCE) {
+            let found = self.anticipate(&batch.headers, places);
+            for (place, found) in places.iter().zip(found) {
+                self.take(found, batch, *place, watermarks, flows);
+            }
+        }
         Ok(())
     }
 
