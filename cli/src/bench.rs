@@ -4,7 +4,7 @@ use crate::Style;
 use crate::failure::{Failure, print_json, show, tell};
 use crate::summary::tables::fields;
 use clap::Subcommand;
-use legonf_experiments::bench::{Arguments, KEYS, graph, growth, rows};
+use legonf_experiments::bench::{Arguments, KEYS, graph, growth, networks, rows};
 
 /// The subcommands of `legonf bench`.
 #[derive(Subcommand)]
@@ -22,6 +22,8 @@ pub enum Command {
         about = "The price of being bricks: beside plain functions, for each hop, beyond a replica for each core"
     )]
     Graph(graph::Arguments),
+    #[command(about = "Convolutional networks on one core: rows a second, beside the core's peak rate")]
+    Networks(networks::Arguments),
 }
 
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
@@ -29,6 +31,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     match command {
         Command::Growth(arguments) => show(&growth::run(arguments, &session)?, growth::text, style),
         Command::Graph(arguments) => show(&graph::run(arguments, &session)?, graph::text, style),
+        Command::Networks(arguments) => show(&networks::run(arguments, &session)?, networks::text, style),
         Command::Kitsune(arguments) => {
             let report = arguments.run(&session)?;
             if style.json { print_json(&report) } else { tell(&fields(&rows(&report))) }

@@ -40,7 +40,7 @@ pub struct Named {
 /// against the input. Weights in a file beside the model are taken in.
 ///
 /// The network is run before anything is written. What cannot run is refused by the name of the operator; so is what needs
-/// more than 10,000 operators, 200,000 parts in all, 8 MiB beside the numbers of tensors, 256 MiB in all, 2 GiB of tensors
+/// more than 10,000 operators, 200,000 parts in all, 8 MiB beside the numbers of tensors and attributes, 256 MiB in all, 2 GiB of tensors
 /// for a batch of 64 rows, 4 GiB of memory or 60 s of processor time to be made ready.
 #[derive(Args)]
 pub struct Import {

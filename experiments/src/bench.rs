@@ -5,6 +5,7 @@ pub mod graph;
 pub mod growth;
 mod instructions;
 mod machine;
+pub mod networks;
 mod report;
 mod role;
 mod work;

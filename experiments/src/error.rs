@@ -7,7 +7,7 @@ use legonf_datasets::DatasetError;
 use legonf_decide::DecideError;
 use legonf_engine::Error;
 use legonf_extract::{ExtractError, StateError};
-use legonf_models::kitnet::{ConfigError, TrainError};
+use legonf_models::kitnet::{ConfigError, Defect, TrainError};
 use legonf_runtime::RunFault;
 use legonf_splitter::SplitError;
 
@@ -35,6 +35,9 @@ pub enum ExperimentError {
     /// Training came to no network.
     #[error(transparent)]
     Trained(#[from] TrainError),
+    /// A network is not one that legonf's own engine runs.
+    #[error(transparent)]
+    Network(#[from] Defect),
     /// There is no threshold.
     #[error(transparent)]
     Decide(#[from] DecideError),

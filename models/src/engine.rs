@@ -1,6 +1,6 @@
 //! What runs a model that is not a KitNET.
 
-use legonf_core::{ColumnSpec, Element, Shape, Storage};
+use legonf_core::{ColumnSpec, Element, Shape, Storage, storage};
 use std::borrow::Cow;
 
 /// An engine failed, or its model is not what it is to be.
@@ -44,6 +44,39 @@ pub struct Signature {
     pub outputs: Vec<Port>,
     /// The number of the output that holds a row's score: one value. None where the model says of no output that it does.
     pub score: Option<usize>,
+}
+
+impl Signature {
+    /// An empty column for each output.
+    pub fn wanted(&self) -> Vec<Output> {
+        let column = |port: &Port| storage(port.element, port.width() == 1);
+        let outputs = self.outputs.iter().enumerate();
+        outputs.map(|(number, port)| Output { number, column: column(port) }).collect()
+    }
+
+    /// The rows of the columns for the inputs.
+    ///
+    /// # Errors
+    /// If there are more or fewer columns than inputs, or rows of another width or number.
+    pub fn rows(&self, inputs: &[Box<dyn Storage>]) -> Result<usize, EngineError> {
+        if self.inputs.len() != inputs.len() {
+            let (given, expected) = (inputs.len(), self.inputs.len());
+            return Err(EngineError(format!("{given} columns for the {expected} inputs of a network")));
+        }
+        let rows = inputs.first().map_or(0, |column| column.filled());
+        for (port, column) in self.inputs.iter().zip(inputs) {
+            let (given, expected) = (column.cells(), port.width());
+            if column.filled() > 0 && given != expected {
+                let reason = format!("rows of {given} cells for the input `{}` of {expected}", port.name);
+                return Err(EngineError(reason));
+            }
+            if column.filled() != rows {
+                let found = column.filled();
+                return Err(EngineError(format!("{found} rows for the input `{}`, not {rows}", port.name)));
+            }
+        }
+        Ok(rows)
+    }
 }
 
 /// A column for one of a network's outputs.

@@ -8,8 +8,11 @@ mod bundle;
 pub mod detectors;
 mod engine;
 mod error;
+mod feedforward;
 mod file;
 pub mod kitnet;
+pub mod onnx;
+mod trial;
 
 pub use bundle::{
     AutoencoderSummary, Bundle, CalibratedOn, Calibration, CaptureProvenance, Check, Description, Foreign,
@@ -17,4 +20,6 @@ pub use bundle::{
 };
 pub use engine::{Engine, EngineError, Output, Port, Signature};
 pub use error::ModelError;
+pub use feedforward::FeedForward;
 pub use file::{MAX_FILE_BYTES, read_bounded, write_atomic};
+pub use trial::try_out;

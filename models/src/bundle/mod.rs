@@ -10,12 +10,12 @@ mod external;
 mod foreign;
 mod graph;
 mod metadata;
-mod proto;
+pub(crate) mod proto;
 mod read;
 mod seal;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(crate) mod wire;
 
 use crate::ModelError;
 use crate::detectors::{Detector, DetectorConfig, UnknownMethod};

@@ -10,7 +10,7 @@ use prost::encoding::{self, DecodeContext, WireType};
 pub const MAX_NODES: usize = 10_000;
 /// Named parts of a network at most: operators, their attributes, tensors, inputs, outputs and properties.
 pub const MAX_PARTS: usize = 200_000;
-/// Bytes of a model file at most beside the numbers of its tensors.
+/// Bytes of a model file at most beside the numbers of its tensors and attributes.
 pub const MAX_STRUCTURE_BYTES: usize = 8 << 20;
 
 /// Messages within messages at most, as prost reads them.
@@ -47,9 +47,10 @@ impl Kind {
         }
     }
 
-    /// Whether field `tag` holds the numbers of a tensor, in about as many bytes as they take in memory.
+    /// Whether field `tag` holds the numbers of a tensor or of an attribute, in about as many bytes as they take in memory: at
+    /// least an eighth of them.
     fn is_numbers(self, tag: u32) -> bool {
-        self == Self::Tensor && matches!(tag, 4 | 9 | 10)
+        matches!((self, tag), (Self::Tensor, 4 | 9 | 10) | (Self::Attribute, 7 | 8))
     }
 }
 
@@ -145,10 +146,9 @@ impl Count {
         }
         for field in fields(message) {
             let field = field?;
-            let Some(content) = field.content else { continue };
             if kind.is_numbers(field.tag) {
-                self.numbers += content.len();
-            } else if let Some(child) = kind.child(field.tag) {
+                self.numbers += field.whole.len();
+            } else if let Some((child, content)) = kind.child(field.tag).zip(field.content) {
                 self.add(child, content, depth + 1)?;
             }
         }

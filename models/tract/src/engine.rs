@@ -5,7 +5,7 @@ use crate::plan::Plan;
 use legonf_core::{Storage, cells_mut, storage};
 use legonf_models::{
     Bundle, Engine, EngineError, Foreign, MAX_FILE_BYTES, Meaning, Model, ModelError, Output, Port,
-    Signature, read_bounded,
+    Signature, read_bounded, try_out,
 };
 use std::any::Any;
 use std::ops::Range;
@@ -104,11 +104,13 @@ impl TractEngine {
         self.plan.meaning
     }
 
-    /// An empty column for each output.
-    pub(crate) fn wanted(&self) -> Vec<Output> {
-        let column = |port: &Port| storage(port.element, port.width() == 1);
-        let outputs = self.plan.signature.outputs.iter().enumerate();
-        outputs.map(|(number, port)| Output { number, column: column(port) }).collect()
+    /// Runs rows alone and in full batches ([`try_out`]).
+    ///
+    /// # Errors
+    /// If a row's values depend on those beside it, or no score is a number.
+    pub fn try_out(&mut self) -> Result<(), EngineError> {
+        let batch = self.batch;
+        try_out(self, batch)
     }
 
     /// Engines that share its plan, itself among them.
@@ -177,28 +179,6 @@ impl TractEngine {
         }
         Ok(())
     }
-
-    /// The rows of the columns for the inputs.
-    fn rows(&self, inputs: &[Box<dyn Storage>]) -> Result<usize, EngineError> {
-        let ports = &self.plan.signature.inputs;
-        if ports.len() != inputs.len() {
-            let (given, expected) = (inputs.len(), ports.len());
-            return Err(EngineError(format!("{given} columns for the {expected} inputs of a network")));
-        }
-        let rows = inputs.first().map_or(0, |column| column.filled());
-        for (port, column) in ports.iter().zip(inputs) {
-            let (given, expected) = (column.cells(), port.width());
-            if column.filled() > 0 && given != expected {
-                let reason = format!("rows of {given} cells for the input `{}` of {expected}", port.name);
-                return Err(EngineError(reason));
-            }
-            if column.filled() != rows {
-                let found = column.filled();
-                return Err(EngineError(format!("{found} rows for the input `{}`, not {rows}", port.name)));
-            }
-        }
-        Ok(rows)
-    }
 }
 
 impl Engine for TractEngine {
@@ -207,7 +187,7 @@ impl Engine for TractEngine {
     }
 
     fn run(&mut self, inputs: &[Box<dyn Storage>], outputs: &mut [Output]) -> Result<(), EngineError> {
-        let rows = self.rows(inputs)?;
+        let rows = self.plan.signature.rows(inputs)?;
         for Output { number, column } in &mut *outputs {
             let port = self.plan.signature.outputs.get(*number);
             let port = port.ok_or_else(|| EngineError(format!("the network has no output {number}")))?;
@@ -226,7 +206,8 @@ impl Engine for TractEngine {
             column
         };
         let inputs: Vec<_> = self.plan.signature.inputs.iter().map(zeros).collect();
-        self.run(&inputs, &mut self.wanted())
+        let mut outputs = self.plan.signature.wanted();
+        self.run(&inputs, &mut outputs)
     }
 }
 

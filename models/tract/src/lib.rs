@@ -12,7 +12,6 @@ mod columns;
 mod double;
 mod engine;
 mod plan;
-mod trial;
 
 pub use engine::{LoadError, TractEngine};
 pub use plan::MAX_TENSOR_BYTES;
