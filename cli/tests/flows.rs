@@ -31,7 +31,8 @@ fn every_packet_is_in_a_record_or_accounted_for() {
     let report = records(&capture, &csv, &["--json"]);
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let rows = rows(&csv);
-    let none: u64 = report["packets_in_none"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+    let none: u64 =
+        report["packets_in_none"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
     let packets = sum(&rows, &["packetTotalCount", "reversePacketTotalCount"]);
     assert_eq!(report["packets_in_flows"], packets);
     assert_eq!(report["packets"], packets + none);
@@ -49,7 +50,8 @@ fn layouts_do_not_show_and_formats_hold_the_same() {
     let (csv, capture) = (folder.path().join("flows.csv"), text(example("synth-mini.pcap.gz")));
     records(&capture, &csv, &["--workers", "fused"]);
     let expected = fs::read(&csv).unwrap();
-    for layout in ["pipeline", "source batching | flows x3 | sink", "source | batching x2 | flows x2 | sink"] {
+    for layout in ["pipeline", "source batching | flows x3 | sink", "source | batching x2 | flows x2 | sink"]
+    {
         let other = folder.path().join("other.csv");
         records(&capture, &other, &["--workers", layout, "--oversubscribe"]);
         assert!(fs::read(&other).unwrap() == expected, "{layout}");

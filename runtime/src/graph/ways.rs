@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn branches_are_decided_by_one_column_and_hold_no_flows() {
+    fn branches_are_decided_by_one_column_and_have_no_flows_behind_them() {
         let next = [all(&[1]), parted(&[], &[("benign", 2)]), all(&[])];
         let other = ColumnSpec { name: "other".into(), ..VERDICTS };
         let last = ("c", HEADERS, SCORES);
@@ -322,8 +322,11 @@ mod tests {
         let error = check(&several, &next, VERDICTS).unwrap_err();
         assert_eq!(error, "brick `d` branches on verdicts, but several columns hold some: verdicts, other");
         let flows = ColumnSpec { name: "sizes".into(), ..SCORES }.in_flows();
-        let flows = [own[0].clone(), ("b", HEADERS, flows), ("d", HEADERS, FEATURES), last];
-        let error = check(&flows, &next, VERDICTS).unwrap_err();
+        let before = [own[0].clone(), ("b", HEADERS, flows.clone()), ("d", HEADERS, FEATURES), last];
+        assert_eq!(check(&before, &next, VERDICTS), Ok(true));
+        let behind =
+            [own[0].clone(), ("d", HEADERS, FEATURES), ("e", HEADERS, SCORES), ("b", HEADERS, flows)];
+        let error = check(&behind, &next, VERDICTS).unwrap_err();
         assert!(error.contains("`b` (k) uses sizes of the table of flows"), "{error}");
     }
 
