@@ -61,9 +61,9 @@ impl List {
         &self.known[self.gone..]
     }
 
-    /// Adds one at the end; the memory of those that went is used again once they are as many as the others.
+    /// Adds one at the end. Where there is no room, the memory of those that went is used again, if they are half of all.
     fn push(&mut self, tag: u32, known: Known) {
-        if self.gone > AT_ONCE && self.gone * 2 >= self.tags.len() {
+        if self.tags.len() == self.tags.capacity() && self.gone * 2 >= self.tags.len() {
             self.tags.drain(..self.gone);
             self.known.drain(..self.gone);
             self.gone = 0;
