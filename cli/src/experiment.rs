@@ -3,7 +3,7 @@
 use crate::Style;
 use crate::failure::{Failure, show};
 use clap::Subcommand;
-use legonf_experiments::{elasticity, figure4, flood, lego_table2, quiet};
+use legonf_experiments::{deepnfv_figure4, elasticity, figure4, flood, lego_table2, quiet};
 
 /// The subcommands of `legonf experiment`.
 #[derive(Subcommand)]
@@ -21,6 +21,8 @@ pub enum Command {
         about = "LEGO's Figure 4: throughput before and after the controller replicates the bottleneck"
     )]
     LegoFigure4(figure4::Arguments),
+    #[command(about = "DeepNFV's Figure 4: what an instance costs as a thread, a process and a container")]
+    DeepnfvFigure4(deepnfv_figure4::Arguments),
     #[command(about = "A load that rises, holds and falls in steps, under the controller")]
     Elasticity(elasticity::Arguments),
     #[command(about = "Benign traffic through a model made by the defaults: alerts minute by minute")]
@@ -36,6 +38,10 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
             show(&elasticity::run(arguments, &session)?, elasticity::text, style)
         }
         Command::LegoFigure4(arguments) => show(&figure4::run(arguments, &session)?, figure4::text, style),
+        Command::DeepnfvFigure4(arguments) => {
+            let report = deepnfv_figure4::run(arguments, &session)?;
+            report.map_or(Ok(()), |report| show(&report, deepnfv_figure4::text, style))
+        }
         Command::Quiet(arguments) => {
             let report = quiet::run(arguments, &session)?;
             show(&report, quiet::text, style)?;

@@ -75,3 +75,19 @@ fn what_is_out_of_range_is_named() {
     assert!(soak("--schema", "nothing").contains("unknown schema 'nothing'"));
     assert!(soak("--scan-rate", "0").starts_with("scan = 0"));
 }
+
+#[test]
+fn instances_are_threads_processes_and_containers_where_these_can_be_run() {
+    let arguments = ["experiment", "deepnfv-figure4", "--instances", "2", "--images", "3", "--json"];
+    let report = succeed(arguments.iter().chain(&["--rootfs", "/nowhere"]));
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let kinds = report["kinds"].as_array().unwrap();
+    let names: Vec<_> = kinds.iter().map(|kind| kind["kind"].as_str().unwrap()).collect();
+    assert_eq!(names, ["thread", "process"]);
+    let why = report["without_containers"].as_str().unwrap();
+    assert!(why.contains("runc") || why.contains("/nowhere/legonf"), "{why}");
+    for kind in kinds {
+        let median = |key: &str| kind[key]["median"].as_f64().unwrap();
+        assert!(median("round_trip_us") >= median("pass_us") && median("pass_us") > 0.0, "{kind}");
+    }
+}

@@ -12,7 +12,8 @@ use legonf_engine::measure::processor_time;
 use legonf_engine::{Error, Folder, Session};
 use legonf_models::kitnet::Precision;
 use legonf_models::{Engine, FeedForward, write_atomic};
-use made::{BYTES, Made};
+use made::BYTES;
+pub(crate) use made::Made;
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -69,6 +70,12 @@ const BATCHES: [usize; 3] = [1, 32, 256];
 /// Rows of a part of a measurement at least; parts of a round.
 const ROWS: usize = 256;
 const PARTS: usize = 4;
+
+/// DeepNFV's convolutional network, with weights from a seed.
+pub(crate) fn deepnfv(seed: u64) -> Made {
+    let [deepnfv, ..] = made::all(seed);
+    deepnfv
+}
 
 /// Measures, or writes the networks.
 ///
