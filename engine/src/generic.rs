@@ -32,6 +32,10 @@ mod without {
             Err(LoadError)
         }
 
+        pub fn classifier(_: &[u8], _output: &str, _classes: usize, _rows: usize) -> Result<Self, LoadError> {
+            Err(LoadError)
+        }
+
         pub fn open(_onnx: &[u8], _rows: usize) -> Result<Self, LoadError> {
             Err(LoadError)
         }

@@ -122,6 +122,8 @@ pub enum Takes {
     Configured,
     /// Its threshold, where it has one; a graph without a model will do.
     Threshold,
+    /// The names of its classes.
+    Classes,
     /// Its network.
     Network,
 }
@@ -135,6 +137,8 @@ pub struct Context<'a> {
     pub kitnet: Option<Arc<KitNet>>,
     /// The calibrated threshold, for a decision whose configuration names none.
     pub threshold: Option<f64>,
+    /// The classes that the network states, for a classification whose configuration names none.
+    pub classes: &'a [String],
     /// Makes a generic engine for the network.
     pub engine: Option<MakeEngine<'a>>,
     /// The names of the graph's ports.
@@ -156,6 +160,8 @@ pub fn takes(kind: &str, config: &toml::Table) -> Takes {
         FeatureMapping::KIND | Autoencoder::KIND | Onnx::KIND => Takes::Network,
         SampleResultQuantization::KIND if config.contains_key("threshold") => Takes::Configured,
         SampleResultQuantization::KIND => Takes::Threshold,
+        Classification::KIND if config.contains_key("classes") => Takes::Configured,
+        Classification::KIND => Takes::Classes,
         _ => Takes::Nothing,
     }
 }
@@ -204,7 +210,7 @@ pub fn build(
         SampleResultQuantization::KIND => {
             Box::new(SampleResultQuantization::new(read(kind, &with_threshold(config, context))?)?)
         }
-        Classification::KIND => Box::new(Classification::new(read(kind, config)?)?),
+        Classification::KIND => Box::new(Classification::new(read(kind, &with_classes(config, context))?)?),
         Dispose::KIND => Box::new(Dispose::new(read(kind, config)?, context.ports).map_err(refused)?),
         Vlan::KIND => Box::new(Vlan::new(read(kind, config)?).map_err(refused)?),
         Dscp::KIND => Box::new(Dscp::new(read(kind, config)?).map_err(refused)?),
@@ -240,6 +246,15 @@ fn with_threshold(config: &toml::Table, context: &Context<'_>) -> toml::Table {
     let mut config = config.clone();
     let threshold = context.threshold.unwrap_or(f64::MAX);
     config.entry("threshold").or_insert_with(|| threshold.into());
+    config
+}
+
+/// The classification's configuration, with the model's classes where it names none.
+fn with_classes(config: &toml::Table, context: &Context<'_>) -> toml::Table {
+    let mut config = config.clone();
+    if !context.classes.is_empty() {
+        config.entry("classes").or_insert_with(|| context.classes.to_vec().into());
+    }
     config
 }
 
@@ -311,6 +326,19 @@ mod tests {
                 "{found}"
             );
         }
+    }
+
+    #[test]
+    fn a_classification_has_the_classes_of_its_model_or_its_own() {
+        let classes = ["web", "mail"].map(str::to_owned);
+        let context = Context { classes: &classes, ..Context::default() };
+        let labels = |config: &str| {
+            let brick = build("classification", &config.parse().unwrap(), &context).unwrap();
+            brick.descriptor().writes[0].labels.join(" ")
+        };
+        assert_eq!(labels(""), "web mail unknown");
+        assert_eq!(labels("classes = [\"a\", \"b\"]"), "a b unknown");
+        assert!(error("classification", "").contains("missing field `classes`"));
     }
 
     #[test]

@@ -41,8 +41,11 @@ pub struct Description {
     pub training: Option<TrainConfig>,
     /// Input and output names of a foreign model.
     pub ports: Option<(String, String)>,
-    /// What the output of a foreign model says of a row: `score` or `reconstruction`.
+    /// What the output of a foreign model says of a row: `score`, `normality`, `reconstruction` or `class`.
     pub meaning: Option<String>,
+    /// Names of the classes of a foreign classifier.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// The threshold, once one is calibrated.
     pub calibration: Option<Calibration>,
     /// Where it comes from.
@@ -71,6 +74,10 @@ impl Bundle {
             Model::Foreign(foreign) => Some(foreign.meaning.label().to_owned()),
             Model::KitNet { .. } => None,
         };
+        let classes = match &self.model {
+            Model::Foreign(foreign) => foreign.classes.clone(),
+            Model::KitNet { .. } => Vec::new(),
+        };
         Description {
             kind: self.model.kind().into(),
             schema: self.schema.name.clone(),
@@ -81,6 +88,7 @@ impl Bundle {
             training,
             ports,
             meaning,
+            classes,
             calibration: self.calibration.clone(),
             provenance: self.provenance.clone(),
         }
