@@ -97,6 +97,9 @@ pub struct Arguments {
     forward: Vec<Forward>,
     #[command(flatten)]
     listening: Listening,
+    /// Take orders on this Unix socket, for its owner alone: `legonf model swap` changes the model while packets flow.
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
     /// Run under the controller; --policy, --costs, --costs-out and --events ask for it too.
     #[arg(long)]
     controller: bool,
@@ -140,6 +143,7 @@ impl Arguments {
             record: self.record.clone(),
             forward: self.forward.clone(),
             steering: (self.controller || self.steering.is_given()).then(|| self.steering.given()),
+            control: self.control.clone(),
             reopen: interrupt::hang_up(),
         }
     }

@@ -3,8 +3,9 @@
 use crate::Style;
 use crate::failure::{Failure, print, print_json, tell};
 use crate::summary::tables;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use legonf_engine::foreign;
+use legonf_engine::{ModelFile, foreign};
 use legonf_models::{Bundle, Description};
 use legonf_output::one_line;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ pub enum Command {
         about = "Make a legonf model of anyone's ONNX file, or of the JSON export of a Kitsune-py model"
     )]
     Import(Import),
+    /// Change the model of a live run that listens (`legonf live --control PATH`), while packets flow.
+    Swap(Swap),
     #[command(hide = true)]
     TryOut(TryOut),
 }
@@ -37,36 +40,72 @@ pub struct Named {
 /// Makes a legonf model of anyone's ONNX file, or of the JSON export of a Kitsune-py model.
 ///
 /// An output with one value a row is the score; one with a value for each feature is a reconstruction, and the score its RMSE
-/// against the input. Weights in a file beside the model are taken in.
+/// against the input. The outputs of a classifier, with a value for each class, are probabilities or logits: the classes are those
+/// that the file names, or --classes. Weights in a file beside the model are taken in.
 ///
 /// The network is run before anything is written. What cannot run is refused by the name of the operator; so is what needs
 /// more than 10,000 operators, 200,000 parts in all, 8 MiB beside the numbers of tensors and attributes, 256 MiB in all, 2 GiB of tensors
 /// for a batch of 64 rows, 4 GiB of memory or 60 s of processor time to be made ready.
 #[derive(Args)]
 pub struct Import {
-    /// ONNX file with an input [batch, features] and an output of one score for each row or of one value for each feature, or a
-    /// JSON export.
+    /// ONNX file with an input [batch, features], or of images, and an output of one score for each row, of one value for each
+    /// feature or of one for each class; or a JSON export.
     file: PathBuf,
     /// Where the model goes.
     #[arg(long = "out", short, alias = "output", value_name = "FILE")]
     output: PathBuf,
-    /// Schema of the features that it takes, in its order.
-    #[arg(long)]
+    /// Schema of the features that it takes, in its order: the name of one; a file with names of your own (.txt: one a line, .csv:
+    /// the first line, .toml: `features = [...]`); or `image`, for a network that takes images.
+    #[arg(long, value_name = "NAME|FILE|image")]
     schema: String,
-    /// Name of the output that the scores come from, where there are several.
+    /// Name of the output that the scores or classes come from, where there are several.
     #[arg(long, value_name = "NAME")]
     score_output: Option<String>,
+    /// Names of the classes, in the order of the output's values, with commas between them.
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',', conflicts_with = "normality")]
+    classes: Vec<String>,
+    /// The output is the higher the more normal a row is, so the score is its negative. Needless for an outlier detector that
+    /// skl2onnx exported.
+    #[arg(long)]
+    normality: bool,
+}
+
+/// Changes the model of a live run that listens, while packets flow.
+///
+/// The model is tried here, then read and made ready by the run, and judges from the next batch of packets on; no packet is lost. It says
+/// which packet that is. A model that takes other features is refused, and the old one goes on.
+#[derive(Args)]
+pub struct Swap {
+    /// The new model; NAME=FILE for one of the models that the graph names.
+    #[arg(value_name = "[NAME=]MODEL", value_parser = OsStringValueParser::new().map(ModelFile::from))]
+    model: ModelFile,
+    /// The socket of the run.
+    #[arg(long, value_name = "PATH")]
+    control: PathBuf,
 }
 
 /// Arguments of the process that tries a network: its ONNX file is on standard input.
 #[derive(Args)]
 pub struct TryOut {
-    /// Name of the output that the scores come from; without it any inputs and outputs will do.
-    #[arg(long, value_name = "NAME", requires = "features")]
+    /// Name of the output that the scores or classes come from; without it any inputs and outputs will do.
+    #[arg(long, value_name = "NAME")]
     score_output: Option<String>,
     /// Features of a row.
     #[arg(long, value_name = "N", requires = "score_output")]
     features: Option<usize>,
+    /// Classes of a classifier.
+    #[arg(long, value_name = "N", requires = "score_output", conflicts_with = "features")]
+    classes: Option<usize>,
+}
+
+impl TryOut {
+    fn form(&self) -> foreign::Form<'_> {
+        match (self.score_output.as_deref(), self.features, self.classes) {
+            (Some(output), Some(features), _) => foreign::Form::Scoring { output, features },
+            (Some(output), None, Some(classes)) => foreign::Form::Classes { output, classes },
+            _ => foreign::Form::Any,
+        }
+    }
 }
 
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
@@ -75,9 +114,8 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::Verify(named) => verify(&named.model, style),
         Command::Explain(named) => explain(&Bundle::load(&named.model)?.describe(), style),
         Command::Import(arguments) => import(arguments, style),
-        Command::TryOut(TryOut { score_output, features }) => {
-            print(foreign::answer(score_output.as_deref().zip(*features))?.label())
-        }
+        Command::Swap(arguments) => swap(arguments, style),
+        Command::TryOut(tried) => print(foreign::answer(tried.form())?.label()),
     }
 }
 
@@ -85,10 +123,11 @@ fn show(model: &Description, style: Style) -> Result<(), Failure> {
     if style.json {
         return print_json(model);
     }
-    let mut rows = vec![
-        ("kind", model.kind.clone()),
-        ("schema", format!("{} ({} features, hash {})", model.schema, model.features, model.schema_hash)),
-    ];
+    let schema = match model.features {
+        0 => model.schema.clone(),
+        features => format!("{} ({features} features, hash {})", model.schema, model.schema_hash),
+    };
+    let mut rows = vec![("kind", model.kind.clone()), ("schema", schema)];
     if !model.ensemble.is_empty() {
         rows.push((
             "ensemble",
@@ -98,6 +137,9 @@ fn show(model: &Description, style: Style) -> Result<(), Failure> {
     if let Some((input, output)) = &model.ports {
         let meaning = model.meaning.as_deref().unwrap_or_default();
         rows.push(("ports", format!("{input} in, {output} out: a {meaning} of each row")));
+    }
+    if !model.classes.is_empty() {
+        rows.push(("classes", model.classes.join(", ")));
     }
     if let Some(t) = &model.training {
         rows.push((
@@ -180,6 +222,15 @@ fn import(arguments: &Import, style: Style) -> Result<(), Failure> {
     if style.quiet { Ok(()) } else { show(&bundle.describe(), style) }
 }
 
+fn swap(arguments: &Swap, style: Style) -> Result<(), Failure> {
+    let swapped = legonf_engine::control::swap(&style.session(), &arguments.control, &arguments.model)?;
+    if style.json {
+        return print_json(&swapped);
+    }
+    let (model, seq) = (one_line(&swapped.model).into_owned(), swapped.seq);
+    if style.quiet { Ok(()) } else { tell(&format!("{model} is in force from packet {seq} on\n")) }
+}
+
 impl Import {
     /// What the engine takes.
     fn given(&self) -> legonf_engine::Import {
@@ -188,6 +239,8 @@ impl Import {
             output: self.output.clone(),
             schema: self.schema.clone(),
             scores: self.score_output.clone(),
+            classes: self.classes.clone(),
+            normality: self.normality,
         }
     }
 }

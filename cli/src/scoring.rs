@@ -57,6 +57,7 @@ impl Scoring {
             warm_up: self.warming.given(),
             state: self.warming.states.state.clone(),
             state_out: self.warming.states.state_out.clone(),
+            swaps: Vec::new(),
         }
     }
 

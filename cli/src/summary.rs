@@ -53,6 +53,9 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
     out += &crate::inputs::filtered_out(filtered);
     let precision = summary.precision.iter().map(|p| format!(", network in {p}")).collect::<String>();
     writeln!(out, "model       {} ({}{precision})", one_line(&summary.model), summary.schema)?;
+    for swapped in &summary.swaps {
+        writeln!(out, "            from packet {} on {}", swapped.seq, one_line(&swapped.model))?;
+    }
     let rate = timing.packets_per_second;
     writeln!(
         out,

@@ -80,7 +80,7 @@ fn what_is_out_of_range_is_named() {
 fn instances_are_threads_processes_and_containers_where_these_can_be_run() {
     let arguments = ["experiment", "deepnfv-figure4", "--instances", "2", "--images", "3", "--json"];
     let report = succeed(arguments.iter().chain(&["--rootfs", "/nowhere"]));
-    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let report = json(&report);
     let kinds = report["kinds"].as_array().unwrap();
     let names: Vec<_> = kinds.iter().map(|kind| kind["kind"].as_str().unwrap()).collect();
     assert_eq!(names, ["thread", "process"]);

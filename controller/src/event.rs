@@ -127,6 +127,18 @@ pub enum Event {
         /// Nanoseconds of processor time a packet, by brick.
         ns: BTreeMap<String, f64>,
     },
+    /// A model came into force.
+    Swap {
+        /// Seconds since the run began, when it was seen.
+        at: f64,
+        /// Number of the first packet that it judges.
+        seq: u64,
+        /// Name of its file.
+        model: String,
+        /// Its name in the graph, where that names models.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
     /// The run is over.
     End {
         /// Seconds since the run began.
@@ -148,6 +160,7 @@ impl Event {
             | Self::Applied { at, .. }
             | Self::Violation { at, .. }
             | Self::Costs { at, .. }
+            | Self::Swap { at, .. }
             | Self::End { at, .. } => *at,
         }
     }
@@ -179,6 +192,7 @@ impl Event {
                 format!("violation  {promise}: {measured:.1}, promised {promised:.1}")
             }
             Self::Costs { ns, .. } => format!("costs      {} ns a packet", list(ns, |ns| format!("{ns:.1}"))),
+            Self::Swap { seq, model, .. } => format!("model      {model} from packet {seq} on"),
             Self::End { packets, violations, .. } if violations.is_empty() => {
                 format!("end        {}, no violation", count(*packets, "packet"))
             }

@@ -3,6 +3,7 @@
 pub(crate) mod host;
 
 use crate::Error;
+use crate::swap::{Swapped, Swaps};
 pub use host::{Host, cores};
 use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, full, patience};
 use legonf_core::{HostLoad, Pace, Plan, Snapshot, State};
@@ -34,6 +35,8 @@ pub struct Agent {
     batching: Vec<String>,
     /// What bricks cost, as the log said last.
     logged: Costs,
+    /// Where it hears of models that changed.
+    swaps: Option<Swaps>,
 }
 
 /// What became of a run under the controller.
@@ -148,7 +151,20 @@ impl Agent {
             dropped: 0,
             promises,
             batching,
+            swaps: None,
         })
+    }
+
+    /// The agent that also logs changes of models.
+    pub(crate) fn with_swaps(self, swaps: Option<Swaps>) -> Self {
+        Self { swaps, ..self }
+    }
+
+    fn log_swaps(&mut self) {
+        let at = self.at;
+        for Swapped { seq, model, name, .. } in self.swaps.iter().flat_map(Swaps::news) {
+            self.log.write(Event::Swap { at, seq, model, name });
+        }
     }
 
     /// What became of the run so far.
@@ -185,6 +201,7 @@ impl Agent {
     /// If a line of the log could not be written.
     pub fn finish(&mut self, packets: u64) -> Result<&[Event], Error> {
         let (at, violations) = (self.at, self.promises.violations().clone());
+        self.log_swaps();
         self.log.write(Event::Costs { at, ns: nanoseconds(self.policy.costs()) });
         self.log.write(Event::End { at, packets, violations });
         match self.log.fault.take() {
@@ -225,6 +242,7 @@ impl Control for Agent {
         }
         self.at = snapshot.at;
         self.dropped += snapshot.dropped;
+        self.log_swaps();
         let decision = self.policy.decide(snapshot);
         self.watch(snapshot);
         let decision = decision?;

@@ -3,6 +3,7 @@
 use crate::models::{ModelFile, Models};
 use crate::network::Network;
 use crate::nf::Kernel;
+use crate::swap::Swaps;
 use crate::{Error, Session, nf};
 use legonf_core::{Brick, ColumnSpec, Schema};
 use legonf_extract::FEATURES;
@@ -44,14 +45,26 @@ pub fn assemble_extraction(spec: &GraphSpec) -> Result<Graph, Error> {
     Ok(Graph::assemble(spec, &[ColumnSpec::PACKETS], &[FEATURES], make)?)
 }
 
-/// Builds the graph's bricks around its models.
+/// Builds the graph's bricks around its models, which may change.
 pub(crate) fn assemble(
     spec: &GraphSpec,
     content: Content,
-    models: &Models,
+    (models, swaps): (&Models, Option<&Swaps>),
     threshold: Option<f64>,
 ) -> Result<Graph, Error> {
-    assemble_with(spec, content, models, threshold, |_, brick| brick)
+    let make = |brick: &BrickSpec| match swaps {
+        Some(swaps) => swaps.build(brick),
+        None => models.build(spec, brick, threshold),
+    };
+    Ok(Graph::assemble(spec, &[given(spec, content, models)?], Wanted::Results, make)?)
+}
+
+/// The column that a source fills.
+fn given(spec: &GraphSpec, content: Content, models: &Models) -> Result<ColumnSpec, Error> {
+    Ok(match content {
+        Content::Packets => ColumnSpec::PACKETS,
+        Content::Features => FEATURES.of_width(models.schema(spec)?.len()),
+    })
 }
 
 /// [`assemble`] with something put around each brick, which is given with its identifier.
@@ -62,12 +75,8 @@ pub(crate) fn assemble_with(
     threshold: Option<f64>,
     wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
 ) -> Result<Graph, Error> {
-    let given = match content {
-        Content::Packets => ColumnSpec::PACKETS,
-        Content::Features => FEATURES.of_width(models.schema(spec)?.len()),
-    };
     let make = |brick: &BrickSpec| models.build(spec, brick, threshold).map(|made| wrap(&brick.id, made));
-    Ok(Graph::assemble(spec, &[given], Wanted::Results, make)?)
+    Ok(Graph::assemble(spec, &[given(spec, content, models)?], Wanted::Results, make)?)
 }
 
 /// A network function and its models.

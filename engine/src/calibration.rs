@@ -176,12 +176,12 @@ impl Calibrating {
         let (content, mut source) = series.open_any(session, self.limit, model.schema())?;
         let spec = built_in(model, content, Execution::default())?;
         let models = Models::one(model.clone());
-        let mut graph = assemble(&spec, content, &models, None)?;
+        let mut graph = assemble(&spec, content, (&models, None), None)?;
         self.workers.check(&mut graph)?;
         let settling = model.schema().settling_time();
         let mut sink = Collect { skip: self.skip, settling, ..Collect::default() };
         let bar = session.begin("calibration", Extent::Bytes);
-        let maker = Maker { spec: &spec, models: &models, threshold: None };
+        let maker = Maker { spec: &spec, models: &models, threshold: None, swaps: None };
         let make = |id: &str| maker.supply(id);
         let options = self.workers.options(session, Some(&make));
         let mut observe = |progress, packets| bar.update(progress, packets);

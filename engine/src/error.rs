@@ -3,7 +3,7 @@
 use crate::generic::LoadError;
 use legonf_catalog::CatalogError;
 use legonf_controller::ControllerError;
-use legonf_core::{BrickError, Fault};
+use legonf_core::{BindError, BrickError, Fault};
 use legonf_decide::DecideError;
 use legonf_extract::ExtractError;
 use legonf_io::labels::LabelError;
@@ -96,6 +96,9 @@ pub enum Error {
     /// A source or a sink failed.
     #[error(transparent)]
     End(#[from] Fault),
+    /// A brick does not fit the columns of its graph.
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// A brick failed.
     #[error(transparent)]
     Brick(#[from] BrickError),

@@ -68,7 +68,7 @@ impl Extraction {
         let mut matrix = Matrix::create(&self.output, &schema)?;
         let bar = session.begin("features", Extent::Bytes);
         let models = Models::default();
-        let maker = Maker { spec: &spec, models: &models, threshold: None };
+        let maker = Maker { spec: &spec, models: &models, threshold: None, swaps: None };
         let make = |id: &str| maker.supply(id);
         let options = self.workers.options(session, Some(&make));
         let mut observe = |progress, packets| bar.update(progress, packets);

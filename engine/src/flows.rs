@@ -100,14 +100,14 @@ impl FlowRecords {
     pub fn run(&self, session: &Session) -> Result<FlowsWritten, Error> {
         let spec = self.graph();
         let models = Models::default();
-        let mut graph = assemble(&spec, Content::Packets, &models, None)?;
+        let mut graph = assemble(&spec, Content::Packets, (&models, None), None)?;
         self.workers.check(&mut graph)?;
         let series = self.captures.find(session, None)?;
         let mut source = series.open(session, self.limit)?;
         let records = self.output.as_deref().map(|file| Records::create(file, &FLOW_FIELDS)).transpose()?;
         let mut sink = FlowSink { records, flows: 0, packets: 0, record: Handle::default() };
         let bar = session.begin("flows", Extent::Bytes);
-        let maker = Maker { spec: &spec, models: &models, threshold: None };
+        let maker = Maker { spec: &spec, models: &models, threshold: None, swaps: None };
         let make = |id: &str| maker.supply(id);
         let options = self.workers.options(session, Some(&make));
         let mut observe = |progress, packets| bar.update(progress, packets);

@@ -22,26 +22,68 @@ const MAX_SECONDS: u64 = 60;
 /// The program itself, even where its file has been replaced.
 const OWN: &str = "/proc/self/exe";
 
-/// What is to be tried: a network that scores rows of features, or any.
+/// What is to be tried.
 #[derive(Clone, Copy)]
 struct Tried<'a> {
     onnx: &'a [u8],
-    /// The output that scores come from, and how many features a row has.
-    scoring: Option<(&'a str, usize)>,
+    form: Form<'a>,
+}
+
+/// What a network is to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Form<'a> {
+    /// Any inputs and outputs will do.
+    Any,
+    /// Rows of features are scored.
+    Scoring {
+        /// The output that scores come from.
+        output: &'a str,
+        /// Features of a row.
+        features: usize,
+    },
+    /// An output has a value for each class.
+    Classes {
+        /// That output.
+        output: &'a str,
+        /// How many classes there are.
+        classes: usize,
+    },
+}
+
+impl Form<'_> {
+    /// Arguments that say so.
+    fn arguments(self) -> Vec<String> {
+        let (output, count) = match self {
+            Self::Any => return Vec::new(),
+            Self::Scoring { output, features } => (output, format!("--features={features}")),
+            Self::Classes { output, classes } => (output, format!("--classes={classes}")),
+        };
+        vec![format!("--score-output={output}"), count]
+    }
 }
 
 impl<'a> Tried<'a> {
     fn of(foreign: &'a Foreign) -> Self {
-        Self { onnx: &foreign.onnx, scoring: Some((&foreign.output, foreign.features)) }
+        let output = &foreign.output;
+        let form = match foreign.meaning {
+            Meaning::Classes => Form::Classes { output, classes: foreign.classes.len() },
+            _ => Form::Scoring { output, features: foreign.features },
+        };
+        Self { onnx: &foreign.onnx, form }
     }
 }
 
-/// Makes a network ready and runs it, within bounds of memory and time.
+/// Makes a network ready and runs it, within bounds of memory and time. Says what its output means: whether a value a row is a score or
+/// a normality, and whether values are those of classes, is as the model states.
 ///
 /// # Errors
 /// Says why it cannot be used: the operator that does not run, an output of another form, or the bound.
 pub fn try_out(session: &Session, foreign: &Foreign) -> Result<Meaning, Error> {
-    within(session, Tried::of(foreign))
+    let found = within(session, Tried::of(foreign))?;
+    Ok(match foreign.meaning {
+        stated @ (Meaning::Normality | Meaning::Classes) if found == Meaning::Score => stated,
+        _ => found,
+    })
 }
 
 fn within(session: &Session, tried: Tried<'_>) -> Result<Meaning, Error> {
@@ -77,18 +119,15 @@ pub fn check(session: &Session, foreign: &Foreign, path: &Path) -> Result<(), Er
 /// # Errors
 /// In one line that begins with the file.
 pub(crate) fn check_network(session: &Session, onnx: &[u8], path: &Path) -> Result<(), Error> {
-    let tried = within(session, Tried { onnx, scoring: None });
+    let tried = within(session, Tried { onnx, form: Form::Any });
     tried.map(drop).map_err(|reason| Error::file(path, reason.to_string()))
 }
 
 fn start(tried: Tried<'_>, arguments: &[&str]) -> std::io::Result<Output> {
     let own = Some(PathBuf::from(OWN)).filter(|own| own.exists());
-    let scoring = tried
-        .scoring
-        .map(|(output, features)| [format!("--score-output={output}"), format!("--features={features}")]);
     let mut child = Command::new(own.map_or_else(std::env::current_exe, Ok)?)
         .args(arguments)
-        .args(scoring.iter().flatten())
+        .args(tried.form.arguments())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -118,18 +157,17 @@ fn reason(status: ExitStatus, errors: &str) -> String {
 }
 
 /// What the process does that tries a network: lowers its own limits, reads the ONNX file from standard input, and says what the
-/// output of this name, of rows of so many features, means; of a network of any inputs and outputs (`None`) that it runs. The program prints the label of that, and the line of an error behind
-/// `legonf: ` to standard error with exit code 1.
+/// output means. The program prints the label of that, and the line of an error behind `legonf: ` to standard error with exit code 1.
 ///
 /// # Errors
 /// As [`try_out`].
-pub fn answer(scoring: Option<(&str, usize)>) -> Result<Meaning, Error> {
+pub fn answer(form: Form<'_>) -> Result<Meaning, Error> {
     bound(Resource::RLIMIT_AS, MAX_MEMORY)?;
     bound(Resource::RLIMIT_CPU, MAX_SECONDS)?;
     bound(Resource::RLIMIT_CORE, 0)?;
     let mut onnx = Vec::new();
     std::io::stdin().lock().take(MAX_FILE_BYTES).read_to_end(&mut onnx)?;
-    run_rows(Tried { onnx: &onnx, scoring })
+    run_rows(Tried { onnx: &onnx, form })
 }
 
 /// Lowers a limit of this process.
@@ -149,10 +187,11 @@ fn try_here(tried: Tried<'_>) -> Result<Meaning, Error> {
 }
 
 /// Makes a network ready, runs rows through it, and says what its output means.
-fn run_rows(Tried { onnx, scoring }: Tried<'_>) -> Result<Meaning, Error> {
-    let mut engine = match scoring {
-        Some((output, features)) => GenericEngine::new(onnx, output, features, ENGINE_ROWS)?,
-        None => GenericEngine::open(onnx, ENGINE_ROWS)?,
+fn run_rows(Tried { onnx, form }: Tried<'_>) -> Result<Meaning, Error> {
+    let mut engine = match form {
+        Form::Scoring { output, features } => GenericEngine::new(onnx, output, features, ENGINE_ROWS)?,
+        Form::Classes { output, classes } => GenericEngine::classifier(onnx, output, classes, ENGINE_ROWS)?,
+        Form::Any => GenericEngine::open(onnx, ENGINE_ROWS)?,
     };
     engine.try_out()?;
     Ok(engine.meaning())

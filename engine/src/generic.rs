@@ -37,6 +37,16 @@ impl GenericEngine {
         })
     }
 
+    /// That for a network of any inputs, whose output `output` gives one value for each of so many classes.
+    ///
+    /// # Errors
+    /// If no engine of this build runs it.
+    pub fn classifier(onnx: &[u8], output: &str, classes: usize, rows: usize) -> Result<Self, LoadError> {
+        or_tract(FeedForward::classifier(onnx, output, classes), || {
+            TractEngine::classifier(onnx, output, classes, rows)
+        })
+    }
+
     /// That for a network of any inputs and outputs.
     ///
     /// # Errors
@@ -140,6 +150,10 @@ mod without {
         }
 
         pub fn new(_onnx: &[u8], _output: &str, _features: usize, _rows: usize) -> Result<Self, LoadError> {
+            Err(missing())
+        }
+
+        pub fn classifier(_: &[u8], _output: &str, _classes: usize, _rows: usize) -> Result<Self, LoadError> {
             Err(missing())
         }
 

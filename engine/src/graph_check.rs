@@ -54,7 +54,7 @@ fn without_models(scoring: &Scoring, spec: &GraphSpec) -> Result<Checked, Error>
 
 /// Makes a brick that takes no network, as a graph does.
 fn check_brick(spec: &GraphSpec, brick: &BrickSpec) -> Result<(), CatalogError> {
-    if legonf_catalog::takes(&brick.kind, &brick.config) == Takes::Network {
+    if matches!(legonf_catalog::takes(&brick.kind, &brick.config), Takes::Network | Takes::Classes) {
         return Ok(());
     }
     let ports = spec.port_names();

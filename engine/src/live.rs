@@ -1,5 +1,6 @@
 //! The packets of a network interface through a network function, as they come.
 
+mod control;
 mod outputs;
 mod recording;
 mod stream;
@@ -18,6 +19,7 @@ use crate::suppression::Suppression;
 use crate::tally::Tally;
 use crate::watch::{Watch, Watching};
 use crate::{Error, Extent, Session, models, nf};
+use control::ControlSocket;
 use legonf_controller::Event;
 use legonf_core::Source;
 use legonf_io::Content;
@@ -66,6 +68,8 @@ pub struct Live {
     pub forward: Vec<Forward>,
     /// The controller that may change the layout meanwhile; without it the layout stays.
     pub steering: Option<Steering>,
+    /// A Unix socket on which it takes orders: to change a model.
+    pub control: Option<PathBuf>,
     /// Opens the outputs anew whenever it is set.
     pub reopen: &'static AtomicBool,
 }
@@ -88,7 +92,8 @@ impl Live {
         // Before there are other threads, which would keep theirs, and before a file of others' making is parsed.
         let account = self.user.as_deref().map(Account::find).transpose()?;
         legonf_live::give_up_privileges(account.as_ref())?;
-        let mut function = self.scoring.build(session, self.scoring.open(session)?, Content::Packets)?;
+        let (opened, changeable) = (self.scoring.open(session)?, self.control.is_some());
+        let mut function = self.scoring.build_with(session, opened, Content::Packets, changeable)?;
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         self.check_eve(&function)?;
@@ -96,6 +101,8 @@ impl Live {
         let (source, losses) = self.source(session, interface)?;
         let outputs = Outputs::create(session, &self.purpose(), &function, self.reopen)?;
         let outputs = outputs.over(transmission).without(losses.clone());
+        let control = self.control.as_deref().zip(function.swaps().cloned());
+        let _control = control.map(|(path, swaps)| ControlSocket::open(path, session, swaps)).transpose()?;
         self.score(session, function, agent, (outputs, watch), (source, losses))
     }
 

@@ -48,6 +48,15 @@ impl ModelFile {
     }
 }
 
+/// How a network of other makers is tried before it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trial {
+    /// Here, within bounds.
+    Bounded,
+    /// It has been, by who gives it.
+    Done,
+}
+
 /// The models of a graph, loaded. Clones share them.
 #[derive(Clone, Default)]
 pub struct Models(Vec<Loaded>);
@@ -111,6 +120,42 @@ impl Models {
         }
     }
 
+    /// The models with another file for one of them, and what was in it.
+    ///
+    /// # Errors
+    /// If there is no such model, the file cannot be read, or its features are others.
+    pub(crate) fn with(
+        &self,
+        session: &Session,
+        given: &ModelFile,
+        trial: Trial,
+    ) -> Result<(Self, Network), Error> {
+        let fits = |model: &Loaded| given.name.is_none() && self.0.len() == 1 || model.name == given.name;
+        let Some(place) = self.0.iter().position(fits) else {
+            let known = self.named().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+            let known = if known.is_empty() {
+                "give FILE alone".to_owned()
+            } else {
+                format!("give NAME=FILE; there are: {known}")
+            };
+            return Err(Error::refused(format!(
+                "{}: the graph has no such model ({known})",
+                given.file.display()
+            )));
+        };
+        let old = &self.0[place];
+        let network = match (trial, &old.name) {
+            (Trial::Done, _) => Network::read_tried(&given.file)?,
+            (Trial::Bounded, None) => Network::load(session, &given.file)?,
+            (Trial::Bounded, Some(_)) => Network::read(session, &given.file)?,
+        };
+        check_schema(&given.file, (old.network.schema(), network.schema()))?;
+        let mut models = self.clone();
+        models.0[place] =
+            Loaded { file: given.file.clone(), network: network.clone(), name: old.name.clone() };
+        Ok((models, network))
+    }
+
     /// The model that a brick takes; none where it takes none.
     pub(crate) fn of(&self, brick: &BrickSpec) -> Option<&Loaded> {
         match (legonf_catalog::takes(&brick.kind, &brick.config), &brick.model) {
@@ -171,11 +216,26 @@ impl Models {
             kitnet: network.and_then(Network::kitnet),
             detector: network.and_then(Network::detector),
             threshold: threshold.or(network.and_then(Network::threshold)),
+            classes: network.map_or(&[], Network::classes),
             engine: network.is_some().then_some(&engine),
             ports: &ports,
         };
         Ok(legonf_catalog::build(&brick.kind, &brick.config, &context)?)
     }
+}
+
+/// Refuses a model that takes other features than the one that it follows.
+fn check_schema(file: &Path, (old, new): (&Schema, &Schema)) -> Result<(), Error> {
+    if old.hash() == new.hash() {
+        return Ok(());
+    }
+    let named = |schema: &Schema| format!("{} ({})", schema.name, schema.hash());
+    let reason = format!(
+        "takes features of schema {}, and the model in force those of {}, which goes on",
+        named(new),
+        named(old)
+    );
+    Err(Error::file(file, reason))
 }
 
 /// Whether a graph needs a model of which it does not name the file.
@@ -242,7 +302,9 @@ fn check_brick(spec: &GraphSpec, brick: &BrickSpec) -> Result<(), GraphError> {
         Some(model) if !spec.models.contains_key(model) => {
             Err(GraphError::UnknownModel { id, model: model.clone(), known: known(spec) })
         }
-        None if matches!(takes, Takes::Threshold | Takes::Network) && spec.models.len() > 1 => {
+        None if matches!(takes, Takes::Threshold | Takes::Classes | Takes::Network)
+            && spec.models.len() > 1 =>
+        {
             Err(GraphError::UnnamedModel { id, kind, known: known(spec) })
         }
         _ => Ok(()),

@@ -43,7 +43,22 @@ impl Network {
             OnnxFile::Network(onnx) => onnx,
         };
         foreign::check_network(session, &onnx, path)?;
-        let engine = GenericEngine::open(&onnx, ENGINE_ROWS).map_err(|error| Error::file(path, error))?;
+        Self::plain(&onnx, path)
+    }
+
+    /// As [`read`](Self::read) of a network that has been tried out.
+    ///
+    /// # Errors
+    /// If the file is no model, or is damaged.
+    pub fn read_tried(path: &Path) -> Result<Self, Error> {
+        match OnnxFile::load(path)? {
+            OnnxFile::Bundle(bundle) => Ok(Self::of(*bundle)),
+            OnnxFile::Network(onnx) => Self::plain(&onnx, path),
+        }
+    }
+
+    fn plain(onnx: &[u8], path: &Path) -> Result<Self, Error> {
+        let engine = GenericEngine::open(onnx, ENGINE_ROWS).map_err(|error| Error::file(path, error))?;
         let schema = Schema { name: String::new(), features: Vec::new() };
         Ok(Self(Arc::new(Inner { bundle: None, schema, generic: engine.into() })))
     }
@@ -98,6 +113,14 @@ impl Network {
         match &self.0.bundle.as_ref()?.model {
             Model::Detector { detector, .. } => Some(detector.clone()),
             Model::KitNet { .. } | Model::Foreign(_) => None,
+        }
+    }
+
+    /// Names of the classes, where it is a classifier that states them.
+    pub fn classes(&self) -> &[String] {
+        match self.0.bundle.as_ref().map(|bundle| &bundle.model) {
+            Some(Model::Foreign(foreign)) => &foreign.classes,
+            _ => &[],
         }
     }
 

@@ -9,6 +9,7 @@ use crate::seed::{self, Seed};
 use crate::state::{self, Saved};
 use crate::summary::{ClockReport, Disturbances, Service, Summary, Timing, WarmingUp, flatten};
 use crate::supply::Maker;
+use crate::swap::{Explainers, Planned, Position, Stretches, Swaps};
 use crate::tally::{Results, Tally, decides_on_scores};
 use crate::warming::{self, WarmUp};
 use crate::watch::Found;
@@ -44,6 +45,8 @@ pub struct Scoring {
     pub state: Option<PathBuf>,
     /// Where the state at the end goes. A run that ends by a fault leaves none.
     pub state_out: Option<PathBuf>,
+    /// Changes of models at packets that are known before, in their order.
+    pub swaps: Vec<Planned>,
 }
 
 /// A network function that is ready to run.
@@ -62,6 +65,8 @@ pub(crate) struct Function {
     workers: Workers,
     /// Where its stream stands before the run.
     clock: Clock,
+    /// The changes of its models, where they can change.
+    swaps: Option<Swaps>,
 }
 
 /// Packets at the beginning of captures that a model was made from.
@@ -114,6 +119,7 @@ impl Scoring {
             warm_up: WarmUp::default(),
             state: None,
             state_out: None,
+            swaps: Vec::new(),
         }
     }
 
@@ -139,6 +145,17 @@ impl Scoring {
         opened: Opened,
         content: Content,
     ) -> Result<Function, Error> {
+        self.build_with(session, opened, content, !self.swaps.is_empty())
+    }
+
+    /// [`build`](Self::build) a graph whose models can be changed while it runs, if so.
+    pub(crate) fn build_with(
+        &self,
+        session: &Session,
+        opened: Opened,
+        content: Content,
+        changeable: bool,
+    ) -> Result<Function, Error> {
         session.check_outputs(self.state_out.as_deref())?;
         let mut spec = opened.graph(content, self.execution)?;
         let saved = self.state.as_deref().map(Saved::open).transpose()?;
@@ -146,13 +163,16 @@ impl Scoring {
         let (models, given) = (opened.models, self.threshold);
         let (precision, schema) = (nf::precision(&spec), models.schema(&spec)?);
         self.warm_up.set(&mut spec, &schema);
-        let assembled = assemble(&spec, content, &models, given);
+        let swaps =
+            changeable.then(|| Swaps::new(session, &spec, &models, given, &self.swaps)).transpose()?;
+        let assembled = assemble(&spec, content, (&models, swaps.as_ref()), given);
         let mut graph = assembled.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;
         self.workers.check(&mut graph)?;
         let threshold = given.or(models.main(&spec).and_then(|model| model.network.threshold()));
         let (workers, clock) =
             (self.workers.clone(), self.begin(session, saved, (&spec, &models), &mut graph)?);
-        let function = Function { models, threshold, schema, given, precision, graph, spec, workers, clock };
+        let function =
+            Function { models, threshold, schema, given, precision, graph, spec, workers, clock, swaps };
         if given.is_some() && !function.decides_on_scores() {
             let reason = "the graph decides on no score, so nothing is compared with a threshold; leave --threshold out";
             return Err(self.refused(reason));
@@ -239,6 +259,7 @@ impl Scoring {
             misfit: tally.fit(),
             evaluation: tally.evaluation(),
             figures: found.and_then(|found| found.figures),
+            swaps: function.swaps.as_ref().map(Swaps::in_force).unwrap_or_default(),
             ended_early: None,
         }
     }
@@ -250,9 +271,15 @@ impl Function {
         seed::of(&self.spec)
     }
 
-    /// The share of benign packets above the threshold that it stands for, where it is the model's own.
+    /// The changes of its models, where they can change.
+    pub fn swaps(&self) -> Option<&Swaps> {
+        self.swaps.as_ref()
+    }
+
+    /// The share of benign packets above the threshold that it stands for, where it is the model's own, and the only one.
     pub fn bound(&self) -> Option<f64> {
-        let main = self.models.main(&self.spec).filter(|_| self.given.is_none());
+        let changed = self.swaps.as_ref().is_some_and(Swaps::is_changed);
+        let main = self.models.main(&self.spec).filter(|_| self.given.is_none() && !changed);
         main.and_then(|model| model.network.false_positive_bound())
     }
 
@@ -268,7 +295,8 @@ impl Function {
 
     /// Says why a packet is anomalous, where its network can.
     pub fn explainer(&self) -> Option<Box<dyn Explain>> {
-        self.models.main(&self.spec)?.network.explainer()
+        let first = self.models.main(&self.spec)?.network.explainer()?;
+        Some(self.swaps.as_ref().map_or(first, |swaps| Box::new(Explainers::new(swaps))))
     }
 
     /// Which packets of captures its model comes from, where that is known. They are read for that only if the model knows the name
@@ -320,11 +348,24 @@ impl Function {
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Progress, u64),
     ) -> Result<(Outcome, Timing), Error> {
-        let maker = Maker { spec: &self.spec, models: &self.models, threshold: self.given };
+        let swaps = self.swaps.as_ref();
+        let maker = Maker { spec: &self.spec, models: &self.models, threshold: self.given, swaps };
         let make = |id: &str| maker.supply(id);
         let options = Options { stop, clock: self.clock, ..self.workers.options(session, Some(&make)) };
         let start = Instant::now();
-        let mut outcome = run_under(control, &mut self.graph, source, tally, options, observe);
+        let mut outcome = match swaps {
+            None => run_under(control, &mut self.graph, source, tally, options, observe),
+            Some(swaps) => {
+                let (mut source, mut sink) = (Stretches::new(source, swaps), Position::new(tally, swaps));
+                let mut observe = |progress, packets| {
+                    swaps.passed(packets);
+                    observe(progress, packets);
+                };
+                let ran = run_under(control, &mut self.graph, &mut source, &mut sink, options, &mut observe);
+                swaps.end();
+                ran
+            }
+        };
         let seconds = start.elapsed().as_secs_f64();
         match outcome.fault.take() {
             Some(RunFault::Sink(fault)) if is_closed_pipe(&fault) => return Err(Error::ClosedPipe),

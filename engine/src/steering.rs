@@ -75,7 +75,8 @@ impl Steering {
 
     /// The controller of a function.
     pub(crate) fn agent(&self, orders: Orders, function: &mut Function) -> Result<Agent, Error> {
-        Agent::new(function.facts(), orders.config, orders.costs, self.events.as_deref())
+        let agent = Agent::new(function.facts(), orders.config, orders.costs, self.events.as_deref())?;
+        Ok(agent.with_swaps(function.swaps().cloned()))
     }
 
     /// Writes the costs, ends the event log, and gives what is in it.

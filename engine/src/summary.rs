@@ -3,6 +3,7 @@
 use crate::captures::Series;
 use crate::fit::Misfit;
 use crate::suppression::Suppressed;
+use crate::swap::Swapped;
 use crate::watch::IncidentSummary;
 use legonf_core::{Clock, ClockFaults, Coverage, count};
 use legonf_decide::evaluate::{Promise, Report as Evaluation, SpanReport, Summary as ScoreSummary};
@@ -23,6 +24,9 @@ pub struct Summary {
     pub filtered: Option<FilteredOut>,
     /// Name of the file of the model that the scores come from; empty where there is none.
     pub model: String,
+    /// Models that came into force meanwhile, each from a packet on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub swaps: Vec<Swapped>,
     /// Names of the files of the models that the graph names, by their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, String>,

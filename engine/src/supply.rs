@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::models::Models;
+use crate::swap::Swaps;
 use legonf_core::{Brick, State};
 use legonf_runtime::{GraphSpec, SupplyError};
 
@@ -13,6 +14,8 @@ pub struct Maker<'a> {
     pub models: &'a Models,
     /// The threshold to decide by instead of those of the models.
     pub threshold: Option<f64>,
+    /// The changes of the models, where they can change.
+    pub swaps: Option<&'a Swaps>,
 }
 
 impl Maker<'_> {
@@ -20,7 +23,10 @@ impl Maker<'_> {
     pub fn make(&self, id: &str) -> Result<Box<dyn Brick>, Error> {
         let found = self.spec.bricks.iter().find(|brick| brick.id == id);
         let found = found.ok_or_else(|| Error::refused(format!("the graph has no brick `{id}`")))?;
-        warmed(self.models.build(self.spec, found, self.threshold)?)
+        warmed(match self.swaps {
+            Some(swaps) => swaps.build(found)?,
+            None => self.models.build(self.spec, found, self.threshold)?,
+        })
     }
 
     /// [`make`](Self::make) as the runtime asks for it.
@@ -30,7 +36,7 @@ impl Maker<'_> {
 }
 
 /// A new brick, ready for its first batch. Nothing goes through it: one with state would take that for packets.
-fn warmed(mut brick: Box<dyn Brick>) -> Result<Box<dyn Brick>, Error> {
+pub(crate) fn warmed(mut brick: Box<dyn Brick>) -> Result<Box<dyn Brick>, Error> {
     if brick.descriptor().state == State::Stateless {
         brick.warm()?;
     }

@@ -363,7 +363,7 @@ impl Training {
         self.workers.check(&mut graph)?;
         let mut no_brick = Graph::pass_through(&spec.name, &[FEATURES.of_width(schema.len())])?;
         let models = Models::default();
-        let maker = Maker { spec: &spec, models: &models, threshold: None };
+        let maker = Maker { spec: &spec, models: &models, threshold: None, swaps: None };
         let make = |id: &str| maker.supply(id);
         let extent = if self.span == Span::Packets { Extent::Packets(self.needed()) } else { Extent::Bytes };
         let bar = session.begin("training", extent);

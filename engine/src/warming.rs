@@ -131,7 +131,7 @@ impl Learner<'_> {
         limit: Option<u64>,
     ) -> Result<(), Error> {
         let mut source = series.open(session, limit)?;
-        let maker = Maker { spec: self.spec, models: self.models, threshold: None };
+        let maker = Maker { spec: self.spec, models: self.models, threshold: None, swaps: None };
         let make = |id: &str| maker.supply(id);
         let options = Options { clock: self.clock, ..self.workers.options(session, Some(&make)) };
         let bar = session.begin("warming up", Extent::Bytes);
@@ -164,7 +164,7 @@ pub(crate) fn play(
 ) -> Result<Clock, Error> {
     state::check(graph, "--warm-up")?;
     let (front, workers) = (front(spec), Workers::default());
-    let mut before = assemble(&front, Content::Packets, models, None)?;
+    let mut before = assemble(&front, Content::Packets, (models, None), None)?;
     let mut learner = Learner { spec: &front, models, workers: &workers, clock: Clock::default() };
     let series = Captures::from(capture.to_owned()).find(session, None)?;
     learner.learn(session, &mut before, &series, None)?;

@@ -16,7 +16,8 @@ mod trial;
 
 pub use bundle::{
     AutoencoderSummary, Bundle, CalibratedOn, Calibration, CaptureProvenance, Check, Description, Foreign,
-    HeldOut, MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES, Meaning, Model, OnnxFile, Provenance, take_in,
+    HeldOut, MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES, Meaning, Model, OnnxFile, Provenance, Wanted,
+    take_in,
 };
 pub use engine::{Engine, EngineError, Output, Port, Signature};
 pub use error::ModelError;

@@ -6,7 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 use legonf_core::{Brick, Descriptor, Schema};
-use legonf_decide::{Classification, SampleResultQuantization};
+use legonf_decide::{Classification, SampleResultQuantization, UNKNOWN};
 use legonf_extract::flow::{FlowClass, FlowStatistics, FlowTable, PacketImage};
 use legonf_extract::{FEATURES, FeatureQuantization};
 use legonf_infer::{Autoencoder, Detector, FeatureMapping, Onnx, SCORES};
@@ -137,6 +137,8 @@ pub enum Takes {
     Configured,
     /// Its threshold, where it has one; a graph without a model will do.
     Threshold,
+    /// The names of its classes.
+    Classes,
     /// Its network.
     Network,
 }
@@ -152,6 +154,8 @@ pub struct Context<'a> {
     pub detector: Option<Arc<legonf_models::detectors::Detector>>,
     /// The calibrated threshold, for a decision whose configuration names none.
     pub threshold: Option<f64>,
+    /// The classes that the network states, for a classification whose configuration names none.
+    pub classes: &'a [String],
     /// Makes a generic engine for the network.
     pub engine: Option<MakeEngine<'a>>,
     /// The names of the graph's ports.
@@ -173,6 +177,8 @@ pub fn takes(kind: &str, config: &toml::Table) -> Takes {
         FeatureMapping::KIND | Autoencoder::KIND | Onnx::KIND | Detector::KIND => Takes::Network,
         SampleResultQuantization::KIND if config.contains_key("threshold") => Takes::Configured,
         SampleResultQuantization::KIND => Takes::Threshold,
+        Classification::KIND | FlowClass::KIND if config.contains_key("classes") => Takes::Configured,
+        Classification::KIND | FlowClass::KIND => Takes::Classes,
         _ => Takes::Nothing,
     }
 }
@@ -226,10 +232,12 @@ pub fn build(
         SampleResultQuantization::KIND => {
             Box::new(SampleResultQuantization::new(read(kind, &with_threshold(config, context))?)?)
         }
-        Classification::KIND => Box::new(Classification::new(read(kind, config)?)?),
+        Classification::KIND => Box::new(Classification::new(read(kind, &with_classes(config, context))?)?),
         FlowTable::KIND => Box::new(FlowTable::new(read(kind, config)?).map_err(flow)?),
         FlowStatistics::KIND => Box::new(FlowStatistics::new(read(kind, config)?).map_err(flow)?),
-        FlowClass::KIND => Box::new(FlowClass::new(read(kind, config)?).map_err(flow)?),
+        FlowClass::KIND => {
+            Box::new(FlowClass::new(read(kind, &with_labels(config, context))?).map_err(flow)?)
+        }
         PacketImage::KIND => Box::new(PacketImage::new(read(kind, config)?).map_err(flow)?),
         Dispose::KIND => Box::new(Dispose::new(read(kind, config)?, context.ports).map_err(refused)?),
         Vlan::KIND => Box::new(Vlan::new(read(kind, config)?).map_err(refused)?),
@@ -266,6 +274,25 @@ fn with_threshold(config: &toml::Table, context: &Context<'_>) -> toml::Table {
     let mut config = config.clone();
     let threshold = context.threshold.unwrap_or(f64::MAX);
     config.entry("threshold").or_insert_with(|| threshold.into());
+    config
+}
+
+/// The configuration of what takes a classification's labels, with those of the model's classes where it names none.
+fn with_labels(config: &toml::Table, context: &Context<'_>) -> toml::Table {
+    let mut config = config.clone();
+    if !context.classes.is_empty() {
+        let labels = || context.classes.iter().cloned().chain([UNKNOWN.to_owned()]).collect::<Vec<_>>();
+        config.entry("classes").or_insert_with(|| labels().into());
+    }
+    config
+}
+
+/// The classification's configuration, with the model's classes where it names none.
+fn with_classes(config: &toml::Table, context: &Context<'_>) -> toml::Table {
+    let mut config = config.clone();
+    if !context.classes.is_empty() {
+        config.entry("classes").or_insert_with(|| context.classes.to_vec().into());
+    }
     config
 }
 
@@ -337,6 +364,19 @@ mod tests {
                 "{found}"
             );
         }
+    }
+
+    #[test]
+    fn a_classification_has_the_classes_of_its_model_or_its_own() {
+        let classes = ["web", "mail"].map(str::to_owned);
+        let context = Context { classes: &classes, ..Context::default() };
+        let labels = |config: &str| {
+            let brick = build("classification", &config.parse().unwrap(), &context).unwrap();
+            brick.descriptor().writes[0].labels.join(" ")
+        };
+        assert_eq!(labels(""), "web mail unknown");
+        assert_eq!(labels("classes = [\"a\", \"b\"]"), "a b unknown");
+        assert!(error("classification", "").contains("missing field `classes`"));
     }
 
     #[test]

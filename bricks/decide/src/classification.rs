@@ -21,7 +21,7 @@ pub const UNKNOWN: &str = "unknown";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassificationConfig {
-    /// Names of the classes, in the order of the network's outputs. No default.
+    /// Names of the classes, in the order of the network's outputs. Default those that its model states.
     pub classes: Vec<String>,
     /// The column that has the network's outputs, a row for each item. Default `outputs`.
     #[serde(default = "outputs")]

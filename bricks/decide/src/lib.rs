@@ -15,7 +15,7 @@ mod incidents;
 mod numeric;
 mod sample_result_quantization;
 
-pub use classification::{CLASSES, CONFIDENCE, Classification, ClassificationConfig, Numbers};
+pub use classification::{CLASSES, CONFIDENCE, Classification, ClassificationConfig, Numbers, UNKNOWN};
 pub use error::DecideError;
 pub use hosts::{Host, HostReport, Hosts, Shares};
 pub use incidents::{IncidentCounts, IncidentOptions, Incidents, Seen};

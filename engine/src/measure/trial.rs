@@ -80,7 +80,7 @@ impl<'a> Trial<'a> {
         sink: &mut dyn Sink,
     ) -> Result<Ran, Error> {
         let mut graph = self.graph()?;
-        let maker = Maker { spec: &self.spec, models: &self.models, threshold: Self::THRESHOLD };
+        let maker = Maker { spec: &self.spec, models: &self.models, threshold: Self::THRESHOLD, swaps: None };
         let make = |id: &str| maker.supply(id);
         let options = Options { supply: Some(&make), ..options(&self.session, layout) };
         let (begin, before) = (Instant::now(), process_time());

@@ -70,7 +70,7 @@ fn a_file_is_read_once_and_its_weights_are_shared_by_all_replicas() {
         models.of(brick).unwrap().network.clone()
     });
     assert!(a.is(&b));
-    let maker = Maker { spec: &spec, models: &models, threshold: None };
+    let maker = Maker { spec: &spec, models: &models, threshold: None, swaps: None };
     let replicas: Vec<_> = (0..4).flat_map(|_| ["one", "two"]).map(|id| maker.make(id).unwrap()).collect();
     assert_eq!((replicas.len(), a.engines()), (8, 9));
     drop(replicas);
@@ -238,7 +238,7 @@ fn two_networks_run_side_by_side_and_each_decision_has_the_threshold_of_its_mode
     let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/synth-mini/synth-mini.pcap.gz");
     let session = Session::default();
     let mut source = input::open(&session, Path::new(capture), Some(1000)).unwrap();
-    let mut graph = assemble(&spec, Content::Packets, &models, None).unwrap();
+    let mut graph = assemble(&spec, Content::Packets, (&models, None), None).unwrap();
     let mut both = Both::default();
     alone(&session, &mut graph, &mut *source, &mut both, &mut |_, _| {}).unwrap();
     assert_eq!(both.seen.len(), 1000);

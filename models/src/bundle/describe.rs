@@ -45,8 +45,11 @@ pub struct Description {
     pub detector: Option<DetectorConfig>,
     /// Input and output names of a foreign model.
     pub ports: Option<(String, String)>,
-    /// What the output of a foreign model says of a row: `score` or `reconstruction`.
+    /// What the output of a foreign model says of a row: `score`, `normality`, `reconstruction` or `class`.
     pub meaning: Option<String>,
+    /// Names of the classes of a foreign classifier.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// The threshold, once one is calibrated.
     pub calibration: Option<Calibration>,
     /// Where it comes from.
@@ -80,6 +83,10 @@ impl Bundle {
             Model::Detector { training, .. } => Some(training.clone()),
             Model::KitNet { .. } | Model::Foreign(_) => None,
         };
+        let classes = match &self.model {
+            Model::Foreign(foreign) => foreign.classes.clone(),
+            Model::KitNet { .. } | Model::Detector { .. } => Vec::new(),
+        };
         Description {
             kind: self.model.kind().into(),
             schema: self.schema.name.clone(),
@@ -91,6 +98,7 @@ impl Bundle {
             detector,
             ports,
             meaning,
+            classes,
             calibration: self.calibration.clone(),
             provenance: self.provenance.clone(),
         }

@@ -128,7 +128,7 @@ pub(crate) fn node(op: &str, inputs: &[&str], output: &str) -> Node {
 }
 
 pub(crate) fn with_int(mut node: Node, name: &str, i: i64) -> Node {
-    node.attribute.push(Attribute { name: name.into(), i, kind: ATTRIBUTE_INT });
+    node.attribute.push(Attribute { name: name.into(), i, kind: ATTRIBUTE_INT, ..Attribute::default() });
     node
 }
 

@@ -4,6 +4,7 @@
 //! without an ONNX runtime; so is a detector (see [`detector`]). Anyone else's ONNX model is kept as it is, byte by byte, and only described. The
 //! description is in the file's `metadata_props`, each key `legonf.…` holding text or JSON.
 
+mod classes;
 mod describe;
 mod detector;
 mod external;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 
 pub use describe::{AutoencoderSummary, Check, Description};
 pub use external::take_in;
-pub use foreign::{Foreign, Meaning};
+pub use foreign::{Foreign, Meaning, Wanted};
 pub use metadata::{CalibratedOn, Calibration, CaptureProvenance, HeldOut, Provenance};
 pub use wire::{MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES};
 
@@ -76,7 +77,7 @@ impl Model {
         }
     }
 
-    /// Number of features of a row.
+    /// Number of features of a row; 0 of a network that takes images.
     pub fn features(&self) -> usize {
         match self {
             Self::KitNet { network, .. } => network.features(),
@@ -245,6 +246,9 @@ impl Bundle {
                 if foreign.meaning != Meaning::default() {
                     p.text("output_meaning", foreign.meaning.label());
                 }
+                if !foreign.classes.is_empty() {
+                    p.json("classes", &foreign.classes)?;
+                }
             }
         }
         if let Some(calibration) = &self.calibration {
@@ -270,7 +274,7 @@ fn parse(proto: Proto, bytes: &[u8]) -> Result<(Bundle, &'static str), Defect> {
     let model = match metadata::text(properties, "kind")? {
         "kitnet" => kitnet(properties, graph, &schema)?,
         "detector" => trained_detector(properties, graph)?,
-        "foreign" => foreign(properties, bytes)?,
+        "foreign" => foreign(properties, bytes, schema.is_empty())?,
         other => {
             return Err(Defect::new(
                 "legonf.kind",
@@ -382,20 +386,26 @@ fn trained_detector(properties: &[Property], graph: &proto::Graph) -> Result<Mod
     Ok(Model::Detector { detector: Arc::new(detector), training })
 }
 
-fn foreign(properties: &[Property], bytes: &[u8]) -> Result<Model, Defect> {
-    let output = metadata::text(properties, "output")?;
-    let mut foreign = Foreign::new(foreign::without_properties(bytes)?, Some(output))?;
-    foreign.meaning = match metadata::optional_text(properties, "output_meaning")? {
+fn foreign(properties: &[Property], bytes: &[u8], image: bool) -> Result<Model, Defect> {
+    let stated = match metadata::optional_text(properties, "output_meaning")? {
         None => Meaning::Score,
         Some(word) => Meaning::of_label(word).ok_or_else(|| {
-            let reason = format!("expected score or reconstruction, found {word:?}");
+            let reason = format!("expected score, normality, reconstruction or class, found {word:?}");
             Defect::new("legonf.output_meaning", reason)
         })?,
     };
-    if foreign.input != metadata::text(properties, "input")? {
-        return Err(Defect::new("legonf.input", format!("the graph's input is {:?}", foreign.input)));
+    let classes: Vec<String> = metadata::optional_json(properties, "classes")?.unwrap_or_default();
+    if classes.is_empty() == (stated == Meaning::Classes) {
+        return Err(Defect::new("legonf.classes", "are there if the output is of classes, and only then"));
     }
-    Ok(Model::Foreign(foreign))
+    let output = Some(metadata::text(properties, "output")?.to_owned());
+    // What the file says of itself does not count: it was looked at when it was imported.
+    let wanted = Wanted { output, image, classes: vec![String::new()], normality: false };
+    let found = Foreign::import(foreign::without_properties(bytes)?, &wanted)?;
+    if found.input != metadata::text(properties, "input")? {
+        return Err(Defect::new("legonf.input", format!("the graph's input is {:?}", found.input)));
+    }
+    Ok(Model::Foreign(Foreign { meaning: stated, classes, ..found }))
 }
 
 fn normalization(network: &KitNet) -> Normalization {

@@ -75,6 +75,10 @@ pub(crate) struct Attribute {
     pub(crate) name: String,
     #[prost(int64, tag = "3")]
     pub(crate) i: i64,
+    #[prost(int64, repeated, packed = "false", tag = "8")]
+    pub(crate) ints: Vec<i64>,
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    pub(crate) strings: Vec<Vec<u8>>,
     #[prost(int32, tag = "20")]
     pub(crate) kind: i32,
 }

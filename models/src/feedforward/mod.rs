@@ -51,6 +51,33 @@ struct Network {
     meaning: Meaning,
 }
 
+impl Network {
+    /// A network with one input of `features` columns and an output of scores.
+    fn scoring(onnx: &[u8], output: &str, features: usize) -> Result<Self, Defect> {
+        let graph = Graph::read(onnx)?;
+        match &graph.inputs[..] {
+            [only] if only.element == Element::F32 && only.shape == [features] => {}
+            [only] => {
+                return Err(Defect::new(
+                    format!("input {}", only.name),
+                    format!("expected f32 of {features}"),
+                ));
+            }
+            several => return Err(Defect::new("input", format!("expected one, found {}", several.len()))),
+        }
+        let errors = Some(ERRORS).filter(|errors| output != *errors && graph.outputs().contains(errors));
+        let wanted: Vec<&str> = std::iter::once(output).chain(errors).collect();
+        let (plan, mut outputs) = graph.plan(&wanted)?;
+        let meaning = meaning(&outputs[0], features)?;
+        if meaning == Meaning::Reconstruction {
+            outputs[0].element = Element::F64;
+        }
+        outputs[0].shape.clear();
+        let signature = Signature { inputs: graph.inputs, outputs, score: Some(0) };
+        Ok(Self { plan, signature, meaning })
+    }
+}
+
 impl Clone for FeedForward {
     fn clone(&self) -> Self {
         Self::of(self.network.clone())
@@ -81,27 +108,24 @@ impl FeedForward {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn scoring(onnx: &[u8], output: &str, features: usize) -> Result<Self, Defect> {
+        Ok(Self::of(Network::scoring(onnx, output, features)?.into()))
+    }
+
+    /// Prepares a network of any inputs; `output` names its only output that is kept, which gives one value for each of so many
+    /// classes.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if the output has another number of values.
+    pub fn classifier(onnx: &[u8], output: &str, classes: usize) -> Result<Self, Defect> {
         let graph = Graph::read(onnx)?;
-        match &graph.inputs[..] {
-            [only] if only.element == Element::F32 && only.shape == [features] => {}
-            [only] => {
-                return Err(Defect::new(
-                    format!("input {}", only.name),
-                    format!("expected f32 of {features}"),
-                ));
-            }
-            several => return Err(Defect::new("input", format!("expected one, found {}", several.len()))),
+        let (plan, outputs) = graph.plan(&[output])?;
+        let found = outputs[0].width();
+        if found != classes {
+            let reason = format!("has {found} values a row: expected one for each of {classes} classes");
+            return Err(Defect::new(format!("output {output}"), reason));
         }
-        let errors = Some(ERRORS).filter(|errors| output != *errors && graph.outputs().contains(errors));
-        let wanted: Vec<&str> = std::iter::once(output).chain(errors).collect();
-        let (plan, mut outputs) = graph.plan(&wanted)?;
-        let meaning = meaning(&outputs[0], features)?;
-        if meaning == Meaning::Reconstruction {
-            outputs[0].element = Element::F64;
-        }
-        outputs[0].shape.clear();
-        let signature = Signature { inputs: graph.inputs, outputs, score: Some(0) };
-        Ok(Self::of(Network { plan, signature, meaning }.into()))
+        let signature = Signature { inputs: graph.inputs, outputs, score: None };
+        Ok(Self::of(Network { plan, signature, meaning: Meaning::Classes }.into()))
     }
 
     /// Prepares the network of a bundle that is not a KitNET.
@@ -109,16 +133,25 @@ impl FeedForward {
     /// # Errors
     /// As [`open`](Self::open), and if its output means something else than the bundle says.
     pub fn from_bundle(bundle: &Bundle) -> Result<Self, Defect> {
-        let Model::Foreign(Foreign { onnx, output, meaning, features, .. }) = &bundle.model else {
+        let Model::Foreign(Foreign { onnx, output, meaning, features, classes, .. }) = &bundle.model else {
             return Err(Defect::new("kitnet", "has a kernel of its own; its graph is in f64"));
         };
-        let engine = Self::scoring(onnx, output, *features)?;
-        let (stated, found) = (meaning.label(), engine.meaning().label());
-        if stated == found {
-            return Ok(engine);
+        if *meaning == Meaning::Classes {
+            return Self::classifier(onnx, output, classes.len());
         }
-        let reason = format!("is a {found}, not a {stated}; import the original again");
-        Err(Defect::new(format!("output {output}"), reason))
+        let network = Network::scoring(onnx, output, *features)?;
+        match (*meaning, network.meaning) {
+            (stated, found) if stated == found => Ok(Self::of(network.into())),
+            // Of one value a row the network does not say whether it is a score or a normality.
+            (Meaning::Normality, Meaning::Score) => {
+                Ok(Self::of(Network { meaning: Meaning::Normality, ..network }.into()))
+            }
+            (stated, found) => {
+                let (stated, found) = (stated.label(), found.label());
+                let reason = format!("is a {found}, not a {stated}; import the original again");
+                Err(Defect::new(format!("output {output}"), reason))
+            }
+        }
     }
 
     /// What the output says of a row.
@@ -155,6 +188,9 @@ impl FeedForward {
                 deviations(&*inputs[0], made, &mut **column, rows.clone())?;
             } else {
                 columns::store(port, place, &self.memory, &mut **column, rows.clone())?;
+                if (signature.score, *meaning) == (Some(*number), Meaning::Normality) {
+                    negate(&mut **column, rows.clone());
+                }
             }
         }
         Ok(())
@@ -199,6 +235,16 @@ fn deviations(
         scores[row] = (sum / width as f64).sqrt();
     }
     Ok(())
+}
+
+/// Takes the negatives of some rows.
+fn negate(scores: &mut dyn Storage, rows: Range<usize>) {
+    if let Some(scores) = cells_mut::<f64>(scores) {
+        scores[rows.clone()].iter_mut().for_each(|score| *score = -*score);
+    }
+    if let Some(scores) = cells_mut::<f32>(scores) {
+        scores[rows].iter_mut().for_each(|score| *score = -*score);
+    }
 }
 
 impl Engine for FeedForward {

@@ -35,6 +35,8 @@ pub enum LoadError {
 pub struct TractEngine {
     plan: Arc<Plan>,
     batch: usize,
+    /// Whether the score is the negative of what the network gives.
+    negated: bool,
 }
 
 impl TractEngine {
@@ -55,6 +57,9 @@ impl TractEngine {
     pub fn from_bundle(bundle: &Bundle, batch: usize) -> Result<Self, LoadError> {
         let features = bundle.model.features();
         match &bundle.model {
+            Model::Foreign(foreign) if foreign.meaning == Meaning::Classes => {
+                Self::classifier(&foreign.onnx, &foreign.output, foreign.classes.len(), batch)
+            }
             Model::Foreign(foreign) => {
                 Self::new(&foreign.onnx, &foreign.output, features, batch)?.meant(foreign)
             }
@@ -75,27 +80,49 @@ impl TractEngine {
         Self::of(batch, |batch| Plan::scoring(onnx, output, features, batch))
     }
 
+    /// Prepares an ONNX network of any inputs for batches of `batch` rows; `output` names its only output that is kept, which gives
+    /// one value for each of so many classes.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn classifier(onnx: &[u8], output: &str, classes: usize, batch: usize) -> Result<Self, LoadError> {
+        let engine = Self::of(batch, |batch| Plan::open(onnx, Some(output), batch))?;
+        let found = engine.plan.signature.outputs.first().map_or(0, Port::width);
+        if found == classes {
+            return Ok(engine);
+        }
+        let reason =
+            format!("output `{output}` has {found} values a row: expected one for each of {classes} classes");
+        Err(refused("ONNX", reason))
+    }
+
     /// Prepares any ONNX network for batches of `batch` rows, the first dimension of each of its inputs and outputs.
     ///
     /// # Errors
     /// As [`new`](Self::new).
     pub fn open(onnx: &[u8], batch: usize) -> Result<Self, LoadError> {
-        Self::of(batch, |batch| Plan::open(onnx, batch))
+        Self::of(batch, |batch| Plan::open(onnx, None, batch))
     }
 
     fn of(batch: usize, plan: impl FnOnce(usize) -> TractResult<Plan>) -> Result<Self, LoadError> {
         let batch = batch.max(1);
         let plan = guarded(|| plan(batch)).map_err(|error| refused("ONNX", error.0))?;
-        Ok(Self { plan: Arc::new(plan), batch })
+        Ok(Self { plan: Arc::new(plan), batch, negated: false })
     }
 
-    /// The engine, if the network's output is what the bundle takes it for.
-    fn meant(self, foreign: &Foreign) -> Result<Self, LoadError> {
-        let (stated, found) = (foreign.meaning.label(), self.meaning().label());
+    /// The engine, if the network's output is what the bundle takes it for: of one value a row the network does not say whether it is
+    /// a score or a normality.
+    fn meant(mut self, foreign: &Foreign) -> Result<Self, LoadError> {
+        let (stated, found) = (foreign.meaning, self.meaning());
+        if (stated, found) == (Meaning::Normality, Meaning::Score) {
+            self.negated = true;
+            return Ok(self);
+        }
         if stated == found {
             return Ok(self);
         }
-        let reason = format!("its output is a {found}, not a {stated}; import the original again");
+        let reason =
+            format!("its output is a {}, not a {}; import the original again", found.label(), stated.label());
         Err(refused("foreign", reason))
     }
 
@@ -154,6 +181,9 @@ impl TractEngine {
                 return Err(TractError::msg(format!("{found} values for {expected} rows of {width}")));
             }
             columns::take(tensor, &mut **column, rows.clone())?;
+            if self.negated && self.plan.signature.score == Some(*number) {
+                negate(&mut **column, rows.clone());
+            }
         }
         Ok(())
     }
@@ -208,6 +238,15 @@ impl Engine for TractEngine {
         let inputs: Vec<_> = self.plan.signature.inputs.iter().map(zeros).collect();
         let mut outputs = self.plan.signature.wanted();
         self.run(&inputs, &mut outputs)
+    }
+}
+
+/// Makes the negative of some rows of scores.
+fn negate(scores: &mut dyn Storage, rows: Range<usize>) {
+    if let Some(doubles) = cells_mut::<f64>(scores) {
+        doubles[rows].iter_mut().for_each(|score| *score = -*score);
+    } else if let Some(singles) = cells_mut::<f32>(scores) {
+        singles[rows].iter_mut().for_each(|score| *score = -*score);
     }
 }
 

@@ -45,13 +45,16 @@ impl Plan {
         Ok(Self { runnable: model.into_optimized()?.into_runnable()?, signature, meaning })
     }
 
-    /// Prepares any network for batches of `batch` rows: the first dimension of every input and output is that of the rows.
+    /// Prepares any network for batches of `batch` rows: the first dimension of every input and output is that of the rows. Of the
+    /// outputs all are kept, or only the one of this name.
     ///
     /// # Errors
     /// As [`scoring`](Self::scoring).
-    pub(crate) fn open(onnx: &[u8], batch: usize) -> TractResult<Self> {
-        let model = read(onnx)?;
-        let (inputs, names) = (inputs(&model)?, output_names(&model)?);
+    pub(crate) fn open(onnx: &[u8], only: Option<&str>, batch: usize) -> TractResult<Self> {
+        let mut model = read(onnx)?;
+        only.map_or(Ok(()), |only| model.select_outputs_by_name([only]))?;
+        let inputs = inputs(&model)?;
+        let names = only.map_or_else(|| output_names(&model), |only| Ok(vec![only.to_owned()]))?;
         let model = typed(model, &inputs, batch)?;
         let outputs = names.iter().enumerate().map(|(index, name)| given(name, &model, index, batch));
         let signature = Signature { outputs: outputs.collect::<TractResult<_>>()?, inputs, score: None };
