@@ -189,6 +189,8 @@ fn options() -> BTreeSet<String> {
         "events",
         "split",
         "features",
+        "flows",
+        "model swap",
         "graph show",
         "model import",
         "dataset generate",
