@@ -15,7 +15,7 @@ use tempfile::TempDir;
 /// Where the model changes: not where a batch ends by itself.
 const SEQ: usize = 2_345;
 /// Packets that are looked at.
-const PACKETS: usize = 5_000;
+const PACKETS: usize = 3_500;
 
 /// Two models of the same features, which score differently and have other ensembles.
 struct Bench {
