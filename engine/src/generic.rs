@@ -125,7 +125,9 @@ mod without {
 
     /// legonf's own engine cannot run a network, and this build has no other.
     #[derive(Debug, thiserror::Error)]
-    #[error("{0}; a build of legonf with `--features tract` runs more networks, and a KitNET by `--engine onnx`")]
+    #[error(
+        "{0}; a build of legonf with `--features tract` runs more networks, and a KitNET by `--engine onnx`"
+    )]
     pub struct LoadError(pub Defect);
 
     /// An engine that this build has not, so that there is no value of it.

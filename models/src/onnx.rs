@@ -1,8 +1,6 @@
 //! Networks that are made in code, as ONNX files.
 
-use crate::bundle::proto::{
-    Dimension, FLOAT, INT64, OperatorSet, Shape, TensorType, Type, ValueInfo,
-};
+use crate::bundle::proto::{Dimension, FLOAT, INT64, OperatorSet, Shape, TensorType, Type, ValueInfo};
 use crate::feedforward::proto::{Attribute, Graph, Model, Node, Tensor};
 use legonf_core::Element;
 use prost::Message;
@@ -56,7 +54,13 @@ impl Network {
     }
 
     /// An operator with its inputs, its outputs and its attributes.
-    pub fn node(&mut self, operator: &str, inputs: &[&str], outputs: &[&str], attributes: &[(&str, Value<'_>)]) {
+    pub fn node(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        outputs: &[&str],
+        attributes: &[(&str, Value<'_>)],
+    ) {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let (domain, op_type) = operator.split_once('/').unwrap_or(("", operator));
         self.0.node.push(Node {

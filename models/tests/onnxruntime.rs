@@ -158,36 +158,45 @@ fn images() -> Network {
     network.reals("variance", &[18], &[0.3; 18]);
     network.reals("least", &[], &[-0.5]);
     network.reals("most", &[], &[1.5]);
-    network.node("Conv", &["image", "w1"], &["c1"], &[
-        ("pads", ints(&[1, 0, 1, 2])),
-        ("strides", ints(&[1, 2])),
-        ("dilations", ints(&[1, 2])),
-    ]);
+    network.node(
+        "Conv",
+        &["image", "w1"],
+        &["c1"],
+        &[("pads", ints(&[1, 0, 1, 2])), ("strides", ints(&[1, 2])), ("dilations", ints(&[1, 2]))],
+    );
     network.node("Clip", &["c1", "least", "most"], &["r1"], &[]);
     network.node("BatchNormalization", &["r1", "gamma7", "gamma7", "gamma7", "variance7"], &["n1"], &[]);
     network.reals("gamma7", &[7], &[0.7, 0.6, 0.5, -0.4, 0.3, 0.2, 0.1]);
     network.reals("variance7", &[7], &[0.4; 7]);
-    network.node("AveragePool", &["n1"], &["p1"], &[
-        ("kernel_shape", ints(&[3, 2])),
-        ("strides", ints(&[2, 1])),
-        ("pads", ints(&[1, 1, 1, 0])),
-        ("ceil_mode", Value::Int(1)),
-    ]);
+    network.node(
+        "AveragePool",
+        &["n1"],
+        &["p1"],
+        &[
+            ("kernel_shape", ints(&[3, 2])),
+            ("strides", ints(&[2, 1])),
+            ("pads", ints(&[1, 1, 1, 0])),
+            ("ceil_mode", Value::Int(1)),
+        ],
+    );
     network.node("Conv", &["p1", "w2"], &["c2"], &[("auto_pad", Value::Text("SAME_UPPER"))]);
     network.node("BatchNormalization", &["c2", "gamma", "mean", "mean", "variance"], &["n2"], &[]);
     network.node("LeakyRelu", &["n2"], &["r2"], &[("alpha", Value::Float(0.1))]);
-    network.node("MaxPool", &["r2"], &["p2"], &[
-        ("kernel_shape", ints(&[2, 2])),
-        ("strides", ints(&[2, 3])),
-        ("pads", ints(&[0, 1, 0, 0])),
-    ]);
+    network.node(
+        "MaxPool",
+        &["r2"],
+        &["p2"],
+        &[("kernel_shape", ints(&[2, 2])), ("strides", ints(&[2, 3])), ("pads", ints(&[0, 1, 0, 0]))],
+    );
     network.node("GlobalAveragePool", &["p2"], &["mean2"], &[]);
     network.node("Sub", &["p2", "mean2"], &["d2"], &[]);
     network.node("Flatten", &["d2"], &["flat"], &[]);
-    network.node("Gemm", &["flat", "w3", "b3"], &["g3"], &[
-        ("transB", Value::Int(1)),
-        ("alpha", Value::Float(0.5)),
-    ]);
+    network.node(
+        "Gemm",
+        &["flat", "w3", "b3"],
+        &["g3"],
+        &[("transB", Value::Int(1)), ("alpha", Value::Float(0.5))],
+    );
     network.node("Tanh", &["g3"], &["t3"], &[]);
     network.node("MatMul", &["t3", "w4"], &["g4"], &[]);
     network.node("LogSoftmax", &["g4"], &["logarithms"], &[("axis", Value::Int(-1))]);
@@ -223,7 +232,12 @@ fn sequences() -> Network {
     network.node("Squeeze", &["deep", "axis"], &["flat"], &[]);
     network.integers("six", &[0, 6]);
     network.node("Reshape", &["soft", "six"], &["six.soft"], &[]);
-    network.node("Concat", &["most", "six.soft", "flat", "means", "means"], &["all"], &[("axis", Value::Int(1))]);
+    network.node(
+        "Concat",
+        &["most", "six.soft", "flat", "means", "means"],
+        &["all"],
+        &[("axis", Value::Int(1))],
+    );
     network.node("MatMul", &["all", "dense"], &["logits"], &[]);
     network.node("Softmax", &["logits"], &["probabilities"], &[]);
     network.output("probabilities", Element::F32, None);
@@ -247,14 +261,16 @@ fn trees_of_scikit_learn_give_the_outputs_of_onnxruntime() {
     }
     let folder = tempfile::tempdir().unwrap();
     assert!(script("sklearn_trees.py", &[folder.path().to_str().unwrap()]));
-    let rows: Array2<f32> = Array2::read_npy(fs::File::open(folder.path().join("rows.npy")).unwrap()).unwrap();
+    let rows: Array2<f32> =
+        Array2::read_npy(fs::File::open(folder.path().join("rows.npy")).unwrap()).unwrap();
     let mut run = 0;
     for file in fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()) {
         if file.extension().is_none_or(|extension| extension != "onnx") {
             continue;
         }
         let onnx = fs::read(&file).unwrap();
-        let mut engine = FeedForward::open(&onnx).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let mut engine =
+            FeedForward::open(&onnx).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let here = tempfile::tempdir().unwrap();
         write_npy(here.path().join(format!("{}.npy", engine.signature().inputs[0].name)), &rows).unwrap();
         let column = Rows::of(rows.as_slice().unwrap().chunks_exact(rows.ncols()));

@@ -107,8 +107,9 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
         engines.iter().zip(&spent).flat_map(|(engine, spent)| spent.map(|ns| done(engine, ns))).collect();
     let (machine, _) = probe.settle(&done);
     let networks = made.iter().zip(&engines).zip(&spent);
-    report.networks =
-        networks.map(|((made, engine), spent)| measured(made, engine.operations(), spent, &machine)).collect();
+    report.networks = networks
+        .map(|((made, engine), spent)| measured(made, engine.operations(), spent, &machine))
+        .collect();
     report.peak_gflops = machine.peak_gflops(Precision::F32);
     report.busy = host.busy(Some(probe.spread()));
     Ok(report)

@@ -84,7 +84,8 @@ impl Builder {
     /// A new value.
     pub(super) fn slot(&mut self, shape: &[usize], integers: bool) -> Result<usize, Refused> {
         let cells = cells(shape).filter(|cells| *cells > 0);
-        let cells = cells.ok_or_else(|| format!("a row of {shape:?} is empty or has more than {MAX_CELLS} numbers"))?;
+        let cells = cells
+            .ok_or_else(|| format!("a row of {shape:?} is empty or has more than {MAX_CELLS} numbers"))?;
         self.count(cells)?;
         self.slots.push(Slot { cells, integers });
         Ok(self.slots.len() - 1)
@@ -201,7 +202,9 @@ impl Builder {
         let mut inputs = Vec::new();
         let mut prepared = |side: Term| match side {
             Term::Constant(constant) => Ok(Side::Constant(self.constant(&constant, &shape, &order)?)),
-            Term::Rows(view) if self.is_integer(&view) => Err("takes integers, which only Cast and Gather do".into()),
+            Term::Rows(view) if self.is_integer(&view) => {
+                Err("takes integers, which only Cast and Gather do".into())
+            }
             Term::Rows(view) => {
                 let view = self.expanded(view, &shape)?;
                 let view = self.stored(view, &order)?;
@@ -286,9 +289,8 @@ fn joint(sides: &[Term; 2], lead: usize) -> Result<Vec<usize>, Refused> {
         return Err(format!("rows of {a:?} and {b:?} mix rows"));
     }
     let rank = a.len().max(b.len());
-    let length = |shape: &[usize], axis: usize| {
-        (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis])
-    };
+    let length =
+        |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);
     let axis = |axis| match (length(a, axis), length(b, axis)) {
         (a, b) if a == b || b == 1 => Ok(a),
         (1, b) => Ok(b),

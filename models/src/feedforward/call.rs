@@ -34,7 +34,9 @@ impl Call<'_> {
     pub(super) fn rows(&self, number: usize) -> Result<View, Refused> {
         match self.input(number)? {
             Term::Rows(view) => Ok(view.clone()),
-            Term::Constant(_) => Err(format!("has a constant as input {number}, which is to come from the rows")),
+            Term::Constant(_) => {
+                Err(format!("has a constant as input {number}, which is to come from the rows"))
+            }
         }
     }
 

@@ -37,8 +37,7 @@ impl Window {
         if [kernel, steps, dilations].concat().contains(&0) {
             return Err("has a window, a step or a dilation of zero".into());
         }
-        let mut window =
-            Self { axes, input, kernel, steps, dilations, pads: [[0; 2]; 2], output: [0; 2] };
+        let mut window = Self { axes, input, kernel, steps, dilations, pads: [[0; 2]; 2], output: [0; 2] };
         window.pads = window.padding(call)?;
         let up = call.int("ceil_mode", 0) == 1;
         for axis in 0..2 {
@@ -50,7 +49,11 @@ impl Window {
     fn list(values: Option<&[i64]>, axes: usize) -> Result<[usize; 2], Refused> {
         let Some(values) = values.filter(|values| !values.is_empty()) else { return Ok([1, 1]) };
         let values = counts(values)?;
-        if values.len() == axes { Ok(two(&values, 1)) } else { Err(format!("has {values:?} for {axes} axes")) }
+        if values.len() == axes {
+            Ok(two(&values, 1))
+        } else {
+            Err(format!("has {values:?} for {axes} axes"))
+        }
     }
 
     /// Cells that the window reaches over on an axis.
@@ -205,11 +208,7 @@ pub(super) fn pool(builder: &mut Builder, call: &Call<'_>, largest: bool) -> Res
 }
 
 /// Reduces all axes behind the channels.
-pub(super) fn global(
-    builder: &mut Builder,
-    call: &Call<'_>,
-    reduction: Reduction,
-) -> Result<View, Refused> {
+pub(super) fn global(builder: &mut Builder, call: &Call<'_>, reduction: Reduction) -> Result<View, Refused> {
     let view = reals(builder, call.rows(0)?)?;
     let axes: Vec<usize> = (1..view.shape.len()).collect();
     if axes.is_empty() {

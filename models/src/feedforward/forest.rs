@@ -116,16 +116,17 @@ fn nodes(call: &Call<'_>) -> Result<(Vec<Node>, Numbers), Refused> {
         return Err("has two nodes of one number".into());
     }
     let node = |at: usize| {
-        let mode = Mode::of(&modes[at]).ok_or_else(|| {
-            format!("has a node of the mode {}", String::from_utf8_lossy(&modes[at]))
-        })?;
+        let mode = Mode::of(&modes[at])
+            .ok_or_else(|| format!("has a node of the mode {}", String::from_utf8_lossy(&modes[at])))?;
         let way = |number: i64| match mode {
             Mode::Leaf => Ok(0),
-            _ => found.get(&(trees[at], number)).copied().ok_or_else(|| {
-                format!("leads to node {number} of tree {}, which is not there", trees[at])
-            }),
+            _ => found
+                .get(&(trees[at], number))
+                .copied()
+                .ok_or_else(|| format!("leads to node {number} of tree {}, which is not there", trees[at])),
         };
-        let feature = u32::try_from(features[at]).ok().filter(|feature| *feature < 1 << 24 || mode == Mode::Leaf);
+        let feature =
+            u32::try_from(features[at]).ok().filter(|feature| *feature < 1 << 24 || mode == Mode::Leaf);
         Ok::<_, Refused>(Node {
             mode,
             missing_holds: missing.get(at).is_some_and(|missing| *missing != 0),
@@ -159,7 +160,9 @@ fn weighed(
         let node = node.filter(|node| nodes[*node as usize].mode == Mode::Leaf);
         let output = u32::try_from(ids[at]).ok().filter(|output| (*output as usize) < outputs);
         let found = node.zip(output).map(|(node, output)| (node, output, values[at]));
-        found.ok_or_else(|| format!("weighs node {} of tree {}, or output {}: not there", of[at], trees[at], ids[at]))
+        found.ok_or_else(|| {
+            format!("weighs node {} of tree {}, or output {}: not there", of[at], trees[at], ids[at])
+        })
     };
     let mut all = (0..trees.len()).map(leaf).collect::<Result<Vec<_>, _>>()?;
     all.sort_by_key(|(node, ..)| *node);

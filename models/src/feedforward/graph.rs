@@ -106,8 +106,9 @@ fn input(info: &ValueInfo) -> Result<Port, Defect> {
     let length = |dim: &Dimension| dim.value.and_then(|value| usize::try_from(value).ok()).filter(|v| *v > 0);
     let [_, dims @ ..] = dims else { return Err(wrong("has no dimension for the rows of a batch".into())) };
     let shape = dims.iter().map(length).collect::<Option<Vec<_>>>();
-    let shape = shape
-        .ok_or_else(|| wrong("has an open dimension beside the first one, which is that of the rows".into()))?;
+    let shape = shape.ok_or_else(|| {
+        wrong("has an open dimension beside the first one, which is that of the rows".into())
+    })?;
     Ok(Port { name: info.name.clone(), element, shape })
 }
 
@@ -157,7 +158,10 @@ impl<'a> Reading<'a> {
     fn node(&mut self, node: &'a proto::Node) -> Result<(), String> {
         let input = |name: &String| match name.as_str() {
             "" => Ok(None),
-            name => self.term(name).map(Some).ok_or_else(|| format!("reads {name:?}, which nothing before it gives")),
+            name => self
+                .term(name)
+                .map(Some)
+                .ok_or_else(|| format!("reads {name:?}, which nothing before it gives")),
         };
         let inputs = node.input.iter().map(input).collect::<Result<Vec<_>, _>>()?;
         let made = self.made(node, inputs)?;

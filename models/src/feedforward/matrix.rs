@@ -19,7 +19,8 @@ pub(super) fn gemm(builder: &mut Builder, call: &Call<'_>) -> Result<View, Refus
     let turned = call.int("transB", 0) != 0;
     let (alpha, beta) = (call.float("alpha", 1.0), call.float("beta", 1.0));
     let (inner, outer) = if turned { (columns, rows) } else { (rows, columns) };
-    let weight = |k: usize, c: usize| alpha * if turned { values[c * columns + k] } else { values[k * columns + c] };
+    let weight =
+        |k: usize, c: usize| alpha * if turned { values[c * columns + k] } else { values[k * columns + c] };
     let bias = call.optional_reals(2)?.unwrap_or_else(|| vec![0.0]);
     if bias.len() != 1 && bias.len() != outer {
         return Err(format!("adds {} numbers to {outer}", bias.len()));
@@ -83,7 +84,11 @@ pub(super) fn batch_normalization(builder: &mut Builder, call: &Call<'_>) -> Res
     let channels = *view.shape.first().ok_or("has no channels")?;
     let list = |number| {
         let values = call.optional_reals(number)?.unwrap_or_default();
-        if values.len() == channels { Ok(values) } else { Err(format!("has no {channels} numbers as input {number}")) }
+        if values.len() == channels {
+            Ok(values)
+        } else {
+            Err(format!("has no {channels} numbers as input {number}"))
+        }
     };
     let ([gamma, beta], [mean, variance]) = ([list(1)?, list(2)?], [list(3)?, list(4)?]);
     let epsilon = f64::from(call.float("epsilon", 1e-5));
@@ -125,8 +130,10 @@ pub(super) fn combine(
     arithmetic: Arithmetic,
 ) -> Result<View, Refused> {
     let sides = [call.input(0)?.clone(), call.input(1)?.clone()];
-    if let (Arithmetic::Add, [Term::Rows(view), Term::Constant(constant)] | [Term::Constant(constant), Term::Rows(view)]) =
-        (arithmetic, &sides)
+    if let (
+        Arithmetic::Add,
+        [Term::Rows(view), Term::Constant(constant)] | [Term::Constant(constant), Term::Rows(view)],
+    ) = (arithmetic, &sides)
         && let Some(values) = constant.as_reals()
         && let Some(view) = biased(builder, view, &constant.shape, values)
     {
@@ -142,7 +149,10 @@ fn biased(builder: &mut Builder, view: &View, shape: &[usize], values: &[f32]) -
     let is_last = view.order.last() == Some(&last) && shape.len() <= view.shape.len() + 1;
     match builder.maker(view) {
         Some(Operation::Linear(linear))
-            if fits && is_last && linear.channels == values.len() && linear.activation == Default::default() =>
+            if fits
+                && is_last
+                && linear.channels == values.len()
+                && linear.activation == Default::default() =>
         {
             linear.scale(&vec![1.0; values.len()], values);
             Some(view.clone())

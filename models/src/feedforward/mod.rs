@@ -84,7 +84,12 @@ impl FeedForward {
         let graph = Graph::read(onnx)?;
         match &graph.inputs[..] {
             [only] if only.element == Element::F32 && only.shape == [features] => {}
-            [only] => return Err(Defect::new(format!("input {}", only.name), format!("expected f32 of {features}"))),
+            [only] => {
+                return Err(Defect::new(
+                    format!("input {}", only.name),
+                    format!("expected f32 of {features}"),
+                ));
+            }
             several => return Err(Defect::new("input", format!("expected one, found {}", several.len()))),
         }
         let errors = Some(ERRORS).filter(|errors| output != *errors && graph.outputs().contains(errors));
@@ -164,7 +169,8 @@ fn meaning(output: &Port, features: usize) -> Result<Meaning, Defect> {
             Ok(Meaning::Reconstruction)
         }
         _ => {
-            let reason = format!("has rows of {:?}: expected one score a row, or one value a feature", output.shape);
+            let reason =
+                format!("has rows of {:?}: expected one score a row, or one value a feature", output.shape);
             Err(Defect::new(format!("output {}", output.name), reason))
         }
     }
@@ -188,7 +194,8 @@ fn deviations(
     };
     for (row, made) in rows.zip(made.chunks_exact(width)) {
         let deviation = |(column, made): (usize, &f32)| value(row * width + column) - f64::from(*made);
-        let sum = made.iter().enumerate().map(deviation).fold(0.0, |sum, deviation| sum + deviation * deviation);
+        let sum =
+            made.iter().enumerate().map(deviation).fold(0.0, |sum, deviation| sum + deviation * deviation);
         scores[row] = (sum / width as f64).sqrt();
     }
     Ok(())

@@ -180,7 +180,11 @@ fn largest(builder: &mut Builder, call: &Call<'_>) -> Result<View, Refused> {
         return Err("finds more than one place in a row, or the last one of several".into());
     }
     let mut shape = view.shape.clone();
-    if call.int("keepdims", 1) == 1 { shape[axis] = 1 } else { _ = shape.remove(axis) }
+    if call.int("keepdims", 1) == 1 {
+        shape[axis] = 1
+    } else {
+        _ = shape.remove(axis)
+    }
     let names = (0..view.cells()).map(|place| narrow(place as i64)).collect();
     builder.push(Operation::Largest(names), vec![view.slot], shape)
 }

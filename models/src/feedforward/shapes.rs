@@ -155,12 +155,7 @@ fn looked_up(
     builder.push(operation, vec![numbers.slot], shape)
 }
 
-fn selected(
-    builder: &mut Builder,
-    call: &Call<'_>,
-    view: View,
-    numbers: &Constant,
-) -> Result<View, Refused> {
+fn selected(builder: &mut Builder, call: &Call<'_>, view: View, numbers: &Constant) -> Result<View, Refused> {
     let view = builder.plain(view)?;
     let axis = call.axis(call.int("axis", 0), view.shape.len())?;
     let length = view.shape[axis];
@@ -173,7 +168,8 @@ fn selected(
         chosen.collect::<Option<_>>().ok_or_else(|| format!("names a cell that is not among {length}"))?;
     let inner: usize = view.shape[axis + 1..].iter().product();
     let outer: usize = view.shape[..axis].iter().product();
-    let all = places(&[(outer, length * inner), (chosen.len(), 0), (inner, 1)]).ok_or("has too many cells")?;
+    let all =
+        places(&[(outer, length * inner), (chosen.len(), 0), (inner, 1)]).ok_or("has too many cells")?;
     let of = |(cell, place): (usize, u32)| place + (chosen[cell / inner % chosen.len()] * inner) as u32;
     let shape = [&view.shape[..axis], &numbers.shape, &view.shape[axis + 1..]].concat();
     let table = all.into_iter().enumerate().map(of).collect();
@@ -224,11 +220,7 @@ fn joined(builder: &mut Builder, call: &Call<'_>, views: Vec<View>) -> Result<Vi
     Ok(View { order, ..made })
 }
 
-pub(super) fn reduce(
-    builder: &mut Builder,
-    call: &Call<'_>,
-    reduction: Reduction,
-) -> Result<View, Refused> {
+pub(super) fn reduce(builder: &mut Builder, call: &Call<'_>, reduction: Reduction) -> Result<View, Refused> {
     let view = reals(builder, call.rows(0)?)?;
     let axes = match call.list("axes", 1)? {
         Some(axes) if !axes.is_empty() => call.axes(&axes, view.shape.len())?,

@@ -72,10 +72,14 @@ impl Operation {
         let first = || inputs.real(0);
         match self {
             Self::Linear(linear) => linear.run(first(), output, scratch),
-            Self::Pool(pool) => rows(first(), pool.input.iter().product(), output, pool.cells(), |from, to| {
-                pool::pool(pool, from, to);
-            }),
-            Self::Reduce(reduction, count, inner) => pool::reduce(*reduction, first(), output, *count, *inner),
+            Self::Pool(pool) => {
+                rows(first(), pool.input.iter().product(), output, pool.cells(), |from, to| {
+                    pool::pool(pool, from, to);
+                })
+            }
+            Self::Reduce(reduction, count, inner) => {
+                pool::reduce(*reduction, first(), output, *count, *inner)
+            }
             Self::Map(activation) => activation::map(*activation, first(), output),
             Self::Arithmetic(arithmetic, sides) => {
                 let [a, b] = sides.each_ref().map(|side| inputs.side(side));
@@ -145,13 +149,7 @@ impl<'a> Inputs<'a> {
     }
 }
 
-fn rows(
-    from: &[f32],
-    width: usize,
-    to: &mut [f32],
-    cells: usize,
-    mut run: impl FnMut(&[f32], &mut [f32]),
-) {
+fn rows(from: &[f32], width: usize, to: &mut [f32], cells: usize, mut run: impl FnMut(&[f32], &mut [f32])) {
     from.chunks_exact(width).zip(to.chunks_exact_mut(cells)).for_each(|(from, to)| run(from, to));
 }
 

@@ -92,7 +92,12 @@ impl Plain {
         network.reals("w", &[self.channels, self.input[0], self.kernel[0], self.kernel[1]], weights);
         network.reals("b", &[self.channels], bias);
         let (step, pad) = (vec![self.step as i64; 2], vec![self.pad as i64; 4]);
-        network.node("Conv", &["x", "w", "b"], &["y"], &[("strides", Attr::Ints(step)), ("pads", Attr::Ints(pad))]);
+        network.node(
+            "Conv",
+            &["x", "w", "b"],
+            &["y"],
+            &[("strides", Attr::Ints(step)), ("pads", Attr::Ints(pad))],
+        );
         network
     }
 }
@@ -213,21 +218,26 @@ fn sequence() -> Made {
 fn stump(network: &mut Made) {
     let ints = |values: &[i64]| Attr::Ints(values.to_vec());
     let texts = |values: &[&'static str]| Attr::Texts(values.to_vec());
-    network.node("ai.onnx.ml/TreeEnsembleClassifier", &["statistics"], &["label", "q"], &[
-        ("nodes_treeids", ints(&[0, 0, 0, 1, 1, 1])),
-        ("nodes_nodeids", ints(&[0, 1, 2, 0, 1, 2])),
-        ("nodes_featureids", ints(&[1, 0, 0, 2, 0, 0])),
-        ("nodes_modes", texts(&["BRANCH_LEQ", "LEAF", "LEAF", "BRANCH_GT", "LEAF", "LEAF"])),
-        ("nodes_values", Attr::Floats(vec![0.25, 0.0, 0.0, 0.5, 0.0, 0.0])),
-        ("nodes_truenodeids", ints(&[1, 0, 0, 1, 0, 0])),
-        ("nodes_falsenodeids", ints(&[2, 0, 0, 2, 0, 0])),
-        ("class_treeids", ints(&[0, 0, 0, 0, 1, 1])),
-        ("class_nodeids", ints(&[1, 1, 2, 2, 1, 2])),
-        ("class_ids", ints(&[0, 1, 0, 1, 0, 1])),
-        ("class_weights", Attr::Floats(vec![0.4, 0.1, 0.2, 0.3, 0.5, 0.5])),
-        ("classlabels_int64s", ints(&[3, 8])),
-        ("post_transform", Attr::Text("NONE")),
-    ]);
+    network.node(
+        "ai.onnx.ml/TreeEnsembleClassifier",
+        &["statistics"],
+        &["label", "q"],
+        &[
+            ("nodes_treeids", ints(&[0, 0, 0, 1, 1, 1])),
+            ("nodes_nodeids", ints(&[0, 1, 2, 0, 1, 2])),
+            ("nodes_featureids", ints(&[1, 0, 0, 2, 0, 0])),
+            ("nodes_modes", texts(&["BRANCH_LEQ", "LEAF", "LEAF", "BRANCH_GT", "LEAF", "LEAF"])),
+            ("nodes_values", Attr::Floats(vec![0.25, 0.0, 0.0, 0.5, 0.0, 0.0])),
+            ("nodes_truenodeids", ints(&[1, 0, 0, 1, 0, 0])),
+            ("nodes_falsenodeids", ints(&[2, 0, 0, 2, 0, 0])),
+            ("class_treeids", ints(&[0, 0, 0, 0, 1, 1])),
+            ("class_nodeids", ints(&[1, 1, 2, 2, 1, 2])),
+            ("class_ids", ints(&[0, 1, 0, 1, 0, 1])),
+            ("class_weights", Attr::Floats(vec![0.4, 0.1, 0.2, 0.3, 0.5, 0.5])),
+            ("classlabels_int64s", ints(&[3, 8])),
+            ("post_transform", Attr::Text("NONE")),
+        ],
+    );
 }
 
 #[test]
@@ -238,7 +248,8 @@ fn bytes_numbers_and_trees_are_one_network() {
     let all = run(&mut engine, &[bytes(20, &raw), column(3, &statistics)]);
     assert!(all.chunks_exact(2).all(|row| (row[0] + row[1] - 1.0).abs() < 1e-6), "{all:?}");
     for row in 0..60 {
-        let one = run(&mut engine, &[bytes(20, &raw[row * 20..][..20]), column(3, &statistics[row * 3..][..3])]);
+        let one =
+            run(&mut engine, &[bytes(20, &raw[row * 20..][..20]), column(3, &statistics[row * 3..][..3])]);
         assert_eq!(one, all[row * 2..][..2], "{row}");
     }
 }
@@ -311,10 +322,7 @@ fn functions_are_those_of_the_library_to_the_last_place() {
 fn what_is_not_known_or_mixes_rows_is_refused_by_name() {
     let mut other = network(&[4]);
     other.node("NoSuchOperator", &["x"], &["y"], &[]);
-    assert_eq!(
-        refusal(&other),
-        "operator y (NoSuchOperator): is not known to legonf's own engine"
-    );
+    assert_eq!(refusal(&other), "operator y (NoSuchOperator): is not known to legonf's own engine");
     let rows = |operator: &str, attributes: &[(&str, Attr<'_>)]| {
         let mut network = network(&[4]);
         network.integers("shape", &[2, 2]);
@@ -371,16 +379,21 @@ fn trees_with_circles_are_refused() {
     network.input("x", Element::F32, &[1]);
     network.output("y", Element::F32, None);
     let ints = |values: &[i64]| Attr::Ints(values.to_vec());
-    network.node("ai.onnx.ml/TreeEnsembleRegressor", &["x"], &["y"], &[
-        ("nodes_treeids", ints(&[0, 0])),
-        ("nodes_nodeids", ints(&[0, 1])),
-        ("nodes_featureids", ints(&[0, 0])),
-        ("nodes_modes", Attr::Texts(vec!["BRANCH_LEQ", "BRANCH_LEQ"])),
-        ("nodes_values", Attr::Floats(vec![0.0, 0.0])),
-        ("nodes_truenodeids", ints(&[1, 0])),
-        ("nodes_falsenodeids", ints(&[1, 0])),
-        ("n_targets", Attr::Int(1)),
-    ]);
+    network.node(
+        "ai.onnx.ml/TreeEnsembleRegressor",
+        &["x"],
+        &["y"],
+        &[
+            ("nodes_treeids", ints(&[0, 0])),
+            ("nodes_nodeids", ints(&[0, 1])),
+            ("nodes_featureids", ints(&[0, 0])),
+            ("nodes_modes", Attr::Texts(vec!["BRANCH_LEQ", "BRANCH_LEQ"])),
+            ("nodes_values", Attr::Floats(vec![0.0, 0.0])),
+            ("nodes_truenodeids", ints(&[1, 0])),
+            ("nodes_falsenodeids", ints(&[1, 0])),
+            ("n_targets", Attr::Int(1)),
+        ],
+    );
     assert!(refusal(&network).contains("two ways or a circle"), "{}", refusal(&network));
 }
 

@@ -90,8 +90,7 @@ impl Weights {
     fn images(mut self, title: &'static str, [first, second]: [usize; 2], hidden: usize) -> Made {
         self.network.input("image", Element::F32, &[1, SIDE, SIDE]);
         let pads = [("pads", Value::Ints(vec![1; 4]))];
-        let window =
-            [("kernel_shape", Value::Ints(vec![2, 2])), ("strides", Value::Ints(vec![2, 2]))];
+        let window = [("kernel_shape", Value::Ints(vec![2, 2])), ("strides", Value::Ints(vec![2, 2]))];
         self.layer("image", "c1", &[first, 1, 3, 3], &pads, true);
         self.layer("c1", "c2", &[first, first, 3, 3], &pads, true);
         self.network.node("MaxPool", &["c2"], &["p2"], &window);
@@ -109,12 +108,7 @@ impl Weights {
         self.tensor("table", &[256, 16], 1);
         self.network.node("Cast", &["bytes"], &["numbers"], &[("to", Value::Int(7))]);
         self.network.node("Gather", &["table", "numbers"], &["embedded"], &[]);
-        self.network.node(
-            "Transpose",
-            &["embedded"],
-            &["channels"],
-            &[("perm", Value::Ints(vec![0, 2, 1]))],
-        );
+        self.network.node("Transpose", &["embedded"], &["channels"], &[("perm", Value::Ints(vec![0, 2, 1]))]);
         let shape = |pad| [("pads", Value::Ints(vec![pad; 2])), ("strides", Value::Ints(vec![2]))];
         self.layer("channels", "c1", &[64, 16, 7], &shape(3), true);
         self.layer("c1", "c2", &[128, 64, 7], &shape(3), true);
