@@ -37,8 +37,6 @@ macro_rules! with_type {
     };
 }
 
-pub(crate) use with_type;
-
 /// A tensor of these dimensions, with the rows from `start` on of a column; rows past the last repeat it.
 ///
 /// # Errors
