@@ -3,7 +3,7 @@
 use crate::Style;
 use crate::failure::{Failure, show};
 use clap::Subcommand;
-use legonf_experiments::{deepnfv_figure4, elasticity, figure4, flood, lego_table2, quiet};
+use legonf_experiments::{deepnfv_figure4, detectors, elasticity, figure4, flood, lego_table2, quiet};
 
 /// The subcommands of `legonf experiment`.
 #[derive(Subcommand)]
@@ -27,6 +27,8 @@ pub enum Command {
     Elasticity(elasticity::Arguments),
     #[command(about = "Benign traffic through a model made by the defaults: alerts minute by minute")]
     Quiet(quiet::Arguments),
+    #[command(about = "Every detector on captures with labels, cold and warm")]
+    Detectors(detectors::Arguments),
 }
 
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
@@ -34,6 +36,9 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     match command {
         Command::Flood(arguments) => show(&flood::flood(arguments, &session)?, flood::flood_text, style),
         Command::Soak(arguments) => show(&flood::soak(arguments, &session)?, flood::soak_text, style),
+        Command::Detectors(arguments) => {
+            show(&detectors::run(arguments, &session)?, detectors::summary_text, style)
+        }
         Command::Elasticity(arguments) => {
             show(&elasticity::run(arguments, &session)?, elasticity::text, style)
         }

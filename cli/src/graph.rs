@@ -31,7 +31,7 @@ pub enum Command {
 /// Arguments of `legonf graph show`.
 #[derive(Args)]
 pub struct Arguments {
-    /// Network function: the name of one that ships (`kitsune`, the default, or `kitsune-onnx`), or a graph file (TOML).
+    /// Network function: the name of one that ships (`kitsune`, the default, `kitsune-detector` or `kitsune-onnx`), or a graph file (TOML).
     #[arg(long, visible_alias = "graph", value_name = "NAME|FILE")]
     nf: Option<PathBuf>,
     /// Print the graph as the TOML that --nf takes, to start a graph file of your own.

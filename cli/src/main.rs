@@ -6,6 +6,7 @@ mod alerts;
 mod bench;
 mod calibrate;
 mod command_line;
+mod compare;
 mod completions;
 mod config;
 mod dataset;
@@ -113,6 +114,8 @@ enum Command {
     Run(run::Arguments),
     #[command(about = "Show what was seen of each host in the results of a replay")]
     Hosts(hosts::Arguments),
+    #[command(about = "Show what each detector finds in a capture with labels")]
+    Compare(legonf_experiments::detectors::Compare),
     #[command(about = "Measure what each brick of a graph costs")]
     Profile(profile::Arguments),
     #[command(about = "Say how many of which brick a rate needs, and what they would do")]
@@ -205,6 +208,7 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Replay(arguments) => replay::run(&arguments, style),
         Command::Run(arguments) => run::run(&arguments, style),
         Command::Hosts(arguments) => hosts::run(&arguments, style),
+        Command::Compare(arguments) => compare::run(&arguments, style),
         Command::Profile(arguments) => profile::run(&arguments, style),
         Command::Plan(arguments) => plan::run(&arguments, style),
         Command::Events(arguments) => events::run(&arguments, style),

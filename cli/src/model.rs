@@ -134,6 +134,11 @@ fn show(model: &Description, style: Style) -> Result<(), Failure> {
             format!("{} autoencoders, {} parameters", model.ensemble.len(), model.parameters),
         ));
     }
+    if let Some(detector) = &model.detector {
+        let (method, sampled, seed) = (detector.method, detector.sampled, detector.seed);
+        rows.push(("detector", format!("{method}, {} parameters", model.parameters)));
+        rows.push(("training", format!("a sample of {sampled} packets, seed {seed}")));
+    }
     if let Some((input, output)) = &model.ports {
         let meaning = model.meaning.as_deref().unwrap_or_default();
         rows.push(("ports", format!("{input} in, {output} out: a {meaning} of each row")));
@@ -201,7 +206,7 @@ fn explain(model: &Description, style: Style) -> Result<(), Failure> {
     }
     if model.ensemble.is_empty() {
         return Err(Failure::fault(
-            "only a KitNET says which features each autoencoder watches; this is a foreign network",
+            "only a KitNET says which features each autoencoder watches; this is another kind of model",
         ));
     }
     let mut out = format!("{:>4}  {:>6}  {:>8}  features\n", "", "hidden", "constant");

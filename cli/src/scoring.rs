@@ -25,7 +25,7 @@ pub struct ModelFiles {
 pub struct Scoring {
     #[command(flatten)]
     models: ModelFiles,
-    /// Network function: the name of one that ships (`kitsune`, the default, or `kitsune-onnx`), or a graph file (TOML);
+    /// Network function: the name of one that ships (`kitsune`, the default, `kitsune-detector` or `kitsune-onnx`), or a graph file (TOML);
     /// `legonf graph show --toml` prints one to start from.
     #[arg(long, visible_alias = "graph", value_name = "NAME|FILE")]
     nf: Option<PathBuf>,

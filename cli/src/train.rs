@@ -3,18 +3,20 @@
 use crate::Style;
 use crate::failure::{Failure, show};
 use crate::inputs::{Filter, filtered_out};
+use crate::invalid::Invalid;
 use crate::summary;
 use crate::warming::States;
 use crate::workers::Workers;
 use clap::Args;
 use legonf_engine::arguments::time;
 use legonf_engine::{Drift, Span, Trained, Training};
+use legonf_models::detectors::Method;
 use legonf_models::kitnet::TrainConfig;
 use legonf_output::one_line;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Trains KitNET on the damped statistics of benign captures, in the order given; no time passes between two captures
+/// Trains KitNET, or a simpler detector (--detector), on the damped statistics of benign captures, in the order given; no time passes between two captures
 /// (kitsune-115-clean; the published schemas follow the time stamps).
 ///
 /// The first packets (--feature-mapping-packets, plus one as in the reference) decide which features an autoencoder takes; the next
@@ -40,6 +42,11 @@ pub struct Arguments {
     /// Feature schema: kitsune-115-clean, or kitsune-115 and kitsune-py-100, which reproduce what was published.
     #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]
     schema: String,
+    /// What is trained, on the same packets: `kitnet`, or a simpler detector over the same features. `ensemble` joins `pca`, `ecod`
+    /// and `hbos` by how improbable the score of each is among benign ones; `isolation-forest`, `mean-z`, `box-plot` and
+    /// `nearest-neighbour` stand alone. `legonf compare` shows what each finds in a capture with labels.
+    #[arg(long, default_value = "kitnet", value_name = "NAME", value_parser = detector)]
+    detector: Detector,
     /// Packets that decide the feature map.
     #[arg(long, default_value_t = 5000, value_name = "N")]
     feature_mapping_packets: u64,
@@ -58,7 +65,7 @@ pub struct Arguments {
     /// Hidden units of an autoencoder for each of its features.
     #[arg(long, default_value_t = 0.75, value_name = "RATIO")]
     hidden_ratio: f64,
-    /// Seed of the initial weights.
+    /// Seed of the initial weights, or of a detector's sample.
     #[arg(long, default_value_t = 1234)]
     seed: u32,
     /// Go on from the checkpoint beside the model (MODEL.checkpoint), with the same captures and options. Captures that are too
@@ -77,6 +84,19 @@ pub struct Arguments {
     states: States,
 }
 
+/// What `--detector` names; none of KitNET.
+#[derive(Clone, Copy)]
+struct Detector(Option<Method>);
+
+fn detector(text: &str) -> Result<Detector, Invalid> {
+    if text == "kitnet" {
+        return Ok(Detector(None));
+    }
+    let expected =
+        "kitnet, ensemble, pca, ecod, hbos, isolation-forest, mean-z, box-plot or nearest-neighbour";
+    text.parse().map(|method| Detector(Some(method))).map_err(|_| Invalid::Value(expected))
+}
+
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results([&*arguments.output].into_iter().chain(arguments.states.state_out.as_deref()))?;
     let trained = arguments.given().run(&style.session())?;
@@ -91,6 +111,7 @@ impl Arguments {
             output: self.output.clone(),
             schema: self.schema.clone(),
             config: self.config(),
+            detector: self.detector.0,
             span: self.span(),
             resume: self.resume,
             checkpoint_every: self.checkpoint_every,
@@ -124,18 +145,28 @@ impl Arguments {
 }
 
 fn text(trained: &Trained) -> String {
-    let Trained { model, schema, features, packets, skipped, autoencoders, last_training_rmse, .. } = trained;
+    let Trained { model, schema, features, packets, skipped, .. } = trained;
     let passed = if *skipped == 0 { String::new() } else { format!(" ({skipped} more were rejected)") };
     let span = trained.seconds.map_or_else(String::new, |seconds| format!(" of {seconds:.1} s"));
     format!(
-        "trained {model}: {autoencoders} autoencoders over {features} features of {schema}, from {packets} packets{span}{passed}, last training RMSE {last_training_rmse:.6}\n\
+        "trained {model}: {} over {features} features of {schema}, from {packets} packets{span}{passed}{}\n\
          {}{}{}{}{}next: legonf calibrate {model} OTHER_BENIGN_CAPTURE\n      or, with what follows in the same captures, --skip {packets}\n",
+        what(trained),
+        trained.last_training_rmse.map_or_else(String::new, |rmse| format!(", last training RMSE {rmse:.6}")),
         filtered_out(trained.filtered_out),
         short(trained),
         drift(trained.drift.as_ref()),
         trained.clock.iter().map(summary::clock::text).collect::<String>(),
         state(trained.state.as_deref()),
     )
+}
+
+/// What was trained.
+fn what(trained: &Trained) -> String {
+    match trained.detector {
+        Some(method) => format!("detector {method}"),
+        None => format!("{} autoencoders", trained.autoencoders),
+    }
 }
 
 /// Where the state is.

@@ -60,6 +60,9 @@ pub enum Error {
     /// Training came to no network.
     #[error(transparent)]
     Trained(#[from] TrainError),
+    /// Training came to no detector.
+    #[error(transparent)]
+    Detector(#[from] legonf_models::detectors::TrainError),
     /// The generic engine cannot run a network.
     #[error(transparent)]
     Network(#[from] LoadError),

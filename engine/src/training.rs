@@ -3,6 +3,7 @@
 mod checkpoint;
 mod drift;
 mod goal;
+mod learning;
 mod sink;
 
 pub use drift::Drift;
@@ -18,11 +19,13 @@ use crate::warming::Learner;
 use crate::{Error, Extent, Gauge, Seed, Session, Workers, nf};
 use checkpoint::Checkpoint;
 use goal::LEAST_HALF_LIVES;
+use learning::Learning;
 use legonf_core::{Clock, Schema, Source, count};
 use legonf_extract::FEATURES;
 use legonf_io::{Content, SourceError, SourceErrorKind};
+use legonf_models::detectors::Method;
 use legonf_models::kitnet::{MAX_PACKETS, TrainConfig, Trainer};
-use legonf_models::{Bundle, Model, Provenance};
+use legonf_models::{Bundle, Provenance};
 use legonf_output::Existing;
 use legonf_runtime::{Graph, GraphSpec, Options, Outcome, RunFault, Supply};
 use serde::Serialize;
@@ -31,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// KitNET, trained on the damped statistics of benign captures in the order given; no time passes between two captures.
+/// KitNET or a simpler detector, trained on the damped statistics of benign captures in the order given; no time passes between two captures.
 ///
 /// The first packets decide which features an autoencoder takes; the next ones train the ensemble. A quarter as many, or as long,
 /// after them are scored, to see whether the scores [drift](Drift). Later packets are not read.
@@ -45,6 +48,8 @@ pub struct Training {
     pub schema: String,
     /// How is trained; the number of features is that of the schema, whatever it says.
     pub config: TrainConfig,
+    /// What is trained in place of a KitNET, on the packets that one would be trained on.
+    pub detector: Option<Method>,
     /// How long is trained.
     pub span: Span,
     /// Go on from the checkpoint beside the model.
@@ -75,10 +80,14 @@ pub struct Trained {
     pub packets: u64,
     /// Packets that were passed over: of a link type that is not parsed, or with features that are no finite numbers.
     pub skipped: u64,
-    /// Autoencoders of the ensemble.
+    /// The detector, where it is no KitNET.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detector: Option<Method>,
+    /// Autoencoders of the ensemble; none of a detector.
     pub autoencoders: usize,
-    /// RMSE of the last training packet, before its update.
-    pub last_training_rmse: f64,
+    /// RMSE of the last training packet, before its update; of a KitNET.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_training_rmse: Option<f64>,
     /// Stream time of the packets that it learnt from; none of rows of a table.
     pub seconds: Option<f64>,
     /// Where that is shorter than five half-lives of the schema's slowest statistic: these.
@@ -105,6 +114,7 @@ impl Training {
             output: output.into(),
             schema: legonf_extract::DEFAULT_SCHEMA.into(),
             config: TrainConfig::default(),
+            detector: None,
             span: Span::default(),
             resume: false,
             checkpoint_every: 100_000,
@@ -121,6 +131,7 @@ impl Training {
     /// If the captures cannot be read or are too short, a checkpoint is in the way or is of another training, the model cannot be
     /// written, or the session is stopped.
     pub fn run(&self, session: &Session) -> Result<Trained, Error> {
+        self.check_resumable()?;
         self.check_checkpoint(session)?;
         let schema = legonf_extract::schema_by_name(&self.schema)?;
         let spans = self.captures.spans(session, Some(&schema))?;
@@ -164,8 +175,8 @@ impl Training {
         let least = schema.half_lives(LEAST_HALF_LIVES).as_secs_f64();
         let clock = ClockReport::of(&sink.clock(), &self.schema);
         let (checkpoint, last_training_rmse) = (sink.checkpoint_path().to_owned(), sink.last_rmse());
-        let (trainer, identity) = sink.into_parts();
-        let bundle = self.bundle(schema, trainer, identity, used)?;
+        let (learning, identity) = sink.into_parts();
+        let bundle = self.bundle(schema, &learning, identity, used)?;
         bundle.save(&self.output)?;
         // The model is complete; what is left of the checkpoint is of no more use.
         let _ = std::fs::remove_file(checkpoint);
@@ -175,6 +186,7 @@ impl Training {
             features: bundle.schema.len(),
             packets: bundle.provenance.rows,
             skipped: bundle.provenance.skipped,
+            detector: self.detector,
             autoencoders: bundle.describe().ensemble.len(),
             last_training_rmse,
             seconds,
@@ -251,6 +263,9 @@ fn unfinished(training: &Training, sink: &mut TrainSink, outcome: Outcome) -> Er
 
 /// Writes a checkpoint, and says what it holds.
 fn keep(training: &Training, sink: &mut TrainSink) -> String {
+    if !sink.can_go_on() {
+        return "the training of a detector has no checkpoint, so nothing is kept".into();
+    }
     match sink.save_checkpoint() {
         Ok(()) => format!(
             "checkpoint {} holds {} of {}; go on with --resume",
@@ -299,6 +314,18 @@ fn too_brief(training: &Training, time: Duration, sink: &TrainSink) -> Error {
 }
 
 impl Training {
+    /// Refuses to go on with what has no checkpoint.
+    fn check_resumable(&self) -> Result<(), Error> {
+        let asked = [("--resume", self.resume), ("--stop-after", self.stop_after.is_some())];
+        match (self.detector, asked.iter().find(|(_, asked)| *asked)) {
+            (Some(method), Some((option, _))) => {
+                let reason = "its training has no checkpoint, since it takes seconds; leave the option out";
+                Err(Error::refused(format!("{option} with --detector {method}: {reason}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Packets that training takes in all, where their number alone counts.
     fn needed(&self) -> u64 {
         self.config.feature_mapping_packets + 1 + self.config.training_packets
@@ -343,12 +370,14 @@ impl Training {
         identity: checkpoint::Identity,
     ) -> Result<TrainSink, Error> {
         let path = self.checkpoint_path();
-        let trainer = if self.resume {
-            Checkpoint::load(&path, &identity)?.trainer(config, &path)?
-        } else {
-            Trainer::new(config.clone())?
+        let learning = match self.detector {
+            Some(method) => Learning::detector(method, config.clone()),
+            None if self.resume => {
+                Learning::KitNet(Checkpoint::load(&path, &identity)?.trainer(config, &path)?.into())
+            }
+            None => Learning::KitNet(Trainer::new(config.clone())?.into()),
         };
-        Ok(TrainSink::new((trainer, goal), identity, path, self.checkpoint_every, self.resume))
+        Ok(TrainSink::new((learning, goal), identity, path, self.checkpoint_every, self.resume))
     }
 
     /// Feeds the captures one after the other until the trainer has enough.
@@ -437,19 +466,17 @@ impl Training {
     fn bundle(
         &self,
         schema: Schema,
-        trainer: Trainer,
+        learning: &Learning,
         identity: checkpoint::Identity,
         used: &[u64],
     ) -> Result<Bundle, Error> {
         let mut captures = identity.origins;
         captures.truncate(used.len());
         captures.iter_mut().zip(used).for_each(|(capture, packets)| capture.packets = *packets);
-        let skipped = trainer.progress().skipped;
+        let (rows, skipped) = learning.progress();
         let legonf = env!("CARGO_PKG_VERSION").into();
-        let provenance =
-            Provenance { legonf, captures, rows: trainer.progress().used, skipped, ..Provenance::default() };
-        let training = trainer.config().clone();
-        let model = Model::KitNet { network: trainer.finish()?.into(), training };
+        let provenance = Provenance { legonf, captures, rows, skipped, ..Provenance::default() };
+        let model = learning.model()?;
         Ok(Bundle { model, schema, calibration: None, provenance })
     }
 }

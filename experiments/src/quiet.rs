@@ -2,7 +2,7 @@
 
 mod kitsune;
 mod report;
-mod traffic;
+pub(crate) mod traffic;
 
 pub use report::{Minute, Report, Run, text};
 

@@ -3,10 +3,10 @@
 use super::checkpoint::{Checkpoint, Identity};
 use super::drift::{COMPARED, Drift, Levels, PARTS};
 use super::goal::Goal;
+use super::learning::{Learning, Learnt};
 use crate::Error;
 use legonf_core::{Batch, BindError, Clock, ColumnSpec, Fault, Handle, Layout, Rows, Sink};
 use legonf_extract::FEATURES;
-use legonf_models::kitnet::{KitNet, Phase, RowBuffers, TrainError, Trainer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,15 +14,13 @@ use std::time::Duration;
 
 /// Trains on the features of each batch, in order, up to the packets needed; then scores a quarter as much.
 pub struct TrainSink {
-    trainer: Trainer,
+    learning: Learning,
     goal: Goal,
     /// Scores of the training, and of what comes after it.
     training: Levels,
     after: Levels,
     /// What was learnt; none while there is more to learn.
-    network: Option<KitNet>,
-    /// In which it scores a row.
-    buffers: RowBuffers,
+    learnt: Option<Learnt>,
     /// Packets that it has scored.
     scored: u64,
     identity: Identity,
@@ -32,7 +30,7 @@ pub struct TrainSink {
     every: u64,
     /// Packets seen of the captures; those before the checkpoint are only extracted again.
     seen: u64,
-    last_rmse: f64,
+    last_rmse: Option<f64>,
     /// That of the packets up to the last one needed: how far a source reads beyond depends on the layout.
     clock: Clock,
     /// That of all packets.
@@ -46,28 +44,27 @@ pub struct TrainSink {
 }
 
 impl TrainSink {
-    /// A sink over `trainer`, which has seen packets before where it was `resumed` from the checkpoint.
+    /// A sink over a training, which has seen packets before where it was `resumed` from the checkpoint.
     pub fn new(
-        (trainer, goal): (Trainer, Goal),
+        (learning, goal): (Learning, Goal),
         identity: Identity,
         checkpoint: PathBuf,
         every: u64,
         resumed: bool,
     ) -> Self {
         Self {
-            trainer,
+            learning,
             goal,
             training: Levels::default(),
             after: Levels::default(),
-            network: None,
-            buffers: RowBuffers::default(),
+            learnt: None,
             scored: 0,
             identity,
             checkpoint,
             has_checkpoint: resumed,
             every,
             seen: 0,
-            last_rmse: 0.0,
+            last_rmse: None,
             clock: Clock::default(),
             now: Clock::default(),
             first_after: 0,
@@ -79,13 +76,13 @@ impl TrainSink {
 
     /// Packets that the trainer was given: those it learnt from and those it passed over.
     pub fn packets(&self) -> u64 {
-        let progress = self.trainer.progress();
-        progress.used + progress.skipped
+        let (used, skipped) = self.learning.progress();
+        used + skipped
     }
 
     /// Packets that it passed over, since a feature was not a finite number.
     pub fn skipped(&self) -> u64 {
-        self.trainer.progress().skipped
+        self.learning.progress().1
     }
 
     /// Packets that have arrived.
@@ -95,7 +92,7 @@ impl TrainSink {
 
     /// Whether the trainer has all it needs.
     pub fn is_done(&self) -> bool {
-        self.trainer.progress().phase == Phase::Complete
+        self.learning.is_done()
     }
 
     /// Becomes true when no more packets are of use.
@@ -103,8 +100,8 @@ impl TrainSink {
         self.enough.clone()
     }
 
-    /// RMSE of the last training packet, before its update.
-    pub fn last_rmse(&self) -> f64 {
+    /// RMSE of the last training packet, before its update; of a KitNET.
+    pub fn last_rmse(&self) -> Option<f64> {
         self.last_rmse
     }
 
@@ -129,9 +126,15 @@ impl TrainSink {
         &self.checkpoint
     }
 
-    /// Writes a checkpoint.
+    /// Whether a training that is broken off can go on later.
+    pub fn can_go_on(&self) -> bool {
+        self.learning.kitnet().is_some()
+    }
+
+    /// Writes a checkpoint, if the training can go on from one.
     pub fn save_checkpoint(&mut self) -> Result<(), Error> {
-        Checkpoint::of(&self.trainer, &self.identity)
+        let Some(trainer) = self.learning.kitnet() else { return Ok(()) };
+        Checkpoint::of(trainer, &self.identity)
             .save(&self.checkpoint)
             .map_err(|error| Error::file(&self.checkpoint, error))?;
         self.has_checkpoint = true;
@@ -148,8 +151,8 @@ impl TrainSink {
 
     /// Ends the training where there are no more packets, if those that there were will do.
     pub fn end(&mut self) {
-        if !self.is_done() && self.goal.allows_end(self.trained()) {
-            self.trainer.conclude();
+        if !self.is_done() && self.goal.allows_end(self.learning.trained()) {
+            self.learning.conclude();
         }
     }
 
@@ -158,15 +161,19 @@ impl TrainSink {
         Drift::of(std::mem::take(&mut self.training), std::mem::take(&mut self.after), self.scored)
     }
 
-    /// The trainer and what it was trained on.
-    pub fn into_parts(self) -> (Trainer, Identity) {
-        (self.trainer, self.identity)
+    /// The training and what it was on.
+    pub fn into_parts(self) -> (Learning, Identity) {
+        (self.learning, self.identity)
     }
 
-    /// Packets that have trained the ensemble.
-    fn trained(&self) -> u64 {
-        let mapping = self.trainer.config().feature_mapping_packets + 1;
-        self.trainer.progress().used.saturating_sub(mapping)
+    /// Makes a model of what was learnt; the scores of the rows of a detector's sample are those of the training.
+    fn learn(&mut self) -> Result<(), Error> {
+        let learnt = self.learning.finish()?;
+        if let Learnt::Detector(fitted, _) = &learnt {
+            fitted.scores.iter().for_each(|(part, score)| self.training.push(*part, *score));
+        }
+        self.learnt = Some(learnt);
+        Ok(())
     }
 
     /// Takes the next row, at a time since the first one if it has any.
@@ -179,12 +186,12 @@ impl TrainSink {
         if index < self.packets() {
             return Ok(());
         }
-        self.last_rmse = self.trainer.train(row);
-        if self.trained() > 0 {
-            self.training.push(self.part(elapsed), self.last_rmse);
+        self.last_rmse = self.learning.train(row, self.part(elapsed));
+        if let Some(rmse) = self.last_rmse.filter(|_| self.learning.trained() > 0) {
+            self.training.push(self.part(elapsed), rmse);
         }
-        if self.goal.is_reached(self.trained(), elapsed) {
-            self.trainer.conclude();
+        if self.goal.is_reached(self.learning.trained(), elapsed) {
+            self.learning.conclude();
         } else if self.packets().is_multiple_of(self.every) {
             self.save_checkpoint().map_err(Fault::new)?;
         }
@@ -192,18 +199,18 @@ impl TrainSink {
     }
 
     /// Scores a row that comes after the training, up to as many as are of use.
-    fn judge(&mut self, row: &[f64], elapsed: Option<Duration>) -> Result<(), TrainError> {
+    fn judge(&mut self, row: &[f64], elapsed: Option<Duration>) -> Result<(), Error> {
         let part = self.part(elapsed);
-        if self.network.is_none() {
-            self.network = Some(self.trainer.clone().finish()?);
+        if self.learnt.is_none() {
+            self.learn()?;
             self.first_after = part;
         }
         if part >= self.first_after + COMPARED as u64 {
             self.enough.store(true, Ordering::Relaxed);
-        } else if let Some(network) =
-            self.network.as_ref().filter(|_| row.iter().all(|value| value.is_finite()))
+        } else if let Some(learnt) =
+            self.learnt.as_mut().filter(|_| row.iter().all(|value| value.is_finite()))
         {
-            self.after.push(part, network.score_with(row, &mut self.buffers));
+            self.after.push(part, learnt.score(row));
             self.scored += 1;
         }
         Ok(())
@@ -213,7 +220,7 @@ impl TrainSink {
     fn part(&self, elapsed: Option<Duration>) -> u64 {
         let by_time =
             |elapsed: Duration| (elapsed.as_nanos() / (self.goal.time / PARTS).as_nanos().max(1)) as u64;
-        let by_number = || self.trained() + self.scored;
+        let by_number = || self.learning.trained() + self.scored;
         match elapsed.filter(|_| !self.goal.is_of_packets()) {
             Some(elapsed) => by_time(elapsed),
             None => by_number() / (self.goal.packets / u64::from(PARTS)).max(1),

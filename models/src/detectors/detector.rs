@@ -1,7 +1,7 @@
 //! A detector that was trained.
 
 use super::tail::{self, Tail};
-use super::{Bins, BoxPlot, Ecod, Forest, Hbos, KNOTS, MeanZ, Method, Nearest, Pca};
+use super::{Bins, BoxPlot, CELLS, Ecod, Forest, Hbos, KNOTS, MeanZ, Method, Nearest, Pca};
 use crate::kitnet::{Defect, MAX_FEATURES};
 
 /// One detector, alone or of an ensemble.
@@ -31,6 +31,8 @@ pub struct Detector {
     typical: Vec<f64>,
     pub(super) bins: Option<Bins>,
     pub(super) members: Vec<Member>,
+    /// What each cell of each feature adds to ECOD and to HBOS, where HBOS stands behind ECOD.
+    pub(super) paired: Option<Vec<[[f64; 2]; CELLS]>>,
     pub(super) tails: Vec<Tail>,
     pub(super) values: [f64; KNOTS],
 }
@@ -97,6 +99,14 @@ impl Member {
     }
 }
 
+/// The tables of ECOD and of HBOS behind it as one.
+fn pair(members: &[Member; 2]) -> Option<Vec<[[f64; 2]; CELLS]>> {
+    let [Member::Ecod(ecod), Member::Hbos(hbos)] = members else { return None };
+    let cells =
+        |(ecod, hbos): (&[f64; CELLS], &[f64; CELLS])| std::array::from_fn(|cell| [ecod[cell], hbos[cell]]);
+    Some(ecod.table.iter().zip(&hbos.table).map(cells).collect())
+}
+
 impl Detector {
     /// Puts a detector together: `typical` holds the median of each feature in training; an ensemble has a tail for each member.
     ///
@@ -125,7 +135,8 @@ impl Detector {
         check(tails.len() == expected, "tails", "are not one for each member")?;
         let rising = |tail: &Tail| tail.scores().is_sorted() && tail.scores().iter().all(|s| s.is_finite());
         check(tails.iter().all(rising), "tails", "have scores that are not finite or fall")?;
-        Ok(Self { method, typical, bins, members, tails, values: tail::values() })
+        let paired = members.array_windows().find_map(pair);
+        Ok(Self { method, typical, bins, members, paired, tails, values: tail::values() })
     }
 
     /// What it is.

@@ -93,6 +93,23 @@ fn look_up<const W: usize, const C: usize>(table: &[[f64; C]], cells: &[[u32; W]
     sums
 }
 
+/// The sums over features of what the cell of each adds to two scores.
+#[inline(always)]
+fn look_up_pairs<const W: usize, const C: usize>(
+    table: &[[[f64; 2]; C]],
+    cells: &[[u32; W]],
+) -> [[f64; 2]; W] {
+    let mut sums = [[0.0; 2]; W];
+    for (table, cells) in table.iter().zip(cells) {
+        for lane in 0..W {
+            let [first, second] = table[cells[lane] as usize % C];
+            sums[lane][0] += first;
+            sums[lane][1] += second;
+        }
+    }
+    sums
+}
+
 impl Detector {
     /// Scores rows of features: `scores` becomes one for each. Any batch size gives the same bits; in steady state nothing is allocated.
     ///
@@ -153,19 +170,35 @@ impl Detector {
         if let Some(bins) = &self.bins {
             bins.cells(features, cells);
         }
+        let pairs = self.paired.as_ref().map(|table| look_up_pairs(table, cells));
         for (member, found) in self.members.iter().zip(members.iter_mut()) {
-            *found = match member {
-                Member::Pca(pca) => pca.score(features, scaled, coefficients),
-                Member::Ecod(ecod) => look_up(&ecod.table, cells),
-                Member::Hbos(hbos) => look_up(&hbos.table, cells),
-                Member::Forest(forest) => forest.score(features),
-                Member::MeanZ(mean_z) => mean_z.score(features),
-                Member::BoxPlot(plot) => plot.score(features),
-                Member::Nearest(nearest) => nearest.score(features, scaled),
+            *found = match (member, &pairs) {
+                (Member::Ecod(_), Some(pairs)) => pairs.map(|[ecod, _]| ecod),
+                (Member::Hbos(_), Some(pairs)) => pairs.map(|[_, hbos]| hbos),
+                _ => self.score_member(member, features, (scaled, coefficients, cells)),
             };
         }
         for (lane, score) in scores.iter_mut().enumerate() {
             *score = self.joined(|member| members[member][lane]) + unfit[lane];
+        }
+    }
+
+    /// The score of one member in every lane.
+    #[inline(always)]
+    fn score_member<const W: usize>(
+        &self,
+        member: &Member,
+        features: &[[f64; W]],
+        (scaled, coefficients, cells): (&mut [[f64; W]], &mut [[f64; W]], &[[u32; W]]),
+    ) -> [f64; W] {
+        match member {
+            Member::Pca(pca) => pca.score(features, scaled, coefficients),
+            Member::Ecod(ecod) => look_up(&ecod.table, cells),
+            Member::Hbos(hbos) => look_up(&hbos.table, cells),
+            Member::Forest(forest) => forest.score(features),
+            Member::MeanZ(mean_z) => mean_z.score(features),
+            Member::BoxPlot(plot) => plot.score(features),
+            Member::Nearest(nearest) => nearest.score(features, scaled),
         }
     }
 

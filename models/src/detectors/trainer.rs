@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 /// The fewest rows that a detector is made of.
 pub const FEWEST_ROWS: usize = 20;
-/// The part of the rows, the first ones, that the members of an ensemble are made of; their tails are those of the rest.
-const FITTED: f64 = 0.8;
+/// Runs of rows that follow each other. The tails of an ensemble are those of every fifth, by members made of the others.
+const RUNS: usize = 40;
+const FIFTH: usize = 5;
 
 /// How a detector was trained.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ pub struct Fitted {
     pub detector: Detector,
     /// How it was trained.
     pub config: DetectorConfig,
-    /// Mark and score of each sampled row, in order. Of an ensemble the first four fifths are of rows that it was made of.
+    /// Mark and score of each sampled row, in order.
     pub scores: Vec<(u64, f64)>,
 }
 
@@ -99,24 +100,35 @@ impl Trainer {
             return Err(TrainError::NotEnough(self.used));
         }
         let methods = method.members();
-        let fitted = if methods.len() > 1 { (rows.len() as f64 * FITTED) as usize } else { rows.len() };
-        let (fit, held_out) = rows.split_at(fitted);
-        let columns = columns(fit);
-        let bins =
-            methods.iter().any(|m| matches!(m, Method::Ecod | Method::Hbos)).then(|| Bins::fit(&columns));
-        let member = |method: &Method| self.member(*method, (fit, &columns), bins.as_ref());
-        let members: Vec<Member> = methods.iter().filter_map(member).collect();
-        let typical: Vec<f64> = columns.iter().map(|column| sample_quantile(column, 0.5)).collect();
-        let tails = if held_out.is_empty() {
-            Vec::new()
-        } else {
-            tails(&typical, bins.as_ref(), &members, held_out)?
-        };
+        let Made { typical, bins, members } = self.make(&methods, &rows);
+        let tails = if methods.len() > 1 { self.tails(&methods, &rows)? } else { Vec::new() };
         let detector = Detector::new(method, typical, bins, members, tails)?;
         let scores = scores(&detector, &rows);
         let config =
             DetectorConfig { method, features: self.features, seed: self.seed, sampled: rows.len() as u64 };
         Ok(Fitted { detector, config, scores: self.sample.marks().iter().copied().zip(scores).collect() })
+    }
+
+    fn make(&self, methods: &[Method], rows: &[&[f64]]) -> Made {
+        let columns = columns(rows);
+        let binned = methods.iter().any(|method| matches!(method, Method::Ecod | Method::Hbos));
+        let bins = binned.then(|| Bins::fit(&columns));
+        let member = |method: &Method| self.member(*method, (rows, &columns), bins.as_ref());
+        let members = methods.iter().filter_map(member).collect();
+        let typical = columns.iter().map(|column| sample_quantile(column, 0.5)).collect();
+        Made { typical, bins, members }
+    }
+
+    /// The tail of each member's scores, of rows that it was not made of.
+    fn tails(&self, methods: &[Method], rows: &[&[f64]]) -> Result<Vec<Tail>, Defect> {
+        let run = (rows.len() / RUNS).max(1);
+        let part = |held_out: bool| {
+            let of = rows.iter().enumerate().filter(|(at, _)| (at / run % FIFTH == FIFTH - 1) == held_out);
+            of.map(|(_, row)| *row).collect::<Vec<_>>()
+        };
+        let (made, held_out) = (self.make(methods, &part(false)), part(true));
+        let tail = |member: &Member| Ok(Tail::fit(scores(&made.alone(member)?, &held_out)));
+        made.members.iter().map(tail).collect()
     }
 
     /// A single detector; none of an ensemble.
@@ -139,6 +151,21 @@ impl Trainer {
     }
 }
 
+/// Members made of some rows, with what they share.
+struct Made {
+    typical: Vec<f64>,
+    bins: Option<Bins>,
+    members: Vec<Member>,
+}
+
+impl Made {
+    /// One of the members as a detector.
+    fn alone(&self, member: &Member) -> Result<Detector, Defect> {
+        let bins = self.bins.clone().filter(|_| matches!(member, Member::Ecod(_) | Member::Hbos(_)));
+        Detector::new(member.method(), self.typical.clone(), bins, vec![member.clone()], Vec::new())
+    }
+}
+
 /// The sorted values of each feature.
 fn columns(rows: &[&[f64]]) -> Vec<Vec<f64>> {
     let sorted = |feature: usize| {
@@ -147,21 +174,6 @@ fn columns(rows: &[&[f64]]) -> Vec<Vec<f64>> {
         column
     };
     (0..rows[0].len()).map(sorted).collect()
-}
-
-/// The tail of each member's scores on rows that it was not made of.
-fn tails(
-    typical: &[f64],
-    bins: Option<&Bins>,
-    members: &[Member],
-    rows: &[&[f64]],
-) -> Result<Vec<Tail>, Defect> {
-    let tail = |member: &Member| {
-        let bins = bins.filter(|_| matches!(member, Member::Ecod(_) | Member::Hbos(_))).cloned();
-        let alone = Detector::new(member.method(), typical.to_vec(), bins, vec![member.clone()], Vec::new())?;
-        Ok(Tail::fit(scores(&alone, rows)))
-    };
-    members.iter().map(tail).collect()
 }
 
 fn scores(detector: &Detector, rows: &[&[f64]]) -> Vec<f64> {

@@ -60,6 +60,14 @@ impl Geometry {
         self.output[0] * self.output[1]
     }
 
+    /// Where the numbers of each place begin.
+    fn begins(&self) -> Vec<u32> {
+        let [lines, places] = self.output;
+        let steps = [self.steps[0] * self.line(), self.steps[1] * self.input[2]];
+        let begin = |line: usize| (0..places).map(move |place| (line * steps[0] + place * steps[1]) as u32);
+        (0..lines).flat_map(begin).collect()
+    }
+
     /// The input of a row with its zeros around it.
     fn pad(&self, input: &[f32], padded: &mut [f32]) {
         let [top, left, _, right] = self.pads.map(|pad| pad * self.input[2]);
@@ -85,6 +93,8 @@ pub(super) struct Linear {
     /// Panels, one after the other: of each weight of a sum those of [`LANES`] channels.
     panels: Vec<Vector>,
     bias: Vec<Vector>,
+    /// Where the numbers of each place begin in the padded input of a row.
+    begins: Vec<u32>,
     pub(super) activation: Activation,
 }
 
@@ -107,7 +117,8 @@ impl Linear {
         let weights = |panel| (0..count).map(move |k| (panel, k));
         let panels = (0..all).flat_map(weights).map(|(panel, k)| lanes(panel, &|c| weight(k, c))).collect();
         let bias = (0..all).map(|panel| lanes(panel, &bias)).collect();
-        Self { geometry, channels, panels, bias, activation: Activation::None }
+        let begins = geometry.begins();
+        Self { geometry, channels, panels, bias, begins, activation: Activation::None }
     }
 
     /// Multiplies each channel of the output, and adds to it.
@@ -148,11 +159,9 @@ impl Linear {
         if self.geometry.places() == 1 && !self.geometry.is_padded() {
             let rows = output.len() / self.channels.max(1);
             let width = self.geometry.padded();
-            return sums(self, &Places { count: rows, line: rows, steps: [0, width] }, input, output);
+            return sums(self, &Places { count: rows, step: width, begins: None }, input, output);
         }
-        let [lines, steps] = [self.geometry.output, self.geometry.steps];
-        let step = [steps[0] * self.geometry.line(), steps[1] * self.geometry.input[2]];
-        let places = Places { count: lines[0] * lines[1], line: lines[1], steps: step };
+        let places = Places { count: self.begins.len(), step: 0, begins: Some(&self.begins) };
         let width = self.geometry.input.iter().product::<usize>().max(1);
         for (input, output) in input.chunks_exact(width).zip(output.chunks_exact_mut(self.cells())) {
             if self.geometry.is_padded() {
@@ -167,23 +176,23 @@ impl Linear {
 }
 
 /// Places of the output, and where their numbers begin.
-struct Places {
+struct Places<'a> {
     count: usize,
-    /// Places of a line.
-    line: usize,
-    /// Numbers between the begins of lines, and of places in a line.
-    steps: [usize; 2],
+    /// Numbers from one place to the next,
+    step: usize,
+    /// where these are not in a list.
+    begins: Option<&'a [u32]>,
 }
 
-impl Places {
+impl Places<'_> {
     #[inline(always)]
     fn begin(&self, place: usize) -> usize {
-        place / self.line * self.steps[0] + place % self.line * self.steps[1]
+        self.begins.map_or(place * self.step, |begins| begins[place] as usize)
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+avx2+fma", "x86_64+avx2+fma"))]
-fn sums(linear: &Linear, places: &Places, input: &[f32], output: &mut [f32]) {
+fn sums(linear: &Linear, places: &Places<'_>, input: &[f32], output: &mut [f32]) {
     match_target! {
         "x86_64+avx512f" => all_panels::<2, { 2 * PANELS }>(linear, places, input, output),
         _ => all_panels::<1, PANELS>(linear, places, input, output),
@@ -194,7 +203,7 @@ fn sums(linear: &Linear, places: &Places, input: &[f32], output: &mut [f32]) {
 #[inline(always)]
 fn all_panels<const J: usize, const FEW: usize>(
     linear: &Linear,
-    places: &Places,
+    places: &Places<'_>,
     input: &[f32],
     output: &mut [f32],
 ) {
@@ -222,7 +231,7 @@ fn all_panels<const J: usize, const FEW: usize>(
 fn all_places<const J: usize, const P: usize>(
     linear: &Linear,
     panel: usize,
-    places: &Places,
+    places: &Places<'_>,
     input: &[f32],
     output: &mut [f32],
 ) {

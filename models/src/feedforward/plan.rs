@@ -7,7 +7,7 @@ use super::step::{Inputs, Operation};
 use std::ops::Range;
 
 /// Rows of a block at most, and numbers that lie between its segments.
-const BLOCK: usize = 64;
+const BLOCK: usize = 32;
 const BLOCK_CELLS: usize = 1 << 22;
 /// Cells of a value from which on rows pass the steps of a segment alone.
 const LARGE: usize = 2048;
