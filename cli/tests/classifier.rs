@@ -90,29 +90,29 @@ fn dscp(path: &Path) -> Vec<Option<u8>> {
     }
 }
 
-/// Number, time in nanoseconds and bytes on the wire of each packet of a capture whose clock is in order.
+/// Number, stream time in nanoseconds and bytes on the wire of each packet of a capture.
 fn packets(path: &Path) -> Vec<(u64, i128, i128)> {
     let (mut source, mut batch) = (legonf_io::open(path).unwrap(), legonf_core::Batch::default());
-    let mut found = Vec::new();
+    let (mut found, mut clock) = (Vec::new(), legonf_core::Clock::default());
     loop {
         batch.clear();
         source.fill(&mut batch).unwrap();
         if batch.packets.is_empty() {
-            assert!(found.is_sorted_by_key(|(_, time, _)| *time));
             return found;
         }
+        clock.mark(&mut batch);
         found.extend(batch.packets.iter().map(|(record, _)| {
-            (record.seq, i128::from(record.timestamp.as_nanos()), i128::from(record.wire_len))
+            (record.seq, i128::from(record.stream_time().as_nanos()), i128::from(record.wire_len))
         }));
     }
 }
 
 /// Which packets of a class pass a bucket of tokens, one after the other: a second implementation.
 fn passing(packets: &[(u64, i128, i128)], rate: i128, burst: i128) -> Vec<u64> {
-    let (mut tokens, mut before) = (burst * 1_000_000_000, packets[0].1);
+    let (mut tokens, mut latest) = (burst * 1_000_000_000, packets[0].1);
     let passes = |(seq, time, bytes): &(u64, i128, i128)| {
-        tokens = (tokens + (time - before) * rate).min(burst * 1_000_000_000);
-        before = *time;
+        tokens = (tokens + (time - latest).max(0) * rate).min(burst * 1_000_000_000);
+        latest = latest.max(*time);
         let fits = tokens >= bytes * 1_000_000_000;
         tokens -= if fits { bytes * 1_000_000_000 } else { 0 };
         fits.then_some(*seq)

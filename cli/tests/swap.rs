@@ -183,8 +183,10 @@ fn a_live_run_changes_its_model_and_loses_no_packet() {
     // A model of other features is refused, and the old one goes on.
     let other = text(trained(bench.folder.path(), "kitsune-115"));
     assert!(fail(["model", "swap", &other, "--control", &socket]).contains("which goes on"));
-    let line = fail(["model", "swap", &text(&capture), "--control", &socket]);
-    assert!(line.contains("plain.pcapng: "), "{line}");
+    let notes = text(bench.path("notes.onnx"));
+    fs::write(&notes, "no model").unwrap();
+    let line = fail(["model", "swap", &notes, "--control", &socket]);
+    assert!(line.contains("notes.onnx: "), "{line}");
     let swapped = succeed(["model", "swap", &bench.new, "--control", &socket, "--json"]);
     let swapped: serde_json::Value = serde_json::from_str(&swapped).unwrap();
     let seq = swapped["seq"].as_u64().unwrap() as usize;

@@ -19,12 +19,12 @@ use crate::suppression::Suppression;
 use crate::tally::Tally;
 use crate::watch::{Watch, Watching};
 use crate::{Error, Extent, Session, models, nf};
-use control::ControlSocket;
+use control::Listener;
 use legonf_controller::Event;
 use legonf_core::Source;
 use legonf_io::Content;
 use legonf_io::sink::{AlertRate, Rotation, SyslogTarget};
-use legonf_live::{Account, Interface, LiveSource, Losses};
+use legonf_live::{Account, Connections, Interface, LiveSource, Losses};
 use legonf_runtime::{Control, Outcome};
 use outputs::{Outputs, Purpose};
 use std::ffi::OsString;
@@ -91,7 +91,10 @@ impl Live {
         let transmission = self.transmission()?;
         // Before there are other threads, which would keep theirs, and before a file of others' making is parsed.
         let account = self.user.as_deref().map(Account::find).transpose()?;
-        legonf_live::give_up_privileges(account.as_ref())?;
+        // A socket that listens from here on is refused.
+        let listener = self.control.as_deref().map(Listener::open).transpose()?;
+        let connections = if listener.is_some() { Connections::Listening } else { Connections::None };
+        legonf_live::give_up_privileges(account.as_ref(), connections)?;
         let (opened, changeable) = (self.scoring.open(session)?, self.control.is_some());
         let mut function = self.scoring.build_with(session, opened, Content::Packets, changeable)?;
         let controlled = self.steering.as_ref().zip(orders);
@@ -101,8 +104,8 @@ impl Live {
         let (source, losses) = self.source(session, interface)?;
         let outputs = Outputs::create(session, &self.purpose(), &function, self.reopen)?;
         let outputs = outputs.over(transmission).without(losses.clone());
-        let control = self.control.as_deref().zip(function.swaps().cloned());
-        let _control = control.map(|(path, swaps)| ControlSocket::open(path, session, swaps)).transpose()?;
+        let control = listener.zip(function.swaps().cloned());
+        let _control = control.map(|(listener, swaps)| listener.serve(session, swaps)).transpose()?;
         self.score(session, function, agent, (outputs, watch), (source, losses))
     }
 

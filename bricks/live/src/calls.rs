@@ -1,7 +1,7 @@
 //! System calls that a run does not need, and that would lead to new rights.
 
 use crate::LiveError;
-use crate::privileges::refused;
+use crate::privileges::{Connections, refused};
 use nix::libc;
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -42,8 +42,6 @@ pub const DENIED: &[libc::c_long] = &[
     libc::SYS_unshare,
     libc::SYS_setns,
     libc::SYS_listen,
-    libc::SYS_accept,
-    libc::SYS_accept4,
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
     libc::SYS_userfaultfd,
@@ -71,6 +69,9 @@ pub const DENIED: &[libc::c_long] = &[
     libc::SYS_vhangup,
 ];
 
+/// Those that take connections: refused where nothing listens when rights are given up. What listens later is refused anyway.
+pub(crate) const ACCEPTING: &[libc::c_long] = &[libc::SYS_accept, libc::SYS_accept4];
+
 /// The same, of this processor's older system calls.
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[libc::c_long] = &[
@@ -93,11 +94,11 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 ///
 /// # Errors
 /// [`LiveError::Privileges`] when the system refuses.
-pub(crate) fn deny() -> Result<(), LiveError> {
+pub(crate) fn deny(connections: Connections) -> Result<(), LiveError> {
     let failed = |error: &dyn std::fmt::Display| refused("system calls", error);
     // Where its flags cannot be looked at, a library takes the older call.
     let unknown = both([(libc::SYS_clone3, Vec::new())]);
-    let rules = rules().map_err(|error| failed(&error))?;
+    let rules = rules(connections).map_err(|error| failed(&error))?;
     for (rules, errno) in [(unknown, libc::ENOSYS), (rules, libc::EPERM)] {
         let program = compile(rules, errno).map_err(|error| failed(&error))?;
         seccompiler::apply_filter(&program).map_err(|error| failed(&error))?;
@@ -105,8 +106,9 @@ pub(crate) fn deny() -> Result<(), LiveError> {
     Ok(())
 }
 
-fn rules() -> Result<Rules, BackendError> {
-    let whole = DENIED.iter().chain(OLDER).map(|call| (*call, Vec::new()));
+fn rules(connections: Connections) -> Result<Rules, BackendError> {
+    let accepting = if connections == Connections::None { ACCEPTING } else { &[] };
+    let whole = DENIED.iter().chain(OLDER).chain(accepting).map(|call| (*call, Vec::new()));
     let stream = |family: libc::c_int| {
         SeccompRule::new(vec![
             condition(0, SeccompCmpOp::Eq, family as u64)?,

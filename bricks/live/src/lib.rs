@@ -24,6 +24,6 @@ pub use error::LiveError;
 pub use filter::PacketFilter;
 pub use losses::Losses;
 pub use open::{Interface, interfaces, open};
-pub use privileges::{Account, give_up_privileges};
+pub use privileges::{Account, Connections, give_up_privileges};
 pub use source::LiveSource;
 pub use transmit::Transmitter;

@@ -21,6 +21,15 @@ impl Account {
     }
 }
 
+/// Connections of others that a process takes after it has given up its rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// None.
+    None,
+    /// Those to sockets that listen already.
+    Listening,
+}
+
 /// Gives up every capability, CAP_NET_RAW too, and the ways to get any back: by running a program (no_new_privs, and the bounding
 /// set where the process may change it), and by the system calls of [`DENIED`](crate::DENIED). With an account, user and groups
 /// become those of the account.
@@ -29,7 +38,7 @@ impl Account {
 ///
 /// # Errors
 /// [`LiveError::Privileges`] when the system refuses.
-pub fn give_up_privileges(account: Option<&Account>) -> Result<(), LiveError> {
+pub fn give_up_privileges(account: Option<&Account>, connections: Connections) -> Result<(), LiveError> {
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
         clear(CapSet::Bounding)?;
     }
@@ -38,7 +47,7 @@ pub fn give_up_privileges(account: Option<&Account>) -> Result<(), LiveError> {
         clear(set)?;
     }
     nix::sys::prctl::set_no_new_privs().map_err(|error| refused("the way to new privileges", &error))?;
-    calls::deny()
+    calls::deny(connections)
 }
 
 fn clear(set: CapSet) -> Result<(), LiveError> {
@@ -73,8 +82,8 @@ mod tests {
         // In a thread of its own: other tests may need what they have.
         std::thread::spawn(|| {
             let had_bounding = caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap();
-            give_up_privileges(None).unwrap();
-            give_up_privileges(None).unwrap();
+            give_up_privileges(None, Connections::None).unwrap();
+            give_up_privileges(None, Connections::None).unwrap();
             assert!(nix::sys::prctl::get_no_new_privs().unwrap());
             for set in [CapSet::Effective, CapSet::Inheritable, CapSet::Permitted, CapSet::Ambient] {
                 assert!(caps::read(None, set).unwrap().is_empty(), "{set:?}");
@@ -90,7 +99,7 @@ mod tests {
     #[test]
     fn what_leads_to_new_rights_is_refused_and_what_a_run_needs_is_not() {
         std::thread::spawn(|| {
-            give_up_privileges(None).unwrap();
+            give_up_privileges(None, Connections::None).unwrap();
             let refused = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
             assert!(refused(Command::new("/bin/true").status().unwrap_err()));
             assert_eq!(unshare(CloneFlags::CLONE_NEWUSER), Err(nix::errno::Errno::EPERM));

@@ -25,22 +25,46 @@ pub(crate) struct ControlSocket {
     thread: Option<JoinHandle<()>>,
 }
 
-impl ControlSocket {
+/// A socket that listens, before anybody is answered. It goes where it is dropped before.
+pub(super) struct Listener {
+    path: PathBuf,
+    listener: Option<UnixListener>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if self.listener.is_some() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Listener {
     /// Listens at a path, for its owner alone. A socket that nobody listens on any more makes way.
     ///
     /// # Errors
     /// If there is something else, or the socket cannot be made.
-    pub fn open(path: &Path, session: &Session, swaps: Swaps) -> Result<Self, Error> {
+    pub fn open(path: &Path) -> Result<Self, Error> {
         let named = |error: io::Error| Error::file(path, error);
         make_way(path)?;
         let listener = UnixListener::bind(path).map_err(named)?;
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(named)?;
         listener.set_nonblocking(true).map_err(named)?;
+        Ok(Self { path: path.to_owned(), listener: Some(listener) })
+    }
+
+    /// Answers orders in a thread of its own.
+    ///
+    /// # Errors
+    /// If there can be no thread.
+    pub fn serve(mut self, session: &Session, swaps: Swaps) -> Result<ControlSocket, Error> {
+        let (path, listener) = (self.path.clone(), self.listener.take());
         let (over, session) = (Arc::new(AtomicBool::new(false)), *session);
         let ends = over.clone();
-        let serve = move || serve(&listener, &session, &swaps, &ends);
-        let thread = std::thread::Builder::new().name("control".into()).spawn(serve).map_err(named)?;
-        Ok(Self { path: path.to_owned(), over, thread: Some(thread) })
+        let serve = move || listener.iter().for_each(|listener| serve(listener, &session, &swaps, &ends));
+        let thread = std::thread::Builder::new().name("control".into()).spawn(serve);
+        let thread = thread.map_err(|error| Error::file(&path, error))?;
+        Ok(ControlSocket { path, over, thread: Some(thread) })
     }
 }
 

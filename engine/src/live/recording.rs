@@ -5,7 +5,7 @@ use super::upkeep::{Rounds, Upkeep};
 use crate::{Error, Extent, Session};
 use legonf_core::{Batch, Source};
 use legonf_io::sink::{Framing, LineStream, Loss, PacketFile, Rotation, SinkError};
-use legonf_live::{Account, Bounds, LiveConfig, LiveSource, Losses};
+use legonf_live::{Account, Bounds, Connections, LiveConfig, LiveSource, Losses};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ impl Recording {
     pub fn run(&self, session: &Session) -> Result<Recorded, Error> {
         let interface = legonf_live::open(&self.config)?;
         let account = self.user.as_deref().map(Account::find).transpose()?;
-        legonf_live::give_up_privileges(account.as_ref())?;
+        legonf_live::give_up_privileges(account.as_ref(), Connections::None)?;
         let stream = LineStream::fresh(&self.file, Framing::Blocks, self.rotation);
         let mut file = PacketFile::over(open(session, stream)?, "legonf record").map_err(unwritten)?;
         let mut source = LiveSource::new(interface, self.bounds, session.stop);

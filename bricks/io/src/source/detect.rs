@@ -111,7 +111,7 @@ fn foreign(head: &[u8]) -> &'static str {
         Some(_) if has_commas(head) => {
             "a table of headers with commas between its cells (export it with `-E separator=/t`)"
         }
-        Some(_) if recognize(head).is_some() => "a table of features",
+        Some(_) if recognize(head, usize::MAX).is_some() => "a table of features",
         Some(_) if is_json(begin) && is_text(head) => "a JSON file",
         Some(_) if is_text(head) => "a text file",
         None => "a text file",

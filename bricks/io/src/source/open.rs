@@ -100,7 +100,7 @@ pub(super) fn build_any(
     options: &SourceOptions,
     schema: &Schema,
 ) -> Result<(Content, Box<dyn Source>), SourceErrorKind> {
-    let source = match recognize(input.head(HEAD, is_settled)?) {
+    let source = match recognize(input.head(HEAD, is_settled)?, schema.len()) {
         None => return Ok((Content::Packets, build(name, input, options)?)),
         Some(Table::Csv) => reader(name, input, Csv::new(schema), options),
         Some(Table::Npy) => {

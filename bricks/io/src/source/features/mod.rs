@@ -25,8 +25,8 @@ pub(super) enum Table {
 /// The fewest commas in the first line of a table of features; a file of labels has one.
 const FEWEST_COMMAS: usize = 8;
 
-/// Whether a file that begins with `head` is a table of features.
-pub(super) fn recognize(head: &[u8]) -> Option<Table> {
+/// Whether a file that begins with `head` is a table of so many features; of few, a table has fewer commas than text may have.
+pub(super) fn recognize(head: &[u8], features: usize) -> Option<Table> {
     if head.starts_with(npy::MAGIC) {
         return Some(Table::Npy);
     }
@@ -34,7 +34,8 @@ pub(super) fn recognize(head: &[u8]) -> Option<Table> {
     let commas = line.iter().filter(|b| **b == b',').count();
     let text = is_text(line) && !is_json(line.trim_ascii_start()) && !has_commas(line);
     let plain = !line.contains(&b'\t') && text;
-    (plain && commas >= FEWEST_COMMAS).then_some(Table::Csv)
+    let fewest = FEWEST_COMMAS.min(features.saturating_sub(1)).max(1);
+    (plain && commas >= fewest).then_some(Table::Csv)
 }
 
 /// Appends row `seq`. A row has no time: its time stamp is 0. One of NaN alone stands for a packet that was rejected.
@@ -59,9 +60,11 @@ mod tests {
 
     #[test]
     fn tables_are_told_from_other_text() {
-        assert_eq!(recognize(b"\x93NUMPY\x01\x00"), Some(Table::Npy));
-        assert_eq!(recognize(b"1,2,3,4,5,6,7,8,9\n1"), Some(Table::Csv));
-        assert_eq!(recognize(b"a,b,c,d,e,f,g,h,i"), Some(Table::Csv));
+        assert_eq!(recognize(b"\x93NUMPY\x01\x00", 115), Some(Table::Npy));
+        assert_eq!(recognize(b"1,2,3,4,5,6,7,8,9\n1", 115), Some(Table::Csv));
+        assert_eq!(recognize(b"a,b,c,d,e,f,g,h,i", 115), Some(Table::Csv));
+        assert_eq!(recognize(b"a,b,c", 3), Some(Table::Csv));
+        assert_eq!((recognize(b"a,b,c", 115), recognize(b"a", 1)), (None, None));
         for other in [
             &b"index,label\n0,1\n"[..],
             b"1.5\t1,2,3,4,5,6,7,8,9\n",
@@ -69,7 +72,7 @@ mod tests {
             b"\x00,,,,,,,,,,,",
             b"",
         ] {
-            assert_eq!(recognize(other), None, "{other:?}");
+            assert_eq!(recognize(other, 115), None, "{other:?}");
         }
     }
 }
