@@ -3,7 +3,9 @@
 use crate::Style;
 use crate::failure::{Failure, show};
 use clap::Subcommand;
-use legonf_experiments::{deepnfv_figure4, detectors, elasticity, figure4, flood, lego_table2, quiet};
+use legonf_experiments::{
+    deepnfv, deepnfv_figure4, detectors, elasticity, figure4, flood, lego_table2, quiet,
+};
 
 /// The subcommands of `legonf experiment`.
 #[derive(Subcommand)]
@@ -21,6 +23,8 @@ pub enum Command {
         about = "LEGO's Figure 4: throughput before and after the controller replicates the bottleneck"
     )]
     LegoFigure4(figure4::Arguments),
+    #[command(about = "DeepNFV's Table I: how well classifiers tell applications and devices apart")]
+    DeepnfvTable1(deepnfv::Arguments),
     #[command(about = "DeepNFV's Figure 4: what an instance costs as a thread, a process and a container")]
     DeepnfvFigure4(deepnfv_figure4::Arguments),
     #[command(about = "A load that rises, holds and falls in steps, under the controller")]
@@ -42,6 +46,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::Elasticity(arguments) => {
             show(&elasticity::run(arguments, &session)?, elasticity::text, style)
         }
+        Command::DeepnfvTable1(arguments) => show(&deepnfv::run(arguments, &session)?, deepnfv::text, style),
         Command::LegoFigure4(arguments) => show(&figure4::run(arguments, &session)?, figure4::text, style),
         Command::DeepnfvFigure4(arguments) => {
             let report = deepnfv_figure4::run(arguments, &session)?;

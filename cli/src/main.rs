@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod alerts;
+mod audit;
 mod bench;
 mod calibrate;
 mod command_line;
@@ -103,9 +104,11 @@ enum Command {
     Features(features::Arguments),
     #[command(about = "Write a record for every flow of a capture, for pandas or any other tool")]
     Flows(flows::Arguments),
-    /// Train a model offline on benign traffic.
+    /// Train a model offline.
     #[command(subcommand)]
     Train(Train),
+    #[command(about = "Say what a classifier's score rests on")]
+    Audit(audit::Arguments),
     #[command(about = "Set a model's threshold from held-out benign traffic")]
     Calibrate(calibrate::Arguments),
     #[command(about = "Run a capture through the brick graph: a score and a verdict for every packet")]
@@ -161,6 +164,10 @@ enum Train {
         about = "Kitsune: an ensemble of autoencoders over damped statistics (Mirsky et al., NDSS 2018)"
     )]
     Kitsune(train::Arguments),
+    #[command(
+        about = "Classifier: convolutions over payload and a random forest tell which class a flow is of"
+    )]
+    Classifier(Box<train::classifier::Arguments>),
 }
 
 /// How results are shown, and whether they may replace others.
@@ -204,6 +211,8 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Features(arguments) => features::run(&arguments, style),
         Command::Flows(arguments) => flows::run(&arguments, style),
         Command::Train(Train::Kitsune(arguments)) => train::run(&arguments, style),
+        Command::Train(Train::Classifier(arguments)) => train::classifier::run(&arguments, style),
+        Command::Audit(arguments) => audit::run(&arguments, style),
         Command::Calibrate(arguments) => calibrate::run(&arguments, style),
         Command::Replay(arguments) => replay::run(&arguments, style),
         Command::Run(arguments) => run::run(&arguments, style),

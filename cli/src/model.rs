@@ -1,12 +1,14 @@
 //! `legonf model`: shows, checks, explains and imports models.
 
+mod classifier;
+
 use crate::Style;
 use crate::failure::{Failure, print, print_json, tell};
 use crate::summary::tables;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use legonf_engine::{ModelFile, foreign};
-use legonf_models::{Bundle, Description};
+use legonf_models::{Bundle, Description, OnnxFile};
 use legonf_output::one_line;
 use std::path::{Path, PathBuf};
 
@@ -110,7 +112,10 @@ impl TryOut {
 
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     match command {
-        Command::Show(named) => show(&Bundle::load(&named.model)?.describe(), style),
+        Command::Show(named) => match OnnxFile::load(&named.model)? {
+            OnnxFile::Classifier(model) => classifier::show(&model, style),
+            _ => show(&Bundle::load(&named.model)?.describe(), style),
+        },
         Command::Verify(named) => verify(&named.model, style),
         Command::Explain(named) => explain(&Bundle::load(&named.model)?.describe(), style),
         Command::Import(arguments) => import(arguments, style),

@@ -52,7 +52,9 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
     let filtered = summary.filtered.as_ref().map(|filtered| filtered.packets);
     out += &crate::inputs::filtered_out(filtered);
     let precision = summary.precision.iter().map(|p| format!(", network in {p}")).collect::<String>();
-    writeln!(out, "model       {} ({}{precision})", one_line(&summary.model), summary.schema)?;
+    let schema =
+        if summary.schema.is_empty() { String::new() } else { format!(" ({}{precision})", summary.schema) };
+    writeln!(out, "model       {}{schema}", one_line(&summary.model))?;
     for swapped in &summary.swaps {
         writeln!(out, "            from packet {} on {}", swapped.seq, one_line(&swapped.model))?;
     }

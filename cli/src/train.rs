@@ -1,5 +1,7 @@
 //! `legonf train kitsune`: learns a model offline from benign traffic.
 
+pub mod classifier;
+
 use crate::Style;
 use crate::failure::{Failure, show};
 use crate::inputs::{Filter, filtered_out};

@@ -29,6 +29,15 @@ pub fn time(text: &str) -> Result<Duration, Expected> {
     time.ok_or(Expected("a time above 0 such as 30s, 5m or 1h30m"))
 }
 
+/// A share of samples that is held out: from 0.01 to 0.5.
+///
+/// # Errors
+/// If it is none.
+pub fn share(text: &str) -> Result<f64, Expected> {
+    let share = text.parse().ok().filter(|share| (0.01..=0.5).contains(share));
+    share.ok_or(Expected("a number from 0.01 to 0.5"))
+}
+
 fn with_unit(text: &str) -> Option<Duration> {
     let units = [('s', 1.0), ('m', 60.0), ('h', 3_600.0), ('d', 86_400.0)];
     units.into_iter().find_map(|(unit, factor)| seconds(text.strip_suffix(unit)?, factor))

@@ -117,6 +117,9 @@ impl Opened {
         let model = self.models.main(&self.spec).map(|model| &model.network);
         match (self.shipped.as_deref(), model) {
             (Some(nf::DEFAULT), Some(model)) => built_in(model, content, execution),
+            (Some(nf::CLASSIFIER), Some(model)) => {
+                nf::of_classifier(self.spec.clone(), &model.inputs(), model.flows())
+            }
             (Some(_), Some(model)) => Ok(nf::of_schema(self.spec.clone(), &model.schema().name)),
             _ => Ok(self.spec.clone()),
         }

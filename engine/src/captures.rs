@@ -107,6 +107,14 @@ impl Captures {
     }
 }
 
+/// The captures in a folder, in the order of their names.
+///
+/// # Errors
+/// If it has none or cannot be read.
+pub(crate) fn captures_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    folder::expand(folder)
+}
+
 /// Refuses a file that is given twice, and a pipe among several.
 fn check_several(files: &[PathBuf]) -> Result<(), Error> {
     let mut known = BTreeSet::new();

@@ -62,6 +62,7 @@ pub fn swap(session: &Session, socket: &Path, given: &ModelFile) -> Result<Swapp
 fn check(session: &Session, file: &Path) -> Result<(), Error> {
     match OnnxFile::load(file)? {
         OnnxFile::Network(onnx) => foreign::check_network(session, &onnx, file),
+        OnnxFile::Classifier(classifier) => foreign::check_network(session, &classifier.onnx, file),
         OnnxFile::Bundle(bundle) => match &bundle.model {
             Model::Foreign(network) => foreign::check(session, network, file),
             Model::KitNet { .. } | Model::Detector { .. } => Ok(()),

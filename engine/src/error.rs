@@ -63,6 +63,9 @@ pub enum Error {
     /// Training came to no detector.
     #[error(transparent)]
     Detector(#[from] legonf_models::detectors::TrainError),
+    /// A classifier cannot be trained.
+    #[error(transparent)]
+    Classifier(#[from] legonf_train::TrainError),
     /// The generic engine cannot run a network.
     #[error(transparent)]
     Network(#[from] LoadError),

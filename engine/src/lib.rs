@@ -28,6 +28,7 @@ pub mod arguments;
 mod assembly;
 mod calibration;
 mod captures;
+mod classifier;
 pub mod control;
 mod describe;
 mod error;
@@ -70,6 +71,10 @@ mod workers;
 pub use assembly::{EngineKind, Execution, assemble_extraction};
 pub use calibration::{Calibrated, Calibrating, Packet};
 pub use captures::Captures;
+pub use classifier::{
+    Audit, Audited, CaptureOfClass, ClassQuality, ClassifierTraining, Duplicates, Finding, LabelledFlows,
+    TrainedClassifier,
+};
 pub use describe::describe;
 pub use error::Error;
 pub use extraction::{Extracted, Extraction};

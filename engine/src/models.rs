@@ -217,6 +217,7 @@ impl Models {
             detector: network.and_then(Network::detector),
             threshold: threshold.or(network.and_then(Network::threshold)),
             classes: network.map_or(&[], Network::classes),
+            unknown_below: network.and_then(Network::unknown_below),
             engine: network.is_some().then_some(&engine),
             ports: &ports,
         };

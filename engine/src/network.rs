@@ -7,7 +7,8 @@ use legonf_decide::calibrate::DEFAULT_CONFIDENCE;
 use legonf_models::detectors::{Detector, DetectorExplainer};
 use legonf_models::kitnet::{Explainer, KitNet};
 use legonf_models::{
-    Bundle, CalibratedOn, Calibration, CaptureProvenance, Engine, EngineError, Model, OnnxFile,
+    Bundle, CalibratedOn, Calibration, CaptureProvenance, ClassifierBundle, Engine, EngineError, Model,
+    OnnxFile,
 };
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -20,8 +21,18 @@ struct Inner {
     /// None of a network of whose file nothing more is known.
     bundle: Option<Bundle>,
     schema: Schema,
+    /// What is known of a classifier beside its network.
+    classifier: Option<Classifier>,
     /// The generic engine, once one has been made: others have its weights.
     generic: OnceLock<GenericEngine>,
+}
+
+/// The classes of a classifier, and the probability below which one is unknown.
+struct Classifier {
+    classes: Vec<String>,
+    unknown_below: f64,
+    /// How flows were gathered, as a flow table is configured.
+    flows: Option<String>,
 }
 
 impl Network {
@@ -30,7 +41,12 @@ impl Network {
     /// # Errors
     /// If the file is no model, is damaged, or cannot be run here.
     pub fn load(session: &Session, path: &Path) -> Result<Self, Error> {
-        Self::checked(session, Bundle::load(path)?, path)
+        match OnnxFile::load(path)? {
+            OnnxFile::Bundle(bundle) => Self::checked(session, *bundle, path),
+            OnnxFile::Classifier(classifier) => Self::tried(session, *classifier, path),
+            // It says that a network alone has to be imported.
+            OnnxFile::Network(_) => Self::checked(session, Bundle::load(path)?, path),
+        }
     }
 
     /// Reads a model, or any network in ONNX, of which nothing is known but its inputs and outputs.
@@ -40,6 +56,7 @@ impl Network {
     pub fn read(session: &Session, path: &Path) -> Result<Self, Error> {
         let onnx = match OnnxFile::load(path)? {
             OnnxFile::Bundle(bundle) => return Self::checked(session, *bundle, path),
+            OnnxFile::Classifier(classifier) => return Self::tried(session, *classifier, path),
             OnnxFile::Network(onnx) => onnx,
         };
         foreign::check_network(session, &onnx, path)?;
@@ -53,14 +70,31 @@ impl Network {
     pub fn read_tried(path: &Path) -> Result<Self, Error> {
         match OnnxFile::load(path)? {
             OnnxFile::Bundle(bundle) => Ok(Self::of(*bundle)),
+            OnnxFile::Classifier(classifier) => Self::classifier(*classifier, path),
             OnnxFile::Network(onnx) => Self::plain(&onnx, path),
         }
     }
 
     fn plain(onnx: &[u8], path: &Path) -> Result<Self, Error> {
+        Self::any(onnx, None, path)
+    }
+
+    /// A classifier that runs within bounds of memory and time.
+    fn tried(session: &Session, classifier: ClassifierBundle, path: &Path) -> Result<Self, Error> {
+        foreign::check_network(session, &classifier.onnx, path)?;
+        Self::classifier(classifier, path)
+    }
+
+    /// A classifier.
+    fn classifier(bundle: ClassifierBundle, path: &Path) -> Result<Self, Error> {
+        let ClassifierBundle { onnx, classes, unknown_below, card, .. } = bundle;
+        Self::any(&onnx, Some(Classifier { classes, unknown_below, flows: card.flows }), path)
+    }
+
+    fn any(onnx: &[u8], classifier: Option<Classifier>, path: &Path) -> Result<Self, Error> {
         let engine = GenericEngine::open(onnx, ENGINE_ROWS).map_err(|error| Error::file(path, error))?;
         let schema = Schema { name: String::new(), features: Vec::new() };
-        Ok(Self(Arc::new(Inner { bundle: None, schema, generic: engine.into() })))
+        Ok(Self(Arc::new(Inner { bundle: None, schema, classifier, generic: engine.into() })))
     }
 
     fn checked(session: &Session, bundle: Bundle, path: &Path) -> Result<Self, Error> {
@@ -73,7 +107,7 @@ impl Network {
     /// A model that was made here.
     pub fn of(bundle: Bundle) -> Self {
         let schema = bundle.schema.clone();
-        Self(Arc::new(Inner { bundle: Some(bundle), schema, generic: OnceLock::new() }))
+        Self(Arc::new(Inner { bundle: Some(bundle), schema, classifier: None, generic: OnceLock::new() }))
     }
 
     /// Schema of the features that it takes; one without a feature where nothing is known of them.
@@ -118,10 +152,30 @@ impl Network {
 
     /// Names of the classes, where it is a classifier that states them.
     pub fn classes(&self) -> &[String] {
+        if let Some(classifier) = &self.0.classifier {
+            return &classifier.classes;
+        }
         match self.0.bundle.as_ref().map(|bundle| &bundle.model) {
             Some(Model::Foreign(foreign)) => &foreign.classes,
             _ => &[],
         }
+    }
+
+    /// The probability below which a class is unknown, where it is a classifier that states one.
+    pub fn unknown_below(&self) -> Option<f64> {
+        self.0.classifier.as_ref().map(|classifier| classifier.unknown_below)
+    }
+
+    /// How the flows were gathered that a classifier was trained on, as a flow table is configured.
+    pub(crate) fn flows(&self) -> Option<&str> {
+        self.0.classifier.as_ref()?.flows.as_deref()
+    }
+
+    /// Names of the inputs of a network of which nothing more is known, or of a classifier.
+    pub(crate) fn inputs(&self) -> Vec<String> {
+        let engine = self.0.generic.get();
+        let inputs = engine.iter().flat_map(|engine| &engine.signature().inputs);
+        inputs.map(|port| port.name.clone()).collect()
     }
 
     /// Says why a packet is anomalous, where the network can.

@@ -2,7 +2,8 @@
 
 use crate::{Error, models, reading};
 use legonf_extract::FeatureQuantization;
-use legonf_infer::Autoencoder;
+use legonf_extract::flow::FlowTable;
+use legonf_infer::{Autoencoder, Onnx};
 use legonf_models::kitnet::Precision;
 use legonf_runtime::{BrickSpec, GraphSpec};
 use std::path::Path;
@@ -12,6 +13,9 @@ pub const DEFAULT: &str = "kitsune";
 
 /// The same with the generic engine.
 const GENERIC: &str = "kitsune-onnx";
+
+/// The classifier of flows.
+pub(crate) const CLASSIFIER: &str = "classifier";
 /// The same with a detector that is no network.
 const DETECTOR: &str = "kitsune-detector";
 
@@ -68,6 +72,31 @@ pub(crate) fn of_schema(mut graph: GraphSpec, schema: &str) -> GraphSpec {
     let extractors = graph.bricks.iter_mut().filter(|brick| brick.kind == FeatureQuantization::KIND);
     extractors.for_each(|brick| set(brick, "schema", schema));
     graph
+}
+
+/// A graph of a classifier: its network gets those of the inputs that it has, of flows as it was trained on.
+///
+/// # Errors
+/// If the model says of flows what no flow table can do.
+pub(crate) fn of_classifier(
+    mut graph: GraphSpec,
+    inputs: &[String],
+    flows: Option<&str>,
+) -> Result<GraphSpec, Error> {
+    for brick in graph.bricks.iter_mut().filter(|brick| brick.kind == Onnx::KIND) {
+        if let Some(toml::Value::Table(given)) = brick.config.get_mut("inputs") {
+            given.retain(|name, _| inputs.iter().any(|input| input == name));
+        }
+    }
+    let Some(flows) = flows else { return Ok(graph) };
+    let flows: toml::Table = serde_json::from_str(flows)
+        .map_err(|error| Error::refused(format!("legonf.card: flows: {error}")))?;
+    for brick in graph.bricks.iter_mut().filter(|brick| brick.kind == FlowTable::KIND) {
+        for (key, value) in &flows {
+            brick.config.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    Ok(graph)
 }
 
 /// An error of a graph that cannot be put together, with the file that the graph comes from.

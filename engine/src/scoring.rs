@@ -16,9 +16,10 @@ use crate::watch::Found;
 use crate::{Error, Session, Workers, input, nf};
 use legonf_controller::Event;
 use legonf_core::{Clock, Explain, Layout, Progress, Schema, Source, State, count};
+use legonf_extract::FeatureQuantization;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
-use legonf_runtime::{Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
+use legonf_runtime::{BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -234,8 +235,8 @@ impl Scoring {
             filtered: None,
             model: main.map(|model| input::file_name(&model.file)).unwrap_or_default(),
             models: named.map(|(name, file)| (name.to_owned(), input::file_name(file))).collect(),
-            schema: schema.name.clone(),
-            schema_hash: schema.hash().to_string(),
+            schema: function.of_features(|| schema.name.clone()),
+            schema_hash: function.of_features(|| schema.hash().to_string()),
             precision: function.precision.clone(),
             slot_seed: function.slot_seed(),
             coverage: tally.coverage().clone(),
@@ -266,6 +267,15 @@ impl Scoring {
 }
 
 impl Function {
+    /// What there is to say of features, where the graph uses any.
+    fn of_features(&self, say: impl FnOnce() -> String) -> String {
+        let uses = |brick: &BrickSpec| {
+            brick.kind == FeatureQuantization::KIND
+                || legonf_catalog::reads_features(&brick.kind, &brick.config)
+        };
+        if self.spec.bricks.iter().any(uses) { say() } else { String::new() }
+    }
+
     /// Seed by which its streams are divided into slots.
     pub fn slot_seed(&self) -> Option<u64> {
         seed::of(&self.spec)

@@ -4,7 +4,7 @@
 //! runtime, as many as asked for, however few cores there are. [`scaling`] projects the throughput on more cores from the
 //! processor time that their pieces take.
 //!
-//! The others run the engine on traffic in memory: [`flood`], [`figure4`], [`deepnfv_figure4`], [`elasticity`], [`quiet`], [`lego_table2`], [`detectors`] and [`mod@bench`] each have
+//! The others run the engine on traffic in memory: [`flood`], [`figure4`], [`deepnfv_figure4`], [`elasticity`], [`quiet`], [`lego_table2`], [`detectors`], [`deepnfv`] and [`mod@bench`] each have
 //! `Arguments` (as the command takes them), a function that runs them in a [`Session`](legonf_engine::Session), a report for
 //! programs, and that report as text.
 #![forbid(unsafe_code)]
@@ -12,6 +12,7 @@
 
 mod bars;
 pub mod bench;
+pub mod deepnfv;
 pub mod deepnfv_figure4;
 pub mod detectors;
 pub mod elasticity;

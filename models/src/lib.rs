@@ -12,15 +12,17 @@ mod feedforward;
 mod file;
 pub mod kitnet;
 pub mod onnx;
+mod onnx_writer;
 mod trial;
 
 pub use bundle::{
-    AutoencoderSummary, Bundle, CalibratedOn, Calibration, CaptureProvenance, Check, Description, Foreign,
-    HeldOut, MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES, Meaning, Model, OnnxFile, Provenance, Wanted,
-    take_in,
+    AutoencoderSummary, Bundle, CLASSIFIER_PORTS, CalibratedOn, Calibration, CaptureProvenance, Check,
+    ClassifierBundle, Description, Foreign, HeldOut, MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES, Meaning,
+    Model, ModelCard, OnnxFile, Provenance, Wanted, take_in,
 };
 pub use engine::{Engine, EngineError, Output, Port, Signature};
 pub use error::ModelError;
 pub use feedforward::FeedForward;
 pub use file::{MAX_FILE_BYTES, read_bounded, write_atomic};
+pub use onnx_writer::{OnnxType, OnnxValue, OnnxWriter, onnx_weights};
 pub use trial::try_out;

@@ -48,10 +48,11 @@ pub struct Nf {
 }
 
 /// The network functions that ship.
-pub const NFS: [Nf; 3] = [
+pub const NFS: [Nf; 4] = [
     Nf { name: "kitsune", graph: include_str!("../nf/kitsune.toml") },
     Nf { name: "kitsune-onnx", graph: include_str!("../nf/kitsune-onnx.toml") },
     Nf { name: "kitsune-detector", graph: include_str!("../nf/kitsune-detector.toml") },
+    Nf { name: "classifier", graph: include_str!("../nf/classifier.toml") },
 ];
 
 /// Why a brick cannot be made.
@@ -156,6 +157,8 @@ pub struct Context<'a> {
     pub threshold: Option<f64>,
     /// The classes that the network states, for a classification whose configuration names none.
     pub classes: &'a [String],
+    /// The probability below which a class is unknown, for a classification whose configuration names none.
+    pub unknown_below: Option<f64>,
     /// Makes a generic engine for the network.
     pub engine: Option<MakeEngine<'a>>,
     /// The names of the graph's ports.
@@ -292,6 +295,9 @@ fn with_classes(config: &toml::Table, context: &Context<'_>) -> toml::Table {
     let mut config = config.clone();
     if !context.classes.is_empty() {
         config.entry("classes").or_insert_with(|| context.classes.to_vec().into());
+    }
+    if let Some(unknown_below) = context.unknown_below {
+        config.entry("unknown_below").or_insert_with(|| unknown_below.into());
     }
     config
 }

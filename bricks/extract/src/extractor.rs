@@ -210,9 +210,9 @@ pub fn build_shards(
 }
 
 /// Whether the features of a schema follow stream time ([`Clock`](legonf_core::Clock)), and not the time stamps as they are:
-/// the published ones keep the reference's behaviour.
+/// the published ones keep the reference's behaviour. All else in a graph follows stream time.
 pub fn follows_stream_time(schema: &str) -> bool {
-    schema == Variant::Clean.name()
+    schema == Variant::Clean.name() || !SCHEMAS.contains(&schema)
 }
 
 /// The schema of this name.

@@ -164,6 +164,12 @@ pub(crate) fn is_plain(file: &[u8]) -> Result<bool, Defect> {
     }
 }
 
+/// The properties of an ONNX file; none of what is no such file.
+pub(crate) fn properties(file: &[u8]) -> Option<Vec<Property>> {
+    wire::check(file).ok()?;
+    Proto::decode(file).ok().map(|proto| proto.metadata_props)
+}
+
 /// The only input that is not an initializer.
 fn only_input(graph: &Graph) -> Result<&ValueInfo, Defect> {
     let free = |value: &&ValueInfo| graph.initializer.iter().all(|t| t.name != value.name);

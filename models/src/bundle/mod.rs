@@ -5,6 +5,7 @@
 //! description is in the file's `metadata_props`, each key `legonf.…` holding text or JSON.
 
 mod classes;
+mod classifier;
 mod describe;
 mod detector;
 mod external;
@@ -30,11 +31,17 @@ use proto::{Model as Proto, OperatorSet, Property};
 use std::path::Path;
 use std::sync::Arc;
 
+pub use classifier::{CLASSIFIER_PORTS, ClassifierBundle, ModelCard};
 pub use describe::{AutoencoderSummary, Check, Description};
 pub use external::take_in;
 pub use foreign::{Foreign, Meaning, Wanted};
 pub use metadata::{CalibratedOn, Calibration, CaptureProvenance, HeldOut, Provenance};
 pub use wire::{MAX_NODES, MAX_PARTS, MAX_STRUCTURE_BYTES};
+
+/// Checks that a file is ONNX with no more parts than are read.
+pub(crate) fn check_parts(onnx: &[u8]) -> Result<(), Defect> {
+    wire::check(onnx)
+}
 
 /// The version of ONNX's file format that is written.
 const IR_VERSION: i64 = 9;
@@ -105,6 +112,8 @@ pub struct Bundle {
 pub enum OnnxFile {
     /// A bundle.
     Bundle(Box<Bundle>),
+    /// A classifier.
+    Classifier(Box<ClassifierBundle>),
     /// A network of which the file says nothing more: its bytes.
     Network(Vec<u8>),
 }
@@ -119,6 +128,9 @@ impl OnnxFile {
         let plain = foreign::is_plain(&bytes).map_err(|defect| ModelError::invalid(&file, defect))?;
         if plain {
             return Ok(Self::Network(bytes));
+        }
+        if foreign::properties(&bytes).is_some_and(|properties| classifier::is_one(&properties)) {
+            return Ok(Self::Classifier(Box::new(ClassifierBundle::from_bytes(&bytes, &file)?)));
         }
         Ok(Self::Bundle(Box::new(Bundle::from_bytes(&bytes, &file)?)))
     }
