@@ -163,7 +163,7 @@ enum Train {
     #[command(
         about = "Kitsune: an ensemble of autoencoders over damped statistics (Mirsky et al., NDSS 2018)"
     )]
-    Kitsune(train::Arguments),
+    Kitsune(Box<train::Arguments>),
     #[command(
         about = "Classifier: convolutions over payload and a random forest tell which class a flow is of"
     )]

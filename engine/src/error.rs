@@ -65,7 +65,7 @@ pub enum Error {
     Detector(#[from] legonf_models::detectors::TrainError),
     /// A classifier cannot be trained.
     #[error(transparent)]
-    Classifier(#[from] legonf_train::TrainError),
+    Classifier(Box<legonf_train::TrainError>),
     /// The generic engine cannot run a network.
     #[error(transparent)]
     Network(#[from] LoadError),
@@ -121,6 +121,12 @@ pub enum Error {
     /// A result is no JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+}
+
+impl From<legonf_train::TrainError> for Error {
+    fn from(error: legonf_train::TrainError) -> Self {
+        Self::Classifier(Box::new(error))
+    }
 }
 
 impl Error {

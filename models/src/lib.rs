@@ -12,7 +12,6 @@ mod feedforward;
 mod file;
 pub mod kitnet;
 pub mod onnx;
-mod onnx_writer;
 mod trial;
 
 pub use bundle::{
@@ -24,5 +23,4 @@ pub use engine::{Engine, EngineError, Output, Port, Signature};
 pub use error::ModelError;
 pub use feedforward::FeedForward;
 pub use file::{MAX_FILE_BYTES, read_bounded, write_atomic};
-pub use onnx_writer::{OnnxType, OnnxValue, OnnxWriter, onnx_weights};
 pub use trial::try_out;

@@ -2,6 +2,7 @@
 
 use crate::bundle::proto::{Dimension, FLOAT, INT64, OperatorSet, Shape, TensorType, Type, ValueInfo};
 use crate::feedforward::proto::{Attribute, Graph, Model, Node, Tensor};
+use crate::kitnet::Defect;
 use legonf_core::Element;
 use prost::Message;
 
@@ -98,6 +99,30 @@ impl Network {
     }
 }
 
+/// Weights of a network: dimensions and numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// The dimensions.
+    pub dims: Vec<usize>,
+    /// The numbers, row after row.
+    pub values: Vec<f32>,
+}
+
+/// The weights of this name in an ONNX file, in single precision; none where it has none such.
+///
+/// # Errors
+/// If the file is no ONNX, or has too many parts.
+pub fn weights(onnx: &[u8], name: &str) -> Result<Option<Weights>, Defect> {
+    crate::bundle::check_parts(onnx)?;
+    let model = Model::decode(onnx).map_err(|error| Defect::new("ONNX", error.to_string()))?;
+    let tensors = model.graph.map(|graph| graph.initializer).unwrap_or_default();
+    let found = tensors.into_iter().find(|tensor| tensor.name == name && tensor.data_type == FLOAT);
+    Ok(found.map(|tensor| Weights {
+        dims: tensor.dims.iter().map(|dim| usize::try_from(*dim).unwrap_or(0)).collect(),
+        values: tensor.raw_data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+    }))
+}
+
 fn attribute(name: &str, value: &Value<'_>) -> Attribute {
     let named = |kind| Attribute { name: name.into(), kind, ..Attribute::default() };
     match value {
@@ -133,5 +158,28 @@ fn number(element: Element) -> i32 {
         Element::U32 => 12,
         Element::U64 => 13,
         other => panic!("no tensor has cells of {}", other.label()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_come_back_and_equal_calls_give_equal_bytes() {
+        let write = || {
+            let mut network = Network::new("n");
+            network.input("x", Element::F32, &[2]);
+            network.reals("w", &[2, 1], &[0.5, -1.0]);
+            network.node("MatMul", &["x", "w"], &["y"], &[]);
+            network.output("y", Element::F32, Some(&[1]));
+            network.to_bytes()
+        };
+        let bytes = write();
+        assert_eq!(bytes, write());
+        let found = weights(&bytes, "w").unwrap();
+        assert_eq!(found, Some(Weights { dims: vec![2, 1], values: vec![0.5, -1.0] }));
+        assert_eq!(weights(&bytes, "v").unwrap(), None);
+        assert!(weights(b"nothing of this kind", "w").is_err());
     }
 }

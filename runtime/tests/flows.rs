@@ -12,7 +12,7 @@ use legonf_core::{
 use legonf_extract::flow::{
     BYTES, FlowClass, FlowClassConfig, FlowTable, FlowTableConfig, PENDING, RECORD, RECORD_FIELDS, SEQUENCE,
 };
-use legonf_runtime::{Graph, GraphSpec, Options, Outcome, SupplyError, run_under};
+use legonf_runtime::{Graph, GraphSpec, Options, Outcome, Supply, SupplyError, run_under};
 use legonf_wire::PacketBatching;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -189,7 +189,7 @@ fn make(id: &str) -> Result<Box<dyn Brick>, SupplyError> {
 }
 
 fn go(
-    make: &(dyn Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync),
+    make: Supply<'_>,
     layout: &str,
     traffic: Traffic,
     script: Option<&mut Script>,

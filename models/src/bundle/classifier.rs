@@ -171,15 +171,16 @@ fn parse(bytes: &[u8]) -> Result<ClassifierBundle, Defect> {
 mod tests {
     use super::*;
     use crate::bundle::OnnxFile;
-    use crate::{OnnxType, OnnxWriter};
+    use crate::onnx::Network;
+    use legonf_core::Element;
 
     fn bundle() -> ClassifierBundle {
-        let mut writer = OnnxWriter::new("n");
-        writer.input("statistics", OnnxType::F32, 2);
-        writer.node("Softmax", &["statistics"], "probabilities", Vec::new());
-        writer.output("probabilities", 2);
+        let mut network = Network::new("n");
+        network.input("statistics", Element::F32, &[2]);
+        network.node("Softmax", &["statistics"], &["probabilities"], &[]);
+        network.output("probabilities", Element::F32, Some(&[2]));
         ClassifierBundle {
-            onnx: writer.finish(),
+            onnx: network.to_bytes(),
             classes: vec!["camera".into(), "plug".into()],
             unknown_below: 0.25,
             card: ModelCard {

@@ -110,6 +110,13 @@ fn look_up_pairs<const W: usize, const C: usize>(
     sums
 }
 
+/// What members work in: memory for components, and the bins of the features.
+struct Work<'a, const W: usize> {
+    scaled: &'a mut [[f64; W]],
+    coefficients: &'a mut [[f64; W]],
+    cells: &'a [[u32; W]],
+}
+
 impl Detector {
     /// Scores rows of features: `scores` becomes one for each. Any batch size gives the same bits; in steady state nothing is allocated.
     ///
@@ -175,7 +182,7 @@ impl Detector {
             *found = match (member, &pairs) {
                 (Member::Ecod(_), Some(pairs)) => pairs.map(|[ecod, _]| ecod),
                 (Member::Hbos(_), Some(pairs)) => pairs.map(|[_, hbos]| hbos),
-                _ => self.score_member(member, features, (scaled, coefficients, cells)),
+                _ => self.score_member(member, features, &mut Work { scaled, coefficients, cells }),
             };
         }
         for (lane, score) in scores.iter_mut().enumerate() {
@@ -189,16 +196,16 @@ impl Detector {
         &self,
         member: &Member,
         features: &[[f64; W]],
-        (scaled, coefficients, cells): (&mut [[f64; W]], &mut [[f64; W]], &[[u32; W]]),
+        work: &mut Work<'_, W>,
     ) -> [f64; W] {
         match member {
-            Member::Pca(pca) => pca.score(features, scaled, coefficients),
-            Member::Ecod(ecod) => look_up(&ecod.table, cells),
-            Member::Hbos(hbos) => look_up(&hbos.table, cells),
+            Member::Pca(pca) => pca.score(features, work.scaled, work.coefficients),
+            Member::Ecod(ecod) => look_up(&ecod.table, work.cells),
+            Member::Hbos(hbos) => look_up(&hbos.table, work.cells),
             Member::Forest(forest) => forest.score(features),
             Member::MeanZ(mean_z) => mean_z.score(features),
             Member::BoxPlot(plot) => plot.score(features),
-            Member::Nearest(nearest) => nearest.score(features, scaled),
+            Member::Nearest(nearest) => nearest.score(features, work.scaled),
         }
     }
 

@@ -405,7 +405,7 @@ fn numbers_outside_of_a_table_are_none() {
     network.reals("table", &[2, 1], &[1.0, 2.0]);
     network.node("Gather", &["table", "x"], &["y"], &[]);
     let mut engine = FeedForward::open(&network.to_bytes()).unwrap();
-    let inputs: [Box<dyn Storage>; 1] = [Box::new(Rows::<i64>::of([[1, -1, 2].as_slice()].into_iter()))];
+    let inputs: [Box<dyn Storage>; 1] = [Box::new(Rows::<i64>::of([[1, -1, 2].as_slice()]))];
     let given = run(&mut engine, &inputs);
     assert_eq!(given[..2], [2.0, 2.0]);
     assert!(given[2].is_nan());

@@ -4,7 +4,8 @@ use crate::TrainError;
 use crate::export::{Placing, part};
 use crate::network::{Body, Network, Scaling};
 use candle_core::Tensor;
-use legonf_models::{ClassifierBundle, onnx_weights};
+use legonf_models::ClassifierBundle;
+use legonf_models::onnx::{Weights, weights};
 use std::path::Path;
 
 /// Gives a network the weights of a model's first network. The last layer stays as it is where the model has other classes.
@@ -48,11 +49,11 @@ struct Base<'a> {
 impl Base<'_> {
     /// The numbers of a weight; none where it has other dimensions.
     fn cells(&self, name: &str, dims: &[usize]) -> Result<Option<Vec<f32>>, TrainError> {
-        let found =
-            onnx_weights(self.onnx, &part(0, name)).map_err(|defect| TrainError::file(self.path, defect))?;
-        let (has, cells) =
+        let found = weights(self.onnx, &part(0, name));
+        let found = found.map_err(|defect| TrainError::file(self.path, defect))?;
+        let Weights { dims: has, values } =
             found.ok_or_else(|| TrainError::file(self.path, format!("has no `{name}` to begin with")))?;
-        Ok((has == dims && cells.len() == dims.iter().product::<usize>()).then_some(cells))
+        Ok((has == dims && values.len() == dims.iter().product::<usize>()).then_some(values))
     }
 
     fn scaling(&self, like: &Scaling) -> Result<Scaling, TrainError> {

@@ -5,14 +5,17 @@ mod networks;
 #[cfg(feature = "networks")]
 mod placing;
 mod trees;
+mod writer;
 
 #[cfg(feature = "networks")]
 pub(crate) use placing::Placing;
 
 use crate::{Classifier, TrainError};
+use legonf_core::Element;
 use legonf_extract::flow::{IMAGE_BYTES, STATISTICS};
-use legonf_models::OnnxValue::Int;
-use legonf_models::{CLASSIFIER_PORTS, OnnxType, OnnxWriter};
+use legonf_models::CLASSIFIER_PORTS;
+use legonf_models::onnx::Value::Int;
+use writer::Writer;
 
 /// ONNX's numbers for element types.
 const AS_F32: i64 = 1;
@@ -36,8 +39,8 @@ impl Classifier {
     /// # Errors
     /// If candle fails.
     pub fn onnx(&self) -> Result<Vec<u8>, TrainError> {
-        let mut export = Export { writer: OnnxWriter::new("classifier"), structured: None };
-        export.writer.input(BYTES, OnnxType::U8, IMAGE_BYTES);
+        let mut export = Export { writer: Writer::new("classifier"), structured: None };
+        export.writer.input(BYTES, Element::U8, IMAGE_BYTES);
         if self.is_structured() {
             export.structured(self.sequence_width);
         }
@@ -77,7 +80,7 @@ impl Classifier {
 }
 
 pub(super) struct Export {
-    writer: OnnxWriter,
+    writer: Writer,
     /// The name of statistics and sequence side by side.
     structured: Option<String>,
 }
@@ -88,10 +91,10 @@ impl Export {
     }
 
     fn structured(&mut self, sequence: usize) {
-        self.writer.input(STATISTICS_PORT, OnnxType::F32, STATISTICS);
+        self.writer.input(STATISTICS_PORT, Element::F32, STATISTICS);
         let mut name = STATISTICS_PORT.to_owned();
         if sequence > 0 {
-            self.writer.input(SEQUENCE, OnnxType::F32, sequence);
+            self.writer.input(SEQUENCE, Element::F32, sequence);
             name = self.writer.node(
                 "Concat",
                 &[STATISTICS_PORT, SEQUENCE],

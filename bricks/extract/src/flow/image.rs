@@ -114,13 +114,13 @@ fn put(image: &mut [u8], at: usize, bytes: &[u8]) -> usize {
 
 /// Makes the addresses of an IP header zeros, and its checksum.
 fn mask(header: &mut [u8]) {
-    let ranges: &[std::ops::Range<usize>] = match header.first().map(|byte| byte >> 4) {
-        Some(4) => &[10..20],
-        Some(6) => &[8..40],
-        _ => &[],
+    let masked = match header.first().map(|byte| byte >> 4) {
+        Some(4) => 10..20,
+        Some(6) => 8..40,
+        _ => 0..0,
     };
     let len = header.len();
-    ranges.iter().for_each(|range| header[range.start.min(len)..range.end.min(len)].fill(0));
+    header[masked.start.min(len)..masked.end.min(len)].fill(0);
 }
 
 impl Brick for PacketImage {

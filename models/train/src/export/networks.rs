@@ -3,7 +3,7 @@
 use super::{AS_F32, AS_I64, BYTES, Export, Placing, part};
 use crate::TrainError;
 use crate::network::{Body, Convolution, FIRST, Image, LINE, Line, Network, Scaling};
-use legonf_models::OnnxValue::{Int, Ints};
+use legonf_models::onnx::Value::{Int, Ints};
 
 impl Export {
     /// A network's probabilities; their name.

@@ -3,7 +3,7 @@
 use super::{AS_F32, BYTES, Export};
 use crate::forest::{Forest, Node};
 use legonf_extract::flow::IMAGE_BYTES;
-use legonf_models::OnnxValue::{Floats, Int, Ints, Text, Texts};
+use legonf_models::onnx::Value::{Floats, Int, Ints, Text, Texts};
 
 /// The attributes of the operator, in ONNX's words.
 #[derive(Default)]
