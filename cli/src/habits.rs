@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Options whose value differs between commands, and why.
-const EXCEPTIONS: [(&str, &str); 2] = [
+const EXCEPTIONS: [(&str, &str); 3] = [
     ("out", "a file, or a folder for commands that write several"),
+    ("schema", "an import takes features of one's own, and images, too"),
     ("model", "NAME= tells apart the models of a graph file that has several"),
 ];
 

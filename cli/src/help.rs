@@ -21,11 +21,11 @@ Commands:
   train, calibrate        learn what is benign, and set the threshold
   replay, live            judge a capture, or an interface as packets come
   record, features, flows keep packets, or what is computed from them
-  hosts, model            show results by host, and models
+  hosts, model, audit     results by host; models, and what they rest on
   graph, split            show and check network functions
   run, events             replay under the controller, and what it decided
   profile, plan           what bricks cost, and how many a rate needs
-  dataset                 make, compose and fetch captures
+  dataset, compare        captures with labels; detectors side by side
   bench, experiment       measure this machine; the papers' figures
   config, completions, man, help
 

@@ -159,7 +159,7 @@ fn compressed_tables_both_engines_and_both_precisions() {
         "--precision",
         "f32",
     ]);
-    assert!(line.contains("--precision f32: the generic engine"), "{line}");
+    assert!(line.contains("--precision f32: only KitNET's own engine has a choice"), "{line}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub enum GenericEngine {
     /// legonf's own.
     Own(FeedForward),
     /// tract.
+    #[cfg_attr(not(feature = "tract"), expect(dead_code, reason = "there is no value of it"))]
     Tract(TractEngine),
 }
 

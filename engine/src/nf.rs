@@ -203,7 +203,7 @@ mod tests {
     fn a_name_that_nothing_has_is_refused_with_those_that_there_are() {
         let error = open(Some(Path::new("kitsun"))).unwrap_err().to_string();
         assert!(error.contains(
-            "kitsun: no network function has this name (there are: kitsune, kitsune-onnx, kitsune-detector)"
+            "kitsun: no network function has this name (there are: kitsune, kitsune-onnx, kitsune-detector, classifier)"
         ));
         assert_eq!(open(Some(Path::new("kitsune"))).unwrap(), built_in("kitsune").unwrap());
         assert!(open(Some(Path::new("no/such.toml"))).unwrap_err().to_string().contains("no/such.toml"));

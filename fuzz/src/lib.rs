@@ -13,7 +13,7 @@ use legonf_io::labels::Labels;
 use legonf_io::source::{any_from_reader, from_reader};
 use legonf_io::{FEATURES as FEATURES_COLUMN, SourceError, SourceOptions};
 use legonf_models::kitnet::{Checkpoint, KitNet, Trainer};
-use legonf_models::{Bundle, Foreign, Model, take_in};
+use legonf_models::{Bundle, ClassifierBundle, FeedForward, Foreign, Model, take_in};
 use legonf_runtime::{BrickSpec, Graph, GraphSpec, Stateful};
 use legonf_splitter::{GroupSet, Plan, SplitError};
 use std::io::{Cursor, Read};
@@ -232,6 +232,9 @@ pub fn model(data: &[u8]) {
         }
         Err(error) => assert_eq!(error.to_string().lines().count(), 1, "{error}"),
     }
+    if let Err(error) = ClassifierBundle::from_bytes(data, "x") {
+        assert_eq!(error.to_string().lines().count(), 1, "{error}");
+    }
     if let Ok(foreign) = Foreign::new(data.to_vec(), None) {
         let _ = Model::Foreign(foreign).features();
     }
@@ -312,8 +315,11 @@ pub fn state(data: &[u8]) {
     assert!(taken.is_ok(), "{:?}", taken.map_err(|error| error.reason));
 }
 
-/// Takes in another maker's ONNX file: no file outside of an empty folder is read, and what is taken in needs none.
+/// Takes in another maker's ONNX file, and prepares it for the engine of legonf's own: no file outside of an empty folder is read, and what is taken in needs none.
 pub fn foreign(data: &[u8]) {
+    if let Err(defect) = FeedForward::open(data) {
+        assert_eq!(defect.to_string().lines().count(), 1, "{defect}");
+    }
     let Ok(whole) = take_in(data, Path::new("/proc/self/task")) else { return };
     if let Err(defect) = Foreign::new(whole, None) {
         assert_eq!(defect.to_string().lines().count(), 1, "{defect}");

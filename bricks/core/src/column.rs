@@ -224,6 +224,12 @@ impl ColumnSpec {
         Self { shape: Shape::row(cells), ..self }
     }
 
+    /// The column with rows whose width is left open.
+    #[must_use]
+    pub fn of_any_width(self) -> Self {
+        Self { shape: Shape::Rows, ..self }
+    }
+
     /// The column as one of the table of flows.
     #[must_use]
     pub const fn in_flows(self) -> Self {

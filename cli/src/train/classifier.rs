@@ -30,7 +30,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR|CAPTURES")]
     test: Vec<PathBuf>,
     /// Names of the classes of IDX labels, from 0 on, with commas between.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
     classes: Vec<String>,
     /// The network.
     #[arg(long, value_enum, default_value_t = Network::Classifier)]

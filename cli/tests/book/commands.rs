@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// Reasons for which commands are only parsed (`needs=REASON`).
-const REASONS: [&str; 5] = ["build", "interface", "network", "root", "time"];
+const REASONS: [&str; 6] = ["build", "data", "interface", "network", "root", "time"];
 
 /// Other programs that such commands name.
 const OTHERS: [&str; 6] = ["install", "journalctl", "mdbook", "ssh", "sudo", "systemctl"];
@@ -178,6 +178,7 @@ fn known(option: &str) -> Result<(), String> {
 fn options() -> BTreeSet<String> {
     let commands = [
         "train kitsune",
+        "train classifier",
         "calibrate",
         "replay",
         "run",

@@ -2,7 +2,7 @@
 
 use super::{Swaps, locked};
 use legonf_core::{
-    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Layout, Port, Shape, WestEast,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Element, Layout, Port, WestEast,
 };
 use legonf_runtime::BrickSpec;
 use std::collections::VecDeque;
@@ -73,11 +73,12 @@ impl Renewable {
 }
 
 /// Columns that only bricks with models share, in tiles, are as wide as the model says: that may change.
-fn opened(spec: &ColumnSpec) -> ColumnSpec {
-    match spec.element {
-        Element::F64Tiles => ColumnSpec { shape: Shape::Rows, ..spec.clone() },
+fn opened(specs: &[ColumnSpec]) -> Vec<ColumnSpec> {
+    let open = |spec: &ColumnSpec| match spec.element {
+        Element::F64Tiles => spec.clone().of_any_width(),
         _ => spec.clone(),
-    }
+    };
+    specs.iter().map(open).collect()
 }
 
 impl Brick for Renewable {
@@ -85,8 +86,8 @@ impl Brick for Renewable {
         let own = self.brick.descriptor();
         // By the headers it knows which packets a batch has.
         let headers = Some(ColumnSpec::HEADERS).filter(|headers| !own.reads.contains(headers));
-        let reads = own.reads.iter().map(opened).chain(headers).collect();
-        Descriptor { reads, writes: own.writes.iter().map(opened).collect(), ..own }
+        let reads = opened(&own.reads).into_iter().chain(headers).collect();
+        Descriptor { reads, writes: opened(&own.writes).into(), ..own }
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {

@@ -62,6 +62,7 @@ pub enum ClassWeights {
 
 impl ClassWeights {
     /// What a sample of each class counts; 1 on average over the samples.
+    #[cfg(feature = "networks")]
     pub(crate) fn of(self, counts: &[usize]) -> Vec<f32> {
         let power = match self {
             Self::None => 0.0,

@@ -22,6 +22,7 @@ impl Random {
     }
 
     /// A number from 0 up to 1.
+    #[cfg(feature = "networks")]
     pub(crate) fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }

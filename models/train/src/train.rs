@@ -10,6 +10,7 @@ use std::path::Path;
 
 /// Networks and trees that have learnt.
 pub struct Classifier {
+    #[cfg_attr(not(feature = "networks"), expect(dead_code, reason = "there is no network"))]
     pub(crate) networks: Networks,
     pub(crate) forest: Option<Forest>,
     /// The forest's part in the probabilities, where there are networks too: 0 to 1.

@@ -41,7 +41,7 @@ struct Weights {
 impl Weights {
     fn new(seed: u64, name: &'static str) -> Self {
         let network = Network::new(name);
-        Self { name, network, state: seed.wrapping_add(0x9e37_79b9_7f4a_7c15) | 1, parameters: 0 }
+        Self { name, network, state: seed.wrapping_mul(2).wrapping_add(0x9e37_79b9_7f4a_7c15), parameters: 0 }
     }
 
     /// A number from −1 to 1.

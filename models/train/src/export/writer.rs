@@ -28,6 +28,7 @@ impl Writer {
     }
 
     /// Whole numbers, in one dimension.
+    #[cfg(feature = "networks")]
     pub fn ints(&mut self, name: &str, cells: &[i64]) -> String {
         self.0.integers(name, cells);
         name.into()
