@@ -96,7 +96,7 @@ pub struct TryOut {
     #[arg(long, value_name = "N", requires = "score_output")]
     features: Option<usize>,
     /// Classes of a classifier.
-    #[arg(long, value_name = "N", requires = "score_output", conflicts_with = "features")]
+    #[arg(long = "class-count", value_name = "N", requires = "score_output", conflicts_with = "features")]
     classes: Option<usize>,
 }
 

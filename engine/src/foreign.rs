@@ -56,7 +56,7 @@ impl Form<'_> {
         let (output, count) = match self {
             Self::Any => return Vec::new(),
             Self::Scoring { output, features } => (output, format!("--features={features}")),
-            Self::Classes { output, classes } => (output, format!("--classes={classes}")),
+            Self::Classes { output, classes } => (output, format!("--class-count={classes}")),
         };
         vec![format!("--score-output={output}"), count]
     }
