@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures legonf's own engine and onnxruntime on the same networks, one core each, in turns, and prints the table of both.
 
-    onnxruntime.py [--legonf target/release/legonf] [--turns 5] [--cpu 0] [--json FILE]
+    compare.py [--legonf target/release/legonf] [--turns 5] [--cpu 0] [--json FILE]
 
 The networks are those of `legonf bench networks`, written by its --export. Each turn measures one after the other, and of each the
 fastest turn counts, since other work only slows. Checks first that both give the same probabilities to 1e-5.
