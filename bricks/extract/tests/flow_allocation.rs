@@ -1,34 +1,13 @@
 //! In steady state no packet that passes a flow table allocates.
 #![allow(clippy::unwrap_used)]
-#![allow(unsafe_code)]
 
+#[path = "common/allocations.rs"]
+mod allocations;
+
+use allocations::allocations;
 use legonf_core::{Batch, Brick, Clock, ColumnSpec, Handle, Layout as Columns, LinkType, Timestamp};
 use legonf_extract::flow::{FlowStatistics, FlowTable, FlowTableConfig, PacketImage};
 use legonf_wire::PacketBatching;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// The system's allocator, counting.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on unchanged to the system's allocator, which upholds the contract.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller upholds the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller upholds the contract of `dealloc`, and the block is the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A UDP packet of one of some thousand flows, in raw IP.
 fn packet(seq: u64) -> Vec<u8> {
@@ -58,7 +37,7 @@ fn steady_state_allocates_nothing() {
         let (mut batch, mut clock, mut seq) = (Batch::new(&layout), Clock::default(), 0);
         let mut found = Vec::new();
         for _ in 0..5 {
-            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            let before = allocations();
             for packets in packets.chunks(256) {
                 batch.clear();
                 for bytes in packets {
@@ -75,7 +54,7 @@ fn steady_state_allocates_nothing() {
                 table.process(&mut batch).unwrap();
                 statistics.process(&mut batch).unwrap();
             }
-            found.push(ALLOCATIONS.load(Ordering::Relaxed) - before);
+            found.push(allocations() - before);
         }
         assert!(found[0] > 0 && found[4] == 0, "{flows_per_slot}: {found:?}");
     }

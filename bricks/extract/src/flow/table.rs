@@ -181,7 +181,7 @@ impl FlowTable {
         };
         let packet = Packet::of(batch, place, watermarks[place]);
         let number = match self.flows.find(found.hash, &found.identity, packet.watermark) {
-            Some(known) => self.go_on(known, &packet, watermarks, told),
+            Some(known) => self.go_on(known, found.swapped, &packet, watermarks, told),
             None => self.begin(&found, &packet, told),
         };
         self.see(slot(found.hash), number, &packet, found.swapped);
@@ -192,29 +192,34 @@ impl FlowTable {
     }
 
     /// Lets a flow go on with a packet, or begin anew where it is over.
-    fn go_on(&mut self, known: Known, packet: &Packet<'_>, watermarks: &[i64], told: &mut Batch) -> u32 {
+    fn go_on(
+        &mut self,
+        known: Known,
+        swapped: bool,
+        packet: &Packet<'_>,
+        watermarks: &[i64],
+        told: &mut Batch,
+    ) -> u32 {
         let Known { number, seen } = known;
         let kept = self.flows.item(number);
         let deadline = seen.saturating_add(self.idle);
         if deadline <= packet.watermark {
             let since = watermarks[..packet.place].partition_point(|time| *time < deadline);
             self.tell(number, Reason::Idle, since, told);
-            self.renew(number, packet);
+            self.renew(number, packet, swapped);
         } else if kept.opened.saturating_add(self.active) <= packet.watermark {
             self.tell(number, Reason::Active, packet.place, told);
-            self.renew(number, packet);
+            self.renew(number, packet, swapped);
         } else if kept.over && packet.begins() {
-            self.renew(number, packet);
+            self.renew(number, packet, swapped);
         }
         number
     }
 
     /// Begins another flow with the memory of one that is over.
-    fn renew(&mut self, number: u32, packet: &Packet<'_>) {
+    fn renew(&mut self, number: u32, packet: &Packet<'_>, swapped: bool) {
         let before = *self.flows.item(number);
-        self.bytes.take_back(before.bytes_at);
-        self.samples.take_back(before.samples_at);
-        let swapped = packet.swapped(&self.identifier);
+        self.take_back(&before);
         *self.flows.item_mut(number) = packet.first(before.identity, swapped);
         self.counts.begun += 1;
     }
@@ -235,10 +240,15 @@ impl FlowTable {
 
     fn forget_oldest(&mut self, slot: usize) {
         if let Some(kept) = self.flows.remove_oldest(slot) {
-            self.bytes.take_back(kept.bytes_at);
-            self.samples.take_back(kept.samples_at);
+            self.take_back(&kept);
         }
         self.note_oldest(slot);
+    }
+
+    /// Takes the blocks of a flow back.
+    fn take_back(&mut self, kept: &Kept) {
+        self.bytes.take_back(kept.bytes_at);
+        self.samples.take_back(kept.samples_at);
     }
 
     fn note_oldest(&mut self, slot: usize) {
@@ -351,8 +361,7 @@ impl FlowTable {
         } else {
             self.write(&kept, reason, origin, told);
         }
-        self.bytes.take_back(kept.bytes_at);
-        self.samples.take_back(kept.samples_at);
+        self.take_back(&kept);
     }
 
     fn write(&mut self, kept: &Kept, reason: Reason, origin: usize, told: &mut Batch) {
@@ -445,10 +454,6 @@ impl<'a> Packet<'a> {
     /// Bytes of payload in an IP packet of this length, captured or not.
     fn payload(&self, length: u32) -> u32 {
         length.saturating_sub((self.segment.payload.start - self.segment.ip.start) as u32)
-    }
-
-    fn swapped(&self, identifier: &Identifier) -> bool {
-        identifier.find(self.headers).is_some_and(|found| found.swapped)
     }
 
     /// A flow that begins with this packet, which is still to be counted in.

@@ -1,7 +1,7 @@
 //! NumPy's array file, format 1.0.
 
 use super::Format;
-use crate::sink::{OutputFile, SinkError, text};
+use crate::sink::{OutputFile, SinkError, npy_header};
 use legonf_core::{Rows, Schema};
 use std::path::Path;
 
@@ -44,13 +44,8 @@ impl Format for Npy {
 }
 
 fn header(rows: u64, width: usize) -> Vec<u8> {
-    let mut header = b"\x93NUMPY\x01\x00".to_vec();
-    header.extend(((HEADER - 10) as u16).to_le_bytes());
-    let shape = format_args!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
-    text::push(&mut header, shape);
-    header.resize(HEADER - 1, b' ');
-    header.push(b'\n');
-    header
+    let kind = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({rows}, {width}), }}");
+    npy_header(&kind, HEADER)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Records as NumPy's structured array, format 1.0.
 
 use super::{Field, Format, Kind, Value};
-use crate::sink::{OutputFile, SinkError};
+use crate::sink::{OutputFile, SinkError, npy_header};
 use std::path::Path;
 
 /// The header's length is a multiple of this.
@@ -61,12 +61,7 @@ fn header(fields: &[Field], rows: u64) -> Vec<u8> {
         format!("{{'descr': [{}], 'fortran_order': False, 'shape': ({rows},), }}", types.join(", "))
     };
     let length = (10 + text(0).len() + DIGITS).next_multiple_of(ALIGNMENT);
-    let mut header = b"\x93NUMPY\x01\x00".to_vec();
-    header.extend(((length - 10) as u16).to_le_bytes());
-    header.extend(text(rows).bytes());
-    header.resize(length - 1, b' ');
-    header.push(b'\n');
-    header
+    npy_header(&text(rows), length)
 }
 
 #[cfg(test)]
