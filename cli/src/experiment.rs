@@ -4,7 +4,7 @@ use crate::Style;
 use crate::failure::{Failure, show};
 use clap::Subcommand;
 use legonf_experiments::{
-    deepnfv, deepnfv_figure4, detectors, elasticity, figure4, flood, lego_table2, quiet,
+    deepnfv, deepnfv_figure4, detectors, elasticity, failover, figure4, flood, lego_table2, quiet,
 };
 
 /// The subcommands of `legonf experiment`.
@@ -29,6 +29,8 @@ pub enum Command {
     DeepnfvFigure4(deepnfv_figure4::Arguments),
     #[command(about = "A load that rises, holds and falls in steps, under the controller")]
     Elasticity(elasticity::Arguments),
+    #[command(about = "Parts of a graph killed, frozen and cut off while packets flow")]
+    Failover(failover::Arguments),
     #[command(about = "Benign traffic through a model made by the defaults: alerts minute by minute")]
     Quiet(quiet::Arguments),
     #[command(about = "Every detector on captures with labels, cold and warm")]
@@ -51,6 +53,11 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::DeepnfvFigure4(arguments) => {
             let report = deepnfv_figure4::run(arguments, &session)?;
             report.map_or(Ok(()), |report| show(&report, deepnfv_figure4::text, style))
+        }
+        Command::Failover(arguments) => {
+            let report = failover::run(arguments, &session)?;
+            show(&report, failover::text, style)?;
+            report.failure().map_or(Ok(()), |failure| Err(Failure::fault(failure)))
         }
         Command::Quiet(arguments) => {
             let report = quiet::run(arguments, &session)?;

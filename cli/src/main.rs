@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod agent;
 mod alerts;
 mod audit;
 mod bench;
 mod calibrate;
+mod cluster;
 mod command_line;
 mod compare;
 mod completions;
@@ -33,6 +35,7 @@ mod meant;
 mod model;
 mod notify;
 mod overwrite;
+mod placing;
 mod plan;
 mod profile;
 mod progress;
@@ -134,6 +137,11 @@ enum Command {
     #[command(about = "Write the packets of a network interface into a capture")]
     #[cfg(feature = "live")]
     Record(record::Arguments),
+    #[command(about = "Run bricks for graphs of other hosts")]
+    Agent(agent::Arguments),
+    /// Make certificates for the hosts of a cluster.
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     /// Show brick graphs.
     #[command(subcommand)]
     Graph(graph::Command),
@@ -187,6 +195,7 @@ impl Style {
             observer: Terminal::get(self.quiet),
             end: &stuck::end,
             try_out: Some(&["model", "try-out"]),
+            host: Some(&["agent", "--for-parent"]),
         }
     }
 }
@@ -226,6 +235,8 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Live(arguments) => live::run(&arguments, style),
         #[cfg(feature = "live")]
         Command::Record(arguments) => record::run(&arguments, style),
+        Command::Agent(arguments) => agent::run(&arguments, style),
+        Command::Cluster(command) => cluster::run(&command, style),
         Command::Graph(command) => graph::run(&command, style),
         Command::Split(arguments) => split::run(&arguments, style),
         Command::Dataset(command) => dataset::run(&command, style),

@@ -2,6 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, json};
+use crate::placing::Placing;
 use crate::summary;
 use crate::warming::Warming;
 use crate::workers::Workers;
@@ -32,6 +33,8 @@ pub struct Scoring {
     #[command(flatten)]
     workers: Workers,
     #[command(flatten)]
+    placing: Placing,
+    #[command(flatten)]
     execution: Execution,
     /// Scores above this are anomalous, instead of the model's calibrated threshold.
     #[arg(long, value_name = "RMSE")]
@@ -58,6 +61,7 @@ impl Scoring {
             state: self.warming.states.state.clone(),
             state_out: self.warming.states.state_out.clone(),
             swaps: Vec::new(),
+            placement: self.placing.given(),
         }
     }
 

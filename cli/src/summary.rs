@@ -39,6 +39,13 @@ pub fn disturbances(disturbances: &Disturbances) -> String {
         let panics = count(disturbances.restarts, "panic");
         text += &format!("restarts    {panics} of bricks, each of which was made anew; please report this\n");
     }
+    if disturbances.losses > 0 {
+        let lost = count(disturbances.losses, "brick");
+        let longest = disturbances.recovery_ms_max;
+        text += &format!(
+            "losses      {lost} lost with a process or a host, and back within {longest:.1} ms at most\n"
+        );
+    }
     if disturbances.moved_slots > 0 {
         text += &disturbances.pauses();
     }
@@ -211,12 +218,13 @@ fn promised(promise: &Promise) -> String {
 mod tests {
     use super::*;
     use legonf_core::Clock;
-    use legonf_runtime::{Outcome, Pauses};
+    use legonf_runtime::{Losses, Outcome, Pauses};
     use std::time::Duration;
 
     fn outcome(restarts: u64, pauses: Pauses) -> Outcome {
         let (counters, clock) = (Vec::new(), Clock::default());
-        Outcome { packets: 9, counters, restarts, pauses, clock, stopped: false, fault: None }
+        let losses = Losses::default();
+        Outcome { packets: 9, counters, restarts, losses, pauses, clock, stopped: false, fault: None }
     }
 
     #[test]
@@ -249,6 +257,12 @@ mod tests {
         assert_eq!(disturbances(&Disturbances::of(&outcome(0, Pauses::default()))), "");
         let restarted = disturbances(&Disturbances::of(&outcome(2, Pauses::default())));
         assert!(restarted.starts_with("restarts    2 panics of bricks") && restarted.lines().count() == 1);
+        let losses = Losses { count: 1, longest: Duration::from_micros(1500) };
+        let lost = disturbances(&Disturbances::of(&Outcome { losses, ..outcome(0, Pauses::default()) }));
+        assert_eq!(
+            lost,
+            "losses      1 brick lost with a process or a host, and back within 1.5 ms at most\n"
+        );
         let (p99, longest) = (Duration::from_micros(1500), Duration::from_micros(2250));
         let pauses = Pauses { slots: 4096, packets: 77, p99, longest };
         let moved = Disturbances::of(&outcome(0, pauses));

@@ -45,16 +45,26 @@ pub fn assemble_extraction(spec: &GraphSpec) -> Result<Graph, Error> {
     Ok(Graph::assemble(spec, &[ColumnSpec::PACKETS], &[FEATURES], make)?)
 }
 
-/// Builds the graph's bricks around its models, which may change.
+/// Puts something around a brick, or another in its place, which is given with its identifier.
+pub(crate) type Wrap<'a> = &'a dyn Fn(&str, Box<dyn Brick>) -> Result<Box<dyn Brick>, Error>;
+
+/// Nothing is put around a brick.
+pub(crate) const AS_MADE: Wrap<'static> = &|_, brick| Ok(brick);
+
+/// Builds the graph's bricks around its models, which may change, and wraps them.
 pub(crate) fn assemble(
     spec: &GraphSpec,
     content: Content,
     (models, swaps): (&Models, Option<&Swaps>),
     threshold: Option<f64>,
+    wrap: Wrap<'_>,
 ) -> Result<Graph, Error> {
-    let make = |brick: &BrickSpec| match swaps {
-        Some(swaps) => swaps.build(brick),
-        None => models.build(spec, brick, threshold),
+    let make = |brick: &BrickSpec| {
+        let made = match swaps {
+            Some(swaps) => swaps.build(brick)?,
+            None => models.build(spec, brick, threshold)?,
+        };
+        wrap(&brick.id, made)
     };
     Ok(Graph::assemble(spec, &[given(spec, content, models)?], Wanted::Results, make)?)
 }
@@ -65,18 +75,6 @@ fn given(spec: &GraphSpec, content: Content, models: &Models) -> Result<ColumnSp
         Content::Packets => ColumnSpec::PACKETS,
         Content::Features => FEATURES.of_width(models.schema(spec)?.len()),
     })
-}
-
-/// [`assemble`] with something put around each brick, which is given with its identifier.
-pub(crate) fn assemble_with(
-    spec: &GraphSpec,
-    content: Content,
-    models: &Models,
-    threshold: Option<f64>,
-    wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>,
-) -> Result<Graph, Error> {
-    let make = |brick: &BrickSpec| models.build(spec, brick, threshold).map(|made| wrap(&brick.id, made));
-    Ok(Graph::assemble(spec, &[given(spec, content, models)?], Wanted::Results, make)?)
 }
 
 /// A network function and its models.

@@ -1,6 +1,6 @@
 //! Calibration: a threshold from held-out benign traffic.
 
-use crate::assembly::{Execution, assemble, built_in};
+use crate::assembly::{AS_MADE, Execution, assemble, built_in};
 use crate::captures::{Captures, Series};
 use crate::models::Models;
 use crate::network::Network;
@@ -176,14 +176,13 @@ impl Calibrating {
         let (content, mut source) = series.open_any(session, self.limit, model.schema())?;
         let spec = built_in(model, content, Execution::default())?;
         let models = Models::one(model.clone());
-        let mut graph = assemble(&spec, content, (&models, None), None)?;
+        let mut graph = assemble(&spec, content, (&models, None), None, AS_MADE)?;
         self.workers.check(&mut graph)?;
         let settling = model.schema().settling_time();
         let mut sink = Collect { skip: self.skip, settling, ..Collect::default() };
         let bar = session.begin("calibration", Extent::Bytes);
         let maker = Maker { spec: &spec, models: &models, threshold: None, swaps: None };
-        let make = |id: &str| maker.supply(id);
-        let options = self.workers.options(session, Some(&make));
+        let options = self.workers.options(session, Some(&maker));
         let mut observe = |progress, packets| bar.update(progress, packets);
         let outcome = legonf_runtime::run(&mut graph, &mut *source, &mut sink, options, &mut observe);
         let kept = "the model is unchanged".to_owned();

@@ -108,6 +108,12 @@ pub enum Error {
     /// A brick failed.
     #[error(transparent)]
     Brick(#[from] BrickError),
+    /// A host cannot be reached or answered.
+    #[error(transparent)]
+    Tls(#[from] legonf_transport::tls::TlsError),
+    /// What goes between processes or hosts does not come over.
+    #[error(transparent)]
+    Channel(#[from] legonf_transport::ChannelError),
     /// An interface cannot be listened to, or privileges cannot be given up.
     #[cfg(feature = "live")]
     #[error(transparent)]

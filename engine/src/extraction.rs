@@ -69,8 +69,7 @@ impl Extraction {
         let bar = session.begin("features", Extent::Bytes);
         let models = Models::default();
         let maker = Maker { spec: &spec, models: &models, threshold: None, swaps: None };
-        let make = |id: &str| maker.supply(id);
-        let options = self.workers.options(session, Some(&make));
+        let options = self.workers.options(session, Some(&maker));
         let mut observe = |progress, packets| bar.update(progress, packets);
         let outcome = legonf_runtime::run(&mut graph, &mut *source, &mut matrix, options, &mut observe);
         drop(bar);

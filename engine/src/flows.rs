@@ -1,6 +1,6 @@
 //! Flow records: a line for each flow of a capture.
 
-use crate::assembly::assemble;
+use crate::assembly::{AS_MADE, assemble};
 use crate::captures::{Captures, Series};
 use crate::models::Models;
 use crate::summary::{ClockReport, flatten};
@@ -100,7 +100,7 @@ impl FlowRecords {
     pub fn run(&self, session: &Session) -> Result<FlowsWritten, Error> {
         let spec = self.graph();
         let models = Models::default();
-        let mut graph = assemble(&spec, Content::Packets, (&models, None), None)?;
+        let mut graph = assemble(&spec, Content::Packets, (&models, None), None, AS_MADE)?;
         self.workers.check(&mut graph)?;
         let series = self.captures.find(session, None)?;
         let mut source = series.open(session, self.limit)?;
@@ -108,8 +108,7 @@ impl FlowRecords {
         let mut sink = FlowSink { records, flows: 0, packets: 0, record: Handle::default() };
         let bar = session.begin("flows", Extent::Bytes);
         let maker = Maker { spec: &spec, models: &models, threshold: None, swaps: None };
-        let make = |id: &str| maker.supply(id);
-        let options = self.workers.options(session, Some(&make));
+        let options = self.workers.options(session, Some(&maker));
         let mut observe = |progress, packets| bar.update(progress, packets);
         let outcome = legonf_runtime::run(&mut graph, &mut *source, &mut sink, options, &mut observe);
         drop(bar);

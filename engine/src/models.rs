@@ -84,6 +84,11 @@ impl Models {
         Self(vec![Loaded { name: None, file: PathBuf::new(), network }])
     }
 
+    /// One model, which is in a file.
+    pub(crate) fn of_file(network: Network, file: &Path) -> Self {
+        Self(vec![Loaded { name: None, file: file.to_owned(), network }])
+    }
+
     /// Reads the models of a graph, each file once; `graph` is the graph's file, where it has one. What `given` names comes in
     /// place of what the graph says.
     ///
@@ -170,6 +175,11 @@ impl Models {
     pub(crate) fn main(&self, spec: &GraphSpec) -> Option<&Loaded> {
         let fills = |brick: &&BrickSpec| legonf_catalog::fills_scores(&brick.kind, &brick.config);
         spec.bricks.iter().find(fills).and_then(|brick| self.of(brick)).or(self.0.first())
+    }
+
+    /// The names and files of all models.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (Option<&str>, &Path)> {
+        self.0.iter().map(|model| (model.name.as_deref(), &*model.file))
     }
 
     /// The files of the models that have a name.

@@ -1,7 +1,7 @@
 //! What each brick of a graph costs.
 
 use crate::agent;
-use crate::assembly::{self, Execution, Opened, assemble_with};
+use crate::assembly::{self, Execution, Opened, assemble};
 use crate::captures::{Captures, Series};
 use crate::measure::{self, Meter, Seen, Stopwatch, Work, alone, median};
 use crate::models::ModelFile;
@@ -76,8 +76,8 @@ impl Profile {
         let (spec, models) = (opened.graph(Content::Packets, self.execution)?, &opened.models);
         let (watch, meter) = (Stopwatch::default(), Meter::default());
         let mut source = watch.watch_source(series.open(session, self.limit)?);
-        let wrap = |id: &str, brick: Box<dyn Brick>| meter.watch(watch.watch(id, brick));
-        let graph = assemble_with(&spec, Content::Packets, models, threshold, wrap);
+        let wrap = |id: &str, brick: Box<dyn Brick>| Ok(meter.watch(watch.watch(id, brick)));
+        let graph = assemble(&spec, Content::Packets, (models, None), threshold, &wrap);
         let mut graph = graph.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;
         let folder = tempfile::tempdir()?;
         let network = models.main(&spec).map(|model| &model.network);

@@ -5,6 +5,7 @@ use crate::assembly::{self, Execution, Opened, assemble};
 use crate::captures::Series;
 use crate::graph_check::Checked;
 use crate::models::{ModelFile, Models};
+use crate::placement::{CHECKPOINT, Order, Placed, Placement, Remotes, placed};
 use crate::seed::{self, Seed};
 use crate::state::{self, Saved};
 use crate::summary::{ClockReport, Disturbances, Service, Summary, Timing, WarmingUp, flatten};
@@ -19,7 +20,7 @@ use legonf_core::{Clock, Explain, Layout, Progress, Schema, Source, State, count
 use legonf_extract::FeatureQuantization;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
-use legonf_runtime::{BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
+use legonf_runtime::{BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, Supply, run_under};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -48,6 +49,8 @@ pub struct Scoring {
     pub state_out: Option<PathBuf>,
     /// Changes of models at packets that are known before, in their order.
     pub swaps: Vec<Planned>,
+    /// Where bricks run that do not run in this process.
+    pub placement: Placement,
 }
 
 /// A network function that is ready to run.
@@ -68,6 +71,8 @@ pub(crate) struct Function {
     clock: Clock,
     /// The changes of its models, where they can change.
     swaps: Option<Swaps>,
+    /// Instances of its bricks elsewhere, where any are wanted.
+    remotes: Option<Remotes>,
 }
 
 /// Packets at the beginning of captures that a model was made from.
@@ -121,6 +126,7 @@ impl Scoring {
             state: None,
             state_out: None,
             swaps: Vec::new(),
+            placement: Placement::default(),
         }
     }
 
@@ -166,14 +172,28 @@ impl Scoring {
         self.warm_up.set(&mut spec, &schema);
         let swaps =
             changeable.then(|| Swaps::new(session, &spec, &models, given, &self.swaps)).transpose()?;
-        let assembled = assemble(&spec, content, (&models, swaps.as_ref()), given);
+        let order = || Order::new(&spec, content, &models, self.threshold);
+        let remotes = Remotes::of(session, &self.placement, &spec, order)?;
+        let wrap = |id: &str, brick| placed(remotes.as_ref(), id, brick);
+        let assembled = assemble(&spec, content, (&models, swaps.as_ref()), given, &wrap);
         let mut graph = assembled.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;
         self.workers.check(&mut graph)?;
         let threshold = given.or(models.main(&spec).and_then(|model| model.network.threshold()));
         let (workers, clock) =
             (self.workers.clone(), self.begin(session, saved, (&spec, &models), &mut graph)?);
-        let function =
-            Function { models, threshold, schema, given, precision, graph, spec, workers, clock, swaps };
+        let function = Function {
+            models,
+            threshold,
+            schema,
+            given,
+            precision,
+            graph,
+            spec,
+            workers,
+            clock,
+            swaps,
+            remotes,
+        };
         if given.is_some() && !function.decides_on_scores() {
             let reason = "the graph decides on no score, so nothing is compared with a threshold; leave --threshold out";
             return Err(self.refused(reason));
@@ -360,8 +380,12 @@ impl Function {
     ) -> Result<(Outcome, Timing), Error> {
         let swaps = self.swaps.as_ref();
         let maker = Maker { spec: &self.spec, models: &self.models, threshold: self.given, swaps };
-        let make = |id: &str| maker.supply(id);
-        let options = Options { stop, clock: self.clock, ..self.workers.options(session, Some(&make)) };
+        let elsewhere = self.remotes.as_ref().map(|remotes| Placed { maker: &maker, remotes });
+        let supply: Supply<'_> = elsewhere.as_ref().map_or(&maker, |placed| placed);
+        let options = self.workers.options(session, Some(supply));
+        // What is lost elsewhere must have been kept here.
+        let checkpoint = options.checkpoint.or(elsewhere.as_ref().map(|_| CHECKPOINT));
+        let options = Options { stop, clock: self.clock, checkpoint, ..options };
         let start = Instant::now();
         let mut outcome = match swaps {
             None => run_under(control, &mut self.graph, source, tally, options, observe),

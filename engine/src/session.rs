@@ -25,6 +25,8 @@ pub struct Session {
     /// Arguments by which this program, started anew, calls [`foreign::answer`](crate::foreign::answer): so a network of other
     /// makers is tried in a process of its own. Where there are none, it is tried in this process.
     pub try_out: Option<&'static [&'static str]>,
+    /// Arguments by which this program, started anew, calls [`host_here`](crate::host_here): so a brick runs in a process of its own.
+    pub host: Option<&'static [&'static str]>,
 }
 
 /// Sees work that takes time.
@@ -84,8 +86,8 @@ impl Gauge for Unobserved {
 impl Default for Session {
     fn default() -> Self {
         static NEVER: AtomicBool = AtomicBool::new(false);
-        let (existing, observer, try_out) = (Existing::Keep, &Unobserved, None);
-        Self { stop: &NEVER, existing, observer, end: &|_, _, _| {}, try_out }
+        let (existing, observer) = (Existing::Keep, &Unobserved);
+        Self { stop: &NEVER, existing, observer, end: &|_, _, _| {}, try_out: None, host: None }
     }
 }
 

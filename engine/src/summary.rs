@@ -133,6 +133,10 @@ pub struct Timing {
 pub struct Disturbances {
     /// Bricks that panicked and were made anew.
     pub restarts: u64,
+    /// Bricks that were lost with the process or the host that they ran in, and were made anew.
+    pub losses: u64,
+    /// Milliseconds that the longest of these took to be back.
+    pub recovery_ms_max: f64,
     /// Slots whose state moved from replica to replica.
     pub moved_slots: u64,
     /// Packets that waited for one of them.
@@ -172,6 +176,8 @@ impl Disturbances {
         let pauses = &outcome.pauses;
         Self {
             restarts: outcome.restarts,
+            losses: outcome.losses.count,
+            recovery_ms_max: outcome.losses.longest.as_secs_f64() * 1e3,
             moved_slots: pauses.slots,
             paused_packets: pauses.packets,
             pause_ms_p99: pauses.p99.as_secs_f64() * 1e3,

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::models::Models;
 use crate::swap::Swaps;
 use legonf_core::{Brick, State};
-use legonf_runtime::{GraphSpec, SupplyError};
+use legonf_runtime::{GraphSpec, Supplier, SupplyError};
 
 /// Makes the bricks of a graph by their identifier, around its models.
 pub struct Maker<'a> {
@@ -28,9 +28,10 @@ impl Maker<'_> {
             None => self.models.build(self.spec, found, self.threshold)?,
         })
     }
+}
 
-    /// [`make`](Self::make) as the runtime asks for it.
-    pub fn supply(&self, id: &str) -> Result<Box<dyn Brick>, SupplyError> {
+impl Supplier for Maker<'_> {
+    fn supply(&self, id: &str, _: usize) -> Result<Box<dyn Brick>, SupplyError> {
         self.make(id).map_err(SupplyError::new)
     }
 }

@@ -393,7 +393,6 @@ impl Training {
         let mut no_brick = Graph::pass_through(&spec.name, &[FEATURES.of_width(schema.len())])?;
         let models = Models::default();
         let maker = Maker { spec: &spec, models: &models, threshold: None, swaps: None };
-        let make = |id: &str| maker.supply(id);
         let extent = if self.span == Span::Packets { Extent::Packets(self.needed()) } else { Extent::Bytes };
         let bar = session.begin("training", extent);
         let (mut last, mut clock): (Option<Outcome>, _) = (None, begin);
@@ -416,7 +415,7 @@ impl Training {
                 return Err(capture.fault(reason));
             }
             let graph = if content == Content::Features { &mut no_brick } else { &mut graph };
-            let outcome = self.pass(session, (graph, &mut *source), sink, (clock, &make), &*bar);
+            let outcome = self.pass(session, (graph, &mut *source), sink, (clock, &maker), &*bar);
             clock = outcome.clock.next_capture();
             sink.next_capture();
             used.push(sink.seen().min(sink.packets()) - used.iter().sum::<u64>());

@@ -1,6 +1,6 @@
 //! Statistics of traffic that came before: a decision on scores is worth something only once they have settled.
 
-use crate::assembly::assemble;
+use crate::assembly::{AS_MADE, assemble};
 use crate::captures::{Captures, Series};
 use crate::models::Models;
 use crate::supply::Maker;
@@ -132,8 +132,7 @@ impl Learner<'_> {
     ) -> Result<(), Error> {
         let mut source = series.open(session, limit)?;
         let maker = Maker { spec: self.spec, models: self.models, threshold: None, swaps: None };
-        let make = |id: &str| maker.supply(id);
-        let options = Options { clock: self.clock, ..self.workers.options(session, Some(&make)) };
+        let options = Options { clock: self.clock, ..self.workers.options(session, Some(&maker)) };
         let bar = session.begin("warming up", Extent::Bytes);
         let mut observe = |progress, packets| bar.update(progress, packets);
         let outcome = run(graph, &mut *source, &mut Discard, options, &mut observe);
@@ -164,7 +163,7 @@ pub(crate) fn play(
 ) -> Result<Clock, Error> {
     state::check(graph, "--warm-up")?;
     let (front, workers) = (front(spec), Workers::default());
-    let mut before = assemble(&front, Content::Packets, (models, None), None)?;
+    let mut before = assemble(&front, Content::Packets, (models, None), None, AS_MADE)?;
     let mut learner = Learner { spec: &front, models, workers: &workers, clock: Clock::default() };
     let series = Captures::from(capture.to_owned()).find(session, None)?;
     learner.learn(session, &mut before, &series, None)?;

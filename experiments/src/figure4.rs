@@ -145,6 +145,11 @@ pub(crate) const SCHEMA: &str = "kitsune-115";
 
 /// Trains a network on the first packets of the track, over features of [`SCHEMA`].
 pub(crate) fn learn(session: &Session, track: &Arc<Track>) -> Result<Network, ExperimentError> {
+    Ok(Network::of(learn_bundle(session, track)?))
+}
+
+/// As a bundle, which can be saved.
+pub(crate) fn learn_bundle(session: &Session, track: &Arc<Track>) -> Result<Bundle, ExperimentError> {
     let schema = legonf_extract::schema_by_name(SCHEMA)?;
     let training = TrainConfig {
         features: schema.len(),
@@ -159,8 +164,7 @@ pub(crate) fn learn(session: &Session, track: &Arc<Track>) -> Result<Network, Ex
     alone(session, &mut graph, &mut source, &mut sink, &mut |_, _| {})?;
     let model = legonf_models::Model::KitNet { network: trainer.finish()?.into(), training };
     let provenance = Provenance::default();
-    let bundle = Bundle { model, schema, calibration: None, provenance };
-    Ok(Network::of(bundle))
+    Ok(Bundle { model, schema, calibration: None, provenance })
 }
 
 impl Arguments {

@@ -18,6 +18,7 @@ pub mod detectors;
 pub mod elasticity;
 mod ends;
 mod error;
+pub mod failover;
 pub mod figure4;
 pub mod flood;
 mod lap;

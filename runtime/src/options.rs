@@ -7,9 +7,26 @@ use crate::watchdog::Watchdog;
 use legonf_core::{Brick, Clock};
 use std::sync::atomic::AtomicBool;
 
-/// Makes a further brick for a place of the graph, by its identifier, ready to work at full speed: its model is loaded
-/// (and shared with the others), its memory is there.
-pub type Supply<'a> = &'a (dyn Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync);
+/// Makes further bricks for the places of a graph. A function of the brick's identifier is one that makes no difference between
+/// replicas.
+pub trait Supplier: Sync {
+    /// Makes a brick by its identifier and the number of the replica (the graph's own brick is replica 0), ready to work at full
+    /// speed: its model is loaded (and shared with the others), its memory is there. It is asked for the same replica again where
+    /// that panicked or was lost.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn supply(&self, id: &str, replica: usize) -> Result<Box<dyn Brick>, SupplyError>;
+}
+
+impl<F: Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync> Supplier for F {
+    fn supply(&self, id: &str, _: usize) -> Result<Box<dyn Brick>, SupplyError> {
+        self(id)
+    }
+}
+
+/// Where a run gets bricks from.
+pub type Supply<'a> = &'a dyn Supplier;
 
 /// How a graph is run.
 #[derive(Clone, Copy)]

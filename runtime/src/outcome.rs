@@ -28,6 +28,15 @@ pub struct Pauses {
     pub longest: Duration,
 }
 
+/// Bricks that were lost with the process or the host that they ran in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// How many, each of which was made anew.
+    pub count: u64,
+    /// The longest from when that was seen until the new one had answered.
+    pub longest: Duration,
+}
+
 /// What a run did.
 #[derive(Debug)]
 pub struct Outcome {
@@ -37,6 +46,8 @@ pub struct Outcome {
     pub counters: Vec<BrickCounters>,
     /// Bricks that panicked and were made anew.
     pub restarts: u64,
+    /// Bricks that ran elsewhere and were lost.
+    pub losses: Losses,
     /// What moving slots cost.
     pub pauses: Pauses,
     /// How long these packets took by their own clock, and what was wrong with it.
@@ -55,6 +66,7 @@ impl Outcome {
             packets: 0,
             counters: graph.nodes().iter().map(counters).collect(),
             restarts: 0,
+            losses: Losses::default(),
             pauses: Pauses::default(),
             clock: options.clock,
             stopped: false,

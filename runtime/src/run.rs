@@ -102,9 +102,9 @@ pub fn run_under(
         .iter()
         .zip(past)
         .map(|(node, counters)| BrickCounters { id: node.id.clone(), counters });
-    let (packets, restarts) =
-        (shared.totals.done.load(Ordering::Relaxed), shared.totals.restarts.load(Ordering::Relaxed));
-    Outcome { packets, counters: counters.collect(), restarts, pauses, clock, stopped, fault }
+    let (counters, totals) = (counters.collect(), &shared.totals);
+    let [packets, restarts] = [&totals.done, &totals.restarts].map(|count| count.load(Ordering::Relaxed));
+    Outcome { packets, counters, restarts, losses: totals.losses(), pauses, clock, stopped, fault }
 }
 
 /// Puts the workers up, watches them until the run is over, and takes them down.
@@ -132,6 +132,7 @@ fn operators(graph: &mut Graph) -> Vec<Operator> {
     let operator = |(index, node): (usize, Node)| Operator {
         index,
         replica: 0,
+        number: 0,
         id: node.id,
         brick: node.brick,
         past: Vec::new(),

@@ -201,7 +201,7 @@ fn go(
     });
     let spec = GraphSpec::from_toml(&format!("name = \"t\"\n{}", text.collect::<String>())).unwrap();
     let mut graph =
-        Graph::assemble(&spec, &[ColumnSpec::PACKETS], &specs(), |brick| make(&brick.id)).unwrap();
+        Graph::assemble(&spec, &[ColumnSpec::PACKETS], &specs(), |brick| make.supply(&brick.id, 0)).unwrap();
     let (layout, stop, mut told, mut traffic) =
         (layout.parse().unwrap(), AtomicBool::new(false), Told::default(), traffic);
     let options = Options { queue: 2, supply: Some(make), checkpoint, ..Options::new(&layout, &stop) };

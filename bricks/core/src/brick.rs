@@ -139,6 +139,13 @@ pub trait Brick: Send {
         Ok(())
     }
 
+    /// Whether the instance is gone, with what it knew of the traffic: it ran in another process or on another host, and that does not
+    /// answer any more. What it was asked last has had no effect on the batch. The runtime puts another brick in its place, as for
+    /// one that panicked.
+    fn is_lost(&self) -> bool {
+        false
+    }
+
     /// Counters to be shown at the end of a run, as (name, value): evictions, malformed packets by reason.
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Vec::new()

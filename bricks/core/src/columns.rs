@@ -51,6 +51,16 @@ impl Columns {
         other.0 & !self.0 == 0
     }
 
+    /// The set as a number, with a bit for each column.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The set of such a number.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// Whether the set holds nothing.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

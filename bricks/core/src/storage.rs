@@ -23,18 +23,67 @@ pub trait Value:
 {
     /// Its name in declarations.
     const ELEMENT: Element;
+    /// Bytes that a value takes at least where it is encoded.
+    const LEAST: usize = 1;
+
+    /// Appends values as bytes.
+    fn put_all(values: &[Self], to: &mut Vec<u8>) {
+        let bytes = std::mem::take(to);
+        let put = |bytes, value| postcard::to_extend(value, bytes);
+        *to = values.iter().try_fold(bytes, put).expect("plain values into memory cannot fail");
+    }
+
+    /// Takes as many values off the front of bytes, which [`put_all`](Self::put_all) wrote.
+    ///
+    /// # Errors
+    /// If the bytes are not such.
+    fn take_all(values: &mut [Self], from: &mut &[u8]) -> Result<(), Damaged> {
+        values.iter_mut().try_for_each(|value| take(from).map(|taken| *value = taken))
+    }
 }
 
 macro_rules! values {
+    ($($value:ty => $element:ident, $least:literal);* $(;)?) => {
+        $(impl Value for $value {
+            const ELEMENT: Element = Element::$element;
+            const LEAST: usize = $least;
+        })*
+    };
+}
+
+/// Numbers are encoded as they lie in memory, least byte first: a copy, which takes no time beside what computes them.
+macro_rules! numbers {
     ($($value:ty => $element:ident),* $(,)?) => {
-        $(impl Value for $value { const ELEMENT: Element = Element::$element; })*
+        $(impl Value for $value {
+            const ELEMENT: Element = Element::$element;
+            const LEAST: usize = size_of::<Self>();
+
+            fn put_all(values: &[Self], to: &mut Vec<u8>) {
+                let start = to.len();
+                to.resize(start + size_of_val(values), 0);
+                let (bytes, _) = to[start..].as_chunks_mut::<{ size_of::<$value>() }>();
+                bytes.iter_mut().zip(values).for_each(|(bytes, value)| *bytes = value.to_le_bytes());
+            }
+
+            fn take_all(values: &mut [Self], from: &mut &[u8]) -> Result<(), Damaged> {
+                let (bytes, rest) = from.split_at_checked(size_of_val(values)).ok_or(Damaged)?;
+                let (bytes, _) = bytes.as_chunks::<{ size_of::<$value>() }>();
+                values.iter_mut().zip(bytes).for_each(|(value, bytes)| *value = Self::from_le_bytes(*bytes));
+                *from = rest;
+                Ok(())
+            }
+        })*
     };
 }
 
 values! {
-    f64 => F64, f32 => F32, u8 => U8, u16 => U16, u32 => U32, u64 => U64, i64 => I64, bool => Bool,
-    Headers => Headers, Verdict => Verdict, Disposition => Disposition,
+    bool => Bool, 1;
+    Headers => Headers, 8;
+    Verdict => Verdict, 1;
+    Disposition => Disposition, 1;
 }
+
+numbers! { f64 => F64, f32 => F32, u8 => U8, u16 => U16, u32 => U32, u64 => U64, i64 => I64 }
 
 /// What the values of one column are kept in: a [`Vec`] of scalars, [`Rows`], [`Tiles`] or [`Packets`].
 ///
@@ -189,11 +238,11 @@ pub(crate) fn take<T: DeserializeOwned>(from: &mut &[u8]) -> Result<T, Damaged> 
     Ok(value)
 }
 
-/// Number and width of rows, as far as so many bytes can hold them: every cell takes one at least.
-fn take_shape(from: &mut &[u8]) -> Result<(usize, usize), Damaged> {
+/// Number and width of rows, as far as the bytes behind them can hold so many values.
+fn take_shape<T: Value>(from: &mut &[u8]) -> Result<(usize, usize), Damaged> {
     let (len, width): (usize, usize) = take(from)?;
     let cells = len.checked_mul(width).ok_or(Damaged)?;
-    if cells <= from.len() && (width > 0 || len == 0) { Ok((len, width)) } else { Err(Damaged) }
+    if cells <= from.len() / T::LEAST && (width > 0 || len == 0) { Ok((len, width)) } else { Err(Damaged) }
 }
 
 /// What is the same for every storage that can be cloned.

@@ -108,11 +108,27 @@ pub trait WestEast {
     /// As for [`export`](Self::export).
     fn copy(&self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError>;
 
+    /// [`copy`](Self::copy) of each of some slots, one by one. A brick that runs elsewhere answers for all at once.
+    ///
+    /// # Errors
+    /// As [`export`](Self::export).
+    fn copy_each(&self, part: usize, slots: &[u16]) -> Result<Vec<Vec<u8>>, BrickError> {
+        slots.iter().map(|slot| self.copy(part, &[*slot])).collect()
+    }
+
     /// Takes in what [`export`](Self::export) took out of another replica.
     ///
     /// # Errors
     /// If [`export`](Self::export) did not write these bytes, or a slot has state here already.
     fn import(&mut self, part: usize, state: &[u8]) -> Result<(), BrickError>;
+
+    /// [`import`](Self::import) of several such pieces. A brick that runs elsewhere takes all at once.
+    ///
+    /// # Errors
+    /// As [`import`](Self::import).
+    fn import_each(&mut self, part: usize, states: &[&[u8]]) -> Result<(), BrickError> {
+        states.iter().try_for_each(|state| self.import(part, state))
+    }
 }
 
 fn no_flows(part: usize) -> BrickError {

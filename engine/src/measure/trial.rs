@@ -2,15 +2,17 @@
 
 use super::process_time;
 use crate::agent::{Agent, facts};
-use crate::assembly::{Execution, assemble_with, built_in};
+use crate::assembly::{Execution, assemble, built_in};
 use crate::models::Models;
 use crate::network::Network;
+use crate::placement::{CHECKPOINT, Order, Placed, Remotes, placed};
 use crate::supply::Maker;
-use crate::{Error, Session, stuck};
+use crate::{Error, Placement, Session, stuck};
 use legonf_controller::Config;
 use legonf_core::{Brick, Progress, Sink, Source};
 use legonf_io::Content;
-use legonf_runtime::{Control, Graph, GraphSpec, Layout, Options, Outcome, run_under};
+use legonf_runtime::{Control, Graph, GraphSpec, Layout, Options, Outcome, Supply, run_under};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A model and its graph over packets, in which no score is an alert where no threshold is given.
@@ -22,6 +24,7 @@ pub struct Trial<'a> {
     /// Its graph.
     pub spec: GraphSpec,
     models: Models,
+    placement: Placement,
 }
 
 /// A run to the end, without what building its bricks took.
@@ -44,7 +47,20 @@ impl<'a> Trial<'a> {
     /// If the engine does not compute in these numbers.
     pub fn built_in(session: &Session, network: &'a Network, execution: Execution) -> Result<Self, Error> {
         let spec = built_in(network, Content::Packets, execution)?;
-        Ok(Self { session: *session, network, spec, models: Models::one(network.clone()) })
+        let (models, placement) = (Models::one(network.clone()), Placement::default());
+        Ok(Self { session: *session, network, spec, models, placement })
+    }
+
+    /// The same; the model is in a file, so that bricks can run elsewhere.
+    pub fn of_file(self, file: &Path) -> Self {
+        let models = Models::of_file(self.network.clone(), file);
+        Self { models, ..self }
+    }
+
+    /// The same with bricks elsewhere.
+    pub fn placed(&self, placement: Placement) -> Self {
+        let Self { session, network, spec, models, .. } = self;
+        Self { session: *session, network, spec: spec.clone(), models: models.clone(), placement }
     }
 
     /// The bricks, with something put around each, which is given with its identifier.
@@ -52,7 +68,8 @@ impl<'a> Trial<'a> {
     /// # Errors
     /// If one cannot be made.
     pub fn graph_with(&self, wrap: impl Fn(&str, Box<dyn Brick>) -> Box<dyn Brick>) -> Result<Graph, Error> {
-        assemble_with(&self.spec, Content::Packets, &self.models, Self::THRESHOLD, wrap)
+        let wrap = |id: &str, brick| Ok(wrap(id, brick));
+        assemble(&self.spec, Content::Packets, (&self.models, None), Self::THRESHOLD, &wrap)
     }
 
     /// The ports by which packets leave one of its graphs; none where they leave as they came.
@@ -79,10 +96,17 @@ impl<'a> Trial<'a> {
         source: &mut dyn Source,
         sink: &mut dyn Sink,
     ) -> Result<Ran, Error> {
-        let mut graph = self.graph()?;
+        let remotes = Remotes::of(&self.session, &self.placement, &self.spec, || {
+            Order::new(&self.spec, Content::Packets, &self.models, Self::THRESHOLD)
+        })?;
+        let wrap = |id: &str, brick| placed(remotes.as_ref(), id, brick);
+        let models = (&self.models, None);
+        let mut graph = assemble(&self.spec, Content::Packets, models, Self::THRESHOLD, &wrap)?;
         let maker = Maker { spec: &self.spec, models: &self.models, threshold: Self::THRESHOLD, swaps: None };
-        let make = |id: &str| maker.supply(id);
-        let options = Options { supply: Some(&make), ..options(&self.session, layout) };
+        let elsewhere = remotes.as_ref().map(|remotes| Placed { maker: &maker, remotes });
+        let supply: Supply<'_> = elsewhere.as_ref().map_or(&maker, |placed| placed);
+        let checkpoint = elsewhere.as_ref().map(|_| CHECKPOINT);
+        let options = Options { supply: Some(supply), checkpoint, ..options(&self.session, layout) };
         let (begin, before) = (Instant::now(), process_time());
         let outcome = run_under(control, &mut graph, source, sink, options, &mut |_, _| {});
         let (seconds, spent) = (begin.elapsed().as_secs_f64(), process_time().saturating_sub(before));
@@ -148,7 +172,7 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 mod tests {
     use super::*;
     use legonf_core::Clock;
-    use legonf_runtime::{Pauses, RunFault};
+    use legonf_runtime::{Losses, Pauses, RunFault};
 
     #[test]
     fn the_median_is_in_the_middle() {
@@ -163,6 +187,7 @@ mod tests {
             packets: 1,
             counters: Vec::new(),
             restarts: 0,
+            losses: Losses::default(),
             pauses: Pauses::default(),
             clock: Clock::default(),
             stopped,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::assembly::assemble;
+use crate::assembly::{AS_MADE, assemble};
 use crate::input;
 use crate::measure::alone;
 use crate::supply::Maker;
@@ -238,7 +238,7 @@ fn two_networks_run_side_by_side_and_each_decision_has_the_threshold_of_its_mode
     let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/synth-mini/synth-mini.pcap.gz");
     let session = Session::default();
     let mut source = input::open(&session, Path::new(capture), Some(1000)).unwrap();
-    let mut graph = assemble(&spec, Content::Packets, (&models, None), None).unwrap();
+    let mut graph = assemble(&spec, Content::Packets, (&models, None), None, AS_MADE).unwrap();
     let mut both = Both::default();
     alone(&session, &mut graph, &mut *source, &mut both, &mut |_, _| {}).unwrap();
     assert_eq!(both.seen.len(), 1000);

@@ -109,6 +109,10 @@ impl Brick for Renewable {
         self.brick.warm()
     }
 
+    fn is_lost(&self) -> bool {
+        self.brick.is_lost()
+    }
+
     fn counters(&self) -> Vec<(&'static str, u64)> {
         self.brick.counters()
     }

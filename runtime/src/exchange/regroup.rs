@@ -2,7 +2,6 @@
 
 use super::{Owners, Split, migrations};
 use crate::PlanError;
-use crate::operator::contain::guarded;
 use crate::operator::{Operator, attempt_move};
 use crate::worker::shared::Shared;
 use legonf_core::{BrickError, SLOTS, balanced};
@@ -40,11 +39,7 @@ impl Split {
 
 /// Has a brick keep the state of each shard apart.
 pub(crate) fn prepare(split: &Split, operator: &mut Operator, shared: &Shared<'_>) -> Result<(), PlanError> {
-    let prepared = shared.at(operator.index, || guarded(|| split.prepare(&mut *operator.brick)));
-    let error = |reason| PlanError::Move { id: operator.id.clone(), reason };
-    prepared
-        .map_err(|message| error(format!("it panicked ({message})")))?
-        .map_err(|fault| error(fault.reason))
+    moved(operator, shared, &mut |operator| split.prepare(&mut *operator.brick))
 }
 
 fn moved<T>(

@@ -154,6 +154,11 @@ impl Graph {
         self.routes.clone()
     }
 
+    /// Its bricks, in their order.
+    pub fn into_nodes(self) -> Vec<Node> {
+        self.nodes
+    }
+
     /// Hands the bricks to those who run them.
     pub(crate) fn take_nodes(&mut self) -> Vec<Node> {
         std::mem::take(&mut self.nodes)

@@ -91,9 +91,9 @@ impl Checkpointer {
         }
         self.split.prepare(fresh)?;
         for (part, slots) in self.saved.iter().enumerate() {
-            for state in slots.iter().filter(|state| !state.is_empty()) {
-                west_east(fresh)?.import(part, state)?;
-            }
+            let states: Vec<&[u8]> =
+                slots.iter().map(Vec::as_slice).filter(|state| !state.is_empty()).collect();
+            west_east(fresh)?.import_each(part, &states)?;
         }
         let split = self.split.clone();
         let mut work = Replay { split: &split, batch: Batch::default(), flows: split.empty(), rows: None };
@@ -188,9 +188,10 @@ impl Checkpointer {
     fn save(&mut self, brick: &mut dyn Brick, changed: &[SlotSet]) -> Result<(), BrickError> {
         let mut copies = Vec::new();
         for (part, slots) in changed.iter().enumerate() {
-            for slot in slots.iter() {
-                copies.push((part, slot, west_east(brick)?.copy(part, &[slot as u16])?));
-            }
+            let slots: Vec<u16> = slots.iter().map(|slot| slot as u16).collect();
+            let states = west_east(brick)?.copy_each(part, &slots)?;
+            copies
+                .extend(slots.into_iter().zip(states).map(|(slot, state)| (part, usize::from(slot), state)));
         }
         self.counters = brick.counters();
         self.watermark = self.latest_watermark();

@@ -16,12 +16,15 @@ use crate::worker::stats::{At, Stats};
 use interface::{Counters, add, west_east};
 use legonf_core::{Batch, Brick, BrickError, State, Storage};
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 /// A brick in its place, with the counters of those that were there before it.
 pub(crate) struct Operator {
     pub index: usize,
     /// Which replica of the brick it is, where it has state; the highest for a new one, which has none yet.
     pub replica: usize,
+    /// The number by which a supply was asked for it; 0 for the graph's own brick.
+    pub number: usize,
     pub id: String,
     pub brick: Box<dyn Brick>,
     pub past: Counters,
@@ -139,8 +142,9 @@ pub(crate) fn pass<'a>(
     Ok(())
 }
 
-/// Lets a brick do its work. One that panics is made anew and tried once more at the same, unless it changes something in place:
-/// it reads of a batch what it has not written, so its answer is the one it would have given. One with state has what it had before, if that was kept.
+/// Lets a brick do its work. One that panics, or is lost, is made anew and tried once more at the same, unless it changes something in
+/// place: it reads of a batch what it has not written, so its answer is the one it would have given. One with state has what it
+/// had before, if that was kept.
 pub(crate) fn attempt<T>(
     operator: &mut Operator,
     shared: &Shared<'_>,
@@ -150,14 +154,18 @@ pub(crate) fn attempt<T>(
     let note = |at| stats.unwrap_or(&shared.own).begin(at);
     note(At::Brick(operator.index));
     let result = match guarded(|| work(operator)) {
+        Ok(Err(error)) if operator.brick.is_lost() => again(operator, shared, stats, error.into(), work),
         Ok(result) => result.map_err(Into::into),
-        Err(message) => again(operator, shared, stats, message, work),
+        Err(message) => {
+            let fault = panicked(&operator.id, message);
+            again(operator, shared, stats, fault, work)
+        }
     };
     note(At::Nothing);
     result
 }
 
-/// What there is to take the place of a brick that panicked.
+/// What there is to take the place of a brick that panicked or was lost.
 enum Fresh {
     /// Nothing: another one would not have its state, or nobody makes one.
     Kept,
@@ -166,16 +174,16 @@ enum Fresh {
     Failed(String),
 }
 
-/// A brick that can take the place of one that panicked.
+/// A brick that can take the place of one that panicked or was lost.
 fn fresh(operator: &Operator, shared: &Shared<'_>) -> Fresh {
-    // Where a brick has changed something of a batch in place, another one would change that twice.
     let stateless = operator.brick.descriptor().state == State::Stateless;
-    let replaceable =
-        operator.checkpointer.is_some() || stateless && !shared.declared.changes_in_place(operator.index);
+    // Where a brick has changed something of a batch in place, another one would change that twice. One that was lost has not.
+    let is_untouched = operator.brick.is_lost() || !shared.declared.changes_in_place(operator.index);
+    let replaceable = operator.checkpointer.is_some() || stateless && is_untouched;
     match shared
         .supply
         .filter(|_| replaceable)
-        .map(|supply| supplied(supply, &operator.id, &shared.declared.layout))
+        .map(|supply| supplied(supply, (&operator.id, operator.number), &shared.declared.layout))
     {
         None => Fresh::Kept,
         Some(Ok(brick)) => Fresh::Made(brick),
@@ -183,31 +191,48 @@ fn fresh(operator: &Operator, shared: &Shared<'_>) -> Fresh {
     }
 }
 
-/// Makes a brick anew that panicked, and lets it do its work once more.
+/// Makes a brick anew that panicked or was lost, and lets it do its work once more.
 #[cold]
 fn again<T>(
     operator: &mut Operator,
     shared: &Shared<'_>,
     stats: Option<&Stats>,
-    message: String,
+    fault: RunFault,
     work: &mut dyn FnMut(&mut Operator) -> Result<T, BrickError>,
 ) -> Result<T, RunFault> {
+    let (start, was_lost) = (Instant::now(), operator.brick.is_lost());
     let fresh = match fresh(operator, shared) {
         Fresh::Made(fresh) => fresh,
-        Fresh::Kept => return Err(panicked(&operator.id, message)),
-        Fresh::Failed(reason) => {
-            return Err(panicked(&operator.id, format!("{message}, and cannot be made anew: {reason}")));
-        }
+        Fresh::Kept => return Err(fault),
+        Fresh::Failed(reason) => return Err(unrenewed(fault, &reason)),
     };
     match guarded(|| operator.renew(fresh)) {
         Ok(renewed) => renewed?,
         Err(message) => return Err(panicked(&operator.id, message)),
     }
     stats.into_iter().for_each(Stats::restarted);
-    shared.totals.restarts.fetch_add(1, Relaxed);
-    match guarded(|| work(operator)) {
+    if !was_lost {
+        shared.totals.restarts.fetch_add(1, Relaxed);
+    }
+    let result = match guarded(|| work(operator)) {
         Ok(result) => Ok(result?),
         Err(message) => Err(panicked(&operator.id, message)),
+    };
+    if was_lost {
+        shared.totals.recovered(start.elapsed());
+    }
+    result
+}
+
+/// The fault of a brick that could not be made anew.
+fn unrenewed(fault: RunFault, reason: &str) -> RunFault {
+    let both = |first: String| format!("{first}, and cannot be made anew: {reason}");
+    match fault {
+        RunFault::Panic { id, message } => RunFault::Panic { id, message: both(message) },
+        RunFault::Brick(error) => {
+            RunFault::Brick(BrickError { brick: error.brick, reason: both(error.reason) })
+        }
+        other => other,
     }
 }
 

@@ -59,7 +59,7 @@ impl<'a> Handover<'a> {
     pub fn replicas(&mut self, index: usize) -> Vec<&mut Operator> {
         let mut operators: Vec<_> =
             self.operators.iter_mut().filter(|operator| operator.index == index).collect();
-        operators.sort_by_key(|operator| operator.replica);
+        operators.sort_by_key(|operator| (operator.replica, operator.number));
         operators
     }
 
@@ -73,7 +73,7 @@ impl<'a> Handover<'a> {
 
     fn take_operator(&mut self, index: usize) -> Option<Operator> {
         let bricks = self.operators.iter().enumerate().filter(|(_, operator)| operator.index == index);
-        let at = bricks.min_by_key(|(_, operator)| operator.replica)?.0;
+        let at = bricks.min_by_key(|(_, operator)| (operator.replica, operator.number))?.0;
         Some(self.operators.swap_remove(at))
     }
 }

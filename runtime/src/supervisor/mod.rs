@@ -465,9 +465,9 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         let bricks = places
             .iter()
             .flat_map(|place| place.operators.clone().map(|operator| (operator, place.replicas)));
-        let missing =
-            bricks.flat_map(|(operator, wanted)| (present(operator)..wanted).map(move |_| operator));
-        missing.map(|operator| self.make(operator)).collect()
+        let missing = bricks
+            .flat_map(|(operator, wanted)| (present(operator)..wanted).map(move |number| (operator, number)));
+        missing.map(|(operator, number)| self.make(operator, number)).collect()
     }
 
     /// Replicas of a brick.
@@ -476,14 +476,16 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         holds.map_or(0, |live| live.workers.len())
     }
 
-    fn make(&self, index: usize) -> Result<Operator, PlanError> {
+    fn make(&self, index: usize, number: usize) -> Result<Operator, PlanError> {
         let id = self.shape.bricks[index].0.clone();
         let refused = |error: SupplyError| PlanError::Replica { id: id.clone(), reason: error.to_string() };
         let supply = self.shared.supply.ok_or(SupplyError::Nobody).map_err(refused)?;
-        let brick: Box<dyn Brick> =
-            self.shared.at(index, || supplied(supply, &id, &self.shared.declared.layout)).map_err(refused)?;
-        let mut operator =
-            Operator { index, replica: usize::MAX, id, brick, past: Vec::new(), checkpointer: None };
+        let brick: Box<dyn Brick> = self
+            .shared
+            .at(index, || supplied(supply, (&id, number), &self.shared.declared.layout))
+            .map_err(refused)?;
+        let (replica, past) = (usize::MAX, Vec::new());
+        let mut operator = Operator { index, replica, number, id, brick, past, checkpointer: None };
         self.keep(&mut operator)?;
         Ok(operator)
     }

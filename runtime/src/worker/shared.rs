@@ -96,9 +96,13 @@ impl<'a> Shared<'a> {
 }
 
 /// A brick of a supply, bound to the columns of the graph, or in one line why there is none, also where making it panics.
-pub(crate) fn supplied(supply: Supply<'_>, id: &str, layout: &Layout) -> Result<Box<dyn Brick>, SupplyError> {
+pub(crate) fn supplied(
+    supply: Supply<'_>,
+    (id, number): (&str, usize),
+    layout: &Layout,
+) -> Result<Box<dyn Brick>, SupplyError> {
     let made = || {
-        let mut brick = supply(id)?;
+        let mut brick = supply.supply(id, number)?;
         brick.bind(layout)?;
         Ok(brick)
     };

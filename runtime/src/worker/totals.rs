@@ -1,10 +1,12 @@
 //! What a run has done so far, as everybody may read it.
 
+use crate::Losses;
 use legonf_core::Progress;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-/// Counters of a run. Each has one writer, but for `restarts`.
+/// Counters of a run. Each has one writer, but for those of bricks that were made anew.
 pub(crate) struct Totals {
     /// Packets that the source gave.
     pub offered: AtomicU64,
@@ -12,8 +14,11 @@ pub(crate) struct Totals {
     pub done: AtomicU64,
     /// Packets that were lost before the source.
     pub dropped: AtomicU64,
-    /// Bricks that were made anew.
+    /// Bricks that panicked and were made anew.
     pub restarts: AtomicU64,
+    /// Bricks that were lost and made anew, and the nanoseconds of the longest time that this took.
+    lost: AtomicU64,
+    recovery: AtomicU64,
     read_bytes: AtomicU64,
     /// The greatest number where it is not known.
     total_bytes: AtomicU64,
@@ -21,13 +26,25 @@ pub(crate) struct Totals {
 
 impl Default for Totals {
     fn default() -> Self {
-        let (offered, done, dropped, restarts) = Default::default();
+        let (offered, done, dropped, restarts, lost, recovery) = Default::default();
         let (read_bytes, total_bytes) = (AtomicU64::default(), AtomicU64::new(u64::MAX));
-        Self { offered, done, dropped, restarts, read_bytes, total_bytes }
+        Self { offered, done, dropped, restarts, lost, recovery, read_bytes, total_bytes }
     }
 }
 
 impl Totals {
+    /// Counts a brick that was lost and made anew, which took so long.
+    pub fn recovered(&self, took: Duration) {
+        self.lost.fetch_add(1, Relaxed);
+        self.recovery.fetch_max(took.as_nanos() as u64, Relaxed);
+    }
+
+    /// Bricks that were lost.
+    pub fn losses(&self) -> Losses {
+        let longest = Duration::from_nanos(self.recovery.load(Relaxed));
+        Losses { count: self.lost.load(Relaxed), longest }
+    }
+
     /// Says how far the input has been read.
     pub fn publish(&self, progress: Progress) {
         self.read_bytes.store(progress.read_bytes, Relaxed);

@@ -1,6 +1,6 @@
 //! Rows as a column, cell by cell or in tiles.
 
-use super::{Damaged, Storage, Typed, Value, owned, put, same, same_mut, take, take_shape};
+use super::{Damaged, Storage, Typed, Value, owned, put, same, same_mut, take_shape};
 use crate::prefetch::prefetch;
 use crate::{Element, LANES, Rows, Tiles};
 use std::ops::Range;
@@ -78,16 +78,14 @@ impl<T: Value> Storage for Rows<T> {
 
     fn encode(&self, to: &mut Vec<u8>) {
         put(&(self.len(), self.width()), to);
-        self.as_slice().iter().for_each(|cell| put(cell, to));
+        T::put_all(self.as_slice(), to);
     }
 
     fn decode(&mut self, from: &mut &[u8]) -> Result<(), Damaged> {
         Storage::clear(self);
-        let (len, width) = take_shape(from)?;
+        let (len, width) = take_shape::<T>(from)?;
         self.reset(len, width);
-        let mut cells = self.as_mut_slice().iter_mut();
-        let taken = cells.try_for_each(|cell| take(from).map(|value| *cell = value));
-        taken.inspect_err(|_| Storage::clear(self))
+        T::take_all(self.as_mut_slice(), from).inspect_err(|_| Storage::clear(self))
     }
 
     owned!();
@@ -174,16 +172,19 @@ impl Storage for Tiles {
 
     fn encode(&self, to: &mut Vec<u8>) {
         put(&(self.len(), self.width()), to);
-        (0..self.len()).flat_map(|row| self.row(row)).for_each(|cell| put(&cell, to));
+        to.reserve(self.size());
+        (0..self.len()).flat_map(|row| self.row(row)).for_each(|cell| to.extend(cell.to_le_bytes()));
     }
 
     fn decode(&mut self, from: &mut &[u8]) -> Result<(), Damaged> {
         Storage::clear(self);
-        let (len, width) = take_shape(from)?;
+        let (len, width) = take_shape::<f64>(from)?;
         self.reset(len, width);
-        let taken = (0..len)
-            .try_for_each(|row| self.row_mut(row).try_for_each(|cell| take(from).map(|value| *cell = value)));
-        taken.inspect_err(|_| Storage::clear(self))
+        let (bytes, rest) = from.split_at(len * width * size_of::<f64>());
+        let mut values = bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
+        (0..len).for_each(|row| self.row_mut(row).zip(&mut values).for_each(|(cell, value)| *cell = value));
+        *from = rest;
+        Ok(())
     }
 
     owned!();

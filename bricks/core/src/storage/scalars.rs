@@ -69,14 +69,17 @@ impl<T: Value> Storage for Vec<T> {
 
     fn encode(&self, to: &mut Vec<u8>) {
         put(&self.len(), to);
-        self.iter().for_each(|value| put(value, to));
+        T::put_all(self, to);
     }
 
     fn decode(&mut self, from: &mut &[u8]) -> Result<(), Damaged> {
         self.clear();
         let count: usize = take(from)?;
-        let taken = (0..count).try_for_each(|_| take(from).map(|value| self.push(value)));
-        taken.inspect_err(|_| self.clear())
+        if count > from.len() / T::LEAST {
+            return Err(Damaged);
+        }
+        self.resize(count, T::default());
+        T::take_all(self, from).inspect_err(|_| self.clear())
     }
 
     owned!();

@@ -1,0 +1,42 @@
+//! `legonf agent`: runs bricks for graphs of other hosts.
+
+use crate::Style;
+use crate::failure::Failure;
+use clap::Args;
+use legonf_engine::{Hosting, host_here};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Waits for graphs that run on other hosts, and runs bricks for them: those that `--place BRICK=NAME` gives to this one. It needs no
+/// graph and no model of its own, since both come with the order. On loopback it needs no certificates:
+///
+///   legonf agent --listen 127.0.0.1:7077 &
+///   legonf replay capture.pcap --model kitsune.onnx --host b=127.0.0.1:7077 --place extractor=b
+///
+/// Beyond loopback hosts know each other by certificates (`legonf cluster`): give their folder as --cluster on both sides.
+#[derive(Args)]
+pub struct Arguments {
+    /// Where to listen; port 0 takes a free one, which is printed.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7077")]
+    listen: SocketAddr,
+    /// Folder of this host's certificates.
+    #[arg(long, value_name = "DIR")]
+    cluster: Option<PathBuf>,
+    /// Host one brick for the process that started this one.
+    #[arg(long, hide = true, conflicts_with_all = ["listen", "cluster"])]
+    for_parent: bool,
+}
+
+pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
+    let session = style.session();
+    if arguments.for_parent {
+        return Ok(host_here(&session)?);
+    }
+    let hosting = Hosting { listen: arguments.listen, cluster: arguments.cluster.clone() };
+    let ready = |address: SocketAddr| {
+        if !style.quiet {
+            println!("listening on {address}");
+        }
+    };
+    Ok(hosting.run(&session, ready)?)
+}

@@ -1,0 +1,336 @@
+//! Where bricks run does not show in the results, nor does the loss of any of them.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+#[path = "../../models/tract/tests/common/onnx.rs"]
+mod onnx;
+
+use common::{contents, example, fail, root, succeed, text, trained};
+use onnx::{FLOAT, Network};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const REPLICAS: &str = "source batching | extractor x2 | mapping autoencoder decision sink";
+
+/// A model, and what a run in one process gives.
+struct Bench {
+    folder: TempDir,
+    model: String,
+    capture: String,
+    expected: Vec<(String, Vec<u8>)>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (model, capture) =
+            (text(trained(folder.path(), "kitsune-115-clean")), text(example("synth-mini.pcap.gz")));
+        let mut bench = Self { folder, model, capture, expected: Vec::new() };
+        bench.expected = bench.replay("here", &["--workers", "fused"]);
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn arguments(&self, out: &str, capture: &str, options: &[&str]) -> Vec<String> {
+        let out = text(self.path(out));
+        let replay =
+            ["replay", capture, "--model", &self.model, "--no-warm-up", "--out", &out, "--oversubscribe"];
+        [&replay[..], options].concat().into_iter().map(str::to_owned).collect()
+    }
+
+    /// What a replay writes.
+    fn replay(&self, out: &str, options: &[&str]) -> Vec<(String, Vec<u8>)> {
+        succeed(self.arguments(out, &self.capture, options));
+        contents(&self.path(out))
+    }
+
+    #[track_caller]
+    fn check(&self, out: &str, found: &[(String, Vec<u8>)]) {
+        let differs = found.iter().zip(&self.expected).find(|(found, expected)| found != expected);
+        assert!(
+            differs.is_none() && found.len() == self.expected.len(),
+            "{out}: {:?}",
+            differs.map(|(found, _)| &found.0)
+        );
+    }
+
+    /// Replays the capture, half of which comes after `meanwhile`, which is given the process; checks the results, and gives what it said.
+    #[track_caller]
+    fn interrupted(
+        &self,
+        out: &str,
+        options: &[&str],
+        meanwhile: impl FnOnce(&Child),
+    ) -> (serde_json::Value, String) {
+        let mut child = command(&self.arguments(out, "-", &[options, &["--json"]].concat()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (bytes, mut input) = (fs::read(&self.capture).unwrap(), child.stdin.take().unwrap());
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        input.write_all(first).unwrap();
+        input.flush().unwrap();
+        sleep(Duration::from_millis(500));
+        meanwhile(&child);
+        input.write_all(second).unwrap();
+        drop(input);
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&stderr).into_owned();
+        assert!(status.success(), "{said}");
+        for file in ["scores.csv", "incidents.json", "eve.json"] {
+            let expected = self.expected.iter().find(|(name, _)| name == file).unwrap();
+            assert!(fs::read(self.path(out).join(file)).unwrap() == expected.1, "{out}: {file}");
+        }
+        (serde_json::from_slice(&stdout).unwrap(), said)
+    }
+}
+
+fn command(arguments: &[String]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_legonf"));
+    command.args(arguments);
+    command
+}
+
+/// The processes that a process has started, once there are so many.
+fn children(child: &Child, count: usize) -> Vec<String> {
+    let start = Instant::now();
+    loop {
+        let threads = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+        let of = |thread: std::io::Result<fs::DirEntry>| {
+            fs::read_to_string(thread.ok()?.path().join("children")).ok()
+        };
+        let found: Vec<String> = threads
+            .filter_map(of)
+            .flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        if found.len() >= count {
+            return found;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "{found:?}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+fn signal(signal: &str, pids: &[String]) {
+    let sent = Command::new("kill").arg(signal).args(pids).status().unwrap();
+    assert!(sent.success(), "{signal} {pids:?}");
+}
+
+/// An agent that listens on loopback.
+struct Agent {
+    child: Child,
+    address: String,
+}
+
+impl Agent {
+    fn start(options: &[&str]) -> Self {
+        let arguments: Vec<_> = [&["agent", "--listen", "127.0.0.1:0"][..], options]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let mut child = command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").expect("it says where").to_owned();
+        Self { child, address }
+    }
+
+    fn host(&self, name: &str) -> String {
+        format!("{name}={}", self.address)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_place_of_a_brick_does_not_show() {
+    let bench = Bench::new();
+    let agent = Agent::start(&[]);
+    let host = agent.host("b");
+    let everything = ["batching", "extractor", "mapping", "autoencoder", "decision"]
+        .map(|brick| format!("{brick}=process"));
+    let everything: Vec<&str> = everything.iter().flat_map(|place| ["--place", place]).collect();
+    let cases: [(&str, &[&str]); 5] = [
+        ("one", &["--place", "extractor=process"]),
+        ("second", &["--workers", REPLICAS, "--place", "extractor#1=process"]),
+        ("all", &everything),
+        ("host", &["--workers", REPLICAS, "--place", "extractor#1=b", "--host", &host]),
+        (
+            "both",
+            &[
+                "--workers",
+                REPLICAS,
+                "--place",
+                "extractor=b",
+                "--place",
+                "extractor#0=here",
+                "--place",
+                "autoencoder=process",
+                "--host",
+                &host,
+            ],
+        ),
+    ];
+    for (out, options) in cases {
+        bench.check(out, &bench.replay(out, options));
+    }
+    // Under the controller, which moves slots and takes replicas in and out.
+    let out = text(bench.path("run"));
+    let run = [
+        "run",
+        "kitsune",
+        &bench.capture,
+        "--model",
+        &bench.model,
+        "--no-warm-up",
+        "--out",
+        &out,
+        "--oversubscribe",
+        "--place",
+        "extractor=process",
+    ];
+    succeed(run);
+    let scores = fs::read(bench.path("run").join("scores.csv")).unwrap();
+    assert!(bench.expected.iter().any(|(name, bytes)| name == "scores.csv" && *bytes == scores));
+}
+
+#[test]
+fn bricks_that_rewrite_and_drop_packets_can_run_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut weights = vec![0.0_f32; 115 * 2];
+    weights[3] = 0.01;
+    let network = Network::new().input("x", FLOAT, &[115]).output("logits", FLOAT);
+    let network = network.floats("w", &[115, 2], &weights).floats("b", &[2], &[2.0, 0.0]);
+    let network =
+        network.node("MatMul", &["x", "w"], "part", &[]).node("Add", &["part", "b"], "logits", &[]).file();
+    fs::write(folder.path().join("classes.onnx"), network).unwrap();
+    let model = format!("classes={}", text(folder.path().join("classes.onnx")));
+    let (capture, graph) =
+        (text(example("synth-mini.pcap.gz")), text(root().join("examples/graphs/classifier.toml")));
+    let replay = |out: &str, places: &[&str]| {
+        let out = folder.path().join(out);
+        let path = text(&out);
+        let replay = ["replay", &capture, "--nf", &graph, "--model", &model, "--out", &path];
+        let places: Vec<&str> = places.iter().flat_map(|place| ["--place", place]).collect();
+        succeed([&replay[..], &places].concat());
+        (contents(&out.join("forwarded")), fs::read(out.join("verdicts.csv")).unwrap())
+    };
+    let here = replay("here", &[]);
+    let there = replay("there", &["network=process", "class=process", "mark=process", "action=process"]);
+    assert!(here == there);
+}
+
+#[test]
+fn a_process_that_is_killed_or_frozen_is_replaced_and_nothing_shows() {
+    let bench = Bench::new();
+    let options = ["--workers", REPLICAS, "--place", "extractor=process", "--place", "mapping=process"];
+    let killed = |child: &Child| signal("-KILL", &children(child, 3));
+    let (report, _) = bench.interrupted("killed", &options, killed);
+    assert_eq!(report["runtime"]["losses"], 3, "{}", report["runtime"]);
+
+    let frozen = |child: &Child| signal("-STOP", &children(child, 2)[..1]);
+    let options = ["--workers", REPLICAS, "--place", "extractor=process", "--lease", "200ms"];
+    let (report, _) = bench.interrupted("frozen", &options, frozen);
+    assert!(report["runtime"]["losses"].as_u64() >= Some(1), "{}", report["runtime"]);
+}
+
+#[test]
+fn what_a_host_that_dies_ran_goes_on_here() {
+    let bench = Bench::new();
+    let agent = Agent::start(&[]);
+    let host = agent.host("b");
+    let options = ["--workers", REPLICAS, "--place", "extractor=b", "--host", &host];
+    let (report, said) = bench.interrupted("dead", &options, move |_| drop(agent));
+    assert_eq!(report["runtime"]["losses"], 2, "{}", report["runtime"]);
+    assert!(said.contains("extractor#0 runs in this process from now on"), "{said}");
+}
+
+#[test]
+fn hosts_of_a_cluster_know_each_other_and_nobody_else() {
+    let bench = Bench::new();
+    let (a, b) = (text(bench.path("a")), text(bench.path("b")));
+    succeed(["cluster", "init", &a, "--name", "a"]);
+    succeed(["cluster", "issue", &b, "--name", "b", "--authority", &a]);
+    let agent = Agent::start(&["--cluster", &b]);
+    let place = |name: &str| {
+        ["--place".to_owned(), format!("extractor={name}"), "--host".to_owned(), agent.host(name)]
+    };
+    let options = |name: &str, more: &[&str]| {
+        place(name).into_iter().chain(more.iter().map(|&option| option.to_owned())).collect::<Vec<_>>()
+    };
+    let known = options("b", &["--cluster", &a]);
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    bench.check("known", &bench.replay("known", &known));
+
+    let refused = |name: &str, more: &[&str]| {
+        let options = options(name, more);
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        fail(bench.arguments("refused", &bench.capture, &options))
+    };
+    let named = refused("c", &["--cluster", &a]);
+    assert!(named.contains("host `c`") && named.contains("not valid for name"), "{named}");
+    let stranger = text(bench.path("x"));
+    succeed(["cluster", "init", &stranger, "--name", "x"]);
+    assert!(refused("b", &["--cluster", &stranger]).contains("host `b`"));
+    let plain = refused("b", &[]);
+    assert!(plain.contains("host `b`"), "{plain}");
+    let error = fail(["cluster", "init", &a, "--name", "a"]);
+    assert!(error.contains("authority.key"), "{error}");
+    assert!(
+        fail(["cluster", "init", &text(bench.path("y")), "--name", "no name"]).contains("no name of a host")
+    );
+}
+
+#[test]
+fn a_place_that_cannot_be_is_one_line() {
+    let bench = Bench::new();
+    let refused = |options: &[&str]| fail(bench.arguments("refused", &bench.capture, options));
+    let unknown = refused(&["--place", "x=process"]);
+    assert!(
+        unknown.starts_with("--place x: the graph has no such brick (there are: batching, extractor"),
+        "{unknown}"
+    );
+    let unknown = refused(&["--place", "extractor#1=b", "--host", "c=127.0.0.1:9"]);
+    assert!(
+        unknown
+            .starts_with("--place extractor#1=b: no --host has this name (c); give its address as --host b="),
+        "{unknown}"
+    );
+    let nobody = refused(&["--place", "extractor=b", "--host", "b=127.0.0.1:9"]);
+    assert!(
+        nobody.starts_with("brick `extractor`: host `b` (127.0.0.1:9): ") && nobody.contains("refused"),
+        "{nobody}"
+    );
+    let beyond = refused(&["--place", "extractor=b", "--host", "b=192.0.2.1:9"]);
+    assert!(beyond.contains("give their folder as --cluster DIR"), "{beyond}");
+    let missing = refused(&[
+        "--place",
+        "extractor=b",
+        "--host",
+        "b=127.0.0.1:9",
+        "--cluster",
+        &text(bench.path("none")),
+    ]);
+    assert!(missing.starts_with("--cluster: ") && missing.contains("authority.pem"), "{missing}");
+    let beyond = fail(["agent", "--listen", "192.0.2.1:7077"]);
+    assert!(beyond.contains("give their folder as --cluster DIR"), "{beyond}");
+    let parent = fail(["agent", "--for-parent"]);
+    assert!(parent.contains("legonf starts this process itself"), "{parent}");
+    assert!(!Path::new(&bench.path("refused")).exists());
+}

@@ -1,0 +1,96 @@
+//! The side that hosts bricks for graphs of other processes.
+
+use crate::placement::make;
+use crate::{Error, Session};
+use legonf_transport::tls::Identity;
+use legonf_transport::{Channel, ChannelError, OtherSide, SharedMemory, Stream, serve};
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// How long whoever connects may take to say who it is.
+const INTRODUCTION: Duration = Duration::from_secs(5);
+/// How often it is looked whether the agent shall end.
+const LOOK: Duration = Duration::from_millis(50);
+/// Bricks that an agent hosts at most.
+const MOST: usize = 1024;
+
+/// Hosts the brick for which this process was started, until that one ends: standard input is the socket, and standard output the shared memory.
+///
+/// # Errors
+/// If they are not, or the channel breaks.
+pub fn host_here(session: &Session) -> Result<(), Error> {
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    let memory = io::stdout().as_fd().try_clone_to_owned()?;
+    let opened = SharedMemory::open(OtherSide { socket, memory });
+    let reason = "legonf starts this process itself, for a brick of a graph; `legonf agent --listen` waits for graphs of other hosts";
+    let mut channel = opened.map_err(|error| Error::refused(format!("{reason} ({error})")))?;
+    Ok(host(session, &mut channel)?)
+}
+
+fn host(session: &Session, channel: &mut dyn Channel) -> Result<(), ChannelError> {
+    serve(channel, &|order| make(session, order).map_err(Into::into))
+}
+
+/// An agent: it hosts bricks for graphs that run on other hosts.
+#[derive(Clone, Debug)]
+pub struct Hosting {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The folder of this host's certificates. Without it the agent listens on loopback alone.
+    pub cluster: Option<PathBuf>,
+}
+
+impl Hosting {
+    /// Hosts bricks until the session is stopped. `ready` is told where it listens.
+    ///
+    /// # Errors
+    /// If it cannot listen there.
+    pub fn run(&self, session: &Session, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+        let identity = self.cluster.as_deref().map(Identity::load).transpose();
+        let identity = identity.map_err(|error| Error::refused(format!("--cluster: {error}")))?;
+        if identity.is_none() && !self.listen.ip().is_loopback() {
+            let reason = "beyond loopback an agent needs certificates: give their folder as --cluster DIR (`legonf cluster init` makes them)";
+            return Err(Error::refused(format!("--listen {}: {reason}", self.listen)));
+        }
+        let listener = TcpListener::bind(self.listen)
+            .map_err(|error| Error::refused(format!("--listen {}: {error}", self.listen)))?;
+        listener.set_nonblocking(true)?;
+        ready(listener.local_addr()?);
+        let hosted = Arc::new(());
+        while !session.is_stopped() {
+            match listener.accept() {
+                Ok((_, from)) if Arc::strong_count(&hosted) > MOST => {
+                    session.observer.note(&format!("{from}: refused: {MOST} bricks are hosted already"));
+                }
+                Ok((socket, from)) => {
+                    let (session, identity, counted) = (*session, identity.clone(), hosted.clone());
+                    let work = move || {
+                        let _counted = counted;
+                        if let Err(error) = answer(&session, identity.as_ref(), socket) {
+                            session.observer.note(&format!("{from}: {error}"));
+                        }
+                    };
+                    // Not joined: who is still connected at the end is told by the end of the process.
+                    thread::Builder::new().name(format!("for {from}")).spawn(work)?;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(LOOK),
+                Err(error) => session.observer.note(&format!("a connection failed: {error}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn answer(session: &Session, identity: Option<&Identity>, socket: TcpStream) -> Result<(), Error> {
+    socket.set_nonblocking(false)?;
+    let mut stream = match identity {
+        None => Stream::plain(socket)?,
+        Some(identity) => identity.accept(socket, INTRODUCTION)?,
+    };
+    Ok(host(session, &mut stream)?)
+}

@@ -1,0 +1,81 @@
+//! What another process needs to make a brick: the graph, its models, and which brick it is.
+
+use crate::assembly::{AS_MADE, assemble};
+use crate::models::{ModelFile, Models};
+use crate::supply::warmed;
+use crate::{Error, Session};
+use legonf_io::Content;
+use legonf_runtime::GraphSpec;
+use legonf_transport::Hosted;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
+
+/// An order for a brick of a graph.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// The graph, in TOML.
+    graph: String,
+    /// Whether the input is a table of features.
+    is_of_features: bool,
+    models: Vec<Model>,
+    threshold: Option<f64>,
+    brick: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Model {
+    name: Option<String>,
+    bytes: Vec<u8>,
+}
+
+impl Order {
+    /// An order for bricks of a graph, with what is in the files of its models.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn new(
+        spec: &GraphSpec,
+        content: Content,
+        models: &Models,
+        threshold: Option<f64>,
+    ) -> Result<Self, Error> {
+        let model = |(name, file): (Option<&str>, &Path)| {
+            let bytes = fs::read(file).map_err(|error| Error::file(file, error))?;
+            Ok(Model { name: name.map(str::to_owned), bytes })
+        };
+        let models = models.files().map(model).collect::<Result<_, Error>>()?;
+        let (graph, is_of_features) = (spec.to_toml(), content == Content::Features);
+        Ok(Self { graph, is_of_features, models, threshold, brick: String::new() })
+    }
+
+    /// The order for one of the bricks, in bytes.
+    pub fn of(&self, brick: &str) -> Vec<u8> {
+        let order = Self { brick: brick.to_owned(), ..self.clone() };
+        postcard::to_extend(&order, Vec::new()).expect("plain values into memory cannot fail")
+    }
+}
+
+/// Makes a brick as ordered.
+///
+/// # Errors
+/// If the bytes are no order, or the graph, a model or the brick is refused.
+pub(crate) fn make(session: &Session, order: &[u8]) -> Result<Hosted, Error> {
+    let order: Order =
+        postcard::from_bytes(order).map_err(|_| Error::refused("what was ordered is no brick"))?;
+    let spec = GraphSpec::from_toml(&order.graph)?;
+    let folder = tempfile::tempdir()?;
+    let mut files = Vec::new();
+    for (number, model) in order.models.into_iter().enumerate() {
+        let file = folder.path().join(format!("{number}.onnx"));
+        fs::write(&file, model.bytes)?;
+        files.push(ModelFile { name: model.name, file });
+    }
+    let models = Models::load(session, &spec, None, &files)?;
+    let content = if order.is_of_features { Content::Features } else { Content::Packets };
+    let graph = assemble(&spec, content, (&models, None), order.threshold, AS_MADE)?;
+    let layout = graph.layout().clone();
+    let node = graph.into_nodes().into_iter().find(|node| node.id == order.brick);
+    let node = node.ok_or_else(|| Error::refused(format!("the graph has no brick `{}`", order.brick)))?;
+    Ok(Hosted { brick: warmed(node.brick)?, layout })
+}

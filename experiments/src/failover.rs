@@ -1,0 +1,230 @@
+//! What becomes of packets while parts of a graph die: replicas in processes of their own, agents, and the link to a host.
+
+mod faults;
+mod seen;
+
+use crate::ExperimentError;
+use crate::figure4::learn_bundle;
+use crate::lap::Track;
+use crate::offer::{Load, Offer};
+use clap::Args;
+use faults::{Fault, Victims};
+use legonf_core::Plan;
+use legonf_datasets::generate;
+use legonf_engine::measure::Trial;
+use legonf_engine::{Error, Execution, Extent, Network, Placement, Session};
+use legonf_runtime::Layout;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+use seen::Seen;
+use serde::Serialize;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The layout: two replicas of the extractor, which is what dies.
+const LAYOUT: &str = "source batching | extractor x2 | mapping autoencoder decision sink";
+
+/// Kills, freezes and cuts off parts of Kitsune's graph while packets flow (StatelessNF, chapter 4): replicas of the extractor in processes of their
+/// own, and the agent of another host, which here is a process on loopback. A link is cut in a network namespace, where that may be made.
+///
+/// Packets come by the clock, as from an interface. Every one must be scored once, with the bits that one thread gives.
+#[derive(Args)]
+pub struct Arguments {
+    /// Packets a second that are offered.
+    #[arg(long, default_value = "50k", value_name = "PPS", value_parser = legonf_engine::arguments::rate)]
+    rate: f64,
+    /// Time of each case.
+    #[arg(long, default_value = "3s", value_name = "TIME", value_parser = legonf_engine::arguments::time)]
+    time: Duration,
+    /// How long a part may be silent before it counts as lost.
+    #[arg(long, default_value = "300ms", value_name = "TIME", value_parser = legonf_engine::arguments::time)]
+    lease: Duration,
+    /// Further faults at random: of any kind but a cut link, at any time.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    faults: u32,
+    /// Seed of what is random.
+    #[arg(long, default_value_t = 1, value_name = "SEED")]
+    seed: u64,
+}
+
+/// What was found.
+#[derive(Serialize)]
+pub struct Report {
+    /// Packets a second that were offered.
+    rate: f64,
+    lease_ms: f64,
+    /// Over all cases: packets that were not scored, that were scored again, and the greatest difference of a score to that of one
+    /// thread.
+    lost: u64,
+    repeated: u64,
+    deviation: f64,
+    /// The longest from the moment when a loss was seen until the replica had answered what it was asked then.
+    recovery_ms: f64,
+    cases: Vec<Case>,
+    /// Cases that were left out, and why.
+    skipped: Vec<String>,
+}
+
+/// One case.
+#[derive(Serialize)]
+struct Case {
+    name: &'static str,
+    /// Faults that were brought about, and losses that the runtime saw.
+    faults: usize,
+    losses: u64,
+    packets: u64,
+    lost: u64,
+    repeated: u64,
+    deviation: f64,
+    recovery_ms: f64,
+    /// The longest time without a result: until the loss was seen, and until the replica was back.
+    outage_ms: f64,
+}
+
+impl Report {
+    /// Why the promise does not hold, if so.
+    pub fn failure(&self) -> Option<String> {
+        let broken = self.lost > 0 || self.repeated > 0 || self.deviation != 0.0;
+        let unseen = self.cases.iter().find(|case| case.losses < case.faults as u64).map(|case| case.name);
+        match (broken, unseen) {
+            (true, _) => Some(format!(
+                "{} packets lost, {} repeated, deviation {}; please report this",
+                self.lost, self.repeated, self.deviation
+            )),
+            (false, Some(name)) => Some(format!("{name}: fewer losses were seen than faults brought about")),
+            (false, None) => None,
+        }
+    }
+}
+
+/// Runs the cases.
+///
+/// # Errors
+/// If a run does not come to its end.
+pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, ExperimentError> {
+    let config = generate::Config {
+        packets: 100_000,
+        rate: 10_000.0,
+        seed: arguments.seed,
+        ..generate::Config::default()
+    };
+    let track = Arc::new(Track::generate(config)?);
+    let folder = tempfile::tempdir().map_err(Error::from)?;
+    let model = folder.path().join("kitsune.onnx");
+    learn_bundle(session, &track)?.save(&model).map_err(Error::from)?;
+    let network = Network::load(session, &model)?;
+    let trial = Trial::built_in(session, &network, Execution::default())?.of_file(&model);
+    let bench = Bench { arguments, trial, track };
+    let (mut cases, mut skipped) = (Vec::new(), Vec::new());
+    let mut planned = vec![
+        ("process killed", vec![Fault::KillProcess; 3]),
+        ("process frozen", vec![Fault::FreezeProcess]),
+        ("agent killed", vec![Fault::KillAgent]),
+        ("agent frozen", vec![Fault::FreezeAgent]),
+        ("link cut", vec![Fault::CutLink]),
+    ];
+    if arguments.faults > 0 {
+        planned.push(("at random", vec![Fault::AnyProcess; arguments.faults as usize]));
+    }
+    let bar = session.begin("failover", Extent::Packets(planned.len() as u64));
+    for (number, (name, faults)) in planned.into_iter().enumerate() {
+        match bench.case(name, &faults)? {
+            Ok(case) => cases.push(case),
+            Err(reason) => skipped.push(format!("{name}: {reason}")),
+        }
+        bar.update(legonf_core::Progress::default(), number as u64 + 1);
+    }
+    let most = |of: fn(&Case) -> f64| cases.iter().map(of).fold(0.0, f64::max);
+    Ok(Report {
+        rate: arguments.rate,
+        lease_ms: milliseconds(arguments.lease),
+        lost: cases.iter().map(|case| case.lost).sum(),
+        repeated: cases.iter().map(|case| case.repeated).sum(),
+        deviation: most(|case| case.deviation),
+        recovery_ms: most(|case| case.recovery_ms),
+        cases,
+        skipped,
+    })
+}
+
+struct Bench<'a> {
+    arguments: &'a Arguments,
+    trial: Trial<'a>,
+    track: Arc<Track>,
+}
+
+impl Bench<'_> {
+    /// Runs packets while faults come about; or says why that cannot be here.
+    fn case(&self, name: &'static str, faults: &[Fault]) -> Result<Result<Case, String>, ExperimentError> {
+        let Arguments { rate, time, lease, seed, .. } = *self.arguments;
+        let victims = match Victims::of(faults) {
+            Ok(victims) => victims,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let mut placement = Placement { lease, ..Placement::default() };
+        victims.place(&mut placement)?;
+        // A fault at a time, and each may take a lease to be seen.
+        let seconds = time.as_secs_f64().max(faults.len() as f64 * (0.1 + lease.as_secs_f64()) + 1.0);
+        let load = Load { seconds, rates: vec![rate] };
+        let expected = self.alone(&load)?;
+        let layout: Layout =
+            LAYOUT.parse::<Plan>().map(Layout::Stages).map_err(|error| Error::refused(error.to_string()))?;
+        let random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let start = Instant::now();
+        let mut source =
+            Offer::timed(load.clone(), self.track.clone(), start, u64::MAX, Duration::from_millis(2));
+        let (dropped, mut seen) = (source.lost(), Seen::default());
+        let trial = self.trial.placed(placement);
+        let ran = thread::scope(|scope| {
+            let attack = scope.spawn(|| victims.attack(faults, start, seconds, lease, random));
+            let ran = trial.run(None, &layout, &mut source, &mut seen);
+            attack.join().map(|attacked| (ran, attacked))
+        });
+        let (ran, attacked) =
+            ran.map_err(|_| Error::refused("the thread that brings faults about panicked"))?;
+        let (ran, faults) = (ran?, attacked?);
+        let compared = seen.compare(&expected);
+        Ok(Ok(Case {
+            name,
+            faults,
+            losses: ran.outcome.losses.count,
+            packets: expected.len() as u64,
+            lost: compared.missing + dropped.load(std::sync::atomic::Ordering::Relaxed),
+            repeated: compared.repeated,
+            deviation: compared.deviation,
+            recovery_ms: milliseconds(ran.outcome.losses.longest),
+            outage_ms: milliseconds(seen.longest_gap()),
+        }))
+    }
+
+    /// The scores of one thread.
+    fn alone(&self, load: &Load) -> Result<Vec<f64>, ExperimentError> {
+        let (mut source, mut seen) = (Offer::at_once(load.clone(), self.track.clone()), Seen::default());
+        self.trial.run(None, &Layout::Fused, &mut source, &mut seen)?;
+        Ok(seen.scores())
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// The report as lines of text.
+pub fn text(report: &Report) -> String {
+    let mut text = format!("{:.0} packets/s offered, lease {:.0} ms\n\n", report.rate, report.lease_ms);
+    let _ = writeln!(
+        text,
+        "case             faults  losses   packets  lost  repeated  deviation  recovery ms  outage ms"
+    );
+    for case in &report.cases {
+        let Case { name, faults, losses, packets, lost, repeated, deviation, recovery_ms, outage_ms } = case;
+        let _ = writeln!(
+            text,
+            "{name:<16} {faults:>6}  {losses:>6}  {packets:>8}  {lost:>4}  {repeated:>8}  {deviation:>9}  {recovery_ms:>11.1}  {outage_ms:>9.1}"
+        );
+    }
+    report.skipped.iter().for_each(|skipped| _ = writeln!(text, "skipped: {skipped}"));
+    text
+}

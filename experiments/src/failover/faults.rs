@@ -1,0 +1,268 @@
+//! Faults that are brought about from outside, as they happen.
+
+use crate::ExperimentError;
+use legonf_engine::{Address, Error, Place, Placement, Site};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::Rng;
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// The name of the host, where there is one.
+const HOST: &str = "b";
+
+/// A fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// SIGKILL of a process that runs a replica.
+    KillProcess,
+    /// SIGSTOP of one for longer than its lease, then SIGCONT.
+    FreezeProcess,
+    /// One of these two, at random.
+    AnyProcess,
+    /// SIGKILL of the agent of a host.
+    KillAgent,
+    /// SIGSTOP of it for longer than the lease, then SIGCONT.
+    FreezeAgent,
+    /// The link to the host goes down, and comes back.
+    CutLink,
+}
+
+/// What faults befall.
+pub(super) struct Victims {
+    agent: Option<Agent>,
+    namespace: Option<Namespace>,
+    certificates: Option<tempfile::TempDir>,
+}
+
+struct Agent {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Victims {
+    /// What some faults need.
+    ///
+    /// # Errors
+    /// If it cannot be had here.
+    pub fn of(faults: &[Fault]) -> Result<Self, ExperimentError> {
+        let (mut victims, needs) =
+            (Self { agent: None, namespace: None, certificates: None }, |fault| faults.contains(&fault));
+        if needs(Fault::CutLink) {
+            let namespace = Namespace::new()?;
+            let folder = tempfile::tempdir().map_err(Error::from)?;
+            let [a, b] = ["a", HOST].map(|name| folder.path().join(name));
+            let valid = Duration::from_secs(3600);
+            legonf_engine::certificates::create(&a, "a", valid)?;
+            legonf_engine::certificates::issue(&a, &b, HOST, valid)?;
+            let mut command = namespace.command();
+            command
+                .arg(own()?)
+                .args(["agent", "--listen", &format!("{}:0", namespace.far), "--cluster"])
+                .arg(&b);
+            victims.agent = Some(Agent::start(command)?);
+            (victims.namespace, victims.certificates) = (Some(namespace), Some(folder));
+        } else if needs(Fault::KillAgent) || needs(Fault::FreezeAgent) {
+            let mut command = Command::new(own()?);
+            command.args(["agent", "--listen", "127.0.0.1:0"]);
+            victims.agent = Some(Agent::start(command)?);
+        }
+        Ok(victims)
+    }
+
+    /// Places the extractor where the faults are.
+    pub fn place(&self, placement: &mut Placement) -> Result<(), ExperimentError> {
+        let site = self.agent.as_ref().map_or(Site::Process, |_| Site::Host(HOST.to_owned()));
+        placement.places.push(Place { brick: "extractor".into(), replica: None, site });
+        let address = |agent: &Agent| Address { name: HOST.into(), address: agent.address.clone() };
+        placement.hosts.extend(self.agent.as_ref().map(address));
+        placement.cluster = self.certificates.as_ref().map(|folder| folder.path().join("a"));
+        Ok(())
+    }
+
+    /// Brings faults about, spread over the time of a run; how many losses they stand for.
+    pub fn attack(
+        &self,
+        faults: &[Fault],
+        start: Instant,
+        seconds: f64,
+        lease: Duration,
+        mut random: Xoshiro256PlusPlus,
+    ) -> Result<usize, ExperimentError> {
+        let mut done = 0;
+        for (number, fault) in faults.iter().enumerate() {
+            let jitter = random.next_u64() as f64 / u64::MAX as f64;
+            let at = seconds * (number as f64 + 0.3 + 0.4 * jitter) / (faults.len() as f64 + 0.5);
+            sleep(Duration::from_secs_f64(at).saturating_sub(start.elapsed()));
+            done += self.bring_about(*fault, lease, &mut random)?;
+        }
+        Ok(done)
+    }
+
+    fn bring_about(
+        &self,
+        fault: Fault,
+        lease: Duration,
+        random: &mut Xoshiro256PlusPlus,
+    ) -> Result<usize, ExperimentError> {
+        let freezes = random.next_u64().is_multiple_of(8);
+        match (fault, &self.agent) {
+            (Fault::KillProcess, _) => signal("-KILL", &self.process(random)?)?,
+            (Fault::FreezeProcess, _) => freeze(&self.process(random)?, lease)?,
+            (Fault::AnyProcess, _) if freezes => freeze(&self.process(random)?, lease)?,
+            (Fault::AnyProcess, _) => signal("-KILL", &self.process(random)?)?,
+            (Fault::KillAgent, Some(agent)) => signal("-KILL", &agent.child.id().to_string())?,
+            (Fault::FreezeAgent, Some(agent)) => freeze(&agent.child.id().to_string(), lease)?,
+            (Fault::CutLink, _) => {
+                let Some(namespace) = &self.namespace else { return Ok(0) };
+                namespace.set_link(false)?;
+                sleep(lease * 3);
+                namespace.set_link(true)?;
+            }
+            (Fault::KillAgent | Fault::FreezeAgent, None) => return Ok(0),
+        }
+        // Both replicas run there.
+        Ok(if self.agent.is_some() { 2 } else { 1 })
+    }
+
+    /// One of the processes that run replicas.
+    fn process(&self, random: &mut Xoshiro256PlusPlus) -> Result<String, ExperimentError> {
+        for _ in 0..200 {
+            let found = hosting();
+            if let Some(count) = (found.len() as u64).checked_sub(1) {
+                return Ok(found[(random.next_u64() % (count + 1)) as usize].clone());
+            }
+            sleep(Duration::from_millis(5));
+        }
+        Err(Error::refused("no process runs a replica").into())
+    }
+}
+
+/// This program.
+fn own() -> Result<std::path::PathBuf, ExperimentError> {
+    Ok(std::env::current_exe().map_err(Error::from)?)
+}
+
+/// Processes that this one has started for replicas.
+fn hosting() -> Vec<String> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let pids: Vec<String> =
+        children.flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let hosts = |pid: &String| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(b"--for-parent\0"))
+    };
+    pids.into_iter().filter(hosts).collect()
+}
+
+fn signal(signal: &str, pid: &str) -> Result<(), ExperimentError> {
+    // One that has just ended by itself is as good as one that was killed.
+    Command::new("kill").args([signal, pid]).stderr(Stdio::null()).status().map_err(Error::from)?;
+    Ok(())
+}
+
+/// Stops a process for longer than its lease, and lets it go on.
+fn freeze(pid: &str, lease: Duration) -> Result<(), ExperimentError> {
+    signal("-STOP", pid)?;
+    sleep(lease * 2);
+    signal("-CONT", pid)
+}
+
+impl Agent {
+    fn start(mut command: Command) -> Result<Self, ExperimentError> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(Error::from)?;
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output).read_line(&mut line).map_err(Error::from)?;
+        }
+        let address = line.trim().strip_prefix("listening on ").unwrap_or_default().to_owned();
+        let agent = Self { child, address };
+        if agent.address.is_empty() {
+            Err(Error::refused("an agent does not start").into())
+        } else {
+            Ok(agent)
+        }
+    }
+}
+
+/// A network namespace at the other end of a link.
+///
+/// Its addresses are of the range for benchmarks (RFC 2544).
+struct Namespace {
+    name: String,
+    link: String,
+    far: String,
+}
+
+impl Namespace {
+    fn new() -> Result<Self, ExperimentError> {
+        let number = std::process::id();
+        let (net, link) = (format!("198.18.{}", number % 256), format!("lf{}", number % 1_000_000));
+        let namespace = Self { name: format!("legonf{number}"), link, far: format!("{net}.2") };
+        let far = format!("{}r", namespace.link);
+        ip(&["netns", "add", &namespace.name])?;
+        ip(&[
+            "link",
+            "add",
+            &namespace.link,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            &far,
+            "netns",
+            &namespace.name,
+        ])?;
+        ip(&["addr", "add", &format!("{net}.1/30"), "dev", &namespace.link])?;
+        ip(&["link", "set", &namespace.link, "up"])?;
+        ip(&["-n", &namespace.name, "addr", "add", &format!("{}/30", namespace.far), "dev", &far])?;
+        ip(&["-n", &namespace.name, "link", "set", &far, "up"])?;
+        ip(&["-n", &namespace.name, "link", "set", "lo", "up"])?;
+        Ok(namespace)
+    }
+
+    /// What runs a program there.
+    fn command(&self) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name]);
+        command
+    }
+
+    fn set_link(&self, up: bool) -> Result<(), ExperimentError> {
+        ip(&["-n", &self.name, "link", "set", &format!("{}r", self.link), if up { "up" } else { "down" }])
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = ip(&["link", "del", &self.link]);
+        let _ = ip(&["netns", "del", &self.name]);
+    }
+}
+
+fn ip(arguments: &[&str]) -> Result<(), ExperimentError> {
+    let output = Command::new("ip").args(arguments).output();
+    let failed = |reason: String| Error::refused(format!("a network namespace cannot be made: {reason}"));
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()).into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(failed("the program `ip` is not installed".into()).into())
+        }
+        Err(error) => Err(failed(error.to_string()).into()),
+    }
+}

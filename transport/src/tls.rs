@@ -1,0 +1,334 @@
+//! Certificates of a cluster: a private authority, and one certificate for each host, by which hosts know each other (mutual TLS).
+//!
+//! A folder holds what a host needs: the authority's certificate, and the host's own with its key. The folder in which a cluster was
+//! [made](create) also holds the authority's key, by which certificates for further hosts are [issued](issue).
+
+use crate::stream::Stream;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+const AUTHORITY: &str = "authority.pem";
+const AUTHORITY_KEY: &str = "authority.key";
+const HOST: &str = "host.pem";
+const HOST_KEY: &str = "host.key";
+/// How long an authority's certificate holds, and for how long before now: clocks differ.
+const AUTHORITY_VALID: Duration = Duration::from_secs(10 * 365 * 86_400);
+const SLACK: Duration = Duration::from_secs(300);
+
+/// What is wrong with the certificates of a cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read or written.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file holds no certificate or key.
+    #[error("{}: {reason}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A host cannot have this name.
+    #[error("`{0}` is no name of a host: give one of letters, digits, dots and dashes")]
+    Name(String),
+    /// A certificate cannot be made, or is not taken.
+    #[error("{0}")]
+    Certificate(String),
+}
+
+fn refused(error: impl std::fmt::Display) -> TlsError {
+    TlsError::Certificate(error.to_string())
+}
+
+/// Makes an authority in a folder, and the certificate of the first host.
+///
+/// # Errors
+/// If there is one already, or the files cannot be written.
+pub fn create(folder: &Path, name: &str, now: SystemTime, valid: Duration) -> Result<(), TlsError> {
+    check_name(name)?;
+    make_folder(folder)?;
+    let (key, mut params) = (KeyPair::generate().map_err(refused)?, authority());
+    (params.not_before, params.not_after) = ((now - SLACK).into(), (now + AUTHORITY_VALID).into());
+    let certificate = params.self_signed(&key).map_err(refused)?;
+    write(&folder.join(AUTHORITY_KEY), &key.serialize_pem())?;
+    write(&folder.join(AUTHORITY), &certificate.pem())?;
+    issue_into(folder, folder, name, now, valid)
+}
+
+/// Makes the certificate of a further host, in a folder of its own, which that host needs and nobody else.
+///
+/// # Errors
+/// If `authority` holds no authority, or the files cannot be written.
+pub fn issue(
+    authority: &Path,
+    folder: &Path,
+    name: &str,
+    now: SystemTime,
+    valid: Duration,
+) -> Result<(), TlsError> {
+    check_name(name)?;
+    make_folder(folder)?;
+    let certificate = read(&authority.join(AUTHORITY))?;
+    write(&folder.join(AUTHORITY), &certificate)?;
+    issue_into(authority, folder, name, now, valid)
+}
+
+fn issue_into(
+    from: &Path,
+    folder: &Path,
+    name: &str,
+    now: SystemTime,
+    valid: Duration,
+) -> Result<(), TlsError> {
+    let path = from.join(AUTHORITY_KEY);
+    let key = KeyPair::from_pem(&read(&path)?).map_err(|error| damaged(&path, error))?;
+    let issuer = Issuer::new(authority(), key);
+    let mut params = CertificateParams::new(vec![name.to_owned()]).map_err(refused)?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    (params.not_before, params.not_after) = ((now - SLACK).into(), (now + valid).into());
+    let own = KeyPair::generate().map_err(refused)?;
+    let certificate = params.signed_by(&own, &issuer).map_err(refused)?;
+    write(&folder.join(HOST_KEY), &own.serialize_pem())?;
+    write(&folder.join(HOST), &certificate.pem())
+}
+
+/// What an authority says of itself. It is the same each time, so that its key alone is needed to sign.
+fn authority() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "legonf cluster");
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn check_name(name: &str) -> Result<(), TlsError> {
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+    match ServerName::try_from(name) {
+        Ok(ServerName::DnsName(_)) if is_plain => Ok(()),
+        _ => Err(TlsError::Name(name.to_owned())),
+    }
+}
+
+/// Who a host is, and whom it trusts.
+#[derive(Clone)]
+pub struct Identity {
+    client: Arc<ClientConfig>,
+    server: Arc<ServerConfig>,
+}
+
+impl Identity {
+    /// Reads the folder of a host.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged.
+    pub fn load(folder: &Path) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(&folder.join(AUTHORITY))? {
+            roots.add(certificate).map_err(|error| damaged(&folder.join(AUTHORITY), error))?;
+        }
+        let roots = Arc::new(roots);
+        let own = certificates(&folder.join(HOST))?;
+        let path = folder.join(HOST_KEY);
+        let key =
+            || PrivateKeyDer::from_pem_slice(read(&path)?.as_bytes()).map_err(|error| damaged(&path, error));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
+        let server = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(refused)?
+            .with_client_cert_verifier(verifier.build().map_err(refused)?)
+            .with_single_cert(own.clone(), key()?)
+            .map_err(refused)?;
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(refused)?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(own, key()?)
+            .map_err(refused)?;
+        Ok(Self { client: client.into(), server: server.into() })
+    }
+
+    /// Talks to the host of a name, which must have its certificate, over a connection to it.
+    ///
+    /// # Errors
+    /// If the host has another name, its certificate has expired, or another authority signed it.
+    pub fn connect(&self, name: &str, mut socket: TcpStream, patience: Duration) -> Result<Stream, TlsError> {
+        let host = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))?;
+        let mut connection = ClientConnection::new(self.client.clone(), host).map_err(refused)?;
+        socket.set_read_timeout(Some(patience)).map_err(refused)?;
+        while connection.is_handshaking() {
+            connection.complete_io(&mut socket).map_err(refused)?;
+        }
+        socket.set_read_timeout(None).map_err(refused)?;
+        Stream::client(connection, socket).map_err(refused)
+    }
+
+    /// Talks to whoever connected, if a host of the cluster.
+    ///
+    /// # Errors
+    /// If it has no certificate of the authority, or that has expired.
+    pub fn accept(&self, mut socket: TcpStream, patience: Duration) -> Result<Stream, TlsError> {
+        let mut connection = ServerConnection::new(self.server.clone()).map_err(refused)?;
+        socket.set_read_timeout(Some(patience)).map_err(refused)?;
+        while connection.is_handshaking() {
+            connection.complete_io(&mut socket).map_err(refused)?;
+        }
+        socket.set_read_timeout(None).map_err(refused)?;
+        Stream::server(connection, socket).map_err(refused)
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = read(path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(damaged(path, "there is no certificate in it")),
+        Err(error) => Err(damaged(path, error)),
+    }
+}
+
+fn damaged(path: &Path, reason: impl std::fmt::Display) -> TlsError {
+    TlsError::Damaged { path: path.to_owned(), reason: reason.to_string() }
+}
+
+fn read(path: &Path) -> Result<String, TlsError> {
+    fs::read_to_string(path).map_err(|source| TlsError::File { path: path.to_owned(), source })
+}
+
+/// Writes a file that only its owner reads; one that is there already stays.
+fn write(path: &Path, text: &str) -> Result<(), TlsError> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|source| TlsError::File { path: path.to_owned(), source })
+}
+
+fn make_folder(folder: &Path) -> Result<(), TlsError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|source| TlsError::File { path: folder.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Channel;
+    use std::net::TcpListener;
+    use std::thread;
+    use tempfile::TempDir;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const SHORT: Duration = Duration::from_secs(5);
+
+    /// A cluster made by a host `a`, with a folder for `b`.
+    fn cluster(now: SystemTime) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        create(&folder.path().join("a"), "a", now, DAY).unwrap();
+        issue(&folder.path().join("a"), &folder.path().join("b"), "b", now, DAY).unwrap();
+        folder
+    }
+
+    /// What both sides find where `client` connects to `server` by a name.
+    fn meet(client: &Path, server: &Path, name: &str) -> [Result<Stream, TlsError>; 2] {
+        let (client, server) = (Identity::load(client).unwrap(), Identity::load(server).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::scope(|scope| {
+            let accepted = scope.spawn(move || {
+                let mut stream = server.accept(listener.accept().unwrap().0, SHORT)?;
+                // A client learns of a certificate that is not taken by what comes first.
+                stream.send(b"welcome").map_err(refused)?;
+                Ok(stream)
+            });
+            let connected = client.connect(name, TcpStream::connect(address).unwrap(), SHORT);
+            let connected = connected.and_then(|mut stream| {
+                stream.receive().map_err(refused)?;
+                Ok(stream)
+            });
+            [connected, accepted.join().unwrap()]
+        })
+    }
+
+    #[test]
+    fn hosts_of_a_cluster_know_each_other() {
+        let folder = cluster(SystemTime::now());
+        let [mut one, mut other] =
+            meet(&folder.path().join("a"), &folder.path().join("b"), "b").map(Result::unwrap);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let frame = other.receive().unwrap().to_vec();
+                other.send(&frame).unwrap();
+            });
+            let large = vec![7; 3 << 20];
+            one.send(&large).unwrap();
+            assert!(one.receive().unwrap() == large);
+        });
+    }
+
+    #[test]
+    fn others_are_refused() {
+        let (folder, stranger) = (cluster(SystemTime::now()), cluster(SystemTime::now()));
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        let named = meet(&a, &b, "c")[0].as_ref().err().unwrap().to_string();
+        assert!(named.contains("not valid for name"), "{named}");
+        let [connected, accepted] = meet(&stranger.path().join("a"), &b, "b");
+        assert!(connected.is_err() && accepted.is_err());
+        let old = cluster(SystemTime::now() - 3 * DAY);
+        let expired =
+            meet(&old.path().join("a"), &old.path().join("b"), "b")[0].as_ref().err().unwrap().to_string();
+        assert!(expired.contains("expired"), "{expired}");
+        let early = cluster(SystemTime::now() + 3 * DAY);
+        let early = meet(&early.path().join("a"), &early.path().join("b"), "b")[0]
+            .as_ref()
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(early.contains("not valid yet"), "{early}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_folder_is_named() {
+        let folder = cluster(SystemTime::now());
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        assert!(create(&a, "a", SystemTime::now(), DAY).unwrap_err().to_string().contains("authority.key"));
+        assert!(
+            create(&folder.path().join("x"), "no name", SystemTime::now(), DAY)
+                .unwrap_err()
+                .to_string()
+                .contains("no name of a host")
+        );
+        let error = issue(&b, &folder.path().join("c"), "c", SystemTime::now(), DAY).unwrap_err().to_string();
+        assert!(error.contains("authority.key"), "{error}");
+        fs::write(b.join(HOST), "nothing").unwrap();
+        let error = Identity::load(&b).err().unwrap().to_string();
+        assert!(error.ends_with("host.pem: there is no certificate in it"), "{error}");
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(a.join(HOST_KEY)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
