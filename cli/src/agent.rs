@@ -13,7 +13,8 @@ use std::path::PathBuf;
 ///   legonf agent --listen 127.0.0.1:7077 &
 ///   legonf replay capture.pcap --model kitsune.onnx --host b=127.0.0.1:7077 --place extractor=b
 ///
-/// Beyond loopback hosts know each other by certificates (`legonf cluster`): give their folder as --cluster on both sides.
+/// Beyond loopback hosts know each other by certificates (`legonf cluster`): give their folder as --cluster on both sides. Once it listens it gives up
+/// all rights, as `legonf live` does.
 #[derive(Args)]
 pub struct Arguments {
     /// Where to listen; port 0 takes a free one, which is printed.
@@ -22,8 +23,11 @@ pub struct Arguments {
     /// Folder of this host's certificates.
     #[arg(long, value_name = "DIR")]
     cluster: Option<PathBuf>,
+    /// Go on as this user (name or number) once it listens.
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
     /// Host one brick for the process that started this one.
-    #[arg(long, hide = true, conflicts_with_all = ["listen", "cluster"])]
+    #[arg(long, hide = true, conflicts_with_all = ["listen", "cluster", "user"])]
     for_parent: bool,
 }
 
@@ -32,7 +36,8 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     if arguments.for_parent {
         return Ok(host_here(&session)?);
     }
-    let hosting = Hosting { listen: arguments.listen, cluster: arguments.cluster.clone() };
+    let Arguments { listen, cluster, user, .. } = arguments;
+    let hosting = Hosting { listen: *listen, cluster: cluster.clone(), user: user.clone() };
     let ready = |address: SocketAddr| {
         if !style.quiet {
             println!("listening on {address}");

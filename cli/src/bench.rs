@@ -4,7 +4,7 @@ use crate::Style;
 use crate::failure::{Failure, print_json, show, tell};
 use crate::summary::tables::fields;
 use clap::Subcommand;
-use legonf_experiments::bench::{Arguments, KEYS, graph, growth, networks, rows};
+use legonf_experiments::bench::{Arguments, KEYS, graph, growth, networks, rows, transport};
 
 /// The subcommands of `legonf bench`.
 #[derive(Subcommand)]
@@ -24,6 +24,8 @@ pub enum Command {
     Graph(graph::Arguments),
     #[command(about = "Convolutional networks on one core: rows a second, beside the core's peak rate")]
     Networks(networks::Arguments),
+    #[command(about = "What it costs to send packets to another worker, process or host")]
+    Transport(transport::Arguments),
 }
 
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
@@ -32,6 +34,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::Growth(arguments) => show(&growth::run(arguments, &session)?, growth::text, style),
         Command::Graph(arguments) => show(&graph::run(arguments, &session)?, graph::text, style),
         Command::Networks(arguments) => show(&networks::run(arguments, &session)?, networks::text, style),
+        Command::Transport(arguments) => show(&transport::run(arguments, &session)?, transport::text, style),
         Command::Kitsune(arguments) => {
             let report = arguments.run(&session)?;
             if style.json { print_json(&report) } else { tell(&fields(&rows(&report))) }

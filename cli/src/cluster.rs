@@ -1,11 +1,12 @@
 //! `legonf cluster`: certificates by which the hosts of a cluster know each other.
 
 use crate::Style;
-use crate::failure::{Failure, print};
+use crate::failure::{Failure, print, show};
 use crate::invalid::Invalid;
 use clap::{Args, Subcommand};
 use legonf_engine::arguments::time;
-use legonf_engine::certificates;
+use legonf_engine::{Address, HostReport, Placement, certificates};
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +16,20 @@ pub enum Command {
     Init(Init),
     #[command(about = "Make the certificate of a further host")]
     Issue(Issue),
+    #[command(about = "Ask hosts what they have, and measure the links to them")]
+    Status(Status),
+}
+
+/// Asks the agent of each host for its cores and memory, and measures the link to it: how long a call takes that carries nothing, and how many
+/// bytes a second go there and back.
+#[derive(Args)]
+pub struct Status {
+    /// Where the agent of a host listens; once for each host.
+    #[arg(long = "host", required = true, value_name = "NAME=HOST:PORT")]
+    hosts: Vec<Address>,
+    /// Folder of this host's certificates, by which it reaches other hosts.
+    #[arg(long, value_name = "DIR")]
+    cluster: Option<PathBuf>,
 }
 
 /// Makes a folder with a private authority and the certificate of this host. Keep `authority.key`: who has it can make hosts of the
@@ -60,6 +75,11 @@ fn validity(text: &str) -> Result<Duration, Invalid> {
 
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     let (folder, host) = match command {
+        Command::Status(status) => {
+            let (hosts, cluster) = (status.hosts.clone(), status.cluster.clone());
+            let found = Placement { hosts, cluster, ..Placement::default() }.hosts()?;
+            return show(&found, |found| table(found), style);
+        }
         Command::Init(init) => {
             certificates::create(&init.folder, &init.host.name, init.host.valid)?;
             (&init.folder, &init.host)
@@ -73,4 +93,17 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         print(&format!("written     {} (host {})\n", folder.display(), host.name))?;
     }
     Ok(())
+}
+
+fn table(hosts: &[HostReport]) -> String {
+    let mut text = format!(
+        "{:<16} {:>9} {:>6} {:>10} {:>13} {:>8}\n",
+        "host", "cores", "used", "memory GiB", "round trip ms", "MB/s"
+    );
+    for HostReport { name, cores, used, memory, round_trip_ms, bytes_per_second, .. } in hosts {
+        let (gib, mb) = (*memory as f64 / f64::from(1 << 30), bytes_per_second / 1e6);
+        let _ =
+            writeln!(text, "{name:<16} {cores:>9.1} {used:>6.1} {gib:>10.1} {round_trip_ms:>13.3} {mb:>8.0}");
+    }
+    text
 }

@@ -35,7 +35,6 @@ mod meant;
 mod model;
 mod notify;
 mod overwrite;
-mod placing;
 mod plan;
 mod profile;
 mod progress;

@@ -2,13 +2,12 @@
 
 use crate::Style;
 use crate::failure::{Failure, json};
-use crate::placing::Placing;
 use crate::summary;
 use crate::warming::Warming;
 use crate::workers::Workers;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use legonf_engine::{Execution, ModelFile, Report, Seed};
+use legonf_engine::{Execution, ModelFile, Placement, Report, Seed};
 use legonf_output::one_line;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +32,7 @@ pub struct Scoring {
     #[command(flatten)]
     workers: Workers,
     #[command(flatten)]
-    placing: Placing,
+    placement: Placement,
     #[command(flatten)]
     execution: Execution,
     /// Scores above this are anomalous, instead of the model's calibrated threshold.
@@ -61,7 +60,7 @@ impl Scoring {
             state: self.warming.states.state.clone(),
             state_out: self.warming.states.state_out.clone(),
             swaps: Vec::new(),
-            placement: self.placing.given(),
+            placement: self.placement.clone(),
         }
     }
 

@@ -262,6 +262,31 @@ fn what_a_host_that_dies_ran_goes_on_here() {
 }
 
 #[test]
+fn replicas_beyond_the_cores_of_this_machine_go_to_a_host() {
+    let bench = Bench::new();
+    let agent = Agent::start(&[]);
+    let (host, cores) = (agent.host("b"), std::thread::available_parallelism().unwrap().get());
+    let workers = format!("source batching | extractor x{} | mapping autoencoder decision sink", cores + 1);
+    let options = ["--workers", &workers, "--host", &host];
+    let (report, said) = bench.interrupted("beyond", &options, move |_| drop(agent));
+    assert_eq!(report["runtime"]["losses"], 1, "{}", report["runtime"]);
+    assert!(said.contains(&format!("extractor#{cores} runs in this process from now on")), "{said}");
+}
+
+#[test]
+fn a_host_says_what_it_has() {
+    let agent = Agent::start(&[]);
+    let hosts = succeed(["cluster", "status", "--host", &agent.host("b"), "--json"]);
+    let hosts: serde_json::Value = serde_json::from_str(&hosts).unwrap();
+    let positive = |key: &str| assert!(hosts[0][key].as_f64() > Some(0.0), "{key}: {hosts}");
+    ["cores", "memory", "round_trip_ms", "bytes_per_second"].into_iter().for_each(positive);
+    assert_eq!(hosts[0]["name"], "b");
+    assert!(succeed(["cluster", "status", "--host", &agent.host("b")]).contains("MB/s"));
+    let nobody = fail(["cluster", "status", "--host", "b=127.0.0.1:9"]);
+    assert!(nobody.starts_with("host `b` (127.0.0.1:9): "), "{nobody}");
+}
+
+#[test]
 fn hosts_of_a_cluster_know_each_other_and_nobody_else() {
     let bench = Bench::new();
     let (a, b) = (text(bench.path("a")), text(bench.path("b")));
@@ -313,10 +338,7 @@ fn a_place_that_cannot_be_is_one_line() {
         "{unknown}"
     );
     let nobody = refused(&["--place", "extractor=b", "--host", "b=127.0.0.1:9"]);
-    assert!(
-        nobody.starts_with("brick `extractor`: host `b` (127.0.0.1:9): ") && nobody.contains("refused"),
-        "{nobody}"
-    );
+    assert!(nobody.starts_with("host `b` (127.0.0.1:9): ") && nobody.contains("refused"), "{nobody}");
     let beyond = refused(&["--place", "extractor=b", "--host", "b=192.0.2.1:9"]);
     assert!(beyond.contains("give their folder as --cluster DIR"), "{beyond}");
     let missing = refused(&[

@@ -3,6 +3,7 @@
 pub(crate) mod host;
 
 use crate::Error;
+use crate::placement::Hosts;
 use crate::swap::{Swapped, Swaps};
 pub use host::{Host, cores};
 use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, full, patience};
@@ -15,6 +16,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Part of all costs by which a brick's must differ from that in the log for the costs to be logged again.
@@ -25,6 +27,8 @@ pub struct Agent {
     policy: Policy,
     config: Config,
     host: Host,
+    /// Other hosts that bricks can run on.
+    hosts: Option<Arc<Hosts>>,
     log: Log,
     /// Seconds so far.
     at: f64,
@@ -146,6 +150,7 @@ impl Agent {
             policy,
             config,
             host,
+            hosts: None,
             log,
             at: 0.0,
             dropped: 0,
@@ -158,6 +163,23 @@ impl Agent {
     /// The agent that also logs changes of models.
     pub(crate) fn with_swaps(self, swaps: Option<Swaps>) -> Self {
         Self { swaps, ..self }
+    }
+
+    /// The agent that also counts with the cores of other hosts.
+    pub(crate) fn with_hosts(self, hosts: Option<Arc<Hosts>>) -> Self {
+        Self { hosts, ..self }
+    }
+
+    /// What is left, here and on other hosts. Memory is that of this machine.
+    fn sample(&mut self) -> HostLoad {
+        let here = self.host.sample();
+        let others = self.hosts.as_ref().map_or_else(HostLoad::default, |hosts| hosts.sum());
+        HostLoad {
+            cores: here.cores + others.cores,
+            used: here.used + others.used,
+            stolen: here.stolen + others.stolen,
+            memory: here.memory,
+        }
     }
 
     fn log_swaps(&mut self) {
@@ -235,7 +257,7 @@ impl Control for Agent {
     }
 
     fn tick(&mut self, snapshot: &mut Snapshot) -> Option<Plan> {
-        snapshot.host = self.host.sample();
+        snapshot.host = self.sample();
         if self.log.events.is_empty() {
             let (plan, host) = (snapshot.plan.clone(), HostLoad { ..snapshot.host.clone() });
             self.log.write(Event::Start { at: snapshot.at - snapshot.span, plan, host });

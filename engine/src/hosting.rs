@@ -1,14 +1,16 @@
 //! The side that hosts bricks for graphs of other processes.
 
+use crate::agent::host::Host;
 use crate::placement::make;
 use crate::{Error, Session};
 use legonf_transport::tls::Identity;
 use legonf_transport::{Channel, ChannelError, OtherSide, SharedMemory, Stream, serve};
+use nix::sys::socket::{setsockopt, sockopt};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -29,11 +31,34 @@ pub fn host_here(session: &Session) -> Result<(), Error> {
     let opened = SharedMemory::open(OtherSide { socket, memory });
     let reason = "legonf starts this process itself, for a brick of a graph; `legonf agent --listen` waits for graphs of other hosts";
     let mut channel = opened.map_err(|error| Error::refused(format!("{reason} ({error})")))?;
+    confine(None, false)?;
     Ok(host(session, &mut channel)?)
 }
 
+/// Gives up all rights that hosting does not need, where this program is built to: before there are other threads, and before anything of others'
+/// making is read.
+fn confine(user: Option<&str>, listens: bool) -> Result<(), Error> {
+    #[cfg(feature = "live")]
+    {
+        use legonf_live::{Account, Connections, give_up_privileges};
+        let account = user.map(Account::find).transpose()?;
+        give_up_privileges(
+            account.as_ref(),
+            if listens { Connections::Listening } else { Connections::None },
+        )?;
+    }
+    #[cfg(not(feature = "live"))]
+    if user.is_some() || listens && nix::unistd::Uid::effective().is_root() {
+        let reason = "this program is built without `live`, which has what gives up rights: start it as the user that it is to run as";
+        return Err(Error::refused(reason));
+    }
+    Ok(())
+}
+
 fn host(session: &Session, channel: &mut dyn Channel) -> Result<(), ChannelError> {
-    serve(channel, &|order| make(session, order).map_err(Into::into))
+    let load = Mutex::new(Host::begin());
+    let sample = || load.lock().unwrap_or_else(PoisonError::into_inner).sample();
+    serve(channel, &|order| make(session, order).map_err(Into::into), &sample)
 }
 
 /// An agent: it hosts bricks for graphs that run on other hosts.
@@ -43,6 +68,8 @@ pub struct Hosting {
     pub listen: SocketAddr,
     /// The folder of this host's certificates. Without it the agent listens on loopback alone.
     pub cluster: Option<PathBuf>,
+    /// Go on as this user (name or number) once the socket listens.
+    pub user: Option<String>,
 }
 
 impl Hosting {
@@ -60,6 +87,7 @@ impl Hosting {
         let listener = TcpListener::bind(self.listen)
             .map_err(|error| Error::refused(format!("--listen {}: {error}", self.listen)))?;
         listener.set_nonblocking(true)?;
+        confine(self.user.as_deref(), true)?;
         ready(listener.local_addr()?);
         let hosted = Arc::new(());
         while !session.is_stopped() {
@@ -86,8 +114,18 @@ impl Hosting {
     }
 }
 
+/// Has the system end a connection whose other side is gone without a word: what it asked for takes memory here.
+fn keep_alive(socket: &TcpStream) -> Result<(), Error> {
+    setsockopt(socket, sockopt::KeepAlive, &true)?;
+    setsockopt(socket, sockopt::TcpKeepIdle, &10)?;
+    setsockopt(socket, sockopt::TcpKeepInterval, &5)?;
+    setsockopt(socket, sockopt::TcpKeepCount, &4)?;
+    Ok(())
+}
+
 fn answer(session: &Session, identity: Option<&Identity>, socket: TcpStream) -> Result<(), Error> {
     socket.set_nonblocking(false)?;
+    keep_alive(&socket)?;
     let mut stream = match identity {
         None => Stream::plain(socket)?,
         Some(identity) => identity.accept(socket, INTRODUCTION)?,

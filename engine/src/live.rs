@@ -93,7 +93,11 @@ impl Live {
         let account = self.user.as_deref().map(Account::find).transpose()?;
         // A socket that listens from here on is refused.
         let listener = self.control.as_deref().map(Listener::open).transpose()?;
-        let connections = if listener.is_some() { Connections::Listening } else { Connections::None };
+        let connections = match &listener {
+            _ if !self.scoring.placement.is_empty() => Connections::Hosts,
+            Some(_) => Connections::Listening,
+            None => Connections::None,
+        };
         legonf_live::give_up_privileges(account.as_ref(), connections)?;
         let (opened, changeable) = (self.scoring.open(session)?, self.control.is_some());
         let mut function = self.scoring.build_with(session, opened, Content::Packets, changeable)?;

@@ -1,16 +1,22 @@
 //! Where bricks run: in this process, in processes of their own, or on other hosts.
 
+mod hosts;
 mod order;
 mod process;
 mod remotes;
+mod report;
 
+pub(crate) use hosts::{Hosts, Reach};
 pub(crate) use order::{Order, make};
 pub(crate) use remotes::{Placed, Remotes, placed};
 
-use std::net::{SocketAddr, ToSocketAddrs};
+pub use report::HostReport;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+/// What stands for every brick.
+const EVERY: &str = "*";
 
 /// How long an instance elsewhere may take for a call, unless something else is given.
 pub const LEASE: Duration = Duration::from_secs(2);
@@ -20,15 +26,34 @@ pub(crate) const CHECKPOINT: usize = 8 << 20;
 
 /// Where bricks run. The results are the same bytes wherever that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct Placement {
-    /// Bricks that do not run in this process. Of several that name a replica the last one holds, and one that names its number before others.
+    /// Run a brick elsewhere, or one replica of it: `process` is a process of its own on this host, over shared memory; NAME is a host
+    /// (--host). Replica 0 is the first one; `here` leaves a replica in this process; the brick `*` is any that is not named. Once for each.
+    /// A brick that is lost, with its process or host, is made anew from a checkpoint kept here, and the results are those of one process.
+    ///
+    /// Of several that name a replica the last one holds, and one with its number before others.
+    #[cfg_attr(feature = "clap", arg(long = "place", value_name = "BRICK[#N]=WHERE"))]
     pub places: Vec<Place>,
-    /// The addresses of hosts.
+    /// Where the agent of a host listens (`legonf agent`); once for each host. Replicas beyond the cores of this machine go to the host
+    /// with the most free ones.
+    #[cfg_attr(feature = "clap", arg(long = "host", value_name = "NAME=HOST:PORT"))]
     pub hosts: Vec<Address>,
-    /// The folder of this host's certificates, where hosts are not reached over loopback.
+    /// Folder of this host's certificates (`legonf cluster`), by which it reaches other hosts; none where these are reached over
+    /// loopback.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "DIR"))]
     pub cluster: Option<PathBuf>,
-    /// How long an instance elsewhere may take for a call before it counts as lost.
+    /// How long a brick that runs elsewhere may take for a batch before it counts as lost; ten times as long where its state moves.
+    #[cfg_attr(feature = "clap", arg(long, value_name = "TIME", default_value = "2s", value_parser = lease))]
     pub lease: Duration,
+}
+
+/// A time from 10 ms to an hour.
+#[cfg(feature = "clap")]
+fn lease(text: &str) -> Result<Duration, Malformed> {
+    let bounds = Duration::from_millis(10)..=Duration::from_secs(3600);
+    let time = crate::arguments::time(text).ok().filter(|time| bounds.contains(time));
+    time.ok_or(Malformed("a time from 10ms to 1h, such as 2s"))
 }
 
 impl Default for Placement {
@@ -110,25 +135,19 @@ impl FromStr for Address {
     }
 }
 
-impl Address {
-    /// The address itself.
-    ///
-    /// # Errors
-    /// If the name is unknown.
-    fn resolve(&self) -> std::io::Result<SocketAddr> {
-        let unknown = || std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
-        self.address.to_socket_addrs()?.next().ok_or_else(unknown)
-    }
-}
-
 impl Placement {
-    /// Where a replica of a brick runs.
-    pub fn of(&self, brick: &str, replica: usize) -> &Site {
-        let named = |place: &&Place| place.brick == brick;
-        let exactly = self.places.iter().rfind(|place| named(place) && place.replica == Some(replica));
-        let place =
-            exactly.or_else(|| self.places.iter().rfind(|place| named(place) && place.replica.is_none()));
-        place.map_or(&Site::Here, |place| &place.site)
+    /// Whether nothing can run elsewhere.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty() && self.hosts.is_empty()
+    }
+
+    /// Where a replica of a brick runs; nothing where that is not said.
+    pub fn of(&self, brick: &str, replica: usize) -> Option<&Site> {
+        let find = |name: &str, replica: Option<usize>| {
+            self.places.iter().rfind(|place| place.brick == name && place.replica == replica)
+        };
+        let named = |name| find(name, Some(replica)).or_else(|| find(name, None));
+        named(brick).or_else(|| named(EVERY)).map(|place| &place.site)
     }
 }
 
@@ -139,11 +158,13 @@ mod tests {
     #[test]
     fn the_place_of_a_replica_is_the_one_that_names_it() {
         let place = |text: &str| text.parse::<Place>();
-        let places = ["a=process", "a#1=b", "a#1=c", "x=here"].map(|text| place(text).unwrap()).into();
+        let places =
+            ["a=process", "a#1=b", "a#1=c", "x=here", "*#2=d"].map(|text| place(text).unwrap()).into();
         let placement = Placement { places, ..Placement::default() };
-        let at = |brick, replica| placement.of(brick, replica).clone();
-        assert_eq!([at("a", 0), at("a", 1)], [Site::Process, Site::Host("c".into())]);
-        assert_eq!([at("x", 0), at("y", 7)], [Site::Here, Site::Here]);
+        let at = |brick, replica| placement.of(brick, replica).cloned();
+        assert_eq!([at("a", 0), at("a", 1)], [Some(Site::Process), Some(Site::Host("c".into()))]);
+        assert_eq!([at("x", 0), at("y", 7)], [Some(Site::Here), None]);
+        assert_eq!([at("a", 2), at("y", 2)], [Some(Site::Process), Some(Site::Host("d".into()))]);
         for wrong in ["a", "=b", "a=", "a#=b", "a#x=b"] {
             assert!(place(wrong).unwrap_err().to_string().starts_with("expected BRICK=WHERE"), "{wrong}");
         }

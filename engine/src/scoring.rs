@@ -5,7 +5,7 @@ use crate::assembly::{self, Execution, Opened, assemble};
 use crate::captures::Series;
 use crate::graph_check::Checked;
 use crate::models::{ModelFile, Models};
-use crate::placement::{CHECKPOINT, Order, Placed, Placement, Remotes, placed};
+use crate::placement::{CHECKPOINT, Hosts, Order, Placed, Placement, Remotes, placed};
 use crate::seed::{self, Seed};
 use crate::state::{self, Saved};
 use crate::summary::{ClockReport, Disturbances, Service, Summary, Timing, WarmingUp, flatten};
@@ -23,6 +23,7 @@ use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, Supply, run_under};
 use serde::Serialize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -299,6 +300,11 @@ impl Function {
     /// Seed by which its streams are divided into slots.
     pub fn slot_seed(&self) -> Option<u64> {
         seed::of(&self.spec)
+    }
+
+    /// Other hosts that its bricks can run on.
+    pub fn hosts(&self) -> Option<Arc<Hosts>> {
+        self.remotes.as_ref().map(Remotes::hosts)
     }
 
     /// The changes of its models, where they can change.

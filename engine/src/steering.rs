@@ -76,7 +76,7 @@ impl Steering {
     /// The controller of a function.
     pub(crate) fn agent(&self, orders: Orders, function: &mut Function) -> Result<Agent, Error> {
         let agent = Agent::new(function.facts(), orders.config, orders.costs, self.events.as_deref())?;
-        Ok(agent.with_swaps(function.swaps().cloned()))
+        Ok(agent.with_swaps(function.swaps().cloned()).with_hosts(function.hosts()))
     }
 
     /// Writes the costs, ends the event log, and gives what is in it.

@@ -8,6 +8,7 @@ mod machine;
 pub mod networks;
 mod report;
 mod role;
+pub mod transport;
 mod work;
 
 use crate::ExperimentError;

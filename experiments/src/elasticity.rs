@@ -1,7 +1,7 @@
 //! A load in steps: what the controller makes of it, and what that costs.
 
 use crate::ExperimentError;
-use crate::figure4::{learn, lines, watch::Checksum};
+use crate::figure4::{learn_bundle, lines, watch::Checksum};
 use crate::lap::Track;
 use crate::offer::{Load, Offer};
 use clap::Args;
@@ -12,7 +12,7 @@ use legonf_core::{
 use legonf_datasets::generate;
 use legonf_engine::agent::Agent;
 use legonf_engine::measure::{Trial, median};
-use legonf_engine::{Disturbances, EngineKind, Error, Execution, Folder, Session};
+use legonf_engine::{Disturbances, EngineKind, Error, Execution, Folder, Network, Placement, Session};
 use legonf_io::sink::SeriesPlot;
 use legonf_runtime::{Control, Layout, Outcome, PlanError};
 use serde::Serialize;
@@ -31,6 +31,8 @@ const LEAST_TOP: f64 = 1.05;
 /// Offers a load that rises, holds and falls in steps (StatelessNF, Figure 4.8) to Kitsune under the controller, which begins with
 /// one worker for all bricks between source and sink. Its replicas share the extractor's state: slots move while packets flow.
 /// What finds no room is lost, and counted; scores are compared with those of one worker.
+///
+/// With --place '*#1=NAME' and --host the second replica runs on another host.
 ///
 /// The network engine is the generic one (`onnx`) by default: on two cores two replicas carry nearly twice what one does, while
 /// with legonf's own, for which a packet is hardly more work than its way to another core, they carry little more.
@@ -62,6 +64,8 @@ pub struct Arguments {
     tick: Duration,
     #[command(flatten)]
     execution: Execution,
+    #[command(flatten)]
+    placement: Placement,
     /// A folder for report.json, events.json, throughput.svg, workers.svg and latency.svg.
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -231,9 +235,13 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
     session.check_folder(arguments.out.as_deref())?;
     let config = generate::Config { packets: 200_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let network = learn(session, &track)?;
+    let folder = tempfile::tempdir().map_err(Error::from)?;
+    let model = folder.path().join("kitsune.onnx");
+    learn_bundle(session, &track)?.save(&model).map_err(Error::from)?;
+    let network = Network::load(session, &model)?;
     let engine = arguments.execution.engine.or(Some(EngineKind::Onnx));
     let trial = Trial::built_in(session, &network, Execution { engine, ..arguments.execution })?;
+    let trial = trial.of_file(&model).placed(arguments.placement.clone());
     let demand = arguments.demand(&trial, &track)?;
     let load = Load { seconds: arguments.step.as_secs_f64(), rates: demand.steps() };
     let report = arguments.measure(&Case { trial: &trial, track: &track, demand, load })?;

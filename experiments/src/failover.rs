@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// The layout: two replicas of the extractor, which is what dies.
 const LAYOUT: &str = "source batching | extractor x2 | mapping autoencoder decision sink";
+/// The same with one.
+pub(crate) const LAYOUT_OF_ONE: &str = "source batching | extractor | mapping autoencoder decision sink";
 
 /// Kills, freezes and cuts off parts of Kitsune's graph while packets flow (StatelessNF, chapter 4): replicas of the extractor in processes of their
 /// own, and the agent of another host, which here is a process on loopback. A link is cut in a network namespace, where that may be made.

@@ -3,6 +3,7 @@
 //! A panic is a find. So is a run without an end, and memory beyond libFuzzer's limit.
 #![forbid(unsafe_code)]
 
+pub mod calls;
 pub mod seeds;
 
 use legonf_controller::{Config, ControllerError, Costs, Event, Model as CostModel, Policy, full, patience};

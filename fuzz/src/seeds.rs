@@ -44,6 +44,7 @@ fn of(target: &str) -> Vec<Vec<u8>> {
         "foreign" => vec![example_model("ext.onnx"), example_model("hang_errors_short.onnx"), model()],
         "model" => vec![model(), example("kitsune-py-100.model.json")],
         "state" => states(),
+        "calls" => crate::calls::seeds(),
         _ => Vec::new(),
     }
 }

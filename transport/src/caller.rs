@@ -16,6 +16,8 @@ pub(crate) struct Caller {
     number: u64,
     frame: Vec<u8>,
     lease: Duration,
+    /// Processor time of all answers.
+    spent: Duration,
     /// Why nothing is asked any more.
     lost: Option<String>,
     loss: Loss,
@@ -26,6 +28,11 @@ pub(crate) struct Caller {
 pub struct Loss(Arc<AtomicBool>);
 
 impl Loss {
+    /// Whether the brick is still there, lost or not.
+    pub fn is_held(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Whether it was.
     pub fn is_lost(&self) -> bool {
         self.0.load(Relaxed)
@@ -46,12 +53,25 @@ pub(crate) struct Unexpected;
 
 impl Caller {
     pub fn new(channel: Box<dyn Channel>, lease: Duration) -> Self {
-        Self { channel, number: 0, frame: Vec::new(), lease, lost: None, loss: Loss::default() }
+        Self {
+            channel,
+            number: 0,
+            frame: Vec::new(),
+            lease,
+            spent: Duration::ZERO,
+            lost: None,
+            loss: Loss::default(),
+        }
     }
 
     /// Tells whether the other side is lost, later on.
     pub fn loss(&self) -> Loss {
         self.loss.clone()
+    }
+
+    /// Processor time that the other side has spent on answers.
+    pub fn spent(&self) -> Duration {
+        self.spent
     }
 
     /// Whether the other side is lost.
@@ -112,6 +132,8 @@ impl Caller {
         if answered != self.number {
             return Err(strange());
         }
+        let (spent, rest) = number(rest).ok_or_else(strange)?;
+        self.spent += Duration::from_nanos(spent);
         let (reply, rest) = postcard::take_from_bytes(rest).map_err(|_| strange())?;
         match reply {
             Reply::Fault(reason) | Reply::Refused(reason) => Err(Failure::Fault(reason.to_owned())),

@@ -2,9 +2,13 @@
 
 use crate::channel::{Channel, ChannelError};
 use crate::message::{PROGRAM, PROTOCOL, Reply, Request, describe, number, put};
-use legonf_core::{Batch, Brick, BrickError, Columns, LARGEST_BATCH, Layout, Storage, WestEast, like};
+use legonf_core::{
+    Batch, Brick, BrickError, Columns, HostLoad, LARGEST_BATCH, Layout, Storage, WestEast, like,
+};
+use rustix::time::{ClockId, clock_gettime};
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// A brick that was made as ordered.
 pub struct Hosted {
@@ -17,14 +21,17 @@ pub struct Hosted {
 /// Makes a brick as an order says, in bytes that whoever [connects](crate::Remote::connect) has written.
 pub type Order<'a> = &'a dyn Fn(&[u8]) -> Result<Hosted, Box<dyn Error + Send + Sync>>;
 
+/// Says what a host has, and has left.
+pub type Load<'a> = &'a dyn Fn() -> HostLoad;
+
 /// Hosts one brick, until the other side closes the channel.
 ///
 /// A brick that panics ends it: the other side has been told.
 ///
 /// # Errors
 /// If the channel breaks otherwise, or what comes is not what this crate sends.
-pub fn serve(channel: &mut dyn Channel, make: Order<'_>) -> Result<(), ChannelError> {
-    let mut host = Host { make, hosted: None, room: Room::default() };
+pub fn serve(channel: &mut dyn Channel, make: Order<'_>, load: Load<'_>) -> Result<(), ChannelError> {
+    let mut host = Host { make, load, hosted: None, room: Room::default() };
     let (mut answer, mut last) = (Vec::new(), 0);
     loop {
         let frame = match channel.receive() {
@@ -40,11 +47,13 @@ pub fn serve(channel: &mut dyn Channel, make: Order<'_>) -> Result<(), ChannelEr
         last = call;
         answer.clear();
         answer.extend_from_slice(&call.to_le_bytes());
+        answer.extend_from_slice(&[0; TIME]);
+        let before = processor_time();
         let answered = catch_unwind(AssertUnwindSafe(|| host.answer(question, &mut answer)));
         let ended = match answered {
             Ok(Ok(())) => false,
             Ok(Err(failure)) => {
-                answer.truncate(size_of_val(&call));
+                answer.truncate(2 * TIME);
                 match &failure {
                     Failure::Brick(error) => put(&Reply::Fault(&error.reason), &mut answer),
                     Failure::Refused(reason) => put(&Reply::Refused(reason), &mut answer),
@@ -53,13 +62,15 @@ pub fn serve(channel: &mut dyn Channel, make: Order<'_>) -> Result<(), ChannelEr
                 false
             }
             Err(panic) => {
-                answer.truncate(size_of_val(&call));
+                answer.truncate(2 * TIME);
                 let text = panic.downcast_ref::<&str>().copied();
                 let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
                 put(&Reply::Panic(text.unwrap_or("no message")), &mut answer);
                 true
             }
         };
+        let spent = processor_time().saturating_sub(before).as_nanos() as u64;
+        answer[TIME..2 * TIME].copy_from_slice(&spent.to_le_bytes());
         channel.send(&answer)?;
         if ended {
             return Ok(());
@@ -67,8 +78,18 @@ pub fn serve(channel: &mut dyn Channel, make: Order<'_>) -> Result<(), ChannelEr
     }
 }
 
+/// Bytes of a number of a call, and of a time.
+const TIME: usize = size_of::<u64>();
+
+/// Processor time of this thread.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
 struct Host<'a> {
     make: Order<'a>,
+    load: Load<'a>,
     hosted: Option<Hosted>,
     room: Room,
 }
@@ -110,6 +131,14 @@ impl Host<'_> {
                 let batch = || Batch::new(&hosted.layout);
                 self.room = Room { batch: batch(), part: batch(), flows: batch(), ..Room::default() };
                 self.hosted = Some(hosted);
+                return Ok(());
+            }
+            Request::Load => {
+                put(&Reply::Load((self.load)()), answer);
+                return Ok(());
+            }
+            Request::Echo(bytes) => {
+                put(&Reply::Echo(bytes), answer);
                 return Ok(());
             }
             _ => {}
@@ -160,7 +189,7 @@ impl Host<'_> {
             }
             Request::Counters => put(&Reply::Counters(hosted.brick.counters()), answer),
             Request::StateSize => put(&Reply::Size(hosted.brick.state_size()), answer),
-            Request::Hello { .. } | Request::Make(_) => {}
+            Request::Hello { .. } | Request::Make(_) | Request::Load | Request::Echo(_) => {}
             other => of_state(west_east(&mut *hosted.brick)?, other, answer)?,
         }
         Ok(())

@@ -20,6 +20,7 @@ mod channel;
 mod host;
 mod memory;
 mod message;
+mod peer;
 mod remote;
 mod shared;
 mod stream;
@@ -27,8 +28,9 @@ pub mod tls;
 
 pub use caller::Loss;
 pub use channel::{Channel, ChannelError, MAX_FRAME};
-pub use host::{Hosted, Order, serve};
+pub use host::{Hosted, Load, Order, serve};
 pub use message::PROTOCOL;
+pub use peer::{Link, Peer};
 pub use remote::{ConnectError, Remote};
 pub use shared::{OtherSide, SharedMemory};
 pub use stream::Stream;

@@ -1,9 +1,9 @@
 //! What is asked of a hosted brick, and what it answers.
 //!
-//! A frame is the number of the call (eight bytes, the least first), the question or answer, and behind it columns of a batch where there are
-//! any. A question without columns is postcard alone.
+//! A frame is the number of the call (eight bytes, the least first), of an answer the nanoseconds of processor time that it took (likewise), the
+//! question or answer, and behind it columns of a batch where there are any. A question without columns is postcard alone.
 
-use legonf_core::Layout;
+use legonf_core::{HostLoad, Layout};
 use serde::{Deserialize, Serialize};
 
 /// Version of all of this, and of the state that bricks export. Sides of different versions refuse each other.
@@ -73,6 +73,10 @@ pub(crate) enum Request<'a> {
     },
     Counters,
     StateSize,
+    /// What the host has, and has left.
+    Load,
+    /// The same bytes again.
+    Echo(&'a [u8]),
 }
 
 /// An answer.
@@ -91,6 +95,8 @@ pub(crate) enum Reply<'a> {
     States(Vec<Vec<u8>>),
     Counters(Vec<(&'a str, u64)>),
     Size(u64),
+    Load(HostLoad),
+    Echo(&'a [u8]),
     /// The brick has failed, as it would anywhere.
     Fault(&'a str),
     /// The brick has panicked, and is no more.

@@ -2,7 +2,8 @@
 
 use crate::caller::{CallError, Caller, Loss, Unexpected};
 use crate::channel::Channel;
-use crate::message::{PROGRAM, PROTOCOL, Reply, Request, describe};
+use crate::message::{PROTOCOL, Reply, Request, describe};
+use crate::peer::{failed, hello};
 use legonf_core::{
     Batch, BindError, Brick, BrickError, Columns, Descriptor, Division, Layout, Port, Storage, Table,
     WestEast,
@@ -103,26 +104,14 @@ impl Remote {
         lease: Duration,
         order: &[u8],
     ) -> Result<Self, ConnectError> {
-        let (place, program) = (place.to_owned(), PROGRAM);
         let mut caller = Caller::new(channel, lease);
-        let failed = |error| match error {
-            CallError::Fault(reason) => ConnectError::Refused { place: place.clone(), reason },
-            CallError::Lost(reason) => ConnectError::Lost { place: place.clone(), reason },
-        };
-        let hello = |reply: Reply<'_>| match reply {
-            Reply::Hello { protocol, program } => Ok((protocol, program.to_owned())),
-            _ => Err(Unexpected),
-        };
-        let asked = Request::Hello { protocol: PROTOCOL, program };
-        let (protocol, theirs) = caller.ask(&asked, hello).map_err(failed)?;
-        if protocol != PROTOCOL {
-            return Err(ConnectError::Version { place, theirs, protocol, ours: program.to_owned() });
-        }
+        hello(&mut caller, place)?;
         let made = |reply: Reply<'_>| match reply {
             Reply::Made(layout) => Ok(layout),
             _ => Err(Unexpected),
         };
-        let layout = caller.ask(&Request::Make(order), made).map_err(failed)?;
+        let layout = caller.ask(&Request::Make(order), made).map_err(|error| failed(place, error))?;
+        let place = place.to_owned();
         let (uses, sent, found, indices) = Default::default();
         let declared = Declared::of(like);
         Ok(Self { declared, place, caller: caller.into(), layout, uses, sent, found, indices })
@@ -260,6 +249,10 @@ impl Brick for Remote {
 
     fn is_lost(&self) -> bool {
         self.caller.borrow().is_lost()
+    }
+
+    fn spent_elsewhere(&self) -> Duration {
+        self.caller.borrow().spent()
     }
 
     /// Nothing of one that is lost: its checkpoint has what it had counted.

@@ -3,12 +3,12 @@
 
 use legonf_core::{
     Batch, BindError, Brick, BrickError, Clock, ColumnSpec, Descriptor, Element, FlowRow, Handle, Headers,
-    Layout, LinkType, Rows, State, Storage, Timestamp, WestEast,
+    HostLoad, Layout, LinkType, Rows, State, Storage, Timestamp, WestEast,
 };
 use legonf_extract::flow::{FlowTable, FlowTableConfig};
 use legonf_extract::{Config, FEATURES, FeatureQuantization};
 use legonf_transport::{
-    Channel, ChannelError, ConnectError, Hosted, OtherSide, PROTOCOL, Remote, SharedMemory, serve,
+    Channel, ChannelError, ConnectError, Hosted, OtherSide, PROTOCOL, Peer, Remote, SharedMemory, serve,
 };
 use legonf_wire::PacketBatching;
 use proptest::prelude::*;
@@ -36,13 +36,17 @@ fn flow_table() -> (Box<dyn Brick>, Layout) {
 fn host(other: OtherSide, make: Make) {
     thread::spawn(move || {
         let mut channel = SharedMemory::open(other).unwrap();
-        serve(&mut channel, &|order| {
-            if order == b"none" {
-                return Err("there is none".into());
-            }
-            let (brick, layout) = make();
-            Ok(Hosted { brick, layout })
-        })
+        serve(
+            &mut channel,
+            &|order| {
+                if order == b"none" {
+                    return Err("there is none".into());
+                }
+                let (brick, layout) = make();
+                Ok(Hosted { brick, layout })
+            },
+            &|| HostLoad { cores: 3.0, ..HostLoad::default() },
+        )
     });
 }
 
@@ -263,6 +267,16 @@ fn a_loss_is_told_from_a_fault() {
 }
 
 #[test]
+fn a_host_says_what_it_has_and_the_link_is_measured() {
+    let (channel, other) = SharedMemory::pair().unwrap();
+    host(other, odd);
+    let mut peer = Peer::meet(Box::new(channel), "host `b`", LEASE).unwrap();
+    assert_eq!(peer.load().unwrap().cores, 3.0);
+    let link = peer.link().unwrap();
+    assert!(link.bytes_per_second > 0.0 && link.round_trip > Duration::ZERO && !peer.program().is_empty());
+}
+
+#[test]
 fn who_cannot_host_says_why() {
     let refusal = |order: &[u8]| {
         let (channel, other) = SharedMemory::pair().unwrap();
@@ -284,7 +298,7 @@ struct Other(Vec<u8>);
 impl Channel for Other {
     fn send(&mut self, frame: &[u8]) -> Result<(), ChannelError> {
         // The first answer, a version of the protocol, and `9.9`.
-        self.0 = [&frame[..8], &[0, PROTOCOL as u8 + 1, 3], b"9.9"].concat();
+        self.0 = [&frame[..8], &[0; 8], &[0, PROTOCOL as u8 + 1, 3], b"9.9"].concat();
         Ok(())
     }
 

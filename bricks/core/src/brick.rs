@@ -3,6 +3,7 @@
 use crate::{Batch, BindError, ColumnSpec, Layout, Port, WestEast};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// Whether a brick's answer to a packet depends on packets before it, and so how it can be replicated.
 ///
@@ -144,6 +145,12 @@ pub trait Brick: Send {
     /// one that panicked.
     fn is_lost(&self) -> bool {
         false
+    }
+
+    /// Processor time that the brick has spent in another process or on another host so far. The runtime adds it to that of the
+    /// thread, which waits meanwhile.
+    fn spent_elsewhere(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Counters to be shown at the end of a run, as (name, value): evictions, malformed packets by reason.

@@ -51,7 +51,7 @@ macro_rules! values {
     };
 }
 
-/// Numbers are encoded as they lie in memory, least byte first: a copy, which takes no time beside what computes them.
+/// Numbers are encoded as they lie in memory, the least byte first: a copy, which takes no time beside what computes them.
 macro_rules! numbers {
     ($($value:ty => $element:ident),* $(,)?) => {
         $(impl Value for $value {
@@ -59,16 +59,16 @@ macro_rules! numbers {
             const LEAST: usize = size_of::<Self>();
 
             fn put_all(values: &[Self], to: &mut Vec<u8>) {
-                let start = to.len();
-                to.resize(start + size_of_val(values), 0);
-                let (bytes, _) = to[start..].as_chunks_mut::<{ size_of::<$value>() }>();
-                bytes.iter_mut().zip(values).for_each(|(bytes, value)| *bytes = value.to_le_bytes());
+                if cfg!(target_endian = "little") {
+                    return to.extend_from_slice(bytemuck::cast_slice(values));
+                }
+                values.iter().for_each(|value| to.extend(value.to_le_bytes()));
             }
 
             fn take_all(values: &mut [Self], from: &mut &[u8]) -> Result<(), Damaged> {
                 let (bytes, rest) = from.split_at_checked(size_of_val(values)).ok_or(Damaged)?;
-                let (bytes, _) = bytes.as_chunks::<{ size_of::<$value>() }>();
-                values.iter_mut().zip(bytes).for_each(|(value, bytes)| *value = Self::from_le_bytes(*bytes));
+                bytemuck::cast_slice_mut(values).copy_from_slice(bytes);
+                values.iter_mut().for_each(|value| *value = Self::from_le_bytes(value.to_ne_bytes()));
                 *from = rest;
                 Ok(())
             }

@@ -72,6 +72,10 @@ pub const DENIED: &[libc::c_long] = &[
 /// Those that take connections: refused where nothing listens when rights are given up. What listens later is refused anyway.
 pub(crate) const ACCEPTING: &[libc::c_long] = &[libc::SYS_accept, libc::SYS_accept4];
 
+/// Those of them by which processes that run bricks are started and ended.
+const HOSTING: &[libc::c_long] =
+    &[libc::SYS_execve, libc::SYS_kill, libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal];
+
 /// The same, of this processor's older system calls.
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[libc::c_long] = &[
@@ -108,7 +112,9 @@ pub(crate) fn deny(connections: Connections) -> Result<(), LiveError> {
 
 fn rules(connections: Connections) -> Result<Rules, BackendError> {
     let accepting = if connections == Connections::None { ACCEPTING } else { &[] };
-    let whole = DENIED.iter().chain(OLDER).chain(accepting).map(|call| (*call, Vec::new()));
+    let needed = |call: &&libc::c_long| connections == Connections::Hosts && HOSTING.contains(call);
+    let denied = DENIED.iter().filter(|call| !needed(call));
+    let whole = denied.chain(OLDER).chain(accepting).map(|call| (*call, Vec::new()));
     let stream = |family: libc::c_int| {
         SeccompRule::new(vec![
             condition(0, SeccompCmpOp::Eq, family as u64)?,
@@ -118,11 +124,12 @@ fn rules(connections: Connections) -> Result<Rules, BackendError> {
     let users = libc::CLONE_NEWUSER as u64;
     let new_users = SeccompRule::new(vec![condition(0, SeccompCmpOp::MaskedEq(users), users)?])?;
     let others = condition(0, SeccompCmpOp::Ne, u64::from(std::process::id()))?;
-    Ok(both(whole.chain([
-        (libc::SYS_clone, vec![new_users]),
-        (libc::SYS_socket, vec![stream(libc::AF_INET)?, stream(libc::AF_INET6)?]),
-        (libc::SYS_tgkill, vec![SeccompRule::new(vec![others])?]),
-    ])))
+    let mut some =
+        vec![(libc::SYS_clone, vec![new_users]), (libc::SYS_tgkill, vec![SeccompRule::new(vec![others])?])];
+    if connections != Connections::Hosts {
+        some.push((libc::SYS_socket, vec![stream(libc::AF_INET)?, stream(libc::AF_INET6)?]));
+    }
+    Ok(both(whole.chain(some)))
 }
 
 fn condition(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompCondition, BackendError> {

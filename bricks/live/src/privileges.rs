@@ -21,13 +21,15 @@ impl Account {
     }
 }
 
-/// Connections of others that a process takes after it has given up its rights.
+/// Connections that a process takes or makes after it has given up its rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connections {
     /// None.
     None,
     /// Those to sockets that listen already.
     Listening,
+    /// Those too, and further ones to hosts and processes that run bricks: a process may be started and ended, and a host connected to.
+    Hosts,
 }
 
 /// Gives up every capability, CAP_NET_RAW too, and the ways to get any back: by running a program (no_new_privs, and the bounding
@@ -74,7 +76,7 @@ mod tests {
     use nix::sched::{CloneFlags, unshare};
     use std::fs;
     use std::io;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::process::Command;
 
     #[test]
@@ -106,6 +108,22 @@ mod tests {
             assert!(refused(TcpListener::bind("127.0.0.1:0").unwrap_err()));
             std::thread::spawn(|| fs::read("/proc/self/status").unwrap()).join().unwrap();
             assert!(!crate::interfaces().is_empty());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn who_has_bricks_elsewhere_starts_processes_and_reaches_hosts() {
+        std::thread::spawn(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            give_up_privileges(None, Connections::Hosts).unwrap();
+            let mut child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
+            child.kill().and_then(|()| child.wait()).unwrap();
+            TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            assert_eq!(unshare(CloneFlags::CLONE_NEWUSER), Err(nix::errno::Errno::EPERM));
+            let listens = TcpListener::bind("127.0.0.1:0").unwrap_err();
+            assert_eq!(listens.kind(), io::ErrorKind::PermissionDenied);
         })
         .join()
         .unwrap();

@@ -1,27 +1,23 @@
 //! Instances of bricks elsewhere.
 
 use super::process::Process;
-use super::{Address, Order, Placement, Site};
+use super::{EVERY, Hosts, Order, Placement, Reach, Site};
+use crate::agent::cores;
 use crate::supply::Maker;
 use crate::{Error, Session};
 use legonf_core::{Brick, State};
 use legonf_runtime::{GraphSpec, Supplier, SupplyError};
-use legonf_transport::tls::Identity;
-use legonf_transport::{Channel, Loss, Remote, Stream};
-use std::net::TcpStream;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-/// How long a host may take to accept a connection.
-const CONNECTING: Duration = Duration::from_secs(2);
+use legonf_transport::{Channel, Loss, Remote};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Makes instances of bricks where a placement wants them.
 pub(crate) struct Remotes {
     session: Session,
     placement: Placement,
-    identity: Option<Identity>,
+    reach: Reach,
+    hosts: Arc<Hosts>,
     order: Order,
-    /// Of each instance on a host whether it was lost.
+    /// Of each instance on a host whether it was lost, as long as it is there.
     instances: Mutex<Vec<(String, Loss)>>,
 }
 
@@ -36,14 +32,14 @@ impl Remotes {
         spec: &GraphSpec,
         order: impl FnOnce() -> Result<Order, Error>,
     ) -> Result<Option<Self>, Error> {
-        if placement.places.is_empty() {
+        if placement.is_empty() {
             return Ok(None);
         }
         let bricks: Vec<_> = spec.bricks.iter().map(|brick| &*brick.id).collect();
         for place in &placement.places {
             let replica = place.replica.map_or_else(String::new, |replica| format!("#{replica}"));
             let option = format!("--place {}{replica}", place.brick);
-            if !bricks.contains(&&*place.brick) {
+            if place.brick != EVERY && !bricks.contains(&&*place.brick) {
                 return Err(Error::refused(format!(
                     "{option}: the graph has no such brick (there are: {})",
                     bricks.join(", ")
@@ -59,10 +55,10 @@ impl Remotes {
                 )));
             }
         }
-        let identity = placement.cluster.as_deref().map(Identity::load).transpose();
-        let identity = identity.map_err(|error| Error::refused(format!("--cluster: {error}")))?;
+        let reach = Reach::of(placement)?;
+        let hosts = Arc::new(Hosts::watch(session, &reach)?);
         let (session, placement, instances) = (*session, placement.clone(), Mutex::default());
-        Ok(Some(Self { session, placement, identity, order: order()?, instances }))
+        Ok(Some(Self { session, placement, reach, hosts, order: order()?, instances }))
     }
 
     /// The brick where it is to be; `brick` is one that was made here.
@@ -75,49 +71,92 @@ impl Remotes {
         replica: usize,
         mut brick: Box<dyn Brick>,
     ) -> Result<Box<dyn Brick>, Error> {
-        let site = self.placement.of(id, replica);
-        if *site == Site::Here {
-            return Ok(brick);
+        match self.placement.of(id, replica) {
+            Some(site) => self.place_at(site, id, &mut *brick).map(|placed| placed.unwrap_or(brick)),
+            None => Ok(brick),
         }
-        check(id, &mut *brick)?;
-        let (place, channel, host): (String, Box<dyn Channel>, _) = match site {
-            Site::Here => return Ok(brick),
-            Site::Process => ("a process of its own".into(), self.start()?, None),
-            Site::Host(name) => (format!("host `{name}`"), self.reach(name)?, Some(name)),
-        };
-        let order = self.order.of(id);
-        let remote = Remote::connect(&mut *brick, channel, &place, self.placement.lease, &order);
-        let remote = remote.map_err(|error| Error::refused(error.to_string()))?;
-        if let Some(name) = host {
-            self.instances().push((name.clone(), remote.loss()));
-        }
-        Ok(Box::new(remote))
     }
 
-    /// As [`place`](Self::place) while a graph runs: where the brick cannot be made there, or the host has lost one before, it runs here.
+    /// An instance at a place; nothing where that is this process.
+    fn place_at(
+        &self,
+        site: &Site,
+        id: &str,
+        brick: &mut dyn Brick,
+    ) -> Result<Option<Box<dyn Brick>>, Error> {
+        let (place, channel): (String, Box<dyn Channel>) = match site {
+            Site::Here => return Ok(None),
+            _ if !can_go(brick) => {
+                let kind = brick.descriptor().kind;
+                let reason = "keeps state that cannot be divided, so that no checkpoint of it can be kept; it runs in this process";
+                return Err(Error::refused(format!("--place {id}: {kind} {reason}")));
+            }
+            Site::Process => ("a process of its own".into(), self.start()?),
+            Site::Host(name) => (format!("host `{name}`"), self.reach.channel(name)?),
+        };
+        let order = self.order.of(id);
+        let remote = Remote::connect(brick, channel, &place, self.placement.lease, &order);
+        let remote = remote.map_err(|error| Error::refused(error.to_string()))?;
+        if let Site::Host(name) = site {
+            self.instances().push((name.clone(), remote.loss()));
+        }
+        Ok(Some(Box::new(remote)))
+    }
+
+    /// As [`place`](Self::place) while a graph runs. Where nothing is said of a replica, a free core here goes first: those beyond the
+    /// cores of this machine go to the host with the most free ones. Where the brick cannot be made at its place, or the host has lost
+    /// one before, it runs here.
     pub fn place_running(
         &self,
         id: &str,
         replica: usize,
-        brick: impl Fn() -> Result<Box<dyn Brick>, Error>,
+        make: impl Fn() -> Result<Box<dyn Brick>, Error>,
     ) -> Result<Box<dyn Brick>, Error> {
-        let site = self.placement.of(id, replica);
+        let mut brick = make()?;
+        let chosen = || if replica >= cores() && can_go(&mut *brick) { self.freest() } else { None };
+        let site = self.placement.of(id, replica).cloned().or_else(chosen);
         let reason = match site {
-            Site::Host(name) if self.has_lost(name) => format!("host `{name}` has lost an instance"),
-            _ => match self.place(id, replica, brick()?) {
-                Ok(placed) => return Ok(placed),
+            None if replica < cores() || !self.any_lost() => return Ok(brick),
+            None => "no other host is left".to_owned(),
+            Some(Site::Host(name)) if self.has_lost(&name) => format!("host `{name}` has lost an instance"),
+            Some(site) => match self.place_at(&site, id, &mut *brick) {
+                Ok(placed) => return Ok(placed.unwrap_or(brick)),
                 Err(error) => error.to_string(),
             },
         };
         self.session.observer.note(&format!("{id}#{replica} runs in this process from now on: {reason}"));
-        brick()
+        Ok(brick)
+    }
+
+    /// The host with the most free cores that has lost nothing, where one has any.
+    fn freest(&self) -> Option<Site> {
+        let instances = |name: &str| {
+            let (count, lost) = self
+                .instances()
+                .iter()
+                .filter(|(host, _)| host == name)
+                .fold((0, false), |(count, lost), (_, loss)| {
+                    (count + usize::from(loss.is_held()), lost || loss.is_lost())
+                });
+            (!lost).then_some(count)
+        };
+        self.hosts.freest(instances).map(Site::Host)
+    }
+
+    /// What the hosts have left.
+    pub fn hosts(&self) -> Arc<Hosts> {
+        self.hosts.clone()
+    }
+
+    fn any_lost(&self) -> bool {
+        self.instances().iter().any(|(_, loss)| loss.is_lost())
     }
 
     fn has_lost(&self, host: &str) -> bool {
         self.instances().iter().any(|(name, loss)| name == host && loss.is_lost())
     }
 
-    fn instances(&self) -> std::sync::MutexGuard<'_, Vec<(String, Loss)>> {
+    fn instances(&self) -> MutexGuard<'_, Vec<(String, Loss)>> {
         self.instances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -128,28 +167,6 @@ impl Remotes {
         let started = Process::start(arguments);
         let failed = |error| Error::refused(format!("a process for a brick cannot be started: {error}"));
         Ok(Box::new(started.map_err(failed)?))
-    }
-
-    fn reach(&self, name: &str) -> Result<Box<dyn Channel>, Error> {
-        let known = self.placement.hosts.iter().find(|host| host.name == name);
-        let host = known.ok_or_else(|| Error::refused(format!("host `{name}` has no address")))?;
-        let failed = |error: &dyn std::fmt::Display| {
-            Error::refused(format!("host `{name}` ({}): {error}", host.address))
-        };
-        self.connect(host).map_err(|error| failed(&error))
-    }
-
-    fn connect(&self, host: &Address) -> Result<Box<dyn Channel>, Error> {
-        let address = host.resolve()?;
-        if self.identity.is_none() && !address.ip().is_loopback() {
-            let reason = "a host beyond loopback is reached with certificates alone: give their folder as --cluster DIR (`legonf cluster init` makes them)";
-            return Err(Error::refused(reason));
-        }
-        let socket = TcpStream::connect_timeout(&address, CONNECTING)?;
-        Ok(Box::new(match &self.identity {
-            None => Stream::plain(socket)?,
-            Some(identity) => identity.connect(&host.name, socket, CONNECTING)?,
-        }))
     }
 }
 
@@ -181,12 +198,7 @@ impl Supplier for Placed<'_> {
     }
 }
 
-/// Refuses a brick whose state could not be brought back: after the loss of its process the run would have to end.
-fn check(id: &str, brick: &mut dyn Brick) -> Result<(), Error> {
-    let descriptor = brick.descriptor();
-    if descriptor.state == State::Stateless || brick.west_east().is_some() {
-        return Ok(());
-    }
-    let reason = "keeps state that cannot be divided, so that no checkpoint of it can be kept; it runs in this process";
-    Err(Error::refused(format!("--place {id}: {} {reason}", descriptor.kind)))
+/// Whether a brick can run elsewhere: one whose state could not be brought back would end the run with its process.
+fn can_go(brick: &mut dyn Brick) -> bool {
+    brick.descriptor().state == State::Stateless || brick.west_east().is_some()
 }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Acquire;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Where a brick finds those that follow it.
 pub(super) struct Place {
@@ -111,6 +112,10 @@ impl Brick for Renewable {
 
     fn is_lost(&self) -> bool {
         self.brick.is_lost()
+    }
+
+    fn spent_elsewhere(&self) -> Duration {
+        self.brick.spent_elsewhere()
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {

@@ -7,7 +7,7 @@ use super::{HomePart, HomeWork, Inbox, Join, OwnershipTable, Part, SlotState, Tr
 use crate::RunFault;
 use crate::graph::route::Scratch;
 use crate::operator::contain::guarded;
-use crate::operator::{Operator, attempt, pass};
+use crate::operator::{Operator, attempt, measure, pass};
 use crate::sync::{Either, Receiver, Sender, recv_either};
 use crate::worker::assignment::Assignment;
 use crate::worker::envelope::{Ending, Envelope};
@@ -430,7 +430,7 @@ impl<'a> Replica<'a> {
         if envelope.ending.is_none() {
             self.stats.count(envelope.batch.len());
         }
-        self.measure();
+        measure(&self.assignment.operators, &self.stats);
         // There is room for every batch, and the receiver outlives the workers.
         let _ = self.queues.output.send(Message::Batch(envelope));
     }
@@ -494,11 +494,6 @@ impl<'a> Replica<'a> {
     /// The columns that replicas read together.
     fn lent(&self) -> Columns {
         self.work.split.reads().union(self.work.downstream.inputs)
-    }
-
-    fn measure(&self) {
-        self.stats
-            .measure(|| self.assignment.operators.iter().map(|operator| operator.brick.state_size()).sum());
     }
 
     /// Hands back what it has. Batches that wait for those before them are given back whole, by the first replica.

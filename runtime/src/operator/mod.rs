@@ -16,7 +16,7 @@ use crate::worker::stats::{At, Stats};
 use interface::{Counters, add, west_east};
 use legonf_core::{Batch, Brick, BrickError, State, Storage};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A brick in its place, with the counters of those that were there before it.
 pub(crate) struct Operator {
@@ -110,6 +110,15 @@ impl Operator {
         self.brick = fresh;
         Ok(())
     }
+}
+
+/// Tells what a worker's bricks have spent elsewhere, and, where that was asked for, how large their state is.
+pub(crate) fn measure(operators: &[Operator], stats: &Stats) {
+    let elsewhere: Duration = operators.iter().map(|operator| operator.brick.spent_elsewhere()).sum();
+    if !elsewhere.is_zero() {
+        stats.set_elsewhere(elsewhere);
+    }
+    stats.measure(|| operators.iter().map(|operator| operator.brick.state_size()).sum());
 }
 
 /// Lets a batch pass bricks that it has not passed yet.

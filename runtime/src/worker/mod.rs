@@ -15,7 +15,7 @@ pub(crate) mod totals;
 use crate::RunFault;
 use crate::graph::route::Scratch;
 use crate::operator::contain::guarded;
-use crate::operator::{panicked, pass};
+use crate::operator::{measure, panicked, pass};
 use crate::sync::{Receiver, Sender, recv, recv_tending};
 use assignment::{Assignment, Tail};
 use columns::WorkerColumns;
@@ -192,8 +192,7 @@ impl Worker<'_> {
         if whole {
             self.columns_kept.take(&mut envelope.batch);
         }
-        self.stats
-            .measure(|| self.assignment.operators.iter().map(|operator| operator.brick.state_size()).sum());
+        measure(&self.assignment.operators, &self.stats);
         // A queue has room for every batch that there is, so this never waits; and the receiver outlives the workers.
         let _ = self.output.send(Message::Batch(envelope));
     }

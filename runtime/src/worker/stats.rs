@@ -83,6 +83,8 @@ pub(crate) struct Stats {
     restarts: AtomicU64,
     /// What it is at, below the number of things that it was at before.
     position: AtomicU64,
+    /// Nanoseconds of processor time that its bricks have spent elsewhere.
+    elsewhere: AtomicU64,
     /// Nanoseconds for which others had the core although there was nothing to do.
     idled: AtomicU64,
     /// Whether the supervisor wants to know how large the state is, and how large it was when it last did.
@@ -116,6 +118,12 @@ impl Stats {
         self.idled.store(self.idled.load(Relaxed) + time.as_nanos() as u64, Relaxed);
     }
 
+    /// Notes the processor time that its bricks have spent in other processes so far, likewise. One that was made anew begins at 0, and
+    /// that is no step back.
+    pub fn set_elsewhere(&self, time: Duration) {
+        self.elsewhere.store(time.as_nanos() as u64, Relaxed);
+    }
+
     /// Notes what the worker begins with; for the worker itself, likewise.
     pub fn begin(&self, at: At) {
         self.position.store(((self.position.load(Relaxed) >> 32) + 1) << 32 | at.code(), Relaxed);
@@ -147,7 +155,8 @@ impl Stats {
 
     /// What it has done so far.
     pub fn done(&self, scheduling: &mut Scheduling) -> Done {
-        let (computed, queued) = self.times(scheduling);
+        let (here, queued) = self.times(scheduling);
+        let computed = here + Duration::from_nanos(self.elsewhere.load(Relaxed));
         let [packets, received, batches, idled] =
             [&self.packets, &self.received, &self.batches, &self.idled].map(|count| count.load(Relaxed));
         Done { batches, received, packets, computed, queued, idled: Duration::from_nanos(idled) }

@@ -1,0 +1,178 @@
+//! Hosts that bricks can run on: how they are reached, and what they have left.
+
+use super::{Address, Placement};
+use crate::{Error, Session};
+use legonf_core::HostLoad;
+use legonf_transport::tls::Identity;
+use legonf_transport::{Channel, ConnectError, Peer, Stream};
+use std::fmt::Display;
+use std::io;
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+/// How long a host may take to accept a connection.
+const CONNECTING: Duration = Duration::from_secs(2);
+/// How often a host is asked what it has left, and how often one is tried again that did not answer.
+const PERIOD: Duration = Duration::from_millis(100);
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How hosts are reached.
+#[derive(Clone)]
+pub(crate) struct Reach {
+    hosts: Vec<Address>,
+    identity: Option<Identity>,
+    lease: Duration,
+}
+
+impl Reach {
+    /// Those of a placement.
+    ///
+    /// # Errors
+    /// If the certificates cannot be read.
+    pub fn of(placement: &Placement) -> Result<Self, Error> {
+        let identity = placement.cluster.as_deref().map(Identity::load).transpose();
+        let identity = identity.map_err(|error| Error::refused(format!("--cluster: {error}")))?;
+        Ok(Self { hosts: placement.hosts.clone(), identity, lease: placement.lease })
+    }
+
+    /// A channel to the agent of a host.
+    ///
+    /// # Errors
+    /// Names the host, if it cannot be reached or has another name.
+    pub fn channel(&self, name: &str) -> Result<Box<dyn Channel>, Error> {
+        let known = self.hosts.iter().find(|host| host.name == name);
+        let host = known.ok_or_else(|| Error::refused(format!("host `{name}` has no address")))?;
+        let failed =
+            |error: &dyn Display| Error::refused(format!("host `{name}` ({}): {error}", host.address));
+        self.connect(host).map_err(|error| failed(&error))
+    }
+
+    /// The agent of a host.
+    ///
+    /// # Errors
+    /// As [`channel`](Self::channel), and if it is of another version.
+    pub fn meet(&self, name: &str) -> Result<Peer, Error> {
+        let peer = Peer::meet(self.channel(name)?, &format!("host `{name}`"), self.lease);
+        peer.map_err(|error: ConnectError| Error::refused(error.to_string()))
+    }
+
+    fn connect(&self, host: &Address) -> Result<Box<dyn Channel>, Error> {
+        let address = host.resolve()?;
+        if self.identity.is_none() && !address.ip().is_loopback() {
+            let reason = "a host beyond loopback is reached with certificates alone: give their folder as --cluster DIR (`legonf cluster init` makes them)";
+            return Err(Error::refused(reason));
+        }
+        let socket = TcpStream::connect_timeout(&address, CONNECTING)?;
+        Ok(match &self.identity {
+            None => Box::new(Stream::plain(socket)?),
+            Some(identity) => Box::new(identity.connect(&host.name, socket, CONNECTING)?),
+        })
+    }
+}
+
+/// What hosts have left, as each said last.
+pub(crate) struct Hosts(Vec<Arc<Watched>>);
+
+struct Watched {
+    name: String,
+    /// None where it does not answer.
+    load: Mutex<Option<HostLoad>>,
+}
+
+impl Watched {
+    fn load(&self) -> MutexGuard<'_, Option<HostLoad>> {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hosts {
+    /// Begins to watch hosts, each by a thread that ends when nobody asks any more.
+    ///
+    /// # Errors
+    /// If one cannot be reached now, or the system has no further thread.
+    pub fn watch(session: &Session, reach: &Reach) -> Result<Self, Error> {
+        let mut all = Vec::new();
+        for host in &reach.hosts {
+            let mut peer = reach.meet(&host.name)?;
+            let load = peer.load().map_err(|error| Error::refused(error.to_string()))?;
+            let watched = Arc::new(Watched { name: host.name.clone(), load: Mutex::new(Some(load)) });
+            let (weak, reach, session) = (Arc::downgrade(&watched), reach.clone(), *session);
+            let watch = move || look_again_and_again(&session, &reach, &weak, peer);
+            thread::Builder::new().name(format!("host {}", host.name)).spawn(watch)?;
+            all.push(watched);
+        }
+        Ok(Self(all))
+    }
+
+    /// What the hosts that answer have together.
+    pub fn sum(&self) -> HostLoad {
+        let loads = self.0.iter().filter_map(|host| host.load().clone());
+        loads.fold(HostLoad::default(), |sum, load| HostLoad {
+            cores: sum.cores + load.cores,
+            used: sum.used + load.used,
+            stolen: sum.stolen + load.stolen,
+            memory: sum.memory + load.memory,
+        })
+    }
+
+    /// The host with the most free cores for its instances, of which it has so many already.
+    pub fn freest(&self, instances: impl Fn(&str) -> Option<usize>) -> Option<String> {
+        let left = |host: &Arc<Watched>| {
+            let cores = host.load().as_ref()?.cores;
+            Some((cores - instances(&host.name)? as f64, host.name.clone()))
+        };
+        let all = self.0.iter().filter_map(left);
+        all.filter(|(left, _)| *left > 0.0).reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|(_, name)| name)
+    }
+}
+
+fn look_again_and_again(session: &Session, reach: &Reach, watched: &Weak<Watched>, mut peer: Peer) {
+    loop {
+        let answered = peer.load().ok();
+        let silent = answered.is_none();
+        // What it hangs on is dropped before the pause, so that it can go meanwhile.
+        let Some(host) = watched.upgrade().filter(|_| !session.is_stopped()) else { return };
+        *host.load() = answered;
+        let name = host.name.clone();
+        drop(host);
+        thread::sleep(if silent { AGAIN } else { PERIOD });
+        if silent && let Ok(again) = reach.meet(&name) {
+            peer = again;
+        }
+    }
+}
+
+/// A name without an address is an error of the system.
+impl Address {
+    fn resolve(&self) -> io::Result<std::net::SocketAddr> {
+        use std::net::ToSocketAddrs;
+        let unknown = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        self.address.to_socket_addrs()?.next().ok_or_else(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(loads: &[(&str, Option<f64>)]) -> Hosts {
+        let watched = |(name, cores): &(&str, Option<f64>)| {
+            let load = cores.map(|cores| HostLoad { cores, used: 0.5, stolen: 0.0, memory: 7 });
+            Arc::new(Watched { name: (*name).to_owned(), load: Mutex::new(load) })
+        };
+        Hosts(loads.iter().map(watched).collect())
+    }
+
+    #[test]
+    fn a_host_with_a_free_core_that_answers_is_taken() {
+        let all = hosts(&[("a", Some(2.0)), ("b", Some(4.0)), ("c", None)]);
+        assert_eq!((all.sum().cores, all.sum().used, all.sum().memory), (6.0, 1.0, 14));
+        assert_eq!(all.freest(|_| Some(0)), Some("b".into()));
+        assert_eq!(all.freest(|name| Some(if name == "b" { 3 } else { 0 })), Some("a".into()));
+        // One that has lost an instance gets none.
+        assert_eq!(all.freest(|name| (name != "b").then_some(1)), Some("a".into()));
+        assert_eq!(all.freest(|_| Some(4)), None);
+    }
+}
