@@ -35,11 +35,15 @@ pub trait WestEast {
     /// How the work can be divided.
     fn division(&self) -> Division;
 
-    /// Divides the work into parts, each of these groups; parts are numbered from 0. The state is kept.
+    /// Divides the work into parts, each of these groups; parts are numbered from 0. The state is kept. By default there is
+    /// nothing to do, as for a brick of one group.
     ///
     /// # Errors
     /// If the groups of a part cannot be computed apart from others.
-    fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError>;
+    fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError> {
+        let _ = parts;
+        Ok(())
+    }
 
     /// Whether [`process_part`](Self::process_part) takes compact rows, too: those that hold the cells of the part's groups
     /// alone, side by side in their order. They spare a copy of every row. By default it does not.
