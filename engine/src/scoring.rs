@@ -19,7 +19,9 @@ use legonf_core::{Clock, Explain, Layout, Progress, Schema, Source, State, count
 use legonf_extract::FeatureQuantization;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
-use legonf_runtime::{BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, run_under};
+use legonf_runtime::{
+    BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, end_flows, run_under,
+};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -68,6 +70,8 @@ pub(crate) struct Function {
     clock: Clock,
     /// The changes of its models, where they can change.
     swaps: Option<Swaps>,
+    /// Whether flows that are open at the end go on in another run, to which its state is handed.
+    goes_on: bool,
 }
 
 /// Packets at the beginning of captures that a model was made from.
@@ -172,8 +176,20 @@ impl Scoring {
         let threshold = given.or(models.main(&spec).and_then(|model| model.network.threshold()));
         let (workers, clock) =
             (self.workers.clone(), self.begin(session, saved, (&spec, &models), &mut graph)?);
-        let function =
-            Function { models, threshold, schema, given, precision, graph, spec, workers, clock, swaps };
+        let goes_on = self.state_out.is_some();
+        let function = Function {
+            models,
+            threshold,
+            schema,
+            given,
+            precision,
+            graph,
+            spec,
+            workers,
+            clock,
+            swaps,
+            goes_on,
+        };
         if given.is_some() && !function.decides_on_scores() {
             let reason = "the graph decides on no score, so nothing is compared with a threshold; leave --threshold out";
             return Err(self.refused(reason));
@@ -255,6 +271,7 @@ impl Scoring {
             incidents: found.map(Found::summary),
             decides_on_scores: function.decides_on_scores(),
             classes: tally.classes(),
+            flows: tally.flows(),
             counters: flatten(&outcome.counters),
             clock: ClockReport::of(&outcome.clock, &schema.name),
             misfit: tally.fit(),
@@ -346,7 +363,7 @@ impl Function {
     }
 
     /// Runs a source through the graph until its end or until `stop` is set, under a control if one is given, and says how long
-    /// it took.
+    /// it took. Flows that are open then end with it, unless its state goes on in another run.
     ///
     /// # Errors
     /// When the results cannot be written; other faults are in the outcome.
@@ -376,6 +393,9 @@ impl Function {
                 ran
             }
         };
+        if !self.goes_on {
+            end_flows(&mut self.graph, tally, &mut outcome);
+        }
         let seconds = start.elapsed().as_secs_f64();
         match outcome.fault.take() {
             Some(RunFault::Sink(fault)) if is_closed_pipe(&fault) => return Err(Error::ClosedPipe),

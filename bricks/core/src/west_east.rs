@@ -100,6 +100,16 @@ pub trait WestEast {
         Err(no_flows(part))
     }
 
+    /// Ends the flows of some slots of a part that are still open, as at the end of the input, and forgets them. Appends the rows of
+    /// those that have had none to `flows`, in any order: no packet completed them, so their origin is 0.
+    ///
+    /// # Errors
+    /// If there is no such part or slot, or the brick fills no columns of flows.
+    fn end(&mut self, part: usize, slots: &[u16], flows: &mut Batch) -> Result<(), BrickError> {
+        let _ = (slots, flows);
+        Err(no_flows(part))
+    }
+
     /// Takes the state of some slots of a part out, as bytes.
     ///
     /// # Errors

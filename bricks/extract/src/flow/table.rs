@@ -403,13 +403,12 @@ impl FlowTable {
     }
 
     fn end_idle_of(&mut self, slot: usize, now: i64, watermarks: &[i64], told: &mut Batch) {
-        let reason = if now == i64::MAX { Reason::Forced } else { Reason::Idle };
         while self.is_due(self.oldest[slot], now)
             && let Some(oldest) = self.flows.oldest(slot)
         {
             let deadline = self.oldest[slot].saturating_add(self.idle);
             let since = watermarks.partition_point(|time| *time < deadline);
-            self.tell(oldest.number, reason, since, told);
+            self.tell(oldest.number, Reason::Idle, since, told);
             self.forget_oldest(slot);
         }
     }

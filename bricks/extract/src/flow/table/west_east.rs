@@ -2,10 +2,12 @@
 
 use super::super::config::{Column, Config};
 use super::super::kept::{Block, Kept, Sample};
+use super::super::record::Reason;
 use super::super::saved::{self, Keeps, Slot};
 use super::super::{division, fault, key};
 use super::{AT_ONCE, FlowTable};
-use legonf_core::{Batch, BrickError, Division, Storage, WestEast};
+use crate::StateError;
+use legonf_core::{Batch, BrickError, Division, SLOTS, Storage, WestEast};
 use serde::{Deserialize, Serialize};
 
 /// A flow on its way to another replica, with what its blocks hold.
@@ -73,6 +75,19 @@ impl WestEast for FlowTable {
 
     fn expire(&mut self, _: usize, watermarks: &[i64], flows: &mut Batch) -> Result<(), BrickError> {
         self.end_idle(watermarks, flows);
+        Ok(())
+    }
+
+    fn end(&mut self, _: usize, slots: &[u16], flows: &mut Batch) -> Result<(), BrickError> {
+        for slot in slots.iter().map(|slot| usize::from(*slot)) {
+            if slot >= SLOTS {
+                return Err(fault(Self::KIND)(StateError::NoSlot(slot)));
+            }
+            while let Some(oldest) = self.flows.oldest(slot) {
+                self.tell(oldest.number, Reason::Forced, 0, flows);
+                self.forget_oldest(slot);
+            }
+        }
         Ok(())
     }
 
