@@ -407,6 +407,20 @@ impl Function {
     }
 }
 
+/// A run that came to the end of its input.
+///
+/// # Errors
+/// Why it ended before, with what is kept of so many packets, in words.
+pub(crate) fn whole(outcome: Outcome, kept: impl FnOnce(String) -> String) -> Result<Outcome, Error> {
+    let packets = count(outcome.packets, "packet").to_string();
+    match outcome.fault {
+        Some(RunFault::Sink(fault)) => Err(fault.into()),
+        Some(fault) => Err(Error::Run { fault, kept: kept(packets) }),
+        None if outcome.stopped => Err(Error::Interrupted(kept(packets))),
+        None => Ok(outcome),
+    }
+}
+
 /// Why a run ended before its input, if it did, and up to where the results are complete. Takes the fault out of the outcome.
 pub(crate) fn ending(outcome: &mut Outcome) -> Option<Error> {
     let packets = count(outcome.packets, "packet");
