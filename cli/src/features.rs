@@ -2,7 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, show};
-use crate::inputs::{Filter, filtered_out};
+use crate::inputs::{Inputs, filtered_out};
 use crate::summary;
 use crate::workers::Workers;
 use clap::Args;
@@ -13,21 +13,14 @@ use std::path::PathBuf;
 /// Writes one row of features for every packet; that of a packet whose link type is not parsed is NaN.
 #[derive(Args)]
 pub struct Arguments {
-    /// Captures: pcap, pcapng or Kitsune's TSV, plain, gzip or zstd, and folders of them; `-` is standard input. Several are read as
-    /// one, in the order of their first packets.
-    #[arg(required = true, value_name = "CAPTURE")]
-    captures: Vec<PathBuf>,
     #[command(flatten)]
-    filter: Filter,
+    inputs: Inputs,
     /// Where the matrix goes; the ending (.npy, .csv or .parquet) names the format.
     #[arg(long = "out", short, alias = "output", value_name = "FILE")]
     output: PathBuf,
     /// Feature schema: kitsune-115-clean, or kitsune-115 and kitsune-py-100, which reproduce what was published.
     #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]
     schema: String,
-    /// Read only the first N packets.
-    #[arg(long, value_name = "N")]
-    limit: Option<u64>,
     #[command(flatten)]
     workers: Workers,
 }
@@ -41,10 +34,10 @@ impl Arguments {
     /// What the engine takes.
     fn given(&self) -> Extraction {
         Extraction {
-            captures: self.filter.of(&self.captures),
+            captures: self.inputs.captures(),
             output: self.output.clone(),
             schema: self.schema.clone(),
-            limit: self.limit,
+            limit: self.inputs.limit,
             workers: self.workers.given(),
         }
     }

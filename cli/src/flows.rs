@@ -2,7 +2,7 @@
 
 use crate::Style;
 use crate::failure::{Failure, show};
-use crate::inputs::{Filter, filtered_out};
+use crate::inputs::{Inputs, filtered_out};
 use crate::invalid::Invalid;
 use crate::summary;
 use crate::workers::Workers;
@@ -18,12 +18,8 @@ use std::time::Duration;
 /// bytes each way, which TCP flags, and why the flow ended.
 #[derive(Args)]
 pub struct Arguments {
-    /// Captures: pcap, pcapng or Kitsune's TSV, plain, gzip or zstd, and folders of them; `-` is standard input. Several are read as
-    /// one, in the order of their first packets.
-    #[arg(required = true, value_name = "CAPTURE")]
-    captures: Vec<PathBuf>,
     #[command(flatten)]
-    filter: Filter,
+    inputs: Inputs,
     /// Where the records go; the ending (.csv, .parquet or .npy) names the format. Without it flows are only counted.
     #[arg(long = "out", short, alias = "output", value_name = "FILE")]
     output: Option<PathBuf>,
@@ -39,9 +35,6 @@ pub struct Arguments {
     /// Tell flows of different tunnels (GRE, VXLAN, GENEVE, GTP-U) apart.
     #[arg(long)]
     tunnel: bool,
-    /// Read only the first N packets.
-    #[arg(long, value_name = "N")]
-    limit: Option<u64>,
     #[command(flatten)]
     workers: Workers,
 }
@@ -64,10 +57,10 @@ impl Arguments {
         let Self { vlan, tunnel, idle, active, .. } = *self;
         let (idle, active) = (idle.as_secs_f64(), active.as_secs_f64());
         FlowRecords {
-            captures: self.filter.of(&self.captures),
+            captures: self.inputs.captures(),
             output: self.output.clone(),
             table: FlowTableConfig { vlan, tunnel, idle, active, ..FlowTableConfig::default() },
-            limit: self.limit,
+            limit: self.inputs.limit,
             workers: self.workers.given(),
         }
     }

@@ -22,6 +22,27 @@ impl Filter {
     }
 }
 
+/// Captures that are read packet by packet, as one stream.
+#[derive(Args)]
+pub struct Inputs {
+    /// Captures: pcap, pcapng or Kitsune's TSV, plain, gzip or zstd, and folders of them; `-` is standard input. Several are read as
+    /// one, in the order of their first packets.
+    #[arg(required = true, value_name = "CAPTURE")]
+    captures: Vec<PathBuf>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Read only the first N packets.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+impl Inputs {
+    /// What the engine takes.
+    pub fn captures(&self) -> Captures {
+        self.filter.of(&self.captures)
+    }
+}
+
 /// A line on packets that a filter left out, where there was one.
 pub fn filtered_out(packets: Option<u64>) -> String {
     packets.map_or_else(String::new, |packets| {

@@ -7,8 +7,9 @@ pub mod width;
 use legonf_core::count;
 use legonf_decide::IncidentCounts;
 use legonf_decide::evaluate::{BenignShare, Figures, Promise, Report as Evaluation, SpanReport};
-use legonf_engine::{Disturbances, IncidentSummary, Service, Summary, Timing, WarmingUp};
+use legonf_engine::{Disturbances, FlowCounts, IncidentSummary, Service, Summary, Timing, WarmingUp};
 use legonf_output::one_line;
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 /// Lines of text on what there was; nothing where all went on undisturbed.
@@ -81,10 +82,12 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
     if let Some(misfit) = &summary.misfit {
         writeln!(out, "warning     {misfit}")?;
     }
-    for (column, classes) in &summary.classes {
-        let list: Vec<_> =
-            classes.iter().map(|(label, packets)| format!("{} {packets}", one_line(label))).collect();
-        writeln!(out, "{:<11} {}", one_line(column), list.join(", "))?;
+    write_classes(&summary.classes, &mut out)?;
+    if let Some(FlowCounts { rows, open_at_end, classes }) = &summary.flows {
+        let open =
+            if *open_at_end > 0 { format!(", {open_at_end} of them open at the end") } else { String::new() };
+        writeln!(out, "flows       {rows}{open}")?;
+        write_classes(classes, &mut out)?;
     }
     if let Some(evaluation) = &summary.evaluation {
         write_evaluation(&mut out, evaluation)?;
@@ -103,6 +106,15 @@ pub fn text(summary: &Summary, timing: Timing) -> Result<String, fmt::Error> {
         write_incidents(&mut out, found)?;
     }
     Ok(out)
+}
+
+/// A line for each column of verdicts.
+fn write_classes(columns: &BTreeMap<String, BTreeMap<String, u64>>, out: &mut String) -> fmt::Result {
+    columns.iter().try_for_each(|(column, classes)| {
+        let list: Vec<_> =
+            classes.iter().map(|(label, rows)| format!("{} {rows}", one_line(label))).collect();
+        writeln!(out, "{:<11} {}", one_line(column), list.join(", "))
+    })
 }
 
 /// The words on packets that were not judged; none where there were none.

@@ -299,54 +299,9 @@ mod veth;
 
 #[cfg(feature = "live")]
 mod live {
-    use super::veth::{Bench, Pair, ip, json, packets};
+    use super::veth::{Bench, Pair, ip, json, listen, outlet, packets};
     use super::{fail, graph};
-    use nix::sched::{CloneFlags, setns};
     use serde_json::Value;
-    use std::fs::File;
-    use std::sync::mpsc;
-    use std::thread::{self, JoinHandle};
-
-    /// Takes what comes to an interface of a namespace, until nothing has come for a while behind the first packet.
-    fn listen(namespace: &str, interface: &'static str) -> JoinHandle<Vec<Vec<u8>>> {
-        let namespace = File::open(format!("/run/netns/{namespace}")).unwrap();
-        let (ready, is_ready) = mpsc::channel();
-        let thread = thread::spawn(move || {
-            setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
-            let capture = pcap::Capture::from_device(interface).unwrap().timeout(100);
-            let capture = capture.snaplen(2000).buffer_size(32 << 20);
-            let mut capture = capture.immediate_mode(true).open().unwrap().setnonblock().unwrap();
-            ready.send(()).unwrap();
-            let (mut seen, mut silence) = (Vec::new(), 0);
-            while silence < if seen.is_empty() { 600 } else { 30 } {
-                match capture.next_packet() {
-                    Ok(packet) => {
-                        seen.push(packet.data.to_vec());
-                        silence = 0;
-                    }
-                    Err(_) => {
-                        silence += 1;
-                        thread::sleep(std::time::Duration::from_millis(100));
-                    }
-                }
-            }
-            seen
-        });
-        is_ready.recv().unwrap();
-        thread
-    }
-
-    /// A second pair in the first namespace: what is sent out of `left` comes to `right`.
-    fn outlet(pair: &Pair) {
-        let name = &pair.names[0];
-        ip(&format!("-n {name} link add left type veth peer name right")).unwrap();
-        for end in ["left", "right"] {
-            let silence = format!("net.ipv6.conf.{end}.disable_ipv6=1");
-            let mut command = std::process::Command::new("ip");
-            let _ = command.args(["netns", "exec", name, "sysctl", "-qw", &silence]).status();
-            ip(&format!("-n {name} link set {end} arp off up")).unwrap();
-        }
-    }
 
     /// Runs a graph over the packets of the shipped capture, with more arguments.
     fn run(pair: &Pair, bench: &Bench, nf: &str, more: &[&str]) -> Value {

@@ -2,28 +2,19 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
+#[path = "common/sessions.rs"]
+mod sessions;
 
 use common::{fail, legonf, shared, succeed, text};
 use serde_json::Value;
+use sessions::{TREES, capture, captures, session};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const SIDE: usize = 28;
-/// What a session of each class begins with.
-const WORDS: [&[u8]; 3] = [
-    b"GET / HTTP/1.1\r\nHost: ",
-    b"\x16\x03\x01\x00\x20\x01\x00\x00\x1c\x03\x03",
-    b"EHLO mx.example.org\r\n",
-];
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
-}
-
-/// Bytes of a session, told apart by its number.
-fn session(class: usize, number: usize) -> Vec<u8> {
-    let noise = (0..200).map(|at| ((at * 7919 + number * 104_729 + at * at * number) % 251) as u8);
-    WORDS[class].iter().copied().chain(noise).collect()
 }
 
 fn idx(path: PathBuf, dims: &[usize], content: &[u8]) -> String {
@@ -49,41 +40,6 @@ fn images(folder: &Path, labels: &[u8]) -> String {
 fn three_classes(folder: &Path) -> String {
     images(folder, &(0..60).map(|at| at % 3).collect::<Vec<u8>>())
 }
-
-/// A capture of UDP sessions of a class, in raw IP.
-fn capture(path: &Path, class: usize, first: usize) {
-    let mut file =
-        [&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0][..], &[0; 8], &[0, 0, 4, 0], &101u32.to_le_bytes()].concat();
-    for number in first..first + 6 {
-        let payload = session(class, number);
-        let ports = [(2000 + number as u16).to_be_bytes(), 53u16.to_be_bytes()].concat();
-        let udp = [&ports[..], &(8 + payload.len() as u16).to_be_bytes(), &[0, 0], &payload].concat();
-        let total = (20 + udp.len() as u16).to_be_bytes();
-        let ip = [
-            &[0x45, 0, total[0], total[1], 0, 1, 0, 0, 64, 17, 0, 0][..],
-            &[10, 0, 0, class as u8 + 1],
-            &[10, 0, 1, 1],
-            &udp,
-        ];
-        let packet = ip.concat();
-        let length = (packet.len() as u32).to_le_bytes();
-        file.extend([&(number as u32).to_le_bytes()[..], &[0; 4], &length, &length, &packet].concat());
-    }
-    fs::write(path, file).unwrap();
-}
-
-/// A folder with a folder of `count` captures for each of `classes`.
-fn captures(folder: &Path, classes: &[&str], count: usize) -> String {
-    for (class, name) in classes.iter().enumerate() {
-        let of_class = folder.join(name);
-        fs::create_dir_all(&of_class).unwrap();
-        (0..count)
-            .for_each(|at| capture(&of_class.join(format!("c{at}.pcap")), class, 100 * class + 10 * at));
-    }
-    text(folder)
-}
-
-const TREES: [&str; 6] = ["--networks", "0", "--trees", "10", "--seed", "5"];
 
 fn train<'a>(inputs: &[&'a str], options: &[&'a str]) -> Vec<&'a str> {
     [&["train", "classifier"][..], inputs, options].concat()

@@ -26,10 +26,25 @@ fn own(spec: &GraphSpec, brick: &BrickSpec) -> Result<Descriptor, CatalogError> 
     if legonf_catalog::takes(&brick.kind, &brick.config) == Takes::Network {
         return Ok(kind);
     }
-    let ports = spec.port_names();
-    let context = Context { ports: &ports, ..Context::default() };
+    let (ports, some) = (spec.port_names(), ["class".to_owned()]);
+    let of_model = legonf_catalog::takes(&brick.kind, &brick.config) == Takes::Classes;
+    let classes = if of_model { &some[..] } else { &[] };
+    let context = Context { ports: &ports, classes, ..Context::default() };
     let made = legonf_catalog::build(&brick.kind, &brick.config, &context);
-    Ok(made.map_or(kind, |brick| brick.descriptor()))
+    let made = made.map_or(kind, |brick| brick.descriptor());
+    Ok(if of_model { of_any_classes(made) } else { made })
+}
+
+/// What a brick declares whose classes only a model knows: columns of any width, and verdicts of any labels.
+fn of_any_classes(descriptor: Descriptor) -> Descriptor {
+    let opened = |columns: &[ColumnSpec]| {
+        let open = |spec: &ColumnSpec| match spec.shape.is_scalar() {
+            true => ColumnSpec { labels: Default::default(), ..spec.clone() },
+            false => spec.clone().of_any_width(),
+        };
+        columns.iter().map(open).collect()
+    };
+    Descriptor { reads: opened(&descriptor.reads), writes: opened(&descriptor.writes), ..descriptor }
 }
 
 /// The columns that the bricks declare which are no networks of any kind.

@@ -3,10 +3,11 @@
 use crate::assembly::assemble_extraction;
 use crate::captures::{Captures, Series};
 use crate::models::Models;
+use crate::scoring::whole;
 use crate::summary::{ClockReport, flatten};
 use crate::supply::Maker;
 use crate::{Error, Extent, Session, Workers, nf};
-use legonf_core::{Malformed, Schema, Sink, count};
+use legonf_core::{Malformed, Schema, Sink};
 use legonf_io::sink::Matrix;
 use legonf_runtime::{Outcome, RunFault};
 use serde::Serialize;
@@ -76,7 +77,8 @@ impl Extraction {
         if !matches!(outcome.fault, Some(RunFault::Sink(_))) {
             matrix.finish()?;
         }
-        let outcome = self.whole(outcome)?;
+        let outcome =
+            whole(outcome, |packets| format!("{} holds the {packets} before it", self.output.display()))?;
         Ok(self.extracted(&schema, &series, &outcome))
     }
 
@@ -92,18 +94,6 @@ impl Extraction {
             filtered_out: series.left_out(),
             counters,
             clock: ClockReport::of(&outcome.clock, &schema.name),
-        }
-    }
-
-    /// A run that came to the end of the capture.
-    fn whole(&self, outcome: Outcome) -> Result<Outcome, Error> {
-        let packets = count(outcome.packets, "packet");
-        let kept = format!("{} holds the {packets} before it", self.output.display());
-        match outcome.fault {
-            Some(RunFault::Sink(fault)) => Err(fault.into()),
-            Some(fault) => Err(Error::Run { fault, kept }),
-            None if outcome.stopped => Err(Error::Interrupted(kept)),
-            None => Ok(outcome),
         }
     }
 }

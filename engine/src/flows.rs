@@ -3,10 +3,11 @@
 use crate::assembly::{AS_MADE, assemble};
 use crate::captures::{Captures, Series};
 use crate::models::Models;
+use crate::scoring::whole;
 use crate::summary::{ClockReport, flatten};
 use crate::supply::Maker;
 use crate::{Error, Extent, Session, Workers};
-use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Rows, Sink, count};
+use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Rows, Sink};
 use legonf_extract::flow::{FlowColumn, FlowTable, FlowTableConfig, RECORD, RECORD_FIELDS, Ready, Record};
 use legonf_io::Content;
 use legonf_io::sink::{Field, Kind, Records, SinkError, Value};
@@ -117,7 +118,10 @@ impl FlowRecords {
             sink.put(&open)?;
             sink.records.iter_mut().try_for_each(Records::finish)?;
         }
-        let outcome = self.whole(outcome)?;
+        let outcome = whole(outcome, |packets| match &self.output {
+            Some(file) => format!("{} holds the flows of the {packets} before it", file.display()),
+            None => format!("there were {packets} before it"),
+        })?;
         Ok(self.written(&sink, &series, &outcome))
     }
 
@@ -147,21 +151,6 @@ impl FlowRecords {
             filtered_out: series.left_out(),
             clock: ClockReport::of(&outcome.clock, FlowTable::KIND),
             counters,
-        }
-    }
-
-    /// A run that came to the end of the capture.
-    fn whole(&self, outcome: Outcome) -> Result<Outcome, Error> {
-        let packets = count(outcome.packets, "packet");
-        let kept = match &self.output {
-            Some(file) => format!("{} holds the flows of the {packets} before it", file.display()),
-            None => format!("there were {packets} before it"),
-        };
-        match outcome.fault {
-            Some(RunFault::Sink(fault)) => Err(fault.into()),
-            Some(fault) => Err(Error::Run { fault, kept }),
-            None if outcome.stopped => Err(Error::Interrupted(kept)),
-            None => Ok(outcome),
         }
     }
 }

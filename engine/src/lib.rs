@@ -100,7 +100,7 @@ pub use seed::Seed;
 pub use session::{Extent, Gauge, Observer, Session, Unobserved};
 pub use steering::{Steering, read_costs};
 pub use stuck::{AFTER as WATCHDOG_SECONDS, complete};
-pub use summary::{ClockReport, Disturbances, FilteredOut, Service, Summary, Timing, WarmingUp};
+pub use summary::{ClockReport, Disturbances, FilteredOut, FlowCounts, Service, Summary, Timing, WarmingUp};
 pub use suppression::Suppressed;
 pub use swap::{Planned, Swapped, Swaps};
 pub use training::{Drift, Goal, Span, Trained, Training};

@@ -20,7 +20,9 @@ use legonf_core::{Clock, Explain, Layout, Progress, Schema, Source, State, count
 use legonf_extract::FeatureQuantization;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
-use legonf_runtime::{BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, Supply, run_under};
+use legonf_runtime::{
+    BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, Supply, end_flows, run_under,
+};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,6 +76,8 @@ pub(crate) struct Function {
     swaps: Option<Swaps>,
     /// Instances of its bricks elsewhere, where any are wanted.
     remotes: Option<Remotes>,
+    /// Whether flows that are open at the end go on in another run, to which its state is handed.
+    goes_on: bool,
 }
 
 /// Packets at the beginning of captures that a model was made from.
@@ -182,6 +186,7 @@ impl Scoring {
         let threshold = given.or(models.main(&spec).and_then(|model| model.network.threshold()));
         let (workers, clock) =
             (self.workers.clone(), self.begin(session, saved, (&spec, &models), &mut graph)?);
+        let goes_on = self.state_out.is_some();
         let function = Function {
             models,
             threshold,
@@ -193,6 +198,7 @@ impl Scoring {
             workers,
             clock,
             swaps,
+            goes_on,
             remotes,
         };
         if given.is_some() && !function.decides_on_scores() {
@@ -276,6 +282,7 @@ impl Scoring {
             incidents: found.map(Found::summary),
             decides_on_scores: function.decides_on_scores(),
             classes: tally.classes(),
+            flows: tally.flows(),
             counters: flatten(&outcome.counters),
             clock: ClockReport::of(&outcome.clock, &schema.name),
             misfit: tally.fit(),
@@ -372,7 +379,7 @@ impl Function {
     }
 
     /// Runs a source through the graph until its end or until `stop` is set, under a control if one is given, and says how long
-    /// it took.
+    /// it took. Flows that are open then end with it, unless its state goes on in another run.
     ///
     /// # Errors
     /// When the results cannot be written; other faults are in the outcome.
@@ -406,6 +413,9 @@ impl Function {
                 ran
             }
         };
+        if !self.goes_on {
+            end_flows(&mut self.graph, tally, &mut outcome);
+        }
         let seconds = start.elapsed().as_secs_f64();
         match outcome.fault.take() {
             Some(RunFault::Sink(fault)) if is_closed_pipe(&fault) => return Err(Error::ClosedPipe),
@@ -414,6 +424,20 @@ impl Function {
         }
         let packets_per_second = outcome.packets as f64 / seconds.max(1e-9);
         Ok((outcome, Timing { seconds, packets_per_second }))
+    }
+}
+
+/// A run that came to the end of its input.
+///
+/// # Errors
+/// Why it ended before, with what is kept of so many packets, in words.
+pub(crate) fn whole(outcome: Outcome, kept: impl FnOnce(String) -> String) -> Result<Outcome, Error> {
+    let packets = count(outcome.packets, "packet").to_string();
+    match outcome.fault {
+        Some(RunFault::Sink(fault)) => Err(fault.into()),
+        Some(fault) => Err(Error::Run { fault, kept: kept(packets) }),
+        None if outcome.stopped => Err(Error::Interrupted(kept(packets))),
+        None => Ok(outcome),
     }
 }
 

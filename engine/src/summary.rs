@@ -74,6 +74,9 @@ pub struct Summary {
     /// For each column of verdicts but those on scores (`verdicts`) the number of packets by label; empty if the graph has no other.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub classes: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Rows of flows; none if the graph has no columns of flows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flows: Option<FlowCounts>,
     /// Malformed packets by reason, evictions by table, and other counters that are not zero.
     pub counters: BTreeMap<String, u64>,
     /// What was wrong with the capture's clock; none where it was in order.
@@ -107,6 +110,18 @@ impl Summary {
         let left_out = |(filter, packets): (&str, u64)| FilteredOut { filter: filter.to_owned(), packets };
         self.filtered = series.filter().map(left_out);
     }
+}
+
+/// Flows that got a row: when they were ready, at their end, or at that of the input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FlowCounts {
+    /// How many.
+    pub rows: u64,
+    /// Those of them that were still open at the end of the input. With `--state-out` there are none: these flows go on.
+    pub open_at_end: u64,
+    /// For each column of verdicts on flows their number by label; empty if the graph has no such column.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub classes: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 /// Packets of the time in which statistics settle: they are among those that were scored, and have no verdict.

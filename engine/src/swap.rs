@@ -241,6 +241,12 @@ impl Swaps {
         }
     }
 
+    /// The number of the last packet, once the run is over.
+    fn last(&self) -> Option<u64> {
+        let is_over = self.0.over.load(Relaxed);
+        self.0.read.load(Acquire).checked_sub(1).filter(|_| is_over)
+    }
+
     /// Says that the run is over.
     pub(crate) fn end(&self) {
         self.0.over.store(true, Relaxed);

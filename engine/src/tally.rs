@@ -1,11 +1,12 @@
 //! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
 
 use crate::fit::{Fit, Misfit};
+use crate::summary::FlowCounts;
 use crate::watch::{Decided, Found, Watch};
 use crate::{Error, input};
 use legonf_core::{
     Batch, BindError, ColumnSpec, Coverage, Disposition, Dispositions, DropReason, Element, Fault, Findings,
-    Handle, Layout, Malformed, Sink, Timestamp, Verdict,
+    Handle, Layout, Malformed, Sink, Table, Timestamp, Verdict,
 };
 use legonf_decide::VERDICTS;
 use legonf_decide::evaluate::{self, Evaluation, FalsePositives, ScoreSummary};
@@ -80,6 +81,8 @@ pub struct Tally<R> {
     decided: Option<Handle<Vec<Verdict>>>,
     /// Other verdicts of the graph.
     classes: Vec<Classes>,
+    /// Rows of flows, where the graph has any.
+    flows: Option<Flows>,
     dispositions: Dispositions,
     /// Packets of the last batch that bricks dropped, by reason.
     dropped: [u64; DropReason::ALL.len()],
@@ -92,33 +95,64 @@ pub struct Tally<R> {
 struct Classes {
     spec: ColumnSpec,
     verdicts: Handle<Vec<Verdict>>,
-    /// By label, and last what was rejected.
-    packets: Vec<u64>,
+    /// Rows by label, and last those that were rejected.
+    rows: Vec<u64>,
+}
+
+/// Rows of the table of flows.
+#[derive(Clone, Debug)]
+struct Flows {
+    rows: u64,
+    /// Those that came behind the last packet.
+    open_at_end: u64,
+    classes: Vec<Classes>,
 }
 
 impl Classes {
-    /// Those of a graph, but for verdicts on scores.
-    fn of(layout: &Layout) -> Result<Vec<Self>, BindError> {
+    /// Those of a table of a graph, but for verdicts on scores.
+    fn of(layout: &Layout, table: Table) -> Result<Vec<Self>, BindError> {
         let is_one = |spec: &&ColumnSpec| {
-            spec.element == Element::Verdict && spec.is_result() && spec.name != VERDICTS.name
+            (spec.table, spec.element) == (table, Element::Verdict)
+                && spec.shape.is_scalar()
+                && spec.name != VERDICTS.name
         };
         let classes = |spec: &ColumnSpec| {
-            let (verdicts, packets) = (layout.handle(spec)?, vec![0; spec.labels.len() + 1]);
-            Ok(Self { spec: spec.clone(), verdicts, packets })
+            let (verdicts, rows) = (layout.handle(spec)?, vec![0; spec.labels.len() + 1]);
+            Ok(Self { spec: spec.clone(), verdicts, rows })
         };
         layout.specs().iter().filter(is_one).map(classes).collect()
     }
 
-    /// Counts the verdict of a packet, and says whether there is one.
-    fn count(&mut self, batch: &Batch, packet: usize) -> bool {
-        let place = batch.columns.get(self.verdicts)[packet].place(self.spec.labels.len());
-        self.packets[place] += 1;
+    /// Counts the verdict of a row, and says whether there is one.
+    fn count(&mut self, batch: &Batch, row: usize) -> bool {
+        let place = batch.columns.get(self.verdicts)[row].place(self.spec.labels.len());
+        self.rows[place] += 1;
         place < self.spec.labels.len()
     }
 
     fn by_label(&self) -> BTreeMap<String, u64> {
-        let counted = self.spec.words().zip(&self.packets).filter(|(_, packets)| **packets > 0);
-        counted.map(|(label, packets)| (label.to_owned(), *packets)).collect()
+        let counted = self.spec.words().zip(&self.rows).filter(|(_, rows)| **rows > 0);
+        counted.map(|(label, rows)| (label.to_owned(), *rows)).collect()
+    }
+
+    fn by_column(all: &[Self]) -> BTreeMap<String, BTreeMap<String, u64>> {
+        all.iter().map(|classes| (classes.spec.name.to_string(), classes.by_label())).collect()
+    }
+}
+
+impl Flows {
+    /// None where the graph has no column of flows.
+    fn of(layout: &Layout) -> Result<Option<Self>, BindError> {
+        let has_flows = layout.specs().iter().any(|spec| spec.table == Table::Flows);
+        let classes = Classes::of(layout, Table::Flows)?;
+        Ok(has_flows.then_some(Self { rows: 0, open_at_end: 0, classes }))
+    }
+
+    fn count(&mut self, batch: &Batch) {
+        let rows = batch.rows(Table::Flows);
+        self.classes.iter_mut().for_each(|classes| (0..rows).for_each(|row| _ = classes.count(batch, row)));
+        self.rows += rows as u64;
+        self.open_at_end += if batch.headers.is_empty() { rows as u64 } else { 0 };
     }
 }
 
@@ -138,6 +172,7 @@ impl<R: Results> Tally<R> {
             scored: None,
             decided: None,
             classes: Vec::new(),
+            flows: None,
             dispositions: Dispositions::default(),
             dropped: Default::default(),
             fit: Fit::default(),
@@ -191,7 +226,13 @@ impl<R: Results> Tally<R> {
 
     /// For each column of verdicts, but for those on scores, how many packets have which.
     pub fn classes(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
-        self.classes.iter().map(|classes| (classes.spec.name.to_string(), classes.by_label())).collect()
+        Classes::by_column(&self.classes)
+    }
+
+    /// What there was of flows, where the graph has rows of them.
+    pub fn flows(&self) -> Option<FlowCounts> {
+        let Flows { rows, open_at_end, classes } = self.flows.as_ref()?;
+        Some(FlowCounts { rows: *rows, open_at_end: *open_at_end, classes: Classes::by_column(classes) })
     }
 
     /// Packets that were scored but not judged.
@@ -300,6 +341,7 @@ impl<R: Results> Sink for Tally<R> {
         self.outputs.iter_mut().for_each(|outputs| outputs.forward(batch));
         self.watch.iter_mut().for_each(Watch::begin);
         (0..batch.headers.len()).try_for_each(|packet| self.note(batch, packet))?;
+        self.flows.iter_mut().for_each(|flows| flows.count(batch));
         self.coverage.lose_all(&std::mem::take(&mut self.dropped));
         let none = Findings::default();
         let findings = self.watch.as_ref().map_or(&none, Watch::findings);
@@ -310,7 +352,8 @@ impl<R: Results> Sink for Tally<R> {
 
     fn reads(&self) -> Option<Vec<ColumnSpec>> {
         let outputs = self.outputs.as_ref().map(Results::reads).unwrap_or_default();
-        let classes = self.classes.iter().map(|classes| classes.spec.clone());
+        let of_flows = self.flows.iter().flat_map(|flows| &flows.classes);
+        let classes = self.classes.iter().chain(of_flows).map(|classes| classes.spec.clone());
         let own = [SCORES, VERDICTS, ColumnSpec::DISPOSITION].into_iter().chain(classes);
         let watched = self.watch.as_ref().and_then(Watch::reads);
         Some(outputs.into_iter().chain(own).chain(watched).collect())
@@ -320,7 +363,8 @@ impl<R: Results> Sink for Tally<R> {
         self.scored = layout.handle_if_any(&SCORES)?;
         self.decided = layout.handle_if_any(&VERDICTS)?;
         self.dispositions = Dispositions::bind(layout)?;
-        self.classes = Classes::of(layout)?;
+        self.classes = Classes::of(layout, Table::Packets)?;
+        self.flows = Flows::of(layout)?;
         self.watch.as_mut().map_or(Ok(()), |watch| watch.bind(layout))?;
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.bind(layout))
     }

@@ -92,6 +92,27 @@ impl WestEast for Metered {
         Ok(())
     }
 
+    fn process_flows(
+        &mut self,
+        part: usize,
+        batch: &Batch,
+        places: &[usize],
+        flows: &mut Batch,
+    ) -> Result<(), BrickError> {
+        let start = (self.clock)();
+        self.brick.process_flows(part, batch, places, flows)?;
+        self.meter.add(part, places.len(), (self.clock)().saturating_sub(start));
+        Ok(())
+    }
+
+    fn expire(&mut self, part: usize, watermarks: &[i64], flows: &mut Batch) -> Result<(), BrickError> {
+        self.brick.expire(part, watermarks, flows)
+    }
+
+    fn end(&mut self, part: usize, slots: &[u16], flows: &mut Batch) -> Result<(), BrickError> {
+        self.brick.end(part, slots, flows)
+    }
+
     fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
         self.brick.export(part, slots)
     }

@@ -80,7 +80,7 @@ pub fn calls(data: &[u8]) {
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let frames = |frames: &[&[u8]]| frames.iter().flat_map(|frame| [&[frame.len() as u8][..], frame].concat()).collect();
     // By the numbers of the questions: hello, make, divide, part, counters and size of the state; of the answers: hello, made, done.
-    let questions: [&[u8]; 6] = [&[0, 1, 0], &[1, 0], &[3, 0], &[4, 0, 2, 115, 0, 0, 0], &[12], &[13]];
+    let questions: [&[u8]; 6] = [&[0, 1, 0], &[1, 0], &[3, 0], &[4, 0, 2, 115, 0, 0, 0], &[13], &[14]];
     let answers: [&[u8]; 3] = [&[0, 1, 0], &[1, 0], &[2, 0, 0, 0]];
     vec![frames(&questions), frames(&answers)]
 }

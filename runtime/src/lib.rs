@@ -91,6 +91,7 @@
 #![allow(clippy::vec_box, reason = "boxes go from queue to queue, and lists of them are kept for that")]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod ending;
 mod exchange;
 mod fault;
 mod graph;
@@ -105,6 +106,7 @@ mod sync;
 mod watchdog;
 mod worker;
 
+pub use ending::end_flows;
 pub use exchange::{Partition, Undivided};
 pub use fault::{PlanError, RunFault, SupplyError};
 pub use graph::drawing::svg;

@@ -1,6 +1,5 @@
 //! In steady state moving batches allocates nothing.
 #![allow(missing_docs, clippy::unwrap_used)]
-#![allow(unsafe_code)]
 
 mod common;
 
@@ -10,31 +9,8 @@ use legonf_core::{
     Layout as Columns, Progress, Sink, Source, State,
 };
 use legonf_runtime::{Graph, GraphSpec, Layout, Options, Supply, SupplyError, run};
-use std::alloc::{GlobalAlloc, System};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-
-/// The system's allocator, counting.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on unchanged to the system's allocator, which upholds the contract.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: std::alloc::Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller upholds the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: std::alloc::Layout) {
-        // SAFETY: the caller upholds the contract of `dealloc`, and the block is the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Notes the allocations at the first batch behind `start` and at the last one.
 struct Window {
@@ -45,7 +21,7 @@ struct Window {
 
 impl Sink for Window {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
-        let now = ALLOCATIONS.load(Ordering::Relaxed);
+        let now = legonf_allocations::allocations();
         if batch.headers[0].seq >= self.start {
             self.first.get_or_insert(now);
             self.last = now;

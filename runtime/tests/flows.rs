@@ -12,7 +12,7 @@ use legonf_core::{
 use legonf_extract::flow::{
     BYTES, FlowClass, FlowClassConfig, FlowTable, FlowTableConfig, PENDING, RECORD, RECORD_FIELDS, SEQUENCE,
 };
-use legonf_runtime::{Graph, GraphSpec, Options, Outcome, Supply, SupplyError, run_under};
+use legonf_runtime::{Graph, GraphSpec, Options, Outcome, Supply, SupplyError, end_flows, run_under};
 use legonf_wire::PacketBatching;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -120,16 +120,19 @@ impl Brick for Classify {
 #[derive(Default)]
 struct Told {
     flows: Vec<(u64, u64, u64)>,
+    classes: Vec<Verdict>,
     reasons: [u64; 6],
     packets: Vec<Verdict>,
     bytes: Handle<Rows<u8>>,
     sequence: Handle<Rows<f32>>,
     record: Handle<Rows<u64>>,
+    of_flow: Handle<Vec<Verdict>>,
     class: Handle<Vec<Verdict>>,
 }
 
-fn specs() -> [ColumnSpec; 4] {
-    [BYTES.of_width(64), SEQUENCE.of_width(12), RECORD.of_width(RECORD_FIELDS.len()), class()]
+fn specs() -> [ColumnSpec; 5] {
+    let record = RECORD.of_width(RECORD_FIELDS.len());
+    [BYTES.of_width(64), SEQUENCE.of_width(12), record, flow_class(), class()]
 }
 
 impl Sink for Told {
@@ -138,10 +141,11 @@ impl Sink for Told {
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
-        let [bytes, sequence, record, class] = specs();
+        let [bytes, sequence, record, of_flow, class] = specs();
         self.bytes = layout.handle(&bytes)?;
         self.sequence = layout.handle(&sequence)?;
         self.record = layout.handle(&record)?;
+        self.of_flow = layout.handle(&of_flow)?;
         self.class = layout.handle(&class)?;
         Ok(())
     }
@@ -157,7 +161,10 @@ impl Sink for Told {
             cells.for_each(|cell| cell.to_bits().hash(&mut hasher));
             record.row(row).hash(&mut hasher);
             self.reasons[record.row(row)[19] as usize] += 1;
-            self.flows.push((batch.headers[flow.origin as usize].seq, flow.first, hasher.finish()));
+            // What was open at the end no packet has completed.
+            let by = batch.headers.get(flow.origin as usize).map_or(u64::MAX, |headers| headers.seq);
+            self.flows.push((by, flow.first, hasher.finish()));
+            self.classes.push(batch.columns.get(self.of_flow)[row]);
         }
         let classes: &Vec<Verdict> = batch.columns.get(self.class);
         self.packets.extend_from_slice(classes);
@@ -206,7 +213,8 @@ fn go(
         (layout.parse().unwrap(), AtomicBool::new(false), Told::default(), traffic);
     let options = Options { queue: 2, supply: Some(make), checkpoint, ..Options::new(&layout, &stop) };
     let control = script.map(|script| script as &mut dyn legonf_runtime::Control);
-    let outcome = run_under(control, &mut graph, &mut traffic, &mut told, options, &mut |_, _| {});
+    let mut outcome = run_under(control, &mut graph, &mut traffic, &mut told, options, &mut |_, _| {});
+    end_flows(&mut graph, &mut told, &mut outcome);
     (outcome, told)
 }
 
@@ -223,8 +231,14 @@ fn alone(packets: u64) -> (Outcome, Told) {
 fn rows_are_the_same_in_every_layout() {
     let (outcome, expected) = alone(30_000);
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
-    // Flows are ready, idle, too long, at their end, and evicted.
-    assert!([0, 1, 2, 3, 5].iter().all(|reason| expected.reasons[*reason] > 20), "{:?}", expected.reasons);
+    // Flows are ready, idle, too long, at their end, open at that of the input, and evicted.
+    assert!([0, 1, 2, 3, 4, 5].iter().all(|reason| expected.reasons[*reason] > 20), "{:?}", expected.reasons);
+    // Every flow that began has one row, and the numbers of its packets are in it.
+    let counted = |name: &str| {
+        let all = outcome.counters.iter().flat_map(|brick| &brick.counters);
+        all.filter(|(known, _)| *known == name).map(|(_, value)| *value).sum::<u64>()
+    };
+    assert_eq!(counted("flows"), expected.flows.len() as u64 + counted("flows-without-payload"));
     let pending = expected.packets.iter().filter(|class| **class == Verdict::of(3)).count();
     assert!(pending > 1000 && pending < 29_000, "{pending}");
     for layout in [
@@ -239,7 +253,7 @@ fn rows_are_the_same_in_every_layout() {
         assert!(found.fault.is_none(), "{layout}: {:?}", found.fault);
         assert_eq!(found.packets, outcome.packets);
         assert!(told.flows == expected.flows, "{layout}");
-        assert!(told.packets == expected.packets, "{layout}");
+        assert!(told.packets == expected.packets && told.classes == expected.classes, "{layout}");
         assert_eq!(found.counters, outcome.counters, "{layout}");
     }
 }
@@ -276,5 +290,6 @@ fn flows_are_moved_and_killed_and_told_once() {
         assert!(outcome.pauses.slots > 4096 && (every == 0 || outcome.restarts > 0), "{:?}", outcome.pauses);
         let (_, expected) = alone(outcome.packets);
         assert!(told.flows == expected.flows && told.packets == expected.packets);
+        assert!(told.classes == expected.classes);
     }
 }

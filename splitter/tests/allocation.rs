@@ -1,6 +1,5 @@
 //! In steady state partitioning and joining allocate nothing.
 #![allow(clippy::unwrap_used)]
-#![allow(unsafe_code)]
 
 mod common;
 #[path = "common/division.rs"]
@@ -8,34 +7,11 @@ mod division;
 #[path = "common/replicas.rs"]
 mod replicas;
 
+use legonf_allocations::allocations;
 use legonf_core::{BATCH, Headers, Layer, Link, Mac, Network};
 use legonf_splitter::{GroupSet, Ownership, Partitioner, Plan, SlotSet};
 use replicas::Replicas;
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// The system's allocator, counting.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on unchanged to the system's allocator, which upholds the contract.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller upholds the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller upholds the contract of `dealloc`, and the block is the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn packet(i: u32) -> Headers {
     let ip = |bits| Some(Ipv4Addr::from_bits(bits).into());
@@ -58,7 +34,7 @@ fn steady_state_allocates_nothing() {
     let moving = vec![slots; 2];
     let (mut counted, mut partial) = (0u64, 0);
     let mut round = || {
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = allocations();
         for (at, packets) in packets.chunks(BATCH).enumerate() {
             let moving = if at.is_multiple_of(4) { &moving[..] } else { &[] };
             let ownership = Ownership { owners: &owners, moving };
@@ -68,7 +44,7 @@ fn steady_state_allocates_nothing() {
             replicas.go(&partitioner, packets, &|place, _, _, row| row.fill(place as f64));
             assert!(replicas.homes.iter().all(|homes| *homes == 1));
         }
-        ALLOCATIONS.load(Ordering::Relaxed) - before
+        allocations() - before
     };
     assert!(round() > 0);
     assert_eq!(round(), 0);

@@ -187,6 +187,12 @@ impl Host<'_> {
                 put(&Reply::Done, answer);
                 flows.encode(Columns::from_bits(wanted), answer);
             }
+            Request::End { part: number, slots, wanted } => {
+                flows.clear();
+                west_east(&mut *hosted.brick)?.end(number as usize, &slots, flows)?;
+                put(&Reply::Done, answer);
+                flows.encode(Columns::from_bits(wanted), answer);
+            }
             Request::Counters => put(&Reply::Counters(hosted.brick.counters()), answer),
             Request::StateSize => put(&Reply::Size(hosted.brick.state_size()), answer),
             Request::Hello { .. } | Request::Make(_) | Request::Load | Request::Echo(_) => {}

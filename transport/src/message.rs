@@ -51,6 +51,12 @@ pub(crate) enum Request<'a> {
         watermarks: Vec<i64>,
         wanted: u64,
     },
+    /// Ends the flows of some slots that are open; wanted are these columns.
+    End {
+        part: u32,
+        slots: Vec<u16>,
+        wanted: u64,
+    },
     Export {
         part: u32,
         slots: Vec<u16>,

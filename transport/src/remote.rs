@@ -366,6 +366,13 @@ impl WestEast for Remote {
         self.find_flows(&question, |_, _| (), watermarks.len(), flows)
     }
 
+    fn end(&mut self, part: usize, slots: &[u16], flows: &mut Batch) -> Result<(), BrickError> {
+        let wanted = self.uses.writes.bits();
+        let question = Request::End { part: part as u32, slots: slots.to_vec(), wanted };
+        // Their origin is 0.
+        self.find_flows(&question, |_, _| (), 1, flows)
+    }
+
     fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
         self.state(&Request::Export { part: part as u32, slots: slots.to_vec() })
     }

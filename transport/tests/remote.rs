@@ -186,6 +186,11 @@ proptest! {
             there.expire(0, &watermarks, &mut others).unwrap();
             prop_assert_eq!(flows(&found, &*here, &layout), flows(&others, &*here, &layout));
         }
+        let slots: Vec<u16> = (0..4096).collect();
+        let (mut open, mut others) = (Batch::new(&layout), Batch::new(&layout));
+        here.west_east().unwrap().end(0, &slots, &mut open).unwrap();
+        there.end(0, &slots, &mut others).unwrap();
+        prop_assert_eq!(flows(&open, &*here, &layout), flows(&others, &*here, &layout));
         prop_assert_eq!(there.counters(), here.counters());
     }
 

@@ -65,7 +65,7 @@ pub use origin::Origin;
 pub use packets::{LinkType, PacketRecord, Packets};
 pub use placement::balanced;
 pub use plan::{Plan, PlanSyntax, SlotMove, Stage};
-pub use projector::Projector;
+pub use projector::{Projector, protocol_word, tunnel_word};
 pub use rows::Rows;
 pub use schema::{Feature, Schema, SchemaHash, Unit};
 pub use snapshot::{HostLoad, ShardLoad, Snapshot, StageLoad, WorkerLoad, mean_wait};

@@ -115,7 +115,7 @@ fn sockets(key: &Key, headers: &Headers, ends: &Ends) -> [u64; 5] {
         words = [words[2], words[3], words[0], words[1], !words[4]];
     }
     if key.protocol {
-        words[4] ^= protocol(headers) << 48;
+        words[4] ^= protocol_word(headers) << 48;
     }
     words
 }
@@ -130,9 +130,9 @@ fn words(key: &Key, headers: &Headers, ends: &Ends) -> [u64; 11] {
     let dst = side(&key.dst, ends.macs.1, ends.dst, tag << 16 | u64::from(q));
     let (a, b) = if key.unordered && dst < src { (dst, src) } else { (src, dst) };
     let common = [
-        if key.protocol { protocol(headers) } else { 0 },
+        if key.protocol { protocol_word(headers) } else { 0 },
         if key.vlan { headers.link.and_then(|l| l.vlan).map_or(0, |v| 1 << 16 | u64::from(v)) } else { 0 },
-        if key.tunnel { tunnel(headers) } else { 0 },
+        if key.tunnel { tunnel_word(headers) } else { 0 },
     ];
     let mut words = [0; 11];
     words[..4].copy_from_slice(&a);
@@ -165,8 +165,8 @@ fn prefix(address: Address, bits: u8) -> Address {
     }
 }
 
-/// Network and transport protocol, in 11 bits.
-fn protocol(headers: &Headers) -> u64 {
+/// Network and transport protocol of a packet, in 11 bits: the number of the transport protocol is the lowest 8.
+pub fn protocol_word(headers: &Headers) -> u64 {
     let network = match headers.outer.network {
         Network::None => 0,
         Network::Arp => 1,
@@ -184,8 +184,8 @@ fn protocol(headers: &Headers) -> u64 {
     network << 9 | transport
 }
 
-/// The tunnel's kind and identifier.
-fn tunnel(headers: &Headers) -> u64 {
+/// Kind and identifier of the tunnel that a packet comes through; 0 where there is none.
+pub fn tunnel_word(headers: &Headers) -> u64 {
     match headers.inner.map(|inner| inner.by) {
         None | Some(Encapsulation::Quoted) => 0,
         Some(Encapsulation::IpInIp) => 1 << 32,

@@ -35,11 +35,15 @@ pub trait WestEast {
     /// How the work can be divided.
     fn division(&self) -> Division;
 
-    /// Divides the work into parts, each of these groups; parts are numbered from 0. The state is kept.
+    /// Divides the work into parts, each of these groups; parts are numbered from 0. The state is kept. By default there is
+    /// nothing to do, as for a brick of one group.
     ///
     /// # Errors
     /// If the groups of a part cannot be computed apart from others.
-    fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError>;
+    fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError> {
+        let _ = parts;
+        Ok(())
+    }
 
     /// Whether [`process_part`](Self::process_part) takes compact rows, too: those that hold the cells of the part's groups
     /// alone, side by side in their order. They spare a copy of every row. By default it does not.
@@ -93,6 +97,16 @@ pub trait WestEast {
     /// As for [`process_flows`](Self::process_flows).
     fn expire(&mut self, part: usize, watermarks: &[i64], flows: &mut Batch) -> Result<(), BrickError> {
         let _ = (watermarks, flows);
+        Err(no_flows(part))
+    }
+
+    /// Ends the flows of some slots of a part that are still open, as at the end of the input, and forgets them. Appends the rows of
+    /// those that have had none to `flows`, in any order: no packet completed them, so their origin is 0.
+    ///
+    /// # Errors
+    /// If there is no such part or slot, or the brick fills no columns of flows.
+    fn end(&mut self, part: usize, slots: &[u16], flows: &mut Batch) -> Result<(), BrickError> {
+        let _ = (slots, flows);
         Err(no_flows(part))
     }
 

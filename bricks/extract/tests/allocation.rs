@@ -1,12 +1,10 @@
 //! In steady state no packet allocates.
 #![allow(clippy::unwrap_used)]
 
-#[path = "common/allocations.rs"]
-mod allocations;
 mod common;
 
-use allocations::allocations;
 use common::example_packets;
+use legonf_allocations::allocations;
 use legonf_core::{Batch, Brick, Headers, Layout as Columns, Timestamp};
 use legonf_extract::{Config, FeatureQuantization};
 

@@ -1,10 +1,7 @@
 //! In steady state no packet that passes a flow table allocates.
 #![allow(clippy::unwrap_used)]
 
-#[path = "common/allocations.rs"]
-mod allocations;
-
-use allocations::allocations;
+use legonf_allocations::allocations;
 use legonf_core::{Batch, Brick, Clock, ColumnSpec, Handle, Layout as Columns, LinkType, Timestamp};
 use legonf_extract::flow::{FlowStatistics, FlowTable, FlowTableConfig, PacketImage};
 use legonf_wire::PacketBatching;

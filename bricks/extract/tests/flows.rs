@@ -1,7 +1,9 @@
 //! Flows: what their rows hold, when they leave, and that neither batches nor moves show.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use legonf_core::{Batch, Brick, Clock, ColumnSpec, Handle, Layout, LinkType, Rows, Timestamp, WestEast};
+use legonf_core::{
+    Batch, Brick, Clock, ColumnSpec, Handle, Layout, LinkType, Rows, SLOTS, Timestamp, WestEast,
+};
 use legonf_extract::flow::{
     BYTES, FlowTable, FlowTableConfig as Config, RECORD, RECORD_FIELDS, Ready, Record, SEQUENCE,
     SEQUENCE_CELLS,
@@ -123,7 +125,8 @@ impl Bench {
     /// The rows of flows that are still open.
     fn end(&mut self) -> Vec<Row> {
         let mut batch = Batch::new(&self.layout);
-        self.table.expire(0, &[i64::MAX], &mut batch).unwrap();
+        let slots: Vec<_> = (0..SLOTS as u16).collect();
+        self.table.end(0, &slots, &mut batch).unwrap();
         self.rows(&batch, |_| u64::MAX)
     }
 

@@ -1,8 +1,7 @@
 //! In steady state the bricks of KitNET allocate nothing for a batch, and that of other networks nothing beside its engine.
 #![allow(clippy::unwrap_used)]
-// The counting allocator below needs it.
-#![allow(unsafe_code)]
 
+use legonf_allocations::allocations_of_thread;
 use legonf_core::{
     BATCH, Batch, Brick, ColumnSpec, Element, Handle, Layout as Columns, Rows, Storage, cells, cells_mut,
 };
@@ -11,39 +10,7 @@ use legonf_infer::{
 };
 use legonf_models::kitnet::{KitNet, Precision};
 use legonf_models::{Engine, EngineError, Output, Port, Signature};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
-
-/// The system's allocator, counting the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator unchanged; the counter does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::realloc`.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn model() -> Arc<KitNet> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/synth-mini/kitsune-py-100.model.json");
@@ -79,13 +46,13 @@ fn allocate_nothing(bricks: &mut [&mut dyn Brick]) {
     let features = columns.handle::<Rows>(&ColumnSpec::rows("features", Element::F64)).unwrap();
     let scores = columns.handle::<Vec<f64>>(&SCORES).unwrap();
     process(&mut batch, features, BATCH, bricks);
-    let before = ALLOCATIONS.get();
+    let before = allocations_of_thread();
     assert!(before > 0, "the counter counts");
     for rows in [BATCH, 1, 7, 0, 200, BATCH] {
         process(&mut batch, features, rows, bricks);
         assert_eq!(batch.columns.get(scores).len(), rows);
     }
-    assert_eq!(ALLOCATIONS.get(), before);
+    assert_eq!(allocations_of_thread(), before);
 }
 
 /// Sums the rows of its input, without an allocation.

@@ -1,47 +1,11 @@
 //! Reading allocates nothing per packet once the window and the batch have their size.
-#![allow(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
+use legonf_allocations::allocations_of_thread;
 use legonf_core::Batch;
 use legonf_io::SourceOptions;
 use legonf_io::source::from_reader;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{Cursor, Write};
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-fn count() {
-    ALLOCATIONS.with(|n| n.set(n.get() + 1));
-}
-
-// SAFETY: every call goes on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::realloc`.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const PACKETS: usize = 20_000;
 
@@ -101,10 +65,10 @@ fn steady_state_allocates_nothing() {
                 break;
             }
             if packets == 2048 {
-                before = ALLOCATIONS.with(Cell::get);
+                before = allocations_of_thread();
             }
         }
-        let after = ALLOCATIONS.with(Cell::get);
+        let after = allocations_of_thread();
         assert_eq!((packets, after - before), (PACKETS, 0), "{name}");
         assert!(before > 0, "the counter counts");
     }

@@ -7,7 +7,8 @@ use nix::sched::{CloneFlags, setns};
 use std::fs::{self, File};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Two network namespaces with a veth pair between them: `here` in the first one, `there` in the second one.
@@ -120,6 +121,47 @@ impl Drop for Pair {
         for name in &self.names {
             let _ = ip(&format!("netns del {name}"));
         }
+    }
+}
+
+/// Takes what comes to an interface of a namespace, until nothing has come for a while behind the first packet.
+pub fn listen(namespace: &str, interface: &'static str) -> JoinHandle<Vec<Vec<u8>>> {
+    let namespace = File::open(format!("/run/netns/{namespace}")).unwrap();
+    let (ready, is_ready) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+        let capture = pcap::Capture::from_device(interface).unwrap().timeout(100);
+        let capture = capture.snaplen(2000).buffer_size(32 << 20);
+        let mut capture = capture.immediate_mode(true).open().unwrap().setnonblock().unwrap();
+        ready.send(()).unwrap();
+        let (mut seen, mut silence) = (Vec::new(), 0);
+        while silence < if seen.is_empty() { 600 } else { 30 } {
+            match capture.next_packet() {
+                Ok(packet) => {
+                    seen.push(packet.data.to_vec());
+                    silence = 0;
+                }
+                Err(_) => {
+                    silence += 1;
+                    thread::sleep(Duration::from_millis(100));
+                }
+            }
+        }
+        seen
+    });
+    is_ready.recv().unwrap();
+    thread
+}
+
+/// A second pair in the first namespace: what is sent out of `left` comes to `right`.
+pub fn outlet(pair: &Pair) {
+    let name = &pair.names[0];
+    ip(&format!("-n {name} link add left type veth peer name right")).unwrap();
+    for end in ["left", "right"] {
+        let silence = format!("net.ipv6.conf.{end}.disable_ipv6=1");
+        let mut command = Command::new("ip");
+        let _ = command.args(["netns", "exec", name, "sysctl", "-qw", &silence]).status();
+        ip(&format!("-n {name} link set {end} arp off up")).unwrap();
     }
 }
 

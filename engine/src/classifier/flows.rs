@@ -1,6 +1,7 @@
 //! Flows of captures, as samples.
 
 use crate::models::Models;
+use crate::scoring::whole;
 use crate::workers::Workers;
 use crate::{Error, Session, input};
 use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Mac, Rows, Sink, Table};
@@ -40,16 +41,11 @@ pub(super) fn add(
     let options = workers.options(session, None);
     let mut sink = Gather { labelled, samples, seen, of_device: BTreeSet::new(), bound: Bound::default() };
     let outcome = legonf_runtime::run(&mut graph, &mut *source, &mut sink, options, &mut |_, _| {});
-    match outcome.fault {
-        Some(fault) => Err(Error::Run { fault, kept: "nothing was written".into() }),
-        None if outcome.stopped => Err(Error::Interrupted("nothing was written".into())),
-        None => {
-            // Flows that are open at the end of the capture.
-            let open = graph.end_flows().map_err(|error| Error::refused(error.to_string()))?;
-            sink.write(&open)?;
-            Ok(outcome.packets)
-        }
-    }
+    let outcome = whole(outcome, |_| "nothing was written".into())?;
+    // Flows that are open at the end of the capture.
+    let open = graph.end_flows().map_err(|error| Error::refused(error.to_string()))?;
+    sink.write(&open)?;
+    Ok(outcome.packets)
 }
 
 /// Packets to flows.

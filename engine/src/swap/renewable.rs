@@ -100,8 +100,10 @@ impl Brick for Renewable {
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        if let Some(first) = batch.headers.first() {
-            self.advance(first.seq);
+        match batch.headers.first() {
+            Some(first) => self.advance(first.seq),
+            // Flows that were open behind the last packet.
+            None => self.swaps.last().into_iter().for_each(|last| self.advance(last)),
         }
         self.brick.process(batch)
     }

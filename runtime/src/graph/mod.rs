@@ -13,7 +13,7 @@ use crate::graph::declared::Declared;
 use crate::graph::route::Routes;
 use crate::graph::ways::Ways;
 use crate::{BrickSpec, GraphError, GraphSpec};
-use legonf_core::{Batch, Brick, BrickError, ColumnSpec, Columns, Descriptor, Layout, State};
+use legonf_core::{Brick, ColumnSpec, Columns, Descriptor, Layout, State};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -119,24 +119,6 @@ impl Graph {
     pub fn forwards(&self) -> bool {
         let acts = Columns::PACKETS.union(self.declared.disposition());
         self.declared.uses.iter().any(|brick| !brick.writes.intersection(acts).is_empty())
-    }
-
-    /// Ends the flows that a brick still keeps, as at the end of the input, and gives their rows. A batch without rows where no
-    /// brick keeps flows.
-    ///
-    /// # Errors
-    /// If the brick cannot.
-    pub fn end_flows(&mut self) -> Result<Batch, BrickError> {
-        let mut batch = Batch::new(&self.declared.layout);
-        for node in &mut self.nodes {
-            if let Some(brick) = node.brick.west_east()
-                && brick.division().is_of_flows()
-            {
-                brick.expire(0, &[i64::MAX], &mut batch)?;
-            }
-        }
-        batch.sort_flows(self.declared.flows, &mut Batch::default(), &mut Vec::new());
-        Ok(batch)
     }
 
     /// The bricks in order, to be asked what only they know.

@@ -146,6 +146,10 @@ impl WestEast for MinedState {
         self.with(|inner| inner.expire(part, watermarks, flows))
     }
 
+    fn end(&mut self, part: usize, slots: &[u16], flows: &mut Batch) -> Result<(), BrickError> {
+        self.with(|inner| inner.end(part, slots, flows))
+    }
+
     fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
         let state = self.with(|inner| inner.export(part, slots))?;
         let number = number((part, slots));

@@ -3,12 +3,12 @@
 use super::config::{FlowError, nanos, within};
 use super::identity::{Found, Identifier, Identity};
 use super::record::{RECORD, RECORD_FIELDS, Reason};
+use super::saved::{self, Keeps};
 use super::slots::{Item, SlotLists};
-use super::{GROUP, damaged, key};
-use crate::StateError;
+use super::{division, fault, key};
 use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Division, Element, Handle, Layout, Rows,
-    SLOTS, State, StateGroup, Storage, Verdict, WestEast, slot, typed,
+    State, Storage, Verdict, WestEast, slot, typed,
 };
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -95,18 +95,25 @@ impl Item for Classed {
 
 /// A flow on its way to another replica.
 #[derive(Serialize, Deserialize)]
-struct SavedClass {
-    slot: u16,
+pub(super) struct Moving {
     tag: u32,
+    /// The watermark at its last packet.
     seen: i64,
     flow: Classed,
 }
 
-/// Flows of slots, as bytes.
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    config: Config,
-    flows: Vec<SavedClass>,
+impl Keeps for Config {
+    const WHAT: &'static str = "classes of flows";
+    type Flow = Moving;
+
+    fn flows_per_slot(&self) -> usize {
+        self.flows_per_slot as usize
+    }
+
+    fn allows(&self, moving: &Moving) -> bool {
+        let (labels, class) = (self.classes.len() + 1, moving.flow.class);
+        class == Verdict::REJECTED || class.place(labels) < labels
+    }
 }
 
 impl FlowClass {
@@ -272,17 +279,7 @@ impl Brick for FlowClass {
 impl WestEast for FlowClass {
     fn division(&self) -> Division {
         let Config { vlan, tunnel, seed, .. } = self.config;
-        Division {
-            name: Self::KIND.into(),
-            groups: vec![StateGroup::new(GROUP, key(vlan, tunnel))],
-            seed,
-            fills: self.fills(),
-            cells: vec![GROUP.into()],
-        }
-    }
-
-    fn divide(&mut self, _: &[Vec<String>]) -> Result<(), BrickError> {
-        Ok(())
+        division(Self::KIND, key(vlan, tunnel), seed, self.fills())
     }
 
     fn process_part(
@@ -305,49 +302,57 @@ impl WestEast for FlowClass {
     }
 
     fn copy(&self, _: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
-        if let Some(slot) = slots.iter().find(|slot| usize::from(**slot) >= SLOTS) {
-            return Err(fault(StateError::NoSlot((*slot).into())));
-        }
-        let of = |slot: &u16| {
-            let slot = *slot;
-            let saved =
-                move |(tag, seen, flow): (u32, i64, &Classed)| SavedClass { slot, tag, seen, flow: *flow };
-            self.flows.of_slot(slot.into()).map(saved)
-        };
-        let flows: Vec<_> = slots.iter().flat_map(of).collect();
-        if flows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let saved = Saved { config: self.config.clone(), flows };
-        postcard::to_allocvec(&saved).map_err(|_| fault(damaged()))
+        let moving = |(tag, seen, flow): (u32, i64, &Classed)| Moving { tag, seen, flow: *flow };
+        saved::write(&self.config, slots, |slot| self.flows.of_slot(slot).map(moving))
+            .map_err(fault(Self::KIND))
     }
 
     fn import(&mut self, _: usize, state: &[u8]) -> Result<(), BrickError> {
-        if state.is_empty() {
-            return Ok(());
-        }
-        let saved: Saved = postcard::from_bytes(state).map_err(|_| fault(damaged()))?;
-        if saved.config != self.config {
-            return Err(fault(StateError::Differs("classes of flows")));
-        }
-        let numbers = || saved.flows.iter().map(|saved| usize::from(saved.slot));
-        if let Some(slot) = numbers().find(|slot| *slot >= SLOTS) {
-            return Err(fault(StateError::NoSlot(slot)));
-        }
-        if let Some(slot) = numbers().find(|slot| self.flows.oldest(*slot).is_some()) {
-            return Err(fault(StateError::Occupied(slot)));
-        }
-        for SavedClass { slot, tag, seen, flow } in saved.flows {
-            let hash = u64::from(slot) << 52 | u64::from(tag);
-            if self.flows.is_full(hash) {
-                return Err(fault(StateError::Full(slot.into())));
-            }
-            self.flows.add(hash, flow, seen);
+        let slots = saved::read(&self.config, state, |slot| self.flows.oldest(slot).is_some());
+        for slot in slots.map_err(fault(Self::KIND))? {
+            slot.flows
+                .iter()
+                .for_each(|Moving { tag, seen, flow }| _ = self.flows.add(slot.hash(*tag), *flow, *seen));
         }
         Ok(())
     }
 }
 
-fn fault(error: StateError) -> BrickError {
-    BrickError { brick: FlowClass::KIND, reason: error.to_string() }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use legonf_core::SLOTS;
+
+    fn brick() -> FlowClass {
+        FlowClass::new(toml::from_str("classes = ['a', 'b']\nflows_per_slot = 2").unwrap()).unwrap()
+    }
+
+    /// A brick that knows flows of the first and of the last slot.
+    fn with_flows() -> FlowClass {
+        let mut brick = brick();
+        for (hash, class) in [(7, Verdict::of(0)), (8, Verdict::REJECTED), (u64::MAX, Verdict::of(2))] {
+            brick.flows.add(hash, Classed { class, ..Classed::default() }, 5);
+        }
+        brick
+    }
+
+    #[test]
+    fn state_is_taken_in_once_and_only_as_it_was_given() {
+        let slots = [0, 9, (SLOTS - 1) as u16];
+        let given = with_flows().copy(0, &slots).unwrap();
+        let mut taken = brick();
+        taken.import(0, &given).unwrap();
+        assert_eq!(taken.copy(0, &slots).unwrap(), given);
+        let refused = |brick: &mut FlowClass, state: &[u8]| brick.import(0, state).unwrap_err().reason;
+        assert!(refused(&mut taken, &given).contains("slot 0 has streams here already"));
+        for at in 1..given.len() {
+            let mut damaged = given.clone();
+            damaged[at] ^= 1;
+            assert!(refused(&mut brick(), &damaged).contains("checksum"), "{at}");
+            assert!(refused(&mut brick(), &given[..at]).contains("damaged"), "{at}");
+        }
+        let other = Config { idle: 1.0, ..brick().config };
+        assert!(refused(&mut FlowClass::new(other).unwrap(), &given).contains("classes of flows"));
+        assert!(brick().copy(0, &[SLOTS as u16]).unwrap_err().reason.contains("slot 4096"));
+    }
 }

@@ -2,8 +2,7 @@
 
 use super::key;
 use legonf_core::{
-    Address, Encapsulation, Ends, Hasher, Headers, Layer, Network, PacketKind, Projector, Transport,
-    pair_words,
+    Address, Ends, Hasher, Headers, PacketKind, Projector, pair_words, protocol_word, tunnel_word,
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,14 +48,14 @@ impl Identifier {
         let ends = Ends::of(headers);
         let (tag, p, q) = ends.ports.parts();
         let (mut sockets, swapped) = pair_words((ends.src, p), (ends.dst, q), tag);
-        sockets[4] ^= u64::from(protocol(&headers.outer)) << 48;
+        sockets[4] ^= protocol_word(headers) << 48;
         let hash = match self.vlan || self.tunnel {
             true => self.projector.hash_of_ends(headers, &ends),
             false => self.hasher.five(sockets),
         };
         let vlan = headers.link.and_then(|link| link.vlan).filter(|_| self.vlan);
         let vlan = vlan.map_or(0, |vlan| 1 << 16 | u32::from(vlan));
-        let tunnel = if self.tunnel { tunnel(headers) } else { 0 };
+        let tunnel = if self.tunnel { tunnel_word(headers) } else { 0 };
         Some(Found { identity: Identity { sockets, vlan, tunnel }, hash, swapped })
     }
 }
@@ -83,45 +82,10 @@ impl Identity {
     }
 }
 
-/// Transport protocol, and above it whether there is one, and the network protocol: in 16 bits.
-fn protocol(outer: &Layer) -> u16 {
-    let network = match outer.network {
-        Network::Ipv4 => 2,
-        Network::Ipv6 => 3,
-        Network::None | Network::Arp => 0,
-    };
-    let transport = match outer.transport {
-        Transport::None => 0,
-        Transport::Icmp(_) => 1 << 8 | 1,
-        Transport::Tcp => 1 << 8 | 6,
-        Transport::Udp => 1 << 8 | 17,
-        Transport::Icmpv6(_) => 1 << 8 | 58,
-        Transport::Other(number) => 1 << 8 | u16::from(number),
-    };
-    network << 9 | transport
-}
-
-/// Kind and identifier of a tunnel.
-fn tunnel(headers: &Headers) -> u64 {
-    let (kind, id) = match headers.inner.map(|inner| inner.by) {
-        None | Some(Encapsulation::Quoted) => return 0,
-        Some(Encapsulation::IpInIp) => (1, 0),
-        Some(Encapsulation::Gre(key)) => (2 + u64::from(key.is_some()), key.unwrap_or(0)),
-        Some(Encapsulation::Vxlan(id)) => (4, id),
-        Some(Encapsulation::VxlanGpe(id)) => (5, id),
-        Some(Encapsulation::Geneve(id)) => (6, id),
-        Some(Encapsulation::Erspan(session)) => {
-            (7 + u64::from(session.is_some()), session.unwrap_or(0).into())
-        }
-        Some(Encapsulation::GtpU(id)) => (9, id),
-    };
-    kind << 32 | u64::from(id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use legonf_core::Link;
+    use legonf_core::{Layer, Link, Network, Transport};
 
     fn packet(src: &str, dst: &str, ports: (u16, u16), transport: Transport) -> Headers {
         let outer = Layer {

@@ -26,7 +26,7 @@ pub use statistics::{
 pub use table::{BYTES, FlowTable, SEQUENCE, SEQUENCE_CELLS};
 
 use crate::StateError;
-use legonf_core::{Field, Key};
+use legonf_core::{BrickError, ColumnSpec, Division, Field, Key, StateGroup};
 
 /// The key by which flows are told apart: the unordered pair of sockets with the protocol, and VLAN and tunnel if wanted.
 fn key(vlan: bool, tunnel: bool) -> Key {
@@ -39,6 +39,17 @@ fn key(vlan: bool, tunnel: bool) -> Key {
 
 /// The name of the only state group.
 const GROUP: &str = "flow";
+
+/// How a brick of this kind, which keeps something of each flow, is divided among replicas.
+fn division(kind: &'static str, key: Key, seed: u64, fills: ColumnSpec) -> Division {
+    let (groups, cells) = (vec![StateGroup::new(GROUP, key)], vec![GROUP.into()]);
+    Division { name: kind.into(), groups, seed, fills, cells }
+}
+
+/// A fault of a brick of this kind.
+fn fault(brick: &'static str) -> impl Fn(StateError) -> BrickError {
+    move |error| BrickError { brick, reason: error.to_string() }
+}
 
 fn damaged() -> StateError {
     StateError::Damaged("no state of flows")

@@ -1,65 +1,75 @@
-//! Flows on their way from one table to another, as bytes: version, what must be the same on both sides, and the flows of each slot,
-//! in postcard's format; at the end the CRC-32 of all before.
+//! What is kept of flows on its way from one brick to another of the same kind, as bytes: version, what must be the same on both
+//! sides, and the flows of each slot, in postcard's format; at the end the CRC-32 of all before.
 
-use super::config::{Column, Config};
 use super::damaged;
-use super::kept::{Kept, Sample};
 use crate::StateError;
 use legonf_core::SLOTS;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Version of the format.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Bytes of the checksum.
 const CHECKSUM: usize = 4;
 
-/// A flow with what its blocks hold.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Flow {
-    pub tag: u32,
-    /// The watermark at its last packet.
-    pub seen: i64,
-    pub kept: Kept,
-    pub bytes: Vec<u8>,
-    pub samples: Vec<Sample>,
+/// The configuration of a brick that keeps something of each flow.
+pub(super) trait Keeps: Serialize + DeserializeOwned + PartialEq {
+    /// What it is, where it differs.
+    const WHAT: &'static str;
+    /// What is kept of a flow.
+    type Flow: Serialize + DeserializeOwned;
+
+    /// The most flows of a slot.
+    fn flows_per_slot(&self) -> usize;
+
+    /// Whether what is kept of a flow can be of a brick with this configuration.
+    fn allows(&self, flow: &Self::Flow) -> bool;
 }
 
 /// A slot with its flows, from the one that was not seen for the longest time.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Slot {
+pub(super) struct Slot<F> {
     pub number: u16,
-    pub flows: Vec<Flow>,
+    pub flows: Vec<F>,
+}
+
+impl<F> Slot<F> {
+    /// The hash of a flow of this slot, by its tag: the slot is the upper part of a hash, and the tag the lower.
+    pub fn hash(&self, tag: u32) -> u64 {
+        u64::from(self.number) << 52 | u64::from(tag)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
-struct Saved {
+struct Saved<C, F> {
     version: u16,
-    config: Config,
-    slots: Vec<Slot>,
+    config: C,
+    slots: Vec<Slot<F>>,
 }
 
-/// The flows of some slots as bytes.
-pub(super) fn write<I: Iterator<Item = Flow>>(
-    config: &Config,
+/// The flows of some slots as bytes; of no flow there is no byte.
+pub(super) fn write<C: Keeps, I: Iterator<Item = C::Flow>>(
+    config: &C,
     slots: &[u16],
     flows: impl Fn(usize) -> I,
 ) -> Result<Vec<u8>, StateError> {
-    if let Some(slot) = slots.iter().find(|slot| usize::from(**slot) >= SLOTS) {
-        return Err(StateError::NoSlot((*slot).into()));
-    }
+    slots.iter().try_for_each(|slot| exists(*slot))?;
     let of = |number: &u16| Slot { number: *number, flows: flows((*number).into()).collect() };
     let slots = slots.iter().map(of).filter(|slot| !slot.flows.is_empty()).collect::<Vec<_>>();
     if slots.is_empty() {
         return Ok(Vec::new());
     }
-    let saved = Saved { version: VERSION, config: config.clone(), slots };
-    let mut out = postcard::to_allocvec(&saved).map_err(|_| damaged())?;
+    let mut out = postcard::to_allocvec(&Saved { version: VERSION, config, slots }).map_err(|_| damaged())?;
     out.extend(crc32fast::hash(&out).to_le_bytes());
     Ok(out)
 }
 
-/// The slots of such bytes; of none there is none.
-pub(super) fn read(config: &Config, bytes: &[u8]) -> Result<Vec<Slot>, StateError> {
+/// The slots of such bytes, for a brick that has flows in some slots already.
+pub(super) fn read<C: Keeps>(
+    config: &C,
+    bytes: &[u8],
+    is_occupied: impl Fn(usize) -> bool,
+) -> Result<Vec<Slot<C::Flow>>, StateError> {
     if bytes.is_empty() {
         return Ok(Vec::new());
     }
@@ -67,32 +77,28 @@ pub(super) fn read(config: &Config, bytes: &[u8]) -> Result<Vec<Slot>, StateErro
     if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
         return Err(StateError::Damaged("the checksum differs"));
     }
-    let saved: Saved = postcard::from_bytes(body).map_err(|_| damaged())?;
-    if saved.version != VERSION {
+    let (version, _) = postcard::take_from_bytes::<u16>(body).map_err(|_| damaged())?;
+    if version != VERSION {
         return Err(StateError::Differs("version of legonf"));
     }
+    let saved: Saved<C, C::Flow> = postcard::from_bytes(body).map_err(|_| damaged())?;
     if saved.config != *config {
-        return Err(StateError::Differs("flow table's configuration"));
+        return Err(StateError::Differs(C::WHAT));
     }
-    saved.slots.iter().try_for_each(|slot| check(config, slot))?;
+    let check = |slot: &Slot<C::Flow>| {
+        exists(slot.number)?;
+        let number = slot.number.into();
+        match () {
+            () if slot.flows.len() > config.flows_per_slot() => Err(StateError::Full(number)),
+            () if is_occupied(number) => Err(StateError::Occupied(number)),
+            () if !slot.flows.iter().all(|flow| config.allows(flow)) => Err(damaged()),
+            () => Ok(()),
+        }
+    };
+    saved.slots.iter().try_for_each(check)?;
     Ok(saved.slots)
 }
 
-fn check(config: &Config, slot: &Slot) -> Result<(), StateError> {
-    if usize::from(slot.number) >= SLOTS {
-        return Err(StateError::NoSlot(slot.number.into()));
-    }
-    if slot.flows.len() > config.flows_per_slot as usize {
-        return Err(StateError::Full(slot.number.into()));
-    }
-    // What is not filled is not kept.
-    let has = |column, of_block: usize| if config.columns.contains(&column) { of_block } else { 0 };
-    let fits = |flow: &Flow| {
-        let Kept { bytes, samples, .. } = flow.kept;
-        u32::from(bytes) <= config.bytes
-            && u32::from(samples) <= config.packets
-            && flow.bytes.len() == has(Column::Bytes, flow.kept.bytes_of_block())
-            && flow.samples.len() == has(Column::Sequence, flow.kept.samples_of_block().into())
-    };
-    if slot.flows.iter().all(fits) { Ok(()) } else { Err(damaged()) }
+fn exists(slot: u16) -> Result<(), StateError> {
+    if usize::from(slot) < SLOTS { Ok(()) } else { Err(StateError::NoSlot(slot.into())) }
 }

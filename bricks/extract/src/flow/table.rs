@@ -1,16 +1,15 @@
 //! The brick that keeps flows.
 
+mod west_east;
+
 use super::config::{Column, Config, FlowError, Ready, nanos};
 use super::identity::{Found, Identifier, Identity};
 use super::kept::{Block, Blocks, Kept, Sample};
 use super::record::{self, RECORD, RECORD_FIELDS, Reason};
-use super::saved;
 use super::slots::{Item, Known, SlotLists};
-use super::{GROUP, key};
-use crate::StateError;
 use legonf_core::{
-    Batch, BindError, Brick, BrickError, ColumnSpec, Columns, Descriptor, Division, Element, FlowRow, Handle,
-    Headers, Layout, PacketRecord, Rows, SLOTS, Shape, State, StateGroup, Storage, WestEast, slot,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Columns, Descriptor, Element, FlowRow, Handle, Headers,
+    Layout, PacketRecord, Rows, SLOTS, Shape, State, WestEast, slot,
 };
 use legonf_wire::{Segment, tcp};
 use std::borrow::Cow;
@@ -404,13 +403,12 @@ impl FlowTable {
     }
 
     fn end_idle_of(&mut self, slot: usize, now: i64, watermarks: &[i64], told: &mut Batch) {
-        let reason = if now == i64::MAX { Reason::Forced } else { Reason::Idle };
         while self.is_due(self.oldest[slot], now)
             && let Some(oldest) = self.flows.oldest(slot)
         {
             let deadline = self.oldest[slot].saturating_add(self.idle);
             let since = watermarks.partition_point(|time| *time < deadline);
-            self.tell(oldest.number, reason, since, told);
+            self.tell(oldest.number, Reason::Idle, since, told);
             self.forget_oldest(slot);
         }
     }
@@ -521,115 +519,4 @@ impl Brick for FlowTable {
     fn west_east(&mut self) -> Option<&mut dyn WestEast> {
         Some(self)
     }
-}
-
-impl WestEast for FlowTable {
-    fn division(&self) -> Division {
-        let Config { vlan, tunnel, seed, .. } = self.config;
-        Division {
-            name: Self::KIND.into(),
-            groups: vec![StateGroup::new(GROUP, key(vlan, tunnel))],
-            seed,
-            fills: self.specs()[0].clone(),
-            cells: vec![GROUP.into()],
-        }
-    }
-
-    fn divide(&mut self, _: &[Vec<String>]) -> Result<(), BrickError> {
-        Ok(())
-    }
-
-    fn process_part(
-        &mut self,
-        _: usize,
-        _: &Batch,
-        _: &[usize],
-        _: &mut dyn Storage,
-    ) -> Result<(), BrickError> {
-        Err(BrickError { brick: Self::KIND, reason: "it has rows of flows, none of packets".into() })
-    }
-
-    fn process_flows(
-        &mut self,
-        _: usize,
-        batch: &Batch,
-        places: &[usize],
-        flows: &mut Batch,
-    ) -> Result<(), BrickError> {
-        let watermarks: &Vec<i64> = batch.columns.get(self.columns.watermark);
-        for places in places.chunks(AT_ONCE) {
-            let found = self.anticipate(&batch.headers, places);
-            for (place, found) in places.iter().zip(found) {
-                self.take(found, batch, *place, watermarks, flows);
-            }
-        }
-        Ok(())
-    }
-
-    fn expire(&mut self, _: usize, watermarks: &[i64], flows: &mut Batch) -> Result<(), BrickError> {
-        self.end_idle(watermarks, flows);
-        Ok(())
-    }
-
-    fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
-        let state = self.copy(part, slots)?;
-        for slot in slots.iter().map(|slot| usize::from(*slot)) {
-            while self.flows.oldest(slot).is_some() {
-                self.forget_oldest(slot);
-            }
-        }
-        Ok(state)
-    }
-
-    fn copy(&self, _: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
-        saved::write(&self.config, slots, |slot| {
-            self.flows.of_slot(slot).map(|(tag, seen, kept)| {
-                let samples = self.samples.of_block(kept.samples_at);
-                let samples = &samples[..samples.len().min(kept.samples_of_block().into())];
-                let bytes = self.bytes.of_block(kept.bytes_at);
-                saved::Flow {
-                    tag,
-                    seen,
-                    kept: *kept,
-                    bytes: bytes[..bytes.len().min(kept.bytes_of_block())].into(),
-                    samples: samples.into(),
-                }
-            })
-        })
-        .map_err(fault)
-    }
-
-    fn import(&mut self, _: usize, state: &[u8]) -> Result<(), BrickError> {
-        let slots = saved::read(&self.config, state).map_err(fault)?;
-        let occupied = slots.iter().find(|slot| self.flows.oldest(slot.number.into()).is_some());
-        if let Some(slot) = occupied {
-            return Err(fault(StateError::Occupied(slot.number.into())));
-        }
-        slots.into_iter().for_each(|slot| self.take_in(slot));
-        Ok(())
-    }
-}
-
-impl FlowTable {
-    fn take_in(&mut self, slot: saved::Slot) {
-        let number = usize::from(slot.number);
-        for saved::Flow { tag, seen, kept, bytes, samples } in slot.flows {
-            let mut kept = Kept { bytes_at: Block::NONE, samples_at: Block::NONE, ..kept };
-            if !bytes.is_empty() {
-                kept.bytes_at = self.bytes.give();
-                self.bytes.of_block_mut(kept.bytes_at)[..bytes.len()].copy_from_slice(&bytes);
-            }
-            if !samples.is_empty() {
-                kept.samples_at = self.samples.give();
-                self.samples.of_block_mut(kept.samples_at)[..samples.len()].copy_from_slice(&samples);
-            }
-            // The slot is the upper part of a hash, and the tag the lower.
-            self.flows.add((number as u64) << 52 | u64::from(tag), kept, seen);
-        }
-        self.note_oldest(number);
-    }
-}
-
-fn fault(error: StateError) -> BrickError {
-    BrickError { brick: FlowTable::KIND, reason: error.to_string() }
 }
