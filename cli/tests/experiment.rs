@@ -91,3 +91,20 @@ fn instances_are_threads_processes_and_containers_where_these_can_be_run() {
         assert!(median("round_trip_us") >= median("pass_us") && median("pass_us") > 0.0, "{kind}");
     }
 }
+
+#[test]
+fn what_dies_while_packets_flow_loses_and_changes_nothing() {
+    let arguments = ["experiment", "failover", "--rate", "20k", "--time", "1s", "--faults", "4", "--json"];
+    let report = json(&succeed(arguments));
+    let whole = |of: &Value| of["lost"] == 0 && of["repeated"] == 0 && of["deviation"] == 0.0;
+    assert!(whole(&report), "{report}");
+    let cases = report["cases"].as_array().unwrap();
+    for name in ["process killed", "process frozen", "agent killed", "agent frozen", "at random"] {
+        let case = cases.iter().find(|case| case["name"] == name).unwrap_or_else(|| panic!("{name}: {report}"));
+        assert!(whole(case) && case["losses"].as_u64() >= case["faults"].as_u64(), "{case}");
+        assert!(case["faults"].as_u64() > Some(0) && case["packets"].as_u64() >= Some(20_000), "{case}");
+    }
+    for skipped in report["skipped"].as_array().unwrap() {
+        println!("skipped: {}", skipped.as_str().unwrap());
+    }
+}
