@@ -4,7 +4,7 @@
     compare.py [--legonf target/release/legonf] [--turns 5] [--cpu 0] [--json FILE]
 
 The networks are those of `legonf bench networks`, written by its --export. Each turn measures one after the other, and of each the
-fastest turn counts, since other work only slows. Checks first that both give the same probabilities to 1e-5.
+fastest turn counts, since other work only slows. That networks of these forms give the same outputs is tested in models/tests/onnxruntime.rs.
 Needs numpy and onnxruntime.
 """
 import argparse

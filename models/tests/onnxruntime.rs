@@ -206,6 +206,39 @@ fn images() -> Network {
     network
 }
 
+/// Convolutions of 3 x 3 over many channels, with what follows them.
+fn squares() -> Network {
+    let mut network = Network::new("squares");
+    network.input("image", Element::F32, &[3, 28, 27]);
+    for (name, dims) in [
+        ("w1", &[24, 3, 3, 3][..]),
+        ("w2", &[40, 24, 3, 3]),
+        ("b2", &[40]),
+        ("w3", &[40, 40, 3, 3]),
+        ("mean", &[40]),
+        ("dense", &[40, 5]),
+    ] {
+        weights(&mut network, name, dims);
+    }
+    network.reals("variance", &[40], &[30.0; 40]);
+    let pads = |pad| [("pads", Value::Ints(vec![pad; 4]))];
+    network.node("Conv", &["image", "w1"], &["c1"], &pads(0));
+    network.node("Relu", &["c1"], &["r1"], &[]);
+    network.node("Conv", &["r1", "w2", "b2"], &["c2"], &pads(1));
+    network.node("BatchNormalization", &["c2", "b2", "mean", "mean", "variance"], &["n2"], &[]);
+    network.node("LeakyRelu", &["n2"], &["r2"], &[("alpha", Value::Float(0.1))]);
+    network.node("Conv", &["r2", "w3"], &["c3"], &pads(1));
+    network.node("BatchNormalization", &["c3", "b2", "mean", "mean", "variance"], &["n3"], &[]);
+    network.node("Add", &["n3", "r2"], &["sum"], &[]);
+    network.node("GlobalAveragePool", &["sum"], &["means"], &[]);
+    network.node("Flatten", &["means"], &["flat"], &[]);
+    network.node("MatMul", &["flat", "dense"], &["logits"], &[]);
+    network.node("Softmax", &["logits"], &["probabilities"], &[]);
+    network.output("sum", Element::F32, None);
+    network.output("probabilities", Element::F32, None);
+    network
+}
+
 /// Convolutions over embedded bytes, with numbers beside them.
 fn sequences() -> Network {
     let mut network = Network::new("sequences");
@@ -250,6 +283,7 @@ fn onnxruntime_gives_the_outputs_of_legonfs_own_engine() {
     if has_onnxruntime() {
         let folder = tempfile::tempdir().unwrap();
         check_outputs(folder.path(), &images().to_bytes());
+        check_outputs(folder.path(), &squares().to_bytes());
         check_outputs(folder.path(), &sequences().to_bytes());
     }
 }

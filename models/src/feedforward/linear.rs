@@ -15,7 +15,8 @@ const PLACES: usize = 6;
 /// Panels that are computed together where there are few places.
 const PANELS: usize = 4;
 
-type Vector = [f32; LANES];
+/// Numbers of so many channels.
+pub(super) type Vector = [f32; LANES];
 
 /// Where the numbers lie that are weighed. A matrix product has one place a row, or as many as there are vectors in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +69,21 @@ impl Geometry {
         (0..lines).flat_map(begin).collect()
     }
 
-    /// The input of a row with its zeros around it.
+    /// Numbers that [`padded_of`](Self::padded_of) needs.
+    pub(super) fn scratch(&self) -> usize {
+        if self.is_padded() { self.padded() } else { 0 }
+    }
+
+    /// The input of a row with its zeros around it, in `padded` if there are any.
+    pub(super) fn padded_of<'a>(&self, input: &'a [f32], padded: &'a mut [f32]) -> &'a [f32] {
+        if !self.is_padded() {
+            return input;
+        }
+        let padded = &mut padded[..self.padded()];
+        self.pad(input, padded);
+        padded
+    }
+
     fn pad(&self, input: &[f32], padded: &mut [f32]) {
         let [top, left, _, right] = self.pads.map(|pad| pad * self.input[2]);
         let (line, width) = (self.line(), self.input[1] * self.input[2]);
@@ -91,8 +106,8 @@ pub(super) struct Linear {
     /// Channels of the output.
     pub(super) channels: usize,
     /// Panels, one after the other: of each weight of a sum those of [`LANES`] channels.
-    panels: Vec<Vector>,
-    bias: Vec<Vector>,
+    pub(super) panels: Vec<Vector>,
+    pub(super) bias: Vec<Vector>,
     /// Where the numbers of each place begin in the padded input of a row.
     begins: Vec<u32>,
     pub(super) activation: Activation,
@@ -144,11 +159,6 @@ impl Linear {
         2 * (self.geometry.places() * self.products() * self.channels) as u64
     }
 
-    /// Numbers that it needs beside its input and output.
-    pub(super) fn scratch(&self) -> usize {
-        if self.geometry.is_padded() { self.geometry.padded() } else { 0 }
-    }
-
     /// Cells of a row of the output.
     pub(super) fn cells(&self) -> usize {
         self.geometry.places() * self.channels
@@ -164,13 +174,7 @@ impl Linear {
         let places = Places { count: self.begins.len(), step: 0, begins: Some(&self.begins) };
         let width = self.geometry.input.iter().product::<usize>().max(1);
         for (input, output) in input.chunks_exact(width).zip(output.chunks_exact_mut(self.cells())) {
-            if self.geometry.is_padded() {
-                let padded = &mut scratch[..self.geometry.padded()];
-                self.geometry.pad(input, padded);
-                sums(self, &places, padded, output);
-            } else {
-                sums(self, &places, input, output);
-            }
+            sums(self, &places, self.geometry.padded_of(input, scratch), output);
         }
     }
 }
@@ -245,7 +249,7 @@ fn all_places<const J: usize, const P: usize>(
         let sums = tile::<J, P>(panels, bias, input, begins, &linear.geometry);
         for (p, sums) in sums.iter().enumerate() {
             let to = &mut output[(first + p) * linear.channels..][..linear.channels];
-            put(linear, &mut to[panel * LANES..], sums);
+            put(linear.activation, &mut to[panel * LANES..], sums);
         }
         place += P;
     }
@@ -253,9 +257,9 @@ fn all_places<const J: usize, const P: usize>(
 
 /// Sums of panels after one another, as far as there are channels.
 #[inline(always)]
-fn put(linear: &Linear, output: &mut [f32], sums: &[Vector]) {
+pub(super) fn put(activation: Activation, output: &mut [f32], sums: &[Vector]) {
     for (to, sums) in output.chunks_mut(LANES).zip(sums) {
-        let values = linear.activation.of(sums);
+        let values = activation.of(sums);
         match to.first_chunk_mut() {
             Some(to) => *to = values,
             None => to.copy_from_slice(&values[..to.len()]),
@@ -288,7 +292,7 @@ fn tile<const J: usize, const P: usize>(
 }
 
 #[inline(always)]
-fn add_product(x: f32, weights: &Vector, sums: &Vector) -> Vector {
+pub(super) fn add_product(x: f32, weights: &Vector, sums: &Vector) -> Vector {
     let mut next = *sums;
     for lane in 0..LANES {
         next[lane] = x.mul_add(weights[lane], sums[lane]);

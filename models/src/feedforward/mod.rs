@@ -17,12 +17,15 @@ mod operators;
 mod plan;
 mod pool;
 pub(crate) mod proto;
+mod rewrite;
 mod shapes;
 mod step;
+mod table;
 mod tensor;
 #[cfg(test)]
 mod tests;
 mod trees;
+mod winograd;
 
 use crate::bundle::{Bundle, Foreign, Meaning, Model};
 use crate::engine::{Engine, EngineError, Output, Port, Signature};
@@ -164,7 +167,7 @@ impl FeedForward {
         Arc::strong_count(&self.network)
     }
 
-    /// Floating-point operations of a row in sums of products.
+    /// Floating-point operations of a row in its sums, in the forms that they are computed in; transforms do not count.
     pub fn operations(&self) -> u64 {
         self.network.plan.operations()
     }

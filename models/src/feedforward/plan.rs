@@ -3,6 +3,7 @@
 //! Rows are computed in blocks. Of a block, steps that share what is too large for the caches compute all rows together; the others
 //! form segments, which each row passes alone, so that what lies between their steps stays in the caches.
 
+use super::rewrite;
 use super::step::{Inputs, Operation};
 use std::ops::Range;
 
@@ -95,7 +96,7 @@ pub(super) struct Memory {
 impl Plan {
     /// Lays out steps, of which those that no output needs are left out.
     pub(super) fn new(slots: &[Slot], steps: Vec<Step>, inputs: &[usize], outputs: &[usize]) -> Self {
-        let steps = needed(slots.len(), steps, outputs);
+        let steps = needed(slots.len(), rewrite::quicker(steps), outputs);
         let segments = segments(slots, &steps);
         let mut layout = Layout::new(slots, &steps, &segments, outputs);
         inputs.iter().for_each(|slot| layout.place(*slot));
@@ -104,7 +105,8 @@ impl Plan {
         }
         let at = |slots: &[usize]| slots.iter().map(|slot| layout.places[*slot]).collect::<Vec<_>>();
         let scratch = steps.iter().map(|step| match &step.operation {
-            Operation::Linear(linear) => linear.scratch(),
+            Operation::Linear(linear) => linear.geometry.scratch(),
+            Operation::Winograd(winograd) => winograd.scratch(),
             _ => 0,
         });
         let shared: usize = layout.buffers.iter().filter(|buffer| !buffer.alone).map(|b| b.cells).sum();
@@ -126,10 +128,12 @@ impl Plan {
         }
     }
 
-    /// Floating-point operations of the sums of products for a row.
+    /// Floating-point operations of the sums for a row.
     pub(super) fn operations(&self) -> u64 {
         let of = |step: &Placed| match &step.operation {
             Operation::Linear(linear) => linear.operations(),
+            Operation::Winograd(winograd) => winograd.operations(),
+            Operation::Table(table) => table.operations(),
             _ => 0,
         };
         self.steps.iter().map(of).sum()

@@ -4,7 +4,9 @@ use super::activation::{self, Activation};
 use super::linear::Linear;
 use super::plan::{Memory, Place};
 use super::pool::{self, Pool, Reduction};
+use super::table::Table;
 use super::trees::Trees;
+use super::winograd::Winograd;
 use multiversion::multiversion;
 use std::ops::Range;
 
@@ -30,6 +32,8 @@ pub(super) enum Arithmetic {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Operation {
     Linear(Linear),
+    Winograd(Winograd),
+    Table(Table),
     Pool(Pool),
     /// The reduction, the numbers reduced to one, and how far they lie apart.
     Reduce(Reduction, usize, usize),
@@ -72,6 +76,8 @@ impl Operation {
         let first = || inputs.real(0);
         match self {
             Self::Linear(linear) => linear.run(first(), output, scratch),
+            Self::Winograd(winograd) => winograd.run(first(), output, scratch),
+            Self::Table(table) => table.run(inputs.integer(0), output),
             Self::Pool(pool) => {
                 rows(first(), pool.input.iter().product(), output, pool.cells(), |from, to| {
                     pool::pool(pool, from, to);

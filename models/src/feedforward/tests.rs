@@ -4,6 +4,8 @@ use crate::onnx::{Network as Made, Value as Attr};
 use legonf_core::Rows;
 use proptest::prelude::*;
 
+mod quicker;
+
 /// Small numbers that differ.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
