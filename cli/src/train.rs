@@ -44,8 +44,8 @@ pub struct Arguments {
     /// Feature schema: kitsune-115-clean, or kitsune-115 and kitsune-py-100, which reproduce what was published.
     #[arg(long, default_value = legonf_extract::DEFAULT_SCHEMA)]
     schema: String,
-    /// What is trained, on the same packets: `kitnet`, or a simpler detector over the same features. `ensemble` joins `pca`, `ecod`
-    /// and `hbos` by how improbable the score of each is among benign ones; `isolation-forest`, `mean-z`, `box-plot` and
+    /// What is trained, on the same packets: `kitnet`, or a simpler detector over the same features. `ensemble` joins `log-pca`,
+    /// `ecod` and `hbos` by how improbable the score of each is among benign ones; `pca`, `isolation-forest`, `mean-z`, `box-plot` and
     /// `nearest-neighbour` stand alone. `legonf compare` shows what each finds in a capture with labels.
     #[arg(long, default_value = "kitnet", value_name = "NAME", value_parser = detector)]
     detector: Detector,
@@ -95,7 +95,7 @@ fn detector(text: &str) -> Result<Detector, Invalid> {
         return Ok(Detector(None));
     }
     let expected =
-        "kitnet, ensemble, pca, ecod, hbos, isolation-forest, mean-z, box-plot or nearest-neighbour";
+        "kitnet, ensemble, pca, log-pca, ecod, hbos, isolation-forest, mean-z, box-plot or nearest-neighbour";
     text.parse().map(|method| Detector(Some(method))).map_err(|_| Invalid::Value(expected))
 }
 

@@ -7,8 +7,17 @@ use common::{contents, example, fail, legonf, scores, succeed, text};
 use std::fs;
 use std::path::Path;
 
-const NAMES: [&str; 8] =
-    ["ensemble", "pca", "ecod", "hbos", "isolation-forest", "mean-z", "box-plot", "nearest-neighbour"];
+const NAMES: [&str; 9] = [
+    "ensemble",
+    "pca",
+    "log-pca",
+    "ecod",
+    "hbos",
+    "isolation-forest",
+    "mean-z",
+    "box-plot",
+    "nearest-neighbour",
+];
 
 /// Packets of the shipped capture.
 const PACKETS: usize = 3500;
@@ -136,7 +145,7 @@ fn detectors_are_compared_on_a_capture_with_labels() {
     let (cold, entries) = (&report["cold"][0], report["reports"][0]["detectors"].as_array().unwrap());
     assert_eq!(
         (&cold["detector"], cold["comparisons"].as_u64(), entries.len()),
-        (&"kitnet".into(), Some(1), 9)
+        (&"kitnet".into(), Some(1), 10)
     );
     assert!(entries.iter().all(|entry| (0.0..=1.0).contains(&entry["auc"].as_f64().unwrap())));
     write(PACKETS);

@@ -140,7 +140,7 @@ impl Training {
         let config = self.config(&schema, goal)?;
         let origins = spans.iter().map(Series::origins).collect::<Result<Vec<_>, _>>()?.concat();
         let identity = checkpoint::Identity { schema: schema.hash().to_string(), origins, time: goal.time };
-        let mut sink = self.start((&config, goal), identity)?;
+        let mut sink = self.start((&config, goal), &schema, identity)?;
         let mut used = Vec::new();
         let fed = self.feed(session, (&spans, &schema), &mut sink, &mut used);
         if fed.as_ref().is_err_and(|error| !matches!(error, Error::Interrupted(_))) {
@@ -367,11 +367,12 @@ impl Training {
     fn start(
         &self,
         (config, goal): (&TrainConfig, Goal),
+        schema: &Schema,
         identity: checkpoint::Identity,
     ) -> Result<TrainSink, Error> {
         let path = self.checkpoint_path();
         let learning = match self.detector {
-            Some(method) => Learning::detector(method, config.clone()),
+            Some(method) => Learning::detector(method, config.clone(), schema),
             None if self.resume => {
                 Learning::KitNet(Checkpoint::load(&path, &identity)?.trainer(config, &path)?.into())
             }

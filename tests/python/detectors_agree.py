@@ -22,12 +22,23 @@ except ImportError as error:
     sys.exit(77)
 
 
-def pca(train, test, _):
+def pca(train, test, _, variance=0.95):
     """Root of the mean squared reconstruction error."""
     scaler = StandardScaler().fit(train)
-    model = PCA(n_components=0.95, svd_solver="full").fit(scaler.transform(train))
+    model = PCA(n_components=variance, svd_solver="full").fit(scaler.transform(train))
     z = scaler.transform(test)
     return np.sqrt(np.mean((z - model.inverse_transform(model.transform(z))) ** 2, axis=1))
+
+
+def logarithm(x):
+    """log2(1 + |x|), linear between powers of two, with the sign of x."""
+    fraction, exponent = np.frexp(1.0 + np.abs(x))
+    return np.copysign(exponent - 1 + 2.0 * fraction - 1.0, x)
+
+
+def log_pca(train, test, _):
+    """The same of logarithms, by 90% of the variance."""
+    return pca(logarithm(train), logarithm(test), _, 0.9)
 
 
 def mean_z(train, test, _):
@@ -95,6 +106,7 @@ def hbos(train, test, _):
 
 METHODS = {
     "pca": pca,
+    "log-pca": log_pca,
     "mean-z": mean_z,
     "box-plot": box_plot,
     "nearest-neighbour": nearest_neighbour,

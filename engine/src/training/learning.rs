@@ -1,10 +1,11 @@
 //! What learns from rows: a KitNET, or a detector that is no network.
 
 use crate::Error;
-use legonf_core::Rows;
+use legonf_core::{Rows, Schema};
 use legonf_models::Model;
 use legonf_models::detectors::{self, Fitted, Method, Scratch};
 use legonf_models::kitnet::{KitNet, Phase, RowBuffers, TrainConfig, Trainer};
+use std::time::Duration;
 
 /// A training that goes on, row by row.
 pub enum Learning {
@@ -33,8 +34,8 @@ pub enum Learnt {
 
 impl Learning {
     /// Of a detector, over the rows that a KitNET would be trained on.
-    pub fn detector(method: Method, config: TrainConfig) -> Self {
-        let trainer = detectors::Trainer::new(config.features, config.seed);
+    pub fn detector(method: Method, config: TrainConfig, schema: &Schema) -> Self {
+        let trainer = detectors::Trainer::new(config.features, config.seed).with_decays(schema);
         Self::Detector(Box::new(Sampling { method, trainer, config, concluded: false }))
     }
 
@@ -74,12 +75,14 @@ impl Learning {
         self.progress().0.saturating_sub(config.feature_mapping_packets + 1)
     }
 
-    /// Learns from a row of some part of the training. Its score before that, of a KitNET.
-    pub fn train(&mut self, row: &[f64], part: u64) -> Option<f64> {
+    /// Learns from a row of some part of the training, so long after the first packet where that is known. Its score before that, of a
+    /// KitNET.
+    pub fn train(&mut self, row: &[f64], part: u64, elapsed: Option<Duration>) -> Option<f64> {
         match self {
             Self::KitNet(trainer) => Some(trainer.train(row)),
             Self::Detector(sampling) => {
                 sampling.trainer.train(row, part);
+                elapsed.into_iter().for_each(|elapsed| sampling.trainer.lasted(elapsed));
                 None
             }
         }

@@ -186,7 +186,7 @@ impl TrainSink {
         if index < self.packets() {
             return Ok(());
         }
-        self.last_rmse = self.learning.train(row, self.part(elapsed));
+        self.last_rmse = self.learning.train(row, self.part(elapsed), elapsed);
         if let Some(rmse) = self.last_rmse.filter(|_| self.learning.trained() > 0) {
             self.training.push(self.part(elapsed), rmse);
         }

@@ -4,7 +4,7 @@ use super::labels::Truth;
 use super::report::{Judged, Report};
 use crate::ExperimentError;
 use crate::quiet::traffic::Row;
-use legonf_core::{BATCH, Rows, Tiles};
+use legonf_core::{BATCH, Rows, Schema, Tiles};
 use legonf_engine::Error;
 use legonf_models::detectors::{self, Detector, Method};
 use legonf_models::kitnet::{self, KitNet, TrainConfig, Trainer};
@@ -16,6 +16,7 @@ const KITNET: &str = "kitnet";
 /// A contest on a capture.
 pub(super) struct Contest<'a> {
     truth: &'a Truth,
+    schema: &'a Schema,
     config: TrainConfig,
     /// What learns, until it has learnt.
     learning: Option<(Trainer, detectors::Trainer)>,
@@ -44,11 +45,12 @@ enum Kernel {
 
 impl<'a> Contest<'a> {
     /// Begins with a training of so many packets as this configuration takes.
-    pub fn new(config: TrainConfig, truth: &'a Truth) -> Self {
+    pub fn new(config: TrainConfig, schema: &'a Schema, truth: &'a Truth) -> Self {
         let mut rows = Rows::default();
         rows.reset(BATCH, config.features);
         Self {
             truth,
+            schema,
             config,
             learning: None,
             contenders: Vec::new(),
@@ -62,7 +64,7 @@ impl<'a> Contest<'a> {
     /// Takes the next packet.
     pub fn push(&mut self, row: &Row<'_>) -> Result<(), ExperimentError> {
         if self.contenders.is_empty() {
-            return self.learn(row.features);
+            return self.learn(row);
         }
         let Some(malicious) = self.truth.of(row.header.seq) else {
             self.unlabelled = true;
@@ -80,14 +82,16 @@ impl<'a> Contest<'a> {
         Ok(())
     }
 
-    fn learn(&mut self, row: &[f64]) -> Result<(), ExperimentError> {
+    fn learn(&mut self, row: &Row<'_>) -> Result<(), ExperimentError> {
         if self.learning.is_none() {
-            let others = detectors::Trainer::new(self.config.features, self.config.seed);
+            let others =
+                detectors::Trainer::new(self.config.features, self.config.seed).with_decays(self.schema);
             self.learning = Some((Trainer::new(self.config.clone())?, others));
         }
         let Some((kitnet, others)) = &mut self.learning else { return Ok(()) };
-        kitnet.train(row);
-        others.train(row, 0);
+        kitnet.train(row.features);
+        others.train(row.features, 0);
+        others.lasted(row.elapsed);
         if kitnet.progress().used == self.config.packets_needed() {
             self.contenders = contenders(kitnet, others)?;
             self.learning = None;

@@ -154,7 +154,7 @@ impl Trained<'_> {
         }
         let schema = legonf_extract::schema_by_name(self.schema)?;
         let traffic = Traffic::Captured { path: self.capture.to_owned(), limit: None };
-        let mut contest = Contest::new(self.config(schema.len()), truth);
+        let mut contest = Contest::new(self.config(schema.len()), &schema, truth);
         traffic.each_row(session, ("comparing", &schema), |row| {
             contest.push(&row)?;
             Ok(true)

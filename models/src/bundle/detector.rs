@@ -93,23 +93,52 @@ impl Builder {
 
     /// Standardised features.
     fn scaled(&mut self, scale: &Scale, n: &dyn Fn(&str) -> String) {
+        self.scaled_of(INPUT, scale, n);
+    }
+
+    /// The same of what stands in the place of features.
+    fn scaled_of(&mut self, features: &str, scale: &Scale, n: &dyn Fn(&str) -> String) {
         self.doubles(&n("mean"), &[scale.mean.len()], scale.mean.clone());
         self.doubles(&n("inverse"), &[scale.inverse.len()], scale.inverse.clone());
-        self.push("Sub", &[INPUT, &n("mean")], &n("offset"));
+        self.push("Sub", &[features, &n("mean")], &n("offset"));
         self.push("Mul", &[&n("offset"), &n("inverse")], &n("z"));
     }
 
     fn pca(&mut self, pca: &Pca, n: &dyn Fn(&str) -> String) {
-        self.scaled(&pca.scale, n);
+        let features = if pca.logarithmic { self.logarithms(n) } else { INPUT.into() };
+        self.scaled_of(&features, &pca.scale, n);
         let dims = [pca.components.len(), pca.scale.mean.len()];
         self.doubles(&n("components"), &dims, pca.components.concat());
         self.push("Transpose", &[&n("components")], &n("components_t"));
         self.push("MatMul", &[&n("z"), &n("components_t")], &n("y"));
-        self.push("MatMul", &[&n("y"), &n("components")], &n("back"));
-        self.push("Sub", &[&n("z"), &n("back")], &n("deviation"));
-        self.push("Mul", &[&n("deviation"), &n("deviation")], &n("square"));
-        self.reduce("ReduceMean", &n("square"), &n("mse"));
+        // Components are orthonormal: what they do not hold is the difference of the squares.
+        self.reduce("ReduceSumSquare", &n("z"), &n("all"));
+        self.reduce("ReduceSumSquare", &n("y"), &n("held"));
+        self.push("Sub", &[&n("all"), &n("held")], &n("difference"));
+        self.doubles(&n("zero"), &[1], vec![0.0]);
+        self.push("Max", &[&n("difference"), &n("zero")], &n("rest"));
+        self.doubles(&n("count"), &[1], vec![pca.scale.mean.len() as f64]);
+        self.push("Div", &[&n("rest"), &n("count")], &n("mse"));
         self.push("Sqrt", &[&n("mse")], &n("score"));
+    }
+
+    /// log2(1 + |x|), linear between powers of two, with the sign of each feature; gives its name. Where rounding finds the power beside
+    /// the right one, the value is the same, since the pieces meet.
+    fn logarithms(&mut self, n: &dyn Fn(&str) -> String) -> String {
+        let numbers = [("unit", 1.0), ("two", 2.0), ("ln2", std::f64::consts::LN_2)];
+        numbers.iter().for_each(|(part, value)| self.doubles(&n(part), &[1], vec![*value]));
+        self.push("Abs", &[INPUT], &n("size"));
+        self.push("Add", &[&n("size"), &n("unit")], &n("above"));
+        self.push("Log", &[&n("above")], &n("natural"));
+        self.push("Div", &[&n("natural"), &n("ln2")], &n("binary"));
+        self.push("Floor", &[&n("binary")], &n("exponent"));
+        self.push("Pow", &[&n("two"), &n("exponent")], &n("power"));
+        self.push("Div", &[&n("above"), &n("power")], &n("fraction"));
+        self.push("Add", &[&n("exponent"), &n("fraction")], &n("sum"));
+        self.push("Sub", &[&n("sum"), &n("unit")], &n("unsigned"));
+        self.push("Sign", &[INPUT], &n("sign"));
+        self.push("Mul", &[&n("unsigned"), &n("sign")], &n("logarithms"));
+        n("logarithms")
     }
 
     fn box_plot(&mut self, plot: &BoxPlot, n: &dyn Fn(&str) -> String) {
@@ -277,8 +306,9 @@ impl Reader<'_> {
         Ok(match method {
             Method::Ecod => Member::Ecod(Ecod { table: self.table(&n("table"))? }),
             Method::Hbos => Member::Hbos(Hbos { table: self.table(&n("table"))? }),
-            Method::Pca => {
-                Member::Pca(Pca::new(self.scale(&n)?, self.rows(&n("components"), self.features)?))
+            Method::Pca | Method::LogPca => {
+                let components = self.rows(&n("components"), self.features)?;
+                Member::Pca(Pca::new(self.scale(&n)?, components, method == Method::LogPca))
             }
             Method::MeanZ => Member::MeanZ(MeanZ { scale: self.scale(&n)? }),
             Method::NearestNeighbour => Member::Nearest(Nearest {

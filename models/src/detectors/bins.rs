@@ -1,5 +1,6 @@
 //! Cells into which the values of each feature fall: those of ECOD and of HBOS at once.
 
+use super::logarithm::{exponential, logarithm};
 use super::sample_quantile;
 
 /// Edges between the cells of a feature.
@@ -31,21 +32,21 @@ pub(crate) struct Filled {
     pub(crate) below: [usize; EDGES],
     /// All values.
     pub(crate) count: usize,
-    /// The extremes.
-    pub(crate) range: (f64, f64),
+    /// The bars between the extremes.
+    pub(crate) bars: Bars,
 }
 
 impl Bins {
     /// Cells for features whose values are sorted.
-    pub(crate) fn fit(columns: &[Vec<f64>]) -> Self {
-        Self { edges: columns.iter().map(|column| edges(column)).collect() }
+    pub(crate) fn fit(columns: &[Vec<f64>], logarithmic: bool) -> Self {
+        Self { edges: columns.iter().map(|column| edges(column, logarithmic)).collect() }
     }
 
     /// How the sorted values of a feature fill its cells.
-    pub(crate) fn fill(&self, feature: usize, column: &[f64]) -> Filled {
+    pub(crate) fn fill(&self, feature: usize, column: &[f64], logarithmic: bool) -> Filled {
         let below = |edge: f32| column.partition_point(|value| (*value as f32) < edge);
-        let range = (f64::from(column[0] as f32), f64::from(column[column.len() - 1] as f32));
-        Filled { below: self.edges[feature].map(below), count: column.len(), range }
+        let bars = Bars::of(column, logarithmic);
+        Filled { below: self.edges[feature].map(below), count: column.len(), bars }
     }
 
     /// Numbers of the cells of rows in lanes.
@@ -78,28 +79,53 @@ impl Bins {
     }
 }
 
-/// Edge `number` of the bars between two extremes, from half a bar below the first to half a bar above the last.
-pub(crate) fn bar_edge(number: usize, (low, high): (f64, f64)) -> f32 {
-    let width = (high - low) / BARS as f64;
-    let edge = match number {
-        0 => low - width / 2.0,
-        last if last == BAR_EDGES - 1 => high + width / 2.0,
-        last if last == BAR_EDGES - 2 => high,
-        other => low + (other - 1) as f64 * width,
-    };
-    edge as f32
+/// Bars of equal width between the extremes of a feature, or of its logarithm.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bars {
+    low: f64,
+    high: f64,
+    logarithmic: bool,
 }
 
-/// The bar that a cell that begins at `edge` lies in: 0 below all, 1 and 12 within half a bar of the ends, 13 above all.
-pub(crate) fn bar_of(edge: f32, range: (f64, f64)) -> usize {
-    (0..BAR_EDGES).filter(|number| bar_edge(*number, range) <= edge).count()
+impl Bars {
+    /// Between the extremes of sorted values.
+    fn of(column: &[f64], logarithmic: bool) -> Self {
+        let (low, high) = (f64::from(column[0] as f32), f64::from(column[column.len() - 1] as f32));
+        Self { low, high, logarithmic }
+    }
+
+    /// Edge `number`, from half a bar below the first bar to half a bar above the last.
+    fn edge(&self, number: usize) -> f32 {
+        let scale = |x: f64| if self.logarithmic { logarithm(x) } else { x };
+        let unscale = |x: f64| if self.logarithmic { exponential(x) } else { x };
+        let (low, high) = (scale(self.low), scale(self.high));
+        let width = (high - low) / BARS as f64;
+        let edge = match number {
+            0 => unscale(low - width / 2.0),
+            1 => self.low,
+            last if last == BAR_EDGES - 1 => unscale(high + width / 2.0),
+            last if last == BAR_EDGES - 2 => self.high,
+            other => unscale(low + (other - 1) as f64 * width),
+        };
+        edge as f32
+    }
+
+    /// The bar that a cell that begins at `edge` lies in: 0 below all, 1 and 12 within half a bar of the ends, 13 above all.
+    pub(crate) fn bar(&self, edge: f32) -> usize {
+        (0..BAR_EDGES).filter(|number| self.edge(*number) <= edge).count()
+    }
+
+    /// The only value of a feature, where there is one.
+    pub(crate) fn only(&self) -> Option<f64> {
+        (self.low == self.high).then_some(self.low)
+    }
 }
 
-fn edges(column: &[f64]) -> [f32; EDGES] {
-    let range = (f64::from(column[0] as f32), f64::from(column[column.len() - 1] as f32));
-    let mut edges: Vec<f32> = (0..BAR_EDGES).map(|number| bar_edge(number, range)).collect();
+fn edges(column: &[f64], logarithmic: bool) -> [f32; EDGES] {
+    let bars = Bars::of(column, logarithmic);
+    let mut edges: Vec<f32> = (0..BAR_EDGES).map(|number| bars.edge(number)).collect();
     // A value above the largest one has a cell of its own, however near it is.
-    edges.push((range.1 as f32).next_up());
+    edges.push((bars.high as f32).next_up());
     sort(&mut edges);
     for edge in ranked(column) {
         if edges.len() == EDGES {

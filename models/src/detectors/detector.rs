@@ -41,6 +41,7 @@ impl Member {
     /// Its method.
     pub fn method(&self) -> Method {
         match self {
+            Self::Pca(pca) if pca.logarithmic => Method::LogPca,
             Self::Pca(_) => Method::Pca,
             Self::Ecod(_) => Method::Ecod,
             Self::Hbos(_) => Method::Hbos,

@@ -12,7 +12,7 @@ pub struct Ecod {
 
 impl Ecod {
     pub(crate) fn fit(bins: &Bins, columns: &[Vec<f64>]) -> Self {
-        let table = |(feature, column): (usize, &Vec<f64>)| cells(&bins.fill(feature, column));
+        let table = |(feature, column): (usize, &Vec<f64>)| cells(&bins.fill(feature, column, false));
         Self { table: columns.iter().enumerate().map(table).collect() }
     }
 }

@@ -25,7 +25,6 @@ pub struct Scratch {
 struct Buffers<const W: usize> {
     features: Vec<[f64; W]>,
     scaled: Vec<[f64; W]>,
-    coefficients: Vec<[f64; W]>,
     cells: Vec<[u32; W]>,
     members: Vec<[f64; W]>,
 }
@@ -35,7 +34,6 @@ impl<const W: usize> Buffers<W> {
     fn fit(&mut self, features: usize, members: usize) {
         self.features.resize(features, [0.0; W]);
         self.scaled.resize(features, [0.0; W]);
-        self.coefficients.resize(features.next_multiple_of(PANEL), [0.0; W]);
         self.cells.resize(features, [0; W]);
         self.members.resize(members, [0.0; W]);
     }
@@ -110,10 +108,9 @@ fn look_up_pairs<const W: usize, const C: usize>(
     sums
 }
 
-/// What members work in: memory for components, and the bins of the features.
+/// What members work in: memory for standardised features, and the bins of the features.
 struct Work<'a, const W: usize> {
     scaled: &'a mut [[f64; W]],
-    coefficients: &'a mut [[f64; W]],
     cells: &'a [[u32; W]],
 }
 
@@ -163,7 +160,7 @@ impl Detector {
     #[inline(always)]
     fn score_lanes<const W: usize>(&self, rows: &[f64], buffers: &mut Buffers<W>, scores: &mut [f64]) {
         let width = self.features();
-        let Buffers { features, scaled, coefficients, cells, members } = buffers;
+        let Buffers { features, scaled, cells, members } = buffers;
         for (lane, row) in rows.chunks_exact(width).take(W).enumerate() {
             features.iter_mut().zip(row).for_each(|(cells, cell)| cells[lane] = *cell);
         }
@@ -182,7 +179,7 @@ impl Detector {
             *found = match (member, &pairs) {
                 (Member::Ecod(_), Some(pairs)) => pairs.map(|[ecod, _]| ecod),
                 (Member::Hbos(_), Some(pairs)) => pairs.map(|[_, hbos]| hbos),
-                _ => self.score_member(member, features, &mut Work { scaled, coefficients, cells }),
+                _ => self.score_member(member, features, &mut Work { scaled, cells }),
             };
         }
         for (lane, score) in scores.iter_mut().enumerate() {
@@ -199,7 +196,7 @@ impl Detector {
         work: &mut Work<'_, W>,
     ) -> [f64; W] {
         match member {
-            Member::Pca(pca) => pca.score(features, work.scaled, work.coefficients),
+            Member::Pca(pca) => pca.score(features, work.scaled),
             Member::Ecod(ecod) => look_up(&ecod.table, work.cells),
             Member::Hbos(hbos) => look_up(&hbos.table, work.cells),
             Member::Forest(forest) => forest.score(features),

@@ -10,6 +10,8 @@ use std::str::FromStr;
 pub enum Method {
     /// Reconstruction error by the principal components that hold 95% of the variance.
     Pca,
+    /// The same of the logarithms of the features, by the components that hold 90%.
+    LogPca,
     /// Empirical cumulative distribution, feature by feature (Li et al., "ECOD", TKDE 2022).
     Ecod,
     /// Histogram density, feature by feature (Goldstein and Dengel, "HBOS", 2012).
@@ -22,7 +24,8 @@ pub enum Method {
     BoxPlot,
     /// Distance to the nearest of 500 rows that cover those of training.
     NearestNeighbour,
-    /// PCA, ECOD and HBOS, joined by the tails of their scores.
+    /// PCA of logarithms, ECOD and HBOS with bars on a logarithmic scale, over the features that had time to settle, joined by the
+    /// tails of their scores.
     Ensemble,
 }
 
@@ -33,9 +36,10 @@ pub struct UnknownMethod(String);
 
 impl Method {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ensemble,
         Self::Pca,
+        Self::LogPca,
         Self::Ecod,
         Self::Hbos,
         Self::IsolationForest,
@@ -48,6 +52,7 @@ impl Method {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Pca => "pca",
+            Self::LogPca => "log-pca",
             Self::Ecod => "ecod",
             Self::Hbos => "hbos",
             Self::IsolationForest => "isolation-forest",
@@ -61,7 +66,7 @@ impl Method {
     /// The methods of its members: of an ensemble those that it joins, else itself.
     pub fn members(self) -> Vec<Self> {
         match self {
-            Self::Ensemble => vec![Self::Pca, Self::Ecod, Self::Hbos],
+            Self::Ensemble => vec![Self::LogPca, Self::Ecod, Self::Hbos],
             alone => vec![alone],
         }
     }

@@ -14,6 +14,7 @@ mod explain;
 mod forest;
 mod hbos;
 mod kernel;
+mod logarithm;
 mod mean_z;
 mod method;
 mod nearest;

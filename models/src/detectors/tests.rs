@@ -35,20 +35,63 @@ fn schema() -> Arc<Schema> {
     Arc::new(Schema { name: "test".into(), features: (0..WIDTH).map(feature).collect() })
 }
 
+/// Scores of benign rows, rising.
+fn benign_scores(detector: &Detector) -> Vec<f64> {
+    let mut scores: Vec<f64> = rows(400, 2).iter().map(|row| detector.score(row)).collect();
+    scores.sort_by(f64::total_cmp);
+    scores
+}
+
 #[test]
-fn outliers_score_above_benign_rows_and_are_explained() {
-    let benign = rows(400, 2);
+fn rows_whose_features_are_odd_outrank_benign_ones() {
+    for method in Method::ALL {
+        let detector = trained(method).detector;
+        let mut outlier = rows(1, 2).remove(0);
+        outlier.iter_mut().take(WIDTH - 2).for_each(|cell| *cell += 4000.0);
+        let (score, benign) = (detector.score(&outlier), benign_scores(&detector));
+        assert!(score > benign[380], "{method}: {score}, of benign rows {}", benign[380]);
+    }
+}
+
+#[test]
+fn one_odd_feature_outranks_benign_rows_by_its_size_but_not_by_its_rank() {
+    for method in Method::ALL {
+        let detector = trained(method).detector;
+        let (benign, row) = (benign_scores(&detector), rows(1, 2).remove(0));
+        let with = |value: f64| {
+            let mut row = row.clone();
+            row[4] = value;
+            detector.score(&row)
+        };
+        let (odd, odder) = (with(4000.0), with(1e9));
+        // These three know of a value beyond those of training only that it is beyond them: the score does not grow with its size.
+        // So one feature of thirteen adds a bounded amount (in ECOD, ln 601 = 6.4), less than by which the rows of training differ,
+        // whose features are low and high together. Rows that are odd in more features are found (the test above).
+        if matches!(method, Method::Ecod | Method::Hbos | Method::IsolationForest) {
+            assert_eq!(odd, odder, "{method}");
+            assert!(odd > detector.score(&row), "{method}: {odd}");
+        } else {
+            assert!(odd > benign[380] && odder >= odd, "{method}: {odd}, of benign rows {}", benign[380]);
+        }
+    }
+}
+
+#[test]
+fn ecod_adds_at_most_the_logarithm_of_the_rows_for_one_feature() {
+    let detector = trained(Method::Ecod).detector;
+    let row = rows(1, 2).remove(0);
+    let mut odd = row.clone();
+    odd[4] = 4000.0;
+    let rise = detector.score(&odd) - detector.score(&row);
+    assert!(rise > 0.0 && rise <= 601_f64.ln(), "{rise}");
+}
+
+#[test]
+fn outliers_are_explained() {
     for method in Method::ALL {
         let detector = Arc::new(trained(method).detector);
-        let mut scores: Vec<f64> = benign.iter().map(|row| detector.score(row)).collect();
-        scores.sort_by(f64::total_cmp);
-        let mut outlier = benign[0].clone();
+        let mut outlier = rows(1, 2).remove(0);
         outlier[4] = 4000.0;
-        let score = detector.score(&outlier);
-        // One feature of thirteen adds no more than its rank to a sum, and few trees look at it.
-        let by_rank = matches!(method, Method::Ecod | Method::Hbos | Method::IsolationForest);
-        let least = if by_rank { detector.score(&benign[0]) } else { scores[380] };
-        assert!(score > least, "{method}: {score}, of benign rows {least}");
         let explanation = DetectorExplainer::new(detector.clone(), schema()).unwrap().explain(&outlier, 3);
         let first = &explanation.groups[0];
         assert_eq!(explanation.groups.len(), detector.members().len(), "{method}");
@@ -56,6 +99,34 @@ fn outliers_score_above_benign_rows_and_are_explained() {
         let named =
             first.features.iter().any(|feature| feature.feature == "f4" && feature.observed == 4000.0);
         assert!(named || method == Method::IsolationForest, "{method}: {explanation:?}");
+        assert!(first.features.iter().all(|feature| feature.expected.is_finite()), "{method}: {first:?}");
+    }
+}
+
+#[test]
+fn an_ensemble_looks_at_no_statistic_that_has_not_settled() {
+    let decays = |seconds: f64| {
+        let mut schema = schema().as_ref().clone();
+        schema.features.iter_mut().enumerate().for_each(|(at, feature)| {
+            feature.decay = Some(if at == 4 { 0.01 } else { 1.0 });
+        });
+        let mut trainer = Trainer::new(WIDTH, 3).with_decays(&schema);
+        rows(600, 1).iter().enumerate().for_each(|(at, row)| assert!(trainer.train(row, at as u64)));
+        trainer.lasted(std::time::Duration::from_secs_f64(seconds));
+        trainer
+    };
+    let row = rows(1, 2).remove(0);
+    let mut odd = row.clone();
+    odd[4] = 4000.0;
+    // Its half-life is 100 s, and two of them have to pass; where nothing has settled, everything is looked at.
+    for (seconds, seen) in [(199.0, false), (200.0, true), (1.0, true)] {
+        let detector = decays(seconds).finish(Method::Ensemble).unwrap().detector;
+        assert_eq!(detector.score(&odd) > detector.score(&row), seen, "{seconds}");
+        let explanation = DetectorExplainer::new(Arc::new(detector), schema()).unwrap().explain(&odd, 3);
+        let features = explanation.groups.iter().flat_map(|group| &group.features);
+        assert_eq!(features.filter(|feature| feature.feature == "f4").count() > 0, seen, "{seconds}");
+        let alone = decays(seconds).finish(Method::Pca).unwrap().detector;
+        assert!(alone.score(&odd) > alone.score(&row), "{seconds}");
     }
 }
 

@@ -2,18 +2,22 @@
 
 use super::sample::{MOST_ROWS, Sample};
 use super::{
-    Bins, BoxPlot, Detector, Ecod, Forest, Hbos, MeanZ, Member, Method, Nearest, Pca, Scratch, Tail,
+    Bins, BoxPlot, CELLS, Detector, Ecod, Forest, Hbos, MeanZ, Member, Method, Nearest, Pca, Scratch, Tail,
     sample_quantile,
 };
 use crate::kitnet::{Defect, MAX_FEATURES};
-use legonf_core::{Rows, count};
+use legonf_core::{Rows, Schema, count};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The fewest rows that a detector is made of.
 pub const FEWEST_ROWS: usize = 20;
 /// Runs of rows that follow each other. The tails of an ensemble are those of every fifth, by members made of the others.
 const RUNS: usize = 40;
 const FIFTH: usize = 5;
+/// Half-lives of training after which an ensemble looks at a statistic: its weight is then three quarters of what it comes to. What
+/// has not settled goes on growing behind the training, which a row that is told from those of training by each feature takes for odd.
+const HALF_LIVES: f64 = 2.0;
 
 /// How a detector was trained.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +63,10 @@ pub struct Trainer {
     sample: Sample,
     used: u64,
     skipped: u64,
+    /// The decay rate of each feature, where that is known.
+    decays: Vec<Option<f64>>,
+    /// How long the training has lasted, where that is known.
+    lasted: Option<Duration>,
 }
 
 impl Trainer {
@@ -68,7 +76,36 @@ impl Trainer {
     /// If there is no feature, or more than [`MAX_FEATURES`].
     pub fn new(features: usize, seed: u32) -> Self {
         assert!((1..=MAX_FEATURES).contains(&features), "a schema has 1 to {MAX_FEATURES} features");
-        Self { features, seed, sample: Sample::new(features, MOST_ROWS, seed), used: 0, skipped: 0 }
+        let sample = Sample::new(features, MOST_ROWS, seed);
+        Self { features, seed, sample, used: 0, skipped: 0, decays: vec![None; features], lasted: None }
+    }
+
+    /// The same with the decay rates of a schema, so that an ensemble knows which statistics had time to settle.
+    ///
+    /// # Panics
+    /// If the schema has another number of features.
+    #[must_use]
+    pub fn with_decays(mut self, schema: &Schema) -> Self {
+        assert_eq!(schema.len(), self.features, "the schema is that of the rows");
+        self.decays = schema.features.iter().map(|feature| feature.decay).collect();
+        self
+    }
+
+    /// Says how much stream time has passed from the first packet to the row that was taken last.
+    pub fn lasted(&mut self, time: Duration) {
+        self.lasted = Some(time);
+    }
+
+    /// The features that a method looks at: of an ensemble those that had time to settle, if there are any.
+    fn looks_at(&self, method: Method) -> Vec<bool> {
+        let all = vec![true; self.features];
+        let Some(seconds) = self.lasted.filter(|_| method == Method::Ensemble).map(|time| time.as_secs_f64())
+        else {
+            return all;
+        };
+        let settled = |decay: &Option<f64>| decay.is_none_or(|rate| rate * seconds >= HALF_LIVES);
+        let settled: Vec<bool> = self.decays.iter().map(settled).collect();
+        if settled.contains(&true) { settled } else { all }
     }
 
     /// Rows used, and rows passed over since a value was not a finite number.
@@ -99,9 +136,9 @@ impl Trainer {
         if rows.len() < FEWEST_ROWS {
             return Err(TrainError::NotEnough(self.used));
         }
-        let methods = method.members();
-        let Made { typical, bins, members } = self.make(&methods, &rows);
-        let tails = if methods.len() > 1 { self.tails(&methods, &rows)? } else { Vec::new() };
+        let used = self.looks_at(method);
+        let Made { typical, bins, members } = self.make(method, &rows, &used);
+        let tails = if members.len() > 1 { self.tails(method, &rows, &used)? } else { Vec::new() };
         let detector = Detector::new(method, typical, bins, members, tails)?;
         let scores = scores(&detector, &rows);
         let config =
@@ -109,39 +146,40 @@ impl Trainer {
         Ok(Fitted { detector, config, scores: self.sample.marks().iter().copied().zip(scores).collect() })
     }
 
-    fn make(&self, methods: &[Method], rows: &[&[f64]]) -> Made {
+    fn make(&self, method: Method, rows: &[&[f64]], used: &[bool]) -> Made {
         let columns = columns(rows);
+        let methods = method.members();
         let binned = methods.iter().any(|method| matches!(method, Method::Ecod | Method::Hbos));
-        let bins = binned.then(|| Bins::fit(&columns));
-        let member = |method: &Method| self.member(*method, (rows, &columns), bins.as_ref());
-        let members = methods.iter().filter_map(member).collect();
+        let bins = binned.then(|| Bins::fit(&columns, method == Method::Ensemble));
+        let of = Sampled { rows, columns: &columns, bins: bins.as_ref(), used };
+        let members = methods.iter().filter_map(|member| self.member(*member, method, &of)).collect();
         let typical = columns.iter().map(|column| sample_quantile(column, 0.5)).collect();
         Made { typical, bins, members }
     }
 
     /// The tail of each member's scores, of rows that it was not made of.
-    fn tails(&self, methods: &[Method], rows: &[&[f64]]) -> Result<Vec<Tail>, Defect> {
+    fn tails(&self, method: Method, rows: &[&[f64]], used: &[bool]) -> Result<Vec<Tail>, Defect> {
         let run = (rows.len() / RUNS).max(1);
         let part = |held_out: bool| {
             let of = rows.iter().enumerate().filter(|(at, _)| (at / run % FIFTH == FIFTH - 1) == held_out);
             of.map(|(_, row)| *row).collect::<Vec<_>>()
         };
-        let (made, held_out) = (self.make(methods, &part(false)), part(true));
+        let (made, held_out) = (self.make(method, &part(false), used), part(true));
         let tail = |member: &Member| Ok(Tail::fit(scores(&made.alone(member)?, &held_out)));
         made.members.iter().map(tail).collect()
     }
 
-    /// A single detector; none of an ensemble.
-    fn member(
-        &self,
-        method: Method,
-        (rows, columns): (&[&[f64]], &[Vec<f64>]),
-        bins: Option<&Bins>,
-    ) -> Option<Member> {
+    /// A single detector, alone or a member of `whole`; none of an ensemble.
+    fn member(&self, method: Method, whole: Method, of: &Sampled<'_>) -> Option<Member> {
+        let Sampled { rows, columns, bins, used } = *of;
         Some(match method {
-            Method::Pca => Member::Pca(Pca::fit(rows)),
-            Method::Ecod => Member::Ecod(Ecod::fit(bins?, columns)),
-            Method::Hbos => Member::Hbos(Hbos::fit(bins?, columns)),
+            Method::Pca => Member::Pca(Pca::fit(rows, used)),
+            Method::LogPca => Member::Pca(Pca::fit_logarithms(rows, used)),
+            Method::Ecod => Member::Ecod(Ecod { table: without(Ecod::fit(bins?, columns).table, used) }),
+            Method::Hbos => {
+                let hbos = Hbos::fit(bins?, columns, whole == Method::Ensemble);
+                Member::Hbos(Hbos { table: without(hbos.table, used) })
+            }
             Method::IsolationForest => Member::Forest(Forest::fit(rows, self.seed)),
             Method::MeanZ => Member::MeanZ(MeanZ::fit(rows)),
             Method::BoxPlot => Member::BoxPlot(BoxPlot::fit(columns)),
@@ -149,6 +187,15 @@ impl Trainer {
             Method::Ensemble => return None,
         })
     }
+}
+
+/// What members are made of: rows, the sorted values of each feature, cells where one needs them, and which features are used.
+#[derive(Clone, Copy)]
+struct Sampled<'a> {
+    rows: &'a [&'a [f64]],
+    columns: &'a [Vec<f64>],
+    bins: Option<&'a Bins>,
+    used: &'a [bool],
 }
 
 /// Members made of some rows, with what they share.
@@ -164,6 +211,13 @@ impl Made {
         let bins = self.bins.clone().filter(|_| matches!(member, Member::Ecod(_) | Member::Hbos(_)));
         Detector::new(member.method(), self.typical.clone(), bins, vec![member.clone()], Vec::new())
     }
+}
+
+/// A table in which the cells of features that are not used add nothing.
+fn without(mut table: Vec<[f64; CELLS]>, used: &[bool]) -> Vec<[f64; CELLS]> {
+    let unused = table.iter_mut().zip(used).filter(|(_, used)| !**used);
+    unused.for_each(|(cells, _)| *cells = [0.0; CELLS]);
+    table
 }
 
 /// The sorted values of each feature.
