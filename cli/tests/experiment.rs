@@ -100,7 +100,8 @@ fn what_dies_while_packets_flow_loses_and_changes_nothing() {
     assert!(whole(&report), "{report}");
     let cases = report["cases"].as_array().unwrap();
     for name in ["process killed", "process frozen", "agent killed", "agent frozen", "at random"] {
-        let case = cases.iter().find(|case| case["name"] == name).unwrap_or_else(|| panic!("{name}: {report}"));
+        let case =
+            cases.iter().find(|case| case["name"] == name).unwrap_or_else(|| panic!("{name}: {report}"));
         assert!(whole(case) && case["losses"].as_u64() >= case["faults"].as_u64(), "{case}");
         assert!(case["faults"].as_u64() > Some(0) && case["packets"].as_u64() >= Some(20_000), "{case}");
     }
