@@ -82,6 +82,29 @@ fn replicas_of_the_flow_table_give_the_verdicts_of_one_thread() {
 }
 
 #[test]
+fn from_a_packet_on_another_classifier_judges_in_any_layout() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, capture) = (trained(folder.path()), text(testbed("capture.pcap.zst")));
+    let (data, new) = (text(folder.path().join("data")), text(folder.path().join("new.onnx")));
+    let trees = ["--networks", "0", "--trees", "3", "--seed", "77"];
+    succeed([&["train", "classifier", &data, "-o", &new, "--quiet"][..], &trees].concat());
+    let run = |name: &str, workers: &str, swap: &[&str]| {
+        let out = text(folder.path().join(name));
+        let run = ["run", "classifier", &capture, "--model", &old, "--out", &out, "--quiet"];
+        succeed([&run[..], &["--workers", workers, "--oversubscribe"], swap].concat());
+        contents(Path::new(&out))
+    };
+    let swap = format!("70001={new}");
+    let expected = run("fused", "fused", &["--swap", &swap]);
+    assert!(expected != run("old", "fused", &[]), "the other model tells other classes");
+    for layout in &LAYOUTS[3..] {
+        for ((name, a), (_, b)) in expected.iter().zip(run(&layout.len().to_string(), layout, &["--swap", &swap])) {
+            assert!(*a == b, "{name} differs with {layout}");
+        }
+    }
+}
+
+#[test]
 fn the_controller_scales_the_flow_table_and_no_verdict_changes() {
     let folder = tempfile::tempdir().unwrap();
     let (model, capture) = (trained(folder.path()), text(testbed("capture.pcap.zst")));

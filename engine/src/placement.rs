@@ -136,6 +136,11 @@ impl FromStr for Address {
 }
 
 impl Placement {
+    /// Whether a brick is named.
+    pub(crate) fn names(&self, brick: &str) -> bool {
+        self.places.iter().any(|place| place.brick == brick)
+    }
+
     /// Whether nothing can run elsewhere.
     pub(crate) fn is_empty(&self) -> bool {
         self.places.is_empty() && self.hosts.is_empty()

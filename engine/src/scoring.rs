@@ -178,7 +178,7 @@ impl Scoring {
         let swaps =
             changeable.then(|| Swaps::new(session, &spec, &models, given, &self.swaps)).transpose()?;
         let order = || Order::new(&spec, content, &models, self.threshold);
-        let remotes = Remotes::of(session, &self.placement, &spec, order)?;
+        let remotes = Remotes::of(session, &self.placement, (&spec, changeable), order)?;
         let wrap = |id: &str, brick| placed(remotes.as_ref(), id, brick);
         let assembled = assemble(&spec, content, (&models, swaps.as_ref()), given, &wrap);
         let mut graph = assembled.map_err(|error| nf::in_file(self.graph.as_deref(), error))?;

@@ -112,6 +112,8 @@ pub struct Batch {
     pub columns: Store,
     /// Whether its items have no time: rows of a table.
     pub timeless: bool,
+    /// The number of the first packet of the batch that this one is a part of, where it has rows of flows and none of the packets.
+    pub part_of: Option<u64>,
     /// The rows of the table of flows, in their order. A brick that appends rows pushes here, and to its columns of that table.
     pub flows: Vec<FlowRow>,
 }
@@ -139,7 +141,7 @@ impl Batch {
         self.packets.clear();
         self.headers.clear();
         self.columns.0.iter_mut().for_each(|column| column.clear());
-        self.timeless = false;
+        (self.timeless, self.part_of) = (false, None);
         self.flows.clear();
     }
 
@@ -247,7 +249,7 @@ impl Batch {
 
     /// Appends some columns as bytes, with the rows of flows.
     pub fn encode(&self, columns: Columns, to: &mut Vec<u8>) {
-        put(&self.timeless, to);
+        put(&(self.timeless, self.part_of), to);
         put(&self.flows, to);
         self.present(columns).for_each(|index| self.column(index).encode(to));
     }
@@ -261,12 +263,17 @@ impl Batch {
     }
 
     fn decode_all(&mut self, columns: Columns, from: &mut &[u8]) -> Result<(), Damaged> {
-        self.timeless = take(from)?;
+        (self.timeless, self.part_of) = take(from)?;
         self.flows = take(from)?;
         self.present(columns).try_for_each(|index| self.column_mut(index).decode(from))?;
         let packets = if self.is_empty() { LARGEST_BATCH } else { self.len() };
         let known = self.flows.iter().all(|flow| (flow.origin as usize) < packets);
         if known { Ok(()) } else { Err(Damaged) }
+    }
+
+    /// The number of its first packet, or of the first one of the batch that it is a part of; none where it belongs to no packet.
+    pub fn first_number(&self) -> Option<u64> {
+        self.headers.first().map(|headers| headers.seq).or(self.part_of)
     }
 
     /// Number of rows that a column must hold: of packets, or of flows.

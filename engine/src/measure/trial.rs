@@ -96,7 +96,7 @@ impl<'a> Trial<'a> {
         source: &mut dyn Source,
         sink: &mut dyn Sink,
     ) -> Result<Ran, Error> {
-        let remotes = Remotes::of(&self.session, &self.placement, &self.spec, || {
+        let remotes = Remotes::of(&self.session, &self.placement, (&self.spec, false), || {
             Order::new(&self.spec, Content::Packets, &self.models, Self::THRESHOLD)
         })?;
         let wrap = |id: &str, brick| placed(remotes.as_ref(), id, brick);

@@ -5,8 +5,9 @@ use super::{EVERY, Hosts, Order, Placement, Reach, Site};
 use crate::agent::cores;
 use crate::supply::Maker;
 use crate::{Error, Session};
+use legonf_catalog::Takes;
 use legonf_core::{Brick, State};
-use legonf_runtime::{GraphSpec, Supplier, SupplyError};
+use legonf_runtime::{BrickSpec, GraphSpec, Supplier, SupplyError};
 use legonf_transport::{Channel, Loss, Remote};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,19 +18,22 @@ pub(crate) struct Remotes {
     reach: Reach,
     hosts: Arc<Hosts>,
     order: Order,
+    /// Bricks whose model may change while they run.
+    changing: Vec<String>,
     /// Of each instance on a host whether it was lost, as long as it is there.
     instances: Mutex<Vec<(String, Loss)>>,
 }
 
 impl Remotes {
-    /// Instances as a placement wants them, of bricks of a graph that are ordered like this; nothing where it wants none.
+    /// Instances as a placement wants them, of bricks of a graph that are ordered like this; nothing where it wants none. Where models may
+    /// change while the graph runs, bricks that take one stay.
     ///
     /// # Errors
     /// If a place names no brick of the graph, a host has no address, or a model or the certificates cannot be read.
     pub fn of(
         session: &Session,
         placement: &Placement,
-        spec: &GraphSpec,
+        (spec, models_change): (&GraphSpec, bool),
         order: impl FnOnce() -> Result<Order, Error>,
     ) -> Result<Option<Self>, Error> {
         if placement.is_empty() {
@@ -58,7 +62,12 @@ impl Remotes {
         let reach = Reach::of(placement)?;
         let hosts = Arc::new(Hosts::watch(session, &reach)?);
         let (session, placement, instances) = (*session, placement.clone(), Mutex::default());
-        Ok(Some(Self { session, placement, reach, hosts, order: order()?, instances }))
+        let takes = |brick: &&BrickSpec| {
+            !matches!(legonf_catalog::takes(&brick.kind, &brick.config), Takes::Nothing | Takes::Configured)
+        };
+        let changing = spec.bricks.iter().filter(|_| models_change).filter(takes);
+        let changing = changing.map(|brick| brick.id.clone()).collect();
+        Ok(Some(Self { session, placement, reach, hosts, order: order()?, changing, instances }))
     }
 
     /// The brick where it is to be; `brick` is one that was made here.
@@ -71,10 +80,16 @@ impl Remotes {
         replica: usize,
         mut brick: Box<dyn Brick>,
     ) -> Result<Box<dyn Brick>, Error> {
-        match self.placement.of(id, replica) {
+        match self.site(id, replica) {
             Some(site) => self.place_at(site, id, &mut *brick).map(|placed| placed.unwrap_or(brick)),
             None => Ok(brick),
         }
+    }
+
+    /// Where a replica of a brick is to run; nothing where that is not said.
+    fn site(&self, id: &str, replica: usize) -> Option<&Site> {
+        let stays = self.changing.iter().any(|brick| brick == id) && !self.placement.names(id);
+        self.placement.of(id, replica).filter(|_| !stays)
     }
 
     /// An instance at a place; nothing where that is this process.
@@ -86,7 +101,11 @@ impl Remotes {
     ) -> Result<Option<Box<dyn Brick>>, Error> {
         let (place, channel): (String, Box<dyn Channel>) = match site {
             Site::Here => return Ok(None),
-            _ if !can_go(brick) => {
+            _ if self.changing.iter().any(|brick| brick == id) => {
+                let reason = "its model may change while it runs, so it runs in this process; leave --place out for it";
+                return Err(Error::refused(format!("--place {id}: {reason}")));
+            }
+            _ if !is_restorable(brick) => {
                 let kind = brick.descriptor().kind;
                 let reason = "keeps state that cannot be divided, so that no checkpoint of it can be kept; it runs in this process";
                 return Err(Error::refused(format!("--place {id}: {kind} {reason}")));
@@ -113,10 +132,11 @@ impl Remotes {
         make: impl Fn() -> Result<Box<dyn Brick>, Error>,
     ) -> Result<Box<dyn Brick>, Error> {
         let mut brick = make()?;
-        let chosen = || if replica >= cores() && can_go(&mut *brick) { self.freest() } else { None };
-        let site = self.placement.of(id, replica).cloned().or_else(chosen);
+        let stays = replica < cores() || self.changing.iter().any(|brick| brick == id);
+        let chosen = || if !stays && is_restorable(&mut *brick) { self.freest() } else { None };
+        let site = self.site(id, replica).cloned().or_else(chosen);
         let reason = match site {
-            None if replica < cores() || !self.any_lost() => return Ok(brick),
+            None if stays || !self.any_lost() => return Ok(brick),
             None => "no other host is left".to_owned(),
             Some(Site::Host(name)) if self.has_lost(&name) => format!("host `{name}` has lost an instance"),
             Some(site) => match self.place_at(&site, id, &mut *brick) {
@@ -199,6 +219,6 @@ impl Supplier for Placed<'_> {
 }
 
 /// Whether a brick can run elsewhere: one whose state could not be brought back would end the run with its process.
-fn can_go(brick: &mut dyn Brick) -> bool {
+fn is_restorable(brick: &mut dyn Brick) -> bool {
     brick.descriptor().state == State::Stateless || brick.west_east().is_some()
 }

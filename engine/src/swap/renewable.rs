@@ -100,8 +100,8 @@ impl Brick for Renewable {
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        match batch.headers.first() {
-            Some(first) => self.advance(first.seq),
+        match batch.first_number() {
+            Some(first) => self.advance(first),
             // Flows that were open behind the last packet.
             None => self.swaps.last().into_iter().for_each(|last| self.advance(last)),
         }

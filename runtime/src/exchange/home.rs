@@ -88,7 +88,7 @@ impl HomeWork {
         let (Some(flows), Some(packets)) = (&self.split.flows, &gathered.packets) else { return Ok(()) };
         let mut memory = self.memory.take();
         let watermarks: &Vec<i64> = packets.columns.get(flows.watermark);
-        let expired = memory.expire(self, part, watermarks, hands);
+        let expired = memory.expire(self, part, (watermarks, packets.first_number()), hands);
         self.memory.give(memory);
         expired
     }
@@ -178,11 +178,13 @@ impl Memory {
         &mut self,
         work: &HomeWork,
         part: &mut HomePart,
-        watermarks: &[i64],
+        (watermarks, first): (&[i64], Option<u64>),
         hands: &mut Hands<'_, '_>,
     ) -> Result<(), RunFault> {
         self.places.clear();
         work.split.empty_like(&mut self.chunk);
+        // Bricks whose model changes at a packet must know of which batch these flows are.
+        self.chunk.part_of = first;
         let Self { chunk, .. } = self;
         fill_flows(&work.split, hands, chunk, &mut |operator, part, chunk| {
             operator.expire(part, watermarks, chunk)
