@@ -98,7 +98,9 @@ fn from_a_packet_on_another_classifier_judges_in_any_layout() {
     let expected = run("fused", "fused", &["--swap", &swap]);
     assert!(expected != run("old", "fused", &[]), "the other model tells other classes");
     for layout in &LAYOUTS[3..] {
-        for ((name, a), (_, b)) in expected.iter().zip(run(&layout.len().to_string(), layout, &["--swap", &swap])) {
+        for ((name, a), (_, b)) in
+            expected.iter().zip(run(&layout.len().to_string(), layout, &["--swap", &swap]))
+        {
             assert!(*a == b, "{name} differs with {layout}");
         }
     }

@@ -7,19 +7,20 @@ use super::machine::{Done, Machine, Probe};
 use super::work::Work;
 use crate::ExperimentError;
 use clap::Args;
-use legonf_core::{Element, Rows, Storage};
+use legonf_core::{Element, Rows, Storage, cells};
 use legonf_engine::measure::processor_time;
 use legonf_engine::{Error, Folder, Session};
 use legonf_models::kitnet::Precision;
-use legonf_models::{Engine, FeedForward, write_atomic};
-use made::BYTES;
+use legonf_models::{Engine, FeedForward, OnnxFile, Port, write_atomic};
 pub(crate) use made::Made;
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Measures legonf's own engine on convolutional networks that are made in code: rows/s of one core, by processor time, at several
-/// batch sizes, beside the floating-point rate that the same run measured.
+/// Measures legonf's own engine on convolutional networks that are made in code, or on those of files: rows/s of one core, by
+/// processor time, at several batch sizes, beside the floating-point rate that the same run measured.
+///
+/// Operations are those that the engine does: a convolution that is computed by fewer products counts with these.
 #[derive(Args)]
 pub struct Arguments {
     /// Rounds over all networks and batch sizes; of each the fastest counts.
@@ -31,6 +32,12 @@ pub struct Arguments {
     /// Only write the networks into this folder, each as one ONNX file.
     #[arg(long, value_name = "DIR")]
     export: Option<PathBuf>,
+    /// Measure this network or classifier in ONNX in place of those made in code; may be repeated.
+    #[arg(long, value_name = "FILE", conflicts_with = "export")]
+    model: Vec<PathBuf>,
+    /// Bytes of traffic for each row, such as the mean of a flow: says the traffic that rows/s stand for.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
+    row_bytes: Option<u32>,
 }
 
 /// What was measured.
@@ -50,11 +57,15 @@ pub struct Report {
 
 #[derive(Serialize)]
 struct Measured {
-    name: &'static str,
-    title: &'static str,
-    parameters: usize,
+    name: String,
+    title: String,
+    /// Of a network that was made in code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<usize>,
     /// Floating-point operations of a row.
     flops: u64,
+    /// The first output of the first row that is measured, for comparison with other engines.
+    first_row: Vec<f32>,
     batches: Vec<Rate>,
 }
 
@@ -64,6 +75,19 @@ struct Rate {
     rows_per_second: f64,
     gflops: f64,
     percent_of_peak: f64,
+    /// The traffic whose rows are judged as fast, 10⁹ bits a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gbit_per_second: Option<f64>,
+}
+
+/// A network that is measured.
+struct Subject {
+    name: String,
+    title: String,
+    parameters: Option<usize>,
+    engine: FeedForward,
+    /// Nanoseconds of a row, for each batch size.
+    spent: [f64; BATCHES.len()],
 }
 
 const BATCHES: [usize; 3] = [1, 32, 256];
@@ -96,11 +120,9 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
         return Ok(report);
     }
     let (mut host, mut probe) = (Watch::begin(), Probe::new());
-    let mut spent = made.each_ref().map(|_| BATCHES.map(|_| f64::INFINITY));
-    let engines = made.each_ref().map(|made| FeedForward::open(&made.onnx));
-    let mut engines = engines.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut subjects = subjects(&arguments.model, &made)?;
     for _ in 0..arguments.rounds {
-        for (engine, spent) in engines.iter_mut().zip(&mut spent) {
+        for Subject { engine, spent, .. } in &mut subjects {
             for (batch, spent) in BATCHES.iter().zip(spent) {
                 if session.is_stopped() {
                     return Err(Error::Interrupted("networks were not measured to the end".into()).into());
@@ -111,15 +133,35 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
         probe.sample();
     }
     let done: Vec<Done> =
-        engines.iter().zip(&spent).flat_map(|(engine, spent)| spent.map(|ns| done(engine, ns))).collect();
+        subjects.iter().flat_map(|subject| subject.spent.map(|ns| done(&subject.engine, ns))).collect();
     let (machine, _) = probe.settle(&done);
-    let networks = made.iter().zip(&engines).zip(&spent);
-    report.networks = networks
-        .map(|((made, engine), spent)| measured(made, engine.operations(), spent, &machine))
-        .collect();
+    for subject in subjects {
+        report.networks.push(measured(subject, &machine, arguments.row_bytes)?);
+    }
     report.peak_gflops = machine.peak_gflops(Precision::F32);
     report.busy = host.busy(Some(probe.spread()));
     Ok(report)
+}
+
+/// The networks of the files, or those made in code where there are none.
+fn subjects(files: &[PathBuf], made: &[Made]) -> Result<Vec<Subject>, ExperimentError> {
+    let spent = [f64::INFINITY; BATCHES.len()];
+    let of_made = |made: &Made| {
+        let (name, title) = (made.name.to_owned(), made.title.to_owned());
+        let engine = FeedForward::open(&made.onnx)?;
+        Ok(Subject { name, title, parameters: Some(made.parameters), engine, spent })
+    };
+    let of_file = |path: &PathBuf| {
+        let (name, title) = (path.file_stem().unwrap_or_default(), path.display());
+        let engine = match OnnxFile::load(path).map_err(Error::from)? {
+            OnnxFile::Bundle(bundle) => FeedForward::from_bundle(&bundle)?,
+            OnnxFile::Classifier(classifier) => FeedForward::open(&classifier.onnx)?,
+            OnnxFile::Network(onnx) => FeedForward::open(&onnx)?,
+        };
+        let (name, title) = (name.to_string_lossy().into_owned(), title.to_string());
+        Ok(Subject { name, title, parameters: None, engine, spent })
+    };
+    if files.is_empty() { made.iter().map(of_made).collect() } else { files.iter().map(of_file).collect() }
 }
 
 fn export(session: &Session, folder: PathBuf, made: &[Made]) -> Result<Vec<PathBuf>, ExperimentError> {
@@ -133,25 +175,29 @@ fn export(session: &Session, folder: PathBuf, made: &[Made]) -> Result<Vec<PathB
     made.iter().map(write).collect()
 }
 
-/// Columns for the input of a network, of numbers that differ.
-fn column(engine: &FeedForward, rows: usize) -> Box<dyn Storage> {
-    let number = |cell: usize| (cell * 31 + cell / BYTES * 17) % 251;
-    let cells = 0..rows * BYTES;
-    match engine.signature().inputs[0].element {
-        Element::U8 => {
-            let bytes: Vec<u8> = cells.map(|cell| number(cell) as u8).collect();
-            Box::new(Rows::of(bytes.chunks_exact(BYTES)))
+/// Columns for the inputs of a network, of numbers that differ.
+fn columns(engine: &FeedForward, rows: usize) -> Vec<Box<dyn Storage>> {
+    let column = |port: &Port| -> Box<dyn Storage> {
+        let width = port.width();
+        let number = |cell: usize| (cell * 31 + cell / width * 17) % 251;
+        let numbers = 0..rows * width;
+        match port.element {
+            Element::U8 => {
+                let bytes: Vec<u8> = numbers.map(|cell| number(cell) as u8).collect();
+                Box::new(Rows::of(bytes.chunks_exact(width)))
+            }
+            _ => {
+                let numbers: Vec<f32> = numbers.map(|cell| number(cell) as f32 / 255.0).collect();
+                Box::new(Rows::of(numbers.chunks_exact(width)))
+            }
         }
-        _ => {
-            let numbers: Vec<f32> = cells.map(|cell| number(cell) as f32 / 255.0).collect();
-            Box::new(Rows::of(numbers.chunks_exact(BYTES)))
-        }
-    }
+    };
+    engine.signature().inputs.iter().map(column).collect()
 }
 
 /// Nanoseconds of a row in batches of this size, in the fastest part.
 fn nanoseconds(engine: &mut FeedForward, batch: usize) -> Result<f64, ExperimentError> {
-    let (inputs, mut outputs) = ([column(engine, batch)], engine.signature().wanted());
+    let (inputs, mut outputs) = (columns(engine, batch), engine.signature().wanted());
     engine.warm().map_err(Error::from)?;
     let mut fastest = f64::INFINITY;
     for _ in 0..PARTS {
@@ -170,14 +216,25 @@ fn done(engine: &FeedForward, ns: f64) -> Done {
     Done { work: Work { flops_per_packet, ..Work::default() }, precision: Precision::F32, ns }
 }
 
-fn measured(made: &Made, flops: u64, spent: &[f64], machine: &Machine) -> Measured {
+fn measured(
+    subject: Subject,
+    machine: &Machine,
+    row_bytes: Option<u32>,
+) -> Result<Measured, ExperimentError> {
+    let Subject { name, title, parameters, mut engine, spent } = subject;
+    let flops = engine.operations();
+    let (inputs, mut outputs) = (columns(&engine, 1), engine.signature().wanted());
+    engine.run(&inputs, &mut outputs).map_err(Error::from)?;
+    let first_row = outputs.first().and_then(|output| cells::<f32>(&*output.column));
+    let first_row = first_row.unwrap_or_default().to_vec();
     let rate = |(batch, ns): (&usize, &f64)| {
         let gflops = flops as f64 / ns;
         let percent_of_peak = 100.0 * gflops / machine.peak_gflops(Precision::F32);
-        Rate { batch: *batch, rows_per_second: 1e9 / ns, gflops, percent_of_peak }
+        let gbit_per_second = row_bytes.map(|bytes| 8.0 * f64::from(bytes) / ns);
+        Rate { batch: *batch, rows_per_second: 1e9 / ns, gflops, percent_of_peak, gbit_per_second }
     };
-    let batches = BATCHES.iter().zip(spent).map(rate).collect();
-    Measured { name: made.name, title: made.title, parameters: made.parameters, flops, batches }
+    let batches = BATCHES.iter().zip(&spent).map(rate).collect();
+    Ok(Measured { name, title, parameters, flops, first_row, batches })
 }
 
 /// A line for each network and batch size.
@@ -193,11 +250,13 @@ pub fn text(report: &Report) -> String {
     }
     for Measured { title, parameters, flops, batches, .. } in &report.networks {
         let million = *flops as f64 / 1e6;
-        let _ = writeln!(text, "{title}: {parameters} parameters, {million:.1} MFLOP a row");
-        for Rate { batch, rows_per_second, gflops, percent_of_peak } in batches {
+        let parameters = parameters.map(|count| format!("{count} parameters, ")).unwrap_or_default();
+        let _ = writeln!(text, "{title}: {parameters}{million:.1} MFLOP a row");
+        for Rate { batch, rows_per_second, gflops, percent_of_peak, gbit_per_second } in batches {
+            let traffic = gbit_per_second.map(|rate| format!(" {rate:>7.2} Gb/s")).unwrap_or_default();
             let _ = writeln!(
                 text,
-                "  batches of {batch:<4} {rows_per_second:>9.0} rows/s {gflops:>7.1} GFLOP/s {percent_of_peak:>4.0}% of the peak"
+                "  batches of {batch:<4} {rows_per_second:>9.0} rows/s {gflops:>7.1} GFLOP/s {percent_of_peak:>4.0}% of the peak{traffic}"
             );
         }
     }
@@ -217,9 +276,9 @@ mod tests {
         assert_eq!(made.each_ref().map(|made| made.parameters), [901_617, 226_136, 189_012]);
         for made in &made {
             let mut engine = FeedForward::open(&made.onnx).unwrap();
-            let (inputs, mut outputs) = ([column(&engine, 3)], engine.signature().wanted());
+            let (inputs, mut outputs) = (columns(&engine, 3), engine.signature().wanted());
             engine.run(&inputs, &mut outputs).unwrap();
-            let parts = legonf_core::cells::<f32>(&*outputs[0].column).unwrap();
+            let parts = cells::<f32>(&*outputs[0].column).unwrap();
             assert_eq!(parts.len(), 60);
             for row in parts.chunks_exact(20) {
                 assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{row:?}");
@@ -231,9 +290,19 @@ mod tests {
     #[test]
     fn files_are_written_in_place_of_measuring() {
         let folder = tempfile::tempdir().unwrap();
-        let arguments = Arguments { rounds: 1, seed: 1, export: Some(folder.path().join("networks")) };
+        let export = Some(folder.path().join("networks"));
+        let arguments = Arguments { rounds: 1, seed: 1, export, model: Vec::new(), row_bytes: None };
         let report = run(&arguments, &Session::default()).unwrap();
         assert_eq!(report.exported.len(), 3);
         assert!(report.exported.iter().all(|path| path.exists()) && text(&report).contains("bytes.onnx"));
+
+        let arguments = Arguments { export: None, model: vec![report.exported[1].clone()], ..arguments };
+        let report = run(&Arguments { row_bytes: Some(7000), ..arguments }, &Session::default()).unwrap();
+        let [only] = &report.networks[..] else { panic!("one network") };
+        assert_eq!((&only.name[..], only.parameters, only.first_row.len()), ("deepnfv-small", None, 20));
+        for rate in &only.batches {
+            let traffic = rate.gbit_per_second.unwrap();
+            assert!((traffic - rate.rows_per_second * 56e-6).abs() <= 1e-9 * traffic, "{traffic}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use legonf_models::onnx::{Network, Value};
 /// Classes that they tell apart.
 const CLASSES: usize = 20;
 /// Bytes of a flow or packet, and lines and places of its image.
-pub const BYTES: usize = 784;
+const BYTES: usize = 784;
 const SIDE: usize = 28;
 
 /// A network as an ONNX file.
