@@ -97,6 +97,8 @@ fn from_a_packet_on_another_classifier_judges_in_any_layout() {
     let swap = format!("70001={new}");
     let expected = run("fused", "fused", &["--swap", &swap]);
     assert!(expected != run("old", "fused", &[]), "the other model tells other classes");
+    let pending = |name: &str| counted(&folder.path().join(name).join("verdicts.csv"))["pending"];
+    assert_eq!(pending("fused"), pending("old"), "flows that have a class keep it");
     for layout in &LAYOUTS[3..] {
         for ((name, a), (_, b)) in
             expected.iter().zip(run(&layout.len().to_string(), layout, &["--swap", &swap]))

@@ -38,9 +38,10 @@ fn own(spec: &GraphSpec, brick: &BrickSpec) -> Result<Descriptor, CatalogError> 
 /// What a brick declares whose classes only a model knows: columns of any width, and verdicts of any labels.
 fn of_any_classes(descriptor: Descriptor) -> Descriptor {
     let opened = |columns: &[ColumnSpec]| {
-        let open = |spec: &ColumnSpec| match spec.shape.is_scalar() {
-            true => ColumnSpec { labels: Default::default(), ..spec.clone() },
-            false => spec.clone().of_any_width(),
+        let open = |spec: &ColumnSpec| {
+            let mut spec = spec.clone();
+            spec.labels = Default::default();
+            if spec.shape.is_scalar() { spec } else { spec.of_any_width() }
         };
         columns.iter().map(open).collect()
     };

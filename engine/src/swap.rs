@@ -16,7 +16,7 @@ use crate::models::{ModelFile, Models, Trial};
 use crate::supply::warmed;
 use crate::{Error, Session, input};
 use legonf_catalog::Takes;
-use legonf_core::Brick;
+use legonf_core::{Brick, State as Statefulness};
 use legonf_runtime::{BrickSpec, GraphSpec};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -199,7 +199,9 @@ impl Swaps {
         let [first, later @ ..] = &*state.versions else { return Err(Error::refused("there is no model")) };
         let made = first.models.build(&shared.spec, brick, shared.threshold)?;
         let takes = legonf_catalog::takes(&brick.kind, &brick.config);
-        if matches!(takes, Takes::Nothing | Takes::Configured) {
+        // One with state takes no more of a model than the names of classes, which are the same in all: its state goes on.
+        let has_state = made.descriptor().state != Statefulness::Stateless;
+        if has_state || matches!(takes, Takes::Nothing | Takes::Configured) {
             return Ok(made);
         }
         let place = Arc::new(Place::new(brick.clone()));
