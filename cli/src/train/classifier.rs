@@ -74,9 +74,9 @@ pub struct Arguments {
     /// Begin with the weights of this classifier.
     #[arg(long, value_name = "MODEL")]
     fine_tune: Option<PathBuf>,
-    /// Write the learning curve (CSV).
+    /// Write the learning curve; the ending names the format: .svg is a plot, anything else CSV. May be given more than once.
     #[arg(long, value_name = "FILE")]
-    curve: Option<PathBuf>,
+    curve: Vec<PathBuf>,
     /// Go on from the checkpoint beside the model (MODEL.checkpoint), with the same samples and options.
     #[arg(long)]
     resume: bool,
@@ -107,7 +107,8 @@ enum Weights {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    style.check_results([&*arguments.output].into_iter().chain(arguments.curve.as_deref()))?;
+    style
+        .check_results([&*arguments.output].into_iter().chain(arguments.curve.iter().map(|path| &**path)))?;
     show(&arguments.given().run(&style.session())?, text, style)
 }
 
@@ -124,7 +125,7 @@ impl Arguments {
             shares: Shares { validation: self.validation_share, test: self.test_share },
             resume: self.resume,
             base: self.fine_tune.clone(),
-            curve: self.curve.clone(),
+            curves: self.curve.clone(),
         }
     }
 
