@@ -79,8 +79,8 @@ mod tests {
         let epoch = |member: usize, epoch: usize| Epoch {
             member,
             epoch,
-            training_loss: (member + 1) as f64 / epoch as f64,
-            validation_loss: (member + 2) as f64 / epoch as f64,
+            training_loss: (member + 1) as f64 / f64::from(1 << epoch) * 2.0,
+            validation_loss: (member + 2) as f64 / f64::from(1 << epoch) * 2.0,
             validation_accuracy: 0.5,
             validation_precision: 0.25,
             validation_recall: 0.75,
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(names(3)[5], "validation, network 2");
         let five = plot(&epochs(5)).series;
         assert_eq!(five[0].0, "training, mean of 5 networks");
-        assert_eq!(five[0].1, [(1.0, 3.0), (2.0, 1.5), (3.0, 2.5 / 3.0)]);
+        assert_eq!(five[0].1, [(1.0, 3.0), (2.0, 1.5), (3.0, 0.625)]);
         assert_eq!(five[1].1[0], (1.0, 4.0));
     }
 

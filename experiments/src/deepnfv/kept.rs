@@ -75,15 +75,18 @@ mod tests {
     #[test]
     fn what_was_kept_is_read_again_unless_it_follows_from_something_else() {
         let folder = tempfile::tempdir().unwrap();
-        let mut session = Session::default();
-        let kept = |session| Kept { folder: folder.path(), session, dataset: "flows" };
-        let path = kept(&session).path("trees", 3, "json");
-        assert_eq!(kept(&session).read::<u64, f64>(&path, &7).unwrap(), None);
+        let path = folder.path().join("flows-trees-3.json");
+        let read = |existing: Existing, given: u64| {
+            let session = Session { existing, ..Session::default() };
+            let kept = Kept { folder: folder.path(), session: &session, dataset: "flows" };
+            assert_eq!(kept.path("trees", 3, "json"), path);
+            kept.read::<u64, f64>(&path, &given)
+        };
+        assert_eq!(read(Existing::Keep, 7).unwrap(), None);
         Kept::write(&path, &7_u64, &0.25).unwrap();
-        assert_eq!(kept(&session).read::<u64, f64>(&path, &7).unwrap(), Some(0.25));
-        let refused = kept(&session).read::<u64, f64>(&path, &8).unwrap_err().to_string();
+        assert_eq!(read(Existing::Keep, 7).unwrap(), Some(0.25));
+        let refused = read(Existing::Keep, 8).unwrap_err().to_string();
         assert!(refused.contains("flows-trees-3.json: is of other options"), "{refused}");
-        session.existing = Existing::Replace;
-        assert_eq!(kept(&session).read::<u64, f64>(&path, &8).unwrap(), None);
+        assert_eq!(read(Existing::Replace, 8).unwrap(), None);
     }
 }
