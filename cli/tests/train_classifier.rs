@@ -95,16 +95,18 @@ fn images_without_captures_are_divided_only_if_that_is_forced_and_then_said() {
 fn networks_learn_go_on_from_a_checkpoint_and_from_a_model() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = three_classes(folder.path());
-    let [one, two, deep, curve] =
-        ["1.onnx", "2.onnx", "3.onnx", "curve.csv"].map(|name| text(folder.path().join(name)));
+    let [one, two, deep, curve, drawn] =
+        ["1.onnx", "2.onnx", "3.onnx", "curve.csv", "curve.svg"].map(|name| text(folder.path().join(name)));
     let options =
         ["--force-split", "flow", "--networks", "1", "--trees", "2", "--epochs", "2", "--batch", "16"];
     let report = json(&succeed(train(
         &[&inputs],
-        &[&["-o", &one, "--curve", &curve, "--json"][..], &options].concat(),
+        &[&["-o", &one, "--curve", &curve, "--curve", &drawn, "--json"][..], &options].concat(),
     )));
     assert_eq!(report["curve"].as_array().unwrap().len(), 2);
     assert_eq!(fs::read_to_string(&curve).unwrap().lines().count(), 3);
+    let drawn = fs::read_to_string(&drawn).unwrap();
+    assert!(drawn.starts_with("<svg") && drawn.contains("learning curve"), "{drawn}");
     assert!(!Path::new(&format!("{one}.checkpoint")).exists());
     succeed(train(&[&inputs], &[&["-o", &two, "--fine-tune", &one][..], &options].concat()));
     assert!(fs::read(&one).unwrap() != fs::read(&two).unwrap());
@@ -183,7 +185,8 @@ fn table_1_has_the_figures_that_are_asked_for() {
         "experiment",
         "deepnfv-table1",
         "--quick",
-        "--forest-only",
+        "--only",
+        "trees",
         "--dataset",
         "iot-sentinel",
         "--data",

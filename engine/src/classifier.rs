@@ -1,6 +1,7 @@
 //! Classifiers: networks and trees that learn from labelled flows which class a flow is of.
 
 mod audit;
+mod curve;
 mod flows;
 mod sources;
 mod training;

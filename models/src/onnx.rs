@@ -108,7 +108,7 @@ pub struct Weights {
     pub values: Vec<f32>,
 }
 
-/// The weights of this name in an ONNX file, in single precision; none where it has none such.
+/// The weights of this name in an ONNX file, whole numbers as well, in single precision; none where it has none such.
 ///
 /// # Errors
 /// If the file is no ONNX, or has too many parts.
@@ -116,10 +116,16 @@ pub fn weights(onnx: &[u8], name: &str) -> Result<Option<Weights>, Defect> {
     crate::bundle::check_parts(onnx)?;
     let model = Model::decode(onnx).map_err(|error| Defect::new("ONNX", error.to_string()))?;
     let tensors = model.graph.map(|graph| graph.initializer).unwrap_or_default();
-    let found = tensors.into_iter().find(|tensor| tensor.name == name && tensor.data_type == FLOAT);
+    let known = |tensor: &Tensor| matches!(tensor.data_type, FLOAT | INT64);
+    let found = tensors.into_iter().find(|tensor| tensor.name == name && known(tensor));
     Ok(found.map(|tensor| Weights {
         dims: tensor.dims.iter().map(|dim| usize::try_from(*dim).unwrap_or(0)).collect(),
-        values: tensor.raw_data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        values: match tensor.data_type {
+            INT64 => {
+                tensor.raw_data.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f32).collect()
+            }
+            _ => tensor.raw_data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        },
     }))
 }
 
@@ -171,6 +177,7 @@ mod tests {
             let mut network = Network::new("n");
             network.input("x", Element::F32, &[2]);
             network.reals("w", &[2, 1], &[0.5, -1.0]);
+            network.integers("i", &[3, -4]);
             network.node("MatMul", &["x", "w"], &["y"], &[]);
             network.output("y", Element::F32, Some(&[1]));
             network.to_bytes()
@@ -179,6 +186,8 @@ mod tests {
         assert_eq!(bytes, write());
         let found = weights(&bytes, "w").unwrap();
         assert_eq!(found, Some(Weights { dims: vec![2, 1], values: vec![0.5, -1.0] }));
+        let integers = weights(&bytes, "i").unwrap();
+        assert_eq!(integers, Some(Weights { dims: vec![2], values: vec![3.0, -4.0] }));
         assert_eq!(weights(&bytes, "v").unwrap(), None);
         assert!(weights(b"nothing of this kind", "w").is_err());
     }

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 /// Trains a classifier of flows on labelled captures or images, and says how good it is on what it has not seen.
 ///
-/// `classifier` reads the first 784 bytes of payload, statistics of them, and lengths, directions and gaps of the first 32 packets: three
-/// networks from different seeds and a random forest, averaged. `deepnfv` is the network of DeepNFV alone. Neither reads addresses or ports.
+/// `classifier` reads the first bytes of payload (networks 256, trees 32), statistics of the first 784, and lengths, directions and gaps of the
+/// first 32 packets: three networks from different seeds and a random forest, averaged. `deepnfv` is the network of DeepNFV alone. Neither reads addresses or ports.
 ///
 /// Captures are divided, never flows of one capture: those would be alike, and the figures too good. IDX files do not say which capture
 /// an image is of; --force-split flow divides them all the same, and the model says so.
@@ -74,9 +74,9 @@ pub struct Arguments {
     /// Begin with the weights of this classifier.
     #[arg(long, value_name = "MODEL")]
     fine_tune: Option<PathBuf>,
-    /// Write the learning curve (CSV).
+    /// Write the learning curve; the ending names the format: .svg is a plot, anything else CSV. May be given more than once.
     #[arg(long, value_name = "FILE")]
-    curve: Option<PathBuf>,
+    curve: Vec<PathBuf>,
     /// Go on from the checkpoint beside the model (MODEL.checkpoint), with the same samples and options.
     #[arg(long)]
     resume: bool,
@@ -107,7 +107,8 @@ enum Weights {
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    style.check_results([&*arguments.output].into_iter().chain(arguments.curve.as_deref()))?;
+    style
+        .check_results([&*arguments.output].into_iter().chain(arguments.curve.iter().map(|path| &**path)))?;
     show(&arguments.given().run(&style.session())?, text, style)
 }
 
@@ -124,7 +125,7 @@ impl Arguments {
             shares: Shares { validation: self.validation_share, test: self.test_share },
             resume: self.resume,
             base: self.fine_tune.clone(),
-            curve: self.curve.clone(),
+            curves: self.curve.clone(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Training of a classifier on labelled flows.
 
+use super::curve;
 use super::sources::LabelledFlows;
-use crate::{Error, Extent, Session, write_text};
+use crate::{Error, Extent, Session};
 use legonf_core::Progress;
 use legonf_extract::flow::FlowTableConfig;
 use legonf_models::{ClassifierBundle, ModelCard, Provenance};
@@ -40,8 +41,8 @@ pub struct ClassifierTraining {
     pub resume: bool,
     /// A model whose weights training begins with.
     pub base: Option<PathBuf>,
-    /// Where the learning curve goes, as CSV.
-    pub curve: Option<PathBuf>,
+    /// Where the learning curve goes: each file a plot where its name ends in .svg, else CSV.
+    pub curves: Vec<PathBuf>,
 }
 
 /// Precision and recall of a class.
@@ -95,7 +96,7 @@ impl ClassifierTraining {
     /// the model cannot be written, or the session is stopped.
     pub fn run(&self, session: &Session) -> Result<TrainedClassifier, Error> {
         self.options.check()?;
-        session.check_outputs(self.curve.as_deref())?;
+        session.check_outputs(self.curves.iter().map(|path| &**path))?;
         self.check_checkpoint(session)?;
         let flows = LabelledFlows::read(session, &self.inputs, &self.classes)?;
         let divided = self.divide(session, &flows)?;
@@ -114,9 +115,7 @@ impl ClassifierTraining {
             provenance: self.provenance(&flows, &divided),
         };
         bundle.save(&self.output)?;
-        if let Some(path) = &self.curve {
-            write_text(path, &curve(&trained.curve))?;
-        }
+        self.curves.iter().try_for_each(|path| curve::write(path, &trained.curve))?;
         let _ = std::fs::remove_file(checkpoint);
         Ok(TrainedClassifier {
             model: self.output.display().to_string(),
@@ -237,22 +236,4 @@ fn qualities(confusion: &Confusion) -> Vec<ClassQuality> {
         quality: confusion.of_class(class),
     };
     (0..confusion.classes.len()).map(of_class).collect()
-}
-
-/// The learning curve as CSV.
-fn curve(epochs: &[Epoch]) -> String {
-    let head = "network,epoch,training_loss,validation_loss,validation_accuracy,validation_precision,validation_recall\n";
-    let line = |e: &Epoch| {
-        format!(
-            "{},{},{},{},{},{},{}\n",
-            e.member,
-            e.epoch,
-            e.training_loss,
-            e.validation_loss,
-            e.validation_accuracy,
-            e.validation_precision,
-            e.validation_recall
-        )
-    };
-    epochs.iter().map(line).fold(head.to_owned(), |all, line| all + &line)
 }

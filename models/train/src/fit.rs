@@ -1,7 +1,7 @@
 //! Training of one network.
 
 use crate::metrics::{Confusion, Quality};
-use crate::network::{Network, Rows, log_probabilities};
+use crate::network::{Network, Rows, Steps, log_probabilities};
 use crate::optimizer::{Moments, schedule};
 use crate::options::Options;
 use crate::random::Random;
@@ -30,10 +30,11 @@ pub(crate) struct Parts<'a> {
 }
 
 impl Fit {
-    pub(crate) fn new(parts: Parts<'_>, member: usize, device: &Device) -> Made<Self> {
+    /// A network with random weights. The steps of its features are those that are given, or learnt.
+    pub(crate) fn new(parts: Parts<'_>, member: usize, steps: Option<&Steps>, device: &Device) -> Made<Self> {
         let Parts { options, training, .. } = parts;
         let seed = options.seed.wrapping_mul(1000).wrapping_add(member as u64);
-        let network = Network::new(options.architecture, training, seed, device)?;
+        let network = Network::new(options.architecture, training, steps, seed, device)?;
         let moments = Moments::new(options.optimizer, &network.weights)?;
         Ok(Self { member, network, moments, epochs: 0, stale: 0, best: None })
     }

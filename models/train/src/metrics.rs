@@ -1,6 +1,6 @@
 //! How right a classifier is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How often which class was taken for which.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -12,7 +12,7 @@ pub struct Confusion {
 }
 
 /// Precision and recall, each 0 to 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     /// Of what was taken for the class, the share that is of it.
     pub precision: f64,

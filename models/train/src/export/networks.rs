@@ -2,7 +2,7 @@
 
 use super::{AS_F32, AS_I64, BYTES, Export, Placing, part};
 use crate::TrainError;
-use crate::network::{Body, Convolution, FIRST, Image, LINE, Line, Network, Scaling};
+use crate::network::{Body, Convolution, FIRST, Image, LINE, Line, Network, READ, Steps};
 use legonf_models::onnx::Value::{Int, Ints};
 
 impl Export {
@@ -64,35 +64,31 @@ impl Export {
 
     fn line(&mut self, member: usize, line: &Line) -> String {
         let named = |name: &str| part(member, name);
-        let index = self.writer.node("Cast", &[BYTES], &named("index"), vec![("to", Int(AS_I64))]);
+        let places = self.writer.ints(&named("read.places"), &(0..READ as i64).collect::<Vec<_>>());
+        let read = self.writer.node("Gather", &[BYTES, &places], &named("read"), vec![("axis", Int(1))]);
+        let index = self.writer.node("Cast", &[&read], &named("index"), vec![("to", Int(AS_I64))]);
         let embedded = self.node("Gather", &[&named("embedding"), &index], &named("embedded"));
         let turned = vec![("perm", Ints(vec![0, 2, 1]))];
+        let first = self.first(member, &embedded);
         let mut cells = self.writer.node("Transpose", &[&embedded], &named("channels"), turned);
-        let mut first = String::new();
         for (at, convolution) in line.convolutions.iter().enumerate() {
             cells = self.convolution(member, at, convolution, &cells);
-            if at == 0 {
-                first = self.first(member, &cells);
-            }
         }
         let most = self.node("GlobalMaxPool", &[&cells], &named("greatest"));
         let seen = self.node("Flatten", &[&most], &named("seen"));
-        let scaled = self.scaled(member, &line.scaling);
-        let all =
-            self.writer.node("Concat", &[&seen, &first, &scaled], &named("all"), vec![("axis", Int(1))]);
+        let steps = self.steps(member, &line.steps);
+        let all = self.writer.node("Concat", &[&seen, &first, &steps], &named("all"), vec![("axis", Int(1))]);
         let dense = self.node("MatMul", &[&all, &named("dense.weight")], &named("dense.sum"));
         self.rectified(member, "dense", &dense)
     }
 
-    /// The first places of the first convolution's output, place by place.
-    fn first(&mut self, member: usize, cells: &str) -> String {
+    /// The first bytes as they are embedded, place by place.
+    fn first(&mut self, member: usize, embedded: &str) -> String {
         let named = |name: &str| part(member, &format!("first.{name}"));
-        let turned =
-            self.writer.node("Transpose", &[cells], &named("turned"), vec![("perm", Ints(vec![0, 2, 1]))]);
-        let width = FIRST * LINE[0].3;
-        let flat = self.node("Flatten", &[&turned], &named("flat"));
-        let places = self.writer.ints(&named("places"), &(0..width as i64).collect::<Vec<_>>());
-        self.writer.node("Gather", &[&flat, &places], &named("out"), vec![("axis", Int(1))])
+        let places = self.writer.ints(&named("places"), &(0..FIRST as i64).collect::<Vec<_>>());
+        let axis = vec![("axis", Int(1))];
+        let first = self.writer.node("Gather", &[embedded, &places], &named("embedded"), axis);
+        self.node("Flatten", &[&first], &named("out"))
     }
 
     fn convolution(&mut self, member: usize, at: usize, convolution: &Convolution, cells: &str) -> String {
@@ -108,17 +104,26 @@ impl Export {
         self.rectified(member, &layer, &summed)
     }
 
-    /// Statistics and sequence on the network's scale.
-    fn scaled(&mut self, member: usize, scaling: &Scaling) -> String {
-        let named = |name: &str| part(member, &format!("scaling.{name}"));
+    /// Statistics and sequence as steps.
+    fn steps(&mut self, member: usize, steps: &Steps) -> String {
+        let named = |name: &str| part(member, &format!("steps.{name}"));
         let structured = self.structured.clone().unwrap_or_default();
-        for (name, cells) in scaling.parts() {
+        let columns: Vec<i64> = steps.columns.iter().map(|column| i64::from(*column)).collect();
+        let columns = self.writer.ints(&named("columns"), &columns);
+        for (name, cells) in [("low", &steps.low), ("width", &steps.width)] {
             self.writer.floats(&named(name), &[cells.len()], cells);
         }
-        let divisor = self.node("Mul", &[&structured, &named("squash")], &named("times"));
-        let divisor = self.node("Add", &[&divisor, &named("plus")], &named("divisor"));
-        let squashed = self.node("Div", &[&structured, &divisor], &named("squashed"));
-        let centered = self.node("Sub", &[&squashed, &named("mean")], &named("centered"));
-        self.node("Div", &[&centered, &named("deviation")], &named("scaled"))
+        for (name, cell) in [("none", 0.0), ("whole", 1.0)] {
+            self.writer.floats(&named(name), &[], &[cell]);
+        }
+        let of_steps = self.writer.node(
+            "Gather",
+            &[&structured, &columns],
+            &named("of_columns"),
+            vec![("axis", Int(1))],
+        );
+        let above = self.node("Sub", &[&of_steps, &named("low")], &named("above"));
+        let share = self.node("Div", &[&above, &named("width")], &named("share"));
+        self.node("Clip", &[&share, &named("none"), &named("whole")], &named("out"))
     }
 }

@@ -40,6 +40,11 @@ impl Weights {
         self.add(name, cells, shape, true)
     }
 
+    /// Numbers that are learnt, from these on.
+    pub(crate) fn learnt(&mut self, name: String, cells: Vec<f32>, shape: &[usize]) -> Result<Var> {
+        self.add(name, cells, shape, true)
+    }
+
     fn constant(&mut self, name: String, value: f32, width: usize, learnt: bool) -> Result<Var> {
         self.add(name, vec![value; width], &[width], learnt)
     }

@@ -2,10 +2,10 @@
 
 mod layers;
 mod ops;
-mod scaling;
+mod steps;
 
 pub(crate) use layers::{Convolution, Weights};
-pub(crate) use scaling::Scaling;
+pub(crate) use steps::Steps;
 
 use crate::random::Random;
 use crate::{Architecture, Samples};
@@ -18,14 +18,16 @@ const IMAGE_CHANNELS: [usize; 5] = [1, 32, 64, 128, 128];
 const IMAGE_UNITS: usize = 512;
 const SIDE: usize = 28;
 
-/// Numbers that a byte is embedded as.
-const EMBEDDED: usize = 16;
+/// Bytes that convolutions read; of those behind them there are statistics.
+pub(crate) const READ: usize = 256;
+/// Numbers that a byte is embedded as; they begin as its bits.
+const EMBEDDED: usize = 8;
 /// Kernel, stride, padding and channels of the convolutions over bytes.
-pub(crate) const LINE: [(usize, usize, usize, usize); 3] = [(8, 4, 0, 64), (3, 2, 1, 96), (3, 2, 1, 128)];
+pub(crate) const LINE: [(usize, usize, usize, usize); 3] = [(8, 4, 0, 32), (3, 2, 1, 64), (3, 2, 1, 96)];
 /// Units of the dense layer behind them.
 const UNITS: usize = 128;
-/// Places of the first convolution's output that the dense layer takes as they are: headers have their fields at fixed places.
-pub(crate) const FIRST: usize = 8;
+/// Embedded bytes that the dense layer takes as they are: headers have their fields at fixed places.
+pub(crate) const FIRST: usize = 32;
 /// Share of these units that is left out of each step.
 const LEFT_OUT: f64 = 0.3;
 
@@ -53,7 +55,8 @@ pub(crate) struct Line {
     pub(crate) embedding: candle_core::Var,
     pub(crate) convolutions: Vec<Convolution>,
     pub(crate) dense: Dense,
-    pub(crate) scaling: Scaling,
+    pub(crate) steps: Steps,
+    /// Statistics and sequence of a row, before they are steps.
     pub(crate) structured: usize,
 }
 
@@ -77,17 +80,19 @@ impl Rows {
 }
 
 impl Network {
-    /// A network with random weights, for samples like these.
+    /// A network with random weights, for samples like these. Their statistics and sequences become the steps that are given, or
+    /// such as are learnt from the samples.
     pub(crate) fn new(
         architecture: Architecture,
         samples: &Samples,
+        steps: Option<&Steps>,
         seed: u64,
         device: &Device,
     ) -> Result<Self> {
         let mut weights = Weights::new(device, seed);
         let (body, width) = match architecture {
             Architecture::DeepNfv => (Body::Image(Image::new(&mut weights)?), IMAGE_UNITS),
-            Architecture::Classifier => (Body::Line(Line::new(&mut weights, samples)?), UNITS),
+            Architecture::Classifier => (Body::Line(Line::new(&mut weights, samples, steps)?), UNITS),
         };
         let classes = Classes::new(&mut weights, (width, samples.classes.len()))?;
         Ok(Self { architecture, weights, body, classes })
@@ -172,9 +177,11 @@ impl Image {
 }
 
 impl Line {
-    fn new(weights: &mut Weights, samples: &Samples) -> Result<Self> {
-        let embedding = weights.uniform("embedding".into(), &[256, EMBEDDED], 6 * EMBEDDED)?;
-        let (mut length, mut channels) = (IMAGE_BYTES, EMBEDDED);
+    fn new(weights: &mut Weights, samples: &Samples, steps: Option<&Steps>) -> Result<Self> {
+        let bit = |byte: usize, bit: usize| if byte >> bit & 1 == 1 { 1.0 } else { -1.0 };
+        let bits = (0..256).flat_map(|byte| (0..EMBEDDED).map(move |at| bit(byte, at))).collect();
+        let embedding = weights.learnt("embedding".into(), bits, &[256, EMBEDDED])?;
+        let (mut length, mut channels) = (READ, EMBEDDED);
         let mut convolutions = Vec::new();
         for (at, (kernel, stride, padding, outputs)) in LINE.into_iter().enumerate() {
             let windows = Windows::line(length, kernel, stride, padding);
@@ -189,36 +196,45 @@ impl Line {
             channels = outputs;
         }
         let structured = STATISTICS + samples.sequence_width;
-        let seen = channels + FIRST * LINE[0].3;
-        let dense = Dense::new(weights, "dense", (seen + structured, UNITS), true)?;
-        let all = Rows::of(samples, &(0..samples.len()).collect::<Vec<_>>());
-        let scaling = Scaling::learn(&all.structured, structured);
-        Ok(Self { embedding, convolutions, dense, scaling, structured })
+        let learn = || {
+            let all = Rows::of(samples, &(0..samples.len()).collect::<Vec<_>>());
+            Steps::learn(&all.structured, structured)
+        };
+        let steps = steps.cloned().unwrap_or_else(learn);
+        let seen = channels + FIRST * EMBEDDED;
+        let dense = Dense::new(weights, "dense", (seen + steps.len(), UNITS), true)?;
+        Ok(Self { embedding, convolutions, dense, steps, structured })
     }
 
     fn forward(&self, rows: &Rows, device: &Device, training: bool) -> Result<Tensor> {
-        let mut cells = self.first(rows, device, training)?;
-        let first = cells.narrow(1, 0, FIRST)?.flatten_from(1)?;
+        let mut cells = self.convolved(rows, device, training)?;
         for convolution in &self.convolutions[1..] {
             cells = convolution.forward(&cells, training)?;
         }
         let all: Vec<u32> = (0..cells.dim(1)? as u32).collect();
         let seen = ops::greatest(&cells, &all, all.len())?.flatten_from(1)?;
-        let mut structured = rows.structured.clone();
-        self.scaling.apply(&mut structured);
-        let structured = Tensor::from_vec(structured, (rows.count, self.structured), device)?;
-        self.dense.forward(&Tensor::cat(&[seen, first, structured], 1)?, training)
+        let mut steps = Vec::with_capacity(rows.count * self.steps.len());
+        rows.structured.chunks_exact(self.structured).for_each(|row| self.steps.of(row, &mut steps));
+        let steps = Tensor::from_vec(steps, (rows.count, self.steps.len()), device)?;
+        let first = rows.bytes.chunks_exact(IMAGE_BYTES).flat_map(|row| &row[..FIRST]);
+        let first = self.embedded(first.map(|byte| u32::from(*byte)).collect(), device)?;
+        let first = first.reshape((rows.count, FIRST * EMBEDDED))?;
+        self.dense.forward(&Tensor::cat(&[seen, first, steps], 1)?, training)
     }
 
     /// The first convolution: its windows are taken of the bytes, before they are embedded.
-    fn first(&self, rows: &Rows, device: &Device, training: bool) -> Result<Tensor> {
+    fn convolved(&self, rows: &Rows, device: &Device, training: bool) -> Result<Tensor> {
         let first = &self.convolutions[0];
         let places = &first.windows.places;
         let of_row =
             |row: &[u8]| places.iter().map(|place| u32::from(row[*place as usize])).collect::<Vec<_>>();
-        let bytes: Vec<u32> = rows.bytes.chunks_exact(IMAGE_BYTES).flat_map(of_row).collect();
-        let bytes = Tensor::from_vec(bytes, rows.count * places.len(), device)?;
-        first.of_windows(&self.embedding.index_select(&bytes, 0)?, rows.count, training)
+        let bytes = rows.bytes.chunks_exact(IMAGE_BYTES).flat_map(of_row).collect();
+        first.of_windows(&self.embedded(bytes, device)?, rows.count, training)
+    }
+
+    fn embedded(&self, bytes: Vec<u32>, device: &Device) -> Result<Tensor> {
+        let count = bytes.len();
+        self.embedding.index_select(&Tensor::from_vec(bytes, count, device)?, 0)
     }
 }
 
@@ -243,10 +259,10 @@ mod tests {
     #[test]
     fn networks_have_the_sizes_that_are_said_of_them() {
         let samples = samples();
-        let network = |architecture| Network::new(architecture, &samples, 1, &Device::Cpu).unwrap();
+        let network = |architecture| Network::new(architecture, &samples, None, 1, &Device::Cpu).unwrap();
         let (deep, line) = (network(Architecture::DeepNfv), network(Architecture::Classifier));
         assert!((800_000..1_000_000).contains(&deep.parameters()), "{}", deep.parameters());
-        assert!((140_000..200_000).contains(&line.parameters()), "{}", line.parameters());
+        assert!((60_000..120_000).contains(&line.parameters()), "{}", line.parameters());
         assert_eq!(Architecture::of_name("deepnfv"), Some(Architecture::DeepNfv));
     }
 
@@ -254,7 +270,7 @@ mod tests {
     fn probabilities_of_a_row_sum_to_one_whatever_is_beside_it() {
         let samples = samples();
         for architecture in [Architecture::DeepNfv, Architecture::Classifier] {
-            let network = Network::new(architecture, &samples, 1, &Device::Cpu).unwrap();
+            let network = Network::new(architecture, &samples, None, 1, &Device::Cpu).unwrap();
             let all = network.probabilities(&samples).unwrap();
             assert!(all.chunks_exact(3).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5), "{all:?}");
             let one = network.probabilities(&samples.subset(&[3])).unwrap();

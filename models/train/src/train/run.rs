@@ -1,11 +1,13 @@
 //! Networks, trained one after another.
 
 use super::Course;
+use crate::base::Base;
 use crate::checkpoint::Checkpoint;
 use crate::fit::{Fit, Parts};
-use crate::network::Network;
-use crate::{Epoch, Step, TrainError};
+use crate::network::{Network, Steps};
+use crate::{Architecture, Epoch, Step, TrainError};
 use candle_core::Device;
+use legonf_extract::flow::STATISTICS;
 use std::path::Path;
 
 /// What training is done on.
@@ -37,6 +39,9 @@ pub(super) fn networks(
 struct Run<'a> {
     parts: Parts<'a>,
     course: Course<'a>,
+    base: Option<Base<'a>>,
+    /// Those of the model that training begins with.
+    steps: Option<Steps>,
     device: Device,
     networks: Vec<Network>,
     curve: Vec<Epoch>,
@@ -47,7 +52,12 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(parts: Parts<'a>, course: Course<'a>) -> Result<Self, TrainError> {
         let (device, networks, curve) = (device()?, Vec::new(), Vec::new());
-        let mut run = Self { parts, course, device, networks, curve, now: None };
+        let architecture = parts.options.architecture;
+        let base = course.base.map(|path| Base::read(path, architecture)).transpose()?;
+        let structured = STATISTICS + parts.training.sequence_width;
+        let wanted = base.as_ref().filter(|_| architecture == Architecture::Classifier);
+        let steps = wanted.map(|base| base.steps(structured)).transpose()?;
+        let mut run = Self { parts, course, base, steps, device, networks, curve, now: None };
         if let Some(path) = course.checkpoint.filter(|_| course.resume) {
             run.resume(path)?;
         }
@@ -57,10 +67,10 @@ impl<'a> Run<'a> {
     fn resume(&mut self, path: &Path) -> Result<(), TrainError> {
         let checkpoint = Checkpoint::load(path, self.parts)?;
         for member in 0..checkpoint.finished() {
-            let fit = Fit::new(self.parts, member, &self.device)?;
+            let fit = self.fit(member)?;
             self.networks.push(checkpoint.network(fit, path)?);
         }
-        let fit = Fit::new(self.parts, checkpoint.finished(), &self.device)?;
+        let fit = self.fit(checkpoint.finished())?;
         self.now = checkpoint.fit(fit, path)?;
         self.curve = checkpoint.into_curve();
         Ok(())
@@ -94,10 +104,12 @@ impl<'a> Run<'a> {
     }
 
     fn begin(&self) -> Result<Fit, TrainError> {
-        let mut fit = Fit::new(self.parts, self.networks.len(), &self.device)?;
-        if let Some(base) = self.course.base {
-            crate::base::begin_with(&mut fit.network, base)?;
-        }
+        let fit = self.fit(self.networks.len())?;
+        self.base.as_ref().map_or(Ok(()), |base| base.give(&fit.network))?;
         Ok(fit)
+    }
+
+    fn fit(&self, member: usize) -> Result<Fit, TrainError> {
+        Ok(Fit::new(self.parts, member, self.steps.as_ref(), &self.device)?)
     }
 }

@@ -1,7 +1,9 @@
 use super::*;
+use crate::network::{Body, Steps};
 use crate::random::Random;
 use crate::samples::Flow;
 use crate::{Architecture, Confusion};
+use legonf_models::{ClassifierBundle, ModelCard, Provenance};
 
 /// Three classes, told apart by a word somewhere in the payload.
 pub(crate) fn samples(count: usize, seed: u64, sequence: usize) -> Samples {
@@ -78,4 +80,38 @@ fn a_checkpoint_of_another_training_is_refused_by_name() {
     assert!(refused(&deep, &samples(24, 3, 0)).contains("of another training"));
     std::fs::write(&path, b"nothing").unwrap();
     assert!(refused(&deep, &training).contains("not a checkpoint"));
+}
+
+fn steps(trained: &Trained) -> Steps {
+    match &trained.classifier.networks[0].body {
+        Body::Line(line) => line.steps.clone(),
+        Body::Image(_) => Steps::default(),
+    }
+}
+
+#[test]
+fn fine_tuning_keeps_the_steps_that_the_weights_belong_to_and_goes_on_with_them() {
+    let (first, training, validation) = (samples(24, 1, 2), samples(40, 7, 2), samples(12, 2, 2));
+    let options = Options { trees: 0, ..options(Architecture::Classifier) };
+    let begun = train(&options, (&first, &validation), Course::default(), &mut |_, _| true).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let [base, checkpoint] = ["base.onnx", "m.checkpoint"].map(|name| folder.path().join(name));
+    let bundle = ClassifierBundle {
+        onnx: begun.classifier.onnx().unwrap(),
+        classes: first.classes.clone(),
+        unknown_below: 0.0,
+        card: ModelCard { architecture: "classifier".into(), ..ModelCard::default() },
+        provenance: Provenance::default(),
+    };
+    bundle.save(&base).unwrap();
+    let parts = (&training, &validation);
+    let anew = train(&options, parts, Course::default(), &mut |_, _| true).unwrap();
+    assert_ne!(steps(&anew), steps(&begun));
+    let course = Course { checkpoint: Some(&checkpoint), resume: false, base: Some(&base) };
+    let whole = train(&options, parts, course, &mut |_, _| true).unwrap();
+    assert_eq!(steps(&whole), steps(&begun));
+    let _ = train(&options, parts, course, &mut |_, epoch| epoch.is_none());
+    let resumed = train(&options, parts, Course { resume: true, ..course }, &mut |_, _| true).unwrap();
+    assert_eq!(steps(&resumed), steps(&begun));
+    assert_eq!(probabilities(&resumed, &validation), probabilities(&whole, &validation));
 }
