@@ -17,9 +17,9 @@ mkdir -p "$work/chosen" "$work/reported"
 
 # compose PART NAME BENIGN ATTACK [OPTION VALUE]: makes a composite.
 compose() {
-    to=$work/$1/$2 benign=$3 attack=$4
+    to=$work/$1/$2 benign=$3 added=$4
     shift 4
-    "$legonf" --quiet --force dataset compose "$benign" "$@" --attack "$attack" -o "$to.pcapng" --labels-out "$to.csv"
+    "$legonf" --quiet --force dataset compose "$benign" "$@" --attack "$added" -o "$to.pcapng" --labels-out "$to.csv"
 }
 
 # synthetic NAME SEED OPTION...: makes generated traffic of ten minutes with an attack after 400 s.

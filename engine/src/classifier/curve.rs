@@ -34,9 +34,12 @@ fn csv(epochs: &[Epoch]) -> String {
     epochs.iter().map(line).fold(head.to_owned(), |all, line| all + &line)
 }
 
+/// One of the losses of a pass.
+type Loss = fn(&Epoch) -> f64;
+
 fn plot(epochs: &[Epoch]) -> SeriesPlot {
     let networks = epochs.iter().map(|epoch| epoch.member + 1).max().unwrap_or(0);
-    let losses: [(&str, fn(&Epoch) -> f64); 2] =
+    let losses: [(&str, Loss); 2] =
         [("training", |epoch| epoch.training_loss), ("validation", |epoch| epoch.validation_loss)];
     let series = losses.iter().flat_map(|(part, loss)| match networks {
         0 => Vec::new(),
@@ -56,13 +59,13 @@ fn plot(epochs: &[Epoch]) -> SeriesPlot {
     }
 }
 
-fn of_network(epochs: &[Epoch], network: usize, loss: fn(&Epoch) -> f64) -> Vec<(f64, f64)> {
+fn of_network(epochs: &[Epoch], network: usize, loss: Loss) -> Vec<(f64, f64)> {
     let own = epochs.iter().filter(|epoch| epoch.member == network);
     own.map(|epoch| (epoch.epoch as f64, loss(epoch))).collect()
 }
 
 /// The mean of each pass over the networks that had not stopped before it.
-fn mean(epochs: &[Epoch], loss: fn(&Epoch) -> f64) -> Vec<(f64, f64)> {
+fn mean(epochs: &[Epoch], loss: Loss) -> Vec<(f64, f64)> {
     let passes = epochs.iter().map(|epoch| epoch.epoch).max().unwrap_or(0);
     let of_pass = |pass: usize| {
         let losses: Vec<f64> = epochs.iter().filter(|epoch| epoch.epoch == pass).map(loss).collect();
