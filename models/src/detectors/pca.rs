@@ -10,7 +10,7 @@ const VARIANCE: f64 = 0.95;
 const LOG_VARIANCE: f64 = 0.9;
 
 /// Scores a row by the root of the mean squared difference between its standardised features and their reconstruction from the
-/// first components; of the features, or of their [logarithms](logarithm), since the statistics of traffic have heavy tails. The
+/// first components; of the features, or of their logarithms, since the statistics of traffic have heavy tails. The
 /// components are orthonormal, so that the square is the one of the features less that of their coefficients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pca {
