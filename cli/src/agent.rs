@@ -1,7 +1,7 @@
 //! `legonf agent`: runs bricks for graphs of other hosts.
 
 use crate::Style;
-use crate::failure::Failure;
+use crate::failure::{Failure, print};
 use clap::Args;
 use legonf_engine::{Hosting, host_here};
 use std::net::SocketAddr;
@@ -40,7 +40,8 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let hosting = Hosting { listen: *listen, cluster: cluster.clone(), user: user.clone() };
     let ready = |address: SocketAddr| {
         if !style.quiet {
-            println!("listening on {address}");
+            // Nobody may be reading any more: the agent listens all the same.
+            let _ = print(&format!("listening on {address}\n"));
         }
     };
     Ok(hosting.run(&session, ready)?)

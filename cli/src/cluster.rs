@@ -6,6 +6,7 @@ use crate::invalid::Invalid;
 use clap::{Args, Subcommand};
 use legonf_engine::arguments::time;
 use legonf_engine::{Address, HostReport, Placement, certificates};
+use legonf_output::one_line;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -81,16 +82,23 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
             return show(&found, |found| table(found), style);
         }
         Command::Init(init) => {
-            certificates::create(&init.folder, &init.host.name, init.host.valid)?;
+            certificates::create(&style.session(), &init.folder, &init.host.name, init.host.valid)?;
             (&init.folder, &init.host)
         }
         Command::Issue(issue) => {
-            certificates::issue(&issue.authority, &issue.folder, &issue.host.name, issue.host.valid)?;
+            certificates::issue(
+                &style.session(),
+                &issue.authority,
+                &issue.folder,
+                &issue.host.name,
+                issue.host.valid,
+            )?;
             (&issue.folder, &issue.host)
         }
     };
     if !style.quiet {
-        print(&format!("written     {} (host {})\n", folder.display(), host.name))?;
+        let folder = folder.display().to_string();
+        print(&format!("written     {} (host {})\n", one_line(&folder), host.name))?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use common::{contents, example, fail, root, succeed, text, trained};
 use onnx::{FLOAT, Network};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -317,6 +318,10 @@ fn hosts_of_a_cluster_know_each_other_and_nobody_else() {
     assert!(plain.contains("host `b`"), "{plain}");
     let error = fail(["cluster", "init", &a, "--name", "a"]);
     assert!(error.contains("authority.key"), "{error}");
+    let nothing = fail(["cluster", "issue", &text(bench.path("z")), "--name", "z", "--authority", &b]);
+    assert!(nothing.contains("authority.key") && !bench.path("z").exists(), "{nothing}");
+    let mode = |path: &str| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&b), mode(&format!("{b}/host.key"))), (0o700, 0o600));
     assert!(
         fail(["cluster", "init", &text(bench.path("y")), "--name", "no name"]).contains("no name of a host")
     );
@@ -341,6 +346,8 @@ fn a_place_that_cannot_be_is_one_line() {
     assert!(nobody.starts_with("host `b` (127.0.0.1:9): ") && nobody.contains("refused"), "{nobody}");
     let beyond = refused(&["--place", "extractor=b", "--host", "b=192.0.2.1:9"]);
     assert!(beyond.contains("give their folder as --cluster DIR"), "{beyond}");
+    let twice = refused(&["--place", "extractor=b", "--host", "b=127.0.0.1:9", "--host", "b=127.0.0.1:8"]);
+    assert!(twice.starts_with("--host b: it is given as 127.0.0.1:9 and as 127.0.0.1:8"), "{twice}");
     let missing = refused(&[
         "--place",
         "extractor=b",

@@ -174,12 +174,7 @@ impl Agent {
     fn sample(&mut self) -> HostLoad {
         let here = self.host.sample();
         let others = self.hosts.as_ref().map_or_else(HostLoad::default, |hosts| hosts.sum());
-        HostLoad {
-            cores: here.cores + others.cores,
-            used: here.used + others.used,
-            stolen: here.stolen + others.stolen,
-            memory: here.memory,
-        }
+        HostLoad { memory: here.memory, ..here + others }
     }
 
     fn log_swaps(&mut self) {

@@ -1,22 +1,43 @@
 //! Certificates by which the hosts of a cluster know each other.
 
-use crate::Error;
-use legonf_transport::tls;
-use std::path::Path;
+use crate::{Error, Session};
+use legonf_io::sink::SinkError;
+use legonf_output::write_private;
+use legonf_transport::tls::{self, Pem};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Makes an authority in a folder, and the certificate of the first host, which holds from now on for some time.
 ///
 /// # Errors
-/// If there is one already, the name is none of a host, or the files cannot be written.
-pub fn create(folder: &Path, name: &str, valid: Duration) -> Result<(), Error> {
-    Ok(tls::create(folder, name, SystemTime::now(), valid)?)
+/// If there is one already, unless the session replaces files; if the name is none of a host, or the files cannot be written.
+pub fn create(session: &Session, folder: &Path, name: &str, valid: Duration) -> Result<(), Error> {
+    write(session, folder, &tls::create(name, SystemTime::now(), valid)?)
 }
 
 /// Makes the certificate of a further host in a folder of its own, by the authority in another.
 ///
 /// # Errors
 /// As [`create`], and if there is no authority.
-pub fn issue(authority: &Path, folder: &Path, name: &str, valid: Duration) -> Result<(), Error> {
-    Ok(tls::issue(authority, folder, name, SystemTime::now(), valid)?)
+pub fn issue(
+    session: &Session,
+    authority: &Path,
+    folder: &Path,
+    name: &str,
+    valid: Duration,
+) -> Result<(), Error> {
+    write(session, folder, &tls::issue(authority, name, SystemTime::now(), valid)?)
+}
+
+fn write(session: &Session, folder: &Path, files: &[Pem]) -> Result<(), Error> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| Error::file(folder, error))?;
+    let paths: Vec<PathBuf> = files.iter().map(|pem| folder.join(pem.file)).collect();
+    session.check_outputs(paths.iter().map(|path| &**path))?;
+    paths.iter().zip(files).try_for_each(|(path, pem)| {
+        let fault = |source| SinkError::Create { path: path.display().to_string(), source };
+        Ok(write_private(path, pem.text.as_bytes()).map_err(fault)?)
+    })
 }

@@ -5,6 +5,7 @@
 //! the system ends at a bound; whatever becomes of it, this one goes on and says what happened.
 
 use crate::generic::GenericEngine;
+use crate::session::program;
 use crate::{Error, Session};
 use legonf_core::ENGINE_ROWS;
 use legonf_models::{Foreign, MAX_FILE_BYTES, Meaning};
@@ -12,15 +13,13 @@ use nix::libc::SIGXCPU;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 
 /// Bytes of memory (address space) at most for a network to be made ready and to run.
 const MAX_MEMORY: u64 = 4 << 30;
 /// Seconds of processor time at most for it.
 const MAX_SECONDS: u64 = 60;
-/// The program itself, even where its file has been replaced.
-const OWN: &str = "/proc/self/exe";
 
 /// What is to be tried.
 #[derive(Clone, Copy)]
@@ -124,8 +123,7 @@ pub(crate) fn check_network(session: &Session, onnx: &[u8], path: &Path) -> Resu
 }
 
 fn start(tried: Tried<'_>, arguments: &[&str]) -> std::io::Result<Output> {
-    let own = Some(PathBuf::from(OWN)).filter(|own| own.exists());
-    let mut child = Command::new(own.map_or_else(std::env::current_exe, Ok)?)
+    let mut child = Command::new(program()?)
         .args(arguments)
         .args(tried.form.arguments())
         .stdin(Stdio::piped())

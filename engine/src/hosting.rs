@@ -1,7 +1,7 @@
 //! The side that hosts bricks for graphs of other processes.
 
 use crate::agent::host::Host;
-use crate::placement::make;
+use crate::placement::{REMEDY, identity, make};
 use crate::{Error, Session};
 use legonf_transport::tls::Identity;
 use legonf_transport::{Channel, ChannelError, OtherSide, SharedMemory, Stream, serve};
@@ -78,10 +78,9 @@ impl Hosting {
     /// # Errors
     /// If it cannot listen there.
     pub fn run(&self, session: &Session, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
-        let identity = self.cluster.as_deref().map(Identity::load).transpose();
-        let identity = identity.map_err(|error| Error::refused(format!("--cluster: {error}")))?;
+        let identity = identity(self.cluster.as_deref())?;
         if identity.is_none() && !self.listen.ip().is_loopback() {
-            let reason = "beyond loopback an agent needs certificates: give their folder as --cluster DIR (`legonf cluster init` makes them)";
+            let reason = format!("beyond loopback an agent needs certificates: {REMEDY}");
             return Err(Error::refused(format!("--listen {}: {reason}", self.listen)));
         }
         let listener = TcpListener::bind(self.listen)

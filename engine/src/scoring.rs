@@ -5,7 +5,7 @@ use crate::assembly::{self, Execution, Opened, assemble};
 use crate::captures::Series;
 use crate::graph_check::Checked;
 use crate::models::{ModelFile, Models};
-use crate::placement::{CHECKPOINT, Hosts, Order, Placed, Placement, Remotes, placed};
+use crate::placement::{Hosts, Order, Placed, Placement, Remotes, placed};
 use crate::seed::{self, Seed};
 use crate::state::{self, Saved};
 use crate::summary::{ClockReport, Disturbances, Service, Summary, Timing, WarmingUp, flatten};
@@ -21,7 +21,7 @@ use legonf_extract::FeatureQuantization;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{
-    BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, Supply, end_flows, run_under,
+    BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, end_flows, run_under,
 };
 use serde::Serialize;
 use std::path::PathBuf;
@@ -393,11 +393,9 @@ impl Function {
     ) -> Result<(Outcome, Timing), Error> {
         let swaps = self.swaps.as_ref();
         let maker = Maker { spec: &self.spec, models: &self.models, threshold: self.given, swaps };
-        let elsewhere = self.remotes.as_ref().map(|remotes| Placed { maker: &maker, remotes });
-        let supply: Supply<'_> = elsewhere.as_ref().map_or(&maker, |placed| placed);
-        let options = self.workers.options(session, Some(supply));
-        // What is lost elsewhere must have been kept here.
-        let checkpoint = options.checkpoint.or(elsewhere.as_ref().map(|_| CHECKPOINT));
+        let supply = Placed { maker: &maker, remotes: self.remotes.as_ref() };
+        let options = self.workers.options(session, Some(&supply));
+        let checkpoint = options.checkpoint.or(supply.checkpoint());
         let options = Options { stop, clock: self.clock, checkpoint, ..options };
         let start = Instant::now();
         let mut outcome = match swaps {

@@ -7,7 +7,8 @@ use legonf_io::sink::SinkError;
 use legonf_io::{SourceOptions, Stop};
 use legonf_output::{Existing, check};
 use legonf_runtime::{End, Watchdog};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -27,6 +28,15 @@ pub struct Session {
     pub try_out: Option<&'static [&'static str]>,
     /// Arguments by which this program, started anew, calls [`host_here`](crate::host_here): so a brick runs in a process of its own.
     pub host: Option<&'static [&'static str]>,
+}
+
+/// The file of this program, even where another one has taken its name: to start it anew.
+///
+/// # Errors
+/// If the system does not tell.
+pub(crate) fn program() -> io::Result<PathBuf> {
+    let own = PathBuf::from("/proc/self/exe");
+    if own.exists() { Ok(own) } else { std::env::current_exe() }
 }
 
 /// Sees work that takes time.

@@ -1,7 +1,7 @@
 //! A load in steps: what the controller makes of it, and what that costs.
 
 use crate::ExperimentError;
-use crate::figure4::{learn_bundle, lines, watch::Checksum};
+use crate::figure4::{Learnt, lines, watch::Checksum};
 use crate::lap::Track;
 use crate::offer::{Load, Offer};
 use clap::Args;
@@ -12,7 +12,7 @@ use legonf_core::{
 use legonf_datasets::generate;
 use legonf_engine::agent::Agent;
 use legonf_engine::measure::{Trial, median};
-use legonf_engine::{Disturbances, EngineKind, Error, Execution, Folder, Network, Placement, Session};
+use legonf_engine::{Disturbances, EngineKind, Error, Execution, Folder, Placement, Session};
 use legonf_io::sink::SeriesPlot;
 use legonf_runtime::{Control, Layout, Outcome, PlanError};
 use serde::Serialize;
@@ -235,13 +235,10 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
     session.check_folder(arguments.out.as_deref())?;
     let config = generate::Config { packets: 200_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let folder = tempfile::tempdir().map_err(Error::from)?;
-    let model = folder.path().join("kitsune.onnx");
-    learn_bundle(session, &track)?.save(&model).map_err(Error::from)?;
-    let network = Network::load(session, &model)?;
+    let learnt = Learnt::of(session, &track)?;
     let engine = arguments.execution.engine.or(Some(EngineKind::Onnx));
-    let trial = Trial::built_in(session, &network, Execution { engine, ..arguments.execution })?;
-    let trial = trial.of_file(&model).placed(arguments.placement.clone());
+    let trial = learnt.trial(session, Execution { engine, ..arguments.execution })?;
+    let trial = trial.placed(arguments.placement.clone());
     let demand = arguments.demand(&trial, &track)?;
     let load = Load { seconds: arguments.step.as_secs_f64(), rates: demand.steps() };
     let report = arguments.measure(&Case { trial: &trial, track: &track, demand, load })?;

@@ -4,7 +4,7 @@ mod faults;
 mod seen;
 
 use crate::ExperimentError;
-use crate::figure4::learn_bundle;
+use crate::figure4::Learnt;
 use crate::lap::Track;
 use crate::offer::{Load, Offer};
 use clap::Args;
@@ -12,7 +12,7 @@ use faults::{Fault, Victims};
 use legonf_core::Plan;
 use legonf_datasets::generate;
 use legonf_engine::measure::Trial;
-use legonf_engine::{Error, Execution, Extent, Network, Placement, Session};
+use legonf_engine::{Error, Execution, Extent, Placement, Session};
 use legonf_runtime::Layout;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -113,12 +113,8 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
         ..generate::Config::default()
     };
     let track = Arc::new(Track::generate(config)?);
-    let folder = tempfile::tempdir().map_err(Error::from)?;
-    let model = folder.path().join("kitsune.onnx");
-    learn_bundle(session, &track)?.save(&model).map_err(Error::from)?;
-    let network = Network::load(session, &model)?;
-    let trial = Trial::built_in(session, &network, Execution::default())?.of_file(&model);
-    let bench = Bench { arguments, trial, track };
+    let learnt = Learnt::of(session, &track)?;
+    let bench = Bench { arguments, trial: learnt.trial(session, Execution::default())?, track };
     let (mut cases, mut skipped) = (Vec::new(), Vec::new());
     let mut planned = vec![
         ("process killed", vec![Fault::KillProcess; 3]),
@@ -132,8 +128,8 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
     }
     let bar = session.begin("failover", Extent::Packets(planned.len() as u64));
     for (number, (name, faults)) in planned.into_iter().enumerate() {
-        match bench.case(name, &faults)? {
-            Ok(case) => cases.push(case),
+        match Victims::of(session, &faults) {
+            Ok(victims) => cases.push(bench.case(name, &faults, &victims)?),
             Err(reason) => skipped.push(format!("{name}: {reason}")),
         }
         bar.update(legonf_core::Progress::default(), number as u64 + 1);
@@ -158,15 +154,11 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Runs packets while faults come about; or says why that cannot be here.
-    fn case(&self, name: &'static str, faults: &[Fault]) -> Result<Result<Case, String>, ExperimentError> {
+    /// Runs packets while faults come about.
+    fn case(&self, name: &'static str, faults: &[Fault], victims: &Victims) -> Result<Case, ExperimentError> {
         let Arguments { rate, time, lease, seed, .. } = *self.arguments;
-        let victims = match Victims::of(faults) {
-            Ok(victims) => victims,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
         let mut placement = Placement { lease, ..Placement::default() };
-        victims.place(&mut placement)?;
+        victims.place(&mut placement);
         // A fault at a time, and each may take a lease to be seen.
         let seconds = time.as_secs_f64().max(faults.len() as f64 * (0.1 + lease.as_secs_f64()) + 1.0);
         let load = Load { seconds, rates: vec![rate] };
@@ -188,7 +180,7 @@ impl Bench<'_> {
             ran.map_err(|_| Error::refused("the thread that brings faults about panicked"))?;
         let (ran, faults) = (ran?, attacked?);
         let compared = seen.compare(&expected);
-        Ok(Ok(Case {
+        Ok(Case {
             name,
             faults,
             losses: ran.outcome.losses.count,
@@ -198,7 +190,7 @@ impl Bench<'_> {
             deviation: compared.deviation,
             recovery_ms: milliseconds(ran.outcome.losses.longest),
             outage_ms: milliseconds(seen.longest_gap()),
-        }))
+        })
     }
 
     /// The scores of one thread.

@@ -21,6 +21,7 @@ use report::{Run, picture};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tempfile::TempDir;
 use turns::{Medians, Round, Turn};
 use watch::{Digest, Watch};
 
@@ -148,8 +149,32 @@ pub(crate) fn learn(session: &Session, track: &Arc<Track>) -> Result<Network, Ex
     Ok(Network::of(learn_bundle(session, track)?))
 }
 
+/// A model that was learnt from a track, in a file, so that processes and hosts can be given it.
+pub(crate) struct Learnt {
+    folder: TempDir,
+    pub network: Network,
+}
+
+impl Learnt {
+    pub fn of(session: &Session, track: &Arc<Track>) -> Result<Self, ExperimentError> {
+        let folder = tempfile::tempdir().map_err(Error::from)?;
+        learn_bundle(session, track)?.save(&file(&folder)).map_err(Error::from)?;
+        let network = Network::load(session, &file(&folder))?;
+        Ok(Self { folder, network })
+    }
+
+    /// The built-in graph around it.
+    pub fn trial(&self, session: &Session, execution: Execution) -> Result<Trial<'_>, ExperimentError> {
+        Ok(Trial::built_in(session, &self.network, execution)?.of_file(&file(&self.folder)))
+    }
+}
+
+fn file(folder: &TempDir) -> PathBuf {
+    folder.path().join("kitsune.onnx")
+}
+
 /// As a bundle, which can be saved.
-pub(crate) fn learn_bundle(session: &Session, track: &Arc<Track>) -> Result<Bundle, ExperimentError> {
+fn learn_bundle(session: &Session, track: &Arc<Track>) -> Result<Bundle, ExperimentError> {
     let schema = legonf_extract::schema_by_name(SCHEMA)?;
     let training = TrainConfig {
         features: schema.len(),

@@ -1,11 +1,10 @@
 //! The end of the input for flows that are still open.
 
 use crate::graph::{Graph, Node};
-use crate::operator::contain::guarded;
 use crate::operator::interface::{add, west_east};
 use crate::operator::{panicked, whole};
 use crate::{Outcome, RunFault};
-use legonf_core::{BATCH, Batch, BrickError, SLOTS, Sink};
+use legonf_core::{BATCH, Batch, BrickError, SLOTS, Sink, guarded};
 
 impl Graph {
     /// Ends the flows that a brick still keeps, as at the end of the input, and gives all their rows at once, in order: of a graph

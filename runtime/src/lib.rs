@@ -114,7 +114,7 @@ pub use graph::error::GraphError;
 pub use graph::spec::{BrickSpec, GraphSpec, MAX_BRICKS};
 pub use graph::{Graph, Node, Wanted, check};
 pub use layout::{Layout, MAX_WORKERS};
-pub use operator::contain::is_contained;
+pub use legonf_core::is_contained;
 pub use options::{Options, Supplier, Supply};
 pub use outcome::{BrickCounters, Losses, Outcome, Pauses};
 pub use run::{Control, run, run_under};

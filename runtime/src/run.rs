@@ -4,7 +4,6 @@ use crate::PlanError;
 use crate::graph::{Graph, Node};
 use crate::layout::{MAX_WORKERS, Shape};
 use crate::operator::Operator;
-use crate::operator::contain::guarded;
 use crate::options::Options;
 use crate::outcome::{BrickCounters, Outcome};
 use crate::supervisor::stuck::watch_supervisor;
@@ -13,7 +12,7 @@ use crate::sync::{self, bounded};
 use crate::worker::assignment::{Assignment, Head, Tail};
 use crate::worker::pin::Cores;
 use crate::worker::shared::Shared;
-use legonf_core::{Pace, Plan, Progress, Sink, Snapshot, Source};
+use legonf_core::{Pace, Plan, Progress, Sink, Snapshot, Source, guarded};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 

@@ -3,11 +3,11 @@
 use crate::channel::{Channel, ChannelError};
 use crate::message::{PROGRAM, PROTOCOL, Reply, Request, describe, number, put};
 use legonf_core::{
-    Batch, Brick, BrickError, Columns, HostLoad, LARGEST_BATCH, Layout, Storage, WestEast, like,
+    Batch, BindError, Brick, BrickError, Columns, Division, HostLoad, LARGEST_BATCH, Layout, Storage,
+    WestEast, guarded, like,
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// A brick that was made as ordered.
@@ -31,7 +31,7 @@ pub type Load<'a> = &'a dyn Fn() -> HostLoad;
 /// # Errors
 /// If the channel breaks otherwise, or what comes is not what this crate sends.
 pub fn serve(channel: &mut dyn Channel, make: Order<'_>, load: Load<'_>) -> Result<(), ChannelError> {
-    let mut host = Host { make, load, hosted: None, room: Room::default() };
+    let mut host = Host { make, load, hosted: None };
     let (mut answer, mut last) = (Vec::new(), 0);
     loop {
         let frame = match channel.receive() {
@@ -49,26 +49,19 @@ pub fn serve(channel: &mut dyn Channel, make: Order<'_>, load: Load<'_>) -> Resu
         answer.extend_from_slice(&call.to_le_bytes());
         answer.extend_from_slice(&[0; TIME]);
         let before = processor_time();
-        let answered = catch_unwind(AssertUnwindSafe(|| host.answer(question, &mut answer)));
-        let ended = match answered {
-            Ok(Ok(())) => false,
-            Ok(Err(failure)) => {
-                answer.truncate(2 * TIME);
-                match &failure {
-                    Failure::Brick(error) => put(&Reply::Fault(&error.reason), &mut answer),
-                    Failure::Refused(reason) => put(&Reply::Refused(reason), &mut answer),
-                    Failure::Damaged => return Err(ChannelError::Damaged),
-                }
-                false
-            }
-            Err(panic) => {
-                answer.truncate(2 * TIME);
-                let text = panic.downcast_ref::<&str>().copied();
-                let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-                put(&Reply::Panic(text.unwrap_or("no message")), &mut answer);
-                true
-            }
+        let answered = guarded(|| host.answer(question, &mut answer));
+        let ended = answered.is_err();
+        let failed = match &answered {
+            Ok(Ok(())) => None,
+            Ok(Err(Failure::Brick(error))) => Some(Reply::Fault(&error.reason)),
+            Ok(Err(Failure::Refused(reason))) => Some(Reply::Refused(reason)),
+            Ok(Err(Failure::Damaged)) => return Err(ChannelError::Damaged),
+            Err(message) => Some(Reply::Panic(message)),
         };
+        if let Some(reply) = failed {
+            answer.truncate(2 * TIME);
+            put(&reply, &mut answer);
+        }
         let spent = processor_time().saturating_sub(before).as_nanos() as u64;
         answer[TIME..2 * TIME].copy_from_slice(&spent.to_le_bytes());
         channel.send(&answer)?;
@@ -90,18 +83,36 @@ fn processor_time() -> Duration {
 struct Host<'a> {
     make: Order<'a>,
     load: Load<'a>,
-    hosted: Option<Hosted>,
-    room: Room,
+    hosted: Option<AtWork>,
 }
 
-/// Memory from call to call.
-#[derive(Default)]
-struct Room {
+/// A hosted brick, and what it works in.
+struct AtWork {
+    brick: Box<dyn Brick>,
+    /// The column that it fills, where its work can be divided, and the cells of a whole row.
+    fills: Option<(usize, usize)>,
+
     batch: Batch,
     part: Batch,
     flows: Batch,
     rows: Option<Box<dyn Storage>>,
     places: Vec<usize>,
+}
+
+impl AtWork {
+    fn new(Hosted { mut brick, layout }: Hosted) -> Result<Self, Failure> {
+        let division = brick.west_east().map(|keyed| keyed.division());
+        let filled = |division: Division| Ok((layout.number(&division.fills)?, division.cells.len()));
+        let fills = division.map(filled).transpose();
+        let fills = fills.map_err(|error: BindError| Failure::Refused(error.to_string()))?;
+        let [batch, part, flows] = std::array::from_fn(|_| Batch::new(&layout));
+        let (rows, places) = Default::default();
+        Ok(Self { brick, fills, batch, part, flows, rows, places })
+    }
+
+    fn keyed(&mut self) -> Result<&mut dyn WestEast, Failure> {
+        west_east(&mut *self.brick)
+    }
 }
 
 /// Why a call is not answered as it was asked.
@@ -119,96 +130,107 @@ impl From<BrickError> for Failure {
 
 impl Host<'_> {
     fn answer(&mut self, question: &[u8], answer: &mut Vec<u8>) -> Result<(), Failure> {
-        let (request, mut columns) = postcard::take_from_bytes(question).map_err(|_| Failure::Damaged)?;
+        let (request, columns) = postcard::take_from_bytes(question).map_err(|_| Failure::Damaged)?;
         match request {
-            Request::Hello { .. } => {
-                put(&Reply::Hello { protocol: PROTOCOL, program: PROGRAM }, answer);
-                return Ok(());
-            }
+            Request::Hello { .. } => put(&Reply::Hello { protocol: PROTOCOL, program: PROGRAM }, answer),
+            Request::Load => put(&Reply::Load((self.load)()), answer),
+            Request::Echo(bytes) => put(&Reply::Echo(bytes), answer),
             Request::Make(order) => {
                 let hosted = (self.make)(order).map_err(|error| Failure::Refused(error.to_string()))?;
-                put(&Reply::Made(describe(&hosted.layout)), answer);
-                let batch = || Batch::new(&hosted.layout);
-                self.room = Room { batch: batch(), part: batch(), flows: batch(), ..Room::default() };
-                self.hosted = Some(hosted);
-                return Ok(());
+                let layout = describe(&hosted.layout);
+                self.hosted = Some(AtWork::new(hosted)?);
+                put(&Reply::Made(layout), answer);
             }
-            Request::Load => {
-                put(&Reply::Load((self.load)()), answer);
-                return Ok(());
+            request => {
+                let none = || Failure::Refused("no brick was ordered".into());
+                self.hosted.as_mut().ok_or_else(none)?.answer(request, columns, answer)?;
             }
-            Request::Echo(bytes) => {
-                put(&Reply::Echo(bytes), answer);
-                return Ok(());
-            }
-            _ => {}
         }
-        let hosted = self.hosted.as_mut().ok_or_else(|| Failure::Refused("no brick was ordered".into()))?;
-        let Room { batch, part, flows, rows, places } = &mut self.room;
-        match request {
+        Ok(())
+    }
+}
+
+impl AtWork {
+    fn answer(
+        &mut self,
+        request: Request<'_>,
+        mut columns: &[u8],
+        answer: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        let wanted = match request {
             Request::Process { given, wanted } => {
-                decode(batch, given, &mut columns)?;
-                hosted.brick.process(batch)?;
+                decode(&mut self.batch, given, &mut columns)?;
+                self.brick.process(&mut self.batch)?;
                 put(&Reply::Done, answer);
-                batch.encode(Columns::from_bits(wanted), answer);
+                self.batch.encode(Columns::from_bits(wanted), answer);
+                return Ok(());
             }
-            Request::Part { part: number, given, width } => {
-                let keyed = west_east(&mut *hosted.brick)?;
-                let fills = keyed.division().fills;
-                let index =
-                    hosted.layout.number(&fills).map_err(|error| Failure::Refused(error.to_string()))?;
-                decode(batch, given, &mut columns)?;
-                places.clear();
-                places.extend(0..batch.len());
-                let rows = like(rows, batch.column(index));
-                rows.reshape(places.len(), width as usize);
-                keyed.process_part(number as usize, batch, places, rows)?;
-                put(&Reply::Done, answer);
-                rows.encode(answer);
+            Request::Part { part, given, width } => {
+                decode(&mut self.batch, given, &mut columns)?;
+                return self.process_part(part as usize, width as usize, answer);
             }
-            Request::Flows { part: number, places: at, packets, whole, given, wanted } => {
+            Request::Flows { part, places, packets, whole, given, wanted } => {
                 let packets = packets as usize;
-                places.clear();
-                places.extend(at.iter().map(|place| *place as usize));
-                if packets > LARGEST_BATCH || places.iter().any(|place| *place >= packets) {
+                self.places.clear();
+                self.places.extend(places.iter().map(|place| *place as usize));
+                if packets > LARGEST_BATCH || self.places.iter().any(|place| *place >= packets) {
                     return Err(Failure::Damaged);
                 }
-                decode(batch, whole, &mut columns)?;
-                decode(part, given, &mut columns)?;
-                batch.scatter(part, places, Columns::from_bits(given), packets);
+                decode(&mut self.batch, whole, &mut columns)?;
+                decode(&mut self.part, given, &mut columns)?;
+                self.batch.scatter(&self.part, &self.places, Columns::from_bits(given), packets);
+                let Self { brick, batch, places, flows, .. } = self;
                 flows.clear();
-                west_east(&mut *hosted.brick)?.process_flows(number as usize, batch, places, flows)?;
-                put(&Reply::Done, answer);
-                flows.encode(Columns::from_bits(wanted), answer);
+                west_east(&mut **brick)?.process_flows(part as usize, batch, places, flows)?;
+                wanted
             }
-            Request::Expire { part: number, watermarks, wanted } => {
-                flows.clear();
-                west_east(&mut *hosted.brick)?.expire(number as usize, &watermarks, flows)?;
-                put(&Reply::Done, answer);
-                flows.encode(Columns::from_bits(wanted), answer);
+            Request::Expire { part, watermarks, wanted } => {
+                self.flows.clear();
+                west_east(&mut *self.brick)?.expire(part as usize, &watermarks, &mut self.flows)?;
+                wanted
             }
-            Request::End { part: number, slots, wanted } => {
-                flows.clear();
-                west_east(&mut *hosted.brick)?.end(number as usize, &slots, flows)?;
-                put(&Reply::Done, answer);
-                flows.encode(Columns::from_bits(wanted), answer);
+            Request::End { part, slots, wanted } => {
+                self.flows.clear();
+                west_east(&mut *self.brick)?.end(part as usize, &slots, &mut self.flows)?;
+                wanted
             }
-            Request::Counters => put(&Reply::Counters(hosted.brick.counters()), answer),
-            Request::StateSize => put(&Reply::Size(hosted.brick.state_size()), answer),
-            Request::Hello { .. } | Request::Make(_) | Request::Load | Request::Echo(_) => {}
-            other => of_state(west_east(&mut *hosted.brick)?, other, answer)?,
-        }
+            Request::Counters => {
+                put(&Reply::Counters(self.brick.counters()), answer);
+                return Ok(());
+            }
+            Request::StateSize => {
+                put(&Reply::Size(self.brick.state_size()), answer);
+                return Ok(());
+            }
+            other => return of_state(self.keyed()?, other, answer),
+        };
+        put(&Reply::Done, answer);
+        self.flows.encode(Columns::from_bits(wanted), answer);
+        Ok(())
+    }
+
+    /// Lets the brick process all packets of the batch for a part, into rows that are no wider than a whole one.
+    fn process_part(&mut self, part: usize, width: usize, answer: &mut Vec<u8>) -> Result<(), Failure> {
+        let Self { brick, fills, batch, rows, places, .. } = self;
+        let keyed = west_east(&mut **brick)?;
+        let (column, _) = fills.filter(|(_, cells)| width <= *cells).ok_or(Failure::Damaged)?;
+        places.clear();
+        places.extend(0..batch.len());
+        let rows = like(rows, batch.column(column));
+        rows.reshape(places.len(), width);
+        keyed.process_part(part, batch, places, rows)?;
+        put(&Reply::Done, answer);
+        rows.encode(answer);
         Ok(())
     }
 }
 
 /// Answers a call that divides the work or moves state.
 fn of_state(brick: &mut dyn WestEast, request: Request<'_>, answer: &mut Vec<u8>) -> Result<(), Failure> {
-    let reply = match request {
-        Request::Divide(parts) => {
-            brick.divide(&parts)?;
-            Reply::Done
-        }
+    match request {
+        Request::Divide(parts) => brick.divide(&parts)?,
+        Request::Import { part, state } => brick.import(part as usize, state)?,
+        Request::ImportEach { part, states } => brick.import_each(part as usize, &states)?,
         Request::Export { part, slots } => {
             put(&Reply::State(&brick.export(part as usize, &slots)?), answer);
             return Ok(());
@@ -217,18 +239,13 @@ fn of_state(brick: &mut dyn WestEast, request: Request<'_>, answer: &mut Vec<u8>
             put(&Reply::State(&brick.copy(part as usize, &slots)?), answer);
             return Ok(());
         }
-        Request::CopyEach { part, slots } => Reply::States(brick.copy_each(part as usize, &slots)?),
-        Request::Import { part, state } => {
-            brick.import(part as usize, state)?;
-            Reply::Done
-        }
-        Request::ImportEach { part, states } => {
-            brick.import_each(part as usize, &states)?;
-            Reply::Done
+        Request::CopyEach { part, slots } => {
+            put(&Reply::States(brick.copy_each(part as usize, &slots)?), answer);
+            return Ok(());
         }
         _ => return Err(Failure::Damaged),
-    };
-    put(&reply, answer);
+    }
+    put(&Reply::Done, answer);
     Ok(())
 }
 

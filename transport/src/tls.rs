@@ -12,10 +12,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::net::TcpStream;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -31,7 +30,7 @@ const SLACK: Duration = Duration::from_secs(300);
 /// What is wrong with the certificates of a cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read or written.
+    /// A file cannot be read.
     #[error("{}: {source}", .path.display())]
     File {
         /// The file.
@@ -59,49 +58,43 @@ fn refused(error: impl std::fmt::Display) -> TlsError {
     TlsError::Certificate(error.to_string())
 }
 
-/// Makes an authority in a folder, and the certificate of the first host.
+/// A file of a host's folder, for its owner alone.
+pub struct Pem {
+    /// Its name.
+    pub file: &'static str,
+    /// What is in it.
+    pub text: String,
+}
+
+/// Makes an authority, and the certificate of the first host: all files of the folder of a cluster.
 ///
 /// # Errors
-/// If there is one already, or the files cannot be written.
-pub fn create(folder: &Path, name: &str, now: SystemTime, valid: Duration) -> Result<(), TlsError> {
+/// If a host cannot have this name.
+pub fn create(name: &str, now: SystemTime, valid: Duration) -> Result<Vec<Pem>, TlsError> {
     check_name(name)?;
-    make_folder(folder)?;
     let (key, mut params) = (KeyPair::generate().map_err(refused)?, authority());
     (params.not_before, params.not_after) = ((now - SLACK).into(), (now + AUTHORITY_VALID).into());
-    let certificate = params.self_signed(&key).map_err(refused)?;
-    write(&folder.join(AUTHORITY_KEY), &key.serialize_pem())?;
-    write(&folder.join(AUTHORITY), &certificate.pem())?;
-    issue_into(folder, folder, name, now, valid)
+    let certificate = params.self_signed(&key).map_err(refused)?.pem();
+    let (signer, host) = (key.serialize_pem(), certify(key, name, now, valid)?);
+    let own = [(AUTHORITY_KEY, signer), (AUTHORITY, certificate)].map(|(file, text)| Pem { file, text });
+    Ok(own.into_iter().chain(host).collect())
 }
 
-/// Makes the certificate of a further host, in a folder of its own, which that host needs and nobody else.
+/// Makes the certificate of a further host, by the authority in a folder: all files of that host's own folder.
 ///
 /// # Errors
-/// If `authority` holds no authority, or the files cannot be written.
-pub fn issue(
-    authority: &Path,
-    folder: &Path,
-    name: &str,
-    now: SystemTime,
-    valid: Duration,
-) -> Result<(), TlsError> {
+/// If there is no authority, or a host cannot have this name.
+pub fn issue(authority: &Path, name: &str, now: SystemTime, valid: Duration) -> Result<Vec<Pem>, TlsError> {
     check_name(name)?;
-    make_folder(folder)?;
-    let certificate = read(&authority.join(AUTHORITY))?;
-    write(&folder.join(AUTHORITY), &certificate)?;
-    issue_into(authority, folder, name, now, valid)
+    let path = authority.join(AUTHORITY_KEY);
+    let key = KeyPair::from_pem(&read(&path)?).map_err(|error| damaged(&path, error))?;
+    let certificate = Pem { file: AUTHORITY, text: read(&authority.join(AUTHORITY))? };
+    Ok([certificate].into_iter().chain(certify(key, name, now, valid)?).collect())
 }
 
-fn issue_into(
-    from: &Path,
-    folder: &Path,
-    name: &str,
-    now: SystemTime,
-    valid: Duration,
-) -> Result<(), TlsError> {
-    let path = from.join(AUTHORITY_KEY);
-    let key = KeyPair::from_pem(&read(&path)?).map_err(|error| damaged(&path, error))?;
-    let issuer = Issuer::new(authority(), key);
+/// The certificate of a host and its key, signed with the key of the authority.
+fn certify(signer: KeyPair, name: &str, now: SystemTime, valid: Duration) -> Result<[Pem; 2], TlsError> {
+    let issuer = Issuer::new(authority(), signer);
     let mut params = CertificateParams::new(vec![name.to_owned()]).map_err(refused)?;
     params.distinguished_name.push(DnType::CommonName, name);
     params.use_authority_key_identifier_extension = true;
@@ -110,9 +103,8 @@ fn issue_into(
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     (params.not_before, params.not_after) = ((now - SLACK).into(), (now + valid).into());
     let own = KeyPair::generate().map_err(refused)?;
-    let certificate = params.signed_by(&own, &issuer).map_err(refused)?;
-    write(&folder.join(HOST_KEY), &own.serialize_pem())?;
-    write(&folder.join(HOST), &certificate.pem())
+    let certificate = params.signed_by(&own, &issuer).map_err(refused)?.pem();
+    Ok([(HOST_KEY, own.serialize_pem()), (HOST, certificate)].map(|(file, text)| Pem { file, text }))
 }
 
 /// What an authority says of itself. It is the same each time, so that its key alone is needed to sign.
@@ -220,21 +212,6 @@ fn read(path: &Path) -> Result<String, TlsError> {
     fs::read_to_string(path).map_err(|source| TlsError::File { path: path.to_owned(), source })
 }
 
-/// Writes a file that only its owner reads; one that is there already stays.
-fn write(path: &Path, text: &str) -> Result<(), TlsError> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|source| TlsError::File { path: path.to_owned(), source })
-}
-
-fn make_folder(folder: &Path) -> Result<(), TlsError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|source| TlsError::File { path: folder.to_owned(), source })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,11 +223,17 @@ mod tests {
     const DAY: Duration = Duration::from_secs(86_400);
     const SHORT: Duration = Duration::from_secs(5);
 
+    fn write(folder: &Path, files: Vec<Pem>) {
+        fs::create_dir_all(folder).unwrap();
+        files.into_iter().for_each(|Pem { file, text }| fs::write(folder.join(file), text).unwrap());
+    }
+
     /// A cluster made by a host `a`, with a folder for `b`.
     fn cluster(now: SystemTime) -> TempDir {
         let folder = tempfile::tempdir().unwrap();
-        create(&folder.path().join("a"), "a", now, DAY).unwrap();
-        issue(&folder.path().join("a"), &folder.path().join("b"), "b", now, DAY).unwrap();
+        let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
+        write(&a, create("a", now, DAY).unwrap());
+        write(&b, issue(&a, "b", now, DAY).unwrap());
         folder
     }
 
@@ -315,20 +298,12 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_folder_is_named() {
         let folder = cluster(SystemTime::now());
-        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
-        assert!(create(&a, "a", SystemTime::now(), DAY).unwrap_err().to_string().contains("authority.key"));
-        assert!(
-            create(&folder.path().join("x"), "no name", SystemTime::now(), DAY)
-                .unwrap_err()
-                .to_string()
-                .contains("no name of a host")
-        );
-        let error = issue(&b, &folder.path().join("c"), "c", SystemTime::now(), DAY).unwrap_err().to_string();
-        assert!(error.contains("authority.key"), "{error}");
+        let b = folder.path().join("b");
+        let refused = |made: Result<Vec<Pem>, TlsError>| made.err().unwrap().to_string();
+        assert!(refused(create("no name", SystemTime::now(), DAY)).contains("no name of a host"));
+        assert!(refused(issue(&b, "c", SystemTime::now(), DAY)).contains("authority.key"));
         fs::write(b.join(HOST), "nothing").unwrap();
         let error = Identity::load(&b).err().unwrap().to_string();
         assert!(error.ends_with("host.pem: there is no certificate in it"), "{error}");
-        use std::os::unix::fs::PermissionsExt;
-        assert_eq!(fs::metadata(a.join(HOST_KEY)).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

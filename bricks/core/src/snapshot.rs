@@ -124,6 +124,20 @@ pub struct HostLoad {
     pub memory: u64,
 }
 
+/// What several machines have left together.
+impl std::ops::Add for HostLoad {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            cores: self.cores + other.cores,
+            used: self.used + other.used,
+            stolen: self.stolen + other.stolen,
+            memory: self.memory + other.memory,
+        }
+    }
+}
+
 /// The state of a running graph at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {

@@ -108,7 +108,18 @@ impl Destination {
 /// As [`Destination::open`] and [`Destination::finish`]; then the partial file is removed, but where another file has the
 /// name.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut out = Destination::open(path)?;
+    write_to(Destination::open(path)?, bytes)
+}
+
+/// [`write`](write()) of what its owner alone may read.
+///
+/// # Errors
+/// As there.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_to(Destination::open_private(path)?, bytes)
+}
+
+fn write_to(mut out: Destination, bytes: &[u8]) -> io::Result<()> {
     let written = out.file.write_all(bytes).and_then(|()| out.finish());
     if let (Err(error), Some(growing)) = (&written, &out.growing)
         && error.kind() != io::ErrorKind::AlreadyExists

@@ -10,7 +10,7 @@ mod partial;
 mod place;
 mod text;
 
-pub use destination::{Destination, write};
+pub use destination::{Destination, write, write_private};
 pub use error::OutputError;
 pub use partial::{open_resumable, rename_new};
 pub use place::{Existing, check, goes_to_file, is_standard_output};

@@ -7,7 +7,9 @@ use legonf_transport::tls::Identity;
 use legonf_transport::{Channel, ConnectError, Peer, Stream};
 use std::fmt::Display;
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::ops::Add;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -17,6 +19,18 @@ const CONNECTING: Duration = Duration::from_secs(2);
 /// How often a host is asked what it has left, and how often one is tried again that did not answer.
 const PERIOD: Duration = Duration::from_millis(100);
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// What to do where certificates are missing.
+pub(crate) const REMEDY: &str = "give their folder as --cluster DIR (`legonf cluster init` makes them)";
+
+/// Who this host is, by the folder of its certificates; nobody without one.
+///
+/// # Errors
+/// Names the folder, if they cannot be read.
+pub(crate) fn identity(cluster: Option<&Path>) -> Result<Option<Identity>, Error> {
+    let identity = cluster.map(Identity::load).transpose();
+    identity.map_err(|error| Error::refused(format!("--cluster: {error}")))
+}
 
 /// How hosts are reached.
 #[derive(Clone)]
@@ -30,10 +44,17 @@ impl Reach {
     /// Those of a placement.
     ///
     /// # Errors
-    /// If the certificates cannot be read.
+    /// If a name is given twice, or the certificates cannot be read.
     pub fn of(placement: &Placement) -> Result<Self, Error> {
-        let identity = placement.cluster.as_deref().map(Identity::load).transpose();
-        let identity = identity.map_err(|error| Error::refused(format!("--cluster: {error}")))?;
+        for (at, host) in placement.hosts.iter().enumerate() {
+            let Some(first) = placement.hosts[..at].iter().find(|first| first.name == host.name) else {
+                continue;
+            };
+            let Address { name, address } = host;
+            let reason = format!("it is given as {} and as {address}; leave one of both out", first.address);
+            return Err(Error::refused(format!("--host {name}: {reason}")));
+        }
+        let identity = identity(placement.cluster.as_deref())?;
         Ok(Self { hosts: placement.hosts.clone(), identity, lease: placement.lease })
     }
 
@@ -59,10 +80,11 @@ impl Reach {
     }
 
     fn connect(&self, host: &Address) -> Result<Box<dyn Channel>, Error> {
-        let address = host.resolve()?;
+        let address = resolve(host)?;
         if self.identity.is_none() && !address.ip().is_loopback() {
-            let reason = "a host beyond loopback is reached with certificates alone: give their folder as --cluster DIR (`legonf cluster init` makes them)";
-            return Err(Error::refused(reason));
+            return Err(Error::refused(format!(
+                "a host beyond loopback is reached with certificates alone: {REMEDY}"
+            )));
         }
         let socket = TcpStream::connect_timeout(&address, CONNECTING)?;
         Ok(match &self.identity {
@@ -108,13 +130,7 @@ impl Hosts {
 
     /// What the hosts that answer have together.
     pub fn sum(&self) -> HostLoad {
-        let loads = self.0.iter().filter_map(|host| host.load().clone());
-        loads.fold(HostLoad::default(), |sum, load| HostLoad {
-            cores: sum.cores + load.cores,
-            used: sum.used + load.used,
-            stolen: sum.stolen + load.stolen,
-            memory: sum.memory + load.memory,
-        })
+        self.0.iter().filter_map(|host| host.load().clone()).fold(HostLoad::default(), Add::add)
     }
 
     /// The host with the most free cores for its instances, of which it has so many already.
@@ -144,13 +160,10 @@ fn look_again_and_again(session: &Session, reach: &Reach, watched: &Weak<Watched
     }
 }
 
-/// A name without an address is an error of the system.
-impl Address {
-    fn resolve(&self) -> io::Result<std::net::SocketAddr> {
-        use std::net::ToSocketAddrs;
-        let unknown = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        self.address.to_socket_addrs()?.next().ok_or_else(unknown)
-    }
+/// The address of a host.
+fn resolve(host: &Address) -> io::Result<SocketAddr> {
+    let unknown = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    host.address.to_socket_addrs()?.next().ok_or_else(unknown)
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
-/// An order for a brick of a graph.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// An order for bricks of a graph.
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     /// The graph, in TOML.
     graph: String,
@@ -20,10 +20,9 @@ pub(crate) struct Order {
     is_of_features: bool,
     models: Vec<Model>,
     threshold: Option<f64>,
-    brick: String,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Model {
     name: Option<String>,
     bytes: Vec<u8>,
@@ -46,13 +45,12 @@ impl Order {
         };
         let models = models.files().map(model).collect::<Result<_, Error>>()?;
         let (graph, is_of_features) = (spec.to_toml(), content == Content::Features);
-        Ok(Self { graph, is_of_features, models, threshold, brick: String::new() })
+        Ok(Self { graph, is_of_features, models, threshold })
     }
 
     /// The order for one of the bricks, in bytes.
     pub fn of(&self, brick: &str) -> Vec<u8> {
-        let order = Self { brick: brick.to_owned(), ..self.clone() };
-        postcard::to_extend(&order, Vec::new()).expect("plain values into memory cannot fail")
+        postcard::to_extend(&(brick, self), Vec::new()).expect("plain values into memory cannot fail")
     }
 }
 
@@ -61,7 +59,7 @@ impl Order {
 /// # Errors
 /// If the bytes are no order, or the graph, a model or the brick is refused.
 pub(crate) fn make(session: &Session, order: &[u8]) -> Result<Hosted, Error> {
-    let order: Order =
+    let (brick, order): (&str, Order) =
         postcard::from_bytes(order).map_err(|_| Error::refused("what was ordered is no brick"))?;
     let spec = GraphSpec::from_toml(&order.graph)?;
     let folder = tempfile::tempdir()?;
@@ -75,7 +73,7 @@ pub(crate) fn make(session: &Session, order: &[u8]) -> Result<Hosted, Error> {
     let content = if order.is_of_features { Content::Features } else { Content::Packets };
     let graph = assemble(&spec, content, (&models, None), order.threshold, AS_MADE)?;
     let layout = graph.layout().clone();
-    let node = graph.into_nodes().into_iter().find(|node| node.id == order.brick);
-    let node = node.ok_or_else(|| Error::refused(format!("the graph has no brick `{}`", order.brick)))?;
+    let node = graph.into_nodes().into_iter().find(|node| node.id == brick);
+    let node = node.ok_or_else(|| Error::refused(format!("the graph has no brick `{brick}`")))?;
     Ok(Hosted { brick: warmed(node.brick)?, layout })
 }

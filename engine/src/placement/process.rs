@@ -1,14 +1,11 @@
 //! Processes of this program that host a brick each.
 
+use crate::session::program;
 use legonf_transport::{Channel, ChannelError, OtherSide, SharedMemory};
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-/// The program itself, even where its file has been replaced.
-const OWN: &str = "/proc/self/exe";
 
 /// A channel to a process that was started for it, and ends with it.
 pub(super) struct Process {
@@ -24,9 +21,7 @@ impl Process {
     /// If the system does not let it.
     pub fn start(arguments: &[&str]) -> Result<Self, ChannelError> {
         let (channel, OtherSide { socket, memory }) = SharedMemory::pair()?;
-        let own = Path::new(OWN);
-        let program = if own.exists() { own.to_owned() } else { std::env::current_exe()? };
-        let child = Command::new(program)
+        let child = Command::new(program()?)
             .args(arguments)
             .stdin(Stdio::from(socket))
             .stdout(Stdio::from(memory))

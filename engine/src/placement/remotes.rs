@@ -1,7 +1,7 @@
 //! Instances of bricks elsewhere.
 
 use super::process::Process;
-use super::{EVERY, Hosts, Order, Placement, Reach, Site};
+use super::{CHECKPOINT, EVERY, Hosts, Order, Placement, Reach, Site};
 use crate::agent::cores;
 use crate::supply::Maker;
 use crate::{Error, Session};
@@ -117,7 +117,9 @@ impl Remotes {
         let remote = Remote::connect(brick, channel, &place, self.placement.lease, &order);
         let remote = remote.map_err(|error| Error::refused(error.to_string()))?;
         if let Site::Host(name) = site {
-            self.instances().push((name.clone(), remote.loss()));
+            let mut instances = self.instances();
+            instances.retain(|(_, loss)| loss.is_held() || loss.is_lost());
+            instances.push((name.clone(), remote.loss()));
         }
         Ok(Some(Box::new(remote)))
     }
@@ -205,16 +207,23 @@ pub(crate) fn placed(
     }
 }
 
-/// Makes bricks for a graph that runs, each where it is to be.
+/// Makes bricks for a graph that runs, each where it is to be: all here, if there is nowhere else.
 pub(crate) struct Placed<'a> {
     pub maker: &'a Maker<'a>,
-    pub remotes: &'a Remotes,
+    pub remotes: Option<&'a Remotes>,
+}
+
+impl Placed<'_> {
+    /// How often bricks are checkpointed where nothing else is said: what is lost elsewhere must have been kept here.
+    pub fn checkpoint(&self) -> Option<usize> {
+        self.remotes.map(|_| CHECKPOINT)
+    }
 }
 
 impl Supplier for Placed<'_> {
     fn supply(&self, id: &str, replica: usize) -> Result<Box<dyn Brick>, SupplyError> {
-        let make = || self.maker.make(id);
-        self.remotes.place_running(id, replica, make).map_err(SupplyError::new)
+        let Some(remotes) = self.remotes else { return self.maker.supply(id, replica) };
+        remotes.place_running(id, replica, || self.maker.make(id)).map_err(SupplyError::new)
     }
 }
 

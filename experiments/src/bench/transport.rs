@@ -3,7 +3,7 @@
 use super::busy::Watch;
 use crate::ExperimentError;
 use crate::failover::LAYOUT_OF_ONE;
-use crate::figure4::learn_bundle;
+use crate::figure4::Learnt;
 use crate::figure4::watch::Checksum;
 use crate::lap::Track;
 use crate::offer::{Load, Offer};
@@ -14,7 +14,7 @@ use legonf_core::{
 };
 use legonf_datasets::generate;
 use legonf_engine::measure::{Trial, median};
-use legonf_engine::{Error, Execution, Network, Place, Placement, Session, Site, certificates};
+use legonf_engine::{Error, Execution, Place, Placement, Session, Site, certificates};
 use legonf_extract::FEATURES;
 use legonf_runtime::Layout;
 use legonf_transport::tls::Identity;
@@ -142,10 +142,10 @@ struct Ends {
 type Pair = (Box<dyn Channel>, Box<dyn Channel>);
 
 impl Ends {
-    fn new() -> Result<Self, ExperimentError> {
+    fn new(session: &Session) -> Result<Self, ExperimentError> {
         let folder = tempfile::tempdir().map_err(Error::from)?;
         let host = folder.path().join("b");
-        certificates::create(&host, "b", Duration::from_secs(3600))?;
+        certificates::create(session, &host, "b", Duration::from_secs(3600))?;
         Ok(Self { identity: Identity::load(&host).map_err(Error::from)? })
     }
 
@@ -253,7 +253,7 @@ impl Kind {
 /// # Errors
 /// If a channel breaks, or a run does not come to its end.
 pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, ExperimentError> {
-    let (mut host, ends) = (Watch::begin(), Ends::new()?);
+    let (mut host, ends) = (Watch::begin(), Ends::new(session)?);
     let mut rates = KINDS.map(|_| 0.0_f64);
     let mut spent = KINDS.map(|_| BATCHES.map(|_| f64::INFINITY));
     for _ in 0..arguments.rounds {
@@ -284,11 +284,8 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
 fn end_to_end(arguments: &Arguments, session: &Session) -> Result<EndToEnd, ExperimentError> {
     let config = generate::Config { packets: 100_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
-    let folder = tempfile::tempdir().map_err(Error::from)?;
-    let model = folder.path().join("kitsune.onnx");
-    learn_bundle(session, &track)?.save(&model).map_err(Error::from)?;
-    let network = Network::load(session, &model)?;
-    let here = Trial::built_in(session, &network, Execution::default())?.of_file(&model);
+    let learnt = Learnt::of(session, &track)?;
+    let here = learnt.trial(session, Execution::default())?;
     let place = Place { brick: "extractor".into(), replica: None, site: Site::Process };
     let process = here.placed(Placement { places: vec![place], ..Placement::default() });
     let layout = LAYOUT_OF_ONE

@@ -1,7 +1,7 @@
 //! Faults that are brought about from outside, as they happen.
 
 use crate::ExperimentError;
-use legonf_engine::{Address, Error, Place, Placement, Site};
+use legonf_engine::{Address, Error, Place, Placement, Session, Site};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
 use std::fs;
@@ -54,7 +54,7 @@ impl Victims {
     ///
     /// # Errors
     /// If it cannot be had here.
-    pub fn of(faults: &[Fault]) -> Result<Self, ExperimentError> {
+    pub fn of(session: &Session, faults: &[Fault]) -> Result<Self, ExperimentError> {
         let (mut victims, needs) =
             (Self { agent: None, namespace: None, certificates: None }, |fault| faults.contains(&fault));
         if needs(Fault::CutLink) {
@@ -62,8 +62,8 @@ impl Victims {
             let folder = tempfile::tempdir().map_err(Error::from)?;
             let [a, b] = ["a", HOST].map(|name| folder.path().join(name));
             let valid = Duration::from_secs(3600);
-            legonf_engine::certificates::create(&a, "a", valid)?;
-            legonf_engine::certificates::issue(&a, &b, HOST, valid)?;
+            legonf_engine::certificates::create(session, &a, "a", valid)?;
+            legonf_engine::certificates::issue(session, &a, &b, HOST, valid)?;
             let mut command = namespace.command();
             command
                 .arg(own()?)
@@ -80,13 +80,12 @@ impl Victims {
     }
 
     /// Places the extractor where the faults are.
-    pub fn place(&self, placement: &mut Placement) -> Result<(), ExperimentError> {
+    pub fn place(&self, placement: &mut Placement) {
         let site = self.agent.as_ref().map_or(Site::Process, |_| Site::Host(HOST.to_owned()));
         placement.places.push(Place { brick: "extractor".into(), replica: None, site });
         let address = |agent: &Agent| Address { name: HOST.into(), address: agent.address.clone() };
         placement.hosts.extend(self.agent.as_ref().map(address));
         placement.cluster = self.certificates.as_ref().map(|folder| folder.path().join("a"));
-        Ok(())
     }
 
     /// Brings faults about, spread over the time of a run; how many losses they stand for.

@@ -2,19 +2,17 @@
 //! checkpointed, if that is asked for.
 
 pub(crate) mod checkpointer;
-pub(crate) mod contain;
 pub(crate) mod interface;
 pub(crate) mod whole;
 
 use crate::RunFault;
 use crate::graph::route::Scratch;
 use crate::operator::checkpointer::Checkpointer;
-use crate::operator::contain::guarded;
 use crate::worker::envelope::Envelope;
 use crate::worker::shared::{Shared, supplied};
 use crate::worker::stats::{At, Stats};
 use interface::{Counters, add, west_east};
-use legonf_core::{Batch, Brick, BrickError, State, Storage};
+use legonf_core::{Batch, Brick, BrickError, State, Storage, guarded};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 

@@ -14,13 +14,12 @@ pub(crate) mod totals;
 
 use crate::RunFault;
 use crate::graph::route::Scratch;
-use crate::operator::contain::guarded;
 use crate::operator::{measure, panicked, pass};
 use crate::sync::{Receiver, Sender, recv, recv_tending};
 use assignment::{Assignment, Tail};
 use columns::WorkerColumns;
 use envelope::{Ending, Envelope};
-use legonf_core::Plan;
+use legonf_core::{Plan, guarded};
 use message::{Event, Message, Retired};
 use order::Order;
 use shared::Shared;

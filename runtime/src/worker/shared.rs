@@ -3,12 +3,11 @@
 use crate::SupplyError;
 use crate::graph::declared::Declared;
 use crate::graph::route::Routes;
-use crate::operator::contain::guarded;
 use crate::options::{Options, Supply};
 use crate::worker::pacing::Pacing;
 use crate::worker::stats::{At, Stats};
 use crate::worker::totals::Totals;
-use legonf_core::{Batch, Brick, Fault, Layout, Source};
+use legonf_core::{Batch, Brick, Fault, Layout, Source, guarded};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};

@@ -1,4 +1,4 @@
-//! Panics that are caught: each becomes the fault of a run, with the name of what panicked.
+//! Panics that are caught: whoever catches one tells of it.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,14 +7,17 @@ thread_local! {
     static CONTAINED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic of the calling thread is caught by the runtime, which tells of it in the fault of the run. A panic hook
-/// need say nothing of such a one.
+/// Whether a panic of the calling thread is caught by [`guarded`], whose caller tells of it: the runtime in the fault of the run, a host of
+/// bricks in its answer. A panic hook need say nothing of such a one.
 pub fn is_contained() -> bool {
     CONTAINED.get()
 }
 
-/// Runs what may panic and gives the panic's message, in one line.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+/// Runs what may panic.
+///
+/// # Errors
+/// The panic's message, in one line.
+pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let before = CONTAINED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
     CONTAINED.set(before);
