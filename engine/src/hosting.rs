@@ -5,6 +5,8 @@ use crate::placement::{REMEDY, identity, make};
 use crate::{Error, Session};
 use legonf_transport::tls::Identity;
 use legonf_transport::{Channel, ChannelError, OtherSide, SharedMemory, Stream, serve};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,8 +18,8 @@ use std::time::Duration;
 
 /// How long whoever connects may take to say who it is.
 const INTRODUCTION: Duration = Duration::from_secs(5);
-/// How often it is looked whether the agent shall end.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often it is looked whether the agent shall end, in milliseconds.
+const LOOK: u8 = 50;
 /// Bricks that an agent hosts at most.
 const MOST: usize = 1024;
 
@@ -105,11 +107,20 @@ impl Hosting {
                     // Not joined: who is still connected at the end is told by the end of the process.
                     thread::Builder::new().name(format!("for {from}")).spawn(work)?;
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(LOOK),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_one(&listener)?,
                 Err(error) => session.observer.note(&format!("a connection failed: {error}")),
             }
         }
         Ok(())
+    }
+}
+
+/// Waits until somebody connects, or until it is time to look whether the agent shall end.
+fn wait_for_one(listener: &TcpListener) -> Result<(), Error> {
+    let mut socket = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut socket, PollTimeout::from(LOOK)) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
