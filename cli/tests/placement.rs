@@ -7,12 +7,14 @@ mod onnx;
 
 use common::{contents, example, fail, root, succeed, text, trained};
 use onnx::{FLOAT, Network};
+use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::thread::sleep;
+use std::sync::{Arc, Mutex};
+use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -69,29 +71,92 @@ impl Bench {
         &self,
         out: &str,
         options: &[&str],
-        meanwhile: impl FnOnce(&Child),
+        meanwhile: impl FnOnce(&Running),
     ) -> (serde_json::Value, String) {
-        let mut child = command(&self.arguments(out, "-", &[options, &["--json"]].concat()))
+        self.interrupted_often(out, options, [Box::new(meanwhile) as Step<'_>])
+    }
+
+    /// The same with several interruptions.
+    #[track_caller]
+    fn interrupted_often<const N: usize>(
+        &self,
+        out: &str,
+        options: &[&str],
+        steps: [Step<'_>; N],
+    ) -> (serde_json::Value, String) {
+        let mut running = Running::start(&self.arguments(out, "-", &[options, &["--json"]].concat()));
+        let (bytes, mut input) = (fs::read(&self.capture).unwrap(), running.child.stdin.take().unwrap());
+        let mut parts = bytes.chunks(bytes.len().div_ceil(N + 1));
+        let mut give = || {
+            input.write_all(parts.next().unwrap()).unwrap();
+            input.flush().unwrap();
+        };
+        give();
+        for step in steps {
+            sleep(Duration::from_millis(500));
+            step(&running);
+            give();
+        }
+        drop(input);
+        let (report, said) = running.end();
+        for file in ["scores.csv", "incidents.json", "eve.json"] {
+            let expected = self.expected.iter().find(|(name, _)| name == file).unwrap();
+            assert!(fs::read(self.path(out).join(file)).unwrap() == expected.1, "{out}: {file}");
+        }
+        (report, said)
+    }
+}
+
+/// What happens while a run waits for packets.
+type Step<'a> = Box<dyn FnOnce(&Running) + 'a>;
+
+/// A run that waits for packets at its standard input.
+struct Running {
+    child: Child,
+    said: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(arguments: &[String]) -> Self {
+        let mut child = command(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (bytes, mut input) = (fs::read(&self.capture).unwrap(), child.stdin.take().unwrap());
-        let (first, second) = bytes.split_at(bytes.len() / 2);
-        input.write_all(first).unwrap();
-        input.flush().unwrap();
-        sleep(Duration::from_millis(500));
-        meanwhile(&child);
-        input.write_all(second).unwrap();
-        drop(input);
-        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&stderr).into_owned();
-        assert!(status.success(), "{said}");
-        for file in ["scores.csv", "incidents.json", "eve.json"] {
-            let expected = self.expected.iter().find(|(name, _)| name == file).unwrap();
-            assert!(fs::read(self.path(out).join(file)).unwrap() == expected.1, "{out}: {file}");
+        let (said, errors) = (Arc::new(Mutex::new(String::new())), child.stderr.take().unwrap());
+        let heard = said.clone();
+        let reader = spawn(move || {
+            BufReader::new(errors)
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| *heard.lock().unwrap() += &(line + "\n"));
+        });
+        Self { child, said, reader }
+    }
+
+    fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Waits until it has said something.
+    #[track_caller]
+    fn wait_for(&self, text: &str) {
+        let start = Instant::now();
+        while !self.said().contains(text) {
+            assert!(start.elapsed() < Duration::from_secs(60), "{text}: {}", self.said());
+            sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Its report, and all that it said.
+    #[track_caller]
+    fn end(self) -> (serde_json::Value, String) {
+        let Output { status, stdout, .. } = self.child.wait_with_output().unwrap();
+        self.reader.join().unwrap();
+        let said = self.said.lock().unwrap().clone();
+        assert!(status.success(), "{said}");
         (serde_json::from_slice(&stdout).unwrap(), said)
     }
 }
@@ -135,7 +200,11 @@ struct Agent {
 
 impl Agent {
     fn start(options: &[&str]) -> Self {
-        let arguments: Vec<_> = [&["agent", "--listen", "127.0.0.1:0"][..], options]
+        Self::start_at("127.0.0.1:0", options)
+    }
+
+    fn start_at(address: &str, options: &[&str]) -> Self {
+        let arguments: Vec<_> = [&["agent", "--listen", address][..], options]
             .concat()
             .into_iter()
             .map(str::to_owned)
@@ -241,11 +310,11 @@ fn bricks_that_rewrite_and_drop_packets_can_run_elsewhere() {
 fn a_process_that_is_killed_or_frozen_is_replaced_and_nothing_shows() {
     let bench = Bench::new();
     let options = ["--workers", REPLICAS, "--place", "extractor=process", "--place", "mapping=process"];
-    let killed = |child: &Child| signal("-KILL", &children(child, 3));
+    let killed = |running: &Running| signal("-KILL", &children(&running.child, 3));
     let (report, _) = bench.interrupted("killed", &options, killed);
     assert_eq!(report["runtime"]["losses"], 3, "{}", report["runtime"]);
 
-    let frozen = |child: &Child| signal("-STOP", &children(child, 2)[..1]);
+    let frozen = |running: &Running| signal("-STOP", &children(&running.child, 2)[..1]);
     let options = ["--workers", REPLICAS, "--place", "extractor=process", "--lease", "200ms"];
     let (report, _) = bench.interrupted("frozen", &options, frozen);
     assert!(report["runtime"]["losses"].as_u64() >= Some(1), "{}", report["runtime"]);
@@ -260,6 +329,30 @@ fn what_a_host_that_dies_ran_goes_on_here() {
     let (report, said) = bench.interrupted("dead", &options, move |_| drop(agent));
     assert_eq!(report["runtime"]["losses"], 2, "{}", report["runtime"]);
     assert!(said.contains("extractor#0 runs in this process from now on"), "{said}");
+}
+
+#[test]
+fn hosts_are_replaced_one_by_one_under_load() {
+    let bench = Bench::new();
+    let (b, c) = (Agent::start(&[]), Agent::start(&[]));
+    let (address, hosts) = (b.address.clone(), [b.host("b"), c.host("c")]);
+    let again = RefCell::new(None);
+    let options = ["--workers", REPLICAS, "--place", "extractor=b", "--place", "extractor#1=c"];
+    let options = [&options[..], &["--host", &hosts[0], "--host", &hosts[1]]].concat();
+    let steps: [Step<'_>; 2] = [
+        Box::new(move |_| drop(b)),
+        Box::new(|running| {
+            running.wait_for("extractor#0 runs on host `c` from now on");
+            *again.borrow_mut() = Some(Agent::start_at(&address, &[]));
+            running.wait_for("host `b` answers again");
+            drop(c);
+        }),
+    ];
+    let (report, said) = bench.interrupted_often("replaced", &options, steps);
+    assert_eq!(report["runtime"]["losses"], 3, "{}", report["runtime"]);
+    // The first replica is where it was asked for again, and says nothing.
+    let moved: Vec<_> = said.lines().filter(|line| line.contains("from now on")).collect();
+    assert!(moved.len() == 2 && moved[1].contains("extractor#1 runs on host `b`"), "{said}");
 }
 
 #[test]

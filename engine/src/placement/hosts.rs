@@ -10,6 +10,8 @@ use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::ops::Add;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -101,6 +103,8 @@ struct Watched {
     name: String,
     /// None where it does not answer.
     load: Mutex<Option<HostLoad>>,
+    /// How often its agent has answered anew after it had not.
+    incarnation: AtomicU64,
 }
 
 impl Watched {
@@ -119,7 +123,8 @@ impl Hosts {
         for host in &reach.hosts {
             let mut peer = reach.meet(&host.name)?;
             let load = peer.load().map_err(|error| Error::refused(error.to_string()))?;
-            let watched = Arc::new(Watched { name: host.name.clone(), load: Mutex::new(Some(load)) });
+            let (load, incarnation) = (Mutex::new(Some(load)), AtomicU64::new(0));
+            let watched = Arc::new(Watched { name: host.name.clone(), load, incarnation });
             let (weak, reach, session) = (Arc::downgrade(&watched), reach.clone(), *session);
             let watch = move || look_again_and_again(&session, &reach, &weak, peer);
             thread::Builder::new().name(format!("host {}", host.name)).spawn(watch)?;
@@ -131,6 +136,12 @@ impl Hosts {
     /// What the hosts that answer have together.
     pub fn sum(&self) -> HostLoad {
         self.0.iter().filter_map(|host| host.load().clone()).fold(HostLoad::default(), Add::add)
+    }
+
+    /// How often the agent of a host has answered anew: what was lost before that says nothing of the agent that is there now.
+    pub fn incarnation(&self, name: &str) -> u64 {
+        let found = self.0.iter().find(|host| host.name == name);
+        found.map_or(0, |host| host.incarnation.load(Relaxed))
     }
 
     /// The host with the most free cores for its instances, of which it has so many already.
@@ -145,6 +156,7 @@ impl Hosts {
 }
 
 fn look_again_and_again(session: &Session, reach: &Reach, watched: &Weak<Watched>, mut peer: Peer) {
+    let mut was_silent = false;
     loop {
         let answered = peer.load().ok();
         let silent = answered.is_none();
@@ -153,9 +165,17 @@ fn look_again_and_again(session: &Session, reach: &Reach, watched: &Weak<Watched
         *host.load() = answered;
         let name = host.name.clone();
         drop(host);
+        if silent != was_silent {
+            let change = if silent { "does not answer any more" } else { "answers again" };
+            session.observer.note(&format!("host `{name}` {change}"));
+        }
+        was_silent = silent;
         thread::sleep(if silent { AGAIN } else { PERIOD });
         if silent && let Ok(again) = reach.meet(&name) {
             peer = again;
+            if let Some(host) = watched.upgrade() {
+                host.incarnation.fetch_add(1, Relaxed);
+            }
         }
     }
 }
@@ -173,7 +193,8 @@ mod tests {
     fn hosts(loads: &[(&str, Option<f64>)]) -> Hosts {
         let watched = |(name, cores): &(&str, Option<f64>)| {
             let load = cores.map(|cores| HostLoad { cores, used: 0.5, stolen: 0.0, memory: 7 });
-            Arc::new(Watched { name: (*name).to_owned(), load: Mutex::new(load) })
+            let (load, incarnation) = (Mutex::new(load), AtomicU64::new(0));
+            Arc::new(Watched { name: (*name).to_owned(), load, incarnation })
         };
         Hosts(loads.iter().map(watched).collect())
     }

@@ -20,9 +20,26 @@ pub(crate) struct Remotes {
     order: Order,
     /// Bricks whose model may change while they run.
     changing: Vec<String>,
-    /// Of each instance on a host whether it was lost, as long as it is there.
-    instances: Mutex<Vec<(String, Loss)>>,
+    /// Those on hosts: all that are there, and those that were lost.
+    instances: Mutex<Vec<Instance>>,
 }
+
+/// An instance of a brick on a host.
+struct Instance {
+    host: String,
+    /// Of the host, when it was made.
+    incarnation: u64,
+    loss: Loss,
+}
+
+impl Instance {
+    fn is_held_by(&self, host: &str) -> bool {
+        self.host == host && self.loss.is_held()
+    }
+}
+
+/// Where an instance in the process of the graph runs, in a sentence.
+const HERE: &str = "in this process";
 
 impl Remotes {
     /// Instances as a placement wants them, of bricks of a graph that are ordered like this; nothing where it wants none. Where models may
@@ -117,16 +134,17 @@ impl Remotes {
         let remote = Remote::connect(brick, channel, &place, self.placement.lease, &order);
         let remote = remote.map_err(|error| Error::refused(error.to_string()))?;
         if let Site::Host(name) = site {
+            let (host, loss, incarnation) = (name.clone(), remote.loss(), self.hosts.incarnation(name));
             let mut instances = self.instances();
-            instances.retain(|(_, loss)| loss.is_held() || loss.is_lost());
-            instances.push((name.clone(), remote.loss()));
+            instances.retain(|instance| instance.loss.is_held() || instance.loss.is_lost());
+            instances.push(Instance { host, incarnation, loss });
         }
         Ok(Some(Box::new(remote)))
     }
 
     /// As [`place`](Self::place) while a graph runs. Where nothing is said of a replica, a free core here goes first: those beyond the
-    /// cores of this machine go to the host with the most free ones. Where the brick cannot be made at its place, or the host has lost
-    /// one before, it runs here.
+    /// cores of this machine go to the host with the most free ones. What cannot be made on its host, or was lost there, goes to the
+    /// one with the most free cores of the others, and runs here if there is none.
     pub fn place_running(
         &self,
         id: &str,
@@ -134,33 +152,43 @@ impl Remotes {
         make: impl Fn() -> Result<Box<dyn Brick>, Error>,
     ) -> Result<Box<dyn Brick>, Error> {
         let mut brick = make()?;
-        let stays = replica < cores() || self.changing.iter().any(|brick| brick == id);
-        let chosen = || if !stays && is_restorable(&mut *brick) { self.freest() } else { None };
-        let site = self.site(id, replica).cloned().or_else(chosen);
-        let reason = match site {
-            None if stays || !self.any_lost() => return Ok(brick),
+        let moves = !self.changing.iter().any(|brick| brick == id) && is_restorable(&mut *brick);
+        let site = match self.site(id, replica) {
+            Some(site) => Some(site.clone()),
+            None if !moves || replica < cores() => return Ok(brick),
+            None => self.freest(None),
+        };
+        let reason = match &site {
+            None if !self.any_lost() => return Ok(brick),
             None => "no other host is left".to_owned(),
-            Some(Site::Host(name)) if self.has_lost(&name) => format!("host `{name}` has lost an instance"),
-            Some(site) => match self.place_at(&site, id, &mut *brick) {
+            Some(Site::Host(name)) if self.has_lost(name) => format!("host `{name}` has lost an instance"),
+            Some(site) => match self.place_at(site, id, &mut *brick) {
                 Ok(placed) => return Ok(placed.unwrap_or(brick)),
                 Err(error) => error.to_string(),
             },
         };
-        self.session.observer.note(&format!("{id}#{replica} runs in this process from now on: {reason}"));
+        let (place, brick) = match site {
+            Some(Site::Host(name)) if moves => self.place_instead(&name, id, brick),
+            _ => (HERE.to_owned(), brick),
+        };
+        self.session.observer.note(&format!("{id}#{replica} runs {place} from now on: {reason}"));
         Ok(brick)
     }
 
-    /// The host with the most free cores that has lost nothing, where one has any.
-    fn freest(&self) -> Option<Site> {
+    /// An instance on the freest host but one, or here if there is none that makes it.
+    fn place_instead(&self, lost: &str, id: &str, mut brick: Box<dyn Brick>) -> (String, Box<dyn Brick>) {
+        let Some(site) = self.freest(Some(lost)) else { return (HERE.to_owned(), brick) };
+        match (&site, self.place_at(&site, id, &mut *brick)) {
+            (Site::Host(name), Ok(Some(placed))) => (format!("on host `{name}`"), placed),
+            _ => (HERE.to_owned(), brick),
+        }
+    }
+
+    /// The host with the most free cores that has lost nothing, where one but this has any.
+    fn freest(&self, but: Option<&str>) -> Option<Site> {
         let instances = |name: &str| {
-            let (count, lost) = self
-                .instances()
-                .iter()
-                .filter(|(host, _)| host == name)
-                .fold((0, false), |(count, lost), (_, loss)| {
-                    (count + usize::from(loss.is_held()), lost || loss.is_lost())
-                });
-            (!lost).then_some(count)
+            let held = self.instances().iter().filter(|instance| instance.is_held_by(name)).count();
+            (but != Some(name) && !self.has_lost(name)).then_some(held)
         };
         self.hosts.freest(instances).map(Site::Host)
     }
@@ -171,14 +199,17 @@ impl Remotes {
     }
 
     fn any_lost(&self) -> bool {
-        self.instances().iter().any(|(_, loss)| loss.is_lost())
+        self.instances().iter().any(|instance| instance.loss.is_lost())
     }
 
+    /// Whether the agent that is on a host now has lost an instance.
     fn has_lost(&self, host: &str) -> bool {
-        self.instances().iter().any(|(name, loss)| name == host && loss.is_lost())
+        let incarnation = self.hosts.incarnation(host);
+        let is_lost = |instance: &Instance| instance.incarnation == incarnation && instance.loss.is_lost();
+        self.instances().iter().any(|instance| instance.host == host && is_lost(instance))
     }
 
-    fn instances(&self) -> MutexGuard<'_, Vec<(String, Loss)>> {
+    fn instances(&self) -> MutexGuard<'_, Vec<Instance>> {
         self.instances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
