@@ -1,7 +1,9 @@
 //! `legonf plan`: how many of which brick a rate needs.
 
+mod hosts;
+
 use crate::Style;
-use crate::failure::{Failure, print_json, tell};
+use crate::failure::{Failure, print_json, show, tell};
 use crate::invalid::Invalid;
 use crate::summary::tables;
 use clap::Args;
@@ -17,6 +19,9 @@ use std::path::PathBuf;
 /// is the next bottleneck. Nothing is run.
 ///
 /// Workers are given a core each. Where a brick that keeps state is replicated, its traffic must be split by a key.
+///
+/// With --hosts it says which replicas run on other hosts, once the cores here do not suffice: those that move the fewest bytes
+/// for what they compute, as far as the links carry them.
 #[derive(Args)]
 pub struct Arguments {
     /// Costs of `legonf profile`.
@@ -37,6 +42,9 @@ pub struct Arguments {
     /// Milliseconds from source to sink that are promised; each brick gets its part of it.
     #[arg(long, value_name = "MS", value_parser = positive)]
     latency: Option<f64>,
+    /// Other hosts, with their free cores and measured links: a file of `legonf cluster status --json`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["latency", "svg"])]
+    hosts: Option<PathBuf>,
     /// Draw throughput over cores into this SVG file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -72,6 +80,11 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results(arguments.svg.as_deref())?;
     let costs = read_costs(&arguments.costs)?;
     arguments.check_graph(&costs)?;
+    if let Some(file) = &arguments.hosts {
+        let report = hosts::Report::of(arguments, &costs, file)?;
+        show(&report, hosts::Report::text, style)?;
+        return if report.feasible { Ok(()) } else { Err(report.shortfall()) };
+    }
     let report = arguments.report(&costs)?;
     if let Some(path) = &arguments.svg {
         picture(&report).write_svg(path)?;

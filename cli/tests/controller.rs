@@ -6,7 +6,9 @@ mod common;
 use common::{contents, example, fail, legonf, succeed, testbed, text, trained};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -69,6 +71,74 @@ fn a_profile_names_every_brick_and_a_plan_follows_from_it() {
     assert!(succeed(arguments.iter().copied().chain(["--force"])).contains("bottleneck "));
     let shown = json(&succeed(["graph", "show", "--costs", &costs, "--latency", "1000", "--json"]));
     assert!(shown[1]["deadline_ms"].as_f64() > shown[4]["deadline_ms"].as_f64());
+}
+
+/// Of what `plan --hosts` says, every option is taken by a replay, which has the bytes of one thread.
+#[test]
+fn a_plan_over_hosts_says_what_runs_where_and_a_replay_takes_it() {
+    let bench = Bench::new();
+    let costs = bench.costs();
+    let brick = |id: &str| {
+        let table: toml::Table = fs::read_to_string(&costs).unwrap().parse().unwrap();
+        let bricks = table["brick"].as_array().unwrap();
+        bricks.iter().find(|brick| brick["id"].as_str() == Some(id)).unwrap().clone()
+    };
+    assert!(brick("extractor")["moved"].as_float() > brick("extractor")["bytes"].as_float());
+    let mut agent = agent();
+    let mut line = String::new();
+    BufReader::new(agent.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap();
+    let status = succeed(["cluster", "status", "--host", &format!("b={address}"), "--json"]);
+    let mut hosts = json(&status);
+    // As if it had more cores, and a link that is worth it whatever this machine's is.
+    (hosts[0]["cores"], hosts[0]["used"]) = (8.into(), 0.into());
+    (hosts[0]["bytes_per_second"], hosts[0]["round_trip_ms"]) = (1e12.into(), 1e-3.into());
+    let file = bench.file("hosts.json", &hosts.to_string());
+    let plan = ["plan", "--costs", &costs, "--cores", "1", "--hosts", &file];
+    let report = json(&succeed(plan.iter().chain(&["--json"])));
+    let moved = report["hosts"][0]["bricks"].as_array().unwrap();
+    assert!(!moved.is_empty() && report["hosts"][0]["bytes_per_second"].as_f64() > Some(0.0), "{report}");
+    let alone = json(&succeed(["plan", "--costs", &costs, "--cores", "1", "--json"]));
+    assert!(report["throughput"].as_f64() > alone["throughput"].as_f64(), "{report}");
+    let none = json(&succeed(plan.iter().chain(&["--rate", "1k", "--json"])));
+    assert_eq!(none["hosts"].as_array().unwrap().len(), 0, "{none}");
+    assert!(succeed(plan.iter().chain(&["--rate", "1k"])).contains("no other host is needed"));
+
+    let options = report["options"].as_array().unwrap();
+    let options = options.iter().flat_map(|option| {
+        let (name, value) = option.as_str().unwrap().split_once(' ').unwrap();
+        [name.to_owned(), value.trim_matches('\'').to_owned()]
+    });
+    let replay = |out: &str, options: &[String]| {
+        let out = text(bench.path(out));
+        let replay = ["replay", &bench.capture, "--model", &bench.model, "--no-warm-up", "--out", &out];
+        succeed(replay.into_iter().chain(options.iter().map(String::as_str)).chain(["--oversubscribe"]));
+        fs::read(bench.path(&out).join("scores.csv")).unwrap()
+    };
+    assert!(replay("here", &[]) == replay("there", &options.collect::<Vec<_>>()));
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+
+    let refused = |more: &[&str]| fail(plan[..5].iter().chain(more));
+    assert!(refused(&["--hosts", &costs]).contains("expected what `legonf cluster status --json` prints"));
+    let line = refused(&["--hosts", &file, "--rate", "400Mpps"]);
+    assert!(line.contains("need more than 1 cores here and these hosts"), "{line}");
+    hosts[0]["bytes_per_second"] = 0.into();
+    let slow = bench.file("slow.json", &hosts.to_string());
+    assert!(refused(&["--hosts", &slow]).contains("host `b`: bytes_per_second is above 0"));
+    let older = fs::read_to_string(&costs).unwrap();
+    let older: String =
+        older.lines().filter(|line| !line.starts_with("moved")).map(|line| format!("{line}\n")).collect();
+    let older = bench.file("older.toml", &older);
+    let line = fail(["plan", "--costs", &older, "--cores", "1", "--hosts", &file]);
+    assert!(line.contains("measure it again with legonf profile"), "{line}");
+}
+
+fn agent() -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_legonf"));
+    let agent =
+        command.args(["agent", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    agent.spawn().unwrap()
 }
 
 #[test]

@@ -204,11 +204,8 @@ impl Agent {
     }
 
     fn start_at(address: &str, options: &[&str]) -> Self {
-        let arguments: Vec<_> = [&["agent", "--listen", address][..], options]
-            .concat()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let arguments: Vec<_> =
+            [&["agent", "--listen", address][..], options].concat().into_iter().map(str::to_owned).collect();
         let mut child = command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();

@@ -23,6 +23,9 @@ pub struct Cost {
     /// Bytes a packet that it adds to a batch.
     #[serde(default)]
     pub bytes: f64,
+    /// Bytes a packet of the columns that it reads and fills: they go over a link where it runs on another host.
+    #[serde(default)]
+    pub moved: f64,
     /// Bytes of state at the end of the profile.
     #[serde(default)]
     pub state_bytes: u64,
@@ -101,6 +104,7 @@ impl Costs {
         for brick in &self.bricks {
             demand(size(brick.ns), "ns", brick.ns, "nanoseconds, not negative, at most 1e15")?;
             demand(size(brick.bytes), "bytes", brick.bytes, "bytes, not negative, at most 1e15")?;
+            demand(size(brick.moved), "moved", brick.moved, "bytes, not negative, at most 1e15")?;
             let state = brick.state_bytes <= MOST as u64;
             demand(state, "state_bytes", brick.state_bytes, "bytes, at most 1e15")?;
         }

@@ -75,17 +75,23 @@ impl<'a> Model<'a> {
         Self { costs, high }
     }
 
+    /// What bricks cost.
+    pub(crate) fn costs(&self) -> &Costs {
+        self.costs
+    }
+
+    /// Part of the time that a worker may compute at most.
+    pub(crate) fn high(&self) -> f64 {
+        self.high
+    }
+
     /// What a plan does with `rate` packets a second (as many as it can carry, where none is given) on some cores.
     ///
     /// # Errors
     /// If a brick of the plan has no cost.
     pub fn forecast(&self, plan: &Plan, rate: Option<f64>, cores: f64) -> Result<Forecast, ControllerError> {
-        let last = plan.stages.len().saturating_sub(1);
-        let mut stages = Vec::with_capacity(plan.stages.len());
-        for (index, stage) in plan.stages.iter().enumerate() {
-            let hops = u8::from(index > 0) + u8::from(index < last);
-            stages.push(self.stage(stage, hops)?);
-        }
+        let mut stages =
+            (0..plan.stages.len()).map(|index| self.stage(plan, index)).collect::<Result<Vec<_>, _>>()?;
         let slowest =
             stages.iter().max_by(|a, b| (a.ns / a.replicas as f64).total_cmp(&(b.ns / b.replicas as f64)));
         let bottleneck = slowest.map_or_else(Vec::new, |stage| stage.bricks.clone());
@@ -143,7 +149,10 @@ impl<'a> Model<'a> {
         Some(best)
     }
 
-    fn stage(&self, stage: &Stage, hops: u8) -> Result<StageForecast, ControllerError> {
+    /// What a stage costs, with its queues.
+    pub(crate) fn stage(&self, plan: &Plan, index: usize) -> Result<StageForecast, ControllerError> {
+        let stage = &plan.stages[index];
+        let hops = u8::from(index > 0) + u8::from(index + 1 < plan.stages.len());
         let mut ns = f64::from(hops) / 2.0 * self.costs.hop_ns / self.costs.batch;
         let mut split = false;
         for id in &stage.bricks {

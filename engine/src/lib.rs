@@ -92,7 +92,7 @@ pub use live::Live;
 pub use models::{ModelFile, Models, check as check_models};
 pub use network::Network;
 pub use packets::headers;
-pub use placement::{Address, HostReport, LEASE, Malformed, Place, Placement, Site};
+pub use placement::{Address, HostReport, LEASE, Malformed, Place, Placement, Site, read_hosts};
 pub use profile::Profile;
 pub use replay::{Replay, ScoreFormat};
 pub use scoring::{Report, Scoring};

@@ -10,7 +10,7 @@ pub(crate) use hosts::{Hosts, REMEDY, Reach, identity};
 pub(crate) use order::{Order, make};
 pub(crate) use remotes::{Placed, Remotes, placed};
 
-pub use report::HostReport;
+pub use report::{HostReport, read_hosts};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;

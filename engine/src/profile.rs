@@ -101,17 +101,18 @@ impl Profile {
         let packets = seen.packets.max(1) as f64;
         let states = agent::states(graph);
         let spent = watch.ids().into_iter().zip(watch.nanoseconds().0);
-        let filled = meter.bytes().into_iter().map(|(_, filled)| filled);
-        let added = [seen.source_bytes].into_iter().chain(filled);
+        let bytes = meter.bytes().into_iter().map(|(read, filled)| (filled, read + filled));
+        let bytes = [(seen.source_bytes, 0)].into_iter().chain(bytes);
         let mut bricks: Vec<_> = spent
-            .zip(added)
-            .map(|((id, ns), bytes)| {
+            .zip(bytes)
+            .map(|((id, ns), (added, moved))| {
                 let id = if id == measure::SOURCE { Plan::SOURCE.to_owned() } else { id };
                 let state =
                     states.iter().find(|(known, _)| *known == id).map_or(State::Serial, |(_, state)| *state);
                 let node = graph.nodes().iter().find(|node| node.id == id);
                 let state_bytes = node.map_or(0, |node| node.brick.state_size());
-                Cost { id, state, ns: ns / packets, bytes: bytes as f64 / packets, state_bytes }
+                let [ns, bytes, moved] = [ns, added as f64, moved as f64].map(|sum| sum / packets);
+                Cost { id, state, ns, bytes, moved, state_bytes }
             })
             .collect();
         let sink =

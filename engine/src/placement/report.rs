@@ -2,10 +2,13 @@
 
 use super::{Placement, Reach};
 use crate::Error;
-use serde::Serialize;
+use legonf_controller::HostOffer;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
 
 /// A host, as it was found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostReport {
     /// Its name, and where its agent listens.
     pub name: String,
@@ -50,5 +53,47 @@ impl Placement {
             })
         };
         self.hosts.iter().map(report).collect()
+    }
+}
+
+/// Reads what hosts have to offer from a file of `legonf cluster status --json`.
+///
+/// # Errors
+/// In one line that begins with the file, if it is none.
+pub fn read_hosts(path: &Path) -> Result<Vec<HostReport>, Error> {
+    let named = |reason: String| Error::file(path, reason);
+    let text = fs::read(path).map_err(|error| Error::file(path, error))?;
+    let hosts: Vec<HostReport> = serde_json::from_slice(&text)
+        .map_err(|error| named(format!("{error}; expected what `legonf cluster status --json` prints")))?;
+    for (at, host) in hosts.iter().enumerate() {
+        let fits = |value: f64| value.is_finite() && value >= 0.0;
+        if ![host.cores, host.used, host.round_trip_ms].into_iter().all(fits) || host.cores > MOST_CORES {
+            return Err(named(format!(
+                "host `{}`: cores from 0 to {MOST_CORES}, and no negative figure",
+                host.name
+            )));
+        }
+        if !fits(host.bytes_per_second) || host.bytes_per_second == 0.0 {
+            return Err(named(format!("host `{}`: bytes_per_second is above 0", host.name)));
+        }
+        if hosts[..at].iter().any(|first| first.name == host.name) {
+            return Err(named(format!("host `{}` is there twice", host.name)));
+        }
+    }
+    Ok(hosts)
+}
+
+/// The most cores of a host.
+const MOST_CORES: f64 = 4096.0;
+
+impl HostReport {
+    /// What it has to offer to a plan.
+    pub fn offer(&self) -> HostOffer {
+        HostOffer {
+            name: self.name.clone(),
+            cores: (self.cores - self.used).max(0.0),
+            bytes_per_second: self.bytes_per_second,
+            round_trip: self.round_trip_ms / 1e3,
+        }
     }
 }
