@@ -4,9 +4,11 @@
 
 mod common;
 
+use common::losses::{Elsewhere, Losses};
 use common::{Collect, Count, Script, go_with, graph, make, streams};
 use legonf_core::{Batch, Brick, Layout as Columns, Plan};
 use legonf_runtime::Layout;
+use shuttle::rand::Rng;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -122,6 +124,40 @@ fn replicas_with_state_come_and_go_in_any_schedule() {
     assert!(APPLIED.load(Ordering::Relaxed) > 200, "{APPLIED:?}");
     assert!(WAITED.load(Ordering::Relaxed) > 200, "{WAITED:?}");
     println!("{APPLIED:?} plans, {WAITED:?} packets");
+}
+
+/// Instances of the streams' brick are lost at any calls: while they process packets, are checkpointed, are restored, or give and take slots.
+#[test]
+fn lost_instances_are_replaced_in_any_schedule() {
+    static LOST: AtomicU64 = AtomicU64::new(0);
+    static APPLIED: AtomicU64 = AtomicU64::new(0);
+    let expected: &'static [_] = Vec::leak(expected_streams(40));
+    let plans = [WHOLE, "source | stamp streams blend smooth sink", SHARED, WHOLE];
+    let once = move || {
+        let mut random = shuttle::rand::thread_rng();
+        // Any calls: also some in turn, by which a new instance takes the place of one that was lost.
+        let at = (0..6).map(|_| random.gen_range(2_u64..120)).collect();
+        let losses = Losses::at(at);
+        let supply = |id: &str| match id {
+            "streams" => Ok(Box::new(Elsewhere::new(&losses)) as Box<dyn Brick>),
+            other => streams::make(other),
+        };
+        let mut script = Script::of(plans.iter().map(|plan| plan.parse::<Plan>().unwrap()));
+        script.period = Duration::ZERO;
+        let source = streams::Traffic { batch: 4, ..streams::Traffic::to(40) };
+        let mut graph = streams::graph(supply);
+        let (outcome, rows) =
+            streams::go_kept(&supply, SHARED, &mut graph, source, Some(&mut script), Some(1));
+        assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+        assert_eq!(rows, expected);
+        assert_eq!(outcome.losses.count, losses.count.load(Ordering::Relaxed));
+        LOST.fetch_add(outcome.losses.count, Ordering::Relaxed);
+        APPLIED.fetch_add(script.applied as u64, Ordering::Relaxed);
+    };
+    shuttle::check_random(once, 500);
+    shuttle::check_pct(once, 300, 4);
+    assert!(LOST.load(Ordering::Relaxed) > 500, "{LOST:?}");
+    assert!(APPLIED.load(Ordering::Relaxed) > 200, "{APPLIED:?}");
 }
 
 #[test]

@@ -96,16 +96,16 @@ impl Operator {
     }
 
     /// Puts another brick in the place of one that panicked, as it was before the batch at which that happened.
-    fn renew(&mut self, mut fresh: Box<dyn Brick>) -> Result<(), BrickError> {
+    fn renew(&mut self, fresh: Box<dyn Brick>) -> Result<(), BrickError> {
+        let before = std::mem::replace(&mut self.brick, fresh);
         match &mut self.checkpointer {
             Some(checkpointer) => {
-                checkpointer.restore(&mut *fresh)?;
+                checkpointer.restore(&mut *self.brick)?;
                 // Once: the new one counts from the checkpoint on, also where it panics before the next.
                 add(&mut self.past, &std::mem::take(&mut checkpointer.counters));
             }
-            None => add(&mut self.past, &self.brick.counters()),
+            None => add(&mut self.past, &before.counters()),
         }
-        self.brick = fresh;
         Ok(())
     }
 }
@@ -198,37 +198,46 @@ fn fresh(operator: &Operator, shared: &Shared<'_>) -> Fresh {
     }
 }
 
-/// Makes a brick anew that panicked or was lost, and lets it do its work once more.
+/// Instances in turn that may be lost before the run ends: while one takes the place of another, its host can be lost as well.
+pub(crate) const MOST_LOSSES: usize = 16;
+
+/// Makes a brick anew that panicked or was lost, and lets it do its work once more. Where that one is lost meanwhile, a further one is made.
 #[cold]
 fn again<T>(
     operator: &mut Operator,
     shared: &Shared<'_>,
     stats: Option<&Stats>,
-    fault: RunFault,
+    mut fault: RunFault,
     work: &mut dyn FnMut(&mut Operator) -> Result<T, BrickError>,
 ) -> Result<T, RunFault> {
     let (start, was_lost) = (Instant::now(), operator.brick.is_lost());
-    let fresh = match fresh(operator, shared) {
-        Fresh::Made(fresh) => fresh,
-        Fresh::Kept => return Err(fault),
-        Fresh::Failed(reason) => return Err(unrenewed(fault, &reason)),
-    };
-    match guarded(|| operator.renew(fresh)) {
-        Ok(renewed) => renewed?,
-        Err(message) => return Err(panicked(&operator.id, message)),
+    for _ in 0..MOST_LOSSES {
+        let fresh = match fresh(operator, shared) {
+            Fresh::Made(fresh) => fresh,
+            Fresh::Kept => return Err(fault),
+            Fresh::Failed(reason) => return Err(unrenewed(fault, &reason)),
+        };
+        stats.into_iter().for_each(Stats::restarted);
+        if operator.brick.is_lost() {
+            shared.totals.lost();
+        } else {
+            shared.totals.restarts.fetch_add(1, Relaxed);
+        }
+        let result = match guarded(|| operator.renew(fresh).and_then(|()| work(operator))) {
+            Ok(result) => result.map_err(RunFault::from),
+            Err(message) => return Err(panicked(&operator.id, message)),
+        };
+        match result {
+            Err(lost) if operator.brick.is_lost() => fault = lost,
+            result => {
+                if was_lost {
+                    shared.totals.recovered(start.elapsed());
+                }
+                return result;
+            }
+        }
     }
-    stats.into_iter().for_each(Stats::restarted);
-    if !was_lost {
-        shared.totals.restarts.fetch_add(1, Relaxed);
-    }
-    let result = match guarded(|| work(operator)) {
-        Ok(result) => Ok(result?),
-        Err(message) => Err(panicked(&operator.id, message)),
-    };
-    if was_lost {
-        shared.totals.recovered(start.elapsed());
-    }
-    result
+    Err(fault)
 }
 
 /// The fault of a brick that could not be made anew.

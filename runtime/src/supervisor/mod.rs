@@ -10,9 +10,9 @@ pub(crate) mod stuck;
 use crate::exchange::{Histogram, Owners, prepare};
 use crate::graph::route::Scratch;
 use crate::layout::{Shape, StageSpec};
-use crate::operator::Operator;
 use crate::operator::checkpointer::Checkpointer;
 use crate::operator::interface::{Counters, add};
+use crate::operator::{MOST_LOSSES, Operator};
 use crate::outcome::Pauses;
 use crate::supervisor::handover::Handover;
 use crate::supervisor::replica_set::ReplicaSet;
@@ -469,13 +469,26 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         missing.map(|(operator, number)| self.make(operator, number)).collect()
     }
 
+    /// A further instance of a brick. One that is lost before it is ready gives way to another.
+    fn make(&self, index: usize, number: usize) -> Result<Operator, PlanError> {
+        for _ in 1..MOST_LOSSES {
+            let mut operator = self.supply(index, number)?;
+            match self.keep(&mut operator) {
+                Err(_) if operator.brick.is_lost() => self.shared.totals.lost(),
+                kept => return kept.map(|()| operator),
+            }
+        }
+        let mut operator = self.supply(index, number)?;
+        self.keep(&mut operator).map(|()| operator)
+    }
+
     /// Replicas of a brick.
     fn present(&self, operator: usize) -> usize {
         let holds = self.stages.iter().find(|live| live.place.operators.contains(&operator));
         holds.map_or(0, |live| live.workers.len())
     }
 
-    fn make(&self, index: usize, number: usize) -> Result<Operator, PlanError> {
+    fn supply(&self, index: usize, number: usize) -> Result<Operator, PlanError> {
         let id = self.shape.bricks[index].0.clone();
         let refused = |error: SupplyError| PlanError::Replica { id: id.clone(), reason: error.to_string() };
         let supply = self.shared.supply.ok_or(SupplyError::Nobody).map_err(refused)?;
@@ -484,9 +497,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
             .at(index, || supplied(supply, (&id, number), &self.shared.declared.layout))
             .map_err(refused)?;
         let (replica, past) = (usize::MAX, Vec::new());
-        let mut operator = Operator { index, replica, number, id, brick, past, checkpointer: None };
-        self.keep(&mut operator)?;
-        Ok(operator)
+        Ok(Operator { index, replica, number, id, brick, past, checkpointer: None })
     }
 
     /// Has a brick's state kept from now on, if that is wanted and possible.

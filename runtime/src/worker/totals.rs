@@ -33,9 +33,13 @@ impl Default for Totals {
 }
 
 impl Totals {
-    /// Counts a brick that was lost and made anew, which took so long.
-    pub fn recovered(&self, took: Duration) {
+    /// Counts a brick that was lost.
+    pub fn lost(&self) {
         self.lost.fetch_add(1, Relaxed);
+    }
+
+    /// Notes how long it took to make one anew.
+    pub fn recovered(&self, took: Duration) {
         self.recovery.fetch_max(took.as_nanos() as u64, Relaxed);
     }
 

@@ -1,6 +1,7 @@
 //! A graph of small bricks whose results depend on the order of all packets, and its ends.
 #![allow(dead_code, missing_docs)]
 
+pub mod losses;
 pub mod mines;
 pub mod streams;
 
