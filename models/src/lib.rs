@@ -21,6 +21,6 @@ pub use bundle::{
 };
 pub use engine::{Engine, EngineError, Output, Port, Signature};
 pub use error::ModelError;
-pub use feedforward::FeedForward;
+pub use feedforward::{BranchRows, FeedForward};
 pub use file::{MAX_FILE_BYTES, read_bounded, write_atomic};
 pub use trial::try_out;

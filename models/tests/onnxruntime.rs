@@ -278,6 +278,34 @@ fn sequences() -> Network {
     network
 }
 
+/// Choices by conditions, of rows and of cells.
+fn choices() -> Network {
+    let mut network = Network::new("choices");
+    network.input("statistics", Element::F32, &[6]);
+    weights(&mut network, "dense", &[6, 6]);
+    network.reals("bound", &[1], &[0.25]);
+    network.reals("bounds", &[6], &[-0.5, -0.25, 0.0, 0.25, 0.5, 0.75]);
+    network.reals("zero", &[], &[0.0]);
+    network.integers("three", &[3]);
+    network.integers("last", &[1]);
+    network.node("TopK", &["statistics", "three"], &["top", "places"], &[]);
+    network.node("ReduceMax", &["top", "last"], &["best"], &[]);
+    network.node("ReduceMin", &["top", "last"], &["third"], &[]);
+    network.node("Sub", &["best", "third"], &["lead"], &[]);
+    network.node("Greater", &["lead", "bound"], &["far"], &[]);
+    network.node("MatMul", &["statistics", "dense"], &["product"], &[]);
+    network.node("Tanh", &["product"], &["tanh"], &[]);
+    network.node("Where", &["far", "statistics", "tanh"], &["chosen"], &[]);
+    network.node("LessOrEqual", &["statistics", "bounds"], &["low"], &[]);
+    network.node("Where", &["low", "zero", "chosen"], &["high"], &[]);
+    network.node("GreaterOrEqual", &["third", "zero"], &["above"], &[]);
+    network.node("Where", &["above", "bounds", "high"], &["other"], &[]);
+    network.node("Less", &["other", "bound"], &["less"], &[]);
+    network.node("Cast", &["less"], &["cells"], &[("to", Value::Int(1))]);
+    ["top", "chosen", "other", "cells"].iter().for_each(|name| network.output(name, Element::F32, None));
+    network
+}
+
 #[test]
 fn onnxruntime_gives_the_outputs_of_legonfs_own_engine() {
     if has_onnxruntime() {
@@ -285,6 +313,7 @@ fn onnxruntime_gives_the_outputs_of_legonfs_own_engine() {
         check_outputs(folder.path(), &images().to_bytes());
         check_outputs(folder.path(), &squares().to_bytes());
         check_outputs(folder.path(), &sequences().to_bytes());
+        check_outputs(folder.path(), &choices().to_bytes());
     }
 }
 

@@ -9,7 +9,8 @@ use legonf_infer::{
     Autoencoder, AutoencoderConfig, FeatureMapping, FeatureMappingConfig, Onnx, OnnxConfig, SCORES,
 };
 use legonf_models::kitnet::{KitNet, Precision};
-use legonf_models::{Engine, EngineError, Output, Port, Signature};
+use legonf_models::onnx::{Network, Value};
+use legonf_models::{Engine, EngineError, FeedForward, Output, Port, Signature};
 use std::sync::Arc;
 
 fn model() -> Arc<KitNet> {
@@ -79,6 +80,29 @@ fn columns_go_to_an_engine_and_back_without_an_allocation() {
     let port = |name: &str, shape| Port { name: name.into(), element: Element::F64, shape };
     let (inputs, outputs) = (vec![port("x", vec![100])], vec![port("y", vec![])]);
     let engine = Sum(Signature { inputs, outputs, score: None });
+    let mut network = Onnx::new(&OnnxConfig::default(), Box::new(engine)).unwrap();
+    allocate_nothing(&mut [&mut network]);
+}
+
+/// A dense layer for rows whose first feature is not above 48; the others give this feature.
+fn branched() -> Vec<u8> {
+    let mut network = Network::new("branched");
+    network.input("x", Element::F32, &[100]);
+    network.reals("w", &[100, 1], &[0.25; 100]);
+    network.reals("bound", &[1], &[48.0]);
+    network.integers("first", &[0]);
+    network.node("Gather", &["x", "first"], &["feature"], &[("axis", Value::Int(1))]);
+    network.node("Greater", &["feature", "bound"], &["high"], &[]);
+    network.node("MatMul", &["x", "w"], &["dense"], &[]);
+    network.node("Where", &["high", "feature", "dense"], &["y"], &[]);
+    network.output("y", Element::F32, Some(&[1]));
+    network.to_bytes()
+}
+
+#[test]
+fn parts_of_a_network_for_some_rows_allocate_nothing() {
+    let engine = FeedForward::open(&branched()).unwrap();
+    assert_eq!(engine.branches().len(), 1);
     let mut network = Onnx::new(&OnnxConfig::default(), Box::new(engine)).unwrap();
     allocate_nothing(&mut [&mut network]);
 }

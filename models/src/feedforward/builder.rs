@@ -193,29 +193,64 @@ impl Builder {
         sides: [Term; 2],
         lead: usize,
     ) -> Result<View, Refused> {
+        self.combine_by(|sides| Operation::Arithmetic(arithmetic, sides), sides, lead)
+    }
+
+    /// Combines two sides number by number, by an operation on them.
+    pub(super) fn combine_by(
+        &mut self,
+        operation: impl FnOnce([Side; 2]) -> Operation,
+        sides: [Term; 2],
+        lead: usize,
+    ) -> Result<View, Refused> {
         let shape = joint(&sides, lead)?;
-        let views = sides.iter().filter_map(|side| match side {
-            Term::Rows(view) if view.shape == shape => Some(view.order.clone()),
-            _ => None,
-        });
-        let order = views.into_iter().next().unwrap_or_else(|| (0..shape.len()).collect());
-        let mut inputs = Vec::new();
+        let (order, mut inputs) = (order(&sides, &shape), Vec::new());
+        let sides = self.sides(sides, &shape, &order, &mut inputs)?;
+        let made = self.push(operation(sides), inputs, shape)?;
+        Ok(View { order, ..made })
+    }
+
+    /// Takes the first side where the condition holds, else the second.
+    pub(super) fn choose(&mut self, condition: View, sides: [Term; 2], lead: usize) -> Result<View, Refused> {
+        let [a, b] = sides.clone();
+        let shape = joint(&[a, b, Term::Rows(condition.clone())], lead)?;
+        let order = order(&sides, &shape);
+        // A condition of one cell a row stays so: it chooses whole rows.
+        let condition = match condition.cells() {
+            1 => condition,
+            _ => {
+                let expanded = self.expanded(condition, &shape)?;
+                self.stored(expanded, &order)?
+            }
+        };
+        let mut inputs = vec![condition.slot];
+        let sides = self.sides(sides, &shape, &order, &mut inputs)?;
+        let made = self.push(Operation::Choose(sides), inputs, shape)?;
+        Ok(View { order, ..made })
+    }
+
+    /// Two sides as rows of this shape, stored in this order; the slots of those that are no constants go to `inputs`.
+    fn sides(
+        &mut self,
+        sides: [Term; 2],
+        shape: &[usize],
+        order: &[usize],
+        inputs: &mut Vec<usize>,
+    ) -> Result<[Side; 2], Refused> {
         let mut prepared = |side: Term| match side {
-            Term::Constant(constant) => Ok(Side::Constant(self.constant(&constant, &shape, &order)?)),
+            Term::Constant(constant) => Ok(Side::Constant(self.constant(&constant, shape, order)?)),
             Term::Rows(view) if self.is_integer(&view) => {
                 Err("takes integers, which only Cast and Gather do".into())
             }
             Term::Rows(view) => {
-                let view = self.expanded(view, &shape)?;
-                let view = self.stored(view, &order)?;
+                let view = self.expanded(view, shape)?;
+                let view = self.stored(view, order)?;
                 inputs.push(view.slot);
                 Ok::<_, Refused>(Side::Input(inputs.len() - 1))
             }
         };
         let [a, b] = sides;
-        let sides = [prepared(a)?, prepared(b)?];
-        let made = self.push(Operation::Arithmetic(arithmetic, sides), inputs, shape)?;
-        Ok(View { order, ..made })
+        Ok([prepared(a)?, prepared(b)?])
     }
 
     /// A constant as a row of this shape, stored in this order: one number where it has but one.
@@ -275,19 +310,37 @@ pub(super) fn narrow(value: i64) -> i32 {
     value.clamp(i32::MIN.into(), i32::MAX.into()) as i32
 }
 
-/// The shape of a row that two sides have together.
-fn joint(sides: &[Term; 2], lead: usize) -> Result<Vec<usize>, Refused> {
-    let shapes = sides.each_ref().map(|side| match side {
-        Term::Rows(view) => Ok(&view.shape[..]),
-        Term::Constant(constant) => row_shape(sides, &constant.shape, lead),
+/// The order in which the axes of what is made of sides are stored: that of the first side of its shape.
+fn order(sides: &[Term], shape: &[usize]) -> Vec<usize> {
+    let mut orders = sides.iter().filter_map(|side| match side {
+        Term::Rows(view) if view.shape == shape => Some(view.order.clone()),
+        _ => None,
     });
-    let [a, b] = shapes;
-    let (a, b) = (a?, b?);
-    if let (1, [Term::Rows(_), Term::Rows(_)]) = (lead, sides)
-        && a.len() != b.len()
-    {
-        return Err(format!("rows of {a:?} and {b:?} mix rows"));
+    orders.next().unwrap_or_else(|| (0..shape.len()).collect())
+}
+
+/// The shape of a row that several sides have together.
+fn joint(sides: &[Term], lead: usize) -> Result<Vec<usize>, Refused> {
+    let mut joint = Vec::new();
+    let mut rows: Option<&[usize]> = None;
+    for side in sides {
+        let shape = match side {
+            Term::Rows(view) => &view.shape[..],
+            Term::Constant(constant) => row_shape(sides, &constant.shape, lead)?,
+        };
+        if let (1, Term::Rows(_)) = (lead, side) {
+            let first = *rows.get_or_insert(shape);
+            if first.len() != shape.len() {
+                return Err(format!("rows of {first:?} and {shape:?} mix rows"));
+            }
+        }
+        joint = broadcast(&joint, shape)?;
     }
+    Ok(joint)
+}
+
+/// The shape that two shapes have together.
+fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Refused> {
     let rank = a.len().max(b.len());
     let length =
         |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);
@@ -300,7 +353,7 @@ fn joint(sides: &[Term; 2], lead: usize) -> Result<Vec<usize>, Refused> {
 }
 
 /// The dimensions of a constant but that of the rows, which must be one if it is there.
-fn row_shape<'a>(sides: &[Term; 2], shape: &'a [usize], lead: usize) -> Result<&'a [usize], Refused> {
+fn row_shape<'a>(sides: &[Term], shape: &'a [usize], lead: usize) -> Result<&'a [usize], Refused> {
     let rank = sides.iter().filter_map(|side| match side {
         Term::Rows(view) => Some(view.shape.len()),
         Term::Constant(_) => None,

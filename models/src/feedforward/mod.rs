@@ -5,8 +5,10 @@
 //! name, as is what would mix rows.
 
 mod activation;
+mod branch;
 mod builder;
 mod call;
+mod choice;
 mod columns;
 mod convolution;
 mod forest;
@@ -30,6 +32,7 @@ mod winograd;
 use crate::bundle::{Bundle, Foreign, Meaning, Model};
 use crate::engine::{Engine, EngineError, Output, Port, Signature};
 use crate::kitnet::Defect;
+use branch::{Branch, Room};
 use graph::Graph;
 use legonf_core::{Element, Storage, cells, cells_mut, storage};
 use plan::{Memory, Plan};
@@ -44,6 +47,17 @@ const ERRORS: &str = "errors";
 pub struct FeedForward {
     network: Arc<Network>,
     memory: Memory,
+}
+
+/// A part of a network that is computed for some rows alone, and how many these were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BranchRows {
+    /// Floating-point operations of a row in the sums of this part.
+    pub operations: u64,
+    /// Rows that the network has computed.
+    pub passed: u64,
+    /// Those of them for which this part was computed.
+    pub computed: u64,
 }
 
 /// What all engines of a network share.
@@ -167,9 +181,21 @@ impl FeedForward {
         Arc::strong_count(&self.network)
     }
 
-    /// Floating-point operations of a row in its sums, in the forms that they are computed in; transforms do not count.
+    /// Floating-point operations of a row in its sums, in the forms that they are computed in; transforms do not count. A row that no
+    /// branch is computed for has fewer ([`branches`](Self::branches)).
     pub fn operations(&self) -> u64 {
         self.network.plan.operations()
+    }
+
+    /// The parts that are computed for some rows alone, where a `Where` of whole rows asks for them, with their rows so far.
+    pub fn branches(&self) -> Vec<BranchRows> {
+        let branches = self.network.plan.branches().into_iter().zip(&self.memory.branches);
+        let of = |(branch, room): (&Branch, &Room)| BranchRows {
+            operations: branch.plan.operations(),
+            passed: room.passed,
+            computed: room.computed,
+        };
+        branches.map(of).collect()
     }
 
     /// Runs rows, no more than a block.

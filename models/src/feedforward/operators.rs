@@ -3,6 +3,7 @@
 use super::activation::Activation;
 use super::builder::{Builder, Refused, Term, View, narrow};
 use super::call::Call;
+use super::choice::{self, Comparison};
 use super::pool::Reduction;
 use super::step::{Arithmetic, Operation};
 use super::tensor::{BOOL, Constant, INT32, UINT8};
@@ -54,6 +55,8 @@ fn standard(builder: &mut Builder, call: &Call<'_>, operator: &str) -> Made {
         "Softmax" | "LogSoftmax" => softmax(builder, call, operator == "LogSoftmax")?,
         "Clip" => clip(builder, call)?,
         "ArgMax" => largest(builder, call)?,
+        "TopK" => choice::largest(builder, call)?,
+        "Where" => choice::by_condition(builder, call)?,
         _ => return Ok(vec![Term::Rows(by_table(builder, call, operator)?)]),
     };
     Ok(vec![Term::Rows(view)])
@@ -70,6 +73,9 @@ fn by_table(builder: &mut Builder, call: &Call<'_>, operator: &str) -> Result<Vi
     };
     if let Some(arithmetic) = arithmetic {
         return matrix::combine(builder, call, arithmetic);
+    }
+    if let Some(comparison) = Comparison::of(operator) {
+        return choice::compare(builder, call, comparison);
     }
     let reduction = match operator {
         "ReduceMax" => Some(Reduction::Max),

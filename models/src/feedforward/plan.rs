@@ -3,6 +3,7 @@
 //! Rows are computed in blocks. Of a block, steps that share what is too large for the caches compute all rows together; the others
 //! form segments, which each row passes alone, so that what lies between their steps stays in the caches.
 
+use super::branch::{Branch, Room, branched};
 use super::rewrite;
 use super::step::{Inputs, Operation};
 use std::ops::Range;
@@ -91,12 +92,19 @@ pub(super) struct Memory {
     pub(super) reals: Vec<Vec<f32>>,
     pub(super) integers: Vec<Vec<i32>>,
     scratch: Vec<f32>,
+    pub(super) branches: Vec<Room>,
 }
 
 impl Plan {
     /// Lays out steps, of which those that no output needs are left out.
     pub(super) fn new(slots: &[Slot], steps: Vec<Step>, inputs: &[usize], outputs: &[usize]) -> Self {
         let steps = needed(slots.len(), rewrite::quicker(steps), outputs);
+        Self::of(slots, steps, inputs, outputs)
+    }
+
+    /// Lays out steps that are all needed, in their quickest forms.
+    pub(super) fn of(slots: &[Slot], steps: Vec<Step>, inputs: &[usize], outputs: &[usize]) -> Self {
+        let steps = branched(slots, steps, outputs);
         let segments = segments(slots, &steps);
         let mut layout = Layout::new(slots, &steps, &segments, outputs);
         inputs.iter().for_each(|slot| layout.place(*slot));
@@ -128,15 +136,20 @@ impl Plan {
         }
     }
 
-    /// Floating-point operations of the sums for a row.
+    /// Floating-point operations of the sums for a row, if it passes all branches.
     pub(super) fn operations(&self) -> u64 {
-        let of = |step: &Placed| match &step.operation {
-            Operation::Linear(linear) => linear.operations(),
-            Operation::Winograd(winograd) => winograd.operations(),
-            Operation::Table(table) => table.operations(),
-            _ => 0,
-        };
-        self.steps.iter().map(of).sum()
+        self.steps.iter().map(|step| step.operation.operations()).sum()
+    }
+
+    /// The branches, by their numbers.
+    pub(super) fn branches(&self) -> Vec<&Branch> {
+        let branches = self.steps.iter().filter_map(|step| match &step.operation {
+            Operation::Branch(branch) => Some(&**branch),
+            _ => None,
+        });
+        let mut branches: Vec<&Branch> = branches.collect();
+        branches.sort_by_key(|branch| branch.number);
+        branches
     }
 
     /// Runs the rows of a block, whose inputs are in their places.
@@ -166,10 +179,21 @@ impl Memory {
         if self.scratch.len() < plan.scratch {
             self.scratch.resize(plan.scratch, 0.0);
         }
+        let branches = plan.branches();
+        self.branches.resize_with(branches.len(), Room::default);
+        self.branches.iter_mut().zip(branches).for_each(|(room, branch)| room.fit(branch, plan.block));
     }
 
     fn step(&mut self, step: &Placed, rows: Range<usize>) {
         let range = step.output.range(&rows);
+        if let Operation::Branch(branch) = &step.operation {
+            let mut output = std::mem::take(&mut self.reals[step.output.buffer]);
+            let mut room = std::mem::take(&mut self.branches[branch.number]);
+            branch.run(&self.inputs(step, rows), &mut output[range], &mut room);
+            self.branches[branch.number] = room;
+            self.reals[step.output.buffer] = output;
+            return;
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         if step.output.integers {
             let mut output = std::mem::take(&mut self.integers[step.output.buffer]);

@@ -1,6 +1,8 @@
 //! One operation of a plan.
 
 use super::activation::{self, Activation};
+use super::branch::Branch;
+use super::choice::{self, Comparison};
 use super::linear::Linear;
 use super::plan::{Memory, Place};
 use super::pool::{self, Pool, Reduction};
@@ -56,6 +58,14 @@ pub(super) enum Operation {
     Largest(Vec<i32>),
     /// As [`Rearrange`](Self::Rearrange), of integers.
     RearrangeIntegers(Vec<u32>),
+    /// Integers that say where a comparison holds.
+    Compare(Comparison, [Side; 2]),
+    /// One of two sides by integers, the first input: the first side where they are not 0.
+    Choose([Side; 2]),
+    /// Of so many numbers the largest, and how many of them.
+    Top(usize, usize),
+    /// Steps for those rows that a choice takes from them; the plan runs them.
+    Branch(Box<Branch>),
 }
 
 impl Operation {
@@ -63,7 +73,7 @@ impl Operation {
     pub(super) fn shares(&self) -> bool {
         match self {
             Self::Linear(linear) => linear.geometry.places() == 1,
-            Self::Trees(_) => true,
+            Self::Trees(_) | Self::Branch(_) => true,
             _ => false,
         }
     }
@@ -101,7 +111,16 @@ impl Operation {
             Self::ToReal => {
                 output.iter_mut().zip(inputs.integer(0)).for_each(|(to, from)| *to = *from as f32);
             }
-            Self::ToInteger | Self::Largest(_) | Self::RearrangeIntegers(_) => {}
+            Self::Choose(sides) => {
+                let sides = sides.each_ref().map(|side| inputs.side(side));
+                choice::choose(inputs.integer(0), sides, output);
+            }
+            Self::Top(count, kept) => choice::top(*count, *kept, first(), output),
+            Self::ToInteger
+            | Self::Largest(_)
+            | Self::RearrangeIntegers(_)
+            | Self::Compare(..)
+            | Self::Branch(_) => {}
         }
     }
 
@@ -116,13 +135,36 @@ impl Operation {
                 rows.for_each(|(to, row)| *to = names[largest(row)]);
             }
             Self::RearrangeIntegers(table) => rearrange(table, inputs.integer(0), output, inputs.rows.len()),
+            Self::Compare(comparison, sides) => {
+                let [a, b] = sides.each_ref().map(|side| inputs.side(side));
+                comparison.run(a, b, output);
+            }
             _ => {}
         }
     }
 
     /// Whether it gives integers.
     pub(super) fn gives_integers(&self) -> bool {
-        matches!(self, Self::ToInteger | Self::Largest(_) | Self::RearrangeIntegers(_))
+        matches!(self, Self::ToInteger | Self::Largest(_) | Self::RearrangeIntegers(_) | Self::Compare(..))
+    }
+
+    /// Whether it takes so long that rows for which it is not needed had better not be computed.
+    pub(super) fn is_long(&self) -> bool {
+        matches!(
+            self,
+            Self::Linear(_) | Self::Winograd(_) | Self::Table(_) | Self::Trees(_) | Self::Branch(_)
+        )
+    }
+
+    /// Floating-point operations of the sums for a row.
+    pub(super) fn operations(&self) -> u64 {
+        match self {
+            Self::Linear(linear) => linear.operations(),
+            Self::Winograd(winograd) => winograd.operations(),
+            Self::Table(table) => table.operations(),
+            Self::Branch(branch) => branch.plan.operations(),
+            _ => 0,
+        }
     }
 }
 
@@ -139,7 +181,7 @@ impl<'a> Inputs<'a> {
         &self.memory.reals[place.buffer][place.range(&self.rows)]
     }
 
-    fn integer(&self, number: usize) -> &'a [i32] {
+    pub(super) fn integer(&self, number: usize) -> &'a [i32] {
         let place = &self.places[number];
         &self.memory.integers[place.buffer][place.range(&self.rows)]
     }

@@ -4,6 +4,7 @@ use crate::onnx::{Network as Made, Value as Attr};
 use legonf_core::Rows;
 use proptest::prelude::*;
 
+mod choices;
 mod quicker;
 
 /// Small numbers that differ.
@@ -192,6 +193,11 @@ fn rows_get_the_same_bits_in_batches_of_any_size() {
 
 /// Embedded bytes with numbers beside them, averaged with an ensemble of trees over these.
 fn sequence() -> Made {
+    sequence_as("y")
+}
+
+/// The same with another name for the average.
+fn sequence_as(average: &str) -> Made {
     let mut network = Made::new("sequence");
     network.input("bytes", Element::U8, &[20]);
     network.input("statistics", Element::F32, &[3]);
@@ -212,7 +218,7 @@ fn sequence() -> Made {
     network.node("Softmax", &["logits"], &["p"], &[]);
     stump(&mut network);
     network.node("Add", &["p", "q"], &["sum"], &[]);
-    network.node("Mul", &["sum", "half"], &["y"], &[]);
+    network.node("Mul", &["sum", "half"], &[average], &[]);
     network
 }
 
