@@ -71,6 +71,33 @@ fn captures_are_divided_by_capture_and_the_model_says_what_it_was_learnt_from() 
 }
 
 #[test]
+fn a_classifier_is_measured_with_rows_of_flows_of_all_or_of_those_held_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = captures(&folder.path().join("data"), &["camera", "hub", "plug"], 8);
+    let model = text(folder.path().join("m.onnx"));
+    succeed(train(&[&inputs], &[&["-o", &model][..], &TREES].concat()));
+    let bench = |more: &[&str]| {
+        let common = ["bench", "networks", "--rounds", "1", "--model", &model, "--flows", &inputs];
+        json(&succeed([&common[..], more, &["--json"]].concat()))
+    };
+    let (all, held_out) = (bench(&[]), bench(&["--held-out"]));
+    assert_eq!((&all["flows"], &held_out["flows"]), (&(24 * 6).into(), &(6 * 6).into()));
+    let network = &held_out["networks"][0];
+    assert_eq!(network["flops"], 0, "trees have no sums of products");
+    let shares: f64 = network["first_row"].as_array().unwrap().iter().filter_map(Value::as_f64).sum();
+    assert!((shares - 1.0).abs() < 1e-5, "{network}");
+    let networks = folder.path().join("networks");
+    succeed(["bench", "networks", "--export", &text(networks.clone())]);
+    let other = text(networks.join("deepnfv.onnx"));
+    let refused = |more: &[&str]| {
+        let common = ["bench", "networks", "--rounds", "1", "--model", &other, "--flows", &inputs];
+        fail([&common[..], more].concat())
+    };
+    assert!(refused(&["--held-out"]).contains("deepnfv.onnx: is no classifier of legonf's"));
+    assert!(refused(&[]).contains("flows have nothing for the input"));
+}
+
+#[test]
 fn images_without_captures_are_divided_only_if_that_is_forced_and_then_said() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = three_classes(folder.path());

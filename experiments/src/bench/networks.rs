@@ -1,18 +1,20 @@
 //! `legonf bench networks`: convolutional networks on one core.
 
 mod made;
+mod rows;
 
 use super::busy::Watch;
 use super::machine::{Done, Machine, Probe};
 use super::work::Work;
 use crate::ExperimentError;
 use clap::Args;
-use legonf_core::{Element, Rows, Storage, cells};
+use legonf_core::cells;
 use legonf_engine::measure::processor_time;
 use legonf_engine::{Error, Folder, Session};
 use legonf_models::kitnet::Precision;
-use legonf_models::{Engine, FeedForward, OnnxFile, Port, write_atomic};
+use legonf_models::{BranchRows, Engine, FeedForward, OnnxFile, write_atomic};
 pub(crate) use made::Made;
+use rows::{Flows, Source};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -35,6 +37,13 @@ pub struct Arguments {
     /// Measure this network or classifier in ONNX in place of those made in code; may be repeated.
     #[arg(long, value_name = "FILE", conflicts_with = "export")]
     model: Vec<PathBuf>,
+    /// Measure with these labelled flows as rows, in place of numbers that are made: a folder with a folder of captures for each class, or
+    /// captures in such folders. Of a network that computes some of its parts for some rows alone, only real rows say how often.
+    #[arg(long, value_name = "DIR|CAPTURES", requires = "model")]
+    flows: Vec<PathBuf>,
+    /// Of the flows take only those that training with the default shares holds out to judge by, with the seed of the first model.
+    #[arg(long, requires = "flows")]
+    held_out: bool,
     /// Bytes of traffic for each row, such as the mean of a flow: says the traffic that rows/s stand for.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
     row_bytes: Option<u32>,
@@ -49,6 +58,9 @@ pub struct Report {
     peak_gflops: f64,
     /// What else the machine did meanwhile; none where nothing much.
     busy: Option<String>,
+    /// Flows whose rows were measured; none where rows were made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flows: Option<usize>,
     networks: Vec<Measured>,
     /// Files that were written in place of measuring.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -62,11 +74,25 @@ struct Measured {
     /// Of a network that was made in code.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameters: Option<usize>,
-    /// Floating-point operations of a row.
+    /// Floating-point operations of a row for which all parts are computed.
     flops: u64,
+    /// Those of a row on average, of the rows that were measured.
+    mean_flops: f64,
+    /// Shares of the rows that were measured, for each part that is computed for some rows alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    computed: Vec<Share>,
     /// The first output of the first row that is measured, for comparison with other engines.
     first_row: Vec<f32>,
     batches: Vec<Rate>,
+}
+
+/// A part of a network that is computed for some rows alone.
+#[derive(Serialize)]
+struct Share {
+    /// Its floating-point operations.
+    flops: u64,
+    /// The share of the rows for which it was computed.
+    rows: f64,
 }
 
 #[derive(Serialize)]
@@ -86,12 +112,14 @@ struct Subject {
     title: String,
     parameters: Option<usize>,
     engine: FeedForward,
+    /// The parts that are computed for some rows alone, with the rows that are measured.
+    branches: Vec<BranchRows>,
     /// Nanoseconds of a row, for each batch size.
     spent: [f64; BATCHES.len()],
 }
 
 const BATCHES: [usize; 3] = [1, 32, 256];
-/// Rows of a part of a measurement at least; parts of a round.
+/// Rows of a part of a measurement, where rows are made; parts of a round.
 const ROWS: usize = 256;
 const PARTS: usize = 4;
 
@@ -112,6 +140,7 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
         instruction_set: legonf_models::kitnet::instruction_set(),
         peak_gflops: 0.0,
         busy: None,
+        flows: None,
         networks: Vec::new(),
         exported: Vec::new(),
     };
@@ -119,24 +148,31 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
         report.exported = export(session, folder.clone(), &made)?;
         return Ok(report);
     }
+    let source = match &arguments.flows[..] {
+        [] => Source::Made,
+        paths => Source::Flows(Flows::read(session, paths, arguments.seed_of_split()?)?),
+    };
+    report.flows = source.flows();
     let (mut host, mut probe) = (Watch::begin(), Probe::new());
     let mut subjects = subjects(&arguments.model, &made)?;
+    for subject in &mut subjects {
+        subject.branches = branches(&subject.engine, &source)?;
+    }
     for _ in 0..arguments.rounds {
         for Subject { engine, spent, .. } in &mut subjects {
             for (batch, spent) in BATCHES.iter().zip(spent) {
                 if session.is_stopped() {
                     return Err(Error::Interrupted("networks were not measured to the end".into()).into());
                 }
-                *spent = spent.min(nanoseconds(engine, *batch)?);
+                *spent = spent.min(nanoseconds(engine, &source, *batch)?);
             }
         }
         probe.sample();
     }
-    let done: Vec<Done> =
-        subjects.iter().flat_map(|subject| subject.spent.map(|ns| done(&subject.engine, ns))).collect();
+    let done: Vec<Done> = subjects.iter().flat_map(Subject::done).collect();
     let (machine, _) = probe.settle(&done);
     for subject in subjects {
-        report.networks.push(measured(subject, &machine, arguments.row_bytes)?);
+        report.networks.push(measured(subject, &source, &machine, arguments.row_bytes)?);
     }
     report.peak_gflops = machine.peak_gflops(Precision::F32);
     report.busy = host.busy(Some(probe.spread()));
@@ -149,7 +185,7 @@ fn subjects(files: &[PathBuf], made: &[Made]) -> Result<Vec<Subject>, Experiment
     let of_made = |made: &Made| {
         let (name, title) = (made.name.to_owned(), made.title.to_owned());
         let engine = FeedForward::open(&made.onnx)?;
-        Ok(Subject { name, title, parameters: Some(made.parameters), engine, spent })
+        Ok(Subject { name, title, parameters: Some(made.parameters), engine, branches: Vec::new(), spent })
     };
     let of_file = |path: &PathBuf| {
         let (name, title) = (path.file_stem().unwrap_or_default(), path.display());
@@ -159,7 +195,7 @@ fn subjects(files: &[PathBuf], made: &[Made]) -> Result<Vec<Subject>, Experiment
             OnnxFile::Network(onnx) => FeedForward::open(&onnx)?,
         };
         let (name, title) = (name.to_string_lossy().into_owned(), title.to_string());
-        Ok(Subject { name, title, parameters: None, engine, spent })
+        Ok(Subject { name, title, parameters: None, engine, branches: Vec::new(), spent })
     };
     if files.is_empty() { made.iter().map(of_made).collect() } else { files.iter().map(of_file).collect() }
 }
@@ -175,66 +211,89 @@ fn export(session: &Session, folder: PathBuf, made: &[Made]) -> Result<Vec<PathB
     made.iter().map(write).collect()
 }
 
-/// Columns for the inputs of a network, of numbers that differ.
-fn columns(engine: &FeedForward, rows: usize) -> Vec<Box<dyn Storage>> {
-    let column = |port: &Port| -> Box<dyn Storage> {
-        let width = port.width();
-        let number = |cell: usize| (cell * 31 + cell / width * 17) % 251;
-        let numbers = 0..rows * width;
-        match port.element {
-            Element::U8 => {
-                let bytes: Vec<u8> = numbers.map(|cell| number(cell) as u8).collect();
-                Box::new(Rows::of(bytes.chunks_exact(width)))
-            }
-            _ => {
-                let numbers: Vec<f32> = numbers.map(|cell| number(cell) as f32 / 255.0).collect();
-                Box::new(Rows::of(numbers.chunks_exact(width)))
-            }
-        }
-    };
-    engine.signature().inputs.iter().map(column).collect()
-}
-
 /// Nanoseconds of a row in batches of this size, in the fastest part.
-fn nanoseconds(engine: &mut FeedForward, batch: usize) -> Result<f64, ExperimentError> {
-    let (inputs, mut outputs) = (columns(engine, batch), engine.signature().wanted());
+fn nanoseconds(engine: &mut FeedForward, source: &Source, batch: usize) -> Result<f64, ExperimentError> {
+    let (batches, mut outputs) = (source.batches(engine, batch)?, engine.signature().wanted());
+    let rows: usize = batches.iter().map(rows::count).sum();
     engine.warm().map_err(Error::from)?;
     let mut fastest = f64::INFINITY;
     for _ in 0..PARTS {
-        let (start, runs) = (processor_time(), ROWS.div_ceil(batch));
-        for _ in 0..runs {
-            engine.run(&inputs, &mut outputs).map_err(Error::from)?;
+        let (start, runs) = (processor_time(), ROWS.div_ceil(rows));
+        for inputs in (0..runs).flat_map(|_| &batches) {
+            engine.run(inputs, &mut outputs).map_err(Error::from)?;
         }
         let spent = (processor_time() - start).as_nanos() as f64;
-        fastest = fastest.min(spent / (runs * batch) as f64);
+        fastest = fastest.min(spent / (runs * rows) as f64);
     }
     Ok(fastest)
 }
 
-fn done(engine: &FeedForward, ns: f64) -> Done {
-    let flops_per_packet = Some(engine.operations() as f64);
-    Done { work: Work { flops_per_packet, ..Work::default() }, precision: Precision::F32, ns }
+/// The parts that are computed for some rows alone, with how many of the rows these are.
+fn branches(engine: &FeedForward, source: &Source) -> Result<Vec<BranchRows>, ExperimentError> {
+    let (mut engine, mut outputs) = (engine.clone(), engine.signature().wanted());
+    for inputs in source.batches(&engine, ROWS)? {
+        engine.run(&inputs, &mut outputs).map_err(Error::from)?;
+    }
+    Ok(engine.branches())
+}
+
+/// The share of the rows for which a part was computed.
+fn share(branch: &BranchRows) -> f64 {
+    branch.computed as f64 / branch.passed.max(1) as f64
+}
+
+impl Subject {
+    /// Floating-point operations of a row on average.
+    fn mean_flops(&self) -> f64 {
+        let saved = |branch: &BranchRows| (1.0 - share(branch)) * branch.operations as f64;
+        self.engine.operations() as f64 - self.branches.iter().map(saved).sum::<f64>()
+    }
+
+    fn done(&self) -> [Done; BATCHES.len()] {
+        let work = Work { flops_per_packet: Some(self.mean_flops()), ..Work::default() };
+        self.spent.map(|ns| Done { work, precision: Precision::F32, ns })
+    }
 }
 
 fn measured(
     subject: Subject,
+    source: &Source,
     machine: &Machine,
     row_bytes: Option<u32>,
 ) -> Result<Measured, ExperimentError> {
-    let Subject { name, title, parameters, mut engine, spent } = subject;
+    let mean_flops = subject.mean_flops();
+    let Subject { name, title, parameters, mut engine, branches, spent } = subject;
     let flops = engine.operations();
-    let (inputs, mut outputs) = (columns(&engine, 1), engine.signature().wanted());
-    engine.run(&inputs, &mut outputs).map_err(Error::from)?;
+    let of_branch = |branch: &BranchRows| Share { flops: branch.operations, rows: share(branch) };
+    let computed = branches.iter().map(of_branch).collect();
+    let (batches, mut outputs) = (source.batches(&engine, 1)?, engine.signature().wanted());
+    if let Some(first) = batches.first() {
+        engine.run(first, &mut outputs).map_err(Error::from)?;
+    }
     let first_row = outputs.first().and_then(|output| cells::<f32>(&*output.column));
     let first_row = first_row.unwrap_or_default().to_vec();
     let rate = |(batch, ns): (&usize, &f64)| {
-        let gflops = flops as f64 / ns;
+        let gflops = mean_flops / ns;
         let percent_of_peak = 100.0 * gflops / machine.peak_gflops(Precision::F32);
         let gbit_per_second = row_bytes.map(|bytes| 8.0 * f64::from(bytes) / ns);
         Rate { batch: *batch, rows_per_second: 1e9 / ns, gflops, percent_of_peak, gbit_per_second }
     };
     let batches = BATCHES.iter().zip(&spent).map(rate).collect();
-    Ok(Measured { name, title, parameters, flops, first_row, batches })
+    Ok(Measured { name, title, parameters, flops, mean_flops, computed, first_row, batches })
+}
+
+impl Arguments {
+    /// The seed by which flows are divided; none where all are taken.
+    fn seed_of_split(&self) -> Result<Option<u64>, ExperimentError> {
+        let Some(path) = self.model.first().filter(|_| self.held_out) else { return Ok(None) };
+        match OnnxFile::load(path).map_err(Error::from)? {
+            OnnxFile::Classifier(classifier) => Ok(Some(classifier.card.seed)),
+            _ => {
+                Err(Error::file(path, "is no classifier of legonf's, which would say how flows were divided")
+                    .into())
+            }
+        }
+    }
 }
 
 /// A line for each network and batch size.
@@ -248,10 +307,20 @@ pub fn text(report: &Report) -> String {
         let (peak, set) = (report.peak_gflops, report.instruction_set);
         let _ = writeln!(text, "one core with {set}, peak rate {peak:.0} GFLOP/s in f32");
     }
-    for Measured { title, parameters, flops, batches, .. } in &report.networks {
+    if let Some(flows) = report.flows {
+        let _ = writeln!(text, "rows of {flows} flows");
+    }
+    for Measured { title, parameters, flops, mean_flops, computed, batches, .. } in &report.networks {
         let million = *flops as f64 / 1e6;
         let parameters = parameters.map(|count| format!("{count} parameters, ")).unwrap_or_default();
         let _ = writeln!(text, "{title}: {parameters}{million:.1} MFLOP a row");
+        for Share { flops, rows } in computed {
+            let (percent, part) = (100.0 * rows, *flops as f64 / 1e6);
+            let _ = writeln!(text, "  {part:.1} MFLOP of them for {percent:.1}% of the rows");
+        }
+        if !computed.is_empty() {
+            let _ = writeln!(text, "  {:.2} MFLOP a row on average", mean_flops / 1e6);
+        }
         for Rate { batch, rows_per_second, gflops, percent_of_peak, gbit_per_second } in batches {
             let traffic = gbit_per_second.map(|rate| format!(" {rate:>7.2} Gb/s")).unwrap_or_default();
             let _ = writeln!(
@@ -276,7 +345,7 @@ mod tests {
         assert_eq!(made.each_ref().map(|made| made.parameters), [901_617, 226_136, 189_012]);
         for made in &made {
             let mut engine = FeedForward::open(&made.onnx).unwrap();
-            let (inputs, mut outputs) = (columns(&engine, 3), engine.signature().wanted());
+            let (inputs, mut outputs) = (rows::made(&engine, 3), engine.signature().wanted());
             engine.run(&inputs, &mut outputs).unwrap();
             let parts = cells::<f32>(&*outputs[0].column).unwrap();
             assert_eq!(parts.len(), 60);
@@ -291,7 +360,15 @@ mod tests {
     fn files_are_written_in_place_of_measuring() {
         let folder = tempfile::tempdir().unwrap();
         let export = Some(folder.path().join("networks"));
-        let arguments = Arguments { rounds: 1, seed: 1, export, model: Vec::new(), row_bytes: None };
+        let arguments = Arguments {
+            rounds: 1,
+            seed: 1,
+            export,
+            model: Vec::new(),
+            flows: Vec::new(),
+            held_out: false,
+            row_bytes: None,
+        };
         let report = run(&arguments, &Session::default()).unwrap();
         assert_eq!(report.exported.len(), 3);
         assert!(report.exported.iter().all(|path| path.exists()) && text(&report).contains("bytes.onnx"));
