@@ -45,7 +45,7 @@ const IOT_SENTINEL: &str = "iot-sentinel";
 /// the classes of held-out flows: precision and recall, averaged over classes and splits.
 ///
 /// `cnn` is convolutions over embedded bytes with statistics and sequences beside them, three seeds averaged; `forest` and `cart` decide
-/// on the same statistics, sequences and first bytes; `shipped` is what `legonf train classifier` makes: `cnn` and `forest` averaged. `deepnfv` is the network of
+/// on the same statistics, sequences and first bytes; `shipped` is what `legonf train classifier` makes: `cnn` and `forest` averaged where both count. `deepnfv` is the network of
 /// the paper on the image alone. When to stop and the forest's share are chosen on a validation part.
 ///
 /// RAYON_NUM_THREADS=1 keeps training to one thread. With --out a run that was broken off goes on where it was.

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 /// Trains a classifier of flows on labelled captures or images, and says how good it is on what it has not seen.
 ///
 /// `classifier` reads the first bytes of payload (networks 256, trees 32), statistics of the first 784, and lengths, directions and gaps of the
-/// first 32 packets: three networks from different seeds and a random forest, averaged. `deepnfv` is the network of DeepNFV alone. Neither reads addresses or ports.
+/// first 32 packets: three networks from different seeds and a random forest, averaged, or the forest alone where networks could not change its class. `deepnfv` is the network of DeepNFV alone. Neither reads addresses or ports.
 ///
 /// Captures are divided, never flows of one capture: those would be alike, and the figures too good. IDX files do not say which capture
 /// an image is of; --force-split flow divides them all the same, and the model says so.

@@ -10,6 +10,7 @@ mod writer;
 #[cfg(feature = "networks")]
 pub(crate) use placing::Placing;
 
+use crate::train::Join;
 use crate::{Classifier, TrainError};
 use legonf_core::Element;
 use legonf_extract::flow::{IMAGE_BYTES, STATISTICS};
@@ -48,7 +49,7 @@ impl Classifier {
         let networks = export.mean("networks", &outputs);
         let forest = self.forest.as_ref().map(|forest| export.forest(forest));
         let joined = match (networks, forest) {
-            (Some(networks), Some(forest)) => export.join(&networks, &forest, self.forest_share),
+            (Some(networks), Some(forest)) => export.join(&networks, &forest, self.join()),
             (networks, forest) => networks.or(forest).unwrap_or_default(),
         };
         export.writer.node("Identity", &[&joined], PROBABILITIES, Vec::new());
@@ -105,14 +106,34 @@ impl Export {
         self.structured = Some(name);
     }
 
-    /// Probabilities of networks and of the forest, by its share.
-    fn join(&mut self, networks: &str, forest: &str, share: f32) -> String {
+    /// Probabilities of networks and of the forest, joined.
+    fn join(&mut self, networks: &str, forest: &str, join: Join) -> String {
         let mut parts = Vec::new();
-        for (name, output, share) in [("networks", networks, 1.0 - share), ("forest", forest, share)] {
+        for (name, output, share) in
+            [("networks", networks, 1.0 - join.share), ("forest", forest, join.share)]
+        {
             let share = self.writer.floats(&format!("{name}.share"), &[1], &[share]);
             parts.push(self.node("Mul", &[output, &share], &format!("{name}.part")));
         }
-        self.node("Add", &[&parts[0], &parts[1]], "joined")
+        let mean = self.node("Add", &[&parts[0], &parts[1]], "joined");
+        match join.settled {
+            None => mean,
+            Some(bound) => self.settled(forest, &mean, bound),
+        }
+    }
+
+    /// The forest's probabilities where its best class leads by more than `bound`, else the mean.
+    fn settled(&mut self, forest: &str, mean: &str, bound: f32) -> String {
+        let count = self.writer.ints("forest.two", &[2]);
+        let axis = self.writer.ints("forest.axis", &[1]);
+        let bound = self.writer.floats("forest.bound", &[1], &[bound]);
+        let outputs = ["forest.top", "forest.places"];
+        self.writer.nodes("TopK", &[forest, &count], &outputs, vec![("axis", Int(1))]);
+        let best = self.node("ReduceMax", &["forest.top", &axis], "forest.best");
+        let second = self.node("ReduceMin", &["forest.top", &axis], "forest.second");
+        let lead = self.node("Sub", &[&best, &second], "forest.lead");
+        let settled = self.node("Greater", &[&lead, &bound], "forest.settles");
+        self.node("Where", &[&settled, forest, mean], "chosen")
     }
 
     /// The mean of several outputs; none of none.

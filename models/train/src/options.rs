@@ -84,7 +84,7 @@ pub struct Options {
     pub architecture: Architecture,
     /// Networks whose probabilities are averaged, each from a seed of its own; 0 leaves the networks out.
     pub members: usize,
-    /// Trees of the forest whose probabilities are averaged with those of the networks; 0 leaves it out.
+    /// Trees of the forest whose probabilities are averaged with those of the networks, where these could change the class; 0 leaves it out.
     pub trees: usize,
     /// How weights follow their gradients.
     pub optimizer: Optimizer,

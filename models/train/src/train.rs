@@ -96,9 +96,51 @@ pub fn train(
 /// Shares of the forest that are tried.
 const SHARES: [f32; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
-/// Probabilities of networks and of a forest, the latter with a share.
-fn join(networks: &[f32], forest: &[f32], share: f32) -> Vec<f32> {
-    networks.iter().zip(forest).map(|(network, tree)| network * (1.0 - share) + tree * share).collect()
+/// How far the forest has to lead above what the networks could make up for: more than all rounding in single precision.
+const MARGIN: f32 = 1e-4;
+
+/// How probabilities of networks and of a forest become one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Join {
+    /// The forest's part in the mean.
+    pub(crate) share: f32,
+    /// The lead of the forest's best class above which its probabilities are taken alone, since networks could not change the class.
+    /// None where no lead is as large.
+    pub(crate) settled: Option<f32>,
+}
+
+impl Join {
+    /// That of a share, in which the forest alone decides where it leads by enough.
+    pub(crate) fn of(share: f32) -> Self {
+        let bound = (1.0 - share) / share + MARGIN;
+        Self { share, settled: (share < 1.0 && bound < 1.0).then_some(bound) }
+    }
+
+    /// The mean for every row.
+    fn mean(share: f32) -> Self {
+        Self { share, settled: None }
+    }
+
+    /// Joins rows of `classes` probabilities.
+    fn rows(self, networks: &[f32], forest: &[f32], classes: usize) -> Vec<f32> {
+        let rows = networks.chunks_exact(classes).zip(forest.chunks_exact(classes));
+        let mean = |network: &f32, tree: &f32| network * (1.0 - self.share) + tree * self.share;
+        rows.flat_map(|(networks, forest)| match self.settled.filter(|bound| lead(forest) > *bound) {
+            Some(_) => forest.to_vec(),
+            None => networks.iter().zip(forest).map(|(network, tree)| mean(network, tree)).collect(),
+        })
+        .collect()
+    }
+}
+
+/// By how much the greatest number of a row is above the next one.
+fn lead(row: &[f32]) -> f32 {
+    let top = |[best, second]: [f32; 2], value: &f32| match *value {
+        value if value > best => [value, best],
+        value => [best, second.max(value)],
+    };
+    let [best, second] = row.iter().fold([f32::NEG_INFINITY; 2], top);
+    best - second
 }
 
 impl Classifier {
@@ -132,7 +174,7 @@ impl Classifier {
         };
         let Some(networks) = self.of_networks(validation)? else { return Ok(()) };
         let loss = |share: f32| {
-            let joined = join(&networks, &forest, share);
+            let joined = Join::mean(share).rows(&networks, &forest, self.classes.len());
             let rows = validation.labels().iter().zip(joined.chunks_exact(self.classes.len()));
             rows.map(|(label, row)| -f64::from(row[*label].max(1e-6)).ln()).sum::<f64>()
         };
@@ -142,7 +184,13 @@ impl Classifier {
         Ok(())
     }
 
+    /// How networks and forest are joined.
+    pub(crate) fn join(&self) -> Join {
+        Join::of(self.forest_share)
+    }
+
     /// Probabilities of the classes for every sample, row by row: the mean of the networks', joined with the forest's by its share.
+    /// Where the forest's best class leads by so much that networks could not change it, its probabilities stand alone.
     ///
     /// # Errors
     /// If candle fails.
@@ -150,7 +198,7 @@ impl Classifier {
         let forest = self.forest.as_ref().map(|forest| forest.probabilities(samples));
         let networks = self.of_networks(samples)?;
         Ok(match (networks, forest) {
-            (Some(networks), Some(forest)) => join(&networks, &forest, self.forest_share),
+            (Some(networks), Some(forest)) => self.join().rows(&networks, &forest, self.classes.len()),
             (networks, forest) => networks.or(forest).unwrap_or_default(),
         })
     }

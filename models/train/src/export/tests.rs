@@ -1,6 +1,8 @@
 use super::*;
-use crate::train::tests::samples;
+use crate::train::tests::{mixed, samples};
 use crate::{Architecture, ClassWeights, Course, Options, Samples, train};
+use legonf_core::{Rows, Storage, cells};
+use legonf_models::{Engine, FeedForward, Port};
 use std::process::Command;
 
 fn trained(architecture: Architecture, samples: &Samples) -> Classifier {
@@ -49,22 +51,53 @@ fn by_onnxruntime(onnx: &[u8], samples: &Samples) -> Option<Vec<f32>> {
     Some(out.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect())
 }
 
+/// What legonf's own engine makes of samples, and the rows that its only branch was computed for, if there is one.
+fn by_legonf(onnx: &[u8], samples: &Samples) -> (Vec<f32>, Option<u64>) {
+    let mut engine = FeedForward::open(onnx).unwrap();
+    let rows = 0..samples.len();
+    let column = |port: &Port| -> Box<dyn Storage> {
+        match port.name.as_str() {
+            BYTES => Box::new(Rows::of(rows.clone().map(|row| samples.bytes(row)))),
+            STATISTICS_PORT => Box::new(Rows::of(rows.clone().map(|row| samples.statistics(row)))),
+            _ => Box::new(Rows::of(rows.clone().map(|row| samples.sequence(row)))),
+        }
+    };
+    let inputs: Vec<_> = engine.signature().inputs.iter().map(column).collect();
+    let mut outputs = engine.signature().wanted();
+    engine.run(&inputs, &mut outputs).unwrap();
+    let found = cells::<f32>(&*outputs[0].column).unwrap().to_vec();
+    let branches = engine.branches();
+    assert!(branches.len() <= 1);
+    (found, branches.first().map(|branch| branch.computed))
+}
+
+fn check(name: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len());
+    let far = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(far < 1e-5, "{name} {far}");
+}
+
 #[test]
-fn onnxruntime_gives_the_probabilities_that_training_saw() {
-    for (architecture, sequence) in
-        [(Architecture::Classifier, 6), (Architecture::Classifier, 0), (Architecture::DeepNfv, 0)]
-    {
-        let samples = samples(40, 5, sequence);
-        let classifier = trained(architecture, &samples);
+fn onnxruntime_and_legonf_give_the_probabilities_that_training_saw() {
+    for (architecture, sequence, share) in [
+        (Architecture::Classifier, 6, 0.9),
+        (Architecture::Classifier, 6, 0.5),
+        (Architecture::Classifier, 0, 0.7),
+        (Architecture::DeepNfv, 0, 0.5),
+    ] {
+        let mut classifier = trained(architecture, &samples(40, 5, sequence));
+        classifier.forest_share = share;
+        let samples = mixed(90, 6, sequence);
         let expected = classifier.probabilities(&samples).unwrap();
         let onnx = classifier.onnx().unwrap();
-        let Some(found) = by_onnxruntime(&onnx, &samples) else {
-            println!("skipped: no Python with onnxruntime (LEGONF_PYTHON names one)");
-            return;
-        };
-        assert_eq!(found.len(), expected.len());
-        let far = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(far < 1e-5, "{architecture:?} {far}");
+        let (found, computed) = by_legonf(&onnx, &samples);
+        check("legonf", &found, &expected);
+        assert_eq!(computed.is_some(), share > 0.5);
+        assert!(computed.is_none_or(|computed| (1..90).contains(&computed)), "{computed:?}");
+        match by_onnxruntime(&onnx, &samples) {
+            Some(found) => check("onnxruntime", &found, &expected),
+            None => println!("skipped: no Python with onnxruntime (LEGONF_PYTHON names one)"),
+        }
     }
 }
 

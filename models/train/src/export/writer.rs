@@ -28,7 +28,6 @@ impl Writer {
     }
 
     /// Whole numbers, in one dimension.
-    #[cfg(feature = "networks")]
     pub fn ints(&mut self, name: &str, cells: &[i64]) -> String {
         self.0.integers(name, cells);
         name.into()
@@ -44,6 +43,17 @@ impl Writer {
     ) -> String {
         self.0.node(operator, inputs, &[output], &attributes);
         output.into()
+    }
+
+    /// An operator with several outputs.
+    pub fn nodes(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        outputs: &[&str],
+        attributes: Vec<(&str, Value<'_>)>,
+    ) {
+        self.0.node(operator, inputs, outputs, &attributes);
     }
 
     /// An operator of classic machine learning; its last output counts.

@@ -19,6 +19,17 @@ pub(crate) fn samples(count: usize, seed: u64, sequence: usize) -> Samples {
     samples
 }
 
+/// Samples of which some have the words of other classes as well, so that trees disagree.
+pub(crate) fn mixed(count: usize, seed: u64, sequence: usize) -> Samples {
+    let words: [&[u8]; 3] = [b"GET /www", b"EHLO mx.", b"\x01\0\0\x01\0\0\0\0"];
+    samples(count, seed, sequence).with_bytes(|row, bytes| {
+        for (at, word) in words.iter().enumerate().filter(|(at, _)| row >> at & 1 == 1) {
+            bytes[160 + 10 * at..][..word.len()].copy_from_slice(word);
+        }
+        bytes[200 - row % 7 * 20..].fill(0);
+    })
+}
+
 fn options(architecture: Architecture) -> Options {
     Options { members: 1, trees: 3, epochs: 2, batch: 16, ..Options::of(architecture) }
 }
@@ -114,4 +125,57 @@ fn fine_tuning_keeps_the_steps_that_the_weights_belong_to_and_goes_on_with_them(
     let resumed = train(&options, parts, Course { resume: true, ..course }, &mut |_, _| true).unwrap();
     assert_eq!(steps(&resumed), steps(&begun));
     assert_eq!(probabilities(&resumed, &validation), probabilities(&whole, &validation));
+}
+
+#[test]
+fn only_a_forest_that_has_more_weight_than_networks_can_settle_a_class() {
+    for share in [0.1, 0.3, 0.5, 1.0] {
+        assert_eq!(Join::of(share).settled, None, "{share}");
+    }
+    let bound = Join::of(0.9).settled.unwrap();
+    assert!((0.1 / 0.9..0.1 / 0.9 + 2e-4).contains(&bound), "{bound}");
+}
+
+#[test]
+fn a_class_that_is_settled_is_that_of_the_mean_for_any_networks() {
+    let mut random = Random::new(4);
+    for share in [0.6, 0.7, 0.8, 0.9] {
+        let join = Join::of(share);
+        let bound = join.settled.unwrap();
+        let mut settled = 0;
+        for _ in 0..4000 {
+            // The lead is near the bound, and the networks are sure of the other class, or share it with a third one.
+            let above = bound + (random.below(2001) as f32 - 1000.0) * 1e-6;
+            let rest = (1.0 - above) / 2.0;
+            let forest = [rest + above, rest, 0.0];
+            let sure = random.below(1001) as f32 / 1000.0;
+            for networks in [[0.0, 1.0, 0.0], [0.0, sure, 1.0 - sure], [1.0 - sure, sure, 0.0]] {
+                let class = |join: Join| crate::metrics::most(&join.rows(&networks, &forest, 3));
+                assert_eq!(class(join), class(Join::mean(share)), "{share} {forest:?} {networks:?}");
+            }
+            settled += u32::from(lead(&forest) > bound);
+        }
+        assert!((1..4000).contains(&settled));
+    }
+    assert_eq!((lead(&[0.25, 0.5, 0.5]), lead(&[0.75, 0.0, 0.25])), (0.0, 0.5));
+}
+
+#[test]
+fn classes_of_a_trained_classifier_are_those_of_the_mean_and_what_is_settled_is_the_forests() {
+    let (training, test) = (samples(90, 1, 2), mixed(120, 2, 2));
+    let options = Options { trees: 8, ..options(Architecture::Classifier) };
+    let mut trained = train(&options, (&training, &test), Course::default(), &mut |_, _| true).unwrap();
+    trained.classifier.forest_share = 0.9;
+    let found = probabilities(&trained, &test);
+    let forest = trained.classifier.forest.as_ref().unwrap().probabilities(&test);
+    let networks = trained.classifier.of_networks(&test).unwrap().unwrap();
+    let mean = Join::mean(0.9).rows(&networks, &forest, 3);
+    let mut settled = 0;
+    for ((found, mean), forest) in found.chunks_exact(3).zip(mean.chunks_exact(3)).zip(forest.chunks_exact(3))
+    {
+        assert_eq!(crate::metrics::most(found), crate::metrics::most(mean));
+        settled += usize::from(found == forest);
+        assert!(found == forest || found == mean);
+    }
+    assert!((1..120).contains(&settled), "{settled}");
 }
