@@ -76,6 +76,7 @@ fn a_classifier_is_measured_with_rows_of_flows_of_all_or_of_those_held_out() {
     let inputs = captures(&folder.path().join("data"), &["camera", "hub", "plug"], 8);
     let model = text(folder.path().join("m.onnx"));
     succeed(train(&[&inputs], &[&["-o", &model][..], &TREES].concat()));
+    assert!(succeed(["model", "verify", &model]).contains("the same whatever rows are beside it"));
     let bench = |more: &[&str]| {
         let common = ["bench", "networks", "--rounds", "1", "--model", &model, "--flows", &inputs];
         json(&succeed([&common[..], more, &["--json"]].concat()))

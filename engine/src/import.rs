@@ -3,7 +3,10 @@
 use crate::{Error, Session, foreign, own_schema, reading};
 use legonf_core::Schema;
 use legonf_models::kitnet::KitNet;
-use legonf_models::{Bundle, Check, Foreign, MAX_FILE_BYTES, Meaning, Model, Provenance, Wanted, take_in};
+use legonf_models::{
+    Bundle, Check, ClassifierBundle, Foreign, MAX_FILE_BYTES, Meaning, Model, OnnxFile, Provenance, Wanted,
+    take_in,
+};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -88,6 +91,13 @@ fn check_classes(classes: &[String]) -> Result<(), Error> {
 /// # Errors
 /// If a part contradicts another, or the network cannot run.
 pub fn verify(session: &Session, path: &Path) -> Result<Vec<Check>, Error> {
+    if let OnnxFile::Classifier(_) = OnnxFile::load(path)? {
+        let (classifier, mut checks) = ClassifierBundle::verify(path)?;
+        foreign::check_network(session, &classifier.onnx, path)?;
+        let finding = "a probability for each class, the same whatever rows are beside it".into();
+        checks.push(Check { part: "run", finding });
+        return Ok(checks);
+    }
     let (bundle, mut checks) = Bundle::verify(path)?;
     if let Model::Foreign(network) = &bundle.model {
         foreign::check(session, network, path)?;

@@ -2,7 +2,7 @@
 
 use super::metadata::{self, Properties};
 use super::proto::{Model as Proto, Property};
-use super::{Provenance, foreign, seal, wire};
+use super::{Check, Provenance, foreign, seal, wire};
 use crate::ModelError;
 use crate::error::shown;
 use crate::file::{MAX_FILE_BYTES, read_bounded, write_atomic};
@@ -79,6 +79,27 @@ impl ClassifierBundle {
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, ModelError> {
         wire::check(bytes).and_then(|()| parse(bytes)).map_err(|defect| ModelError::invalid(file, defect))
+    }
+
+    /// As [`load`](Self::load), with what was checked; also refuses a file that holds more than what is read of it.
+    ///
+    /// # Errors
+    /// Names the part that is not in order.
+    pub fn verify(path: &Path) -> Result<(Self, Vec<Check>), ModelError> {
+        let (bytes, file) = (read_bounded(path, MAX_FILE_BYTES)?, shown(path));
+        let bundle = Self::from_bytes(&bytes, &file)?;
+        let invalid = |defect| ModelError::invalid(&file, defect);
+        if bundle.to_bytes().map_err(invalid)? != bytes {
+            return Err(invalid(Defect::new("file", "holds more than what is read of it")));
+        }
+        let check = |part, finding| Check { part, finding };
+        let checks = vec![
+            check("file", format!("{} bytes, complete, no unknown parts", bytes.len())),
+            check("checksum", "agrees".into()),
+            check("classes", format!("{}, unknown below {}", bundle.classes.len(), bundle.unknown_below)),
+            check("card", format!("{}, divided by {}", bundle.card.architecture, bundle.card.split)),
+        ];
+        Ok((bundle, checks))
     }
 
     /// The content of the file.
@@ -199,6 +220,8 @@ mod tests {
         bundle().save(&path).unwrap();
         assert_eq!(ClassifierBundle::load(&path).unwrap(), bundle());
         assert!(matches!(OnnxFile::load(&path).unwrap(), OnnxFile::Classifier(found) if *found == bundle()));
+        let (found, checks) = ClassifierBundle::verify(&path).unwrap();
+        assert!(found == bundle() && checks.iter().any(|check| check.finding == "2, unknown below 0.25"));
     }
 
     #[test]
