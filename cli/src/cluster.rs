@@ -1,5 +1,7 @@
 //! `legonf cluster`: certificates by which the hosts of a cluster know each other.
 
+mod join;
+
 use crate::Style;
 use crate::failure::{Failure, print, show};
 use crate::invalid::Invalid;
@@ -8,7 +10,7 @@ use legonf_engine::arguments::time;
 use legonf_engine::{Address, HostReport, Placement, certificates};
 use legonf_output::one_line;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[derive(Subcommand)]
@@ -17,6 +19,10 @@ pub enum Command {
     Init(Init),
     #[command(about = "Make the certificate of a further host")]
     Issue(Issue),
+    #[command(about = "Admit hosts by a token that expires")]
+    Accept(join::Accept),
+    #[command(about = "Get this host's certificate by a token")]
+    Join(join::Join),
     #[command(about = "Ask hosts what they have, and measure the links to them")]
     Status(Status),
 }
@@ -44,7 +50,8 @@ pub struct Init {
     host: Host,
 }
 
-/// Makes a folder with the certificate of a further host. Copy it there, over a channel that you trust; it is not needed here.
+/// Makes a folder with the certificate of a further host, and its key. Copy it there, over a channel that you trust; it is not needed here.
+/// Where the hosts reach each other, `legonf cluster accept` needs no copy.
 #[derive(Args)]
 pub struct Issue {
     /// Folder to make, for that host.
@@ -74,31 +81,33 @@ fn validity(text: &str) -> Result<Duration, Invalid> {
     time.ok_or(Invalid::Value("a time from 1min to 3650d, such as 90d"))
 }
 
+/// A host's folder that is there now.
+struct Written<'a> {
+    folder: &'a Path,
+    name: &'a str,
+}
+
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
-    let (folder, host) = match command {
+    let Written { folder, name } = match command {
         Command::Status(status) => {
             let (hosts, cluster) = (status.hosts.clone(), status.cluster.clone());
             let found = Placement { hosts, cluster, ..Placement::default() }.hosts()?;
             return show(&found, |found| table(found), style);
         }
-        Command::Init(init) => {
-            certificates::create(&style.session(), &init.folder, &init.host.name, init.host.valid)?;
-            (&init.folder, &init.host)
+        Command::Accept(accept) => return accept.run(style),
+        Command::Join(join) => join.run(style)?,
+        Command::Init(Init { folder, host: Host { name, valid } }) => {
+            certificates::create(&style.session(), folder, name, *valid)?;
+            Written { folder, name }
         }
-        Command::Issue(issue) => {
-            certificates::issue(
-                &style.session(),
-                &issue.authority,
-                &issue.folder,
-                &issue.host.name,
-                issue.host.valid,
-            )?;
-            (&issue.folder, &issue.host)
+        Command::Issue(Issue { folder, authority, host: Host { name, valid } }) => {
+            certificates::issue(&style.session(), authority, folder, name, *valid)?;
+            Written { folder, name }
         }
     };
     if !style.quiet {
         let folder = folder.display().to_string();
-        print(&format!("written     {} (host {})\n", one_line(&folder), host.name))?;
+        print(&format!("written     {} (host {name})\n", one_line(&folder)))?;
     }
     Ok(())
 }

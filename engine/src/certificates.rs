@@ -4,7 +4,7 @@ use crate::{Error, Session};
 use legonf_io::sink::SinkError;
 use legonf_output::write_private;
 use legonf_transport::tls::{self, Pem};
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -31,13 +31,28 @@ pub fn issue(
     write(session, folder, &tls::issue(authority, name, SystemTime::now(), valid)?)
 }
 
-fn write(session: &Session, folder: &Path, files: &[Pem]) -> Result<(), Error> {
+/// Makes the folder of a host, and refuses one that has such files already, unless the session replaces them.
+pub(crate) fn prepare(session: &Session, folder: &Path) -> Result<(), Error> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| Error::file(folder, error))?;
+    let paths = tls::OF_A_HOST.map(|file| folder.join(file));
+    session.check_outputs(paths.iter().map(|path| &**path))
+}
+
+/// Writes files into a folder: all of them, or none that was not there before.
+pub(crate) fn write(session: &Session, folder: &Path, files: &[Pem]) -> Result<(), Error> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| Error::file(folder, error))?;
     let paths: Vec<PathBuf> = files.iter().map(|pem| folder.join(pem.file)).collect();
     session.check_outputs(paths.iter().map(|path| &**path))?;
-    paths.iter().zip(files).try_for_each(|(path, pem)| {
+    let new: Vec<_> = paths.iter().filter(|path| !path.exists()).collect();
+    let written = paths.iter().zip(files).try_for_each(|(path, pem)| {
         let fault = |source| SinkError::Create { path: path.display().to_string(), source };
         Ok(write_private(path, pem.text.as_bytes()).map_err(fault)?)
-    })
+    });
+    if written.is_err() {
+        // The fault is told of; what cannot be removed either adds nothing to it.
+        new.into_iter().for_each(|path| drop(fs::remove_file(path)));
+    }
+    written
 }

@@ -43,6 +43,7 @@ mod graph_check;
 mod hosting;
 mod import;
 pub mod input;
+mod joining;
 #[cfg(feature = "live")]
 pub mod live;
 pub mod measure;
@@ -87,6 +88,7 @@ pub use folder::{Folder, write_text};
 pub use graph_check::{Checked, check_graph};
 pub use hosting::{Hosting, host_here};
 pub use import::{Import, verify};
+pub use joining::{Accepting, Admitted, Joining};
 #[cfg(feature = "live")]
 pub use live::Live;
 pub use models::{ModelFile, Models, check as check_models};

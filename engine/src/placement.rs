@@ -6,7 +6,7 @@ mod process;
 mod remotes;
 mod report;
 
-pub(crate) use hosts::{Hosts, REMEDY, Reach, identity};
+pub(crate) use hosts::{Hosts, REMEDY, Reach, identity, resolve};
 pub(crate) use order::{Order, make};
 pub(crate) use remotes::{Placed, Remotes, placed};
 

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod calls;
+pub mod join;
 pub mod seeds;
 
 use legonf_controller::{Config, ControllerError, Costs, Event, Model as CostModel, Policy, full, patience};

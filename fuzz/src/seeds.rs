@@ -45,6 +45,7 @@ fn of(target: &str) -> Vec<Vec<u8>> {
         "model" => vec![model(), example("kitsune-py-100.model.json")],
         "state" => states(),
         "calls" => crate::calls::seeds(),
+        "join" => crate::join::seeds(),
         _ => Vec::new(),
     }
 }

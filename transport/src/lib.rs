@@ -18,6 +18,7 @@
 mod caller;
 mod channel;
 mod host;
+pub mod join;
 mod memory;
 mod message;
 mod peer;

@@ -6,7 +6,7 @@
 use crate::stream::Stream;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PublicKeyData,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -23,6 +23,8 @@ const AUTHORITY: &str = "authority.pem";
 const AUTHORITY_KEY: &str = "authority.key";
 const HOST: &str = "host.pem";
 const HOST_KEY: &str = "host.key";
+/// The files that every host of a cluster has.
+pub const OF_A_HOST: [&str; 3] = [AUTHORITY, HOST_KEY, HOST];
 /// How long an authority's certificate holds, and for how long before now: clocks differ.
 const AUTHORITY_VALID: Duration = Duration::from_secs(10 * 365 * 86_400);
 const SLACK: Duration = Duration::from_secs(300);
@@ -54,7 +56,7 @@ pub enum TlsError {
     Certificate(String),
 }
 
-fn refused(error: impl std::fmt::Display) -> TlsError {
+pub(crate) fn refused(error: impl std::fmt::Display) -> TlsError {
     TlsError::Certificate(error.to_string())
 }
 
@@ -72,12 +74,10 @@ pub struct Pem {
 /// If a host cannot have this name.
 pub fn create(name: &str, now: SystemTime, valid: Duration) -> Result<Vec<Pem>, TlsError> {
     check_name(name)?;
-    let (key, mut params) = (KeyPair::generate().map_err(refused)?, authority());
-    (params.not_before, params.not_after) = ((now - SLACK).into(), (now + AUTHORITY_VALID).into());
-    let certificate = params.self_signed(&key).map_err(refused)?.pem();
-    let (signer, host) = (key.serialize_pem(), certify(key, name, now, valid)?);
-    let own = [(AUTHORITY_KEY, signer), (AUTHORITY, certificate)].map(|(file, text)| Pem { file, text });
-    Ok(own.into_iter().chain(host).collect())
+    let (authority, key) = (Authority::create(now)?, KeyPair::generate().map_err(refused)?);
+    let host = authority.certify(&key, name, now, valid)?;
+    let signer = Pem { file: AUTHORITY_KEY, text: authority.issuer.key().serialize_pem() };
+    Ok([signer].into_iter().chain(files(&authority.certificate, &host, &key)).collect())
 }
 
 /// Makes the certificate of a further host, by the authority in a folder: all files of that host's own folder.
@@ -86,25 +86,67 @@ pub fn create(name: &str, now: SystemTime, valid: Duration) -> Result<Vec<Pem>, 
 /// If there is no authority, or a host cannot have this name.
 pub fn issue(authority: &Path, name: &str, now: SystemTime, valid: Duration) -> Result<Vec<Pem>, TlsError> {
     check_name(name)?;
-    let path = authority.join(AUTHORITY_KEY);
-    let key = KeyPair::from_pem(&read(&path)?).map_err(|error| damaged(&path, error))?;
-    let certificate = Pem { file: AUTHORITY, text: read(&authority.join(AUTHORITY))? };
-    Ok([certificate].into_iter().chain(certify(key, name, now, valid)?).collect())
+    let authority = Authority::load(authority)?;
+    let key = KeyPair::generate().map_err(refused)?;
+    let host = authority.certify(&key, name, now, valid)?;
+    Ok(files(&authority.certificate, &host, &key).into())
 }
 
-/// The certificate of a host and its key, signed with the key of the authority.
-fn certify(signer: KeyPair, name: &str, now: SystemTime, valid: Duration) -> Result<[Pem; 2], TlsError> {
-    let issuer = Issuer::new(authority(), signer);
-    let mut params = CertificateParams::new(vec![name.to_owned()]).map_err(refused)?;
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.use_authority_key_identifier_extension = true;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    (params.not_before, params.not_after) = ((now - SLACK).into(), (now + valid).into());
-    let own = KeyPair::generate().map_err(refused)?;
-    let certificate = params.signed_by(&own, &issuer).map_err(refused)?.pem();
-    Ok([(HOST_KEY, own.serialize_pem()), (HOST, certificate)].map(|(file, text)| Pem { file, text }))
+/// The files of a host's folder.
+pub(crate) fn files(authority: &CertificateDer<'_>, host: &CertificateDer<'_>, key: &KeyPair) -> [Pem; 3] {
+    let mut texts = [pem(authority), key.serialize_pem(), pem(host)];
+    std::array::from_fn(|at| Pem { file: OF_A_HOST[at], text: std::mem::take(&mut texts[at]) })
+}
+
+/// A certificate as text.
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    let lines = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    pem::encode_config(&pem::Pem::new("CERTIFICATE", certificate.as_ref()), lines)
+}
+
+/// The authority of a cluster, with its key.
+pub(crate) struct Authority {
+    certificate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// Makes one that holds from now on.
+    fn create(now: SystemTime) -> Result<Self, TlsError> {
+        let (key, mut params) = (KeyPair::generate().map_err(refused)?, authority());
+        (params.not_before, params.not_after) = ((now - SLACK).into(), (now + AUTHORITY_VALID).into());
+        let certificate = params.self_signed(&key).map_err(refused)?.der().clone();
+        Ok(Self { certificate, issuer: Issuer::new(authority(), key) })
+    }
+
+    /// Reads the one in a folder.
+    pub(crate) fn load(folder: &Path) -> Result<Self, TlsError> {
+        let path = folder.join(AUTHORITY_KEY);
+        let key = KeyPair::from_pem(&read(&path)?).map_err(|error| damaged(&path, error))?;
+        Ok(Self { certificate: first(&folder.join(AUTHORITY))?, issuer: Issuer::new(authority(), key) })
+    }
+
+    pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// The certificate of a host that has a key.
+    pub(crate) fn certify(
+        &self,
+        key: &impl PublicKeyData,
+        name: &str,
+        now: SystemTime,
+        valid: Duration,
+    ) -> Result<CertificateDer<'static>, TlsError> {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).map_err(refused)?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        (params.not_before, params.not_after) = ((now - SLACK).into(), (now + valid).into());
+        Ok(params.signed_by(key, &self.issuer).map_err(refused)?.der().clone())
+    }
 }
 
 /// What an authority says of itself. It is the same each time, so that its key alone is needed to sign.
@@ -117,7 +159,7 @@ fn authority() -> CertificateParams {
     params
 }
 
-fn check_name(name: &str) -> Result<(), TlsError> {
+pub(crate) fn check_name(name: &str) -> Result<(), TlsError> {
     let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
     match ServerName::try_from(name) {
         Ok(ServerName::DnsName(_)) if is_plain => Ok(()),
@@ -202,6 +244,17 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         Ok(_) => Err(damaged(path, "there is no certificate in it")),
         Err(error) => Err(damaged(path, error)),
     }
+}
+
+/// The first certificate of a file.
+fn first(path: &Path) -> Result<CertificateDer<'static>, TlsError> {
+    let mut found = certificates(path)?;
+    Ok(found.swap_remove(0))
+}
+
+/// The certificate of the host whose folder this is.
+pub(crate) fn host(folder: &Path) -> Result<CertificateDer<'static>, TlsError> {
+    first(&folder.join(HOST))
 }
 
 fn damaged(path: &Path, reason: impl std::fmt::Display) -> TlsError {

@@ -82,7 +82,7 @@ impl Reach {
     }
 
     fn connect(&self, host: &Address) -> Result<Box<dyn Channel>, Error> {
-        let address = resolve(host)?;
+        let address = resolve(&host.address)?;
         if self.identity.is_none() && !address.ip().is_loopback() {
             return Err(Error::refused(format!(
                 "a host beyond loopback is reached with certificates alone: {REMEDY}"
@@ -180,10 +180,10 @@ fn look_again_and_again(session: &Session, reach: &Reach, watched: &Weak<Watched
     }
 }
 
-/// The address of a host.
-fn resolve(host: &Address) -> io::Result<SocketAddr> {
+/// The address that a host and a port have.
+pub(crate) fn resolve(address: &str) -> io::Result<SocketAddr> {
     let unknown = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    host.address.to_socket_addrs()?.next().ok_or_else(unknown)
+    address.to_socket_addrs()?.next().ok_or_else(unknown)
 }
 
 #[cfg(test)]
