@@ -52,7 +52,7 @@ pub struct Join {
     #[arg(long, value_name = "HOST:PORT")]
     at: String,
     /// The token that it has printed; `-` reads it from standard input, so that other users of this host do not see it.
-    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TOKEN")]
     token: String,
 }
 

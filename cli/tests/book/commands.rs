@@ -197,6 +197,8 @@ fn options() -> BTreeSet<String> {
         "dataset generate",
         "dataset compose",
         "dataset fetch",
+        "cluster accept",
+        "cluster join",
     ];
     let help = |command: &str| {
         let output =
