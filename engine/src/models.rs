@@ -6,7 +6,7 @@ use legonf_catalog::{Context, Takes, Trained};
 use legonf_core::{Brick, Schema};
 use legonf_extract::FeatureQuantization;
 use legonf_infer::{Autoencoder, FeatureMapping};
-use legonf_models::EngineError;
+use legonf_models::{EngineError, OnnxFile};
 use legonf_runtime::{BrickSpec, GraphError, GraphSpec};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -103,6 +103,38 @@ impl Models {
         let mut models = Self::default();
         for (name, file) in files(spec, graph, given)? {
             let network = models.read(session, name.as_deref(), &file, graph)?;
+            models.0.push(Loaded { name, file, network });
+        }
+        Ok(models)
+    }
+
+    /// The models of a graph as they came with an order, each by its name and what is in its file: no file is read.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub(crate) fn ordered(
+        session: &Session,
+        spec: &GraphSpec,
+        given: Vec<(Option<String>, Vec<u8>)>,
+    ) -> Result<Self, Error> {
+        let (mut named, mut contents) = (Vec::new(), Vec::new());
+        for (number, (name, bytes)) in given.into_iter().enumerate() {
+            // A file in name alone, by which errors tell of it.
+            named.push(ModelFile { name, file: PathBuf::from(format!("model {number} of the order")) });
+            contents.push(Some(bytes));
+        }
+        let mut models = Self::default();
+        for (name, file) in files(spec, None, &named)? {
+            let at = named.iter().position(|given| given.file == file);
+            let bytes = at.and_then(|at| contents[at].take());
+            let bytes = bytes.ok_or_else(|| Error::file(&file, "this model did not come with the order"))?;
+            let content = OnnxFile::from_bytes(bytes, &file.display().to_string()).map_err(Error::from);
+            let network = match &name {
+                None => content.and_then(|content| Network::model(session, content, &file))?,
+                Some(name) => content
+                    .and_then(|content| Network::any_model(session, content, &file))
+                    .map_err(|error| of_model(None, name, &error))?,
+            };
             models.0.push(Loaded { name, file, network });
         }
         Ok(models)

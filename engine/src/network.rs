@@ -41,11 +41,19 @@ impl Network {
     /// # Errors
     /// If the file is no model, is damaged, or cannot be run here.
     pub fn load(session: &Session, path: &Path) -> Result<Self, Error> {
-        match OnnxFile::load(path)? {
+        Self::model(session, OnnxFile::load(path)?, path)
+    }
+
+    /// As [`load`](Self::load), of what was in a file.
+    pub(crate) fn model(session: &Session, content: OnnxFile, path: &Path) -> Result<Self, Error> {
+        match content {
             OnnxFile::Bundle(bundle) => Self::checked(session, *bundle, path),
             OnnxFile::Classifier(classifier) => Self::tried(session, *classifier, path),
             // It says that a network alone has to be imported.
-            OnnxFile::Network(_) => Self::checked(session, Bundle::load(path)?, path),
+            OnnxFile::Network(onnx) => {
+                let bundle = Bundle::from_bytes(&onnx, &path.display().to_string())?;
+                Self::checked(session, bundle, path)
+            }
         }
     }
 
@@ -54,11 +62,12 @@ impl Network {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn read(session: &Session, path: &Path) -> Result<Self, Error> {
-        let onnx = match OnnxFile::load(path)? {
-            OnnxFile::Bundle(bundle) => return Self::checked(session, *bundle, path),
-            OnnxFile::Classifier(classifier) => return Self::tried(session, *classifier, path),
-            OnnxFile::Network(onnx) => onnx,
-        };
+        Self::any_model(session, OnnxFile::load(path)?, path)
+    }
+
+    /// As [`read`](Self::read), of what was in a file.
+    pub(crate) fn any_model(session: &Session, content: OnnxFile, path: &Path) -> Result<Self, Error> {
+        let OnnxFile::Network(onnx) = content else { return Self::model(session, content, path) };
         foreign::check_network(session, &onnx, path)?;
         Self::plain(&onnx, path)
     }

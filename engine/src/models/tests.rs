@@ -261,3 +261,31 @@ fn an_autoencoder_takes_the_model_whose_features_are_mapped() {
                     both must name the same";
     assert_eq!(error, expected);
 }
+
+#[test]
+fn the_models_of_an_order_come_with_it_and_no_file_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, mut spec) = (model(folder.path()), graph());
+    let bytes = std::fs::read(&file).unwrap();
+    let ordered = |spec: &GraphSpec, names: &[&str]| {
+        let given = names.iter().map(|&name| (Some(name.to_owned()), bytes.clone())).collect();
+        Models::ordered(&Session::default(), spec, given)
+    };
+    let error = |made: Result<Models, Error>| made.err().unwrap().to_string();
+    let models = ordered(&spec, &["a", "b"]).unwrap();
+    let names: Vec<_> = models.named().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert!(models.build(&spec, &spec.bricks[2], None).is_ok());
+    // One of a graph that says where this host would find it.
+    spec.models.insert("b".into(), text(&file));
+    let missing = error(ordered(&spec, &["a"]));
+    assert!(missing.ends_with("this model did not come with the order"), "{missing}");
+    assert!(error(ordered(&spec, &["a", "a"])).contains("given twice"));
+    let damaged = vec![(Some("a".to_owned()), vec![1, 2, 3]), (Some("b".to_owned()), bytes.clone())];
+    let damaged = error(Models::ordered(&Session::default(), &spec, damaged));
+    assert!(damaged.starts_with("model `a`: model 0 of the order: "), "{damaged}");
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}

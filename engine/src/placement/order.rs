@@ -1,7 +1,7 @@
 //! What another process needs to make a brick: the graph, its models, and which brick it is.
 
 use crate::assembly::{AS_MADE, assemble};
-use crate::models::{ModelFile, Models};
+use crate::models::Models;
 use crate::supply::warmed;
 use crate::{Error, Session};
 use legonf_io::Content;
@@ -62,14 +62,8 @@ pub(crate) fn make(session: &Session, order: &[u8]) -> Result<Hosted, Error> {
     let (brick, order): (&str, Order) =
         postcard::from_bytes(order).map_err(|_| Error::refused("what was ordered is no brick"))?;
     let spec = GraphSpec::from_toml(&order.graph)?;
-    let folder = tempfile::tempdir()?;
-    let mut files = Vec::new();
-    for (number, model) in order.models.into_iter().enumerate() {
-        let file = folder.path().join(format!("{number}.onnx"));
-        fs::write(&file, model.bytes)?;
-        files.push(ModelFile { name: model.name, file });
-    }
-    let models = Models::load(session, &spec, None, &files)?;
+    let given = order.models.into_iter().map(|model| (model.name, model.bytes)).collect();
+    let models = Models::ordered(session, &spec, given)?;
     let content = if order.is_of_features { Content::Features } else { Content::Packets };
     let graph = assemble(&spec, content, (&models, None), order.threshold, AS_MADE)?;
     let layout = graph.layout().clone();

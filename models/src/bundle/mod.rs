@@ -124,15 +124,22 @@ impl OnnxFile {
     /// # Errors
     /// As [`Bundle::load`]; also where a network keeps its numbers in another file.
     pub fn load(path: &Path) -> Result<Self, ModelError> {
-        let (bytes, file) = (read_bounded(path, MAX_FILE_BYTES)?, shown(path));
-        let plain = foreign::is_plain(&bytes).map_err(|defect| ModelError::invalid(&file, defect))?;
+        Self::from_bytes(read_bounded(path, MAX_FILE_BYTES)?, &shown(path))
+    }
+
+    /// Takes the content of a file for what it is; `file` names it in errors.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes(bytes: Vec<u8>, file: &str) -> Result<Self, ModelError> {
+        let plain = foreign::is_plain(&bytes).map_err(|defect| ModelError::invalid(file, defect))?;
         if plain {
             return Ok(Self::Network(bytes));
         }
         if foreign::properties(&bytes).is_some_and(|properties| classifier::is_one(&properties)) {
-            return Ok(Self::Classifier(Box::new(ClassifierBundle::from_bytes(&bytes, &file)?)));
+            return Ok(Self::Classifier(Box::new(ClassifierBundle::from_bytes(&bytes, file)?)));
         }
-        Ok(Self::Bundle(Box::new(Bundle::from_bytes(&bytes, &file)?)))
+        Ok(Self::Bundle(Box::new(Bundle::from_bytes(&bytes, file)?)))
     }
 }
 
