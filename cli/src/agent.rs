@@ -3,7 +3,7 @@
 use crate::Style;
 use crate::failure::{Failure, print};
 use clap::Args;
-use legonf_engine::{Hosting, host_here};
+use legonf_engine::{Confinement, Hosting, host_here};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 ///   legonf replay capture.pcap --model kitsune.onnx --host b=127.0.0.1:7077 --place extractor=b
 ///
 /// Beyond loopback hosts know each other by certificates (`legonf cluster`): give their folder as --cluster on both sides. Once it listens it gives up
-/// all rights, as `legonf live` does.
+/// all rights, as `legonf live` does, and opens no further file where the kernel has Landlock; it says so.
 #[derive(Args)]
 pub struct Arguments {
     /// Where to listen; port 0 takes a free one, which is printed.
@@ -38,10 +38,10 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     }
     let Arguments { listen, cluster, user, .. } = arguments;
     let hosting = Hosting { listen: *listen, cluster: cluster.clone(), user: user.clone() };
-    let ready = |address: SocketAddr| {
+    let ready = |address: SocketAddr, confinement: Confinement| {
         if !style.quiet {
             // Nobody may be reading any more: the agent listens all the same.
-            let _ = print(&format!("listening on {address}\n"));
+            let _ = print(&format!("listening on {address}\nopens       {confinement}\n"));
         }
     };
     Ok(hosting.run(&session, ready)?)

@@ -8,9 +8,12 @@ use legonf_transport::{Channel, ChannelError, OtherSide, SharedMemory, Stream, s
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
+#[cfg(feature = "live")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -33,28 +36,62 @@ pub fn host_here(session: &Session) -> Result<(), Error> {
     let opened = SharedMemory::open(OtherSide { socket, memory });
     let reason = "legonf starts this process itself, for a brick of a graph; `legonf agent --listen` waits for graphs of other hosts";
     let mut channel = opened.map_err(|error| Error::refused(format!("{reason} ({error})")))?;
-    confine(None, false)?;
+    give_up(None, false)?;
     Ok(host(session, &mut channel)?)
 }
 
+/// How far the system holds this process to the files and connections that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confinement {
+    /// It opens no further file, but to report the load of the machine, and makes no connection.
+    Full,
+    /// The kernel knows some of the rules for that.
+    Partial,
+    /// The kernel has none.
+    NoLandlock,
+    /// This program is built without `live`, which has what gives up rights.
+    NotBuilt,
+}
+
+impl fmt::Display for Confinement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "no further files and connections (Landlock)",
+            Self::Partial => "no further files (this kernel's Landlock has not all rules)",
+            Self::NoLandlock => "files as its user may (this kernel has no Landlock)",
+            Self::NotBuilt => "files as its user may (built without `live`)",
+        })
+    }
+}
+
+/// What the load of the machine is read from.
+#[cfg(feature = "live")]
+const LOAD: [&str; 4] = ["/proc/stat", "/proc/meminfo", "/proc/self", "/sys/fs/cgroup"];
+
 /// Gives up all rights that hosting does not need, where this program is built to: before there are other threads, and before anything of others'
 /// making is read.
-fn confine(user: Option<&str>, listens: bool) -> Result<(), Error> {
+pub(crate) fn give_up(user: Option<&str>, listens: bool) -> Result<Confinement, Error> {
     #[cfg(feature = "live")]
     {
-        use legonf_live::{Account, Connections, give_up_privileges};
+        use legonf_live::{Account, Connections, confine, give_up_privileges};
         let account = user.map(Account::find).transpose()?;
         give_up_privileges(
             account.as_ref(),
             if listens { Connections::Listening } else { Connections::None },
         )?;
+        Ok(match confine(&LOAD.map(Path::new))? {
+            legonf_live::Confinement::Full => Confinement::Full,
+            legonf_live::Confinement::Partial => Confinement::Partial,
+            legonf_live::Confinement::None => Confinement::NoLandlock,
+        })
     }
     #[cfg(not(feature = "live"))]
     if user.is_some() || listens && nix::unistd::Uid::effective().is_root() {
         let reason = "this program is built without `live`, which has what gives up rights: start it as the user that it is to run as";
-        return Err(Error::refused(reason));
+        Err(Error::refused(reason))
+    } else {
+        Ok(Confinement::NotBuilt)
     }
-    Ok(())
 }
 
 fn host(session: &Session, channel: &mut dyn Channel) -> Result<(), ChannelError> {
@@ -75,11 +112,12 @@ pub struct Hosting {
 }
 
 impl Hosting {
-    /// Hosts bricks until the session is stopped. `ready` is told where it listens.
+    /// Hosts bricks until the session is stopped. `ready` is told where it listens, and how far it is held to
+    /// what it has open.
     ///
     /// # Errors
     /// If it cannot listen there.
-    pub fn run(&self, session: &Session, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+    pub fn run(&self, session: &Session, ready: impl FnOnce(SocketAddr, Confinement)) -> Result<(), Error> {
         let identity = identity(self.cluster.as_deref())?;
         if identity.is_none() && !self.listen.ip().is_loopback() {
             let reason = format!("beyond loopback an agent needs certificates: {REMEDY}");
@@ -88,8 +126,8 @@ impl Hosting {
         let listener = TcpListener::bind(self.listen)
             .map_err(|error| Error::refused(format!("--listen {}: {error}", self.listen)))?;
         listener.set_nonblocking(true)?;
-        confine(self.user.as_deref(), true)?;
-        ready(listener.local_addr()?);
+        let confinement = give_up(self.user.as_deref(), true)?;
+        ready(listener.local_addr()?, confinement);
         let hosted = Arc::new(());
         while !session.is_stopped() {
             match listener.accept() {
@@ -141,4 +179,32 @@ fn answer(session: &Session, identity: Option<&Identity>, socket: TcpStream) -> 
         Some(identity) => identity.accept(socket, INTRODUCTION)?,
     };
     Ok(host(session, &mut stream)?)
+}
+
+#[cfg(all(test, feature = "live"))]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_load_of_the_machine_is_told_by_who_opens_no_file_any_more() {
+        // In a thread of its own: other tests may need what they have.
+        thread::spawn(|| {
+            let before = Host::begin().sample();
+            if give_up(None, true).unwrap() == Confinement::NoLandlock {
+                println!("skipped: this kernel has no Landlock");
+                return;
+            }
+            let own = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+            assert_eq!(own.err().map(|error| error.kind()), Some(ErrorKind::PermissionDenied));
+            assert!(tempfile::tempdir().is_err());
+            let mut host = Host::begin();
+            let (first, second) = (host.sample(), host.sample());
+            assert_eq!((first.cores, second.cores), (before.cores, before.cores));
+            assert!(first.memory > 0, "{first:?}");
+            assert!(host.tells_times(), "the times of the cores can be read");
+        })
+        .join()
+        .unwrap();
+    }
 }

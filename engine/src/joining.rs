@@ -59,6 +59,7 @@ pub enum Admitted<'a> {
 
 impl Accepting {
     /// Admits hosts until all that are named have joined, or the time is over. `tell` is told of what happens.
+    /// Before that this thread gives up all rights that it does not need, where this program is built with `live`.
     ///
     /// # Errors
     /// If there is no authority, or it cannot listen; if the time is over and a host that is named has not joined, or the session is
@@ -109,6 +110,9 @@ impl Accepting {
         let failed = |error| Error::refused(format!("--listen {}: {error}", self.listen));
         let listener = TcpListener::bind(self.listen).map_err(failed)?;
         listener.set_nonblocking(true)?;
+        // The authority is read and the socket listens: nothing else is needed before what others send is read.
+        #[cfg(feature = "live")]
+        crate::hosting::give_up(None, true)?;
         Ok((Arc::new(admission), listener))
     }
 

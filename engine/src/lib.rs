@@ -86,7 +86,7 @@ pub use fit::Misfit;
 pub use flows::{FLOW_FIELDS, FlowRecords, FlowsWritten};
 pub use folder::{Folder, write_text};
 pub use graph_check::{Checked, check_graph};
-pub use hosting::{Hosting, host_here};
+pub use hosting::{Confinement, Hosting, host_here};
 pub use import::{Import, verify};
 pub use joining::{Accepting, Admitted, Joining};
 #[cfg(feature = "live")]

@@ -10,6 +10,7 @@
 
 mod calls;
 mod config;
+mod confinement;
 mod error;
 mod filter;
 mod losses;
@@ -20,6 +21,7 @@ mod transmit;
 
 pub use calls::DENIED;
 pub use config::{Bounds, LiveConfig};
+pub use confinement::{Confinement, confine};
 pub use error::LiveError;
 pub use filter::PacketFilter;
 pub use losses::Losses;

@@ -52,6 +52,12 @@ impl Host {
         HostLoad { cores: self.cores, used, stolen, memory }
     }
 
+    /// Whether the system tells what the cores have done.
+    #[cfg(test)]
+    pub(crate) fn tells_times(&self) -> bool {
+        self.looked.1.is_some()
+    }
+
     /// Looks at memory anew with the next sample: replicas have come or gone.
     pub fn forget_memory(&mut self) {
         self.memory = None;
