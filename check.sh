@@ -69,9 +69,9 @@ step() {
     "$@"
 }
 
-# Without optimisation, in a folder of its own, and given up after ten minutes.
+# Without optimisation and debug information, in a folder of its own, and given up after ten minutes.
 install_deny() {
-    step env -u CARGO_TARGET_DIR timeout 600 cargo install --quiet --debug --locked --root target/deny cargo-deny
+    step env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 timeout 600 cargo install --quiet --debug --locked --root target/deny cargo-deny
 }
 
 # The advisories come from the network; the rest of cargo-deny's checks need only the sources.

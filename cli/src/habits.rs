@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Options whose value differs between commands, and why.
-const EXCEPTIONS: [(&str, &str); 3] = [
+const EXCEPTIONS: [(&str, &str); 4] = [
     ("out", "a file, or a folder for commands that write several"),
     ("schema", "an import takes features of one's own, and images, too"),
+    ("hosts", "generated traffic has a number of them, and a plan is given a file of theirs"),
     ("model", "NAME= tells apart the models of a graph file that has several"),
 ];
 
