@@ -78,7 +78,7 @@ fn a_classifier_is_measured_with_rows_of_flows_of_all_or_of_those_held_out() {
     succeed(train(&[&inputs], &[&["-o", &model][..], &TREES].concat()));
     assert!(succeed(["model", "verify", &model]).contains("the same whatever rows are beside it"));
     let bench = |more: &[&str]| {
-        let common = ["bench", "networks", "--rounds", "1", "--model", &model, "--flows", &inputs];
+        let common = ["bench", "networks", "--rounds", "1", "--model", &model, "--rows-of", &inputs];
         json(&succeed([&common[..], more, &["--json"]].concat()))
     };
     let (all, held_out) = (bench(&[]), bench(&["--held-out"]));
@@ -91,7 +91,7 @@ fn a_classifier_is_measured_with_rows_of_flows_of_all_or_of_those_held_out() {
     succeed(["bench", "networks", "--export", &text(networks.clone())]);
     let other = text(networks.join("deepnfv.onnx"));
     let refused = |more: &[&str]| {
-        let common = ["bench", "networks", "--rounds", "1", "--model", &other, "--flows", &inputs];
+        let common = ["bench", "networks", "--rounds", "1", "--model", &other, "--rows-of", &inputs];
         fail([&common[..], more].concat())
     };
     assert!(refused(&["--held-out"]).contains("deepnfv.onnx: is no classifier of legonf's"));

@@ -40,9 +40,9 @@ pub struct Arguments {
     /// Measure with these labelled flows as rows, in place of numbers that are made: a folder with a folder of captures for each class, or
     /// captures in such folders. Of a network that computes some of its parts for some rows alone, only real rows say how often.
     #[arg(long, value_name = "DIR|CAPTURES", requires = "model")]
-    flows: Vec<PathBuf>,
+    rows_of: Vec<PathBuf>,
     /// Of the flows take only those that training with the default shares holds out to judge by, with the seed of the first model.
-    #[arg(long, requires = "flows")]
+    #[arg(long, requires = "rows_of")]
     held_out: bool,
     /// Bytes of traffic for each row, such as the mean of a flow: says the traffic that rows/s stand for.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
@@ -148,7 +148,7 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
         report.exported = export(session, folder.clone(), &made)?;
         return Ok(report);
     }
-    let source = match &arguments.flows[..] {
+    let source = match &arguments.rows_of[..] {
         [] => Source::Made,
         paths => Source::Flows(Flows::read(session, paths, arguments.seed_of_split()?)?),
     };
@@ -365,7 +365,7 @@ mod tests {
             seed: 1,
             export,
             model: Vec::new(),
-            flows: Vec::new(),
+            rows_of: Vec::new(),
             held_out: false,
             row_bytes: None,
         };
