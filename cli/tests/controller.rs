@@ -3,12 +3,11 @@
 
 mod common;
 
+use common::agent::Agent;
 use common::{contents, example, fail, legonf, succeed, testbed, text, trained};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -84,11 +83,8 @@ fn a_plan_over_hosts_says_what_runs_where_and_a_replay_takes_it() {
         bricks.iter().find(|brick| brick["id"].as_str() == Some(id)).unwrap().clone()
     };
     assert!(brick("extractor")["moved"].as_float() > brick("extractor")["bytes"].as_float());
-    let mut agent = agent();
-    let mut line = String::new();
-    BufReader::new(agent.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("listening on ").unwrap();
-    let status = succeed(["cluster", "status", "--host", &format!("b={address}"), "--json"]);
+    let agent = Agent::start(&[]);
+    let status = succeed(["cluster", "status", "--host", &agent.host("b"), "--json"]);
     let mut hosts = json(&status);
     // As if it had more cores, and a link that is worth it whatever this machine's is.
     (hosts[0]["cores"], hosts[0]["used"]) = (8.into(), 0.into());
@@ -116,8 +112,6 @@ fn a_plan_over_hosts_says_what_runs_where_and_a_replay_takes_it() {
         fs::read(bench.path(&out).join("scores.csv")).unwrap()
     };
     assert!(replay("here", &[]) == replay("there", &options.collect::<Vec<_>>()));
-    agent.kill().unwrap();
-    agent.wait().unwrap();
 
     let refused = |more: &[&str]| fail(plan[..5].iter().chain(more));
     assert!(refused(&["--hosts", &costs]).contains("expected what `legonf cluster status --json` prints"));
@@ -132,13 +126,6 @@ fn a_plan_over_hosts_says_what_runs_where_and_a_replay_takes_it() {
     let older = bench.file("older.toml", &older);
     let line = fail(["plan", "--costs", &older, "--cores", "1", "--hosts", &file]);
     assert!(line.contains("measure it again with legonf profile"), "{line}");
-}
-
-fn agent() -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_legonf"));
-    let agent =
-        command.args(["agent", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
-    agent.spawn().unwrap()
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod common;
 #[path = "../../models/tract/tests/common/onnx.rs"]
 mod onnx;
 
+use common::agent::Agent;
 use common::{contents, example, fail, root, succeed, text, trained};
 use onnx::{FLOAT, Network};
 use std::cell::RefCell;
@@ -190,39 +191,6 @@ fn children(child: &Child, count: usize) -> Vec<String> {
 fn signal(signal: &str, pids: &[String]) {
     let sent = Command::new("kill").arg(signal).args(pids).status().unwrap();
     assert!(sent.success(), "{signal} {pids:?}");
-}
-
-/// An agent that listens on loopback.
-struct Agent {
-    child: Child,
-    address: String,
-}
-
-impl Agent {
-    fn start(options: &[&str]) -> Self {
-        Self::start_at("127.0.0.1:0", options)
-    }
-
-    fn start_at(address: &str, options: &[&str]) -> Self {
-        let arguments: Vec<_> =
-            [&["agent", "--listen", address][..], options].concat().into_iter().map(str::to_owned).collect();
-        let mut child = command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").expect("it says where").to_owned();
-        Self { child, address }
-    }
-
-    fn host(&self, name: &str) -> String {
-        format!("{name}={}", self.address)
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]

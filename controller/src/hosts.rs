@@ -31,7 +31,7 @@ pub struct Hosted {
 pub struct HostShare {
     /// Its name.
     pub name: String,
-    /// Cores that are busy there, and how many are free without the plan.
+    /// Cores that are busy there.
     pub busy: f64,
     /// Cores that are free without the plan.
     pub cores: f64,
@@ -59,7 +59,6 @@ pub struct HostPlan {
 }
 
 /// A replica of a stage, in a worker of its own.
-#[derive(Clone)]
 struct Worker {
     stage: usize,
     replica: usize,
@@ -153,16 +152,15 @@ impl Model<'_> {
         let mut free: Vec<f64> = hosts.iter().map(|host| host.cores).collect();
         let mut best = self.carried(plan, &workers, hosts, cores, rate);
         loop {
-            let busy = best.throughput / self.high() * 1.000_001;
             let is_enough = rate.is_some_and(|rate| best.throughput >= rate);
-            if is_enough || cores > best.cores / best.throughput * busy {
+            if is_enough || best.cores < cores * self.high() * (1.0 - 1e-6) {
                 return Some(best);
             }
             let Some((worker, host, cost)) = self.cheapest(plan, &workers, hosts, &free) else {
                 return Some(best);
             };
             free[host] -= 1.0;
-            workers[worker] = Worker { host: Some(host), cost, ..workers[worker].clone() };
+            (workers[worker].host, workers[worker].cost) = (Some(host), cost);
             let found = self.carried(plan, &workers, hosts, cores, rate);
             if !found.is_better_than(&best) {
                 return Some(best);
@@ -195,7 +193,7 @@ impl Model<'_> {
         let hosts_with_room = (0..hosts.len()).filter(|host| free[*host] >= 1.0);
         let host = hosts_with_room.reduce(|a, b| if free[b] > free[a] { b } else { a })?;
         let moved = |(index, worker): (usize, &Worker)| {
-            let cost = self.elsewhere(plan, worker.stage, &hosts[host])?;
+            let cost = self.elsewhere(plan, worker, &hosts[host])?;
             Some((index, host, cost))
         };
         let here = workers.iter().enumerate().rev().filter(|(_, worker)| worker.host.is_none());
@@ -203,10 +201,10 @@ impl Model<'_> {
         here.filter_map(moved).reduce(|a, b| if weight(b.2) < weight(a.2) { b } else { a })
     }
 
-    /// What a packet costs a worker whose bricks run on a host, as far as that is worth it; nothing if none is.
-    fn elsewhere(&self, plan: &Plan, stage: usize, host: &HostOffer) -> Option<WorkerCost> {
-        let mut cost = WorkerCost { here: self.stage(plan, stage).ok()?.ns, ..WorkerCost::default() };
-        for id in self.movable(plan, stage, host) {
+    /// What a packet costs a worker that is here when its bricks run on a host, as far as that is worth it; nothing if none is.
+    fn elsewhere(&self, plan: &Plan, worker: &Worker, host: &HostOffer) -> Option<WorkerCost> {
+        let mut cost = worker.cost;
+        for id in self.movable(plan, worker.stage, host) {
             let brick = self.costs().of(&id).ok()?;
             cost.here += self.link_ns(brick.moved, host) - brick.ns;
             cost.there += brick.ns;

@@ -31,20 +31,19 @@ pub fn issue(
     write(session, folder, &tls::issue(authority, name, SystemTime::now(), valid)?)
 }
 
-/// Makes the folder of a host, and refuses one that has such files already, unless the session replaces them.
-pub(crate) fn prepare(session: &Session, folder: &Path) -> Result<(), Error> {
+/// Makes a folder, and refuses one that has some of these files already, unless the session replaces them; gives their paths.
+pub(crate) fn prepare(session: &Session, folder: &Path, files: &[&str]) -> Result<Vec<PathBuf>, Error> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| Error::file(folder, error))?;
-    let paths = tls::OF_A_HOST.map(|file| folder.join(file));
-    session.check_outputs(paths.iter().map(|path| &**path))
+    let paths: Vec<PathBuf> = files.iter().map(|file| folder.join(file)).collect();
+    session.check_outputs(paths.iter().map(|path| &**path))?;
+    Ok(paths)
 }
 
 /// Writes files into a folder: all of them, or none that was not there before.
 pub(crate) fn write(session: &Session, folder: &Path, files: &[Pem]) -> Result<(), Error> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|error| Error::file(folder, error))?;
-    let paths: Vec<PathBuf> = files.iter().map(|pem| folder.join(pem.file)).collect();
-    session.check_outputs(paths.iter().map(|path| &**path))?;
+    let names: Vec<&str> = files.iter().map(|pem| pem.file).collect();
+    let paths = prepare(session, folder, &names)?;
     let new: Vec<_> = paths.iter().filter(|path| !path.exists()).collect();
     let written = paths.iter().zip(files).try_for_each(|(path, pem)| {
         let fault = |source| SinkError::Create { path: path.display().to_string(), source };

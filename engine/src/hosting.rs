@@ -130,26 +130,42 @@ impl Hosting {
         ready(listener.local_addr()?, confinement);
         let hosted = Arc::new(());
         while !session.is_stopped() {
-            match listener.accept() {
-                Ok((_, from)) if Arc::strong_count(&hosted) > MOST => {
-                    session.observer.note(&format!("{from}: refused: {MOST} bricks are hosted already"));
-                }
-                Ok((socket, from)) => {
-                    let (session, identity, counted) = (*session, identity.clone(), hosted.clone());
-                    let work = move || {
-                        let _counted = counted;
-                        if let Err(error) = answer(&session, identity.as_ref(), socket) {
-                            session.observer.note(&format!("{from}: {error}"));
-                        }
-                    };
-                    // Not joined: who is still connected at the end is told by the end of the process.
-                    thread::Builder::new().name(format!("for {from}")).spawn(work)?;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_one(&listener)?,
-                Err(error) => session.observer.note(&format!("a connection failed: {error}")),
+            let Some((socket, from)) = accepted(session, &listener) else {
+                wait_for_one(&listener)?;
+                continue;
+            };
+            if Arc::strong_count(&hosted) > MOST {
+                session.observer.note(&format!("{from}: refused: {MOST} bricks are hosted already"));
+                continue;
             }
+            let (session, identity, counted) = (*session, identity.clone(), hosted.clone());
+            let work = move || {
+                let _counted = counted;
+                if let Err(error) = answer(&session, identity.as_ref(), socket) {
+                    session.observer.note(&format!("{from}: {error}"));
+                }
+            };
+            // Not joined: who is still connected at the end is told by the end of the process.
+            thread::Builder::new().name(format!("for {from}")).spawn(work)?;
         }
         Ok(())
+    }
+}
+
+/// The next connection, if there is one. One that fails is told of, and no other is looked for at once: the next may fail likewise.
+pub(crate) fn accepted(session: &Session, listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    let found = listener.accept().and_then(|(socket, from)| {
+        socket.set_nonblocking(false)?;
+        Ok((socket, from))
+    });
+    match found {
+        Ok(found) => Some(found),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+        Err(error) => {
+            session.observer.note(&format!("a connection failed: {error}"));
+            thread::sleep(Duration::from_millis(LOOK.into()));
+            None
+        }
     }
 }
 
@@ -172,7 +188,6 @@ fn keep_alive(socket: &TcpStream) -> Result<(), Error> {
 }
 
 fn answer(session: &Session, identity: Option<&Identity>, socket: TcpStream) -> Result<(), Error> {
-    socket.set_nonblocking(false)?;
     keep_alive(&socket)?;
     let mut stream = match identity {
         None => Stream::plain(socket)?,

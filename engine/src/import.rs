@@ -4,8 +4,7 @@ use crate::{Error, Session, foreign, own_schema, reading};
 use legonf_core::Schema;
 use legonf_models::kitnet::KitNet;
 use legonf_models::{
-    Bundle, Check, ClassifierBundle, Foreign, MAX_FILE_BYTES, Meaning, Model, OnnxFile, Provenance, Wanted,
-    take_in,
+    Bundle, Check, Foreign, MAX_FILE_BYTES, Meaning, Model, OnnxFile, Provenance, Wanted, take_in,
 };
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -91,20 +90,21 @@ fn check_classes(classes: &[String]) -> Result<(), Error> {
 /// # Errors
 /// If a part contradicts another, or the network cannot run.
 pub fn verify(session: &Session, path: &Path) -> Result<Vec<Check>, Error> {
-    if let OnnxFile::Classifier(_) = OnnxFile::load(path)? {
-        let (classifier, mut checks) = ClassifierBundle::verify(path)?;
-        foreign::check_network(session, &classifier.onnx, path)?;
-        let finding = "a probability for each class, the same whatever rows are beside it".into();
-        checks.push(Check { part: "run", finding });
-        return Ok(checks);
-    }
-    let (bundle, mut checks) = Bundle::verify(path)?;
-    if let Model::Foreign(network) = &bundle.model {
-        foreign::check(session, network, path)?;
-        let what =
-            if network.meaning == Meaning::Classes { "a value for each class" } else { "one score a row" };
-        let finding = format!("{what}, the same whatever rows are beside it");
-        checks.push(Check { part: "run", finding });
-    }
+    let (found, mut checks) = OnnxFile::verify(path)?;
+    let what = match &found {
+        OnnxFile::Classifier(classifier) => {
+            foreign::check_network(session, &classifier.onnx, path)?;
+            "a probability for each class"
+        }
+        OnnxFile::Bundle(bundle) => match &bundle.model {
+            Model::Foreign(network) => {
+                foreign::check(session, network, path)?;
+                if network.meaning == Meaning::Classes { "a value for each class" } else { "one score a row" }
+            }
+            _ => return Ok(checks),
+        },
+        OnnxFile::Network(_) => return Ok(checks),
+    };
+    checks.push(Check { part: "run", finding: format!("{what}, the same whatever rows are beside it") });
     Ok(checks)
 }

@@ -1,12 +1,12 @@
 //! Hosts that join a cluster by a token: the side that admits them, and the side of the new host.
 
 use crate::certificates::{self, write};
+use crate::hosting::accepted;
 use crate::placement::resolve;
 use crate::{Error, Session};
 use legonf_transport::join::{Admission, JoinError, Terms, Token};
-use legonf_transport::tls::Pem;
+use legonf_transport::tls::{OF_A_HOST, Pem};
 use std::fs;
-use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -130,18 +130,10 @@ fn admit(
     listener: &TcpListener,
     outcomes: &Sender<Outcome>,
 ) -> Result<bool, Error> {
-    let (socket, from) = match listener.accept() {
-        Ok(accepted) => accepted,
-        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-        Err(error) => {
-            session.observer.note(&format!("a connection failed: {error}"));
-            return Ok(false);
-        }
-    };
+    let Some((socket, from)) = accepted(session, listener) else { return Ok(false) };
     let (admission, outcomes) = (admission.clone(), outcomes.clone());
     let work = move || {
-        let blocking = socket.set_nonblocking(false).map_err(JoinError::from);
-        let outcome = blocking.and_then(|()| admission.admit(socket, PATIENCE, SystemTime::now()));
+        let outcome = admission.admit(socket, PATIENCE, SystemTime::now());
         // Nobody waits any more where the time is over.
         let _ = outcomes.send((from, outcome));
     };
@@ -183,8 +175,8 @@ impl Joining {
         let host = legonf_transport::join::Joining::new(&self.name, self.token.clone())?;
         let was_there = self.folder.exists();
         // Before the name is taken: what is asked for can be written.
-        let joined = certificates::prepare(session, &self.folder)
-            .and_then(|()| self.ask(&host))
+        let joined = certificates::prepare(session, &self.folder, &OF_A_HOST)
+            .and_then(|_| self.ask(&host))
             .and_then(|files| write(session, &self.folder, &files));
         if joined.is_err() && !was_there {
             remove(&self.folder);

@@ -6,7 +6,7 @@ use legonf_catalog::{Context, Takes, Trained};
 use legonf_core::{Brick, Schema};
 use legonf_extract::FeatureQuantization;
 use legonf_infer::{Autoencoder, FeatureMapping};
-use legonf_models::{EngineError, OnnxFile};
+use legonf_models::{EngineError, ModelError, OnnxFile};
 use legonf_runtime::{BrickSpec, GraphError, GraphSpec};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -128,13 +128,8 @@ impl Models {
             let at = named.iter().position(|given| given.file == file);
             let bytes = at.and_then(|at| contents[at].take());
             let bytes = bytes.ok_or_else(|| Error::file(&file, "this model did not come with the order"))?;
-            let content = OnnxFile::from_bytes(bytes, &file.display().to_string()).map_err(Error::from);
-            let network = match &name {
-                None => content.and_then(|content| Network::model(session, content, &file))?,
-                Some(name) => content
-                    .and_then(|content| Network::any_model(session, content, &file))
-                    .map_err(|error| of_model(None, name, &error))?,
-            };
+            let content = OnnxFile::from_bytes(bytes, &file.display().to_string());
+            let network = network(session, name.as_deref(), content, &file, None)?;
             models.0.push(Loaded { name, file, network });
         }
         Ok(models)
@@ -150,10 +145,9 @@ impl Models {
     ) -> Result<Network, Error> {
         let place = |file: &Path| file.canonicalize().unwrap_or_else(|_| file.to_owned());
         let known = self.0.iter().find(|known| place(&known.file) == place(file));
-        match (known, name) {
-            (Some(known), _) => Ok(known.network.clone()),
-            (None, None) => Network::load(session, file),
-            (None, Some(name)) => Network::read(session, file).map_err(|error| of_model(graph, name, &error)),
+        match known {
+            Some(known) => Ok(known.network.clone()),
+            None => network(session, name, OnnxFile::load(file), file, graph),
         }
     }
 
@@ -358,6 +352,23 @@ fn check_brick(spec: &GraphSpec, brick: &BrickSpec) -> Result<(), GraphError> {
 fn known(spec: &GraphSpec) -> String {
     let names: Vec<_> = spec.models.keys().map(String::as_str).collect();
     if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+/// The network of a model of a graph, of what was in its file.
+fn network(
+    session: &Session,
+    name: Option<&str>,
+    content: Result<OnnxFile, ModelError>,
+    file: &Path,
+    graph: Option<&Path>,
+) -> Result<Network, Error> {
+    let content = content.map_err(Error::from);
+    match name {
+        None => content.and_then(|content| Network::model(session, content, file)),
+        Some(name) => content
+            .and_then(|content| Network::any_model(session, content, file))
+            .map_err(|error| of_model(graph, name, &error)),
+    }
 }
 
 /// What is wrong with the model of a graph that has this name.

@@ -91,7 +91,6 @@ struct AtWork {
     brick: Box<dyn Brick>,
     /// The column that it fills, where its work can be divided, and the cells of a whole row.
     fills: Option<(usize, usize)>,
-
     batch: Batch,
     part: Batch,
     flows: Batch,
@@ -108,10 +107,6 @@ impl AtWork {
         let [batch, part, flows] = std::array::from_fn(|_| Batch::new(&layout));
         let (rows, places) = Default::default();
         Ok(Self { brick, fills, batch, part, flows, rows, places })
-    }
-
-    fn keyed(&mut self) -> Result<&mut dyn WestEast, Failure> {
-        west_east(&mut *self.brick)
     }
 }
 
@@ -202,7 +197,7 @@ impl AtWork {
                 put(&Reply::Size(self.brick.state_size()), answer);
                 return Ok(());
             }
-            other => return of_state(self.keyed()?, other, answer),
+            other => return of_state(west_east(&mut *self.brick)?, other, answer),
         };
         put(&Reply::Done, answer);
         self.flows.encode(Columns::from_bits(wanted), answer);

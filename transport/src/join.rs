@@ -19,7 +19,9 @@ pub use joining::Joining;
 pub use message::Refusal;
 pub use token::{NoToken, Token};
 
-use crate::tls::TlsError;
+use crate::tls::{TlsError, refused};
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 use std::io;
 
@@ -29,6 +31,17 @@ const BYTES: usize = 32;
 /// The SHA-256 of a certificate.
 fn fingerprint(certificate: &[u8]) -> [u8; BYTES] {
     Sha256::digest(certificate).into()
+}
+
+/// A certificate that one side shows the other, signed by itself, with its key.
+fn shown() -> Result<(CertificateDer<'static>, KeyPair), TlsError> {
+    let key = KeyPair::generate().map_err(refused)?;
+    let certificate = CertificateParams::default().self_signed(&key).map_err(refused)?;
+    Ok((certificate.der().clone(), key))
+}
+
+fn private(key: &KeyPair) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::try_from(key.serialize_der()).map_err(refused)
 }
 
 /// Why a host has not joined.

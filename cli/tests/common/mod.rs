@@ -1,6 +1,8 @@
 //! What the tests of the command share.
 #![allow(dead_code)]
 
+pub mod agent;
+
 use legonf_core::{Batch, Timestamp};
 use legonf_io::SourceOptions;
 use legonf_io::sink::PacketFile;

@@ -81,25 +81,15 @@ impl ClassifierBundle {
         wire::check(bytes).and_then(|()| parse(bytes)).map_err(|defect| ModelError::invalid(file, defect))
     }
 
-    /// As [`load`](Self::load), with what was checked; also refuses a file that holds more than what is read of it.
-    ///
-    /// # Errors
-    /// Names the part that is not in order.
-    pub fn verify(path: &Path) -> Result<(Self, Vec<Check>), ModelError> {
-        let (bytes, file) = (read_bounded(path, MAX_FILE_BYTES)?, shown(path));
-        let bundle = Self::from_bytes(&bytes, &file)?;
-        let invalid = |defect| ModelError::invalid(&file, defect);
-        if bundle.to_bytes().map_err(invalid)? != bytes {
-            return Err(invalid(Defect::new("file", "holds more than what is read of it")));
-        }
+    /// What a file of so many bytes was found to be.
+    pub(super) fn findings(&self, bytes: usize) -> Vec<Check> {
         let check = |part, finding| Check { part, finding };
-        let checks = vec![
-            check("file", format!("{} bytes, complete, no unknown parts", bytes.len())),
+        vec![
+            check("file", format!("{bytes} bytes, complete, no unknown parts")),
             check("checksum", "agrees".into()),
-            check("classes", format!("{}, unknown below {}", bundle.classes.len(), bundle.unknown_below)),
-            check("card", format!("{}, divided by {}", bundle.card.architecture, bundle.card.split)),
-        ];
-        Ok((bundle, checks))
+            check("classes", format!("{}, unknown below {}", self.classes.len(), self.unknown_below)),
+            check("card", format!("{}, divided by {}", self.card.architecture, self.card.split)),
+        ]
     }
 
     /// The content of the file.
@@ -220,8 +210,9 @@ mod tests {
         bundle().save(&path).unwrap();
         assert_eq!(ClassifierBundle::load(&path).unwrap(), bundle());
         assert!(matches!(OnnxFile::load(&path).unwrap(), OnnxFile::Classifier(found) if *found == bundle()));
-        let (found, checks) = ClassifierBundle::verify(&path).unwrap();
-        assert!(found == bundle() && checks.iter().any(|check| check.finding == "2, unknown below 0.25"));
+        let (found, checks) = OnnxFile::verify(&path).unwrap();
+        assert!(matches!(found, OnnxFile::Classifier(found) if *found == bundle()));
+        assert!(checks.iter().any(|check| check.finding == "2, unknown below 0.25"));
     }
 
     #[test]

@@ -2,12 +2,9 @@
 
 use super::metadata::UNSEALED_VERSION;
 use super::{Bundle, Calibration, Model, Provenance};
-use crate::ModelError;
 use crate::detectors::DetectorConfig;
-use crate::file::{MAX_FILE_BYTES, read_bounded};
 use crate::kitnet::{KitNet, TrainConfig};
 use serde::Serialize;
-use std::path::Path;
 
 /// What is said of a file without a checksum.
 const UNSEALED: &str = "none: written by an older legonf; `legonf calibrate` writes one";
@@ -56,7 +53,7 @@ pub struct Description {
     pub provenance: Provenance,
 }
 
-/// Something that [`Bundle::verify`] checked and found in order.
+/// Something that [`OnnxFile::verify`](super::OnnxFile::verify) checked and found in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// The part.
@@ -115,26 +112,8 @@ impl Bundle {
         autoencoders.map(summary).collect()
     }
 
-    /// Loads a file with every check there is, and says what was found: structure, schema hash, finite
-    /// weights, blocks and zeros outside them, normalisation, calibration, checksum, and that it is written again byte for
-    /// byte. A foreign network is not run.
-    ///
-    /// # Errors
-    /// The first check that fails.
-    pub fn verify(path: &Path) -> Result<(Self, Vec<Check>), ModelError> {
-        let bytes = read_bounded(path, MAX_FILE_BYTES)?;
-        let file = crate::error::shown(path);
-        let (bundle, version) = Self::versioned(&bytes, &file)?;
-        let again = bundle.encode(version).map_err(|d| ModelError::invalid(&file, d))?;
-        if again != bytes {
-            let defect = crate::kitnet::Defect::new("file", "holds more than what is read of it");
-            return Err(ModelError::invalid(&file, defect));
-        }
-        let checks = bundle.findings(bytes.len(), version);
-        Ok((bundle, checks))
-    }
-
-    fn findings(&self, bytes: usize, version: &str) -> Vec<Check> {
+    /// What a file of so many bytes was found to be.
+    pub(super) fn findings(&self, bytes: usize, version: &str) -> Vec<Check> {
         let check = |part, finding| Check { part, finding };
         let mut checks = vec![
             check("file", format!("{bytes} bytes, complete, no unknown parts")),

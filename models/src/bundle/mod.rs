@@ -141,6 +141,32 @@ impl OnnxFile {
         }
         Ok(Self::Bundle(Box::new(Bundle::from_bytes(&bytes, file)?)))
     }
+
+    /// Loads a bundle or a classifier with every check there is, and says what was found: structure, schema hash, finite
+    /// weights, blocks and zeros outside them, normalisation, calibration, checksum, and that it is written again byte for
+    /// byte. A foreign network, or that of a classifier, is not run.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn verify(path: &Path) -> Result<(Self, Vec<Check>), ModelError> {
+        let (bytes, file) = (read_bounded(path, MAX_FILE_BYTES)?, shown(path));
+        let invalid = |defect| ModelError::invalid(&file, defect);
+        let is_classifier =
+            foreign::properties(&bytes).is_some_and(|properties| classifier::is_one(&properties));
+        let (found, again, checks) = if is_classifier {
+            let classifier = ClassifierBundle::from_bytes(&bytes, &file)?;
+            let (again, checks) = (classifier.to_bytes(), classifier.findings(bytes.len()));
+            (Self::Classifier(Box::new(classifier)), again, checks)
+        } else {
+            let (bundle, version) = Bundle::versioned(&bytes, &file)?;
+            let (again, checks) = (bundle.encode(version), bundle.findings(bytes.len(), version));
+            (Self::Bundle(Box::new(bundle)), again, checks)
+        };
+        if again.map_err(invalid)? != bytes {
+            return Err(invalid(Defect::new("file", "holds more than what is read of it")));
+        }
+        Ok((found, checks))
+    }
 }
 
 impl Bundle {

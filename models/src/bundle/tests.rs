@@ -106,7 +106,7 @@ fn verify_and_describe_state_the_figures() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.onnx");
     bundle().save(&path).unwrap();
-    let (_, checks) = Bundle::verify(&path).unwrap();
+    let (_, checks) = OnnxFile::verify(&path).unwrap();
     assert!(checks.iter().any(|c| c.part == "ensemble" && c.finding.contains("zero outside")), "{checks:?}");
     let description = Bundle::load(&path).unwrap().describe();
     assert_eq!((description.kind.as_str(), description.features), ("kitnet", 13));
@@ -124,7 +124,7 @@ fn verify_and_describe_state_the_figures() {
     );
     more(bundle().encode(UNSEALED_VERSION).unwrap());
     assert!(Bundle::load(&path).is_ok(), "fields of ONNX that are not used here are passed over");
-    let error = Bundle::verify(&path).unwrap_err().to_string();
+    let error = OnnxFile::verify(&path).unwrap_err().to_string();
     assert!(error.ends_with("file: holds more than what is read of it"), "{error}");
 }
 

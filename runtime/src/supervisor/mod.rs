@@ -471,15 +471,15 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
 
     /// A further instance of a brick. One that is lost before it is ready gives way to another.
     fn make(&self, index: usize, number: usize) -> Result<Operator, PlanError> {
-        for _ in 1..MOST_LOSSES {
+        let mut losses = 0;
+        loop {
             let mut operator = self.supply(index, number)?;
             match self.keep(&mut operator) {
-                Err(_) if operator.brick.is_lost() => self.shared.totals.lost(),
+                Err(_) if operator.brick.is_lost() && losses + 1 < MOST_LOSSES => self.shared.totals.lost(),
                 kept => return kept.map(|()| operator),
             }
+            losses += 1;
         }
-        let mut operator = self.supply(index, number)?;
-        self.keep(&mut operator).map(|()| operator)
     }
 
     /// Replicas of a brick.

@@ -2,13 +2,13 @@
 
 use super::message::{Answer, Refusal, Request, decode, encode};
 use super::wire::{Timed, Wire};
-use super::{BYTES, JoinError, Token, fingerprint};
+use super::{BYTES, JoinError, Token, fingerprint, private, shown};
 use crate::tls::{self, Authority, TlsError, refused};
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm};
+use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::client::verify_server_name;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, ServerConnection, SignatureScheme};
@@ -58,17 +58,15 @@ impl Admission {
     pub fn new(folder: &Path, terms: Terms, secret: [u8; BYTES]) -> Result<Self, TlsError> {
         terms.names.iter().try_for_each(|name| tls::check_name(name))?;
         let (authority, own) = (Authority::load(folder)?, tls::host(folder)?);
-        let key = KeyPair::generate().map_err(refused)?;
-        let shown = CertificateParams::default().self_signed(&key).map_err(refused)?;
-        let token = Token::new(secret, fingerprint(shown.der()), terms.until);
+        let (shown, key) = shown()?;
+        let token = Token::new(secret, fingerprint(&shown), terms.until);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let anybody = Arc::new(Anybody(provider.signature_verification_algorithms));
-        let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(refused)?;
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(refused)?
             .with_client_cert_verifier(anybody)
-            .with_single_cert(vec![shown.der().clone()], key)
+            .with_single_cert(vec![shown], private(&key)?)
             .map_err(refused)?;
         // Nobody comes back: a host joins once.
         server.send_tls13_tickets = 0;

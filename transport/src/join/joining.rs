@@ -2,15 +2,15 @@
 
 use super::message::{Answer, Request, decode, encode};
 use super::wire::{Timed, Wire};
-use super::{BYTES, JoinError, Refusal, Token, fingerprint};
+use super::{BYTES, JoinError, Refusal, Token, fingerprint, private, shown};
 use crate::tls::{self, Pem, TlsError, refused};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::KeyPair;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -37,8 +37,7 @@ impl Joining {
     pub fn new(name: &str, token: Token) -> Result<Self, TlsError> {
         tls::check_name(name)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let key = KeyPair::generate().map_err(refused)?;
-        let shown = CertificateParams::default().self_signed(&key).map_err(refused)?;
+        let (shown, key) = shown()?;
         let pinned =
             Pinned { fingerprint: token.fingerprint, algorithms: provider.signature_verification_algorithms };
         let mut client = ClientConfig::builder_with_provider(provider.clone())
@@ -46,7 +45,7 @@ impl Joining {
             .map_err(refused)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(pinned))
-            .with_client_auth_cert(vec![shown.der().clone()], private(&key)?)
+            .with_client_auth_cert(vec![shown], private(&key)?)
             .map_err(refused)?;
         client.enable_sni = false;
         Ok(Self { name: name.to_owned(), token, key, provider, client: client.into() })
@@ -112,10 +111,6 @@ impl Joining {
         let key = self.provider.key_provider.load_private_key(private(&self.key)?).map_err(other)?;
         CertifiedKey::new(vec![host.clone()], key).keys_match().map_err(other)
     }
-}
-
-fn private(key: &KeyPair) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::try_from(key.serialize_der()).map_err(refused)
 }
 
 /// Takes the certificate of a fingerprint, and no other.
