@@ -1,0 +1,63 @@
+//! Write-once decisions: which of a primary and its standby goes on.
+//!
+//! A primary and its standby that lose sight of each other cannot tell a death from a cut link. So both propose a decision to a place
+//! outside of both, and exactly one proposal stands: the place is one write-once register for each run. It holds a value once and for all,
+//! and is linearizable: whoever asks after an answer was given gets the same answer (Herlihy, "Wait-Free Synchronization", TOPLAS 1991,
+//! §3: a compare-and-swap register decides between any number of processes).
+//!
+//! An error is no answer. The proposal may have been written or not, so who gets an error must not go on; it may ask again.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod folder;
+
+pub use error::CoordinationError;
+pub use folder::Folder;
+
+/// Characters of a run's name at most.
+pub const MAX_RUN: usize = 64;
+/// Bytes of a proposal at most.
+pub const MAX_PROPOSAL: usize = 1024;
+
+/// Where a primary and its standby settle which of them goes on.
+pub trait Coordination: Send + Sync {
+    /// Proposes a decision of a run. The answer is the one that stands: the first that was proposed (write-once, linearizable).
+    ///
+    /// A name of a run has up to [`MAX_RUN`] characters of `a-z`, `0-9` and `-`; a proposal has 1 to [`MAX_PROPOSAL`] bytes. Proposals
+    /// of two sides must differ, since the answer is all that tells them apart.
+    ///
+    /// # Errors
+    /// If the name or the proposal is not as stated, or the place cannot be reached. Then it is unknown which decision stands, if any.
+    fn decide(&self, run: &str, proposal: &str) -> Result<String, CoordinationError>;
+
+    /// The decision of a run, if there is one (a linearizable read).
+    ///
+    /// # Errors
+    /// If the name is not as stated, or the place cannot be reached.
+    fn decision(&self, run: &str) -> Result<Option<String>, CoordinationError>;
+}
+
+/// Opens a place where decisions are kept: the path of a [folder](Folder).
+///
+/// # Errors
+/// If there is no such folder.
+pub fn open(place: &str) -> Result<Box<dyn Coordination>, CoordinationError> {
+    Ok(Box::new(Folder::open(place)?))
+}
+
+/// Refuses names that could lead elsewhere.
+fn check_run(run: &str) -> Result<(), CoordinationError> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    match !run.is_empty() && run.len() <= MAX_RUN && run.bytes().all(allowed) {
+        true => Ok(()),
+        false => Err(CoordinationError::Run(run.into())),
+    }
+}
+
+fn check_proposal(proposal: &str) -> Result<(), CoordinationError> {
+    match proposal.len() {
+        1..=MAX_PROPOSAL => Ok(()),
+        bytes => Err(CoordinationError::Proposal(bytes)),
+    }
+}
