@@ -8,6 +8,20 @@ set -euo pipefail
 cd "$(dirname "$0")"
 . ./setup.sh
 
+# Some tests are of decisions in etcd. The package is unpacked, not installed, so that no service starts.
+bring_etcd() {
+    local into=$PWD/target/etcd
+    PATH=$PATH:$into/usr/bin
+    command -v etcd >/dev/null && return
+    command -v apt-get >/dev/null || return
+    say "bringing etcd"
+    as_root apt-get -o DPkg::Lock::Timeout=300 -qq update || return
+    mkdir -p "$into" && cd "$into" && apt-get -qq download etcd-server && dpkg-deb -x etcd-server_*.deb .
+}
+# A test that lacks it says so.
+(bring_etcd) >&2 || say "etcd cannot be brought"
+export PATH=$PATH:$PWD/target/etcd/usr/bin
+
 # Release, so that tests and ./demo.sh share one build and golden captures run at full speed.
 scope=(--workspace)
 for argument in "$@"; do

@@ -24,6 +24,20 @@ pub enum CoordinationError {
         /// What the system says.
         source: io::Error,
     },
+    /// Endpoints or certificates of etcd are not as they should be.
+    #[error("etcd: {what:?}: expected {expected}")]
+    Place {
+        /// The part that is wrong.
+        what: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// Etcd gives no answer.
+    #[error("etcd: {0}")]
+    Etcd(String),
+    /// Etcd is asked for, but not built in.
+    #[error("this program is built without `etcd`; build it with --features etcd, or name a folder")]
+    NotBuiltIn,
     /// What a file holds is no decision.
     #[error("{}: holds no decision; remove it if no process of this run is left", .0.display())]
     Damaged(PathBuf),

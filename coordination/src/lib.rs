@@ -10,9 +10,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod folder;
 
 pub use error::CoordinationError;
+#[cfg(feature = "etcd")]
+pub use etcd::{Etcd, Timeouts};
 pub use folder::Folder;
 
 /// Characters of a run's name at most.
@@ -38,12 +42,26 @@ pub trait Coordination: Send + Sync {
     fn decision(&self, run: &str) -> Result<Option<String>, CoordinationError>;
 }
 
-/// Opens a place where decisions are kept: the path of a [folder](Folder).
+/// Opens a place where decisions are kept: the path of a [folder](Folder), or `etcd=` with endpoints of etcd and certificates, such as
+/// `etcd=http://127.0.0.1:2379` (see `Etcd::open`). Nothing is asked yet.
 ///
 /// # Errors
-/// If there is no such folder.
+/// If there is no such folder, the endpoints or certificates are not as stated, or the program is built without the feature `etcd`.
 pub fn open(place: &str) -> Result<Box<dyn Coordination>, CoordinationError> {
-    Ok(Box::new(Folder::open(place)?))
+    match place.strip_prefix("etcd=") {
+        Some(endpoints) => open_etcd(endpoints),
+        None => Ok(Box::new(Folder::open(place)?)),
+    }
+}
+
+#[cfg(feature = "etcd")]
+fn open_etcd(endpoints: &str) -> Result<Box<dyn Coordination>, CoordinationError> {
+    Ok(Box::new(Etcd::open(endpoints, Timeouts::default())?))
+}
+
+#[cfg(not(feature = "etcd"))]
+fn open_etcd(_: &str) -> Result<Box<dyn Coordination>, CoordinationError> {
+    Err(CoordinationError::NotBuiltIn)
 }
 
 /// Refuses names that could lead elsewhere.
