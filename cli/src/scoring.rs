@@ -7,7 +7,7 @@ use crate::warming::Warming;
 use crate::workers::Workers;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use legonf_engine::{Execution, ModelFile, Placement, Report, Seed};
+use legonf_engine::{Execution, HotStandby, ModelFile, Placement, Report, Seed};
 use legonf_output::one_line;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,8 @@ pub struct Scoring {
     workers: Workers,
     #[command(flatten)]
     placement: Placement,
+    #[command(flatten)]
+    redundancy: HotStandby,
     #[command(flatten)]
     execution: Execution,
     /// Scores above this are anomalous, instead of the model's calibrated threshold.
@@ -61,6 +63,7 @@ impl Scoring {
             state_out: self.warming.states.state_out.clone(),
             swaps: Vec::new(),
             placement: self.placement.clone(),
+            redundancy: self.redundancy.clone(),
         }
     }
 
@@ -80,6 +83,7 @@ pub fn render(report: &Report, style: Style) -> Result<String, Failure> {
     }
     let mut text =
         summary::text(&report.summary, report.timing)? + &summary::disturbances(&report.disturbances);
+    text += &report.standby.as_ref().map_or_else(String::new, summary::standby);
     text += &report.service.as_ref().map_or_else(String::new, summary::service);
     for output in &report.outputs {
         text += &format!("written     {}\n", one_line(output));

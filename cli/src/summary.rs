@@ -7,7 +7,9 @@ pub mod width;
 use legonf_core::count;
 use legonf_decide::IncidentCounts;
 use legonf_decide::evaluate::{BenignShare, Figures, Promise, Report as Evaluation, SpanReport};
-use legonf_engine::{Disturbances, FlowCounts, IncidentSummary, Service, Summary, Timing, WarmingUp};
+use legonf_engine::{
+    Disturbances, FlowCounts, IncidentSummary, Service, StandbyReport, Summary, Timing, WarmingUp,
+};
 use legonf_output::one_line;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -31,6 +33,25 @@ pub fn service(service: &Service) -> String {
         text += &format!("lost        {lost} of --{output}: {reason}\n");
     }
     text
+}
+
+/// Lines of text on a hot standby, and what became of it.
+pub fn standby(report: &StandbyReport) -> String {
+    match report {
+        StandbyReport::Primary { accepted, lost: None } => {
+            format!("standby     has had {} before use\n", count(*accepted, "packet"))
+        }
+        StandbyReport::Primary { accepted, lost: Some(reason) } => {
+            format!("standby     lost after {}: {reason}\n", count(*accepted, "packet"))
+        }
+        StandbyReport::Standby { accepted, takeover_ms: None, .. } => {
+            format!("primary     has given {}\n", count(*accepted, "packet"))
+        }
+        StandbyReport::Standby { accepted, takeover_ms: Some(milliseconds), .. } => {
+            let packets = count(*accepted, "packet");
+            format!("primary     lost after {packets}; own packets {milliseconds:.1} ms later\n")
+        }
+    }
 }
 
 /// Lines of text on what there was; nothing where all went on undisturbed.

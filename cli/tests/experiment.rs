@@ -99,7 +99,16 @@ fn what_dies_while_packets_flow_loses_and_changes_nothing() {
     let whole = |of: &Value| of["lost"] == 0 && of["repeated"] == 0 && of["deviation"] == 0.0;
     assert!(whole(&report), "{report}");
     let cases = report["cases"].as_array().unwrap();
-    for name in ["process killed", "process frozen", "agent killed", "agent frozen", "at random"] {
+    for name in [
+        "process killed",
+        "process frozen",
+        "agent killed",
+        "agent frozen",
+        "at random",
+        "graph killed",
+        "graph frozen",
+        "standby killed",
+    ] {
         let case =
             cases.iter().find(|case| case["name"] == name).unwrap_or_else(|| panic!("{name}: {report}"));
         assert!(whole(case) && case["losses"].as_u64() >= case["faults"].as_u64(), "{case}");

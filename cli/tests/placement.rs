@@ -6,16 +6,16 @@ mod common;
 mod onnx;
 
 use common::agent::Agent;
+use common::running::{Running, signal};
 use common::{contents, example, fail, root, succeed, text, trained};
 use onnx::{FLOAT, Network};
 use std::cell::RefCell;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::{JoinHandle, sleep, spawn};
+use std::process::Child;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -111,63 +111,6 @@ impl Bench {
 /// What happens while a run waits for packets.
 type Step<'a> = Box<dyn FnOnce(&Running) + 'a>;
 
-/// A run that waits for packets at its standard input.
-struct Running {
-    child: Child,
-    said: Arc<Mutex<String>>,
-    reader: JoinHandle<()>,
-}
-
-impl Running {
-    fn start(arguments: &[String]) -> Self {
-        let mut child = command(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (said, errors) = (Arc::new(Mutex::new(String::new())), child.stderr.take().unwrap());
-        let heard = said.clone();
-        let reader = spawn(move || {
-            BufReader::new(errors)
-                .lines()
-                .map_while(Result::ok)
-                .for_each(|line| *heard.lock().unwrap() += &(line + "\n"));
-        });
-        Self { child, said, reader }
-    }
-
-    fn said(&self) -> String {
-        self.said.lock().unwrap().clone()
-    }
-
-    /// Waits until it has said something.
-    #[track_caller]
-    fn wait_for(&self, text: &str) {
-        let start = Instant::now();
-        while !self.said().contains(text) {
-            assert!(start.elapsed() < Duration::from_secs(60), "{text}: {}", self.said());
-            sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Its report, and all that it said.
-    #[track_caller]
-    fn end(self) -> (serde_json::Value, String) {
-        let Output { status, stdout, .. } = self.child.wait_with_output().unwrap();
-        self.reader.join().unwrap();
-        let said = self.said.lock().unwrap().clone();
-        assert!(status.success(), "{said}");
-        (serde_json::from_slice(&stdout).unwrap(), said)
-    }
-}
-
-fn command(arguments: &[String]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_legonf"));
-    command.args(arguments);
-    command
-}
-
 /// The processes that a process has started, once there are so many.
 fn children(child: &Child, count: usize) -> Vec<String> {
     let start = Instant::now();
@@ -186,11 +129,6 @@ fn children(child: &Child, count: usize) -> Vec<String> {
         assert!(start.elapsed() < Duration::from_secs(60), "{found:?}");
         sleep(Duration::from_millis(20));
     }
-}
-
-fn signal(signal: &str, pids: &[String]) {
-    let sent = Command::new("kill").arg(signal).args(pids).status().unwrap();
-    assert!(sent.success(), "{signal} {pids:?}");
 }
 
 #[test]

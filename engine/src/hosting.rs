@@ -170,7 +170,7 @@ pub(crate) fn accepted(session: &Session, listener: &TcpListener) -> Option<(Tcp
 }
 
 /// Waits until somebody connects, or until it is time to look whether the agent shall end.
-fn wait_for_one(listener: &TcpListener) -> Result<(), Error> {
+pub(crate) fn wait_for_one(listener: &TcpListener) -> Result<(), Error> {
     let mut socket = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     match poll(&mut socket, PollTimeout::from(LOOK)) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
@@ -179,7 +179,7 @@ fn wait_for_one(listener: &TcpListener) -> Result<(), Error> {
 }
 
 /// Has the system end a connection whose other side is gone without a word: what it asked for takes memory here.
-fn keep_alive(socket: &TcpStream) -> Result<(), Error> {
+pub(crate) fn keep_alive(socket: &TcpStream) -> Result<(), Error> {
     setsockopt(socket, sockopt::KeepAlive, &true)?;
     setsockopt(socket, sockopt::TcpKeepIdle, &10)?;
     setsockopt(socket, sockopt::TcpKeepInterval, &5)?;

@@ -13,6 +13,7 @@ pub use transmission::Forward;
 
 use crate::agent::Agent;
 use crate::scoring::{Function, Report, Scoring, ending};
+use crate::standby::{Joined, StandbyReport};
 use crate::steering::{Orders, Steering, Work};
 use crate::summary::{Disturbances, Service, Timing, with_clock};
 use crate::suppression::Suppression;
@@ -74,6 +75,9 @@ pub struct Live {
     pub reopen: &'static AtomicBool,
 }
 
+/// The reason under which packets are dropped that a primary lost before it could read them.
+const OF_PRIMARY: &str = "primary";
+
 /// The graph's own stop flag stays unset: the source ends in order, with all that the kernel took before.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -87,30 +91,58 @@ impl Live {
     pub fn run(&self, session: &Session) -> Result<Report, Error> {
         session.check_outputs(self.watching.incidents.as_deref())?;
         let suppression = self.watching.suppression()?;
-        let (orders, interface) = self.listen()?;
+        self.check_redundancy()?;
+        let redundancy = self.scoring.redundancy()?;
+        let (orders, mut interface) = self.listen()?;
+        if let Some(interface) = interface.as_mut().filter(|_| self.scoring.redundancy.follow.is_some()) {
+            interface.pause()?;
+        }
         let transmission = self.transmission()?;
         // Before there are other threads, which would keep theirs, and before a file of others' making is parsed.
         let account = self.user.as_deref().map(Account::find).transpose()?;
         // A socket that listens from here on is refused.
         let listener = self.control.as_deref().map(Listener::open).transpose()?;
         let connections = match &listener {
-            _ if !self.scoring.placement.is_empty() => Connections::Hosts,
+            _ if !self.scoring.placement.is_empty() || redundancy.is_some() => Connections::Hosts,
             Some(_) => Connections::Listening,
             None => Connections::None,
         };
         legonf_live::give_up_privileges(account.as_ref(), connections)?;
-        let (opened, changeable) = (self.scoring.open(session)?, self.control.is_some());
-        let mut function = self.scoring.build_with(session, opened, Content::Packets, changeable)?;
+        let partner =
+            redundancy.map(|opened| opened.meet(session, self.scoring.placement.lease)).transpose()?;
+        let scoring = self.scoring.seeded(partner.as_ref());
+        let (opened, changeable) = (scoring.open(session)?, self.control.is_some());
+        let mut function = scoring.build_with(session, opened, Content::Packets, changeable)?;
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         self.check_eve(&function)?;
         let watch = self.watch(&function, suppression)?;
-        let (source, losses) = self.source(session, interface)?;
+        let (mut source, losses) = self.source(session, interface)?;
+        let mut joined = None;
+        if let Some(partner) = partner {
+            let (source_of_both, with) = partner.join(session, &function, (Content::Packets, source))?;
+            (source, joined) = (source_of_both, Some(with));
+        }
         let outputs = Outputs::create(session, &self.purpose(), &function, self.reopen)?;
         let outputs = outputs.over(transmission).without(losses.clone());
         let control = listener.zip(function.swaps().cloned());
         let _control = control.map(|(listener, swaps)| listener.serve(session, swaps)).transpose()?;
-        self.score(session, function, agent, (outputs, watch), (source, losses))
+        self.score(session, function, agent, (outputs, watch), (source, losses), joined)
+    }
+
+    /// Refuses what cannot be done twice, or at one packet on both sides.
+    fn check_redundancy(&self) -> Result<(), Error> {
+        if !self.scoring.redundancy.is_used() {
+            return Ok(());
+        }
+        let refused = |option: &str, reason: &str| {
+            Err(Error::refused(format!("{option}: with a hot standby {reason}; leave one of both out")))
+        };
+        match (&self.control, self.scoring.redundancy.follow.is_some() && !self.forward.is_empty()) {
+            (Some(_), _) => refused("--control", "the model cannot change"),
+            (None, true) => refused("--forward", "packets would leave twice"),
+            (None, false) => Ok(()),
+        }
     }
 
     /// Whether one of the outputs is standard output.
@@ -125,6 +157,7 @@ impl Live {
         mut agent: Option<Agent>,
         (outputs, watch): (Outputs, Option<Watch>),
         (mut source, losses): (Box<dyn Source>, Losses),
+        joined: Option<Joined>,
     ) -> Result<Report, Error> {
         let (upkeep, alerting) = (outputs.upkeep(), function.decides_on_scores());
         let mut tally = Tally::new(None, Some(outputs)).bounded(function.bound()).watched(watch);
@@ -143,9 +176,14 @@ impl Live {
         let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
         let ran = function.run(session, control, (&mut *source, &mut tally), &NEVER, &mut show);
         rounds.end();
-        drop(bar);
+        drop((bar, source));
         let (outcome, timing) = ran?;
-        self.conclude(&mut function, (tally, losses), (outcome, timing), agent)
+        let standby = joined.map(|joined| joined.report());
+        if let Some(StandbyReport::Standby { dropped, .. }) = &standby {
+            tally.lose(OF_PRIMARY, *dropped);
+        }
+        let report = self.conclude(&mut function, (tally, losses), (outcome, timing), agent)?;
+        Ok(Report { standby, ..report })
     }
 
     /// The packets, and what is known to be lost of them.
@@ -223,7 +261,17 @@ impl Live {
         let controller = agent.as_ref().map(Agent::ending);
         let decided = self.decided(agent, outcome.packets);
         let service = Some(service);
-        Ok(Report { summary, timing, disturbances, outputs, controller, service, ended, decided })
+        Ok(Report {
+            summary,
+            timing,
+            disturbances,
+            outputs,
+            controller,
+            service,
+            standby: None,
+            ended,
+            decided,
+        })
     }
 
     fn decided(&self, agent: Option<Agent>, packets: u64) -> Result<Vec<Event>, Error> {

@@ -94,12 +94,16 @@ impl Replay {
         session.check_folder(self.out.as_deref())?;
         session.check_outputs(self.watching.incidents.as_deref())?;
         let suppression = self.watching.suppression()?;
-        let opened = self.scoring.open(session)?;
+        let redundancy = self.scoring.redundancy()?;
+        let partner =
+            redundancy.map(|opened| opened.meet(session, self.scoring.placement.lease)).transpose()?;
+        let scoring = self.scoring.seeded(partner.as_ref());
+        let opened = scoring.open(session)?;
         let schema = opened.schema()?;
         let series = self.captures.find(session, Some(&schema))?;
         let (content, mut source) = series.open_any(session, self.limit, &schema)?;
         self.scoring.warm_up.check(session, (&series, content), self.limit)?;
-        let mut function = self.scoring.build(session, opened, content)?;
+        let mut function = scoring.build(session, opened, content)?;
         if self.labels.is_some() && !function.decides_on_scores() {
             let reason =
                 "the graph decides on no score, which labels could be compared with; leave --labels out";
@@ -109,9 +113,15 @@ impl Replay {
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         let labels = self.truth(session, &series)?;
         let watch = self.watch(content, &function, suppression)?;
+        let mut joined = None;
+        if let Some(partner) = partner {
+            let (source_of_both, with) = partner.join(session, &function, (content, source))?;
+            (source, joined) = (source_of_both, Some(with));
+        }
         let outputs = self.outputs(session, (content, &series), &function)?;
         let tally = Tally::new(labels, outputs).bounded(function.bound()).watched(watch);
-        self.score(session, (function, series), agent, tally, &mut *source)
+        let report = self.score(session, (function, series), agent, tally, source)?;
+        Ok(Report { standby: joined.map(|joined| joined.report()), ..report })
     }
 
     fn score(
@@ -120,13 +130,13 @@ impl Replay {
         (mut function, series): (Function, Series),
         mut agent: Option<Agent>,
         mut tally: Tally<Outputs>,
-        source: &mut dyn Source,
+        mut source: Box<dyn Source>,
     ) -> Result<Report, Error> {
         let bar = session.begin("replay", Extent::Bytes);
         let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
         let mut observe = |progress, packets| bar.update(progress, packets);
-        let ran = function.run(session, control, (source, &mut tally), session.stop, &mut observe);
-        drop(bar);
+        let ran = function.run(session, control, (&mut *source, &mut tally), session.stop, &mut observe);
+        drop((bar, source));
         let (outcome, timing) = ran?;
         self.check_labels(&mut tally, &outcome)?;
         self.conclude((&mut function, &series), tally, (outcome, timing), agent)
@@ -156,7 +166,17 @@ impl Replay {
         let mut outputs = completed.transpose()?.unwrap_or_default();
         outputs.extend(file);
         self.scoring.save_state(function, (&outcome.clock, whole), &mut outputs)?;
-        Ok(Report { summary, timing, disturbances, outputs, controller, service: None, ended, decided })
+        Ok(Report {
+            summary,
+            timing,
+            disturbances,
+            outputs,
+            controller,
+            service: None,
+            standby: None,
+            ended,
+            decided,
+        })
     }
 
     /// What gathers alerts into incidents; none where there can be no alerts, or rows have neither time nor source.

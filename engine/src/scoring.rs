@@ -7,6 +7,7 @@ use crate::graph_check::Checked;
 use crate::models::{ModelFile, Models};
 use crate::placement::{Hosts, Order, Placed, Placement, Remotes, placed};
 use crate::seed::{self, Seed};
+use crate::standby::{self, HotStandby, Partner, StandbyReport};
 use crate::state::{self, Saved};
 use crate::summary::{ClockReport, Disturbances, Service, Summary, Timing, WarmingUp, flatten};
 use crate::supply::Maker;
@@ -23,7 +24,10 @@ use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{
     BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, end_flows, run_under,
 };
+use legonf_transport::standby::Agreement;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -54,6 +58,8 @@ pub struct Scoring {
     pub swaps: Vec<Planned>,
     /// Where bricks run that do not run in this process.
     pub placement: Placement,
+    /// A second process for the case that this one dies.
+    pub redundancy: HotStandby,
 }
 
 /// A network function that is ready to run.
@@ -108,6 +114,9 @@ pub struct Report {
     /// What happened to the interface and the outputs of a live run.
     #[serde(rename = "live", skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
+    /// What became of a hot standby, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standby: Option<StandbyReport>,
     /// Why the run ended before its input, if it did: a fault, or that the session was stopped. The words are those of
     /// `ended_early` in the summary.
     #[serde(skip)]
@@ -132,6 +141,7 @@ impl Scoring {
             state_out: None,
             swaps: Vec::new(),
             placement: Placement::default(),
+            redundancy: HotStandby::default(),
         }
     }
 
@@ -148,6 +158,27 @@ impl Scoring {
     /// Opens the graph, and loads its models.
     pub(crate) fn open(&self, session: &Session) -> Result<Opened, Error> {
         assembly::open(session, self.graph.as_deref(), &self.models)
+    }
+
+    /// The same with the seed of a primary, where this is a standby.
+    pub(crate) fn seeded(&self, partner: Option<&Partner>) -> Cow<'_, Self> {
+        match partner.and_then(Partner::seed) {
+            Some(seed) => Cow::Owned(Self { seed, ..self.clone() }),
+            None => Cow::Borrowed(self),
+        }
+    }
+
+    /// What is open for a hot standby, if there is to be one.
+    ///
+    /// # Errors
+    /// Names the option that cannot be as it is.
+    pub(crate) fn redundancy(&self) -> Result<Option<standby::Opened>, Error> {
+        if self.redundancy.is_used() && !self.swaps.is_empty() {
+            return Err(Error::refused(
+                "--swap: with a hot standby the model cannot change; leave one of both out",
+            ));
+        }
+        self.redundancy.open(self.placement.cluster.as_deref())
     }
 
     /// Builds the graph for input of this kind, with the state that it begins with.
@@ -357,6 +388,17 @@ impl Function {
         let trained = origins.iter().map(|origin| model.network.trained_packets(origin));
         let trained = trained.take_while(|packets| *packets > 0).sum();
         Ok(Known { trained, calibrated: model.network.calibrated_packets(&origins) })
+    }
+
+    /// What the results of a run depend on, each with a digest.
+    ///
+    /// # Errors
+    /// If the file of a model cannot be read any more.
+    pub fn agreement(&self, content: Content) -> Result<Agreement, Error> {
+        let mut agreement = Order::agreement(self.spec.clone(), content, &self.models, self.given)?;
+        let begin = Sha256::digest(format!("{:?}", self.clock));
+        agreement.0.push(("what the stream begins with (--state, --warm-up)".to_owned(), begin.into()));
+        Ok(agreement)
     }
 
     /// What of it a run would use.

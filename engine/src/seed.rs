@@ -49,6 +49,17 @@ pub fn of(spec: &GraphSpec) -> Option<u64> {
     Some(seed.map_or(Limits::default().seed, |seed| seed as u64))
 }
 
+/// Takes the seed out of a graph.
+pub fn remove(spec: &mut GraphSpec) {
+    for brick in spec.bricks.iter_mut().filter(|brick| brick.kind == FeatureQuantization::KIND) {
+        let Some(limits) = brick.config.get_mut("limits").and_then(Value::as_table_mut) else { continue };
+        limits.remove("seed");
+        if limits.is_empty() {
+            brick.config.remove("limits");
+        }
+    }
+}
+
 /// Of 53 bits, which every reader of JSON takes for what they are.
 fn random() -> Result<u64, Error> {
     let bits = getrandom::u64().map_err(|error| Error::refused(format!("no random numbers: {error}")))?;

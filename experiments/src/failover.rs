@@ -1,6 +1,7 @@
 //! What becomes of packets while parts of a graph die: replicas in processes of their own, agents, and the link to a host.
 
 mod faults;
+mod graph;
 mod seen;
 
 use crate::ExperimentError;
@@ -9,6 +10,7 @@ use crate::lap::Track;
 use crate::offer::{Load, Offer};
 use clap::Args;
 use faults::{Fault, Victims};
+use graph::{GraphFault, Graphs};
 use legonf_core::Plan;
 use legonf_datasets::generate;
 use legonf_engine::measure::Trial;
@@ -19,6 +21,7 @@ use rand_xoshiro::rand_core::SeedableRng;
 use seen::Seen;
 use serde::Serialize;
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,7 +32,8 @@ const LAYOUT: &str = "source batching | extractor x2 | mapping autoencoder decis
 pub(crate) const LAYOUT_OF_ONE: &str = "source batching | extractor | mapping autoencoder decision sink";
 
 /// Kills, freezes and cuts off parts of Kitsune's graph while packets flow (StatelessNF, chapter 4): replicas of the extractor in processes of their
-/// own, and the agent of another host, which here is a process on loopback. A link is cut in a network namespace, where that may be made.
+/// own, the agent of another host, which here is a process on loopback, and the process of the graph itself, which has a hot standby. A link is cut in a
+/// network namespace, where that may be made.
 ///
 /// Packets come by the clock, as from an interface. Every one must be scored once, with the bits that one thread gives.
 #[derive(Args)]
@@ -126,13 +130,19 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
     if arguments.faults > 0 {
         planned.push(("at random", vec![Fault::AnyProcess; arguments.faults as usize]));
     }
-    let bar = session.begin("failover", Extent::Packets(planned.len() as u64));
+    let of_parts = planned.len() as u64;
+    let bar = session.begin("failover", Extent::Packets(of_parts + GraphFault::ALL.len() as u64));
     for (number, (name, faults)) in planned.into_iter().enumerate() {
         match Victims::of(session, &faults) {
             Ok(victims) => cases.push(bench.case(name, &faults, &victims)?),
             Err(reason) => skipped.push(format!("{name}: {reason}")),
         }
         bar.update(legonf_core::Progress::default(), number as u64 + 1);
+    }
+    let graphs = bench.graphs(&learnt.file())?;
+    for (number, fault) in GraphFault::ALL.into_iter().enumerate() {
+        cases.push(graphs.case(fault)?);
+        bar.update(legonf_core::Progress::default(), of_parts + number as u64 + 1);
     }
     let most = |of: fn(&Case) -> f64| cases.iter().map(of).fold(0.0, f64::max);
     Ok(Report {
@@ -191,6 +201,14 @@ impl Bench<'_> {
             recovery_ms: milliseconds(ran.outcome.losses.longest),
             outage_ms: milliseconds(seen.longest_gap()),
         })
+    }
+
+    /// What is needed to bring about faults of whole graphs.
+    fn graphs(&self, model: &Path) -> Result<Graphs, ExperimentError> {
+        let Arguments { rate, time, lease, .. } = *self.arguments;
+        let load = Load { seconds: time.as_secs_f64(), rates: vec![rate] };
+        let expected = self.alone(&load)?;
+        Graphs::new(model, &load, &self.track, lease, expected)
     }
 
     /// The scores of one thread.

@@ -163,6 +163,11 @@ impl Learnt {
         Ok(Self { folder, network })
     }
 
+    /// Its file.
+    pub fn file(&self) -> PathBuf {
+        file(&self.folder)
+    }
+
     /// The built-in graph around it.
     pub fn trial(&self, session: &Session, execution: Execution) -> Result<Trial<'_>, ExperimentError> {
         Ok(Trial::built_in(session, &self.network, execution)?.of_file(&file(&self.folder)))

@@ -24,6 +24,7 @@ mod message;
 mod peer;
 mod remote;
 mod shared;
+pub mod standby;
 mod stream;
 pub mod tls;
 

@@ -61,6 +61,11 @@ impl Stream {
         Ok(Self { wire, socket, frame, small, patience: None })
     }
 
+    /// A handle of the connection, by which it can be closed while somebody waits for the other side.
+    pub(crate) fn handle(&self) -> io::Result<TcpStream> {
+        self.socket.try_clone()
+    }
+
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.wire {
             Wire::Plain(stream) => stream.write_all(bytes),

@@ -63,6 +63,26 @@ pub trait Source: Send {
         0
     }
 
+    /// Goes on behind the first `packets` packets, which another source of the same packets has delivered. To be called before the first
+    /// batch. Reads them and leaves them out, unless the source can do better.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    fn skip(&mut self, packets: u64) -> Result<(), Fault> {
+        let (mut batch, mut left) = (Batch::default(), packets);
+        while left > 0 {
+            self.pace(Pace { full: left.min(BATCH as u64) as usize, patience: None });
+            batch.clear();
+            self.fill(&mut batch)?;
+            if batch.is_empty() && !self.is_idle() {
+                break;
+            }
+            left -= batch.len() as u64;
+        }
+        self.pace(Pace::default());
+        Ok(())
+    }
+
     /// Says when batches are closed from now on. A source whose packets are there already has nothing to wait for, but should
     /// heed how many make a batch full.
     fn pace(&mut self, _pace: Pace) {}

@@ -12,6 +12,9 @@ pub(crate) const ANY: &str = "any";
 /// What libpcap lists besides network interfaces.
 const OTHERS: [&str; 4] = ["bluetooth", "dbus", "nf", "usbmon"];
 
+/// A filter that takes no packet: a frame of no bytes does not come.
+const NOTHING: &str = "less 0";
+
 /// An open interface whose packets wait in the kernel's ring.
 pub struct Interface {
     pub(crate) name: String,
@@ -19,12 +22,34 @@ pub struct Interface {
     pub(crate) link: LinkType,
     pub(crate) latency: Duration,
     pub(crate) hold: Option<Duration>,
+    filter: String,
 }
 
 impl Interface {
     /// Framing of its packets.
     pub fn link(&self) -> LinkType {
         self.link
+    }
+
+    /// Has the kernel keep no packets until [`resume`](Self::resume), for a source that is to go on where another one ends.
+    ///
+    /// # Errors
+    /// If the kernel does not take the filter.
+    pub fn pause(&mut self) -> Result<(), LiveError> {
+        self.set_filter(NOTHING)
+    }
+
+    /// Has the kernel keep packets from now on. No right is needed.
+    ///
+    /// # Errors
+    /// As [`pause`](Self::pause).
+    pub(crate) fn resume(&mut self) -> Result<(), LiveError> {
+        let filter = self.filter.clone();
+        self.set_filter(&filter)
+    }
+
+    fn set_filter(&mut self, filter: &str) -> Result<(), LiveError> {
+        self.capture.filter(filter, true).map_err(|error| bad_filter(filter, &error))
     }
 }
 
@@ -56,7 +81,8 @@ pub fn open(config: &LiveConfig) -> Result<Interface, LiveError> {
     if let Some(filter) = &config.filter {
         capture.filter(filter, true).map_err(|error| bad_filter(filter, &error))?;
     }
-    Ok(Interface { name: interface(), capture, link, latency: config.latency, hold: config.hold })
+    let (latency, hold, filter) = (config.latency, config.hold, config.filter.clone().unwrap_or_default());
+    Ok(Interface { name: interface(), capture, link, latency, hold, filter })
 }
 
 fn activate(config: &LiveConfig) -> Result<Capture<Active>, pcap::Error> {

@@ -32,6 +32,8 @@ const LOOKING: Duration = Duration::from_secs(1);
 pub struct LiveSource {
     interface: Interface,
     bounds: Bounds,
+    /// Packets that another source has delivered before.
+    before: u64,
     stop: &'static AtomicBool,
     deadline: Option<Instant>,
     phase: Phase,
@@ -103,6 +105,7 @@ impl LiveSource {
         Self {
             interface,
             bounds,
+            before: 0,
             stop,
             deadline,
             phase,
@@ -183,20 +186,21 @@ impl LiveSource {
             Phase::Draining { last, .. } => last,
             Phase::Idle | Phase::Running => u64::MAX,
         };
-        let last = last.min(self.bounds.packets.unwrap_or(u64::MAX));
+        let bound = self.bounds.packets.map_or(u64::MAX, |packets| packets.saturating_sub(self.before));
+        let last = last.min(bound);
         last.saturating_sub(self.intake.packets).min(self.full as u64) as usize
     }
 
     /// Takes packets from the ring, none if there are none.
     fn take(&mut self, packets: &mut Packets, room: usize) {
-        let (link, intake) = (self.interface.link, &mut self.intake);
+        let (link, intake, before) = (self.interface.link, &mut self.intake, self.before);
         while packets.len() < room {
             let left = room - packets.len();
             let taken = self.interface.capture.dispatch(Some(left), |packet| {
                 let header = packet.header;
                 // With nanoseconds asked for, they are what the field of microseconds holds.
                 let timestamp = Timestamp::new(header.ts.tv_sec, header.ts.tv_usec as u32);
-                packets.push(intake.packets, timestamp, header.len, link, packet.data);
+                packets.push(before + intake.packets, timestamp, header.len, link, packet.data);
                 intake.packets += 1;
                 intake.bytes += u64::from(header.caplen);
             });
@@ -334,6 +338,12 @@ impl Source for LiveSource {
 
     fn dropped(&self) -> u64 {
         self.counters.losses.total()
+    }
+
+    /// Has the kernel keep packets from now on, if the interface was [paused](Interface::pause), and numbers them behind those.
+    fn skip(&mut self, packets: u64) -> Result<(), Fault> {
+        self.before = packets;
+        self.interface.resume().map_err(Fault::new)
     }
 
     fn pace(&mut self, pace: Pace) {

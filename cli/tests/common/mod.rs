@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod agent;
+pub mod running;
 
 use legonf_core::{Batch, Timestamp};
 use legonf_io::SourceOptions;

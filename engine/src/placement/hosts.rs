@@ -37,9 +37,9 @@ pub(crate) fn identity(cluster: Option<&Path>) -> Result<Option<Identity>, Error
 /// How hosts are reached.
 #[derive(Clone)]
 pub(crate) struct Reach {
-    hosts: Vec<Address>,
-    identity: Option<Identity>,
-    lease: Duration,
+    pub hosts: Vec<Address>,
+    pub identity: Option<Identity>,
+    pub lease: Duration,
 }
 
 impl Reach {
@@ -69,7 +69,7 @@ impl Reach {
         let host = known.ok_or_else(|| Error::refused(format!("host `{name}` has no address")))?;
         let failed =
             |error: &dyn Display| Error::refused(format!("host `{name}` ({}): {error}", host.address));
-        self.connect(host).map_err(|error| failed(&error))
+        Ok(Box::new(self.connect(host).map_err(|error| failed(&error))?))
     }
 
     /// The agent of a host.
@@ -81,7 +81,11 @@ impl Reach {
         peer.map_err(|error: ConnectError| Error::refused(error.to_string()))
     }
 
-    fn connect(&self, host: &Address) -> Result<Box<dyn Channel>, Error> {
+    /// A connection to a host.
+    ///
+    /// # Errors
+    /// If it cannot be reached or has another name.
+    pub fn connect(&self, host: &Address) -> Result<Stream, Error> {
         let address = resolve(&host.address)?;
         if self.identity.is_none() && !address.ip().is_loopback() {
             return Err(Error::refused(format!(
@@ -90,8 +94,8 @@ impl Reach {
         }
         let socket = TcpStream::connect_timeout(&address, CONNECTING)?;
         Ok(match &self.identity {
-            None => Box::new(Stream::plain(socket)?),
-            Some(identity) => Box::new(identity.connect(&host.name, socket, CONNECTING)?),
+            None => Stream::plain(socket)?,
+            Some(identity) => identity.connect(&host.name, socket, CONNECTING)?,
         })
     }
 }

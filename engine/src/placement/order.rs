@@ -2,12 +2,15 @@
 
 use crate::assembly::{AS_MADE, assemble};
 use crate::models::Models;
+use crate::seed;
 use crate::supply::warmed;
 use crate::{Error, Session};
 use legonf_io::Content;
 use legonf_runtime::GraphSpec;
 use legonf_transport::Hosted;
+use legonf_transport::standby::Agreement;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::Path;
 
@@ -46,6 +49,32 @@ impl Order {
         let models = models.files().map(model).collect::<Result<_, Error>>()?;
         let (graph, is_of_features) = (spec.to_toml(), content == Content::Features);
         Ok(Self { graph, is_of_features, models, threshold })
+    }
+
+    /// What the results of its graph depend on, each with a digest. Names of files are left out: they may differ between hosts.
+    pub fn agreement(
+        mut spec: GraphSpec,
+        content: Content,
+        models: &Models,
+        threshold: Option<f64>,
+    ) -> Result<Agreement, Error> {
+        // It goes to a standby by itself.
+        seed::remove(&mut spec);
+        spec.models.values_mut().for_each(String::clear);
+        let Self { graph, is_of_features, models, threshold } = Self::new(&spec, content, models, threshold)?;
+        let digest = |name: &str, bytes: &[u8]| (name.to_owned(), Sha256::digest(bytes).into());
+        let kind = if is_of_features { "features" } else { "packets" };
+        let given = [
+            digest("the graph", graph.as_bytes()),
+            digest("the kind of input", kind.as_bytes()),
+            digest("--threshold", format!("{threshold:?}").as_bytes()),
+        ];
+        let name = |model: &Model| {
+            model.name.as_ref().map_or_else(|| "the model".to_owned(), |name| format!("model `{name}`"))
+        };
+        Ok(Agreement(
+            given.into_iter().chain(models.iter().map(|model| digest(&name(model), &model.bytes))).collect(),
+        ))
     }
 
     /// The order for one of the bricks, in bytes.

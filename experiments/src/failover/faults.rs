@@ -147,7 +147,7 @@ impl Victims {
 }
 
 /// This program.
-fn own() -> Result<std::path::PathBuf, ExperimentError> {
+pub(super) fn own() -> Result<std::path::PathBuf, ExperimentError> {
     Ok(std::env::current_exe().map_err(Error::from)?)
 }
 
@@ -163,7 +163,7 @@ fn hosting() -> Vec<String> {
     pids.into_iter().filter(hosts).collect()
 }
 
-fn signal(signal: &str, pid: &str) -> Result<(), ExperimentError> {
+pub(super) fn signal(signal: &str, pid: &str) -> Result<(), ExperimentError> {
     // One that has just ended by itself is as good as one that was killed.
     Command::new("kill").args([signal, pid]).stderr(Stdio::null()).status().map_err(Error::from)?;
     Ok(())

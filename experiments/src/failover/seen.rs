@@ -1,8 +1,11 @@
 //! A sink that knows which packets came, with which scores, and when.
 
 use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Sink};
+use legonf_engine::Error;
 use legonf_infer::SCORES;
 use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What came.
@@ -29,6 +32,23 @@ impl Seen {
     /// The scores by number, of packets that came once each.
     pub fn scores(self) -> Vec<f64> {
         self.packets.into_iter().map(|(_, score)| score).collect()
+    }
+
+    /// What a run has written as `scores.csv`.
+    ///
+    /// # Errors
+    /// If it cannot be read, or has other columns.
+    pub fn read(file: &Path) -> Result<Self, Error> {
+        let text = fs::read_to_string(file).map_err(|error| Error::file(file, error))?;
+        let other = || Error::refused(format!("{}: not a table of scores", file.display()));
+        let row = |line: &str| {
+            let mut cells = line.split(',');
+            // Behind the number comes the time.
+            Some((cells.next()?.parse().ok()?, cells.nth(1)?.parse().ok()?))
+        };
+        let packets =
+            text.lines().skip(1).map(|line| row(line).ok_or_else(other)).collect::<Result<_, _>>()?;
+        Ok(Self { packets, ..Self::default() })
     }
 
     /// The longest time between two batches.
