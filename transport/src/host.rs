@@ -7,6 +7,7 @@ use legonf_core::{
     WestEast, guarded, like,
 };
 use rustix::time::{ClockId, clock_gettime};
+use serde_bytes::Bytes;
 use std::error::Error;
 use std::time::Duration;
 
@@ -225,17 +226,21 @@ fn of_state(brick: &mut dyn WestEast, request: Request<'_>, answer: &mut Vec<u8>
     match request {
         Request::Divide(parts) => brick.divide(&parts)?,
         Request::Import { part, state } => brick.import(part as usize, state)?,
-        Request::ImportEach { part, states } => brick.import_each(part as usize, &states)?,
+        Request::ImportEach { part, states } => {
+            let states: Vec<&[u8]> = states.into_iter().map(|state| &**state).collect();
+            brick.import_each(part as usize, &states)?;
+        }
         Request::Export { part, slots } => {
-            put(&Reply::State(&brick.export(part as usize, &slots)?), answer);
+            put(&Reply::State(Bytes::new(&brick.export(part as usize, &slots)?)), answer);
             return Ok(());
         }
         Request::Copy { part, slots } => {
-            put(&Reply::State(&brick.copy(part as usize, &slots)?), answer);
+            put(&Reply::State(Bytes::new(&brick.copy(part as usize, &slots)?)), answer);
             return Ok(());
         }
         Request::CopyEach { part, slots } => {
-            put(&Reply::States(brick.copy_each(part as usize, &slots)?), answer);
+            let states = brick.copy_each(part as usize, &slots)?;
+            put(&Reply::States(states.iter().map(|state| Bytes::new(state)).collect()), answer);
             return Ok(());
         }
         _ => return Err(Failure::Damaged),

@@ -5,6 +5,7 @@
 
 use legonf_core::{HostLoad, Layout};
 use serde::{Deserialize, Serialize};
+use serde_bytes::Bytes;
 
 /// Version of all of this, and of the state that bricks export. Sides of different versions refuse each other.
 pub const PROTOCOL: u32 = 1;
@@ -21,7 +22,7 @@ pub(crate) enum Request<'a> {
         program: &'a str,
     },
     /// Makes the brick that the channel is for.
-    Make(&'a [u8]),
+    Make(&'a Bytes),
     /// Processes the batch behind, of which these columns are given; wanted are others.
     Process {
         given: u64,
@@ -71,18 +72,18 @@ pub(crate) enum Request<'a> {
     },
     Import {
         part: u32,
-        state: &'a [u8],
+        state: &'a Bytes,
     },
     ImportEach {
         part: u32,
-        states: Vec<&'a [u8]>,
+        states: Vec<&'a Bytes>,
     },
     Counters,
     StateSize,
     /// What the host has, and has left.
     Load,
     /// The same bytes again.
-    Echo(&'a [u8]),
+    Echo(&'a Bytes),
 }
 
 /// An answer.
@@ -97,12 +98,12 @@ pub(crate) enum Reply<'a> {
     Made(Vec<String>),
     /// It is done; what was wanted is behind.
     Done,
-    State(&'a [u8]),
-    States(Vec<Vec<u8>>),
+    State(&'a Bytes),
+    States(Vec<&'a Bytes>),
     Counters(Vec<(&'a str, u64)>),
     Size(u64),
     Load(HostLoad),
-    Echo(&'a [u8]),
+    Echo(&'a Bytes),
     /// The brick has failed, as it would anywhere.
     Fault(&'a str),
     /// The brick has panicked, and is no more.

@@ -5,6 +5,7 @@ use crate::channel::Channel;
 use crate::message::{PROGRAM, PROTOCOL, Reply, Request};
 use crate::remote::ConnectError;
 use legonf_core::HostLoad;
+use serde_bytes::Bytes;
 use std::time::{Duration, Instant};
 
 /// Bytes by which the rate of a link is measured, and how often it is tried.
@@ -71,7 +72,7 @@ impl Peer {
 
     fn echo(&mut self, bytes: &[u8]) -> Result<Duration, ConnectError> {
         let start = Instant::now();
-        self.ask(&Request::Echo(bytes), |reply| match reply {
+        self.ask(&Request::Echo(Bytes::new(bytes)), |reply| match reply {
             Reply::Echo(again) if again.len() == bytes.len() => Ok(()),
             _ => Err(Unexpected),
         })?;

@@ -8,6 +8,7 @@ use legonf_core::{
     Batch, BindError, Brick, BrickError, Columns, Descriptor, Division, Layout, Port, Storage, Table,
     WestEast,
 };
+use serde_bytes::Bytes;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -110,7 +111,8 @@ impl Remote {
             Reply::Made(layout) => Ok(layout),
             _ => Err(Unexpected),
         };
-        let layout = caller.ask(&Request::Make(order), made).map_err(|error| failed(place, error))?;
+        let layout =
+            caller.ask(&Request::Make(Bytes::new(order)), made).map_err(|error| failed(place, error))?;
         let place = place.to_owned();
         let (uses, sent, found, indices) = Default::default();
         let declared = Declared::of(like);
@@ -383,16 +385,19 @@ impl WestEast for Remote {
 
     fn copy_each(&self, part: usize, slots: &[u16]) -> Result<Vec<Vec<u8>>, BrickError> {
         self.ask(&Request::CopyEach { part: part as u32, slots: slots.to_vec() }, |reply| match reply {
-            Reply::States(states) if states.len() == slots.len() => Ok(states),
+            Reply::States(states) if states.len() == slots.len() => {
+                Ok(states.into_iter().map(|state| state.to_vec()).collect())
+            }
             _ => Err(Unexpected),
         })
     }
 
     fn import(&mut self, part: usize, state: &[u8]) -> Result<(), BrickError> {
-        self.tell(&Request::Import { part: part as u32, state })
+        self.tell(&Request::Import { part: part as u32, state: Bytes::new(state) })
     }
 
     fn import_each(&mut self, part: usize, states: &[&[u8]]) -> Result<(), BrickError> {
-        self.tell(&Request::ImportEach { part: part as u32, states: states.to_vec() })
+        let states = states.iter().map(|state| Bytes::new(state)).collect();
+        self.tell(&Request::ImportEach { part: part as u32, states })
     }
 }

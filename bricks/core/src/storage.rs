@@ -28,9 +28,12 @@ pub trait Value:
 
     /// Appends values as bytes.
     fn put_all(values: &[Self], to: &mut Vec<u8>) {
-        let bytes = std::mem::take(to);
-        let put = |bytes, value| postcard::to_extend(value, bytes);
-        *to = values.iter().try_fold(bytes, put).expect("plain values into memory cannot fail");
+        // One by one, since postcard appends to a vector byte by byte.
+        let mut room = [0; MOST];
+        for value in values {
+            let bytes = postcard::to_slice(value, &mut room).expect("a value of a column takes little room");
+            to.extend_from_slice(bytes);
+        }
     }
 
     /// Takes as many values off the front of bytes, which [`put_all`](Self::put_all) wrote.
@@ -41,6 +44,9 @@ pub trait Value:
         values.iter_mut().try_for_each(|value| take(from).map(|taken| *value = taken))
     }
 }
+
+/// Bytes that a value takes at most, encoded: headers with a tunnel, whose numbers are all large, take 130.
+const MOST: usize = 256;
 
 macro_rules! values {
     ($($value:ty => $element:ident, $least:literal);* $(;)?) => {

@@ -28,6 +28,7 @@ pub(crate) struct Order {
 #[derive(Debug, Serialize, Deserialize)]
 struct Model {
     name: Option<String>,
+    #[serde(with = "serde_bytes")]
     bytes: Vec<u8>,
 }
 

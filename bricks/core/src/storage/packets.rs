@@ -68,7 +68,9 @@ impl Storage for Packets {
         put(&self.len(), to);
         for (record, bytes) in self.iter() {
             put(&(record.seq, record.timestamp, record.wire_len, record.shift, record.link), to);
-            put(&bytes, to);
+            // As postcard does, but at once.
+            put(&bytes.len(), to);
+            to.extend_from_slice(bytes);
         }
     }
 
