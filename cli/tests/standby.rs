@@ -356,6 +356,10 @@ fn what_cannot_be_is_refused_in_a_line() {
     );
     refused(&["--follow", "127.0.0.1:0", "--coordination", &none], "none: not a folder");
     refused(&["--coordination", &folder], "leave it out");
+    // A file system that nobody can write to.
+    refused(&["--follow", "127.0.0.1:0", "--coordination", "/proc/self"], "--coordination: /proc/self");
+    #[cfg(feature = "etcd")]
+    refused(&["--follow", "127.0.0.1:0", "--coordination", "etcd=http://127.0.0.1:9"], "connection refused");
 }
 
 #[cfg(feature = "live")]

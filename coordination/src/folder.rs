@@ -5,6 +5,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// Decisions in a folder: `RUN.decision` holds that of a run.
 ///
@@ -34,6 +35,15 @@ impl Folder {
 
     /// Writes a proposal under the name of the decision, unless that is taken.
     fn propose(&self, target: &Path, proposal: &str) -> Result<(), CoordinationError> {
+        let file = self.written(proposal)?;
+        match fs::hard_link(file.path(), target) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(CoordinationError::file(target)(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A proposal that is on the disk, without a name of its own.
+    fn written(&self, proposal: &str) -> Result<NamedTempFile, CoordinationError> {
         let failed = || CoordinationError::file(&self.path);
         // The two sides may be different users.
         let mode = Permissions::from_mode(0o644);
@@ -41,10 +51,7 @@ impl Folder {
         let builder = builder.prefix(".proposal-").permissions(mode);
         let mut file = builder.tempfile_in(&self.path).map_err(failed())?;
         file.write_all(proposal.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed())?;
-        match fs::hard_link(file.path(), target) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(CoordinationError::file(target)(e)),
-            _ => Ok(()),
-        }
+        Ok(file)
     }
 
     /// The decision of a file, if that is there.
@@ -85,6 +92,11 @@ impl Coordination for Folder {
     fn decision(&self, run: &str) -> Result<Option<String>, CoordinationError> {
         check_run(run)?;
         self.standing(&self.file(run))
+    }
+
+    /// Writes a proposal that has no name, and takes it away.
+    fn check(&self) -> Result<(), CoordinationError> {
+        self.written("check").map(drop)
     }
 }
 

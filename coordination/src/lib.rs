@@ -40,6 +40,14 @@ pub trait Coordination: Send + Sync {
     /// # Errors
     /// If the name is not as stated, or the place cannot be reached.
     fn decision(&self, run: &str) -> Result<Option<String>, CoordinationError>;
+
+    /// Checks that a decision could be made now: who relies on the place should learn of a fault before there is need of it.
+    ///
+    /// # Errors
+    /// If the place cannot be reached, or not be written to as far as that shows.
+    fn check(&self) -> Result<(), CoordinationError> {
+        self.decision("check").map(drop)
+    }
 }
 
 /// Opens a place where decisions are kept: the path of a [folder](Folder), or `etcd=` with endpoints of etcd and certificates, such as

@@ -159,14 +159,12 @@ impl Opened {
     /// # Errors
     /// If the session is stopped meanwhile, or the coordination cannot be reached.
     pub(crate) fn meet(self, session: &Session, lease: Duration) -> Result<Partner, Error> {
+        self.coordination.check().map_err(coordination_error)?;
         let replica = self
             .listener
             .as_ref()
             .map(|listener| self.await_primary(session, listener, lease))
             .transpose()?;
-        if let Some(replica) = &replica {
-            self.coordination.decision(replica.run()).map_err(coordination_error)?;
-        }
         Ok(Partner { opened: self, lease, replica })
     }
 
@@ -253,7 +251,6 @@ impl Opened {
     ) -> Result<(Box<dyn Source>, Joined), Error> {
         let standby = self.standby.ok_or_else(|| Error::refused("--standby is missing"))?;
         let name = run_name()?;
-        self.coordination.decision(&name).map_err(coordination_error)?;
         let reach =
             Reach { hosts: vec![standby.clone()], identity: identity(self.cluster.as_deref())?, lease };
         let Address { name: host, address } = &standby;

@@ -6,18 +6,26 @@ use legonf_transport::{Channel, ChannelError, Hosted, Remote, serve};
 use std::time::Duration;
 
 /// Frames that are cut from bytes: each begins with its length, in one byte, or in the two behind where that is 255. They are numbered
-/// as calls, or as answers.
-struct Frames {
+/// as calls or as answers, or have no number.
+pub(crate) struct Frames {
     bytes: Vec<u8>,
     at: usize,
     number: u64,
-    are_answers: bool,
+    kind: Kind,
     frame: Vec<u8>,
 }
 
+/// What frames are.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    Calls,
+    Answers,
+    Plain,
+}
+
 impl Frames {
-    fn new(bytes: &[u8], are_answers: bool) -> Self {
-        Self { bytes: bytes.to_vec(), at: 0, number: 0, are_answers, frame: Vec::new() }
+    pub(crate) fn new(bytes: &[u8], kind: Kind) -> Self {
+        Self { bytes: bytes.to_vec(), at: 0, number: 0, kind, frame: Vec::new() }
     }
 }
 
@@ -35,9 +43,11 @@ impl Channel for Frames {
         let frame = &rest[..len.min(rest.len())];
         self.number += 1;
         self.frame.clear();
-        self.frame.extend(self.number.to_le_bytes());
+        if self.kind != Kind::Plain {
+            self.frame.extend(self.number.to_le_bytes());
+        }
         // The time that an answer took.
-        self.frame.extend(std::iter::repeat_n(0, if self.are_answers { 8 } else { 0 }));
+        self.frame.extend(std::iter::repeat_n(0, if self.kind == Kind::Answers { 8 } else { 0 }));
         self.frame.extend(frame);
         self.at = self.bytes.len() - rest.len() + frame.len();
         Ok(&self.frame)
@@ -61,9 +71,9 @@ pub fn calls(data: &[u8]) {
         let (brick, layout) = brick();
         Ok(Hosted { brick, layout })
     };
-    drop(serve(&mut Frames::new(data, false), &make, &HostLoad::default));
+    drop(serve(&mut Frames::new(data, Kind::Calls), &make, &HostLoad::default));
     let (mut like, layout) = brick();
-    let channel = Box::new(Frames::new(data, true));
+    let channel = Box::new(Frames::new(data, Kind::Answers));
     let Ok(mut remote) = Remote::connect(&mut *like, channel, "a host", Duration::from_secs(1), &[]) else { return };
     if remote.bind(&layout).is_err() {
         return;
@@ -78,9 +88,13 @@ pub fn calls(data: &[u8]) {
 
 /// Calls that make a brick and use it, and answers to such.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
-    let frames = |frames: &[&[u8]]| frames.iter().flat_map(|frame| [&[frame.len() as u8][..], frame].concat()).collect();
     // By the numbers of the questions: hello, make, divide, part, counters and size of the state; of the answers: hello, made, done.
     let questions: [&[u8]; 6] = [&[0, 1, 0], &[1, 0], &[3, 0], &[4, 0, 2, 115, 0, 0, 0], &[13], &[14]];
     let answers: [&[u8]; 3] = [&[0, 1, 0], &[1, 0], &[2, 0, 0, 0]];
     vec![frames(&questions), frames(&answers)]
+}
+
+/// Frames in a row, each behind its length.
+pub(crate) fn frames(frames: &[&[u8]]) -> Vec<u8> {
+    frames.iter().flat_map(|frame| [&[frame.len() as u8][..], frame].concat()).collect()
 }

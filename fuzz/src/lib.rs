@@ -5,6 +5,7 @@
 
 pub mod calls;
 pub mod join;
+pub mod standby;
 pub mod seeds;
 
 use legonf_controller::{Config, ControllerError, Costs, Event, Model as CostModel, Policy, full, patience};

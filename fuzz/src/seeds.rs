@@ -46,6 +46,7 @@ fn of(target: &str) -> Vec<Vec<u8>> {
         "state" => states(),
         "calls" => crate::calls::seeds(),
         "join" => crate::join::seeds(),
+        "standby" => crate::standby::seeds(),
         _ => Vec::new(),
     }
 }

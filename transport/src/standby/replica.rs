@@ -66,7 +66,7 @@ pub enum Heard {
 
 /// A standby, connected to its primary.
 pub struct Replica {
-    stream: Stream,
+    channel: Box<dyn Channel>,
     frame: Vec<u8>,
     run: String,
     seed: Option<u64>,
@@ -74,7 +74,7 @@ pub struct Replica {
     accepted: u64,
     /// Packets that were lost before the primary's source could read them.
     dropped: u64,
-    heartbeat: Heartbeat,
+    heartbeat: Option<Heartbeat>,
 }
 
 impl Replica {
@@ -91,12 +91,13 @@ impl Replica {
         let Introduction { mut stream, run, seed, .. } = packets;
         stream.set_patience(None)?;
         let heartbeat = Heartbeat::begin(Side::Standby, beats.stream, stream.handle()?, lease, stop)?;
-        Ok(Self { run, seed, ..Self::over(stream, heartbeat) })
+        Ok(Self { run, seed, heartbeat: Some(heartbeat), ..Self::over(Box::new(stream)) })
     }
 
-    pub(super) fn over(stream: Stream, heartbeat: Heartbeat) -> Self {
+    /// Follows whoever is at the other side of a channel, without signs of life: a primary that is silent is waited for.
+    pub fn over(channel: Box<dyn Channel>) -> Self {
         let (frame, run, seed) = Default::default();
-        Self { stream, frame, run, seed, accepted: 0, dropped: 0, heartbeat }
+        Self { channel, frame, run, seed, accepted: 0, dropped: 0, heartbeat: None }
     }
 
     /// The name of the run.
@@ -124,17 +125,17 @@ impl Replica {
     /// # Errors
     /// If they do not, as the primary is told, or it is gone.
     pub fn agree(&mut self, own: &Agreement) -> Result<(), StandbyError> {
-        let difference = match read(self.stream.receive()?)? {
+        let difference = match read(self.channel.receive()?)? {
             (Message::Agree(theirs), []) => own.difference(&theirs).map(str::to_owned),
             _ => return Err(StandbyError::Damaged),
         };
         let Some(difference) = difference else {
             write(&Message::Ready, &mut self.frame);
-            return Ok(self.stream.send(&self.frame)?);
+            return Ok(self.channel.send(&self.frame)?);
         };
         let reason = format!("primary and standby differ in this: {difference}; give both the same");
         write(&Message::Refused(&reason), &mut self.frame);
-        self.stream.send(&self.frame)?;
+        self.channel.send(&self.frame)?;
         Err(StandbyError::Refused(reason))
     }
 
@@ -145,11 +146,14 @@ impl Replica {
     pub fn hear(&mut self, batch: &mut Batch, columns: Columns) -> Result<Heard, StandbyError> {
         batch.clear();
         let heard = self.take(batch, columns);
-        heard.map_err(|error| self.heartbeat.explain(error))
+        heard.map_err(|error| match &self.heartbeat {
+            Some(heartbeat) => heartbeat.explain(error),
+            None => error,
+        })
     }
 
     fn take(&mut self, batch: &mut Batch, columns: Columns) -> Result<Heard, StandbyError> {
-        let (message, mut behind) = read(self.stream.receive()?)?;
+        let (message, mut behind) = read(self.channel.receive()?)?;
         let heard = match message {
             Message::Packets { first, dropped } if first == self.accepted && dropped >= self.dropped => {
                 batch.decode(columns, &mut behind).map_err(|_| StandbyError::Damaged)?;
@@ -169,7 +173,7 @@ impl Replica {
             self.accepted += batch.len() as u64;
             write(&Message::Accepted(self.accepted), &mut self.frame);
             // A primary that does not hear it is lost, which shows with the next call. The packets are here.
-            let _ = self.stream.send(&self.frame);
+            let _ = self.channel.send(&self.frame);
         }
         Ok(heard)
     }

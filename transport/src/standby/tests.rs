@@ -130,15 +130,8 @@ fn what_no_primary_sends_is_refused() {
         |frame| frame[1] = 1,
     ];
     for spoil in spoiled {
-        let ([mut one, other], [_beats, at_beats]) = (pair(), pair());
-        let heartbeat = heartbeat::Heartbeat::begin(
-            heartbeat::Side::Standby,
-            at_beats,
-            other.handle().unwrap(),
-            LEASE,
-            &NEVER,
-        );
-        let mut replica = Replica::over(other, heartbeat.unwrap());
+        let [mut one, other] = pair();
+        let mut replica = Replica::over(Box::new(other));
         let mut frame = Vec::new();
         message::write(&message::Message::Packets { first: 0, dropped: 0 }, &mut frame);
         packets(0..2).encode(OF_PACKETS, &mut frame);
@@ -148,15 +141,8 @@ fn what_no_primary_sends_is_refused() {
         assert_eq!(replica.accepted(), 0);
     }
     for numbers in [0..0, 1..3] {
-        let ([mut one, other], [_beats, at_beats]) = (pair(), pair());
-        let heartbeat = heartbeat::Heartbeat::begin(
-            heartbeat::Side::Standby,
-            at_beats,
-            other.handle().unwrap(),
-            LEASE,
-            &NEVER,
-        );
-        let mut replica = Replica::over(other, heartbeat.unwrap());
+        let [mut one, other] = pair();
+        let mut replica = Replica::over(Box::new(other));
         let mut frame = Vec::new();
         message::write(&message::Message::Packets { first: 0, dropped: 0 }, &mut frame);
         packets(numbers).encode(OF_PACKETS, &mut frame);
