@@ -38,6 +38,9 @@ impl Instance {
     }
 }
 
+/// How often a process is started for a brick while a graph runs.
+const STARTS: usize = 4;
+
 /// Where an instance in the process of the graph runs, in a sentence.
 const HERE: &str = "in this process";
 
@@ -142,6 +145,22 @@ impl Remotes {
         Ok(Some(Box::new(remote)))
     }
 
+    /// The same. A process of its own that dies before it has its brick is started anew a few times.
+    fn place_at_last(
+        &self,
+        site: &Site,
+        id: &str,
+        brick: &mut dyn Brick,
+    ) -> Result<Option<Box<dyn Brick>>, Error> {
+        let further = if *site == Site::Process { STARTS - 1 } else { 0 };
+        for _ in 0..further {
+            if let Ok(placed) = self.place_at(site, id, brick) {
+                return Ok(placed);
+            }
+        }
+        self.place_at(site, id, brick)
+    }
+
     /// As [`place`](Self::place) while a graph runs. Where nothing is said of a replica, a free core here goes first: those beyond the
     /// cores of this machine go to the host with the most free ones. What cannot be made on its host, or was lost there, goes to the
     /// one with the most free cores of the others, and runs here if there is none.
@@ -162,7 +181,7 @@ impl Remotes {
             None if !self.any_lost() => return Ok(brick),
             None => "no other host is left".to_owned(),
             Some(Site::Host(name)) if self.has_lost(name) => format!("host `{name}` has lost an instance"),
-            Some(site) => match self.place_at(site, id, &mut *brick) {
+            Some(site) => match self.place_at_last(site, id, &mut *brick) {
                 Ok(placed) => return Ok(placed.unwrap_or(brick)),
                 Err(error) => error.to_string(),
             },
