@@ -297,12 +297,13 @@ mod tests {
             "losses      1 brick lost with a process or a host, and back within 1.5 ms at most\n"
         );
         let (p99, longest) = (Duration::from_micros(1500), Duration::from_micros(2250));
-        let pauses = Pauses { slots: 4096, packets: 77, p99, longest };
+        let pauses = Pauses { slots: 4096, bytes: 1 << 20, packets: 77, p99, longest };
         let moved = Disturbances::of(&outcome(0, pauses));
         let line = "pauses      4096 slots moved, for which 77 packets waited: 1.50 ms for 99 of 100, 2.25 ms at most\n";
         assert_eq!(disturbances(&moved), line);
         let json = serde_json::to_value(moved).unwrap();
         assert_eq!((&json["restarts"], &json["paused_packets"]), (&0.into(), &77.into()));
+        assert_eq!(json["moved_bytes"], 1 << 20);
         assert_eq!((&json["pause_ms_p99"], &json["pause_ms_max"]), (&1.5.into(), &2.25.into()));
     }
 }

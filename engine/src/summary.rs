@@ -154,6 +154,8 @@ pub struct Disturbances {
     pub recovery_ms_max: f64,
     /// Slots whose state moved from replica to replica.
     pub moved_slots: u64,
+    /// Bytes of this state.
+    pub moved_bytes: u64,
     /// Packets that waited for one of them.
     pub paused_packets: u64,
     /// Milliseconds that 99% of these waited at most.
@@ -194,6 +196,7 @@ impl Disturbances {
             losses: outcome.losses.count,
             recovery_ms_max: outcome.losses.longest.as_secs_f64() * 1e3,
             moved_slots: pauses.slots,
+            moved_bytes: pauses.bytes,
             paused_packets: pauses.packets,
             pause_ms_p99: pauses.p99.as_secs_f64() * 1e3,
             pause_ms_max: pauses.longest.as_secs_f64() * 1e3,

@@ -20,6 +20,8 @@ pub struct BrickCounters {
 pub struct Pauses {
     /// Slots that moved.
     pub slots: u64,
+    /// Bytes of their state.
+    pub bytes: u64,
     /// Packets that waited.
     pub packets: u64,
     /// The time that 99% of these waited at most, to an eighth.

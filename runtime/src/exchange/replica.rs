@@ -477,6 +477,7 @@ impl<'a> Replica<'a> {
         let mut turned = self.last.turned.take().unwrap_or_default();
         let first = self.first.turned.take().unwrap_or_default();
         turned.spent += first.spent;
+        turned.bytes += first.bytes;
         turned.pauses.extend(first.pauses);
         self.tell(Event::Turned(self.serial, turned))
     }

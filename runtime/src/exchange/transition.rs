@@ -53,6 +53,7 @@ impl<T: Labelled> Transition<T> {
         for migration in ours().filter(|migration| usize::from(migration.from) == replica) {
             let give = &mut |operator: &mut Operator| operator.export(migration.shard, &migration.slots);
             let state = attempt_move(operator, aid.0, Some(aid.1), give);
+            self.cost.bytes += state.as_ref().map_or(0, Vec::len) as u64;
             let state = SlotState { shard: migration.shard, slots: migration.slots.clone(), state };
             // A queue has room for it, and the replica is there as long as slots move to it.
             let _ = table.ports[usize::from(migration.to)].send(Message::State(Box::new(state)));

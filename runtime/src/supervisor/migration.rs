@@ -14,12 +14,50 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::Duration;
 
 /// Slots that move at the first epoch of a change, and at most. The model's runs are short.
-const FEWEST: usize = if cfg!(feature = "model") { MOST } else { 8 };
+const FEWEST: usize = if cfg!(feature = "model") { MOST } else { 1 };
 const MOST: usize = if cfg!(feature = "model") { 2 * SLOTS } else { 1024 };
-/// Time that a replica shall work for one epoch, at least and at most: meanwhile its packets wait. Four times the slots of one that took
-/// less than the least take no more than the most.
+/// Time that a replica shall work for one epoch, at least and at most, beyond what the shortest has taken: meanwhile its packets wait.
+/// One slot takes what it takes, and on another host at least the way there and back. Four times the slots of one that took less than the
+/// least take no more than the most.
 const SHORT: Duration = Duration::from_micros(200);
 const LONG: Duration = Duration::from_micros(800);
+/// Bytes of state that move at one epoch at most, where one slot has less: what a busy machine makes of its time says little.
+const LARGE: u64 = 256 << 10;
+
+/// What the moves of an epoch have cost all replicas.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    /// The time of the slowest.
+    spent: Duration,
+    bytes: u64,
+}
+
+/// How many slots move at an epoch.
+struct Steps {
+    slots: usize,
+    /// The shortest time of an epoch.
+    shortest: Duration,
+}
+
+impl Steps {
+    fn new() -> Self {
+        Self { slots: FEWEST, shortest: Duration::MAX }
+    }
+
+    /// Takes in what so many slots have cost.
+    fn note(&mut self, moved: usize, cost: Cost) {
+        self.shortest = self.shortest.min(cost.spent);
+        let beyond = cost.spent - self.shortest;
+        let each = (cost.bytes / moved.max(1) as u64).max(1);
+        let fit = ((LARGE / each) as usize).clamp(1, MOST);
+        match beyond {
+            _ if beyond > LONG => self.slots = (self.slots / 2).max(1),
+            _ if beyond < SHORT => self.slots *= 4,
+            _ => {}
+        }
+        self.slots = self.slots.min(fit);
+    }
+}
 
 impl<'env> Supervisor<'_, 'env> {
     /// Takes replicas out of stages that share a brick's work, where a plan has fewer of that brick: their slots go to
@@ -101,16 +139,13 @@ impl<'env> Supervisor<'_, 'env> {
         handover: &mut Handover<'env>,
     ) -> Result<(), PlanError> {
         let Some(set) = &self.stages[stage].replicas else { return Ok(()) };
-        let (mut left, mut most) = (migrations(&set.table.owners, owners), FEWEST);
+        let (mut left, mut steps) = (migrations(&set.table.owners, owners), Steps::new());
         while !left.is_empty() && self.over.is_none() {
-            let some = take(&mut left, most);
-            self.slots.moved += some.iter().map(|migration| migration.slots.len() as u64).sum::<u64>();
-            let spent = self.epoch_transition(stage, some, self.stages[stage].workers.len(), handover);
-            match spent {
-                _ if spent > LONG => most = (most / 2).max(1),
-                _ if spent < SHORT => most = (most * 4).min(MOST),
-                _ => {}
-            }
+            let some = take(&mut left, steps.slots);
+            let moved: usize = some.iter().map(|migration| migration.slots.len()).sum();
+            self.slots.moved += moved as u64;
+            let cost = self.epoch_transition(stage, some, self.stages[stage].workers.len(), handover);
+            steps.note(moved, cost);
         }
         Ok(())
     }
@@ -132,14 +167,14 @@ impl<'env> Supervisor<'_, 'env> {
     }
 
     /// Begins an epoch, at which some slots move and the first so many replicas of a stage stay, and waits until all have
-    /// done their part, or the run is over. Returns the time that the slowest has spent on it.
+    /// done their part, or the run is over. Returns what it has cost.
     fn epoch_transition(
         &mut self,
         stage: usize,
         shifts: Vec<Migration>,
         replicas: usize,
         handover: &mut Handover<'env>,
-    ) -> Duration {
+    ) -> Cost {
         let epoch = self.shared.epoch.load(Relaxed) + 1;
         let mut waiting = Vec::new();
         let mut shifts = Some(shifts);
@@ -158,22 +193,23 @@ impl<'env> Supervisor<'_, 'env> {
             waiting.extend(live.workers.iter().map(|worker| worker.serial));
         }
         self.shared.epoch.store(epoch, Release);
-        let spent = self.await_transition(waiting, handover);
+        let cost = self.await_transition(waiting, handover);
         if self.over.is_none() {
             self.stages.iter_mut().filter_map(|live| live.replicas.as_mut()).for_each(|set| {
                 set.table = set.next.take().unwrap_or_else(|| set.table.clone());
             });
         }
-        spent
+        cost
     }
 
-    fn await_transition(&mut self, mut waiting: Vec<u64>, handover: &mut Handover<'env>) -> Duration {
-        let mut spent = Duration::ZERO;
+    fn await_transition(&mut self, mut waiting: Vec<u64>, handover: &mut Handover<'env>) -> Cost {
+        let mut cost = Cost::default();
         while !waiting.is_empty() && self.over.is_none() {
             let Some(event) = self.next_event() else { break };
             match &event {
                 Event::Turned(serial, turned) => {
-                    spent = spent.max(turned.spent);
+                    cost.spent = cost.spent.max(turned.spent);
+                    cost.bytes += turned.bytes;
                     waiting.retain(|one| one != serial);
                 }
                 Event::Retired(retired) => waiting.retain(|one| *one != retired.serial),
@@ -181,7 +217,7 @@ impl<'env> Supervisor<'_, 'env> {
             }
             self.hear(event, handover);
         }
-        spent
+        cost
     }
 }
 
@@ -199,4 +235,33 @@ fn take(left: &mut Vec<Migration>, most: usize) -> Vec<Migration> {
         some.push(last);
     }
     some
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Slots of each step, where a step takes some time and each of its slots has some state, by which it takes longer.
+    fn steps(micros: u64, bytes: u64) -> Vec<usize> {
+        let mut steps = Steps::new();
+        let next = |_| {
+            let moved = steps.slots;
+            let size = moved as u64 * bytes;
+            steps.note(moved, Cost { spent: Duration::from_micros(micros + size / 1000), bytes: size });
+            steps.slots
+        };
+        (0..8).map(next).collect()
+    }
+
+    #[test]
+    fn a_way_there_and_back_makes_no_step_smaller() {
+        assert!(steps(0, 100).ends_with(&[1024, 1024]) || cfg!(feature = "model"));
+        assert_eq!(steps(0, 100), steps(5000, 100));
+    }
+
+    #[test]
+    fn large_slots_move_few_at_a_time() {
+        assert!(steps(300, 64 << 10).iter().all(|slots| *slots <= 4));
+        assert!(steps(300, 1 << 20).iter().all(|slots| *slots == 1));
+    }
 }

@@ -99,6 +99,8 @@ pub(crate) struct Slots {
     pub loads: BTreeMap<usize, Vec<Vec<u64>>>,
     /// How many have moved.
     pub moved: u64,
+    /// Bytes of their state.
+    pub moved_bytes: u64,
     /// How long packets waited for them.
     pub pauses: Histogram,
 }
@@ -339,6 +341,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
             Event::Over(fault) => _ = self.over.get_or_insert(fault),
             Event::Drained(_) => {}
             Event::Turned(_, turned) => {
+                self.slots.moved_bytes += turned.bytes;
                 turned.pauses.into_iter().for_each(|pause| self.slots.pauses.add(pause))
             }
             Event::Retired(retired) => {
@@ -609,6 +612,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         }
         let pauses = Pauses {
             slots: self.slots.moved,
+            bytes: self.slots.moved_bytes,
             packets: self.slots.pauses.packets(),
             p99: self.slots.pauses.quantile(0.99),
             longest: self.slots.pauses.longest(),

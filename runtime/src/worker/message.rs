@@ -46,6 +46,8 @@ pub(crate) enum Event<'a> {
 pub(crate) struct Turned {
     /// Time for the export and the import of state.
     pub spent: Duration,
+    /// Bytes of the state that was given away.
+    pub bytes: u64,
     pub pauses: Vec<Pause>,
 }
 
