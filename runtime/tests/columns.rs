@@ -198,6 +198,7 @@ fn counters_of_hosts_are_replicated_moved_and_killed() {
         assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
         assert!(outcome.restarts >= mines.raised() && outcome.pauses.slots > 4096, "{:?}", outcome.pauses);
         assert!(rows == expected(outcome.packets));
+        assert!((1..=1024).contains(&mines.most_copied()), "checkpoints are made in steps");
         assert_eq!((mines.raised() > 0, outcome.restarts > 0), (some, some));
     }
 }

@@ -143,6 +143,15 @@ pub trait WestEast {
     fn import_each(&mut self, part: usize, states: &[&[u8]]) -> Result<(), BrickError> {
         states.iter().try_for_each(|state| self.import(part, state))
     }
+
+    /// [`import_each`](Self::import_each) in place of what these slots hold: by this a checkpoint is put in.
+    ///
+    /// # Errors
+    /// As [`export`](Self::export) and [`import`](Self::import).
+    fn replace_each(&mut self, part: usize, slots: &[u16], states: &[&[u8]]) -> Result<(), BrickError> {
+        self.export(part, slots)?;
+        self.import_each(part, states)
+    }
 }
 
 fn no_flows(part: usize) -> BrickError {

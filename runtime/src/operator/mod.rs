@@ -100,9 +100,8 @@ impl Operator {
         let before = std::mem::replace(&mut self.brick, fresh);
         match &mut self.checkpointer {
             Some(checkpointer) => {
-                checkpointer.restore(&mut *self.brick)?;
-                // Once: the new one counts from the checkpoint on, also where it panics before the next.
-                add(&mut self.past, &std::mem::take(&mut checkpointer.counters));
+                let counters = checkpointer.restore(&mut *self.brick)?;
+                add(&mut self.past, &counters);
             }
             None => add(&mut self.past, &before.counters()),
         }

@@ -6,6 +6,8 @@ use legonf_core::{
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Moves of state of which each makes one brick panic, once: those whose number, which follows from what they move, is a
@@ -16,6 +18,8 @@ pub struct StateMines {
     /// Whether they panic each time, and not once.
     always: bool,
     raised: Mutex<HashSet<u64>>,
+    /// Slots that were copied in one call, at most.
+    copied: AtomicUsize,
 }
 
 /// Copies of a slot that a brick makes before one panics: more than one checkpoint has, so that its next one succeeds.
@@ -33,6 +37,11 @@ impl StateMines {
 
     pub fn raised(&self) -> u64 {
         self.raised.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+
+    /// Slots that were copied in one call, at most.
+    pub fn most_copied(&self) -> usize {
+        self.copied.load(Relaxed)
     }
 
     /// Panics behind the work, so that the brick has gone on from where it should be.
@@ -164,9 +173,18 @@ impl WestEast for MinedState {
         self.with(|inner| inner.copy(part, slots))
     }
 
+    fn copy_each(&self, part: usize, slots: &[u16]) -> Result<Vec<Vec<u8>>, BrickError> {
+        self.mines.copied.fetch_max(slots.len(), Relaxed);
+        slots.iter().map(|slot| self.copy(part, &[*slot])).collect()
+    }
+
     fn import(&mut self, part: usize, state: &[u8]) -> Result<(), BrickError> {
         self.with(|inner| inner.import(part, state))?;
         self.last.take().into_iter().for_each(|taken| self.mines.step(number(("import", taken))));
         Ok(())
+    }
+
+    fn replace_each(&mut self, part: usize, slots: &[u16], states: &[&[u8]]) -> Result<(), BrickError> {
+        self.with(|inner| inner.replace_each(part, slots, states))
     }
 }
