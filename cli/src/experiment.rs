@@ -4,7 +4,7 @@ use crate::Style;
 use crate::failure::{Failure, show};
 use clap::Subcommand;
 use legonf_experiments::{
-    deepnfv, deepnfv_figure4, detectors, elasticity, failover, figure4, flood, lego_table2, quiet,
+    deepnfv, deepnfv_figure4, detectors, elasticity, failover, figure4, flood, hosts, lego_table2, quiet,
 };
 
 /// The subcommands of `legonf experiment`.
@@ -31,6 +31,8 @@ pub enum Command {
     Elasticity(elasticity::Arguments),
     #[command(about = "Parts of a graph killed, frozen and cut off while packets flow")]
     Failover(failover::Arguments),
+    #[command(about = "Slots on the move between two hosts while packets flow")]
+    Hosts(hosts::Arguments),
     #[command(about = "Benign traffic through a model made by the defaults: alerts minute by minute")]
     Quiet(quiet::Arguments),
     #[command(about = "Every detector on captures with labels, cold and warm")]
@@ -57,6 +59,11 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::Failover(arguments) => {
             let report = failover::run(arguments, &session)?;
             show(&report, failover::text, style)?;
+            report.failure().map_or(Ok(()), |failure| Err(Failure::fault(failure)))
+        }
+        Command::Hosts(arguments) => {
+            let report = hosts::run(arguments, &session)?;
+            show(&report, hosts::text, style)?;
             report.failure().map_or(Ok(()), |failure| Err(Failure::fault(failure)))
         }
         Command::Quiet(arguments) => {

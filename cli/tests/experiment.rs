@@ -118,3 +118,25 @@ fn what_dies_while_packets_flow_loses_and_changes_nothing() {
         println!("skipped: {}", skipped.as_str().unwrap());
     }
 }
+
+#[test]
+fn slots_that_move_between_hosts_lose_and_change_nothing() {
+    let arguments = ["experiment", "hosts", "--streams", "20k,4k", "--rate", "5k", "--moves", "2"];
+    let report = json(&succeed(arguments.iter().chain(&["--pause", "200ms", "--json"])));
+    if report["hosts"] != "namespaces, with TLS" {
+        println!("skipped: hosts in network namespaces, which cannot be made here");
+    }
+    let cases = report["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 2);
+    for (case, streams) in cases.iter().zip([20_000, 4_000]) {
+        for (key, none) in [("lost", 0), ("strays", 0), ("evicted", 0), ("losses", 0)] {
+            assert_eq!(case[key], none, "{key}: {case}");
+        }
+        assert!(case["deviation"] == 0.0 && case["streams"] == streams, "{case}");
+        assert!(case["packets"].as_u64() > Some(2 * streams), "{case}");
+        assert_eq!(case["moved_slots"], 2 * 4096, "{case}");
+        assert!(case["moved_bytes"].as_u64() > Some(streams * 100), "{case}");
+        assert!(case["still"]["packets"].as_u64() > Some(0) && case["moving"]["packets"].as_u64() > Some(0));
+        assert_eq!(case["moves"].as_array().unwrap().len(), 2);
+    }
+}

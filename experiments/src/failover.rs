@@ -27,7 +27,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The layout: two replicas of the extractor, which is what dies.
-const LAYOUT: &str = "source batching | extractor x2 | mapping autoencoder decision sink";
+pub(crate) const LAYOUT: &str = "source batching | extractor x2 | mapping autoencoder decision sink";
 /// The same with one.
 pub(crate) const LAYOUT_OF_ONE: &str = "source batching | extractor | mapping autoencoder decision sink";
 

@@ -4,7 +4,7 @@
 //! runtime, as many as asked for, however few cores there are. [`scaling`] projects the throughput on more cores from the
 //! processor time that their pieces take.
 //!
-//! The others run the engine on traffic in memory: [`flood`], [`figure4`], [`deepnfv_figure4`], [`elasticity`], [`quiet`], [`lego_table2`], [`detectors`], [`deepnfv`] and [`mod@bench`] each have
+//! The others run the engine on traffic in memory: [`flood`], [`figure4`], [`deepnfv_figure4`], [`elasticity`], [`hosts`], [`quiet`], [`lego_table2`], [`detectors`], [`deepnfv`] and [`mod@bench`] each have
 //! `Arguments` (as the command takes them), a function that runs them in a [`Session`](legonf_engine::Session), a report for
 //! programs, and that report as text.
 #![forbid(unsafe_code)]
@@ -21,11 +21,13 @@ mod error;
 pub mod failover;
 pub mod figure4;
 pub mod flood;
+pub mod hosts;
 mod lap;
 pub mod lego_table2;
 mod load;
 mod meter;
 mod offer;
+mod other_hosts;
 mod pieces;
 pub mod quiet;
 mod replicas;

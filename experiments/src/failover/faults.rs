@@ -1,12 +1,12 @@
 //! Faults that are brought about from outside, as they happen.
 
 use crate::ExperimentError;
+use crate::other_hosts::{self, Agent, Namespace};
 use legonf_engine::{Address, Error, Place, Placement, Session, Site};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
 use std::fs;
-use std::io::{self, BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -37,18 +37,6 @@ pub(super) struct Victims {
     certificates: Option<tempfile::TempDir>,
 }
 
-struct Agent {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 impl Victims {
     /// What some faults need.
     ///
@@ -58,23 +46,12 @@ impl Victims {
         let (mut victims, needs) =
             (Self { agent: None, namespace: None, certificates: None }, |fault| faults.contains(&fault));
         if needs(Fault::CutLink) {
-            let namespace = Namespace::new()?;
-            let folder = tempfile::tempdir().map_err(Error::from)?;
-            let [a, b] = ["a", HOST].map(|name| folder.path().join(name));
-            let valid = Duration::from_secs(3600);
-            legonf_engine::certificates::create(session, &a, "a", valid)?;
-            legonf_engine::certificates::issue(session, &a, &b, HOST, valid)?;
-            let mut command = namespace.command();
-            command
-                .arg(own()?)
-                .args(["agent", "--listen", &format!("{}:0", namespace.far), "--cluster"])
-                .arg(&b);
-            victims.agent = Some(Agent::start(command)?);
+            let namespace = Namespace::new(0)?;
+            let folder = other_hosts::cluster(session, &["a", HOST])?;
+            victims.agent = Some(Agent::within(&namespace, &folder.path().join(HOST))?);
             (victims.namespace, victims.certificates) = (Some(namespace), Some(folder));
         } else if needs(Fault::KillAgent) || needs(Fault::FreezeAgent) {
-            let mut command = Command::new(own()?);
-            command.args(["agent", "--listen", "127.0.0.1:0"]);
-            victims.agent = Some(Agent::start(command)?);
+            victims.agent = Some(Agent::on_loopback()?);
         }
         Ok(victims)
     }
@@ -119,8 +96,8 @@ impl Victims {
             (Fault::FreezeProcess, _) => freeze(&self.process(random)?, lease)?,
             (Fault::AnyProcess, _) if freezes => freeze(&self.process(random)?, lease)?,
             (Fault::AnyProcess, _) => signal("-KILL", &self.process(random)?)?,
-            (Fault::KillAgent, Some(agent)) => signal("-KILL", &agent.child.id().to_string())?,
-            (Fault::FreezeAgent, Some(agent)) => freeze(&agent.child.id().to_string(), lease)?,
+            (Fault::KillAgent, Some(agent)) => signal("-KILL", &agent.id().to_string())?,
+            (Fault::FreezeAgent, Some(agent)) => freeze(&agent.id().to_string(), lease)?,
             (Fault::CutLink, _) => {
                 let Some(namespace) = &self.namespace else { return Ok(0) };
                 namespace.set_link(false)?;
@@ -146,11 +123,6 @@ impl Victims {
     }
 }
 
-/// This program.
-pub(super) fn own() -> Result<std::path::PathBuf, ExperimentError> {
-    Ok(std::env::current_exe().map_err(Error::from)?)
-}
-
 /// Processes that this one has started for replicas.
 fn hosting() -> Vec<String> {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
@@ -174,94 +146,4 @@ fn freeze(pid: &str, lease: Duration) -> Result<(), ExperimentError> {
     signal("-STOP", pid)?;
     sleep(lease * 2);
     signal("-CONT", pid)
-}
-
-impl Agent {
-    fn start(mut command: Command) -> Result<Self, ExperimentError> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(Error::from)?;
-        let mut line = String::new();
-        if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut line).map_err(Error::from)?;
-        }
-        let address = line.trim().strip_prefix("listening on ").unwrap_or_default().to_owned();
-        let agent = Self { child, address };
-        if agent.address.is_empty() {
-            Err(Error::refused("an agent does not start").into())
-        } else {
-            Ok(agent)
-        }
-    }
-}
-
-/// A network namespace at the other end of a link.
-///
-/// Its addresses are of the range for benchmarks (RFC 2544).
-struct Namespace {
-    name: String,
-    link: String,
-    far: String,
-}
-
-impl Namespace {
-    fn new() -> Result<Self, ExperimentError> {
-        let number = std::process::id();
-        let (net, link) = (format!("198.18.{}", number % 256), format!("lf{}", number % 1_000_000));
-        let namespace = Self { name: format!("legonf{number}"), link, far: format!("{net}.2") };
-        let far = format!("{}r", namespace.link);
-        ip(&["netns", "add", &namespace.name])?;
-        ip(&[
-            "link",
-            "add",
-            &namespace.link,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            &far,
-            "netns",
-            &namespace.name,
-        ])?;
-        ip(&["addr", "add", &format!("{net}.1/30"), "dev", &namespace.link])?;
-        ip(&["link", "set", &namespace.link, "up"])?;
-        ip(&["-n", &namespace.name, "addr", "add", &format!("{}/30", namespace.far), "dev", &far])?;
-        ip(&["-n", &namespace.name, "link", "set", &far, "up"])?;
-        ip(&["-n", &namespace.name, "link", "set", "lo", "up"])?;
-        Ok(namespace)
-    }
-
-    /// What runs a program there.
-    fn command(&self) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name]);
-        command
-    }
-
-    fn set_link(&self, up: bool) -> Result<(), ExperimentError> {
-        ip(&["-n", &self.name, "link", "set", &format!("{}r", self.link), if up { "up" } else { "down" }])
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = ip(&["link", "del", &self.link]);
-        let _ = ip(&["netns", "del", &self.name]);
-    }
-}
-
-fn ip(arguments: &[&str]) -> Result<(), ExperimentError> {
-    let output = Command::new("ip").args(arguments).output();
-    let failed = |reason: String| Error::refused(format!("a network namespace cannot be made: {reason}"));
-    match output {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()).into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(failed("the program `ip` is not installed".into()).into())
-        }
-        Err(error) => Err(failed(error.to_string()).into()),
-    }
 }

@@ -3,9 +3,10 @@
 use super::seen::{Compared, Seen};
 use super::{Case, milliseconds};
 use crate::ExperimentError;
-use crate::failover::faults::{own, signal};
+use crate::failover::faults::signal;
 use crate::lap::Track;
 use crate::offer::{Load, Offer};
+use crate::other_hosts::own;
 use legonf_core::{Batch, Source};
 use legonf_engine::Error;
 use legonf_io::sink::PacketFile;
