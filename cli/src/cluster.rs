@@ -114,13 +114,15 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
 
 fn table(hosts: &[HostReport]) -> String {
     let mut text = format!(
-        "{:<16} {:>9} {:>6} {:>10} {:>13} {:>8}\n",
-        "host", "cores", "used", "memory GiB", "round trip ms", "MB/s"
+        "{:<16} {:>9} {:>6} {:>6} {:>10} {:>13} {:>8}\n",
+        "host", "cores", "used", "bricks", "memory GiB", "round trip ms", "MB/s"
     );
-    for HostReport { name, cores, used, memory, round_trip_ms, bytes_per_second, .. } in hosts {
+    for HostReport { name, cores, used, memory, bricks, round_trip_ms, bytes_per_second, .. } in hosts {
         let (gib, mb) = (*memory as f64 / f64::from(1 << 30), bytes_per_second / 1e6);
-        let _ =
-            writeln!(text, "{name:<16} {cores:>9.1} {used:>6.1} {gib:>10.1} {round_trip_ms:>13.3} {mb:>8.0}");
+        let _ = writeln!(
+            text,
+            "{name:<16} {cores:>9.1} {used:>6.1} {bricks:>6} {gib:>10.1} {round_trip_ms:>13.3} {mb:>8.0}"
+        );
     }
     text
 }

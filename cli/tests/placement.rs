@@ -265,9 +265,50 @@ fn replicas_beyond_the_cores_of_this_machine_go_to_a_host() {
     let (host, cores) = (agent.host("b"), std::thread::available_parallelism().unwrap().get());
     let workers = format!("source batching | extractor x{} | mapping autoencoder decision sink", cores + 1);
     let options = ["--workers", &workers, "--host", &host];
-    let (report, said) = bench.interrupted("beyond", &options, move |_| drop(agent));
+    let dies = |_: &Running| {
+        assert_eq!(bricks(&host), 1);
+        drop(agent);
+    };
+    let (report, said) = bench.interrupted("beyond", &options, dies);
     assert_eq!(report["runtime"]["losses"], 1, "{}", report["runtime"]);
     assert!(said.contains(&format!("extractor#{cores} runs in this process from now on")), "{said}");
+}
+
+#[test]
+fn a_host_that_comes_later_is_used_once_it_answers() {
+    let bench = Bench::new();
+    // The port of an agent that is gone, which another one takes again.
+    let address = Agent::start(&[]).address.clone();
+    let (b, c) = (format!("b={address}"), Agent::start(&[]));
+    let (hosts, later) = ([b.clone(), c.host("c")], RefCell::new(None));
+    let options =
+        ["--workers", REPLICAS, "--host", &hosts[0], "--host", &hosts[1], "--place", "extractor#1=c"];
+    let steps: [Step<'_>; 2] = [
+        Box::new(|running| {
+            running.wait_for("does not answer yet");
+            *later.borrow_mut() = Some(Agent::start_at(&address, &[]));
+            running.wait_for("host `b` answers\n");
+            assert_eq!(bricks(&b), 0);
+            drop(c);
+        }),
+        Box::new(|running| {
+            running.wait_for("extractor#1 runs on host `b` from now on");
+            assert_eq!(bricks(&b), 1);
+        }),
+    ];
+    let (report, said) = bench.interrupted_often("later", &options, steps);
+    assert_eq!(report["runtime"]["losses"], 1, "{}: {said}", report["runtime"]);
+    // One that a place names has to be there.
+    drop(later);
+    let refused = fail(bench.arguments("refused", &bench.capture, &["--host", &b, "--place", "extractor=b"]));
+    assert!(refused.starts_with(&format!("host `b` ({address}): ")), "{refused}");
+}
+
+/// How many bricks the agent of a host has.
+fn bricks(host: &str) -> u64 {
+    let hosts = succeed(["cluster", "status", "--host", host, "--json"]);
+    let hosts: serde_json::Value = serde_json::from_str(&hosts).unwrap();
+    hosts[0]["bricks"].as_u64().expect("a number")
 }
 
 #[test]

@@ -4,10 +4,11 @@ use crate::agent::host::Host;
 use crate::placement::{REMEDY, identity, make};
 use crate::{Error, Session};
 use legonf_transport::tls::Identity;
-use legonf_transport::{Channel, ChannelError, OtherSide, SharedMemory, Stream, serve};
+use legonf_transport::{AgentLoad, Channel, ChannelError, OtherSide, SharedMemory, Stream, serve};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
+use std::cell::OnceCell;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,6 +16,8 @@ use std::os::fd::AsFd;
 #[cfg(feature = "live")]
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -37,7 +40,7 @@ pub fn host_here(session: &Session) -> Result<(), Error> {
     let reason = "legonf starts this process itself, for a brick of a graph; `legonf agent --listen` waits for graphs of other hosts";
     let mut channel = opened.map_err(|error| Error::refused(format!("{reason} ({error})")))?;
     give_up(None, false)?;
-    Ok(host(session, &mut channel)?)
+    Ok(host(session, &mut channel, &AtomicU32::new(0))?)
 }
 
 /// How far the system holds this process to the files and connections that it has.
@@ -94,10 +97,35 @@ pub(crate) fn give_up(user: Option<&str>, listens: bool) -> Result<Confinement, 
     }
 }
 
-fn host(session: &Session, channel: &mut dyn Channel) -> Result<(), ChannelError> {
-    let load = Mutex::new(Host::begin());
-    let sample = || load.lock().unwrap_or_else(PoisonError::into_inner).sample();
-    serve(channel, &|order| make(session, order).map_err(Into::into), &sample)
+/// Hosts the brick that is ordered over a channel, as one of so many.
+fn host(session: &Session, channel: &mut dyn Channel, bricks: &AtomicU32) -> Result<(), ChannelError> {
+    let (load, counted) = (Mutex::new(Host::begin()), OnceCell::new());
+    let sample = || {
+        let host = load.lock().unwrap_or_else(PoisonError::into_inner).sample();
+        AgentLoad { host, bricks: bricks.load(Relaxed) }
+    };
+    let order = |order: &[u8]| {
+        let made = make(session, order)?;
+        counted.get_or_init(|| Counted::one(bricks));
+        Ok(made)
+    };
+    serve(channel, &order, &sample)
+}
+
+/// A brick that counts until it is gone.
+struct Counted<'a>(&'a AtomicU32);
+
+impl<'a> Counted<'a> {
+    fn one(bricks: &'a AtomicU32) -> Self {
+        bricks.fetch_add(1, Relaxed);
+        Self(bricks)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// An agent: it hosts bricks for graphs that run on other hosts.
@@ -128,7 +156,7 @@ impl Hosting {
         listener.set_nonblocking(true)?;
         let confinement = give_up(self.user.as_deref(), true)?;
         ready(listener.local_addr()?, confinement);
-        let hosted = Arc::new(());
+        let (hosted, bricks) = (Arc::new(()), Arc::new(AtomicU32::new(0)));
         while !session.is_stopped() {
             let Some((socket, from)) = accepted(session, &listener) else {
                 wait_for_one(&listener)?;
@@ -138,10 +166,11 @@ impl Hosting {
                 session.observer.note(&format!("{from}: refused: {MOST} bricks are hosted already"));
                 continue;
             }
-            let (session, identity, counted) = (*session, identity.clone(), hosted.clone());
+            let (session, identity, counted, bricks) =
+                (*session, identity.clone(), hosted.clone(), bricks.clone());
             let work = move || {
                 let _counted = counted;
-                if let Err(error) = answer(&session, identity.as_ref(), socket) {
+                if let Err(error) = answer(&session, identity.as_ref(), socket, &bricks) {
                     session.observer.note(&format!("{from}: {error}"));
                 }
             };
@@ -187,13 +216,24 @@ pub(crate) fn keep_alive(socket: &TcpStream) -> Result<(), Error> {
     Ok(())
 }
 
-fn answer(session: &Session, identity: Option<&Identity>, socket: TcpStream) -> Result<(), Error> {
+/// Answers whoever connected. One that goes without a word, as a probe does that looks whether the agent listens, is none to tell of.
+fn answer(
+    session: &Session,
+    identity: Option<&Identity>,
+    socket: TcpStream,
+    bricks: &AtomicU32,
+) -> Result<(), Error> {
     keep_alive(&socket)?;
+    socket.set_read_timeout(Some(INTRODUCTION))?;
+    if socket.peek(&mut [0]).is_ok_and(|bytes| bytes == 0) {
+        return Ok(());
+    }
+    socket.set_read_timeout(None)?;
     let mut stream = match identity {
         None => Stream::plain(socket)?,
         Some(identity) => identity.accept(socket, INTRODUCTION)?,
     };
-    Ok(host(session, &mut stream)?)
+    Ok(host(session, &mut stream, bricks)?)
 }
 
 #[cfg(all(test, feature = "live"))]

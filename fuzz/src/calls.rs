@@ -1,8 +1,8 @@
 //! What comes to a host of bricks, and to the brick that asks one.
 
 use crate::extractor;
-use legonf_core::{Batch, Brick, Headers, HostLoad, Layout, WestEast};
-use legonf_transport::{Channel, ChannelError, Hosted, Remote, serve};
+use legonf_core::{Batch, Brick, Headers, Layout, WestEast};
+use legonf_transport::{AgentLoad, Channel, ChannelError, Hosted, Remote, serve};
 use std::time::Duration;
 
 /// Frames that are cut from bytes: each begins with its length, in one byte, or in the two behind where that is 255. They are numbered
@@ -71,7 +71,7 @@ pub fn calls(data: &[u8]) {
         let (brick, layout) = brick();
         Ok(Hosted { brick, layout })
     };
-    drop(serve(&mut Frames::new(data, Kind::Calls), &make, &HostLoad::default));
+    drop(serve(&mut Frames::new(data, Kind::Calls), &make, &AgentLoad::default));
     let (mut like, layout) = brick();
     let channel = Box::new(Frames::new(data, Kind::Answers));
     let Ok(mut remote) = Remote::connect(&mut *like, channel, "a host", Duration::from_secs(1), &[]) else { return };
@@ -89,8 +89,8 @@ pub fn calls(data: &[u8]) {
 /// Calls that make a brick and use it, and answers to such.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     // By the numbers of the questions: hello, make, divide, part, counters and size of the state; of the answers: hello, made, done.
-    let questions: [&[u8]; 6] = [&[0, 1, 0], &[1, 0], &[3, 0], &[4, 0, 2, 115, 0, 0, 0], &[13], &[14]];
-    let answers: [&[u8]; 3] = [&[0, 1, 0], &[1, 0], &[2, 0, 0, 0]];
+    let questions: [&[u8]; 6] = [&[0, 2, 0], &[1, 0], &[3, 0], &[4, 0, 2, 115, 0, 0, 0], &[13], &[14]];
+    let answers: [&[u8]; 3] = [&[0, 2, 0], &[1, 0], &[2, 0, 0, 0]];
     vec![frames(&questions), frames(&answers)]
 }
 

@@ -7,6 +7,7 @@ use legonf_core::{
     WestEast, guarded, like,
 };
 use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 use std::error::Error;
 use std::time::Duration;
@@ -22,8 +23,17 @@ pub struct Hosted {
 /// Makes a brick as an order says, in bytes that whoever [connects](crate::Remote::connect) has written.
 pub type Order<'a> = &'a dyn Fn(&[u8]) -> Result<Hosted, Box<dyn Error + Send + Sync>>;
 
-/// Says what a host has, and has left.
-pub type Load<'a> = &'a dyn Fn() -> HostLoad;
+/// What a host has, and what its agent does there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AgentLoad {
+    /// What the host has, and has left.
+    pub host: HostLoad,
+    /// Bricks that the agent hosts, of all graphs.
+    pub bricks: u32,
+}
+
+/// Says what a host has, and what its agent does there.
+pub type Load<'a> = &'a dyn Fn() -> AgentLoad;
 
 /// Hosts one brick, until the other side closes the channel.
 ///

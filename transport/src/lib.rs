@@ -30,7 +30,7 @@ pub mod tls;
 
 pub use caller::Loss;
 pub use channel::{Channel, ChannelError, MAX_FRAME};
-pub use host::{Hosted, Load, Order, serve};
+pub use host::{AgentLoad, Hosted, Load, Order, serve};
 pub use message::PROTOCOL;
 pub use peer::{Link, Peer};
 pub use remote::{ConnectError, Remote};

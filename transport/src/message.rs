@@ -3,12 +3,13 @@
 //! A frame is the number of the call (eight bytes, the least first), of an answer the nanoseconds of processor time that it took (likewise), the
 //! question or answer, and behind it columns of a batch where there are any. A question without columns is postcard alone.
 
-use legonf_core::{HostLoad, Layout};
+use crate::host::AgentLoad;
+use legonf_core::Layout;
 use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 
 /// Version of all of this, and of the state that bricks export. Sides of different versions refuse each other.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The version of this program.
 pub(crate) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
@@ -102,7 +103,7 @@ pub(crate) enum Reply<'a> {
     States(Vec<&'a Bytes>),
     Counters(Vec<(&'a str, u64)>),
     Size(u64),
-    Load(HostLoad),
+    Load(AgentLoad),
     Echo(&'a Bytes),
     /// The brick has failed, as it would anywhere.
     Fault(&'a str),

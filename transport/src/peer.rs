@@ -2,9 +2,9 @@
 
 use crate::caller::{CallError, Caller, Unexpected};
 use crate::channel::Channel;
+use crate::host::AgentLoad;
 use crate::message::{PROGRAM, PROTOCOL, Reply, Request};
 use crate::remote::ConnectError;
-use legonf_core::HostLoad;
 use serde_bytes::Bytes;
 use std::time::{Duration, Instant};
 
@@ -44,11 +44,11 @@ impl Peer {
         &self.program
     }
 
-    /// What the host has, and has left.
+    /// What the host has, and what the agent does there.
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn load(&mut self) -> Result<HostLoad, ConnectError> {
+    pub fn load(&mut self) -> Result<AgentLoad, ConnectError> {
         self.ask(&Request::Load, |reply| match reply {
             Reply::Load(load) => Ok(load),
             _ => Err(Unexpected),

@@ -8,7 +8,8 @@ use legonf_core::{
 use legonf_extract::flow::{FlowTable, FlowTableConfig};
 use legonf_extract::{Config, FEATURES, FeatureQuantization};
 use legonf_transport::{
-    Channel, ChannelError, ConnectError, Hosted, OtherSide, PROTOCOL, Peer, Remote, SharedMemory, serve,
+    AgentLoad, Channel, ChannelError, ConnectError, Hosted, OtherSide, PROTOCOL, Peer, Remote, SharedMemory,
+    serve,
 };
 use legonf_wire::PacketBatching;
 use proptest::prelude::*;
@@ -45,7 +46,7 @@ fn host(other: OtherSide, make: Make) {
                 let (brick, layout) = make();
                 Ok(Hosted { brick, layout })
             },
-            &|| HostLoad { cores: 3.0, ..HostLoad::default() },
+            &|| AgentLoad { host: HostLoad { cores: 3.0, ..HostLoad::default() }, bricks: 2 },
         )
     });
 }
@@ -276,7 +277,8 @@ fn a_host_says_what_it_has_and_the_link_is_measured() {
     let (channel, other) = SharedMemory::pair().unwrap();
     host(other, odd);
     let mut peer = Peer::meet(Box::new(channel), "host `b`", LEASE).unwrap();
-    assert_eq!(peer.load().unwrap().cores, 3.0);
+    let load = peer.load().unwrap();
+    assert_eq!((load.host.cores, load.bricks), (3.0, 2));
     let link = peer.link().unwrap();
     assert!(link.bytes_per_second > 0.0 && link.round_trip > Duration::ZERO && !peer.program().is_empty());
 }
@@ -321,5 +323,6 @@ fn another_version_is_refused_by_name() {
     let error =
         Remote::connect(&mut *odd().0, Box::new(Other(Vec::new())), "host `b`", LEASE, b"").err().unwrap();
     assert!(matches!(error, ConnectError::Version { .. }));
-    assert!(error.to_string().starts_with("host `b` runs legonf 9.9 (protocol 2), and this is "), "{error}");
+    let named = format!("host `b` runs legonf 9.9 (protocol {}), and this is ", PROTOCOL + 1);
+    assert!(error.to_string().starts_with(&named), "{error}");
 }

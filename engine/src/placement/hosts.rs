@@ -1,11 +1,10 @@
 //! Hosts that bricks can run on: how they are reached, and what they have left.
 
-use super::{Address, Placement};
+use super::{Address, Placement, Site};
 use crate::{Error, Session};
 use legonf_core::HostLoad;
-use legonf_transport::tls::Identity;
+use legonf_transport::tls::{Identity, TlsError};
 use legonf_transport::{Channel, ConnectError, Peer, Stream};
-use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::ops::Add;
@@ -38,6 +37,8 @@ pub(crate) fn identity(cluster: Option<&Path>) -> Result<Option<Identity>, Error
 #[derive(Clone)]
 pub(crate) struct Reach {
     pub hosts: Vec<Address>,
+    /// Those that a place names.
+    pub named: Vec<String>,
     pub identity: Option<Identity>,
     pub lease: Duration,
 }
@@ -56,8 +57,13 @@ impl Reach {
             let reason = format!("it is given as {} and as {address}; leave one of both out", first.address);
             return Err(Error::refused(format!("--host {name}: {reason}")));
         }
+        let named = placement.places.iter().filter_map(|place| match &place.site {
+            Site::Host(name) => Some(name.clone()),
+            Site::Here | Site::Process => None,
+        });
+        let (hosts, named) = (placement.hosts.clone(), named.collect());
         let identity = identity(placement.cluster.as_deref())?;
-        Ok(Self { hosts: placement.hosts.clone(), identity, lease: placement.lease })
+        Ok(Self { hosts, named, identity, lease: placement.lease })
     }
 
     /// A channel to the agent of a host.
@@ -67,9 +73,7 @@ impl Reach {
     pub fn channel(&self, name: &str) -> Result<Box<dyn Channel>, Error> {
         let known = self.hosts.iter().find(|host| host.name == name);
         let host = known.ok_or_else(|| Error::refused(format!("host `{name}` has no address")))?;
-        let failed =
-            |error: &dyn Display| Error::refused(format!("host `{name}` ({}): {error}", host.address));
-        Ok(Box::new(self.connect(host).map_err(|error| failed(&error))?))
+        Ok(Box::new(self.connect(host).map_err(|reason| failed(host, &reason))?))
     }
 
     /// The agent of a host.
@@ -77,20 +81,38 @@ impl Reach {
     /// # Errors
     /// As [`channel`](Self::channel), and if it is of another version.
     pub fn meet(&self, name: &str) -> Result<Peer, Error> {
-        let peer = Peer::meet(self.channel(name)?, &format!("host `{name}`"), self.lease);
+        self.meet_over(self.channel(name)?, name)
+    }
+
+    fn meet_over(&self, channel: Box<dyn Channel>, name: &str) -> Result<Peer, Error> {
+        let peer = Peer::meet(channel, &format!("host `{name}`"), self.lease);
         peer.map_err(|error: ConnectError| Error::refused(error.to_string()))
+    }
+
+    /// The agent of a host at the start of a run; nothing where nobody listens there yet, and no place names the host.
+    fn meet_first(&self, session: &Session, host: &Address) -> Result<Option<Peer>, Error> {
+        match self.connect(host) {
+            Ok(channel) => Ok(Some(self.meet_over(Box::new(channel), &host.name)?)),
+            Err(Unreached::Silent(reason)) if !self.named.contains(&host.name) => {
+                let Address { name, address } = host;
+                let text = format!(
+                    "host `{name}` ({address}) does not answer yet ({reason}); it is used once it does"
+                );
+                session.observer.note(&text);
+                Ok(None)
+            }
+            Err(reason) => Err(failed(host, &reason)),
+        }
     }
 
     /// A connection to a host.
     ///
     /// # Errors
     /// If it cannot be reached or has another name.
-    pub fn connect(&self, host: &Address) -> Result<Stream, Error> {
+    pub fn connect(&self, host: &Address) -> Result<Stream, Unreached> {
         let address = resolve(&host.address)?;
         if self.identity.is_none() && !address.ip().is_loopback() {
-            return Err(Error::refused(format!(
-                "a host beyond loopback is reached with certificates alone: {REMEDY}"
-            )));
+            return Err(Unreached::Unknown);
         }
         let socket = TcpStream::connect_timeout(&address, CONNECTING)?;
         Ok(match &self.identity {
@@ -98,6 +120,22 @@ impl Reach {
             Some(identity) => identity.connect(&host.name, socket, CONNECTING)?,
         })
     }
+}
+
+/// Why there is no channel to a host.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreached {
+    /// The name has no address, or nobody listens there.
+    #[error("{0}")]
+    Silent(#[from] io::Error),
+    #[error("a host beyond loopback is reached with certificates alone: {REMEDY}")]
+    Unknown,
+    #[error("{0}")]
+    Certificates(#[from] TlsError),
+}
+
+fn failed(host: &Address, reason: &Unreached) -> Error {
+    Error::refused(format!("host `{}` ({}): {reason}", host.name, host.address))
 }
 
 /// What hosts have left, as each said last.
@@ -118,16 +156,18 @@ impl Watched {
 }
 
 impl Hosts {
-    /// Begins to watch hosts, each by a thread that ends when nobody asks any more.
+    /// Begins to watch hosts, each by a thread that ends when nobody asks any more. A host that no place names may come later.
     ///
     /// # Errors
-    /// If one cannot be reached now, or the system has no further thread.
+    /// If one that a place names cannot be reached now, one that answers is none of the cluster or of another version, or the system has
+    /// no further thread.
     pub fn watch(session: &Session, reach: &Reach) -> Result<Self, Error> {
         let mut all = Vec::new();
         for host in &reach.hosts {
-            let mut peer = reach.meet(&host.name)?;
-            let load = peer.load().map_err(|error| Error::refused(error.to_string()))?;
-            let (load, incarnation) = (Mutex::new(Some(load)), AtomicU64::new(0));
+            let mut peer = reach.meet_first(session, host)?;
+            let load = peer.as_mut().map(Peer::load).transpose();
+            let load = load.map_err(|error| Error::refused(error.to_string()))?.map(|load| load.host);
+            let (load, incarnation) = (Mutex::new(load), AtomicU64::new(0));
             let watched = Arc::new(Watched { name: host.name.clone(), load, incarnation });
             let (weak, reach, session) = (Arc::downgrade(&watched), reach.clone(), *session);
             let watch = move || look_again_and_again(&session, &reach, &weak, peer);
@@ -159,10 +199,10 @@ impl Hosts {
     }
 }
 
-fn look_again_and_again(session: &Session, reach: &Reach, watched: &Weak<Watched>, mut peer: Peer) {
-    let mut was_silent = false;
+fn look_again_and_again(session: &Session, reach: &Reach, watched: &Weak<Watched>, mut peer: Option<Peer>) {
+    let (mut was_silent, mut is_new) = (peer.is_none(), peer.is_none());
     loop {
-        let answered = peer.load().ok();
+        let answered = peer.as_mut().and_then(|peer| peer.load().ok()).map(|load| load.host);
         let silent = answered.is_none();
         // What it hangs on is dropped before the pause, so that it can go meanwhile.
         let Some(host) = watched.upgrade().filter(|_| !session.is_stopped()) else { return };
@@ -170,13 +210,18 @@ fn look_again_and_again(session: &Session, reach: &Reach, watched: &Weak<Watched
         let name = host.name.clone();
         drop(host);
         if silent != was_silent {
-            let change = if silent { "does not answer any more" } else { "answers again" };
+            let change = match (silent, is_new) {
+                (true, _) => "does not answer any more",
+                (false, true) => "answers",
+                (false, false) => "answers again",
+            };
+            is_new = false;
             session.observer.note(&format!("host `{name}` {change}"));
         }
         was_silent = silent;
         thread::sleep(if silent { AGAIN } else { PERIOD });
         if silent && let Ok(again) = reach.meet(&name) {
-            peer = again;
+            peer = Some(again);
             if let Some(host) = watched.upgrade() {
                 host.incarnation.fetch_add(1, Relaxed);
             }

@@ -22,6 +22,9 @@ pub struct HostReport {
     pub used: f64,
     /// Bytes of memory that are left.
     pub memory: u64,
+    /// Bricks that its agent hosts, of all graphs.
+    #[serde(default)]
+    pub bricks: u32,
     /// Milliseconds of a call that carries nothing.
     pub round_trip_ms: f64,
     /// Bytes a second that the link carries there and back, both counted, as measured.
@@ -45,9 +48,10 @@ impl Placement {
                 name: host.name.clone(),
                 address: host.address.clone(),
                 program: peer.program().to_owned(),
-                cores: load.cores,
-                used: load.used,
-                memory: load.memory,
+                cores: load.host.cores,
+                used: load.host.used,
+                memory: load.host.memory,
+                bricks: load.bricks,
                 round_trip_ms: link.round_trip.as_secs_f64() * 1e3,
                 bytes_per_second: link.bytes_per_second,
             })

@@ -9,8 +9,8 @@ use crate::lap::Track;
 use crate::offer::{Load, Offer};
 use clap::Args;
 use legonf_core::{
-    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Handle, Headers, HostLoad,
-    Layout as Columns, Plan, Rows, State,
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Handle, Headers, Layout as Columns, Plan,
+    Rows, State,
 };
 use legonf_datasets::generate;
 use legonf_engine::measure::{Trial, median};
@@ -18,7 +18,7 @@ use legonf_engine::{Error, Execution, Place, Placement, Session, Site, certifica
 use legonf_extract::FEATURES;
 use legonf_runtime::Layout;
 use legonf_transport::tls::Identity;
-use legonf_transport::{Channel, ChannelError, Hosted, Remote, SharedMemory, Stream, serve};
+use legonf_transport::{AgentLoad, Channel, ChannelError, Hosted, Remote, SharedMemory, Stream, serve};
 use serde::Serialize;
 use std::fmt::Write;
 use std::net::{TcpListener, TcpStream};
@@ -229,7 +229,7 @@ impl Ends {
                         let (brick, layout) = self::stub()?;
                         Ok(Hosted { brick: Box::new(brick), layout })
                     },
-                    &HostLoad::default,
+                    &AgentLoad::default,
                 )
             });
             let mut remote = Remote::connect(&mut stub, one, kind.name(), LEASE, &[])
