@@ -23,6 +23,8 @@ const AUTHORITY: &str = "authority.pem";
 const AUTHORITY_KEY: &str = "authority.key";
 const HOST: &str = "host.pem";
 const HOST_KEY: &str = "host.key";
+/// The files of an authority.
+pub const OF_AN_AUTHORITY: [&str; 2] = [AUTHORITY, AUTHORITY_KEY];
 /// The files that every host of a cluster has.
 pub const OF_A_HOST: [&str; 3] = [AUTHORITY, HOST_KEY, HOST];
 /// How long an authority's certificate holds, and for how long before now: clocks differ.
@@ -73,11 +75,9 @@ pub struct Pem {
 /// # Errors
 /// If a host cannot have this name.
 pub fn create(name: &str, now: SystemTime, valid: Duration) -> Result<Vec<Pem>, TlsError> {
-    check_name(name)?;
-    let (authority, key) = (Authority::create(now)?, KeyPair::generate().map_err(refused)?);
-    let host = authority.certify(&key, name, now, valid)?;
-    let signer = Pem { file: AUTHORITY_KEY, text: authority.issuer.key().serialize_pem() };
-    Ok([signer].into_iter().chain(files(&authority.certificate, &host, &key)).collect())
+    let authority = Authority::create(now)?;
+    let [_, signer] = authority.files();
+    Ok([signer].into_iter().chain(authority.issue(name, now, valid)?).collect())
 }
 
 /// Makes the certificate of a further host, by the authority in a folder: all files of that host's own folder.
@@ -86,10 +86,7 @@ pub fn create(name: &str, now: SystemTime, valid: Duration) -> Result<Vec<Pem>, 
 /// If there is no authority, or a host cannot have this name.
 pub fn issue(authority: &Path, name: &str, now: SystemTime, valid: Duration) -> Result<Vec<Pem>, TlsError> {
     check_name(name)?;
-    let authority = Authority::load(authority)?;
-    let key = KeyPair::generate().map_err(refused)?;
-    let host = authority.certify(&key, name, now, valid)?;
-    Ok(files(&authority.certificate, &host, &key).into())
+    Ok(Authority::load(authority)?.issue(name, now, valid)?.into())
 }
 
 /// The files of a host's folder.
@@ -104,15 +101,18 @@ fn pem(certificate: &CertificateDer<'_>) -> String {
     pem::encode_config(&pem::Pem::new("CERTIFICATE", certificate.as_ref()), lines)
 }
 
-/// The authority of a cluster, with its key.
-pub(crate) struct Authority {
+/// The authority of a cluster, with its key: who has it can make hosts of the cluster.
+pub struct Authority {
     certificate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    /// Makes one that holds from now on.
-    fn create(now: SystemTime) -> Result<Self, TlsError> {
+    /// Makes one that holds from now on, for ten years.
+    ///
+    /// # Errors
+    /// If the system has no randomness.
+    pub fn create(now: SystemTime) -> Result<Self, TlsError> {
         let (key, mut params) = (KeyPair::generate().map_err(refused)?, authority());
         (params.not_before, params.not_after) = ((now - SLACK).into(), (now + AUTHORITY_VALID).into());
         let certificate = params.self_signed(&key).map_err(refused)?.der().clone();
@@ -121,9 +121,40 @@ impl Authority {
 
     /// Reads the one in a folder.
     pub(crate) fn load(folder: &Path) -> Result<Self, TlsError> {
-        let path = folder.join(AUTHORITY_KEY);
-        let key = KeyPair::from_pem(&read(&path)?).map_err(|error| damaged(&path, error))?;
-        Ok(Self { certificate: first(&folder.join(AUTHORITY))?, issuer: Issuer::new(authority(), key) })
+        Self::of(&|file| Text::read(folder, file))
+    }
+
+    /// The one of these [files](Self::files).
+    ///
+    /// # Errors
+    /// If a file is missing or damaged.
+    pub fn from_files(files: &[Pem]) -> Result<Self, TlsError> {
+        Self::of(&|file| Text::among(files, file))
+    }
+
+    fn of(find: &Find<'_>) -> Result<Self, TlsError> {
+        let text = find(AUTHORITY_KEY)?;
+        let key = KeyPair::from_pem(&text.text).map_err(|error| damaged(&text.path, error))?;
+        let mut certificates = find(AUTHORITY)?.certificates()?;
+        Ok(Self { certificate: certificates.swap_remove(0), issuer: Issuer::new(authority(), key) })
+    }
+
+    /// Its certificate and its key.
+    pub fn files(&self) -> [Pem; 2] {
+        let (certificate, key) = (pem(&self.certificate), self.issuer.key().serialize_pem());
+        let [certificate_file, key_file] = OF_AN_AUTHORITY;
+        [Pem { file: certificate_file, text: certificate }, Pem { file: key_file, text: key }]
+    }
+
+    /// Makes the certificate of a host, and its key: all files of that host's folder.
+    ///
+    /// # Errors
+    /// If a host cannot have this name.
+    pub fn issue(&self, name: &str, now: SystemTime, valid: Duration) -> Result<[Pem; 3], TlsError> {
+        check_name(name)?;
+        let key = KeyPair::generate().map_err(refused)?;
+        let host = self.certify(&key, name, now, valid)?;
+        Ok(files(&self.certificate, &host, &key))
     }
 
     pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
@@ -180,15 +211,28 @@ impl Identity {
     /// # Errors
     /// If a file is missing or damaged.
     pub fn load(folder: &Path) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates(&folder.join(AUTHORITY))? {
-            roots.add(certificate).map_err(|error| damaged(&folder.join(AUTHORITY), error))?;
+        Self::of(&|file| Text::read(folder, file))
+    }
+
+    /// The host whose [files](OF_A_HOST) these are.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged.
+    pub fn from_files(files: &[Pem]) -> Result<Self, TlsError> {
+        Self::of(&|file| Text::among(files, file))
+    }
+
+    fn of(find: &Find<'_>) -> Result<Self, TlsError> {
+        let (mut roots, authority) = (RootCertStore::empty(), find(AUTHORITY)?);
+        for certificate in authority.certificates()? {
+            roots.add(certificate).map_err(|error| damaged(&authority.path, error))?;
         }
         let roots = Arc::new(roots);
-        let own = certificates(&folder.join(HOST))?;
-        let path = folder.join(HOST_KEY);
-        let key =
-            || PrivateKeyDer::from_pem_slice(read(&path)?.as_bytes()).map_err(|error| damaged(&path, error));
+        let own = find(HOST)?.certificates()?;
+        let text = find(HOST_KEY)?;
+        let key = || {
+            PrivateKeyDer::from_pem_slice(text.text.as_bytes()).map_err(|error| damaged(&text.path, error))
+        };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
         let server = ServerConfig::builder_with_provider(provider.clone())
@@ -236,33 +280,50 @@ impl Identity {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = read(path)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(damaged(path, "there is no certificate in it")),
-        Err(error) => Err(damaged(path, error)),
-    }
+/// Finds a file by its name.
+type Find<'a> = dyn Fn(&'static str) -> Result<Text, TlsError> + 'a;
+
+/// What is in a file.
+struct Text {
+    path: PathBuf,
+    text: String,
 }
 
-/// The first certificate of a file.
-fn first(path: &Path) -> Result<CertificateDer<'static>, TlsError> {
-    let mut found = certificates(path)?;
-    Ok(found.swap_remove(0))
+impl Text {
+    fn read(folder: &Path, file: &str) -> Result<Self, TlsError> {
+        let path = folder.join(file);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Self { path, text }),
+            Err(source) => Err(TlsError::File { path, source }),
+        }
+    }
+
+    fn among(files: &[Pem], file: &str) -> Result<Self, TlsError> {
+        let path = PathBuf::from(file);
+        match files.iter().find(|pem| pem.file == file) {
+            Some(pem) => Ok(Self { path, text: pem.text.clone() }),
+            None => Err(TlsError::File { path, source: io::ErrorKind::NotFound.into() }),
+        }
+    }
+
+    /// Its certificates, at least one.
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.text.as_bytes()).collect();
+        match found {
+            Ok(found) if !found.is_empty() => Ok(found),
+            Ok(_) => Err(damaged(&self.path, "there is no certificate in it")),
+            Err(error) => Err(damaged(&self.path, error)),
+        }
+    }
 }
 
 /// The certificate of the host whose folder this is.
 pub(crate) fn host(folder: &Path) -> Result<CertificateDer<'static>, TlsError> {
-    first(&folder.join(HOST))
+    Ok(Text::read(folder, HOST)?.certificates()?.swap_remove(0))
 }
 
 fn damaged(path: &Path, reason: impl std::fmt::Display) -> TlsError {
     TlsError::Damaged { path: path.to_owned(), reason: reason.to_string() }
-}
-
-fn read(path: &Path) -> Result<String, TlsError> {
-    fs::read_to_string(path).map_err(|source| TlsError::File { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -346,6 +407,21 @@ mod tests {
             .unwrap()
             .to_string();
         assert!(early.contains("not valid yet"), "{early}");
+    }
+
+    #[test]
+    fn an_authority_and_a_host_are_the_same_from_their_files_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        let authority = Authority::from_files(&Authority::create(now).unwrap().files()).unwrap();
+        let [a, b] = ["a", "b"].map(|name| authority.issue(name, now, DAY).unwrap());
+        assert!(Identity::from_files(&a).is_ok());
+        let paths = ["a", "b"].map(|name| folder.path().join(name));
+        write(&paths[0], a.into());
+        write(&paths[1], b.into());
+        assert!(meet(&paths[0], &paths[1], "b").iter().all(Result::is_ok));
+        let missing = Authority::from_files(&[]).err().unwrap().to_string();
+        assert!(missing.starts_with("authority.key: "), "{missing}");
     }
 
     #[test]
