@@ -8,7 +8,7 @@ usage() {
 usage: ./check.sh [--fast | --long] [--perf] [--fuzz SECONDS] [--install] [--no-advisories]
 
   --fast            leave the tests out
-  --long            run the long tests and the model checker, build and try the packages too
+  --long            run the long tests and the model checker, build and try the packages and the Kubernetes operator too
   --perf            compare the hot paths' instructions a packet with the baseline (valgrind)
   --fuzz N          run every fuzz target for N seconds too
   --install         install cargo-deny (under target/), cargo-fuzz, cargo-deb and musl's compiler if they are not there (takes minutes)
@@ -114,6 +114,16 @@ packages() {
     fi
 }
 
+# The operator is a workspace of its own. As root it is tried on a cluster, for which its script builds Kubernetes and installs the rest.
+operator() {
+    if [ "$(id -u)" -eq 0 ] && command -v musl-gcc >/dev/null && command -v flex >/dev/null && command -v bison >/dev/null; then
+        step operator/test.sh --cluster
+    else
+        step operator/test.sh
+        skip 'the operator on a cluster (it needs root, musl-gcc, flex and bison; --install installs these)'
+    fi
+}
+
 # The book goes into a folder of its own under target/; a warning is a fault.
 book() {
     if ! mdbook --version >/dev/null 2>&1; then
@@ -129,7 +139,7 @@ has() {
     cargo "$1" --version >/dev/null 2>&1 || { skip "$1 (cargo $1 is not installed)" && false; }
 }
 
-if has fmt; then step cargo fmt --all --check; fi
+if has fmt; then step cargo fmt --all --check && step cargo fmt --manifest-path operator/Cargo.toml --check; fi
 # In the tests' profile, so that procedural macros and build scripts are built once.
 if has clippy; then
     step cargo clippy --release --workspace --all-targets --locked --quiet -- -D warnings
@@ -144,9 +154,10 @@ if $long; then
     step cargo test --release --locked --quiet -p legonf-runtime --features model --test model
     step datasets/testbed/test.sh
     packages
+    operator
 else
     if $fast; then skip 'all tests (--fast)'; else tests; fi
-    skip 'long tests, the model checker, the testbed and the packages (--long runs them)'
+    skip 'long tests, the model checker, the testbed, the packages and the operator (--long runs them)'
 fi
 if $perf; then
     step experiments/perf/guard.sh

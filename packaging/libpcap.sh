@@ -10,21 +10,8 @@ prefix=$(realpath -m "$1")
 mkdir -p "$prefix"
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
-mkdir -p "$work/sources.d" "$work/lists/partial"
-
-# The machine's own sources, of which the packages' sources are asked for too.
-for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
-    case "$file" in
-        *.sources) sed 's/^Types:.*/Types: deb-src/' "$file" >"$work/sources.d/${file##*/}" ;;
-        *.list) [ ! -e "$file" ] || sed -n 's/^deb /deb-src /p' "$file" >"$work/sources.d/${file##*/}" ;;
-    esac
-done
-apt() {
-    apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$work/sources.d" -o Dir::State::lists="$work/lists" \
-        -o APT::Sandbox::User=root "$@"
-}
-apt update || true
-(cd "$work" && apt source --download-only libpcap >/dev/null && dpkg-source --no-check -x libpcap_*.dsc source >/dev/null)
+. "$(dirname "$0")/source.sh"
+source_package libpcap "$work"
 
 # musl has no headers of the kernel; those of the system serve.
 mkdir "$work/include"
