@@ -4,6 +4,7 @@
 #   packaging/build.sh static   legonf, one static binary, for any Linux of this architecture
 #   packaging/build.sh deb      legonf_VERSION_ARCH.deb, with the systemd unit and its configuration
 #   packaging/build.sh oci      oci/, an OCI image layout, and rootfs/: the static binary and nothing else
+#   packaging/build.sh operator operator-oci/, an OCI image layout of the Kubernetes operator alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ./setup.sh
@@ -41,38 +42,54 @@ deb() {
     cargo deb --no-build --strip --package legonf --output "$out/"
 }
 
-# A blob of an image: its file, named by its digest; prints its descriptor.
+# A blob of an image in a folder: its file, named by its digest; prints its descriptor.
 blob() {
-    local file=$1 type=$2 digest
+    local folder=$1 file=$2 type=$3 digest
     digest=$(sha256sum "$file" | cut -d ' ' -f 1)
-    mv "$file" "$out/oci/blobs/sha256/$digest"
+    mv "$file" "$folder/blobs/sha256/$digest"
     printf '{"mediaType":"application/vnd.oci.image.%s","digest":"sha256:%s","size":%d}' \
-        "$type" "$digest" "$(stat -c %s "$out/oci/blobs/sha256/$digest")"
+        "$type" "$digest" "$(stat -c %s "$folder/blobs/sha256/$digest")"
+}
+
+# image BINARY FOLDER ROOT: an OCI image layout of a static binary, and its root file system.
+image() {
+    local binary=$1 folder=$2 root=$3 name architecture layer config manifest version
+    name=$(basename "$binary")
+    case "$(uname -m)" in x86_64) architecture=amd64 ;; aarch64) architecture=arm64 ;; *) architecture=$(uname -m) ;; esac
+    version=$("$binary" --version | cut -d ' ' -f 2)
+    rm -rf "$folder" "$root"
+    mkdir -p "$folder/blobs/sha256" "$root"
+    cp "$binary" "$root/$name"
+    # The same bytes from the same binary.
+    tar --create --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --directory "$root" --file "$out/layer.tar" "$name"
+    printf '{"architecture":"%s","os":"linux","config":{"Entrypoint":["/%s"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+        "$architecture" "$name" "$(sha256sum "$out/layer.tar" | cut -d ' ' -f 1)" >"$out/config.json"
+    layer=$(blob "$folder" "$out/layer.tar" layer.v1.tar)
+    config=$(blob "$folder" "$out/config.json" config.v1+json)
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":%s,"layers":[%s]}' \
+        "$config" "$layer" >"$out/manifest.json"
+    manifest=$(blob "$folder" "$out/manifest.json" manifest.v1+json)
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[%s]}\n' \
+        "${manifest%\}},\"annotations\":{\"org.opencontainers.image.ref.name\":\"$version\"}}" >"$folder/index.json"
+    printf '{"imageLayoutVersion":"1.0.0"}' >"$folder/oci-layout"
 }
 
 oci() {
     [ -x "$out/legonf" ] || static
-    local architecture layer config manifest version
-    case "$(uname -m)" in x86_64) architecture=amd64 ;; aarch64) architecture=arm64 ;; *) architecture=$(uname -m) ;; esac
-    version=$("$out/legonf" --version | cut -d ' ' -f 2)
-    rm -rf "$out/oci" "$out/rootfs"
-    mkdir -p "$out/oci/blobs/sha256" "$out/rootfs"
-    cp "$out/legonf" "$out/rootfs/legonf"
-    # The same bytes from the same binary.
-    tar --create --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --directory "$out/rootfs" --file "$out/layer.tar" legonf
-    printf '{"architecture":"%s","os":"linux","config":{"Entrypoint":["/legonf"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
-        "$architecture" "$(sha256sum "$out/layer.tar" | cut -d ' ' -f 1)" >"$out/config.json"
-    layer=$(blob "$out/layer.tar" layer.v1.tar)
-    config=$(blob "$out/config.json" config.v1+json)
-    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":%s,"layers":[%s]}' \
-        "$config" "$layer" >"$out/manifest.json"
-    manifest=$(blob "$out/manifest.json" manifest.v1+json)
-    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[%s]}\n' \
-        "${manifest%\}},\"annotations\":{\"org.opencontainers.image.ref.name\":\"$version\"}}" >"$out/oci/index.json"
-    printf '{"imageLayoutVersion":"1.0.0"}' >"$out/oci/oci-layout"
+    image "$out/legonf" "$out/oci" "$out/rootfs"
+}
+
+operator() {
+    needs musl-gcc 'apt-get install musl-tools'
+    ls "$(rustc --print sysroot)/lib/rustlib/$target" >/dev/null 2>&1 || rustup -q target add "$target"
+    env "CC_${target//-/_}=musl-gcc" CARGO_PROFILE_RELEASE_STRIP=symbols \
+        cargo build --release --locked --target "$target" --manifest-path operator/Cargo.toml
+    mkdir -p "$out"
+    cp "operator/target/$target/release/legonf-operator" "$out/legonf-operator"
+    image "$out/legonf-operator" "$out/operator-oci" "$out/operator-rootfs"
 }
 
 case "${1-}" in
-    static | deb | oci) "$1" ;;
-    *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    static | deb | oci | operator) "$1" ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac

@@ -20,6 +20,7 @@ pub mod scale;
 mod server;
 mod status;
 
+pub use check::check;
 pub use error::OperatorError;
 pub use reconcile::{Settings, run};
 pub use resource::{

@@ -3,9 +3,10 @@
 
 mod common;
 
+use common::capture::{Capture, Feed};
 use common::{Cluster, IMAGE, Running};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
@@ -13,16 +14,12 @@ use legonf_operator::{BrickGraph, BrickGraphStatus};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Debug;
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, OnceLock};
-use std::thread::{JoinHandle, sleep, spawn};
+use std::sync::OnceLock;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// The cluster of all tests, which have a namespace each; nothing where they are not run for it.
 fn cluster() -> Option<&'static Cluster> {
@@ -213,7 +210,7 @@ fn graphs_of_one_name_in_two_namespaces_have_their_own_objects_which_go_with_the
     let agents = &benches[0].get::<Secret>("same-certificates").unwrap().data.unwrap();
     assert_eq!(agents.len(), 3 * 4, "three files for each of three agents and the process of the graph");
     // Looking again changes nothing.
-    let version = |bench: &Bench| bench.get::<StatefulSet>("same-agent").unwrap().metadata.resource_version;
+    let version = |bench: &Bench| bench.get::<Service>("same-agent").unwrap().metadata.resource_version;
     let before = version(&benches[1]);
     sleep(Duration::from_secs(2));
     assert_eq!(version(&benches[1]), before);
@@ -243,7 +240,7 @@ impl Bench {
 #[ignore = "needs a cluster: operator/test.sh --cluster"]
 fn an_operator_that_may_not_says_so() {
     let Some(cluster) = cluster() else { return };
-    let limited = cluster.config_of("limited");
+    let limited = cluster.config_of("limited", "limited");
     let refused = operator(&["run", "--namespace", "default"], &limited).output().unwrap();
     assert!(!refused.status.success());
     let said = String::from_utf8(refused.stderr).unwrap();
@@ -269,70 +266,46 @@ fn an_operator_that_may_not_says_so() {
     assert!(message.contains("is forbidden: User \"limited\" cannot"), "{message}");
 }
 
-/// A folder with a model, what a run in one process gives, and a pipe from which a graph of the cluster reads.
-struct Capture {
-    folder: TempDir,
-    bytes: Vec<u8>,
-}
-
-impl Capture {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/synth-mini/synth-mini.pcap.gz");
-        let capture = Self { folder, bytes: fs::read(&file).unwrap() };
-        let (model, file, expected) =
-            (capture.path("m.onnx"), file.display().to_string(), capture.path("expected"));
-        let model = model.display().to_string();
-        let train = ["--feature-mapping-packets", "500", "--training-packets", "1500", "--quiet"];
-        legonf(&[&["train", "kitsune", &file, "-o", &model][..], &train].concat());
-        let out = expected.display().to_string();
-        let replay = ["--model", &model, "--no-warm-up", "--workers", "fused", "--quiet", "--out", &out];
-        legonf(&[&["replay", &file][..], &replay].concat());
-        fs::write(capture.path("fixed.toml"), "scaling = \"fixed\"\nfuse = false\nchallenge = 0.0\n")
-            .unwrap();
-        let made = Command::new("mkfifo").arg(capture.path("pipe")).status().unwrap();
-        assert!(made.success());
-        capture
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// A resource that reads the pipe, with one replica of the extractor at each of the first two agents.
-    fn spec(&self, agents: Value, places: &[&str]) -> Value {
-        let workers = "source batching | extractor x2 | mapping autoencoder decision sink";
-        let mut args = vec![
-            "--no-warm-up",
-            "--workers",
-            workers,
-            "--oversubscribe",
-            "--policy",
-            "/files/data/fixed.toml",
-        ];
-        args.extend(["--out", "/files/data/out", "--json"]);
-        args.extend(places.iter().flat_map(|place| ["--place", place]));
-        json!({
-            "image": IMAGE, "imagePullPolicy": "Never", "models": ["/files/data/m.onnx"],
-            "input": { "capture": "/files/data/pipe" }, "agents": agents, "args": args,
-            "volumes": [{ "name": "data", "hostPath": self.folder.path(), "writable": true }],
-        })
-    }
-
-    #[track_caller]
-    fn check(&self) {
-        for file in ["scores.csv", "incidents.json", "eve.json"] {
-            let [expected, found] =
-                ["expected", "out"].map(|folder| fs::read(self.path(folder).join(file)).unwrap());
-            assert!(!expected.is_empty() && found == expected, "{file} differs");
-        }
-    }
-}
-
-fn legonf(arguments: &[&str]) {
-    let program = std::env::var_os("LEGONF_BINARY").expect("test.sh sets it");
-    let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+#[test]
+#[ignore = "needs a cluster: operator/test.sh --cluster"]
+fn the_rights_that_the_manifests_give_are_enough() {
+    let Some(cluster) = cluster() else { return };
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/kubernetes");
+    let file = |name: &str| manifests.join(name).display().to_string();
+    cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &file("crd.yaml")]);
+    cluster.kubectl(&["apply", "-f", &file("operator.yaml")]);
+    let account =
+        ["get", "serviceaccount", "legonf-operator", "-n", "legonf", "-o", "jsonpath={.secrets[0].name}"];
+    let secret = cluster.wait("the token of the account", || {
+        let name = cluster.kubectl(&account);
+        (!name.is_empty()).then_some(name)
+    });
+    let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), "legonf");
+    let data = cluster.runtime.block_on(secrets.get(&secret)).unwrap().data.unwrap();
+    let token = String::from_utf8(data["token"].0.clone()).unwrap();
+    cluster.namespace("rights");
+    let bench = Bench::with(cluster, "rights", &[], &cluster.config_of("legonf-operator", &token));
+    let map: ConfigMap = serde_json::from_value(json!({ "metadata": { "name": "kitsune-model" } })).unwrap();
+    cluster.runtime.block_on(bench.api().create(&PostParams::default(), &map)).unwrap();
+    let example = file("example.yaml");
+    cluster.kubectl(&["apply", "-n", "rights", "-f", &example]);
+    let message = bench.condition("kitsune", "Accepted", "MissingReference");
+    assert!(message.contains("PersistentVolumeClaim `traffic`"), "{message}");
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": "traffic", "namespace": "rights" },
+        "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } },
+    });
+    let file = cluster.config().with_file_name("claim.json");
+    fs::write(&file, claim.to_string()).unwrap();
+    cluster.kubectl(&["apply", "-f", &file.display().to_string()]);
+    bench.condition("kitsune", "Ready", "AgentsMissing");
+    bench.wait_for_agents_to_be_made("kitsune", 1);
+    // All agents are gone where none are asked for, and what ran on an interface makes way for a job.
+    bench.change("kitsune", json!({ "agents": { "min": 0, "max": 0 } }));
+    cluster.wait("no agents", || bench.agents("kitsune").is_none().then_some(()));
+    bench.condition("kitsune", "AgentsReady", "None");
+    cluster.wait("the job", || bench.get::<k8s_openapi::api::batch::v1::Job>("kitsune-graph"));
+    cluster.kubectl(&["delete", "-n", "rights", "brickgraph", "kitsune"]);
 }
 
 /// What the process of a graph has said, from the log on its node.
@@ -347,41 +320,6 @@ fn said(cluster: &Cluster, namespace: &str, graph: &str) -> String {
         log.lines().map(|line| line.splitn(4, ' ').nth(3).unwrap_or("").to_owned() + "\n").collect::<String>()
     };
     logs.map(lines).collect()
-}
-
-/// Feeds a pipe once somebody reads it: a little at a time, until the rest is to come at once.
-struct Feed {
-    thread: JoinHandle<usize>,
-    rest: Arc<AtomicBool>,
-}
-
-impl Feed {
-    fn new(capture: &Capture) -> Self {
-        let (path, bytes, rest) =
-            (capture.path("pipe"), capture.bytes.clone(), Arc::new(AtomicBool::new(false)));
-        let hurry = rest.clone();
-        let feed = move || {
-            let mut pipe = File::options().write(true).open(path).unwrap();
-            let mut given = 0;
-            for piece in bytes.chunks(150) {
-                pipe.write_all(piece).unwrap();
-                if !hurry.load(Relaxed) {
-                    given += 1;
-                    sleep(Duration::from_millis(200));
-                }
-            }
-            given
-        };
-        Self { thread: spawn(feed), rest }
-    }
-
-    /// Gives the rest, of which there must be some: until now packets came all the time.
-    #[track_caller]
-    fn end(self, capture: &Capture) {
-        self.rest.store(true, Relaxed);
-        let given = self.thread.join().unwrap();
-        assert!(given > 0 && given * 150 < capture.bytes.len(), "all {given} pieces came before the end");
-    }
 }
 
 #[test]

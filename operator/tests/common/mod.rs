@@ -2,6 +2,7 @@
 //!
 //! `test.sh` runs these tests in namespaces of their own (network, mounts, processes), so that all of it ends with them.
 
+pub mod capture;
 mod image;
 mod node;
 mod process;
@@ -68,9 +69,9 @@ impl Cluster {
         self.folder.path().join("kubeconfig")
     }
 
-    /// The same, as an account without any right but those that roles give it.
-    pub fn config_of(&self, token: &str) -> PathBuf {
-        let path = self.folder.path().join(token);
+    /// The same, as an account that has this token and the rights that roles give it.
+    pub fn config_of(&self, account: &str, token: &str) -> PathBuf {
+        let path = self.folder.path().join(format!("{account}.kubeconfig"));
         fs::write(&path, kubeconfig(self.folder.path(), token)).unwrap();
         path
     }
