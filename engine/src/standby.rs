@@ -251,8 +251,12 @@ impl Opened {
     ) -> Result<(Box<dyn Source>, Joined), Error> {
         let standby = self.standby.ok_or_else(|| Error::refused("--standby is missing"))?;
         let name = run_name()?;
-        let reach =
-            Reach { hosts: vec![standby.clone()], named: Vec::new(), identity: identity(self.cluster.as_deref())?, lease };
+        let reach = Reach {
+            hosts: vec![standby.clone()],
+            named: Vec::new(),
+            identity: identity(self.cluster.as_deref())?,
+            lease,
+        };
         let Address { name: host, address } = &standby;
         let failed = |error: &dyn std::fmt::Display| {
             let remedy = "start it first, with --follow";
