@@ -115,20 +115,48 @@ type Step<'a> = Box<dyn FnOnce(&Running) + 'a>;
 fn children(child: &Child, count: usize) -> Vec<String> {
     let start = Instant::now();
     loop {
-        let threads = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
-        let of = |thread: std::io::Result<fs::DirEntry>| {
-            fs::read_to_string(thread.ok()?.path().join("children")).ok()
-        };
-        let found: Vec<String> = threads
-            .filter_map(of)
-            .flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-            .collect();
+        let found = children_now(child.id());
         if found.len() >= count {
             return found;
         }
         assert!(start.elapsed() < Duration::from_secs(60), "{found:?}");
         sleep(Duration::from_millis(20));
     }
+}
+
+fn children_now(process: u32) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{process}/task"));
+    let of =
+        |thread: std::io::Result<fs::DirEntry>| fs::read_to_string(thread.ok()?.path().join("children")).ok();
+    threads
+        .into_iter()
+        .flatten()
+        .filter_map(of)
+        .flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+#[test]
+fn a_replica_whose_processes_die_one_after_the_other_goes_on_here() {
+    let bench = Bench::new();
+    let killing = |running: &Running| {
+        let process = running.child.id();
+        children(&running.child, 1);
+        // Whatever is started dies, for longer than it takes to give up on processes.
+        std::thread::spawn(move || {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_secs(20) {
+                let found = children_now(process);
+                if !found.is_empty() {
+                    let _ = std::process::Command::new("kill").arg("-KILL").args(&found).output();
+                }
+                sleep(Duration::from_millis(1));
+            }
+        });
+    };
+    let (report, said) = bench.interrupted("dying", &["--place", "extractor=process"], killing);
+    assert!(said.contains("extractor#0 runs in this process from now on"), "{said}");
+    assert!(report["runtime"]["losses"].as_u64() >= Some(1), "{report}");
 }
 
 #[test]

@@ -17,6 +17,15 @@ pub trait Supplier: Sync {
     /// # Errors
     /// Why there is none.
     fn supply(&self, id: &str, replica: usize) -> Result<Box<dyn Brick>, SupplyError>;
+
+    /// The same for a replica that has been lost so often in turn, while one instance took the place of another. After some losses it
+    /// should be one that cannot be lost. By default there is no difference.
+    ///
+    /// # Errors
+    /// As [`supply`](Self::supply).
+    fn supply_again(&self, id: &str, replica: usize, _losses: usize) -> Result<Box<dyn Brick>, SupplyError> {
+        self.supply(id, replica)
+    }
 }
 
 impl<F: Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync> Supplier for F {

@@ -10,6 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use ureq::Agent;
 
+/// How the reason ends of a connection that broke.
+const BROKEN: &str = "broken pipe";
+
 /// Bytes of an answer at most, and of its head.
 const LONGEST_ANSWER: u64 = 64 << 10;
 const LONGEST_HEAD: usize = 16 << 10;
@@ -77,8 +80,11 @@ impl Gateway {
                     return Ok(answer);
                 }
                 Err(Trouble::Lasting(reason)) => return Err(self.fault(&reason)),
-                // An attempt that was cut short says less than one before it.
-                Err(Trouble::Passing(last)) if reason.is_none() || left >= self.attempt => {
+                // An attempt that was cut short says less than one before it, and so does a connection that breaks: who refuses a certificate
+                // closes it, and its reason may come too late.
+                Err(Trouble::Passing(last))
+                    if reason.is_none() || left >= self.attempt && !last.ends_with(BROKEN) =>
+                {
                     reason = Some(last)
                 }
                 Err(Trouble::Passing(_)) => {}

@@ -38,6 +38,9 @@ impl Instance {
     }
 }
 
+/// Instances elsewhere that may be lost one after the other before a replica runs in this process.
+const LOSSES: usize = 4;
+
 /// How often a process is started for a brick while a graph runs.
 const STARTS: usize = 4;
 
@@ -274,6 +277,16 @@ impl Supplier for Placed<'_> {
     fn supply(&self, id: &str, replica: usize) -> Result<Box<dyn Brick>, SupplyError> {
         let Some(remotes) = self.remotes else { return self.maker.supply(id, replica) };
         remotes.place_running(id, replica, || self.maker.make(id)).map_err(SupplyError::new)
+    }
+
+    fn supply_again(&self, id: &str, replica: usize, losses: usize) -> Result<Box<dyn Brick>, SupplyError> {
+        let remotes = self.remotes.filter(|_| losses >= LOSSES);
+        let Some(remotes) = remotes else { return self.supply(id, replica) };
+        let note = format!(
+            "{id}#{replica} runs {HERE} from now on: {losses} instances were lost one after the other"
+        );
+        remotes.session.observer.note(&note);
+        self.maker.make(id).map_err(SupplyError::new)
     }
 }
 

@@ -10,6 +10,13 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+/// How often a process that runs a replica is looked for, 5 ms apart; and after how many seconds one has all that the one before it had.
+const TRIES: u32 = 800;
+const GROWN: f64 = 1.0;
+
+/// Ticks of a second in which Linux tells when processes were started (USER_HZ).
+const TICKS: f64 = 100.0;
+
 /// The name of the host, where there is one.
 const HOST: &str = "b";
 
@@ -110,10 +117,14 @@ impl Victims {
         Ok(if self.agent.is_some() { 2 } else { 1 })
     }
 
-    /// One of the processes that run replicas.
+    /// One of the processes that run replicas: mostly one that has had time to take the place of another, now and then any.
     fn process(&self, random: &mut Xoshiro256PlusPlus) -> Result<String, ExperimentError> {
-        for _ in 0..200 {
-            let found = hosting();
+        let any = random.next_u64().is_multiple_of(8);
+        for attempt in 0..TRIES {
+            let mut found = hosting();
+            if !any && attempt < TRIES / 2 {
+                found.retain(|pid| age(pid).is_some_and(|age| age >= GROWN));
+            }
             if let Some(count) = (found.len() as u64).checked_sub(1) {
                 return Ok(found[(random.next_u64() % (count + 1)) as usize].clone());
             }
@@ -121,6 +132,16 @@ impl Victims {
         }
         Err(Error::refused("no process runs a replica").into())
     }
+}
+
+/// Seconds since a process was started; none where it is no more.
+fn age(pid: &str) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name, which may hold anything, it is the 20th field.
+    let started: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let now: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    Some(now - started / TICKS)
 }
 
 /// Processes that this one has started for replicas.

@@ -170,7 +170,8 @@ impl Checkpointer {
     /// # Errors
     /// If the new one takes the state not in, or fails where the one before did not.
     pub fn restore(&mut self, fresh: &mut dyn Brick) -> Result<Counters, BrickError> {
-        self.give_up();
+        // A round goes on with the new brick: what it has copied is the state at its position, whichever brick had it. Were it given up, a
+        // brick that is lost again and again would never get a new checkpoint, and the log would grow.
         if std::mem::take(&mut self.open) {
             self.log.pop_back();
             self.used -= 1;
@@ -332,16 +333,6 @@ impl Checkpointer {
         let left = changed.map(|slots| slots.iter().map(|slot| slot as u16).collect()).collect();
         let (start, bytes, done) = (self.position(), self.log_bytes, Vec::new());
         self.round = Some(Round { start, bytes, left, done, slots: FEWEST, most, step: 0, grown: 0 });
-    }
-
-    /// Gives up a round: what it has saved is to be saved anew.
-    fn give_up(&mut self) {
-        let Some(round) = self.round.take() else { return };
-        let left = round.left.iter().enumerate();
-        let left = left.flat_map(|(part, slots)| slots.iter().map(move |slot| (part, *slot)));
-        for (part, slot) in left.chain(round.done.iter().map(|(part, slot, _)| (*part, *slot))) {
-            self.changed[part].insert(slot.into());
-        }
     }
 
     /// Copies some slots that have changed, all of them before anything of the checkpoint is replaced: where a copy panics that one

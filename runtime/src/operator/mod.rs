@@ -180,8 +180,8 @@ enum Fresh {
     Failed(String),
 }
 
-/// A brick that can take the place of one that panicked or was lost.
-fn fresh(operator: &Operator, shared: &Shared<'_>) -> Fresh {
+/// A brick that can take the place of one that panicked or was lost, where so many others were lost before.
+fn fresh(operator: &Operator, shared: &Shared<'_>, losses: usize) -> Fresh {
     let stateless = operator.brick.descriptor().state == State::Stateless;
     // Where a brick has changed something of a batch in place, another one would change that twice. One that was lost has not.
     let is_untouched = operator.brick.is_lost() || !shared.declared.changes_in_place(operator.index);
@@ -189,7 +189,7 @@ fn fresh(operator: &Operator, shared: &Shared<'_>) -> Fresh {
     match shared
         .supply
         .filter(|_| replaceable)
-        .map(|supply| supplied(supply, (&operator.id, operator.number), &shared.declared.layout))
+        .map(|supply| supplied(supply, (&operator.id, operator.number), losses, &shared.declared.layout))
     {
         None => Fresh::Kept,
         Some(Ok(brick)) => Fresh::Made(brick),
@@ -210,8 +210,8 @@ fn again<T>(
     work: &mut dyn FnMut(&mut Operator) -> Result<T, BrickError>,
 ) -> Result<T, RunFault> {
     let (start, was_lost) = (Instant::now(), operator.brick.is_lost());
-    for _ in 0..MOST_LOSSES {
-        let fresh = match fresh(operator, shared) {
+    for losses in 0..MOST_LOSSES {
+        let fresh = match fresh(operator, shared, losses) {
             Fresh::Made(fresh) => fresh,
             Fresh::Kept => return Err(fault),
             Fresh::Failed(reason) => return Err(unrenewed(fault, &reason)),

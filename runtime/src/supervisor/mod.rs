@@ -476,7 +476,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
     fn make(&self, index: usize, number: usize) -> Result<Operator, PlanError> {
         let mut losses = 0;
         loop {
-            let mut operator = self.supply(index, number)?;
+            let mut operator = self.supply(index, number, losses)?;
             match self.keep(&mut operator) {
                 Err(_) if operator.brick.is_lost() && losses + 1 < MOST_LOSSES => self.shared.totals.lost(),
                 kept => return kept.map(|()| operator),
@@ -491,13 +491,14 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
         holds.map_or(0, |live| live.workers.len())
     }
 
-    fn supply(&self, index: usize, number: usize) -> Result<Operator, PlanError> {
+    /// An instance of a brick for a place in which so many were lost in turn.
+    fn supply(&self, index: usize, number: usize, losses: usize) -> Result<Operator, PlanError> {
         let id = self.shape.bricks[index].0.clone();
         let refused = |error: SupplyError| PlanError::Replica { id: id.clone(), reason: error.to_string() };
         let supply = self.shared.supply.ok_or(SupplyError::Nobody).map_err(refused)?;
         let brick: Box<dyn Brick> = self
             .shared
-            .at(index, || supplied(supply, (&id, number), &self.shared.declared.layout))
+            .at(index, || supplied(supply, (&id, number), losses, &self.shared.declared.layout))
             .map_err(refused)?;
         let (replica, past) = (usize::MAX, Vec::new());
         Ok(Operator { index, replica, number, id, brick, past, checkpointer: None })
