@@ -5,6 +5,7 @@ use crate::failure::{Failure, show};
 use clap::Subcommand;
 use legonf_experiments::{
     deepnfv, deepnfv_figure4, detectors, elasticity, failover, figure4, flood, hosts, lego_table2, quiet,
+    statelessnf_figure4_8,
 };
 
 /// The subcommands of `legonf experiment`.
@@ -29,6 +30,11 @@ pub enum Command {
     DeepnfvFigure4(deepnfv_figure4::Arguments),
     #[command(about = "A load that rises, holds and falls in steps, under the controller")]
     Elasticity(elasticity::Arguments),
+    #[command(
+        name = "statelessnf-figure4-8",
+        about = "StatelessNF's Figure 4.8: goodput while a replica comes and goes on another host"
+    )]
+    StatelessnfFigure48(statelessnf_figure4_8::Arguments),
     #[command(about = "Parts of a graph killed, frozen and cut off while packets flow")]
     Failover(failover::Arguments),
     #[command(about = "Slots on the move between two hosts while packets flow")]
@@ -49,6 +55,9 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         }
         Command::Elasticity(arguments) => {
             show(&elasticity::run(arguments, &session)?, elasticity::text, style)
+        }
+        Command::StatelessnfFigure48(arguments) => {
+            show(&statelessnf_figure4_8::run(arguments, &session)?, statelessnf_figure4_8::text, style)
         }
         Command::DeepnfvTable1(arguments) => show(&deepnfv::run(arguments, &session)?, deepnfv::text, style),
         Command::LegoFigure4(arguments) => show(&figure4::run(arguments, &session)?, figure4::text, style),

@@ -140,3 +140,25 @@ fn slots_that_move_between_hosts_lose_and_change_nothing() {
         assert_eq!(case["moves"].as_array().unwrap().len(), 2);
     }
 }
+
+#[test]
+fn goodput_is_what_is_offered_while_a_replica_comes_and_goes_on_another_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = text(folder.path().join("out"));
+    // All packets of so short a run find room, however slow the machine is.
+    let arguments = ["experiment", "statelessnf-figure4-8", "--step", "200ms", "--out", &out, "--json"];
+    let report = json(&succeed(arguments));
+    if report["host"] != "a namespace, with TLS" {
+        println!("skipped: a host in a network namespace, which cannot be made here");
+    }
+    assert!(report["lost"] == 0 && report["deviation"] == 0.0 && report["losses"] == 0, "{report}");
+    assert!(report["top"].as_f64() < report["of_one"].as_f64() && report["of_two"].as_f64() > Some(0.0));
+    assert!(report["other_host_s"].as_f64() > Some(0.0), "no replica ran on the host: {report}");
+    let steps = report["steps"].as_array().unwrap();
+    let sum = |key: &str| steps.iter().map(|step| step[key].as_f64().unwrap()).sum::<f64>() * 0.2;
+    let packets = report["packets"].as_f64().unwrap();
+    assert!(steps.len() == 20 && (sum("offered") - packets).abs() <= 1.0, "{report}");
+    assert!(sum("goodput") <= packets * 1.01, "{report}");
+    let plot = fs::read_to_string(folder.path().join("out/goodput.svg")).unwrap();
+    assert!(plot.contains("offered") && plot.contains("goodput"));
+}

@@ -5,7 +5,7 @@ use crate::figure4::{Learnt, lines, watch::Checksum};
 use crate::lap::Track;
 use crate::offer::{Load, Offer};
 use clap::Args;
-use legonf_controller::{Action, Config, Event, Sla};
+use legonf_controller::{Action, Config, Event, Scaling, Sla};
 use legonf_core::{
     BATCH, Batch, BindError, ColumnSpec, Fault, Layout as Columns, Pace, Plan, Sink, Snapshot,
 };
@@ -40,35 +40,35 @@ const LEAST_TOP: f64 = 1.05;
 pub struct Arguments {
     /// Time of each of six steps.
     #[arg(long, alias = "seconds", default_value = "4s", value_name = "TIME", value_parser = legonf_engine::arguments::time)]
-    step: Duration,
+    pub(crate) step: Duration,
     /// Packets a second that stand for 1: the steps are 0.4, 0.8, twice the top, 0.8 and 0.4 of them. Without it what the
     /// first layout carries, as measured first.
     #[arg(long, value_name = "PPS", value_parser = legonf_engine::arguments::positive)]
-    unit: Option<f64>,
+    pub(crate) unit: Option<f64>,
     /// The top in units. Without it halfway, by ratio, between what the first layout and two replicas carry, as measured first.
     #[arg(long, value_name = "UNITS", value_parser = legonf_engine::arguments::positive)]
-    top: Option<f64>,
+    pub(crate) top: Option<f64>,
     /// Packets that may wait before the source.
     #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = clap::value_parser!(u64).range(256..))]
-    ring: u64,
+    pub(crate) ring: u64,
     /// Milliseconds after which a batch that is not full is closed, where no --latency says so. Without it the time in which the
     /// unit fills one, 1 ms at least.
     #[arg(long, value_name = "MS", value_parser = legonf_engine::arguments::positive)]
-    hold: Option<f64>,
+    pub(crate) hold: Option<f64>,
     /// Milliseconds from source to sink that are promised: the deadline of packet batching, as bricks cost by then, closes a batch
     /// that is not full.
     #[arg(long, value_name = "MS", value_parser = legonf_engine::arguments::positive)]
-    latency: Option<f64>,
+    pub(crate) latency: Option<f64>,
     /// Time between two looks of the controller.
     #[arg(long, default_value = "50ms", value_name = "TIME", value_parser = legonf_engine::arguments::time)]
-    tick: Duration,
+    pub(crate) tick: Duration,
     #[command(flatten)]
-    execution: Execution,
+    pub(crate) execution: Execution,
     #[command(flatten)]
-    placement: Placement,
+    pub(crate) placement: Placement,
     /// A folder for report.json, events.json, throughput.svg, workers.svg and latency.svg.
     #[arg(long, short, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// Packets by which it is measured what a layout carries, and how often.
@@ -80,10 +80,10 @@ const LATE_HOLDS: f64 = 5.0;
 
 /// One tick.
 #[derive(Clone, Serialize)]
-struct Sample {
-    at: f64,
+pub(crate) struct Sample {
+    pub at: f64,
     offered: f64,
-    done: f64,
+    pub done: f64,
     workers: usize,
     /// Cores on which workers computed, and more on which they would have.
     busy: f64,
@@ -99,21 +99,21 @@ struct Sample {
 #[derive(Serialize)]
 pub struct Report {
     /// Packets a second that the first layout carries, and that two replicas do, and of the top step.
-    unit: f64,
-    of_two: Option<f64>,
-    top: f64,
-    packets: u64,
-    lost: u64,
+    pub(crate) unit: f64,
+    pub(crate) of_two: Option<f64>,
+    pub(crate) top: f64,
+    pub(crate) packets: u64,
+    pub(crate) lost: u64,
     /// Greatest difference of a score to that of one worker: 0, or nothing where packets were lost.
-    deviation: Option<f64>,
+    pub(crate) deviation: Option<f64>,
     identical: bool,
     /// Milliseconds from the beginning of an overload to the replica that answers it, at most.
     reaction_ms: Option<f64>,
     latency_ms_p50: f64,
     latency_ms_p99: f64,
-    latency_ms_max: f64,
+    pub(crate) latency_ms_max: f64,
     #[serde(flatten)]
-    incidents: Disturbances,
+    pub(crate) incidents: Disturbances,
     /// Milliseconds until a plan is in force.
     plan_change_ms_p99: f64,
     actions: usize,
@@ -121,10 +121,10 @@ pub struct Report {
     /// Seconds of cores that a hypervisor gave to other machines meanwhile, and the most that it did within a tick.
     stolen_s: f64,
     stolen_ms_max: f64,
-    samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample>,
     /// What the controller did.
     #[serde(skip)]
-    events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
 }
 
 /// A sink that notes how late batches are.
@@ -165,6 +165,21 @@ struct Watch {
     load: Load,
     longest: Arc<AtomicU64>,
     samples: Vec<Sample>,
+    /// Seconds at which a second replica comes and goes, where the agent's policy leaves the layout as it is.
+    by_hand: Option<[f64; 2]>,
+}
+
+impl Watch {
+    /// The plan that somebody wants who does not ask the controller.
+    fn plan_by_hand(&self, snapshot: &Snapshot) -> Option<Plan> {
+        let [comes, goes] = self.by_hand?;
+        let replicas = if (comes..goes).contains(&snapshot.at) { 2 } else { 1 };
+        let mut plan = snapshot.plan.clone();
+        let is_end = |id: &String| id == Plan::SOURCE || id == Plan::SINK;
+        let between = plan.stages.iter_mut().filter(|stage| !stage.bricks.iter().any(is_end));
+        between.for_each(|stage| stage.replicas = replicas);
+        (plan != snapshot.plan).then_some(plan)
+    }
 }
 
 impl Control for Watch {
@@ -185,7 +200,7 @@ impl Control for Watch {
             plan: snapshot.plan.to_string(),
             latency_ms: self.longest.swap(0, Ordering::Relaxed) as f64 / 1e3,
         });
-        plan
+        plan.or_else(|| self.plan_by_hand(snapshot))
     }
 
     fn pace(&self) -> Pace {
@@ -210,21 +225,35 @@ fn capacities(trial: &Trial<'_>, track: &Arc<Track>) -> Result<[f64; 2], Experim
     Ok([0, 1].map(|replicas| median(runs.iter().map(|run| run[replicas]))))
 }
 
+/// A load, and how it is answered.
+pub(crate) struct Steps {
+    /// In parts of what the first layout carries.
+    pub rates: Vec<f64>,
+    /// The part of the time that may be left to the other workers when the controller takes one away.
+    pub low: f64,
+    /// The steps with which a second replica comes and goes, where that is not the controller's to decide.
+    pub by_hand: Option<[usize; 2]>,
+}
+
+/// The steps for a top, in units.
+pub(crate) type Shape = fn(f64) -> Steps;
+
+/// A replica is superfluous at the lowest step and not at the middle one.
+fn past_overload(top: f64) -> Steps {
+    let [low, middle] = RISE;
+    let rates = [low, middle, top, top, middle, low].into();
+    Steps { rates, low: f64::midpoint(low, middle), by_hand: None }
+}
+
 /// What is offered.
 struct Demand {
     unit: f64,
     of_two: Option<f64>,
     /// In units.
     top: f64,
+    steps: Steps,
     /// Seconds for which a batch waits to be full.
     hold: f64,
-}
-
-impl Demand {
-    fn steps(&self) -> Vec<f64> {
-        let [low, middle] = RISE;
-        [low, middle, self.top, self.top, middle, low].map(|step| step * self.unit).into()
-    }
 }
 
 /// Offers the load, under the controller.
@@ -233,17 +262,30 @@ impl Demand {
 /// If a score differs from that of one worker, a run does not come to its end, or nothing can be written.
 pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, ExperimentError> {
     session.check_folder(arguments.out.as_deref())?;
+    let top = |[one, two]: [f64; 2]| (two / one).sqrt().max(LEAST_TOP);
+    let (report, _) = offered(arguments, session, top, past_overload)?;
+    arguments.write(&report)?;
+    Ok(report)
+}
+
+/// Offers steps to a top, which follows from what one and two replicas carry where it is not given.
+pub(crate) fn offered(
+    arguments: &Arguments,
+    session: &Session,
+    top: fn([f64; 2]) -> f64,
+    shape: Shape,
+) -> Result<(Report, Load), ExperimentError> {
     let config = generate::Config { packets: 200_000, rate: 10_000.0, ..generate::Config::default() };
     let track = Arc::new(Track::generate(config)?);
     let learnt = Learnt::of(session, &track)?;
     let engine = arguments.execution.engine.or(Some(EngineKind::Onnx));
     let trial = learnt.trial(session, Execution { engine, ..arguments.execution })?;
     let trial = trial.placed(arguments.placement.clone());
-    let demand = arguments.demand(&trial, &track)?;
-    let load = Load { seconds: arguments.step.as_secs_f64(), rates: demand.steps() };
-    let report = arguments.measure(&Case { trial: &trial, track: &track, demand, load })?;
-    arguments.write(&report)?;
-    Ok(report)
+    let demand = arguments.demand((&trial, &track), top, shape)?;
+    let rates = demand.steps.rates.iter().map(|part| part * demand.unit).collect();
+    let load = Load { seconds: arguments.step.as_secs_f64(), rates };
+    let case = Case { trial: &trial, track: &track, demand, load };
+    Ok((arguments.measure(&case)?, case.load))
 }
 
 /// What is run, and what is offered to it.
@@ -306,7 +348,12 @@ impl Offered {
 }
 
 impl Arguments {
-    fn demand(&self, trial: &Trial<'_>, track: &Arc<Track>) -> Result<Demand, ExperimentError> {
+    fn demand(
+        &self,
+        (trial, track): (&Trial<'_>, &Arc<Track>),
+        top: fn([f64; 2]) -> f64,
+        shape: Shape,
+    ) -> Result<Demand, ExperimentError> {
         let (unit, of_two) = match (self.unit, self.top) {
             (Some(unit), Some(_)) => (unit, None),
             (given, _) => {
@@ -314,9 +361,9 @@ impl Arguments {
                 (given.unwrap_or(one), Some(two))
             }
         };
-        let top = of_two.map_or(LEAST_TOP, |two| (two / unit).sqrt().max(LEAST_TOP));
+        let top = self.top.unwrap_or_else(|| of_two.map_or(LEAST_TOP, |two| top([unit, two])));
         let hold = self.hold.map_or_else(|| (BATCH as f64 / unit).max(1e-3), |ms| ms / 1e3);
-        Ok(Demand { unit, of_two, top: self.top.unwrap_or(top), hold })
+        Ok(Demand { unit, of_two, top, steps: shape(top), hold })
     }
 
     /// Runs under the controller, and again in one worker where nothing was lost.
@@ -336,7 +383,10 @@ impl Arguments {
         let mut source = Offer::timed(load.clone(), case.track.clone(), start, self.ring, hold);
         let mut sink =
             Late { checksum: Checksum::default(), start, longest: longest.clone(), all: all.clone() };
-        let mut watch = Watch { agent: case.trial.agent(self.policy())?, load, longest, samples: Vec::new() };
+        let steps = &case.demand.steps;
+        let by_hand = steps.by_hand.map(|steps| steps.map(|step| step as f64 * load.seconds));
+        let agent = case.trial.agent(self.policy(steps))?;
+        let mut watch = Watch { agent, load, longest, samples: Vec::new(), by_hand };
         let lost = source.lost();
         let layout = case.trial.between(1)?;
         let outcome = case.trial.run(Some(&mut watch), &layout, &mut source, &mut sink)?.outcome;
@@ -351,11 +401,11 @@ impl Arguments {
         })
     }
 
-    /// A replica is superfluous at the lowest step and not at the middle one.
-    fn policy(&self) -> Config {
+    fn policy(&self, steps: &Steps) -> Config {
+        let (defaults, low) = (Config::default(), steps.low);
+        let scaling = if steps.by_hand.is_some() { Scaling::Fixed } else { defaults.scaling };
         let sla = Sla { rate: None, latency_ms: self.latency };
-        let low = f64::midpoint(RISE[0], RISE[1]);
-        Config { tick: self.tick.as_secs_f64(), ticks_down: 5, fuse: false, low, sla, ..Config::default() }
+        Config { tick: self.tick.as_secs_f64(), ticks_down: 5, fuse: false, scaling, low, sla, ..defaults }
     }
 
     fn write(&self, report: &Report) -> Result<(), ExperimentError> {

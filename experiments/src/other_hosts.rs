@@ -55,6 +55,15 @@ impl Agent {
         }
     }
 
+    /// Processor time of the process so far, as Linux counts it in hundredths of a second.
+    pub fn processor_time(&self) -> io::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name, which may hold blanks, ends with the last bracket; the two times are fields 14 and 15.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
+        Ok(Duration::from_millis(10 * ticks.sum::<u64>()))
+    }
+
     /// The process.
     pub fn id(&self) -> u32 {
         self.child.id()
