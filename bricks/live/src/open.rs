@@ -31,7 +31,8 @@ impl Interface {
         self.link
     }
 
-    /// Has the kernel keep no packets until [`resume`](Self::resume), for a source that is to go on where another one ends.
+    /// Has the kernel keep no packets until the [source](crate::LiveSource) that is made of it goes on where another one ends
+    /// ([`Source::skip`](legonf_core::Source::skip)).
     ///
     /// # Errors
     /// If the kernel does not take the filter.
@@ -39,7 +40,7 @@ impl Interface {
         self.set_filter(NOTHING)
     }
 
-    /// Has the kernel keep packets from now on. No right is needed.
+    /// Has the kernel keep packets from now on; no right is needed.
     ///
     /// # Errors
     /// As [`pause`](Self::pause).
