@@ -169,8 +169,8 @@ impl Bench<'_> {
         let Arguments { rate, time, lease, seed, .. } = *self.arguments;
         let mut placement = Placement { lease, ..Placement::default() };
         victims.place(&mut placement);
-        // A fault at a time, and each may take a lease to be seen.
-        let seconds = time.as_secs_f64().max(faults.len() as f64 * (0.1 + lease.as_secs_f64()) + 1.0);
+        // A fault at a time. Each may take a lease to be seen, and a while until a further process has had its time.
+        let seconds = time.as_secs_f64().max(faults.len() as f64 * (0.5 + lease.as_secs_f64()) + 1.0);
         let load = Load { seconds, rates: vec![rate] };
         let expected = self.alone(&load)?;
         let layout: Layout =
