@@ -23,7 +23,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long whoever connects may take to say who it is.
-const INTRODUCTION: Duration = Duration::from_secs(5);
+pub(crate) const INTRODUCTION: Duration = Duration::from_secs(5);
 /// How often it is looked whether the agent shall end, in milliseconds.
 const LOOK: u8 = 50;
 /// Bricks that an agent hosts at most.
@@ -147,13 +147,7 @@ impl Hosting {
     /// If it cannot listen there.
     pub fn run(&self, session: &Session, ready: impl FnOnce(SocketAddr, Confinement)) -> Result<(), Error> {
         let identity = identity(self.cluster.as_deref())?;
-        if identity.is_none() && !self.listen.ip().is_loopback() {
-            let reason = format!("beyond loopback an agent needs certificates: {REMEDY}");
-            return Err(Error::refused(format!("--listen {}: {reason}", self.listen)));
-        }
-        let listener = TcpListener::bind(self.listen)
-            .map_err(|error| Error::refused(format!("--listen {}: {error}", self.listen)))?;
-        listener.set_nonblocking(true)?;
+        let listener = listen_for_hosts("--listen", self.listen, "an agent", identity.as_ref())?;
         let confinement = give_up(self.user.as_deref(), true)?;
         ready(listener.local_addr()?, confinement);
         let (hosted, bricks) = (Arc::new(()), Arc::new(AtomicU32::new(0)));
@@ -179,6 +173,46 @@ impl Hosting {
         }
         Ok(())
     }
+}
+
+/// Listens at an address that an option gives: its connections are [looked for](accepted), not waited for.
+///
+/// # Errors
+/// If the system does not let it.
+pub(crate) fn listen(option: &str, address: SocketAddr) -> Result<TcpListener, Error> {
+    let refused = |error| Error::refused(format!("{option} {address}: {error}"));
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// The same for other hosts, which are [known](secured) by their certificates; without any only on loopback.
+///
+/// # Errors
+/// As [`listen`], and if the address is beyond loopback and there are no certificates.
+pub(crate) fn listen_for_hosts(
+    option: &str,
+    address: SocketAddr,
+    who: &str,
+    identity: Option<&Identity>,
+) -> Result<TcpListener, Error> {
+    if identity.is_none() && !address.ip().is_loopback() {
+        let reason = format!("beyond loopback {who} needs certificates: {REMEDY}");
+        return Err(Error::refused(format!("{option} {address}: {reason}")));
+    }
+    listen(option, address)
+}
+
+/// A connection that was accepted, as a stream of frames: over TLS, where hosts have certificates.
+///
+/// # Errors
+/// If the other side is no host of the cluster.
+pub(crate) fn secured(identity: Option<&Identity>, socket: TcpStream) -> Result<Stream, Error> {
+    keep_alive(&socket)?;
+    Ok(match identity {
+        None => Stream::plain(socket)?,
+        Some(identity) => identity.accept(socket, INTRODUCTION)?,
+    })
 }
 
 /// The next connection, if there is one. One that fails is told of, and no other is looked for at once: the next may fail likewise.
@@ -208,7 +242,7 @@ pub(crate) fn wait_for_one(listener: &TcpListener) -> Result<(), Error> {
 }
 
 /// Has the system end a connection whose other side is gone without a word: what it asked for takes memory here.
-pub(crate) fn keep_alive(socket: &TcpStream) -> Result<(), Error> {
+fn keep_alive(socket: &TcpStream) -> Result<(), Error> {
     setsockopt(socket, sockopt::KeepAlive, &true)?;
     setsockopt(socket, sockopt::TcpKeepIdle, &10)?;
     setsockopt(socket, sockopt::TcpKeepInterval, &5)?;
@@ -223,16 +257,12 @@ fn answer(
     socket: TcpStream,
     bricks: &AtomicU32,
 ) -> Result<(), Error> {
-    keep_alive(&socket)?;
     socket.set_read_timeout(Some(INTRODUCTION))?;
     if socket.peek(&mut [0]).is_ok_and(|bytes| bytes == 0) {
         return Ok(());
     }
     socket.set_read_timeout(None)?;
-    let mut stream = match identity {
-        None => Stream::plain(socket)?,
-        Some(identity) => identity.accept(socket, INTRODUCTION)?,
-    };
+    let mut stream = secured(identity, socket)?;
     Ok(host(session, &mut stream, bricks)?)
 }
 

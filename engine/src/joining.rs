@@ -1,7 +1,7 @@
 //! Hosts that join a cluster by a token: the side that admits them, and the side of the new host.
 
 use crate::certificates::{self, write};
-use crate::hosting::accepted;
+use crate::hosting::{accepted, listen};
 use crate::placement::resolve;
 use crate::{Error, Session};
 use legonf_transport::join::{Admission, JoinError, Terms, Token};
@@ -107,9 +107,7 @@ impl Accepting {
         getrandom::fill(&mut secret)
             .map_err(|error| Error::refused(format!("no random numbers: {error}")))?;
         let admission = Admission::new(&self.authority, terms, secret)?;
-        let failed = |error| Error::refused(format!("--listen {}: {error}", self.listen));
-        let listener = TcpListener::bind(self.listen).map_err(failed)?;
-        listener.set_nonblocking(true)?;
+        let listener = listen("--listen", self.listen)?;
         // The authority is read and the socket listens: nothing else is needed before what others send is read.
         #[cfg(feature = "live")]
         crate::hosting::give_up(None, true)?;

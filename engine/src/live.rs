@@ -13,7 +13,7 @@ pub use transmission::Forward;
 
 use crate::agent::Agent;
 use crate::scoring::{Function, Report, Scoring, ending};
-use crate::standby::{Joined, StandbyReport};
+use crate::standby::{self, Joined, StandbyReport};
 use crate::steering::{Orders, Steering, Work};
 use crate::summary::{Disturbances, Service, Timing, with_clock};
 use crate::suppression::Suppression;
@@ -117,12 +117,8 @@ impl Live {
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         self.check_eve(&function)?;
         let watch = self.watch(&function, suppression)?;
-        let (mut source, losses) = self.source(session, interface)?;
-        let mut joined = None;
-        if let Some(partner) = partner {
-            let (source_of_both, with) = partner.join(session, &function, (Content::Packets, source))?;
-            (source, joined) = (source_of_both, Some(with));
-        }
+        let (source, losses) = self.source(session, interface)?;
+        let (source, joined) = standby::join(partner, session, &function, (Content::Packets, source))?;
         let outputs = Outputs::create(session, &self.purpose(), &function, self.reopen)?;
         let outputs = outputs.over(transmission).without(losses.clone());
         let control = listener.zip(function.swaps().cloned());
@@ -176,7 +172,8 @@ impl Live {
         let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
         let ran = function.run(session, control, (&mut *source, &mut tally), &NEVER, &mut show);
         rounds.end();
-        drop((bar, source));
+        drop(bar);
+        drop(source);
         let (outcome, timing) = ran?;
         let standby = joined.map(|joined| joined.report());
         if let Some(StandbyReport::Standby { dropped, .. }) = &standby {

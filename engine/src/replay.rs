@@ -8,6 +8,7 @@ use crate::agent::Agent;
 use crate::captures::{Captures, Series};
 use crate::network::Network;
 use crate::scoring::{Function, Report, Scoring, ending};
+use crate::standby;
 use crate::steering::{Steering, Work};
 use crate::summary::{Disturbances, Timing, with_clock};
 use crate::suppression::Suppression;
@@ -101,7 +102,7 @@ impl Replay {
         let opened = scoring.open(session)?;
         let schema = opened.schema()?;
         let series = self.captures.find(session, Some(&schema))?;
-        let (content, mut source) = series.open_any(session, self.limit, &schema)?;
+        let (content, source) = series.open_any(session, self.limit, &schema)?;
         self.scoring.warm_up.check(session, (&series, content), self.limit)?;
         let mut function = scoring.build(session, opened, content)?;
         if self.labels.is_some() && !function.decides_on_scores() {
@@ -113,11 +114,7 @@ impl Replay {
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         let labels = self.truth(session, &series)?;
         let watch = self.watch(content, &function, suppression)?;
-        let mut joined = None;
-        if let Some(partner) = partner {
-            let (source_of_both, with) = partner.join(session, &function, (content, source))?;
-            (source, joined) = (source_of_both, Some(with));
-        }
+        let (source, joined) = standby::join(partner, session, &function, (content, source))?;
         let outputs = self.outputs(session, (content, &series), &function)?;
         let tally = Tally::new(labels, outputs).bounded(function.bound()).watched(watch);
         let report = self.score(session, (function, series), agent, tally, source)?;
@@ -136,7 +133,8 @@ impl Replay {
         let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
         let mut observe = |progress, packets| bar.update(progress, packets);
         let ran = function.run(session, control, (&mut *source, &mut tally), session.stop, &mut observe);
-        drop((bar, source));
+        drop(bar);
+        drop(source);
         let (outcome, timing) = ran?;
         self.check_labels(&mut tally, &outcome)?;
         self.conclude((&mut function, &series), tally, (outcome, timing), agent)

@@ -62,8 +62,15 @@ pub fn remove(spec: &mut GraphSpec) {
 
 /// Of 53 bits, which every reader of JSON takes for what they are.
 fn random() -> Result<u64, Error> {
-    let bits = getrandom::u64().map_err(|error| Error::refused(format!("no random numbers: {error}")))?;
-    Ok(bits >> 11)
+    Ok(random_bits()? >> 11)
+}
+
+/// Bits that nobody knows.
+///
+/// # Errors
+/// When the system has no random numbers.
+pub fn random_bits() -> Result<u64, Error> {
+    getrandom::u64().map_err(|error| Error::refused(format!("no random numbers: {error}")))
 }
 
 #[cfg(test)]

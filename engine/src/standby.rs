@@ -3,30 +3,28 @@
 mod following;
 mod leading;
 
-use crate::hosting::{accepted, keep_alive, wait_for_one};
-use crate::placement::{Address, REMEDY, Reach, identity};
+use crate::hosting::{INTRODUCTION, accepted, listen_for_hosts, secured, wait_for_one};
+use crate::placement::{Address, Reach, identity};
 use crate::scoring::Function;
+use crate::seed::random_bits;
 use crate::{Error, Seed, Session};
 use following::Following;
 use leading::Leading;
 use legonf_coordination::Coordination;
 use legonf_core::{Columns, Source};
 use legonf_io::Content;
-use legonf_transport::Stream;
-use legonf_transport::standby::{Agreement, Introduced, Introduction, Primary, Replica, Run};
+use legonf_transport::standby::{Introduced, Introduction, Primary, Replica, Run};
 use legonf_transport::tls::Identity;
 use serde::Serialize;
-use std::fmt::Write;
+use std::fmt::Display;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 /// The columns that sources of packets and headers fill.
 const OF_SOURCES: Columns = Columns::PACKETS.union(Columns::HEADERS);
-/// How long whoever connects may take to say who it is.
-const INTRODUCTION: Duration = Duration::from_secs(5);
 /// How long to wait before whoever settles who goes on is asked once more.
 const AGAIN: Duration = Duration::from_millis(100);
 /// The decisions that there can be.
@@ -110,27 +108,15 @@ impl HotStandby {
             self.coordination.as_deref().ok_or_else(|| Error::refused("--coordination is missing"))?;
         let coordination = legonf_coordination::open(place).map_err(coordination_error)?;
         let identity = identity(cluster)?;
-        let listener = self.follow.map(|address| listen(address, identity.is_some())).transpose()?;
-        Ok(Some(Opened {
-            standby: self.standby.clone(),
-            listener,
-            identity,
-            cluster: cluster.map(Path::to_owned),
-            coordination: coordination.into(),
-        }))
+        let role = match (&self.standby, self.follow) {
+            (Some(standby), _) => Role::Primary(standby.clone()),
+            (None, Some(address)) => {
+                Role::Standby(listen_for_hosts("--follow", address, "a standby", identity.as_ref())?)
+            }
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Opened { role, identity, coordination: coordination.into() }))
     }
-}
-
-fn listen(address: SocketAddr, has_identity: bool) -> Result<TcpListener, Error> {
-    if !has_identity && !address.ip().is_loopback() {
-        return Err(Error::refused(format!(
-            "--follow {address}: beyond loopback a standby needs certificates: {REMEDY}"
-        )));
-    }
-    let refused = |error| Error::refused(format!("--follow {address}: {error}"));
-    let listener = TcpListener::bind(address).map_err(refused)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
 }
 
 fn coordination_error(error: legonf_coordination::CoordinationError) -> Error {
@@ -139,18 +125,30 @@ fn coordination_error(error: legonf_coordination::CoordinationError) -> Error {
 
 /// What is open for a run with a hot standby.
 pub(crate) struct Opened {
-    standby: Option<Address>,
-    listener: Option<TcpListener>,
+    role: Role,
     identity: Option<Identity>,
-    cluster: Option<PathBuf>,
     coordination: Arc<dyn Coordination>,
 }
 
-/// A run with a hot standby, whose other side is known.
-pub(crate) struct Partner {
-    opened: Opened,
-    lease: Duration,
-    replica: Option<Replica>,
+/// Which of both a process is to be.
+enum Role {
+    /// The primary of the standby there.
+    Primary(Address),
+    /// The standby of whoever connects.
+    Standby(TcpListener),
+}
+
+/// The other side of a run with a hot standby.
+pub(crate) enum Partner {
+    /// A standby that is still to be connected to.
+    Standby {
+        address: Address,
+        identity: Option<Identity>,
+        coordination: Arc<dyn Coordination>,
+        lease: Duration,
+    },
+    /// A primary that has connected.
+    Primary { replica: Replica, coordination: Arc<dyn Coordination> },
 }
 
 impl Opened {
@@ -159,120 +157,130 @@ impl Opened {
     /// # Errors
     /// If the session is stopped meanwhile, or the coordination cannot be reached.
     pub(crate) fn meet(self, session: &Session, lease: Duration) -> Result<Partner, Error> {
-        self.coordination.check().map_err(coordination_error)?;
-        let replica = self
-            .listener
-            .as_ref()
-            .map(|listener| self.await_primary(session, listener, lease))
-            .transpose()?;
-        Ok(Partner { opened: self, lease, replica })
-    }
-
-    fn await_primary(
-        &self,
-        session: &Session,
-        listener: &TcpListener,
-        lease: Duration,
-    ) -> Result<Replica, Error> {
-        session.observer.note(&format!("waiting for the primary, at {}", listener.local_addr()?));
-        let mut first: Option<Introduction> = None;
-        while !session.is_stopped() {
-            let Some((socket, from)) = accepted(session, listener) else {
-                wait_for_one(listener)?;
-                continue;
-            };
-            let introduced = keep_alive(&socket).and_then(|()| self.introduced(socket));
-            match (introduced, first.take()) {
-                (Err(error), kept) => {
-                    session.observer.note(&format!("{from}: {error}"));
-                    first = kept;
-                }
-                (Ok(beats), Some(packets)) if beats.is_of_beats() && beats.is_of_the_same_run(&packets) => {
-                    return Replica::new(packets, beats, lease, session.stop)
-                        .map_err(|error| Error::refused(error.to_string()));
-                }
-                // Whoever begins anew has given up before.
-                (Ok(packets), _) if !packets.is_of_beats() => first = Some(packets),
-                (Ok(_), kept) => first = kept,
+        let Self { role, identity, coordination } = self;
+        coordination.check().map_err(coordination_error)?;
+        Ok(match role {
+            Role::Primary(address) => Partner::Standby { address, identity, coordination, lease },
+            Role::Standby(listener) => {
+                let replica = await_primary(session, &listener, identity.as_ref(), lease)?;
+                Partner::Primary { replica, coordination }
             }
-        }
-        Err(Error::Interrupted("stopped while it waited for its primary".into()))
+        })
     }
+}
 
-    fn introduced(&self, socket: std::net::TcpStream) -> Result<Introduction, Error> {
-        let stream = match &self.identity {
-            None => Stream::plain(socket)?,
-            Some(identity) => identity.accept(socket, INTRODUCTION)?,
+/// Waits for the two connections of a primary.
+fn await_primary(
+    session: &Session,
+    listener: &TcpListener,
+    identity: Option<&Identity>,
+    lease: Duration,
+) -> Result<Replica, Error> {
+    session.observer.note(&format!("waiting for the primary, at {}", listener.local_addr()?));
+    let introduced = |socket| {
+        let introduced = Introduction::of(secured(identity, socket)?, INTRODUCTION);
+        introduced.map_err(|error| Error::refused(error.to_string()))
+    };
+    let mut first: Option<Introduction> = None;
+    while !session.is_stopped() {
+        let Some((socket, from)) = accepted(session, listener) else {
+            wait_for_one(listener)?;
+            continue;
         };
-        Introduction::of(stream, INTRODUCTION).map_err(|error| Error::refused(error.to_string()))
+        match (introduced(socket), first.take()) {
+            (Err(error), kept) => {
+                session.observer.note(&format!("{from}: {error}"));
+                first = kept;
+            }
+            (Ok(second), Some(packets))
+                if second.is_of_heartbeats() && second.is_of_the_same_run(&packets) =>
+            {
+                let replica = Replica::new(packets, second, lease, session.stop);
+                return replica.map_err(|error| Error::refused(error.to_string()));
+            }
+            // Whoever begins anew has given up before.
+            (Ok(packets), _) if !packets.is_of_heartbeats() => first = Some(packets),
+            (Ok(_), kept) => first = kept,
+        }
     }
+    Err(Error::Interrupted("stopped while it waited for its primary".into()))
 }
 
 impl Partner {
     /// The seed of the primary, where this is the standby.
     pub fn seed(&self) -> Option<Seed> {
-        self.replica.as_ref()?.seed().map(Seed::Given)
+        match self {
+            Self::Standby { .. } => None,
+            Self::Primary { replica, .. } => replica.seed().map(Seed::Given),
+        }
     }
 
-    /// A source that gives every packet to the standby, or takes those of the primary, once both sides have found that they run the same.
-    ///
-    /// # Errors
-    /// If they do not, or the other side is gone.
-    pub(crate) fn join(
+    fn join(
         self,
         session: &Session,
         function: &Function,
         (content, source): (Content, Box<dyn Source>),
     ) -> Result<(Box<dyn Source>, Joined), Error> {
         if content == Content::Features {
-            return Err(Error::refused(
-                "--standby: a table of features needs none; give a capture or an interface",
-            ));
+            let reason = "a table of features needs none; give a capture or an interface";
+            return Err(Error::refused(format!("--standby: {reason}")));
         }
         let agreement = function.agreement(content)?;
-        let Self { opened, lease, replica } = self;
-        let Some(mut replica) = replica else {
-            return opened.lead(session, (function, &agreement), lease, source);
-        };
-        replica.agree(&agreement).map_err(|error| Error::refused(format!("--follow: {error}")))?;
-        let report = Shared::new(StandbyReport::Standby { accepted: 0, dropped: 0, takeover_ms: None });
-        let following = Following::new(session, source, replica, opened.coordination, report.clone());
-        Ok((Box::new(following), Joined(report)))
+        match self {
+            Self::Primary { mut replica, coordination } => {
+                replica.agree(&agreement).map_err(|error| Error::refused(format!("--follow: {error}")))?;
+                let report =
+                    Shared::new(StandbyReport::Standby { accepted: 0, dropped: 0, takeover_ms: None });
+                let following = Following::new(session, source, replica, coordination, report.clone());
+                Ok((Box::new(following), Joined(report)))
+            }
+            Self::Standby { address, identity, coordination, lease } => {
+                let name = format!("run-{:016x}", random_bits()?);
+                let run = Run { name: &name, seed: function.slot_seed(), agreement: &agreement };
+                let primary = connect(session, (&address, identity), run, lease)?;
+                let report = Shared::new(StandbyReport::Primary { accepted: 0, lost: None });
+                let settling = Settling { session: *session, run: name, coordination };
+                let leading = Leading::new(source, primary, address.name, settling, report.clone());
+                Ok((Box::new(leading), Joined(report)))
+            }
+        }
     }
 }
 
-impl Opened {
-    fn lead(
-        self,
-        session: &Session,
-        (function, agreement): (&Function, &Agreement),
-        lease: Duration,
-        source: Box<dyn Source>,
-    ) -> Result<(Box<dyn Source>, Joined), Error> {
-        let standby = self.standby.ok_or_else(|| Error::refused("--standby is missing"))?;
-        let name = run_name()?;
-        let reach = Reach {
-            hosts: vec![standby.clone()],
-            named: Vec::new(),
-            identity: identity(self.cluster.as_deref())?,
-            lease,
-        };
-        let Address { name: host, address } = &standby;
-        let failed = |error: &dyn std::fmt::Display| {
-            let remedy = "start it first, with --follow";
-            Error::refused(format!("--standby {host}={address}: {error}; {remedy}"))
-        };
-        let connect = || reach.connect(&standby).map_err(|error| failed(&error));
-        let run = Run { name: &name, seed: function.slot_seed(), agreement };
-        let refused = |error| Error::refused(format!("--standby {host}={address}: {error}"));
-        let introduced = |is_beats| Introduced::of(connect()?, run, is_beats, INTRODUCTION).map_err(refused);
-        let (packets, beats) = (introduced(false)?, introduced(true)?);
-        let primary = Primary::meet(packets, beats, run, lease, session.stop).map_err(refused)?;
-        let report = Shared::new(StandbyReport::Primary { accepted: 0, lost: None });
-        let settling = Settling { session: *session, run: name, coordination: self.coordination };
-        let leading = Leading::new(source, primary, standby.name, settling, report.clone());
-        Ok((Box::new(leading), Joined(report)))
-    }
+/// A source that gives every packet to the standby, or takes those of the primary, once both sides have found that they run the same; and what
+/// becomes of that. Without a partner it is the source as it was.
+///
+/// # Errors
+/// If both do not run the same, or the other side is gone.
+pub(crate) fn join(
+    partner: Option<Partner>,
+    session: &Session,
+    function: &Function,
+    (content, source): (Content, Box<dyn Source>),
+) -> Result<(Box<dyn Source>, Option<Joined>), Error> {
+    let Some(partner) = partner else { return Ok((source, None)) };
+    let (source, joined) = partner.join(session, function, (content, source))?;
+    Ok((source, Some(joined)))
+}
+
+/// Connects to a standby, and waits until it is ready.
+fn connect(
+    session: &Session,
+    (standby, identity): (&Address, Option<Identity>),
+    run: Run<'_>,
+    lease: Duration,
+) -> Result<Primary, Error> {
+    let reach = Reach { hosts: Vec::new(), named: Vec::new(), identity, lease };
+    let Address { name, address } = standby;
+    let refused = |error: &dyn Display| Error::refused(format!("--standby {name}={address}: {error}"));
+    let introduced = |of_heartbeats| {
+        let stream = reach.connect(standby);
+        let stream = stream.map_err(|error| refused(&format!("{error}; start it first, with --follow")))?;
+        Introduced::of(stream, run, of_heartbeats, INTRODUCTION).map_err(|error| refused(&error))
+    };
+    let (packets, heartbeats) = (introduced(false)?, introduced(true)?);
+    let primary = Primary::meet(packets, heartbeats, run, lease, session.stop);
+    primary.map_err(|error| refused(&error))
 }
 
 /// What becomes of a run with a hot standby.
@@ -315,12 +323,4 @@ impl Settling {
             thread::sleep(AGAIN);
         }
     }
-}
-
-/// A name that no other run has.
-fn run_name() -> Result<String, Error> {
-    let bits = getrandom::u64().map_err(|error| Error::refused(format!("no random numbers: {error}")))?;
-    let mut name = String::from("run-");
-    write!(name, "{bits:016x}").expect("writing into memory cannot fail");
-    Ok(name)
 }

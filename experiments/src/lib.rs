@@ -15,6 +15,7 @@ pub mod bench;
 pub mod deepnfv;
 pub mod deepnfv_figure4;
 pub mod detectors;
+mod deviation;
 pub mod elasticity;
 mod ends;
 mod error;

@@ -149,19 +149,15 @@ impl Remotes {
     }
 
     /// The same. A process of its own that dies before it has its brick is started anew a few times.
-    fn place_at_last(
+    fn place_with_retries(
         &self,
         site: &Site,
         id: &str,
         brick: &mut dyn Brick,
     ) -> Result<Option<Box<dyn Brick>>, Error> {
-        let further = if *site == Site::Process { STARTS - 1 } else { 0 };
-        for _ in 0..further {
-            if let Ok(placed) = self.place_at(site, id, brick) {
-                return Ok(placed);
-            }
-        }
-        self.place_at(site, id, brick)
+        let starts = if *site == Site::Process { STARTS } else { 1 };
+        let early = (1..starts).find_map(|_| self.place_at(site, id, brick).ok());
+        early.map_or_else(|| self.place_at(site, id, brick), Ok)
     }
 
     /// As [`place`](Self::place) while a graph runs. Where nothing is said of a replica, a free core here goes first: those beyond the
@@ -184,7 +180,7 @@ impl Remotes {
             None if !self.any_lost() => return Ok(brick),
             None => "no other host is left".to_owned(),
             Some(Site::Host(name)) if self.has_lost(name) => format!("host `{name}` has lost an instance"),
-            Some(site) => match self.place_at_last(site, id, &mut *brick) {
+            Some(site) => match self.place_with_retries(site, id, &mut *brick) {
                 Ok(placed) => return Ok(placed.unwrap_or(brick)),
                 Err(error) => error.to_string(),
             },

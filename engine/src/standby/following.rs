@@ -46,7 +46,7 @@ impl Following {
         };
         let (accepted, since) = (replica.accepted(), Instant::now());
         let reason = lost.as_ref().map_or_else(|| "it has ended".to_owned(), ToString::to_string);
-        self.note(&replica, None);
+        self.note(&replica);
         drop(replica);
         if lost.is_some() && !self.settling.settle(STANDBY).map_err(Fault::new)? {
             let reason = format!(
@@ -68,15 +68,16 @@ impl Following {
         Ok(())
     }
 
-    fn note(&mut self, replica: &Replica, takeover_ms: Option<f64>) {
-        self.dropped = replica.dropped();
+    /// Keeps what came from the primary, of which nothing more comes.
+    fn note(&mut self, replica: &Replica) {
         let (accepted, dropped) = (replica.accepted(), replica.dropped());
-        *self.report.get() = StandbyReport::Standby { accepted, dropped, takeover_ms };
+        self.dropped = dropped;
+        *self.report.get() = StandbyReport::Standby { accepted, dropped, takeover_ms: None };
     }
 
     fn end(&mut self) {
         if let Phase::Following(replica) = std::mem::replace(&mut self.phase, Phase::Ended) {
-            self.note(&replica, None);
+            self.note(&replica);
         }
     }
 }

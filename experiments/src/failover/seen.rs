@@ -1,5 +1,6 @@
 //! A sink that knows which packets came, with which scores, and when.
 
+use crate::deviation::deviation;
 use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Sink};
 use legonf_engine::Error;
 use legonf_infer::SCORES;
@@ -59,18 +60,15 @@ impl Seen {
     /// Compares it with the scores of packets from 0 on.
     pub fn compare(&self, expected: &[f64]) -> Compared {
         let mut times: HashMap<u64, u64> = HashMap::new();
-        let mut deviation = 0.0_f64;
+        let mut greatest = 0.0_f64;
         for (seq, score) in &self.packets {
             *times.entry(*seq).or_default() += 1;
             let other = expected.get(*seq as usize).copied().unwrap_or(f64::NAN);
-            if score.to_bits() != other.to_bits() {
-                // Two bit patterns of one value differ, too.
-                deviation = deviation.max((score - other).abs().max(f64::MIN_POSITIVE));
-            }
+            greatest = greatest.max(deviation(*score, other));
         }
         let missing = (0..expected.len() as u64).filter(|seq| !times.contains_key(seq)).count();
         let repeated = times.values().map(|times| times - 1).sum();
-        Compared { missing: missing as u64, repeated, deviation }
+        Compared { missing: missing as u64, repeated, deviation: greatest }
     }
 }
 

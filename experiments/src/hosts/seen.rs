@@ -1,6 +1,7 @@
 //! A sink that notes every score, and how late every packet is.
 
 use super::streams::{Load, Run};
+use crate::deviation::deviation;
 use legonf_core::{Batch, BindError, ColumnSpec, Fault, Handle, Layout, Sink};
 use legonf_infer::SCORES;
 use std::sync::Arc;
@@ -26,8 +27,8 @@ impl Seen {
 
     /// The greatest difference of a score to another run's; of two bit patterns of one value the least number.
     pub fn deviation(&self, other: &Self) -> f64 {
-        let differ = self.scores.iter().zip(&other.scores).filter(|(a, b)| a.to_bits() != b.to_bits());
-        differ.map(|(a, b)| (a - b).abs().max(f64::MIN_POSITIVE)).fold(0.0, f64::max)
+        let all = self.scores.iter().zip(&other.scores);
+        all.map(|(found, expected)| deviation(*found, *expected)).fold(0.0, f64::max)
     }
 }
 

@@ -94,7 +94,8 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// A brick of a supply for a place in which so many were lost in turn, bound to the columns of the graph, or in one line why there is none, also where making it panics.
+/// A brick of a supply for a place in which so many were lost in turn, bound to the columns of the graph, or in one line why there is none,
+/// also where making it panics.
 pub(crate) fn supplied(
     supply: Supply<'_>,
     (id, number): (&str, usize),
@@ -102,10 +103,7 @@ pub(crate) fn supplied(
     layout: &Layout,
 ) -> Result<Box<dyn Brick>, SupplyError> {
     let made = || {
-        let mut brick = match losses {
-            0 => supply.supply(id, number)?,
-            _ => supply.supply_again(id, number, losses)?,
-        };
+        let mut brick = supply.supply_again(id, number, losses)?;
         brick.bind(layout)?;
         Ok(brick)
     };

@@ -1,4 +1,4 @@
-//! Signs of life between a primary and its standby.
+//! Heartbeats between a primary and its standby.
 
 use super::message::{Message, StandbyError, read, write};
 use crate::channel::{Channel, ChannelError};
@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
-/// Signs of life in the time of a lease, and the longest time between two.
+/// Heartbeats in the time of a lease, and the longest time between two.
 const IN_A_LEASE: u32 = 5;
 const SLOWEST: Duration = Duration::from_millis(100);
 
@@ -51,20 +51,20 @@ impl Heartbeat {
     /// If the system has no further thread.
     pub fn begin(
         side: Side,
-        mut beats: Stream,
+        mut heartbeats: Stream,
         packets: TcpStream,
         lease: Duration,
         stop: &'static AtomicBool,
     ) -> Result<Self, StandbyError> {
         let [over, unstoppable, silent] = std::array::from_fn(|_| Arc::new(AtomicBool::new(false)));
         let handle = packets.try_clone()?;
-        beats.set_patience(Some(lease))?;
+        heartbeats.set_patience(Some(lease))?;
         let flags = [over.clone(), unstoppable.clone(), silent.clone()];
         let beat = move || {
             let [over, unstoppable, silent] = flags;
             let is_stopped = || !unstoppable.load(Relaxed) && stop.load(Relaxed);
             let pause = (lease / IN_A_LEASE).min(SLOWEST);
-            let mut beat = Beat { side, beats, frame: Vec::new(), number: 0, pause };
+            let mut beat = Beat { side, heartbeats, frame: Vec::new(), number: 0, pause };
             while !over.load(Relaxed) && !is_stopped() {
                 match beat.next() {
                     Ok(()) => {}
@@ -82,11 +82,8 @@ impl Heartbeat {
     }
 
     /// What is behind an error of the connection of packets.
-    pub fn explain(&self, error: StandbyError) -> StandbyError {
-        match error {
-            StandbyError::Channel(_) if self.silent.load(Relaxed) => ChannelError::Late(self.lease).into(),
-            other => other,
-        }
+    pub fn explain(&self, error: ChannelError) -> StandbyError {
+        if self.silent.load(Relaxed) { ChannelError::Late(self.lease).into() } else { error.into() }
     }
 
     /// From now on this side says itself when it is at its end, whatever the stop flag says.
@@ -97,14 +94,14 @@ impl Heartbeat {
 
 struct Beat {
     side: Side,
-    beats: Stream,
+    heartbeats: Stream,
     frame: Vec<u8>,
     number: u64,
     pause: Duration,
 }
 
 impl Beat {
-    /// One sign of life of each side.
+    /// One heartbeat of each side.
     fn next(&mut self) -> Result<(), StandbyError> {
         self.number += 1;
         match self.side {
@@ -122,13 +119,13 @@ impl Beat {
     }
 
     fn say(&mut self) -> Result<(), StandbyError> {
-        write(&Message::Beat(self.number), &mut self.frame);
-        Ok(self.beats.send(&self.frame)?)
+        write(&Message::Heartbeat(self.number), &mut self.frame);
+        Ok(self.heartbeats.send(&self.frame)?)
     }
 
     fn hear(&mut self) -> Result<(), StandbyError> {
-        match read(self.beats.receive()?)? {
-            (Message::Beat(number), []) if number == self.number => Ok(()),
+        match read(self.heartbeats.receive()?)? {
+            (Message::Heartbeat(number), []) if number == self.number => Ok(()),
             _ => Err(StandbyError::Damaged),
         }
     }

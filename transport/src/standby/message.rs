@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub(super) enum Message<'a> {
     /// The first one of each connection, from both sides.
     Hello { protocol: u32, program: &'a str },
-    /// What a connection is for, from the primary: the packets of a run, or signs of life.
-    Run { run: &'a str, seed: Option<u64>, beats: bool },
+    /// What a connection is for, from the primary: the packets of a run, or heartbeats.
+    Run { run: &'a str, seed: Option<u64>, heartbeats: bool },
     /// What the primary's results depend on, each with a digest.
     Agree(Vec<(&'a str, Digest)>),
     /// The standby has the same, and takes packets.
@@ -29,8 +29,8 @@ pub(super) enum Message<'a> {
     End,
     /// The primary ends before its input does.
     HandOver,
-    /// A sign of life, which the other side sends back.
-    Beat(u64),
+    /// A heartbeat, which the other side sends back.
+    Heartbeat(u64),
 }
 
 /// What the results of a run depend on, by name, each with a digest: graph, models and the like. A standby must have the same.

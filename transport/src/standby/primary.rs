@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Primary {
     stream: Stream,
     frame: Vec<u8>,
-    /// Keeps the signs of life up.
+    /// Keeps the heartbeats up.
     heartbeat: Heartbeat,
 }
 
@@ -31,7 +31,7 @@ pub struct Run<'a> {
 pub struct Introduced(Stream);
 
 impl Introduced {
-    /// Says over a connection to a standby that it is for the packets of a run, or for signs of life. The standby takes one connection after
+    /// Says over a connection to a standby that it is for the packets of a run, or for heartbeats. The standby takes one connection after
     /// the other. It has to answer within `patience`.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Introduced {
     pub fn of(
         mut stream: Stream,
         run: Run<'_>,
-        is_beats: bool,
+        of_heartbeats: bool,
         patience: Duration,
     ) -> Result<Self, StandbyError> {
         let (mut frame, Run { name, seed, .. }) = (Vec::new(), run);
@@ -47,7 +47,7 @@ impl Introduced {
         write(&HELLO, &mut frame);
         stream.send(&frame)?;
         check(&read(stream.receive()?)?.0)?;
-        write(&Message::Run { run: name, seed, beats: is_beats }, &mut frame);
+        write(&Message::Run { run: name, seed, heartbeats: of_heartbeats }, &mut frame);
         stream.send(&frame)?;
         Ok(Self(stream))
     }
@@ -61,16 +61,16 @@ impl Primary {
     /// If it has another graph or model, or does not answer.
     pub fn meet(
         packets: Introduced,
-        beats: Introduced,
+        heartbeats: Introduced,
         run: Run<'_>,
         lease: Duration,
         stop: &'static AtomicBool,
     ) -> Result<Self, StandbyError> {
-        let (Introduced(mut stream), Introduced(beats)) = (packets, beats);
+        let (Introduced(mut stream), Introduced(heartbeats)) = (packets, heartbeats);
         let (mut frame, agreement) = (Vec::new(), run.agreement);
         // What it may take long for is to read its models; that it is alive meanwhile is heard over the other connection.
         stream.set_patience(None)?;
-        let heartbeat = Heartbeat::begin(Side::Primary, beats, stream.handle()?, lease, stop)?;
+        let heartbeat = Heartbeat::begin(Side::Primary, heartbeats, stream.handle()?, lease, stop)?;
         let pairs = agreement.0.iter().map(|(name, digest)| (name.as_str(), *digest));
         write(&Message::Agree(pairs.collect()), &mut frame);
         stream.send(&frame)?;
@@ -94,22 +94,12 @@ impl Primary {
         first: u64,
         dropped: u64,
     ) -> Result<(), StandbyError> {
-        let given = self.give(batch, columns, first, dropped);
-        given.map_err(|error| self.heartbeat.explain(error))
-    }
-
-    fn give(
-        &mut self,
-        batch: &Batch,
-        columns: Columns,
-        first: u64,
-        dropped: u64,
-    ) -> Result<(), StandbyError> {
         write(&Message::Packets { first, dropped }, &mut self.frame);
         batch.encode(columns, &mut self.frame);
-        self.stream.send(&self.frame)?;
+        let answered = self.stream.send(&self.frame).and_then(|()| self.stream.receive());
+        let answer = answered.map_err(|error| self.heartbeat.explain(error))?;
         let until = first + batch.len() as u64;
-        match read(self.stream.receive()?)? {
+        match read(answer)? {
             (Message::Accepted(number), []) if number == until => Ok(()),
             _ => Err(StandbyError::Damaged),
         }
@@ -142,6 +132,6 @@ impl Primary {
     fn say(&mut self, message: &Message<'_>) -> Result<(), StandbyError> {
         write(message, &mut self.frame);
         let said = self.stream.send(&self.frame);
-        said.map_err(|error| self.heartbeat.explain(error.into()))
+        said.map_err(|error| self.heartbeat.explain(error))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::heartbeat::{Heartbeat, Side};
 use super::message::{Agreement, HELLO, Message, StandbyError, check, read, write};
-use crate::channel::Channel;
+use crate::channel::{Channel, ChannelError};
 use crate::stream::Stream;
 use legonf_core::{Batch, Columns, LARGEST_BATCH};
 use std::sync::atomic::AtomicBool;
@@ -16,7 +16,7 @@ pub struct Introduction {
     stream: Stream,
     run: String,
     seed: Option<u64>,
-    beats: bool,
+    heartbeats: bool,
 }
 
 impl Introduction {
@@ -31,18 +31,18 @@ impl Introduction {
         write(&HELLO, &mut frame);
         stream.send(&frame)?;
         met?;
-        let (run, seed, beats) = match read(stream.receive()?)? {
-            (Message::Run { run, seed, beats }, []) if run.len() <= LONGEST_NAME => {
-                (run.to_owned(), seed, beats)
+        let (run, seed, heartbeats) = match read(stream.receive()?)? {
+            (Message::Run { run, seed, heartbeats }, []) if run.len() <= LONGEST_NAME => {
+                (run.to_owned(), seed, heartbeats)
             }
             _ => return Err(StandbyError::Damaged),
         };
-        Ok(Self { stream, run, seed, beats })
+        Ok(Self { stream, run, seed, heartbeats })
     }
 
-    /// Whether it is for signs of life.
-    pub fn is_of_beats(&self) -> bool {
-        self.beats
+    /// Whether it is for heartbeats.
+    pub fn is_of_heartbeats(&self) -> bool {
+        self.heartbeats
     }
 
     /// Whether both are of one run.
@@ -84,17 +84,17 @@ impl Replica {
     /// If the system has no further thread.
     pub fn new(
         packets: Introduction,
-        beats: Introduction,
+        heartbeats: Introduction,
         lease: Duration,
         stop: &'static AtomicBool,
     ) -> Result<Self, StandbyError> {
         let Introduction { mut stream, run, seed, .. } = packets;
         stream.set_patience(None)?;
-        let heartbeat = Heartbeat::begin(Side::Standby, beats.stream, stream.handle()?, lease, stop)?;
+        let heartbeat = Heartbeat::begin(Side::Standby, heartbeats.stream, stream.handle()?, lease, stop)?;
         Ok(Self { run, seed, heartbeat: Some(heartbeat), ..Self::over(Box::new(stream)) })
     }
 
-    /// Follows whoever is at the other side of a channel, without signs of life: a primary that is silent is waited for.
+    /// Follows whoever is at the other side of a channel, without heartbeats: a primary that is silent is waited for.
     pub fn over(channel: Box<dyn Channel>) -> Self {
         let (frame, run, seed) = Default::default();
         Self { channel, frame, run, seed, accepted: 0, dropped: 0, heartbeat: None }
@@ -145,37 +145,30 @@ impl Replica {
     /// If the primary is lost, or what came is not what it sends.
     pub fn hear(&mut self, batch: &mut Batch, columns: Columns) -> Result<Heard, StandbyError> {
         batch.clear();
-        let heard = self.take(batch, columns);
-        heard.map_err(|error| match &self.heartbeat {
+        let received = self.channel.receive();
+        let explain = |error: ChannelError| match &self.heartbeat {
             Some(heartbeat) => heartbeat.explain(error),
-            None => error,
-        })
-    }
-
-    fn take(&mut self, batch: &mut Batch, columns: Columns) -> Result<Heard, StandbyError> {
-        let (message, mut behind) = read(self.channel.receive()?)?;
-        let heard = match message {
+            None => error.into(),
+        };
+        let (message, mut behind) = read(received.map_err(explain)?)?;
+        match message {
             Message::Packets { first, dropped } if first == self.accepted && dropped >= self.dropped => {
                 batch.decode(columns, &mut behind).map_err(|_| StandbyError::Damaged)?;
                 if !behind.is_empty() || !is_in_order(batch, first) {
                     batch.clear();
                     return Err(StandbyError::Damaged);
                 }
-                self.dropped = dropped;
-                Heard::Packets
+                (self.accepted, self.dropped) = (first + batch.len() as u64, dropped);
+                write(&Message::Accepted(self.accepted), &mut self.frame);
+                // A primary that does not hear it is lost, which shows with the next call. The packets are here.
+                let _ = self.channel.send(&self.frame);
+                Ok(Heard::Packets)
             }
-            Message::Idle if behind.is_empty() => Heard::Idle,
-            Message::End if behind.is_empty() => Heard::End,
-            Message::HandOver if behind.is_empty() => Heard::HandOver,
-            _ => return Err(StandbyError::Damaged),
-        };
-        if heard == Heard::Packets {
-            self.accepted += batch.len() as u64;
-            write(&Message::Accepted(self.accepted), &mut self.frame);
-            // A primary that does not hear it is lost, which shows with the next call. The packets are here.
-            let _ = self.channel.send(&self.frame);
+            Message::Idle if behind.is_empty() => Ok(Heard::Idle),
+            Message::End if behind.is_empty() => Ok(Heard::End),
+            Message::HandOver if behind.is_empty() => Ok(Heard::HandOver),
+            _ => Err(StandbyError::Damaged),
         }
-        Ok(heard)
     }
 }
 

@@ -27,18 +27,22 @@ fn meet(
     own: &str,
     lease: Duration,
 ) -> (JoinHandle<Result<Primary, StandbyError>>, Result<Replica, StandbyError>) {
-    let ([packets, at_packets], [beats, at_beats]) = (pair(), pair());
+    let ([packets, at_packets], [heartbeats, at_beats]) = (pair(), pair());
     let primary = thread::spawn(move || {
         let agreement = agreement(theirs);
         let run = Run { name: "run-1", seed: Some(7), agreement: &agreement };
         let packets = Introduced::of(packets, run, false, lease)?;
-        let beats = Introduced::of(beats, run, true, lease)?;
-        Primary::meet(packets, beats, run, lease, &NEVER)
+        let heartbeats = Introduced::of(heartbeats, run, true, lease)?;
+        Primary::meet(packets, heartbeats, run, lease, &NEVER)
     });
     let introduced = |stream| Introduction::of(stream, LEASE).unwrap();
-    let (packets, beats) = (introduced(at_packets), introduced(at_beats));
-    assert!(!packets.is_of_beats() && beats.is_of_beats() && packets.is_of_the_same_run(&beats));
-    let mut replica = Replica::new(packets, beats, lease, &NEVER).unwrap();
+    let (packets, heartbeats) = (introduced(at_packets), introduced(at_beats));
+    assert!(
+        !packets.is_of_heartbeats()
+            && heartbeats.is_of_heartbeats()
+            && packets.is_of_the_same_run(&heartbeats)
+    );
+    let mut replica = Replica::new(packets, heartbeats, lease, &NEVER).unwrap();
     let agreed = replica.agree(&agreement(own)).map(|()| replica);
     (primary, agreed)
 }
@@ -98,23 +102,26 @@ fn a_side_that_is_gone_is_noticed_by_the_other() {
 
 #[test]
 fn a_side_that_is_silent_is_lost_after_its_lease() {
-    let ([packets, at_packets], [beats, at_beats]) = (pair(), pair());
+    let ([packets, at_packets], [heartbeats, at_beats]) = (pair(), pair());
     // A primary that says who it is, and then nothing.
     let silent = thread::spawn(move || {
-        let mut streams = [packets, beats];
+        let mut streams = [packets, heartbeats];
         let mut frame = Vec::new();
         for (number, stream) in streams.iter_mut().enumerate() {
             message::write(&message::HELLO, &mut frame);
             stream.send(&frame).unwrap();
             stream.receive().unwrap();
-            message::write(&message::Message::Run { run: "r", seed: None, beats: number == 1 }, &mut frame);
+            message::write(
+                &message::Message::Run { run: "r", seed: None, heartbeats: number == 1 },
+                &mut frame,
+            );
             stream.send(&frame).unwrap();
         }
         streams
     });
     let introduced = |stream| Introduction::of(stream, LEASE).unwrap();
-    let (packets, beats) = (introduced(at_packets), introduced(at_beats));
-    let mut replica = Replica::new(packets, beats, Duration::from_millis(50), &NEVER).unwrap();
+    let (packets, heartbeats) = (introduced(at_packets), introduced(at_beats));
+    let mut replica = Replica::new(packets, heartbeats, Duration::from_millis(50), &NEVER).unwrap();
     let streams = silent.join().unwrap();
     assert!(matches!(replica.agree(&agreement("m")), Err(StandbyError::Channel(_))));
     drop(streams);

@@ -73,12 +73,13 @@ impl<T: Value> Storage for Vec<T> {
     }
 
     fn decode(&mut self, from: &mut &[u8]) -> Result<(), Damaged> {
-        let count = take(from).ok().filter(|count: &usize| *count <= from.len() / T::LEAST);
-        // What is there is replaced, so the memory need not be cleared.
-        self.resize(count.unwrap_or(0), T::default());
-        if count.is_none() {
+        let count: usize = take(from).inspect_err(|_| self.clear())?;
+        if count > from.len() / T::LEAST {
+            self.clear();
             return Err(Damaged);
         }
+        // What is there is replaced, so it need not be cleared first.
+        self.resize(count, T::default());
         T::take_all(self, from).inspect_err(|_| self.clear())
     }
 
