@@ -66,7 +66,13 @@ impl Bench {
 
     /// Starts both. Half of the capture comes to the primary; the standby has all of it.
     fn start(&self, workers: [&str; 2]) -> Two {
-        let follow = ["--follow", "127.0.0.1:0", "--workers", workers[1], "--oversubscribe"];
+        self.start_with(workers, &[])
+    }
+
+    /// The same with further options of the standby.
+    fn start_with(&self, workers: [&str; 2], options: &[&str]) -> Two {
+        let follow =
+            [&["--follow", "127.0.0.1:0", "--workers", workers[1], "--oversubscribe"], options].concat();
         let standby = Running::start(&self.side(&self.capture, "standby", &follow));
         let address = waiting(&standby);
         let lead = ["--standby", &format!("b={address}"), "--workers", workers[0]];
@@ -212,6 +218,22 @@ fn the_primary_goes_on_where_the_standby_is_killed_or_frozen() {
             assert!(said.contains("the primary goes on without this standby"), "{said}");
         }
     }
+}
+
+#[test]
+fn a_standby_whose_capture_is_shorter_says_so() {
+    let bench = Bench::new();
+    let two = bench.start_with(["fused", "fused"], &["--limit", "100"]);
+    signal("-KILL", &Two::pid(&two.primary));
+    let (output, said) = two.standby.output();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("it ends at packet 100, but ") && said.contains("both must read the same"),
+        "{said}"
+    );
+    // What it had of the primary is complete.
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["coverage"]["received"], report["standby"]["accepted"]);
 }
 
 #[test]

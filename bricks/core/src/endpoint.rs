@@ -67,7 +67,7 @@ pub trait Source: Send {
     /// batch. Reads them and leaves them out, unless the source can do better.
     ///
     /// # Errors
-    /// As [`fill`](Self::fill).
+    /// As [`fill`](Self::fill), and if the input ends before.
     fn skip(&mut self, packets: u64) -> Result<(), Fault> {
         let (mut batch, mut left) = (Batch::default(), packets);
         while left > 0 {
@@ -75,7 +75,10 @@ pub trait Source: Send {
             batch.clear();
             self.fill(&mut batch)?;
             if batch.is_empty() && !self.is_idle() {
-                break;
+                let had = packets - left;
+                return Err(Fault::new(format!(
+                    "it ends at packet {had}, but {packets} were delivered by another source: both must read the same"
+                )));
             }
             left -= batch.len() as u64;
         }
