@@ -378,6 +378,11 @@ fn what_cannot_be_is_refused_in_a_line() {
     );
     refused(&["--follow", "127.0.0.1:0", "--coordination", &none], "none: not a folder");
     refused(&["--coordination", &folder], "leave it out");
+    // What cannot be read is said before anybody is waited for.
+    let empty = bench.path("empty.pcap");
+    fs::write(&empty, []).unwrap();
+    let said = fail(bench.replay(&empty, "refused", &["--follow", "127.0.0.1:0", "--coordination", &folder]));
+    assert!(said.contains("empty.pcap"), "{said}");
     // A file system that nobody can write to.
     refused(&["--follow", "127.0.0.1:0", "--coordination", "/proc/self"], "--coordination: /proc/self");
     #[cfg(feature = "etcd")]

@@ -108,10 +108,9 @@ impl Live {
             None => Connections::None,
         };
         legonf_live::give_up_privileges(account.as_ref(), connections)?;
-        let partner =
-            redundancy.map(|opened| opened.meet(session, self.scoring.placement.lease)).transpose()?;
+        let (opened, changeable) = (self.scoring.open(session)?, self.control.is_some());
+        let partner = standby::meet(redundancy, session, self.scoring.placement.lease)?;
         let scoring = self.scoring.seeded(partner.as_ref());
-        let (opened, changeable) = (scoring.open(session)?, self.control.is_some());
         let mut function = scoring.build_with(session, opened, Content::Packets, changeable)?;
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;

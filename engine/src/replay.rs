@@ -96,14 +96,13 @@ impl Replay {
         session.check_outputs(self.watching.incidents.as_deref())?;
         let suppression = self.watching.suppression()?;
         let redundancy = self.scoring.redundancy()?;
-        let partner =
-            redundancy.map(|opened| opened.meet(session, self.scoring.placement.lease)).transpose()?;
-        let scoring = self.scoring.seeded(partner.as_ref());
-        let opened = scoring.open(session)?;
+        let opened = self.scoring.open(session)?;
         let schema = opened.schema()?;
         let series = self.captures.find(session, Some(&schema))?;
         let (content, source) = series.open_any(session, self.limit, &schema)?;
         self.scoring.warm_up.check(session, (&series, content), self.limit)?;
+        let partner = standby::meet(redundancy, session, self.scoring.placement.lease)?;
+        let scoring = self.scoring.seeded(partner.as_ref());
         let mut function = scoring.build(session, opened, content)?;
         if self.labels.is_some() && !function.decides_on_scores() {
             let reason =

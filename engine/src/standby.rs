@@ -151,22 +151,24 @@ pub(crate) enum Partner {
     Primary { replica: Replica, coordination: Arc<dyn Coordination> },
 }
 
-impl Opened {
-    /// Where this is the standby, waits for the primary.
-    ///
-    /// # Errors
-    /// If the session is stopped meanwhile, or the coordination cannot be reached.
-    pub(crate) fn meet(self, session: &Session, lease: Duration) -> Result<Partner, Error> {
-        let Self { role, identity, coordination } = self;
-        coordination.check().map_err(coordination_error)?;
-        Ok(match role {
-            Role::Primary(address) => Partner::Standby { address, identity, coordination, lease },
-            Role::Standby(listener) => {
-                let replica = await_primary(session, &listener, identity.as_ref(), lease)?;
-                Partner::Primary { replica, coordination }
-            }
-        })
-    }
+/// Learns of the other side, if there is to be one: where this is the standby, waits for the primary.
+///
+/// # Errors
+/// If the session is stopped meanwhile, or the coordination cannot be reached.
+pub(crate) fn meet(
+    opened: Option<Opened>,
+    session: &Session,
+    lease: Duration,
+) -> Result<Option<Partner>, Error> {
+    let Some(Opened { role, identity, coordination }) = opened else { return Ok(None) };
+    coordination.check().map_err(coordination_error)?;
+    Ok(Some(match role {
+        Role::Primary(address) => Partner::Standby { address, identity, coordination, lease },
+        Role::Standby(listener) => {
+            let replica = await_primary(session, &listener, identity.as_ref(), lease)?;
+            Partner::Primary { replica, coordination }
+        }
+    }))
 }
 
 /// Waits for the two connections of a primary.
