@@ -79,6 +79,14 @@ impl WestEast for Metered {
         self.brick.takes_compact_rows()
     }
 
+    fn takes_all_at_once(&self) -> bool {
+        self.brick.takes_all_at_once()
+    }
+
+    fn begin_part(&mut self, part: usize, batch: &Batch, places: &[usize], cells: usize) -> bool {
+        self.brick.begin_part(part, batch, places, cells)
+    }
+
     fn process_part(
         &mut self,
         part: usize,

@@ -116,7 +116,7 @@ impl Pieces {
         let Self { partitioner, parts, replicas, batch, rows, room, .. } = self;
         let (part, brick) = (&mut parts[replica], &mut replicas[replica].brick);
         partitioner.travelling().try_for_each(|shard| {
-            partitioner.compute((shard, 0), part, rows, room, &mut |places, rows| {
+            partitioner.compute((shard, 0), CHUNK, part, rows, room, &mut |places, rows| {
                 brick.process_part(shard, batch, places, rows)
             })
         })?;

@@ -136,6 +136,7 @@ fn operators(graph: &mut Graph) -> Vec<Operator> {
         brick: node.brick,
         past: Vec::new(),
         checkpointer: None,
+        begun: 0,
     };
     graph.take_nodes().into_iter().enumerate().map(operator).collect()
 }

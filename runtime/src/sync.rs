@@ -28,7 +28,7 @@ pub(crate) enum Either<T> {
 }
 
 /// Takes what is there, from the first queue that has something, without waiting.
-fn try_either<T>(first: &Receiver<T>, second: Option<&Receiver<T>>) -> Option<Either<T>> {
+pub(crate) fn try_either<T>(first: &Receiver<T>, second: Option<&Receiver<T>>) -> Option<Either<T>> {
     let from_second = || second?.try_recv().ok().map(Either::Second);
     first.try_recv().ok().map(Either::First).or_else(from_second)
 }

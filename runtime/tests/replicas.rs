@@ -4,6 +4,7 @@
 mod common;
 
 use common::Script;
+use common::losses::{Elsewhere, Losses};
 use common::mines::{MinedState, StateMines};
 use common::streams::{Streams, Traffic, expected, go, go_kept, graph, make};
 use legonf_core::{Brick, Plan, SlotMove, Snapshot};
@@ -283,6 +284,45 @@ proptest! {
         prop_assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
         prop_assert_eq!(outcome.restarts, u64::from(raised.load(Ordering::Relaxed).count_ones()));
         prop_assert!(outcome.restarts > 0 && rows == expected(20_000), "results differ");
+    }
+}
+
+/// The brick has a worker of its own, which begins batches before others are answered.
+const APART: &str = "source stamp | streams | blend smooth sink";
+
+/// Runs from one layout through others with streams elsewhere, which are lost at some calls.
+fn go_elsewhere(layout: &str, script: &mut Script, losses: &Arc<Losses>, checkpoint: usize) -> Outcome {
+    let make = |id: &str| match id {
+        "streams" => Ok(Box::new(Elsewhere::new(losses)) as Box<dyn Brick>),
+        other => make(other),
+    };
+    let (outcome, rows) =
+        go_kept(&make, layout, &mut graph(&make), Traffic::to(20_000), Some(script), Some(checkpoint));
+    assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
+    assert_eq!(outcome.losses.count, losses.count.load(Ordering::Relaxed));
+    assert!(rows == expected(20_000), "results differ");
+    outcome
+}
+
+#[test]
+fn bricks_elsewhere_work_while_answers_are_awaited() {
+    for layout in [APART, LAYOUTS[0], LAYOUTS[1], LAYOUTS[3]] {
+        let losses = Losses::at(Vec::new());
+        go_elsewhere(layout, &mut Script::of([]), &losses, 1 << 30);
+        assert!(losses.ahead.load(Ordering::Relaxed) > 0, "{layout}: no call is begun ahead");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Any calls are lost, also some that were begun before others were answered.
+    #[test]
+    fn lost_bricks_change_nothing(
+        first in prop::sample::select([&[APART], &LAYOUTS[..]].concat()), then in prop::collection::vec(plans(), 0..12),
+        at in prop::collection::vec(0_u64..2000, 0..12), checkpoint in 1_usize..200_000,
+    ) {
+        go_elsewhere(first, &mut Script::of(then), &Losses::at(at), checkpoint);
     }
 }
 

@@ -1,7 +1,9 @@
-//! Calls over a channel: one after the other, each with a number that its answer repeats.
+//! Calls over a channel: one after the other, each with a number that its answer repeats. Some can be begun before those before them
+//! are answered.
 
 use crate::channel::{Channel, ChannelError};
 use crate::message::{Reply, Request, number, put};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,17 +12,36 @@ use std::time::Duration;
 /// How many leases a call may take that moves state: there can be much of it.
 const STATE_LEASES: u32 = 10;
 
+/// Calls that are begun before the first of them is answered, at most: no more than shared memory has slots. Their questions have so
+/// many bytes together at most: what buffers of the system take where the other side reads nothing, since it waits until an answer
+/// of its own is read.
+const MOST_BEGUN: usize = 3;
+const MOST_BEGUN_BYTES: usize = 64 << 10;
+
 /// The side that asks.
 pub(crate) struct Caller {
     channel: Box<dyn Channel>,
     number: u64,
     frame: Vec<u8>,
+    /// Calls that are begun and whose answers nobody has taken, the oldest first.
+    begun: VecDeque<Begun>,
+    /// Memory for answers that nobody has taken yet.
+    free: Vec<Vec<u8>>,
     lease: Duration,
     /// Processor time of all answers.
     spent: Duration,
     /// Why nothing is asked any more.
     lost: Option<String>,
     loss: Loss,
+}
+
+/// A call that is begun.
+struct Begun {
+    number: u64,
+    /// Bytes of the question.
+    bytes: usize,
+    /// The answer, if it had to be read before it was asked for.
+    answer: Option<Vec<u8>>,
 }
 
 /// Whether another side was lost.
@@ -57,6 +78,8 @@ impl Caller {
             channel,
             number: 0,
             frame: Vec::new(),
+            begun: VecDeque::new(),
+            free: Vec::new(),
             lease,
             spent: Duration::ZERO,
             lost: None,
@@ -98,48 +121,156 @@ impl Caller {
         columns: impl FnOnce(&mut Vec<u8>),
         take: impl FnOnce(Reply<'_>, &[u8]) -> Result<T, Unexpected>,
     ) -> Result<T, CallError> {
-        if let Some(lost) = &self.lost {
-            return Err(CallError::Lost(lost.clone()));
+        self.check()?;
+        let answer = self.await_begun().and_then(|()| {
+            self.send(question, columns)?;
+            self.receive(self.number, is_of_state(question), take)
+        });
+        answer.map_err(|error| self.failed(error))
+    }
+
+    /// Begins a call, whose answer is [taken](Self::finish) later: after those of calls that were begun before. Returns whether it was
+    /// begun: not where too many are.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub fn begin(
+        &mut self,
+        question: &Request<'_>,
+        columns: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<bool, CallError> {
+        self.check()?;
+        if self.begun.len() == MOST_BEGUN {
+            return Ok(false);
         }
-        self.number += 1;
-        self.frame.clear();
-        self.frame.extend_from_slice(&self.number.to_le_bytes());
-        put(question, &mut self.frame);
-        columns(&mut self.frame);
-        let answer = self.exchange(is_of_state(question), take);
-        answer.map_err(|error| match error {
+        self.write(question, columns);
+        let bytes = self.frame.len();
+        if self.begun.iter().map(|begun| begun.bytes).sum::<usize>() + bytes > MOST_BEGUN_BYTES {
+            // The next call has this number.
+            self.number -= 1;
+            return Ok(false);
+        }
+        let sent = self.send_frame(false);
+        sent.map_err(|error| self.failed(error))?;
+        self.begun.push_back(Begun { number: self.number, bytes, answer: None });
+        Ok(true)
+    }
+
+    /// Whether a call is begun.
+    pub fn has_begun(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
+    /// Takes the answer of the oldest call that was begun.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call), and if none was begun.
+    pub fn finish<T>(
+        &mut self,
+        take: impl FnOnce(Reply<'_>, &[u8]) -> Result<T, Unexpected>,
+    ) -> Result<T, CallError> {
+        self.check()?;
+        let Some(Begun { number, answer, .. }) = self.begun.pop_front() else {
+            return Err(CallError::Fault("no call was begun".into()));
+        };
+        let taken = match answer {
+            None => self.receive(number, false, take),
+            Some(frame) => {
+                let taken = read(&frame, number).and_then(|(spent, rest)| {
+                    self.spent += spent;
+                    answer_of(rest, take)
+                });
+                self.free.push(frame);
+                taken
+            }
+        };
+        taken.map_err(|error| self.failed(error))
+    }
+
+    fn check(&self) -> Result<(), CallError> {
+        self.lost.as_ref().map_or(Ok(()), |lost| Err(CallError::Lost(lost.clone())))
+    }
+
+    fn failed(&mut self, error: Failure) -> CallError {
+        match error {
             Failure::Fault(reason) => CallError::Fault(reason),
             Failure::Lost(reason) => {
                 self.lost = Some(reason.clone());
                 self.loss.0.store(true, Relaxed);
                 CallError::Lost(reason)
             }
-        })
+        }
     }
 
-    fn exchange<T>(
+    /// Reads the answers of all calls that are begun, so that the next frame is that of another one.
+    fn await_begun(&mut self) -> Result<(), Failure> {
+        let Self { begun, free, channel, .. } = self;
+        for begun in begun.iter_mut().filter(|begun| begun.answer.is_none()) {
+            let mut answer = free.pop().unwrap_or_default();
+            answer.clear();
+            answer.extend_from_slice(channel.receive()?);
+            begun.answer = Some(answer);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, question: &Request<'_>, columns: impl FnOnce(&mut Vec<u8>)) {
+        self.number += 1;
+        self.frame.clear();
+        self.frame.extend_from_slice(&self.number.to_le_bytes());
+        put(question, &mut self.frame);
+        columns(&mut self.frame);
+    }
+
+    fn send(&mut self, question: &Request<'_>, columns: impl FnOnce(&mut Vec<u8>)) -> Result<(), Failure> {
+        self.write(question, columns);
+        self.send_frame(is_of_state(question))
+    }
+
+    fn send_frame(&mut self, is_of_state: bool) -> Result<(), Failure> {
+        self.channel.set_patience(Some(lease(self.lease, is_of_state)))?;
+        Ok(self.channel.send(&self.frame)?)
+    }
+
+    fn receive<T>(
         &mut self,
+        number: u64,
         is_of_state: bool,
         take: impl FnOnce(Reply<'_>, &[u8]) -> Result<T, Unexpected>,
     ) -> Result<T, Failure> {
-        let lease = if is_of_state { self.lease * STATE_LEASES } else { self.lease };
-        self.channel.set_patience(Some(lease))?;
-        self.channel.send(&self.frame)?;
-        let frame = self.channel.receive()?;
-        let strange = || Failure::Lost("it answered what was not asked".into());
-        let (answered, rest) = number(frame).ok_or_else(strange)?;
-        // An answer that was lost or came twice shows by its number.
-        if answered != self.number {
-            return Err(strange());
-        }
-        let (spent, rest) = number(rest).ok_or_else(strange)?;
-        self.spent += Duration::from_nanos(spent);
-        let (reply, rest) = postcard::take_from_bytes(rest).map_err(|_| strange())?;
-        match reply {
-            Reply::Fault(reason) | Reply::Refused(reason) => Err(Failure::Fault(reason.to_owned())),
-            Reply::Panic(message) => Err(Failure::Lost(format!("it panicked ({message})"))),
-            reply => take(reply, rest).map_err(|Unexpected| strange()),
-        }
+        self.channel.set_patience(Some(lease(self.lease, is_of_state)))?;
+        let (spent, rest) = read(self.channel.receive()?, number)?;
+        self.spent += spent;
+        answer_of(rest, take)
+    }
+}
+
+/// How long a call may take.
+fn lease(lease: Duration, is_of_state: bool) -> Duration {
+    if is_of_state { lease * STATE_LEASES } else { lease }
+}
+
+fn strange() -> Failure {
+    Failure::Lost("it answered what was not asked".into())
+}
+
+/// The processor time of an answer, and the answer itself, if it is that of the call with this number. One that was lost or came
+/// twice shows by its number.
+fn read(frame: &[u8], expected: u64) -> Result<(Duration, &[u8]), Failure> {
+    let (answered, rest) = number(frame).ok_or_else(strange)?;
+    let (spent, rest) = number(rest).filter(|_| answered == expected).ok_or_else(strange)?;
+    Ok((Duration::from_nanos(spent), rest))
+}
+
+fn answer_of<T>(
+    answer: &[u8],
+    take: impl FnOnce(Reply<'_>, &[u8]) -> Result<T, Unexpected>,
+) -> Result<T, Failure> {
+    let (reply, rest) = postcard::take_from_bytes(answer).map_err(|_| strange())?;
+    match reply {
+        Reply::Fault(reason) | Reply::Refused(reason) => Err(Failure::Fault(reason.to_owned())),
+        Reply::Panic(message) => Err(Failure::Lost(format!("it panicked ({message})"))),
+        reply => take(reply, rest).map_err(|Unexpected| strange()),
     }
 }
 
@@ -156,9 +287,15 @@ impl From<ChannelError> for Failure {
 
 /// Whether a call moves state, or makes a brick.
 fn is_of_state(question: &Request<'_>) -> bool {
-    use Request::{Copy, CopyEach, Export, Import, ImportEach, Make};
+    use Request::{Adopt, Copy, CopyEach, Export, Import, ImportEach, Make};
     matches!(
         question,
-        Make(_) | Export { .. } | Copy { .. } | CopyEach { .. } | Import { .. } | ImportEach { .. }
+        Make(_)
+            | Export { .. }
+            | Copy { .. }
+            | CopyEach { .. }
+            | Import { .. }
+            | ImportEach { .. }
+            | Adopt { .. }
     )
 }

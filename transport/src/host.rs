@@ -240,6 +240,7 @@ fn of_state(brick: &mut dyn WestEast, request: Request<'_>, answer: &mut Vec<u8>
             let states: Vec<&[u8]> = states.into_iter().map(|state| &**state).collect();
             brick.import_each(part as usize, &states)?;
         }
+        Request::Adopt { part, slots, state } => brick.adopt(part as usize, &slots, state)?,
         Request::Export { part, slots } => {
             put(&Reply::State(Bytes::new(&brick.export(part as usize, &slots)?)), answer);
             return Ok(());

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 
 /// Version of all of this, and of the state that bricks export. Sides of different versions refuse each other.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The version of this program.
 pub(crate) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
@@ -78,6 +78,11 @@ pub(crate) enum Request<'a> {
     ImportEach {
         part: u32,
         states: Vec<&'a Bytes>,
+    },
+    Adopt {
+        part: u32,
+        slots: Vec<u16>,
+        state: &'a Bytes,
     },
     Counters,
     StateSize,

@@ -184,13 +184,22 @@ impl Remote {
 }
 
 impl Uses {
-    /// Copies the packets of a batch at some places, as they go out.
-    fn select(self, batch: &Batch, places: &[usize], part: &mut Batch) {
+    /// What is asked for some packets and a part of the work.
+    fn question(self, part: usize, cells: usize) -> Request<'static> {
+        Request::Part { part: part as u32, given: self.reads.bits(), width: cells as u32 }
+    }
+
+    /// The packets of a batch at some places, as they go out: where these are not all, a copy.
+    fn packets<'a>(self, batch: &'a Batch, places: &[usize], part: &'a mut Batch) -> &'a Batch {
+        if is_whole(batch, places) {
+            return batch;
+        }
         let of_flows = self.reads.intersection(self.flows);
         batch.gather(places, self.reads.without(of_flows), part);
         if !of_flows.is_empty() {
             batch.gather_flows(places, of_flows, part);
         }
+        part
     }
 }
 
@@ -229,18 +238,27 @@ impl Brick for Remote {
         Ok(())
     }
 
+    fn begin(&mut self, batch: &Batch) -> bool {
+        let Uses { reads, writes, .. } = self.uses;
+        let question = Request::Process { given: reads.bits(), wanted: writes.bits() };
+        // Whoever is lost now is found to be so when the answer is taken.
+        self.caller.get_mut().begin(&question, |frame| batch.encode(reads, frame)).unwrap_or(false)
+    }
+
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         let Uses { reads, writes, flows } = self.uses;
-        let question = Request::Process { given: reads.bits(), wanted: writes.bits() };
         let found = &mut self.found;
-        let called = self.caller.get_mut().call(
-            &question,
-            |frame| batch.encode(reads, frame),
-            |reply, mut rest| {
-                done(reply)?;
-                found.decode(writes, &mut rest).map_err(|_| Unexpected)
-            },
-        );
+        let take = |reply: Reply<'_>, mut rest: &[u8]| {
+            done(reply)?;
+            found.decode(writes, &mut rest).map_err(|_| Unexpected)
+        };
+        let caller = self.caller.get_mut();
+        let called = if caller.has_begun() {
+            caller.finish(take)
+        } else {
+            let question = Request::Process { given: reads.bits(), wanted: writes.bits() };
+            caller.call(&question, |frame| batch.encode(reads, frame), take)
+        };
         called.map_err(|error| self.failed(error))?;
         batch.exchange(&mut self.found, writes);
         if !writes.intersection(flows).is_empty() {
@@ -297,8 +315,20 @@ impl WestEast for Remote {
         self.declared.takes_compact_rows
     }
 
+    fn takes_all_at_once(&self) -> bool {
+        true
+    }
+
     fn divide(&mut self, parts: &[Vec<String>]) -> Result<(), BrickError> {
         self.tell(&Request::Divide(parts.to_vec()))
+    }
+
+    fn begin_part(&mut self, part: usize, batch: &Batch, places: &[usize], cells: usize) -> bool {
+        let Self { uses, sent, caller, .. } = self;
+        let packets = uses.packets(batch, places, sent);
+        let question = uses.question(part, cells);
+        // As for whole batches.
+        caller.get_mut().begin(&question, |frame| packets.encode(uses.reads, frame)).unwrap_or(false)
     }
 
     fn process_part(
@@ -308,24 +338,20 @@ impl WestEast for Remote {
         places: &[usize],
         rows: &mut dyn Storage,
     ) -> Result<(), BrickError> {
-        let packets = if is_whole(batch, places) {
-            batch
-        } else {
-            self.uses.select(batch, places, &mut self.sent);
-            &self.sent
-        };
-        let reads = self.uses.reads;
-        let question = Request::Part { part: part as u32, given: reads.bits(), width: rows.cells() as u32 };
         let shape = (rows.filled(), rows.cells());
-        let called = self.caller.get_mut().call(
-            &question,
-            |frame| packets.encode(reads, frame),
-            |reply, mut rest| {
-                done(reply)?;
-                rows.decode(&mut rest).map_err(|_| Unexpected)?;
-                if (rows.filled(), rows.cells()) == shape { Ok(()) } else { Err(Unexpected) }
-            },
-        );
+        let take = |reply: Reply<'_>, mut rest: &[u8]| {
+            done(reply)?;
+            rows.decode(&mut rest).map_err(|_| Unexpected)?;
+            if (rows.filled(), rows.cells()) == shape { Ok(()) } else { Err(Unexpected) }
+        };
+        let Self { uses, sent, caller, .. } = self;
+        let caller = caller.get_mut();
+        let called = if caller.has_begun() {
+            caller.finish(take)
+        } else {
+            let packets = uses.packets(batch, places, sent);
+            caller.call(&uses.question(part, shape.1), |frame| packets.encode(uses.reads, frame), take)
+        };
         called.map_err(|error| {
             // Whoever is asked next finds the rows as this one did.
             rows.reshape(shape.0, shape.1);
@@ -399,5 +425,10 @@ impl WestEast for Remote {
     fn import_each(&mut self, part: usize, states: &[&[u8]]) -> Result<(), BrickError> {
         let states = states.iter().map(|state| Bytes::new(state)).collect();
         self.tell(&Request::ImportEach { part: part as u32, states })
+    }
+
+    fn adopt(&mut self, part: usize, slots: &[u16], state: &[u8]) -> Result<(), BrickError> {
+        let (part, slots, state) = (part as u32, slots.to_vec(), Bytes::new(state));
+        self.tell(&Request::Adopt { part, slots, state })
     }
 }

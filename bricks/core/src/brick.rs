@@ -140,6 +140,14 @@ pub trait Brick: Send {
         Ok(())
     }
 
+    /// Begins the next [`process`](Self::process) behind those begun before, and does not wait for it: a brick that runs elsewhere works
+    /// while earlier answers are awaited. The same batches are then given to `process` in this order, before anything else of the
+    /// kind. Returns whether it was begun; by default it is not.
+    fn begin(&mut self, batch: &Batch) -> bool {
+        let _ = batch;
+        false
+    }
+
     /// Whether the instance is gone, with what it knew of the traffic: it ran in another process or on another host, and that does not
     /// answer any more. What it was asked last has had no effect on the batch. The runtime puts another brick in its place, as for
     /// one that panicked.

@@ -51,6 +51,12 @@ pub trait WestEast {
         false
     }
 
+    /// Whether a call takes long however few packets it is for, as of a brick that runs elsewhere. Such a brick is given all packets
+    /// of a batch at once, others as many as stay in the core's cache.
+    fn takes_all_at_once(&self) -> bool {
+        false
+    }
+
     /// Processes the packets of a batch at `places`, in this order, for one part: fills the cells of its groups in the packets'
     /// rows. The values of other cells are undefined afterwards. `rows` has the storage type of the column that the brick
     /// fills, with a row for each of `places`; [`typed`](crate::typed) casts it to that type. The row is whole, or
@@ -68,6 +74,12 @@ pub trait WestEast {
         places: &[usize],
         rows: &mut dyn Storage,
     ) -> Result<(), BrickError>;
+
+    /// Begins the next [`process_part`](Self::process_part), as [`Brick::begin`](crate::Brick::begin) does: for rows of so many cells.
+    fn begin_part(&mut self, part: usize, batch: &Batch, places: &[usize], cells: usize) -> bool {
+        let _ = (part, batch, places, cells);
+        false
+    }
 
     /// Processes the packets of a batch at `places`, in this order, for one part of a brick that fills columns of flows, in place of
     /// [`process_part`](Self::process_part). Appends the rows of flows that these packets complete to `flows`, in any order: their
@@ -135,6 +147,16 @@ pub trait WestEast {
     /// # Errors
     /// If [`export`](Self::export) did not write these bytes, or a slot has state here already.
     fn import(&mut self, part: usize, state: &[u8]) -> Result<(), BrickError>;
+
+    /// [`import`](Self::import) in place of what these slots hold: state that another replica had. A brick that runs elsewhere does so in
+    /// one call.
+    ///
+    /// # Errors
+    /// As [`export`](Self::export) and [`import`](Self::import).
+    fn adopt(&mut self, part: usize, slots: &[u16], state: &[u8]) -> Result<(), BrickError> {
+        self.export(part, slots)?;
+        self.import(part, state)
+    }
 
     /// [`import`](Self::import) of several such pieces. A brick that runs elsewhere takes all at once.
     ///

@@ -141,8 +141,10 @@ impl Memory {
         let selections = gathered.parts[part.label.replica].sub.at_home();
         let selection = &selections[lane];
         let all = selections.iter().map(|selection| selection.places.len()).sum();
+        let mut divided = hands.operators.iter_mut().filter(|operator| operator.index == work.split.operator);
+        let rows = divided.next().map_or(CHUNK, |operator| operator.at_once(selection.places.len()));
         let mut start = 0;
-        while let (Some(range), Some(packets)) = (selection.piece(start, CHUNK), &gathered.packets) {
+        while let (Some(range), Some(packets)) = (selection.piece(start, rows), &gathered.packets) {
             start = range.end;
             if work.split.flows.is_some() {
                 self.process_flows(work, &selection.places[range], packets, hands)?;

@@ -5,6 +5,7 @@
 //! one on them. The last replica to finish puts the results into the batch and sends it on. (The glossary in ARCHITECTURE.md
 //! has these words.)
 
+mod begun;
 mod home;
 mod inbox;
 mod join;
@@ -17,6 +18,7 @@ mod shared;
 mod split;
 mod transition;
 
+pub(crate) use begun::{Begun, Turn};
 pub(crate) use home::{HomeWork, Pool};
 pub(crate) use inbox::Inbox;
 pub(crate) use join::Join;

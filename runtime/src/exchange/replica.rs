@@ -3,11 +3,11 @@
 use super::home::Hands;
 use super::part::{Label, Labelled};
 use super::transition::Aid;
-use super::{HomePart, HomeWork, Inbox, Join, OwnershipTable, Part, SlotState, Transition};
+use super::{Begun, HomePart, HomeWork, Inbox, Join, OwnershipTable, Part, SlotState, Transition, Turn};
 use crate::RunFault;
 use crate::graph::route::Scratch;
 use crate::operator::{Operator, attempt, measure, pass};
-use crate::sync::{Either, Receiver, Sender, recv_either};
+use crate::sync::{Either, Receiver, Sender, recv_either, try_either};
 use crate::worker::assignment::Assignment;
 use crate::worker::envelope::{Ending, Envelope};
 use crate::worker::message::{Event, Message, Retired, Turned};
@@ -41,6 +41,8 @@ pub(crate) struct Replica<'a> {
     pub tables: VecDeque<Arc<OwnershipTable>>,
     pub first: Phase<Box<Part>>,
     pub last: Phase<Box<HomePart>>,
+    /// Parts whose calls are all begun.
+    pub begun: VecDeque<Turn>,
     pub queues: Queues,
     pub events: Sender<Event<'a>>,
     pub stats: Arc<Stats>,
@@ -82,6 +84,11 @@ impl<T: Labelled> Phase<T> {
         self.transition.begin(operator, aid, replica, (table, has), part.waiting());
     }
 
+    /// Whether it is in this epoch, and nothing waits for slots any more.
+    fn is_settled(&self, epoch: Option<u64>) -> bool {
+        epoch == Some(self.epoch) && self.transition.is_done()
+    }
+
     fn note_turned(&mut self) {
         self.turned = self.turned.take().or_else(|| self.transition.report());
     }
@@ -106,24 +113,20 @@ const GO_ON: Flow = ControlFlow::Continue(());
 const LEAVE: Flow = ControlFlow::Break(());
 
 impl<'a> Replica<'a> {
-    /// Works until it is retired, or has no part in the next epoch.
+    /// Works until it is retired, or has no part in the next epoch. While parts are begun, it waits for their results only where nothing else
+    /// is to be done.
     pub fn run(mut self) {
         self.stats.set_thread(nix::unistd::gettid().as_raw());
         let mut is_open = true;
         loop {
             let input = is_open.then_some(&self.queues.input);
-            let idled = |time| self.stats.idle(time);
-            let flow = match recv_either(&self.queues.own, input, idled) {
-                None | Some(Either::First(Message::Retire)) => LEAVE,
-                Some(Either::First(Message::Drain)) => self.tell(Event::Drained(self.serial)),
-                Some(Either::Second(Message::Drain)) => {
-                    is_open = false;
-                    self.tell(Event::Drained(self.serial))
-                }
-                Some(_) if self.failed => GO_ON,
-                Some(work) => self.attend(work),
+            let next = if self.begun.is_empty() {
+                recv_either(&self.queues.own, input, |time| self.stats.idle(time))
+            } else {
+                try_either(&self.queues.own, input)
             };
-            if flow.is_break() {
+            is_open &= !matches!(next, Some(Either::Second(Message::Drain)));
+            if self.take(next).is_break() {
                 break;
             }
         }
@@ -131,15 +134,33 @@ impl<'a> Replica<'a> {
         self.leave();
     }
 
-    /// Does what comes; a defect of the runtime itself ends the run, and not the thread, for which others would wait.
-    fn attend(&mut self, work: Either<Message>) -> Flow {
-        let done = guarded(|| match work {
-            Either::First(message) => self.receive(message),
-            Either::Second(Message::Batch(envelope)) => self.partition(envelope),
-            Either::Second(_) => GO_ON,
-        });
-        done.unwrap_or_else(|message| {
+    /// Does what has come, or what is left to be done.
+    fn take(&mut self, next: Option<Either<Message>>) -> Flow {
+        match next {
+            None if !self.begun.is_empty() => self.attend(Self::process_begun),
+            None => LEAVE,
+            Some(Either::First(Message::Retire)) => {
+                self.process_all_begun()?;
+                LEAVE
+            }
+            Some(Either::First(Message::Drain) | Either::Second(Message::Drain)) => {
+                self.process_all_begun()?;
+                self.tell(Event::Drained(self.serial))
+            }
+            Some(_) if self.failed => GO_ON,
+            Some(Either::First(message)) => self.attend(|replica| replica.receive(message)),
+            Some(Either::Second(Message::Batch(envelope))) => {
+                self.attend(|replica| replica.partition(envelope))
+            }
+            Some(Either::Second(_)) => GO_ON,
+        }
+    }
+
+    /// Does some work; a defect of the runtime itself ends the run, and not the thread, for which others would wait.
+    fn attend(&mut self, work: impl FnOnce(&mut Self) -> Flow) -> Flow {
+        guarded(|| work(self)).unwrap_or_else(|message| {
             self.failed = true;
+            self.begun.clear();
             self.tell(Event::Over(Some(self.assignment.fault(message))))
         })
     }
@@ -240,14 +261,76 @@ impl<'a> Replica<'a> {
         self.stats.take_batch();
         self.first.inbox.put(part);
         while let Some(part) = self.first.inbox.take() {
-            let (home, aid) = (self.work.split.partitioner.home(), (self.shared, &*self.stats));
-            if let Some(operator) = operator(&mut self.assignment.operators, self.work.split.operator) {
-                self.first.turn(&part, operator, aid, self.index, &|shard| shard != home);
-            }
-            self.report()?;
-            self.process_part(part);
+            self.begin_or_process(Turn::First(part))?;
         }
         GO_ON
+    }
+
+    /// Processes a part, behind those that are begun; where the brick works elsewhere, it begins it, and goes on with others.
+    fn begin_or_process(&mut self, turn: Turn) -> Flow {
+        loop {
+            match self.begin(&turn) {
+                Begun::All => {
+                    self.begun.push_back(turn);
+                    return GO_ON;
+                }
+                Begun::Nothing if !self.begun.is_empty() => self.process_begun()?,
+                Begun::Nothing => return self.process(turn),
+                Begun::Some => {
+                    self.process_all_begun()?;
+                    return self.process(turn);
+                }
+            }
+        }
+    }
+
+    /// Begins a part, if that can be: not before slots that move have moved in both phases.
+    fn begin(&mut self, turn: &Turn) -> Begun {
+        let (split, epoch) = (&*self.work.split, turn.epoch());
+        let is_settled = self.last.is_settled(epoch) && (split.shards() == 1 || self.first.is_settled(epoch));
+        let stays = split.flows.is_some() || self.shared.over.load(Relaxed) || !is_settled;
+        match operator(&mut self.assignment.operators, split.operator).filter(|_| !stays) {
+            Some(operator) if !operator.has_lost(!self.begun.is_empty()) => turn.begin(split, operator),
+            _ => Begun::Nothing,
+        }
+    }
+
+    /// Processes the first part that is begun.
+    fn process_begun(&mut self) -> Flow {
+        self.begun.pop_front().map_or(GO_ON, |turn| self.process(turn))
+    }
+
+    fn process_all_begun(&mut self) -> Flow {
+        while !self.begun.is_empty() {
+            self.attend(Self::process_begun)?;
+        }
+        GO_ON
+    }
+
+    /// Processes a part. The first one of an epoch has slots move before.
+    fn process(&mut self, turn: Turn) -> Flow {
+        let (home, aid) = (self.work.split.partitioner.home(), (self.shared, &*self.stats));
+        let operator = operator(&mut self.assignment.operators, self.work.split.operator);
+        match turn {
+            Turn::First(part) => {
+                if let Some(operator) = operator {
+                    self.first.turn(&part, operator, aid, self.index, &|shard| shard != home);
+                }
+                self.report()?;
+                self.process_part(part);
+                GO_ON
+            }
+            Turn::Last(part) => {
+                if let Some(operator) = operator {
+                    self.last.turn(&part, operator, aid, self.index, &|shard| shard == home);
+                }
+                let table = part.label.table.as_ref();
+                let leaves =
+                    table.is_some_and(|table| part.label.is_first && self.index >= table.ports.len());
+                self.process_home(part);
+                if leaves { LEAVE } else { self.report() }
+            }
+        }
     }
 
     /// Computes the travelling cells of a part, as far as it need not wait.
@@ -280,6 +363,7 @@ impl<'a> Replica<'a> {
             let model = packets.column(self.work.split.fills);
             partitioner.compute(
                 (shard, lane),
+                operator.at_once(selection.places.len()),
                 &mut part.sub,
                 model,
                 &mut self.buffers.rows,
@@ -336,17 +420,7 @@ impl<'a> Replica<'a> {
     fn accept_home(&mut self, part: Box<HomePart>) -> Flow {
         self.last.inbox.put(part);
         while let Some(part) = self.last.inbox.take() {
-            let (home, aid) = (self.work.split.partitioner.home(), (self.shared, &*self.stats));
-            if let Some(operator) = operator(&mut self.assignment.operators, self.work.split.operator) {
-                self.last.turn(&part, operator, aid, self.index, &|shard| shard == home);
-            }
-            let table = part.label.table.as_ref();
-            let leaves = table.is_some_and(|table| part.label.is_first && self.index >= table.ports.len());
-            self.process_home(part);
-            if leaves {
-                return LEAVE;
-            }
-            self.report()?;
+            self.begin_or_process(Turn::Last(part))?;
         }
         GO_ON
     }

@@ -92,6 +92,11 @@ impl<T: Labelled> Transition<T> {
         self.broken.take().map_or(Ok(()), |reason| Err(error(reason)))
     }
 
+    /// Whether no state is still to come, and no part waits.
+    pub fn is_done(&self) -> bool {
+        self.awaited == 0 && self.held.is_empty()
+    }
+
     /// Whether state is still to come.
     pub fn is_open(&self) -> bool {
         self.awaited > 0

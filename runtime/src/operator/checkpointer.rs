@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes of state that are saved behind a batch, about: packets wait meanwhile.
+/// Bytes of state that are saved behind a batch, about: packets wait meanwhile. Of a brick that runs elsewhere more at once, since the way
+/// there and back takes longer than the copy.
 const STEP: usize = 64 << 10;
+const STEP_ELSEWHERE: usize = 256 << 10;
 /// Slots of the first such step of a shard, and of one at most; where nothing waits, of each.
 const FEWEST: usize = 8;
 const MOST: usize = 128;
@@ -57,8 +59,8 @@ pub(crate) struct Checkpointer {
     start: u64,
     /// Slots that may have changed since.
     changed: Vec<SlotSet>,
-    /// Whether the brick is at the last entry.
-    open: bool,
+    /// The last entries, so many, which the brick is not done with.
+    open: usize,
     /// What is being saved.
     round: Option<Round>,
     /// The packets of the log, so many, and memory for others; and how many batches have gone before.
@@ -87,6 +89,8 @@ struct Round {
     left: Vec<Vec<u16>>,
     /// Shard, slot, and what was saved.
     done: Vec<(usize, u16, Saved)>,
+    /// Bytes of a step, about.
+    room: usize,
     /// Slots of the next step and at most, bytes of the last, and what the log has grown by since.
     slots: usize,
     most: usize,
@@ -97,7 +101,7 @@ struct Round {
 impl Round {
     /// How many slots of a shard the next step leaves: what they had at the last checkpoint says about what they have.
     fn rest(&self, part: usize, saved: &[Saved]) -> usize {
-        let (mut room, left) = (STEP, &self.left[part]);
+        let (mut room, left) = (self.room, &self.left[part]);
         let fits = left.iter().rev().take(self.slots).take_while(|slot| {
             let fits = room > 0;
             room = room.saturating_sub(saved[usize::from(**slot)].state.len());
@@ -111,8 +115,8 @@ impl Round {
         (self.step, self.grown) = (bytes, 0);
         match bytes {
             _ if is_last => self.slots = FEWEST,
-            _ if bytes > STEP => self.slots = (self.slots / 2).max(1),
-            _ if bytes < STEP / 2 => self.slots = (self.slots * 2).min(self.most),
+            _ if bytes > self.room => self.slots = (self.slots / 2).max(1),
+            _ if bytes < self.room / 2 => self.slots = (self.slots * 2).min(self.most),
             _ => {}
         }
     }
@@ -128,7 +132,7 @@ impl Checkpointer {
         let saved = (0..shards).map(|_| vec![Saved::default(); SLOTS]).collect();
         let (log, packets, places) = Default::default();
         let counters = Vec::new();
-        let (saved_bytes, log_bytes, open, used, gone) = (0, 0, false, 0, 0);
+        let (saved_bytes, log_bytes, open, used, gone) = (0, 0, 0, 0, 0);
         let (first, start, counted, round, former) = (0, 0, 0, None, Vec::new());
         let changed = (0..shards).map(|_| SlotSet::all()).collect();
         let mut checkpointer = Self {
@@ -152,16 +156,16 @@ impl Checkpointer {
             former,
             places,
         };
-        checkpointer.begin_round(AT_ONCE);
+        checkpointer.begin_round(AT_ONCE, STEP);
         while checkpointer.round.is_some() {
             checkpointer.save_some(brick)?;
         }
         Ok(checkpointer)
     }
 
-    /// The brick, with a record of what it does.
-    pub fn watch<'a>(&'a mut self, brick: &'a mut dyn Brick) -> impl Brick + 'a {
-        Recorder { brick, checkpointer: self }
+    /// The brick, with a record of what it does, if its next call is not [begun](Self::begin) already.
+    pub fn watch<'a>(&'a mut self, brick: &'a mut dyn Brick, begun: bool) -> impl Brick + 'a {
+        Recorder { brick, checkpointer: self, begun }
     }
 
     /// Brings a new brick to where the one before was behind the last batch that it finished. What that one had counted, and this one
@@ -172,7 +176,7 @@ impl Checkpointer {
     pub fn restore(&mut self, fresh: &mut dyn Brick) -> Result<Counters, BrickError> {
         // A round goes on with the new brick: what it has copied is the state at its position, whichever brick had it. Were it given up, a
         // brick that is lost again and again would never get a new checkpoint, and the log would grow.
-        if std::mem::take(&mut self.open) {
+        for _ in 0..std::mem::take(&mut self.open) {
             self.log.pop_back();
             self.used -= 1;
             self.log_bytes -= size(&self.packets[self.used]);
@@ -271,7 +275,7 @@ impl Checkpointer {
         self.split.partitioner.mark(part, &packets.headers, &mut self.changed);
         self.log.push_back(Entry::Packets { part, at: self.gone + self.used });
         self.grow(bytes);
-        (self.used, self.open) = (self.used + 1, true);
+        (self.used, self.open) = (self.used + 1, self.open + 1);
     }
 
     fn grow(&mut self, bytes: usize) {
@@ -281,16 +285,24 @@ impl Checkpointer {
 
     /// Notes that the brick has processed them; saves some of its state if it is time.
     pub fn end(&mut self, brick: &mut dyn Brick) -> Result<(), BrickError> {
-        if self.round.is_none() && self.log_bytes >= self.least.max(self.saved_bytes) {
-            self.begin_round(MOST);
-        }
-        if self.round.as_ref().is_some_and(|round| round.step <= FOR_EACH * round.grown) {
+        // A copy has in it what is begun behind these packets, which is then not to be done again.
+        if self.open == 1 && self.is_due() {
+            if self.round.is_none() {
+                let is_elsewhere = west_east(brick)?.takes_all_at_once();
+                self.begin_round(MOST, if is_elsewhere { STEP_ELSEWHERE } else { STEP });
+            }
             self.save_some(brick)?;
         }
         self.let_go();
         // Last: where a copy panics the packets are processed anew, by another brick, which must not have them yet.
-        self.open = false;
+        self.open -= 1;
         Ok(())
+    }
+
+    /// Whether state is to be saved now.
+    pub fn is_due(&self) -> bool {
+        let begins = || self.log_bytes >= self.least.max(self.saved_bytes);
+        self.round.as_ref().map_or_else(begins, |round| round.step <= FOR_EACH * round.grown)
     }
 
     /// Notes slots whose state the brick has given away.
@@ -328,11 +340,11 @@ impl Checkpointer {
         self.first + self.log.len() as u64
     }
 
-    fn begin_round(&mut self, most: usize) {
+    fn begin_round(&mut self, most: usize, room: usize) {
         let changed = self.changed.iter_mut().map(|slots| std::mem::replace(slots, SlotSet::none()));
         let left = changed.map(|slots| slots.iter().map(|slot| slot as u16).collect()).collect();
         let (start, bytes, done) = (self.position(), self.log_bytes, Vec::new());
-        self.round = Some(Round { start, bytes, left, done, slots: FEWEST, most, step: 0, grown: 0 });
+        self.round = Some(Round { start, bytes, left, done, room, slots: FEWEST, most, step: 0, grown: 0 });
     }
 
     /// Copies some slots that have changed, all of them before anything of the checkpoint is replaced: where a copy panics that one
@@ -460,6 +472,7 @@ fn size(batch: &Batch) -> usize {
 struct Recorder<'a> {
     brick: &'a mut dyn Brick,
     checkpointer: &'a mut Checkpointer,
+    begun: bool,
 }
 
 impl Brick for Recorder<'_> {
@@ -468,7 +481,9 @@ impl Brick for Recorder<'_> {
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
-        self.checkpointer.begin(batch, None);
+        if !self.begun {
+            self.checkpointer.begin(batch, None);
+        }
         self.brick.process(batch)?;
         self.checkpointer.end(self.brick)
     }

@@ -13,6 +13,7 @@ use crate::worker::shared::{Shared, supplied};
 use crate::worker::stats::{At, Stats};
 use interface::{Counters, add, west_east};
 use legonf_core::{Batch, Brick, BrickError, State, Storage, guarded};
+use legonf_splitter::CHUNK;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -28,9 +29,17 @@ pub(crate) struct Operator {
     pub past: Counters,
     /// Makes it possible that another brick with state takes its place.
     pub checkpointer: Option<Box<Checkpointer>>,
+    /// Calls that are begun: what it is asked next.
+    pub begun: usize,
 }
 
 impl Operator {
+    /// How many of so many packets the brick is given at once.
+    pub fn at_once(&mut self, packets: usize) -> usize {
+        let takes_all = self.brick.west_east().is_some_and(|brick| brick.takes_all_at_once());
+        if takes_all { packets.max(CHUNK) } else { CHUNK }
+    }
+
     /// Lets the brick process some packets of a batch for one part of its work.
     pub fn process_part(
         &mut self,
@@ -39,13 +48,53 @@ impl Operator {
         places: &[usize],
         rows: &mut dyn Storage,
     ) -> Result<(), BrickError> {
-        if let Some(checkpointer) = &mut self.checkpointer {
+        let begun = self.take_begun();
+        if let Some(checkpointer) = self.checkpointer.as_mut().filter(|_| !begun) {
             checkpointer.begin(batch, Some((part, places)));
         }
         let (packets, width) = (rows.filled(), rows.cells());
         west_east(&mut *self.brick)?.process_part(part, batch, places, rows)?;
         whole::check_rows(&*self.brick, rows, packets, width)?;
         self.checkpointer.as_mut().map_or(Ok(()), |checkpointer| checkpointer.end(&mut *self.brick))
+    }
+
+    /// Begins the next [`process_part`](Self::process_part) behind those begun before, and returns whether that can be.
+    pub fn begin_part(&mut self, part: usize, batch: &Batch, places: &[usize], cells: usize) -> bool {
+        let begins = self.may_begin()
+            && self.brick.west_east().is_some_and(|brick| brick.begin_part(part, batch, places, cells));
+        self.note_begun(begins, batch, Some((part, places)))
+    }
+
+    /// Begins to process a whole batch, likewise.
+    pub fn begin(&mut self, batch: &Batch) -> bool {
+        let begins = self.may_begin() && self.brick.begin(batch);
+        self.note_begun(begins, batch, None)
+    }
+
+    /// Whether calls that were begun for what waits have come to nothing: the brick was lost, and another one has its place. All that waits
+    /// goes first then.
+    pub fn has_lost(&self, some_wait: bool) -> bool {
+        some_wait && self.begun == 0
+    }
+
+    /// Whether a call can be begun: not where state is to be saved, which must be that behind the call before.
+    fn may_begin(&self) -> bool {
+        self.checkpointer.as_ref().is_none_or(|checkpointer| !checkpointer.is_due())
+    }
+
+    fn note_begun(&mut self, begins: bool, batch: &Batch, part: Option<(usize, &[usize])>) -> bool {
+        if begins {
+            self.checkpointer.iter_mut().for_each(|checkpointer| checkpointer.begin(batch, part));
+            self.begun += 1;
+        }
+        begins
+    }
+
+    /// Whether the call that is made now was begun before.
+    fn take_begun(&mut self) -> bool {
+        let begun = self.begun > 0;
+        self.begun -= usize::from(begun);
+        begun
     }
 
     /// Lets a brick that fills columns of flows process some packets of a batch for one part of its work.
@@ -81,23 +130,21 @@ impl Operator {
         Ok(state)
     }
 
-    /// Puts state of some slots, which were taken out before, into the brick.
-    pub fn import(&mut self, part: usize, state: &[u8]) -> Result<(), BrickError> {
-        west_east(&mut *self.brick)?.import(part, state)?;
-        self.checkpointer.iter_mut().for_each(|checkpointer| checkpointer.took(part, state));
-        Ok(())
-    }
-
-    /// [`import`](Self::import) of state that another replica had. A packet that came here for one group may have left traces
+    /// Puts state of some slots that another replica had into the brick. A packet that came here for one group may have left traces
     /// of others in slots that this replica did not own; they go first.
     pub fn adopt(&mut self, part: usize, slots: &[u16], state: &[u8]) -> Result<(), BrickError> {
-        self.export(part, slots)?;
-        self.import(part, state)
+        west_east(&mut *self.brick)?.adopt(part, slots, state)?;
+        self.checkpointer.iter_mut().for_each(|checkpointer| {
+            checkpointer.gave(part, slots);
+            checkpointer.took(part, state);
+        });
+        Ok(())
     }
 
     /// Puts another brick in the place of one that panicked, as it was before the batch at which that happened.
     fn renew(&mut self, fresh: Box<dyn Brick>) -> Result<(), BrickError> {
         let before = std::mem::replace(&mut self.brick, fresh);
+        self.begun = 0;
         match &mut self.checkpointer {
             Some(checkpointer) => {
                 let counters = checkpointer.restore(&mut *self.brick)?;
@@ -131,6 +178,7 @@ pub(crate) fn pass<'a>(
         envelope.passed = operator.index + 1;
         let Envelope { batch, marks, .. } = envelope;
         attempt(operator, shared, Some(stats), &mut |operator| {
+            let begun = operator.take_begun();
             let Operator { index, brick, checkpointer, .. } = operator;
             let mut run = |brick: &mut dyn Brick| match &shared.routes {
                 Some(routes) => routes.run((*index, brick), &shared.declared, batch, marks, scratch),
@@ -140,7 +188,7 @@ pub(crate) fn pass<'a>(
                 }
             };
             match checkpointer {
-                Some(checkpointer) => run(&mut checkpointer.watch(&mut **brick)),
+                Some(checkpointer) => run(&mut checkpointer.watch(&mut **brick, begun)),
                 None => run(&mut **brick),
             }
         })?;

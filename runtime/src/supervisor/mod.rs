@@ -30,7 +30,7 @@ use crate::worker::shared::{Shared, supplied};
 use crate::worker::stats::{Done, Scheduling, Stats};
 use crate::{MAX_WORKERS, PlanError, RunFault, SupplyError};
 use legonf_core::{BATCH, Brick, Clock, LARGEST_BATCH, Plan, guarded};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -420,6 +420,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
             scratch,
             first,
             columns_kept,
+            begun: VecDeque::new(),
             failed: false,
         };
         self.spawn(serial, stats, core, move || worker.run())
@@ -501,7 +502,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
             .at(index, || supplied(supply, (&id, number), losses, &self.shared.declared.layout))
             .map_err(refused)?;
         let (replica, past) = (usize::MAX, Vec::new());
-        Ok(Operator { index, replica, number, id, brick, past, checkpointer: None })
+        Ok(Operator { index, replica, number, id, brick, past, checkpointer: None, begun: 0 })
     }
 
     /// Has a brick's state kept from now on, if that is wanted and possible.

@@ -10,6 +10,7 @@ use crate::sync::{Sender, bounded};
 use crate::worker::message::{Event, Message, Queue};
 use legonf_core::SLOTS;
 use legonf_splitter::SlotCounters;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -115,6 +116,7 @@ impl<'env> Supervisor<'_, 'env> {
             tables: [set.table.clone()].into(),
             first: Phase::from(epoch, first),
             last: Phase::from(epoch, first),
+            begun: VecDeque::new(),
             queues,
             events: self.events(),
             stats: stats.clone(),

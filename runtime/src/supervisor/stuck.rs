@@ -84,6 +84,16 @@ impl<'env> Supervisor<'_, 'env> {
         }
     }
 
+    /// Hears what workers tell for some time.
+    pub fn rest(&mut self, time: Duration, handover: &mut Handover<'env>) {
+        let until = Instant::now() + time;
+        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            if let Ok(event) = self.events.1.recv_timeout(left) {
+                self.hear(event, handover);
+            }
+        }
+    }
+
     /// Gives up a run of which one worker does not move: the stages behind it finish what they have, then the watchdog has the
     /// last word. Where that returns, everybody is waited for again.
     pub fn abandon(&mut self, handover: &mut Handover<'env>) {

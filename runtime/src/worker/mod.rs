@@ -24,6 +24,7 @@ use message::{Event, Message, Retired};
 use order::Order;
 use shared::Shared;
 use stats::{At, Stats};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
@@ -61,6 +62,8 @@ pub(crate) struct Worker<'a> {
     /// The number of its first brick, and the columns that stay here.
     pub first: usize,
     pub columns_kept: WorkerColumns,
+    /// Batches that its first brick has begun to process elsewhere.
+    pub begun: VecDeque<Box<Envelope>>,
     /// Whether it has panicked outside of a brick: it does nothing more, and waits to be retired.
     pub failed: bool,
 }
@@ -73,9 +76,12 @@ impl Worker<'_> {
         let spare = self.assignment.head.as_mut().and_then(|head| head.spare.take());
         let mut next = spare.map(Message::Batch).or_else(|| self.wait());
         while let Some(Message::Batch(envelope)) = next {
-            self.attend(envelope);
+            self.attend(|worker| worker.accept(envelope));
             let leaves = self.assignment.head.is_some() && self.shared.leaves();
-            next = if leaves { None } else { self.wait() };
+            next = if leaves { None } else { self.next() };
+        }
+        while !self.begun.is_empty() {
+            self.attend(Self::pass_first);
         }
         self.stats.set_thread(0);
         // Nobody listens where the supervisor itself has panicked.
@@ -84,6 +90,17 @@ impl Worker<'_> {
             assignment: self.assignment,
             epoch: None,
         })));
+    }
+
+    /// What comes next. Batches that are begun pass while nothing does.
+    fn next(&mut self) -> Option<Message> {
+        while !self.begun.is_empty() {
+            if let Ok(message) = self.input.try_recv() {
+                return Some(message);
+            }
+            self.attend(Self::pass_first);
+        }
+        self.wait()
     }
 
     /// What comes next.
@@ -96,13 +113,14 @@ impl Worker<'_> {
         }
     }
 
-    /// [`accept`](Self::accept); a defect of the runtime itself ends the run, and not the thread, for which others would wait.
-    fn attend(&mut self, envelope: Box<Envelope>) {
+    /// Does some work; a defect of the runtime itself ends the run, and not the thread, for which others would wait.
+    fn attend(&mut self, work: impl FnOnce(&mut Self)) {
         if self.failed {
             return;
         }
-        if let Err(message) = guarded(|| self.accept(envelope)) {
+        if let Err(message) = guarded(|| work(self)) {
             self.failed = true;
+            self.begun.clear();
             let _ = self.events.send(Event::Over(Some(self.assignment.fault(message))));
         }
     }
@@ -119,10 +137,41 @@ impl Worker<'_> {
         if envelope.ending.is_none() {
             self.stats.receive(envelope.batch.len());
         }
-        let Some(order) = &mut self.assignment.order else { return self.pass(envelope) };
+        let Some(order) = &mut self.assignment.order else { return self.begin_or_pass(envelope) };
         order.put(envelope.number, envelope);
         while let Some(next) = self.assignment.order.as_mut().and_then(Order::take) {
-            self.pass(next);
+            self.begin_or_pass(next);
+        }
+    }
+
+    /// Lets a batch pass, behind those that are begun; where the first brick works elsewhere, it begins it, and goes on with others.
+    fn begin_or_pass(&mut self, envelope: Box<Envelope>) {
+        loop {
+            if self.begin(&envelope) {
+                return self.begun.push_back(envelope);
+            }
+            if self.begun.is_empty() {
+                return self.pass(envelope);
+            }
+            self.pass_first();
+        }
+    }
+
+    /// Begins the work of the first brick on a batch, if that can be. A worker that reads the input does not: it waits there.
+    fn begin(&mut self, envelope: &Envelope) -> bool {
+        let stays = self.assignment.head.is_some() || self.shared.routes.is_some();
+        let is_over = envelope.ending.is_some() || self.shared.over.load(Relaxed);
+        let Some(operator) = self.assignment.operators.first_mut().filter(|_| !stays && !is_over) else {
+            return false;
+        };
+        let is_next = envelope.passed <= operator.index && !operator.has_lost(!self.begun.is_empty());
+        is_next && operator.begin(&envelope.batch)
+    }
+
+    /// Lets the first batch pass that is begun.
+    fn pass_first(&mut self) {
+        if let Some(envelope) = self.begun.pop_front() {
+            self.pass(envelope);
         }
     }
 

@@ -3,8 +3,10 @@
 
 use super::streams::Streams;
 use legonf_core::{
-    Batch, BindError, Brick, BrickError, Descriptor, Division, Layout as Columns, Storage, WestEast,
+    Batch, BindError, Brick, BrickError, Descriptor, Division, Layout as Columns, Rows, Storage, WestEast,
+    typed,
 };
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -14,7 +16,12 @@ pub struct Losses {
     has_begun: AtomicBool,
     calls: AtomicU64,
     pub count: AtomicU64,
+    /// Calls that were begun before those before them were answered.
+    pub ahead: AtomicU64,
 }
+
+/// Calls that are begun at most.
+const MOST_BEGUN: usize = 3;
 
 impl Losses {
     pub fn at(at: Vec<u64>) -> Arc<Self> {
@@ -23,6 +30,7 @@ impl Losses {
             has_begun: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             count: AtomicU64::new(0),
+            ahead: AtomicU64::new(0),
         })
     }
 }
@@ -30,13 +38,28 @@ impl Losses {
 /// [`Streams`] elsewhere. What a lost call asked for is done there, but nothing is heard of it: neither then nor later.
 pub struct Elsewhere {
     brick: Streams,
+    /// What was found there for calls that are begun.
+    begun: VecDeque<Rows>,
     lost: AtomicBool,
     losses: Arc<Losses>,
 }
 
 impl Elsewhere {
     pub fn new(losses: &Arc<Losses>) -> Self {
-        Self { brick: Streams::default(), lost: AtomicBool::new(false), losses: losses.clone() }
+        let (brick, begun) = Default::default();
+        Self { brick, begun, lost: AtomicBool::new(false), losses: losses.clone() }
+    }
+
+    /// Does there what a call asks for, if it can be begun.
+    fn start(&mut self, work: impl FnOnce(&mut Streams) -> Rows) -> bool {
+        self.losses.has_begun.store(true, Ordering::Relaxed);
+        let begins = self.begun.len() < MOST_BEGUN && self.hears().is_ok();
+        if begins {
+            self.losses.ahead.fetch_add(u64::from(!self.begun.is_empty()), Ordering::Relaxed);
+            let found = work(&mut self.brick);
+            self.begun.push_back(found);
+        }
+        begins
     }
 
     /// Whether the answer to a further call comes.
@@ -70,7 +93,19 @@ impl Brick for Elsewhere {
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
         self.losses.has_begun.store(true, Ordering::Relaxed);
         self.hears()?;
-        self.brick.process(batch)
+        match self.begun.pop_front() {
+            Some(found) => *batch.columns.get_mut(self.brick.at.features) = found,
+            None => self.brick.process(batch)?,
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, batch: &Batch) -> bool {
+        self.start(|brick| {
+            let mut batch = batch.clone();
+            brick.process(&mut batch).expect("it fails at nothing");
+            std::mem::take(batch.columns.get_mut(brick.at.features))
+        })
     }
 
     fn is_lost(&self) -> bool {
@@ -101,7 +136,24 @@ impl WestEast for Elsewhere {
     ) -> Result<(), BrickError> {
         self.losses.has_begun.store(true, Ordering::Relaxed);
         self.hears()?;
-        self.brick.process_part(part, batch, places, rows)
+        match self.begun.pop_front() {
+            Some(found) => *typed::<Rows>(rows).expect("rows of this type") = found,
+            None => self.brick.process_part(part, batch, places, rows)?,
+        }
+        Ok(())
+    }
+
+    fn takes_all_at_once(&self) -> bool {
+        true
+    }
+
+    fn begin_part(&mut self, part: usize, batch: &Batch, places: &[usize], cells: usize) -> bool {
+        self.start(|brick| {
+            let mut rows = Rows::default();
+            rows.reset(places.len(), cells);
+            brick.process_part(part, batch, places, &mut rows).expect("it fails at nothing");
+            rows
+        })
     }
 
     fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {

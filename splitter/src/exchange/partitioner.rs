@@ -131,6 +131,11 @@ impl Partitioner {
         (0..self.shards.len()).filter(|shard| *shard != self.home)
     }
 
+    /// Cells of a row of the travelling shards.
+    pub fn row_width(&self) -> usize {
+        self.compact.as_ref().map_or(self.width, Range::len)
+    }
+
     /// Cells of a whole row.
     pub fn width(&self) -> usize {
         self.width

@@ -1,6 +1,6 @@
 //! The cells of the travelling shards: computed by the replica that has a packet's slot, read at the packet's home.
 
-use super::{CHUNK, Partitioner, Selection, SubBatch};
+use super::{Partitioner, Selection, SubBatch};
 use legonf_core::{Storage, like};
 use std::ops::Range;
 
@@ -8,8 +8,8 @@ use std::ops::Range;
 pub type Process<'a, E> = &'a mut dyn FnMut(&[usize], &mut dyn Storage) -> Result<(), E>;
 
 impl Partitioner {
-    /// Computes the cells of one selection of a travelling shard, and keeps them in the sub-batch. `model` is a column like the
-    /// one that the brick fills, and `room` memory for rows.
+    /// Computes the cells of one selection of a travelling shard, and keeps them in the sub-batch. The brick is given so many packets
+    /// at once, or all. `model` is a column like the one that it fills, and `room` memory for rows.
     ///
     /// # Errors
     /// If the brick fails.
@@ -19,6 +19,7 @@ impl Partitioner {
     pub fn compute<E>(
         &self,
         (shard, lane): (usize, usize),
+        at_once: usize,
         part: &mut SubBatch,
         model: &dyn Storage,
         room: &mut Option<Box<dyn Storage>>,
@@ -36,7 +37,7 @@ impl Partitioner {
             cells.reshape(needed, row);
             process(&selection.places, cells)?;
         } else {
-            self.compute_apart(shard, selection, like(room, model), cells, process)?;
+            self.compute_apart((shard, at_once), selection, like(room, model), cells, process)?;
         }
         selection.done = true;
         Ok(())
@@ -45,15 +46,15 @@ impl Partitioner {
     /// Computes rows, some at a time, and takes the cells out of them.
     fn compute_apart<E>(
         &self,
-        shard: usize,
+        (shard, at_once): (usize, usize),
         selection: &Selection,
         rows: &mut dyn Storage,
         cells: &mut dyn Storage,
         process: Process<'_, E>,
     ) -> Result<(), E> {
-        let width = self.compact.as_ref().map_or(self.width(), Range::len);
-        for start in (0..selection.places.len()).step_by(CHUNK) {
-            let range = start..selection.places.len().min(start + CHUNK);
+        let width = self.row_width();
+        for start in (0..selection.places.len()).step_by(at_once) {
+            let range = start..selection.places.len().min(start + at_once);
             rows.reshape(range.len(), width);
             process(&selection.places[range.clone()], rows)?;
             for (row, entry) in selection.entries[range].iter().enumerate() {

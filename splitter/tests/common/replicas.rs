@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use legonf_core::{Headers, Rows, Storage, typed};
-use legonf_splitter::{PartialRows, Partitioner, SubBatch};
+use legonf_splitter::{CHUNK, PartialRows, Partitioner, SubBatch};
 use std::convert::Infallible;
 
 /// Fills the row of a packet at a replica: `fill(place, replica, shard, row)`.
@@ -58,7 +58,7 @@ impl Replicas {
                 }
                 Ok(())
             };
-            partitioner.compute((shard, lane), &mut parts[replica], rows, room, process).unwrap();
+            partitioner.compute((shard, lane), CHUNK, &mut parts[replica], rows, room, process).unwrap();
         }
     }
 
