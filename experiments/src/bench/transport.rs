@@ -292,7 +292,8 @@ fn end_to_end(arguments: &Arguments, session: &Session) -> Result<EndToEnd, Expe
         .parse::<Plan>()
         .map(Layout::Stages)
         .map_err(|error| Error::refused(error.to_string()))?;
-    let load = Load { seconds: 1.0, rates: vec![300_000.0] };
+    // Enough that the start of a process is no part of it.
+    let load = Load { seconds: 10.0, rates: vec![300_000.0] };
     let once = |trial: &Trial<'_>| -> Result<(f64, u64), ExperimentError> {
         let (mut source, mut sink) = (Offer::at_once(load.clone(), track.clone()), Checksum::default());
         let ran = trial.run(None, &layout, &mut source, &mut sink)?;
