@@ -2,7 +2,8 @@
 
 use crate::exchange::Split;
 use crate::operator::interface::{Counters, west_east};
-use legonf_core::{Batch, Brick, BrickError, Columns, Descriptor, SLOTS, Storage};
+use crate::operator::replay::Replay;
+use legonf_core::{Batch, Brick, BrickError, Columns, Descriptor, SLOTS};
 use legonf_splitter::SlotSet;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -187,20 +188,26 @@ impl Checkpointer {
         let first = slots.partition_point(|(position, ..)| *position <= self.start);
         self.put(fresh, &slots.drain(..first).collect::<Vec<_>>(), false)?;
         let split = self.split.clone();
-        let mut work = Replay { split: &split, batch: Batch::default(), flows: split.empty(), rows: None };
+        let mut work = Replay::new(&split);
         for (part, watermark) in
             self.watermark.into_iter().flat_map(|time| (0..self.saved.len()).map(move |part| (part, time)))
         {
             work.expire(fresh, part, watermark)?;
         }
         let mut recounted = Counters::new();
-        for position in self.start..=self.position() {
+        let (mut position, end) = (self.start, self.position());
+        loop {
             let due = slots.partition_point(|(saved_at, ..)| *saved_at <= position);
             self.put(fresh, &slots.drain(..due).collect::<Vec<_>>(), true)?;
             if position == self.counted && !self.counters.is_empty() {
                 recounted = fresh.counters();
             }
-            self.replay(fresh, (position - self.first) as usize, &mut work)?;
+            if position == end {
+                break;
+            }
+            let saved = slots.first().map_or(end, |(saved_at, ..)| *saved_at);
+            let counted = if position < self.counted { self.counted } else { end };
+            position = self.replay(fresh, position..saved.min(counted).min(end), &mut work)?;
         }
         if fresh.is_lost() {
             return Err(BrickError { brick: fresh.descriptor().kind, reason: "it is lost again".into() });
@@ -248,18 +255,30 @@ impl Checkpointer {
         Ok(())
     }
 
-    /// Does once more what an entry says, if there is one.
-    fn replay(&mut self, fresh: &mut dyn Brick, at: usize, work: &mut Replay<'_>) -> Result<(), BrickError> {
-        match self.log.get(at) {
-            Some(Entry::Packets { part, at }) => {
-                let packets = &self.packets[*at - self.gone];
-                work.process(fresh, *part, packets, count_to(packets.len(), &mut self.places))
+    /// Does once more what entries from one position on say: what follows it up to the other, where that are packets; or it alone.
+    /// Returns where the next one is.
+    fn replay(
+        &mut self,
+        fresh: &mut dyn Brick,
+        positions: Range<u64>,
+        work: &mut Replay<'_>,
+    ) -> Result<u64, BrickError> {
+        let at = (positions.start - self.first) as usize;
+        match &self.log[at] {
+            Entry::Packets { .. } => {
+                let until = (positions.end - self.first) as usize;
+                let entries = self.log.range(at..until);
+                let some = entries.map_while(|entry| match entry {
+                    Entry::Packets { part, at } => Some((*part, &*self.packets[*at - self.gone])),
+                    _ => None,
+                });
+                return Ok(positions.start + work.process(fresh, some)? as u64);
             }
-            Some(Entry::Gave { part, slots }) => west_east(fresh)?.export(*part, slots).map(drop),
-            Some(Entry::Took { part, state }) => west_east(fresh)?.import(*part, state),
-            Some(Entry::Expired { part, watermark }) => work.expire(fresh, *part, *watermark),
-            None => Ok(()),
+            Entry::Gave { part, slots } => west_east(fresh)?.export(*part, slots).map(drop)?,
+            Entry::Took { part, state } => west_east(fresh)?.import(*part, state)?,
+            Entry::Expired { part, watermark } => work.expire(fresh, *part, *watermark)?,
         }
+        Ok(positions.start + 1)
     }
 
     /// Notes packets that the brick is about to process: those of a batch at some places for a part, or all.
@@ -421,43 +440,8 @@ fn pieces(states: &[&[u8]]) -> Vec<Range<usize>> {
     pieces
 }
 
-/// What a brick is given again.
-struct Replay<'a> {
-    split: &'a Split,
-    batch: Batch,
-    /// The rows of flows that it has told before.
-    flows: Batch,
-    rows: Option<Box<dyn Storage>>,
-}
-
-impl Replay<'_> {
-    fn process(
-        &mut self,
-        brick: &mut dyn Brick,
-        part: Option<usize>,
-        packets: &Batch,
-        places: &[usize],
-    ) -> Result<(), BrickError> {
-        let Some(part) = part else {
-            self.split.gather(packets, places, &mut self.batch);
-            return brick.process(&mut self.batch);
-        };
-        if self.split.flows.is_some() {
-            self.flows.clear();
-            return west_east(brick)?.process_flows(part, packets, places, &mut self.flows);
-        }
-        let rows = self.split.rows(&mut self.rows, packets, places.len());
-        west_east(brick)?.process_part(part, packets, places, rows)
-    }
-
-    fn expire(&mut self, brick: &mut dyn Brick, part: usize, watermark: i64) -> Result<(), BrickError> {
-        self.flows.clear();
-        west_east(brick)?.expire(part, &[watermark], &mut self.flows)
-    }
-}
-
 /// Makes `places` those of a batch of so many packets.
-fn count_to(packets: usize, places: &mut Vec<usize>) -> &[usize] {
+pub(super) fn count_to(packets: usize, places: &mut Vec<usize>) -> &[usize] {
     places.clear();
     places.extend(0..packets);
     places

@@ -3,6 +3,7 @@
 
 pub(crate) mod checkpointer;
 pub(crate) mod interface;
+mod replay;
 pub(crate) mod whole;
 
 use crate::RunFault;
