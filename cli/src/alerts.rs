@@ -22,8 +22,8 @@ pub struct Alerts {
     /// `comment`. Packets from and to them stay in the features; their alerts are counted as suppressed.
     #[arg(long, value_name = "FILE")]
     suppress: Option<PathBuf>,
-    /// What the alerts gather into, for each source: since when, what it did, to whom, how severe. JSON, CSV or Parquet, by the
-    /// extension (.json, .csv, .parquet).
+    /// What the alerts gather into, for each source: since when, what it did, to whom, how severe. JSON, CSV, Parquet, or Zeek's
+    /// notice.log, by the extension (.json, .csv, .parquet, .log).
     #[arg(long, value_name = "FILE")]
     incidents: Option<PathBuf>,
     /// A source that raised no alert for so long ends its incident.

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
-    /// Where the records go; the ending (.csv, .parquet or .npy) names the format. Without it flows are only counted.
+    /// Where the records go; the ending names the format: .csv, .parquet, .npy, or .log for Zeek's conn.log. Without it flows are only counted.
     #[arg(long = "out", short, alias = "output", value_name = "FILE")]
     output: Option<PathBuf>,
     /// End a flow that had no packet for so long.

@@ -72,6 +72,54 @@ fn layouts_do_not_show_and_formats_hold_the_same() {
 }
 
 #[test]
+fn a_log_of_zeek_has_the_same_flows_as_its_reader_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let (csv, log) = (folder.path().join("flows.csv"), folder.path().join("conn.log"));
+    let capture = text(example("synth-mini.pcap.gz"));
+    records(&capture, &csv, &[]);
+    records(&capture, &log, &[]);
+    let (rows, log_text) = (rows(&csv), fs::read_to_string(&log).unwrap());
+    let lines: Vec<Vec<&str>> = log_text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split('\t').collect())
+        .collect();
+    assert!(lines.len() == rows.len() && rows.len() > 100, "{} of {}", lines.len(), rows.len());
+    for (line, row) in lines.iter().zip(&rows) {
+        let found = [line[1], line[2], line[3], line[4], line[5], line[10], line[13]];
+        let names = [
+            "flowId",
+            "sourceIPAddress",
+            "sourceTransportPort",
+            "destinationIPAddress",
+            "destinationTransportPort",
+            "packetTotalCount",
+            "reverseOctetTotalCount",
+        ];
+        assert_eq!(found, names.map(|name| row[name].as_str()));
+        let nanos: i128 = line[0].replace('.', "").parse().unwrap();
+        assert_eq!(nanos.to_string(), row["flowStartNanoseconds"]);
+    }
+    let python = std::env::var("LEGONF_PYTHON").unwrap_or_else(|_| "python3".into());
+    let script = "import sys\nfrom zat.zeek_log_reader import ZeekLogReader\n\
+                  rows = [row for row in ZeekLogReader(sys.argv[1], strict=True).readrows()]\n\
+                  print(len(rows), sum(row['orig_pkts'] + row['resp_pkts'] for row in rows))";
+    let read = std::process::Command::new(python).args(["-c", script]).arg(&log).output();
+    match read {
+        Ok(read) if read.status.success() => {
+            let packets = sum(&rows, &["packetTotalCount", "reversePacketTotalCount"]);
+            let expected = format!("{} {packets}", rows.len());
+            let said = String::from_utf8(read.stdout).unwrap();
+            assert_eq!(said.lines().last(), Some(expected.as_str()));
+        }
+        Ok(read) if !String::from_utf8_lossy(&read.stderr).contains("No module named") => {
+            panic!("{}", String::from_utf8_lossy(&read.stderr))
+        }
+        _ => eprintln!("not read by Zeek's analysis tools: no Python with zat (LEGONF_PYTHON names one)"),
+    }
+}
+
+#[test]
 fn timeouts_cut_flows_and_options_that_mean_nothing_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (csv, capture) = (folder.path().join("flows.csv"), text(example("synth-mini.pcap.gz")));

@@ -210,7 +210,7 @@ fn a_file_of_incidents_that_cannot_be_is_refused_before_any_work() {
     let capture = text(common::example("synth-mini.pcap.gz"));
     let file = text(folder.path().join("who.txt"));
     let line = fail(["replay", &capture, "--model", &model, "--threshold=1", "--incidents", &file]);
-    assert_eq!(line, format!("cannot write {file}: its extension must be .json, .csv or .parquet"));
+    assert_eq!(line, format!("cannot write {file}: its extension must be .json, .csv, .parquet or .log"));
     let file = text(folder.path().join("who.json"));
     fs::write(&file, "mine").unwrap();
     let line = fail(["replay", &capture, "--model", &model, "--threshold=1", "--incidents", &file]);

@@ -54,7 +54,7 @@ pub const FLOW_FIELDS: [Field; 19] = {
 pub struct FlowRecords {
     /// Captures.
     pub captures: Captures,
-    /// Where the records go, if anywhere; the ending (.csv, .parquet or .npy) names the format.
+    /// Where the records go, if anywhere; the ending (.csv, .parquet, .npy or .log) names the format.
     pub output: Option<PathBuf>,
     /// The flow table; rows leave when flows end, whatever it says.
     pub table: FlowTableConfig,

@@ -44,8 +44,14 @@ pub enum SinkError {
         /// The file as the caller named it.
         path: String,
     },
+    /// The extension names no format of records.
+    #[error("cannot write {path}: its extension must be .csv, .parquet, .npy or .log")]
+    UnknownRecords {
+        /// The file as the caller named it.
+        path: String,
+    },
     /// The extension names no format of a table.
-    #[error("cannot write {path}: its extension must be .json, .csv or .parquet")]
+    #[error("cannot write {path}: its extension must be .json, .csv, .parquet or .log")]
     UnknownTable {
         /// The file as the caller named it.
         path: String,
@@ -98,7 +104,9 @@ impl SinkError {
             Self::Write { .. } => "write",
             Self::ClosedPipe { .. } => "closed-pipe",
             Self::Ended { .. } => "ended",
-            Self::UnknownFormat { .. } | Self::UnknownTable { .. } => "unknown-format",
+            Self::UnknownFormat { .. } | Self::UnknownRecords { .. } | Self::UnknownTable { .. } => {
+                "unknown-format"
+            }
             Self::NotRegular { .. } => "not-regular",
             Self::Mismatch { .. } => "mismatch",
             Self::Parquet { .. } => "parquet",

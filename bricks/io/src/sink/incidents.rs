@@ -1,8 +1,9 @@
-//! Incidents as a file: JSON, CSV or Parquet, by its extension.
+//! Incidents as a file: JSON, CSV, Parquet, or a log of Zeek, by its extension.
 
 use super::parquet_file::{ParquetFile, properties, write_column};
+use super::zeek::{self, Cell};
 use super::{OutputFile, SinkError, text};
-use legonf_core::{Counted, Incident};
+use legonf_core::{Counted, Incident, Origin};
 use parquet::basic::{LogicalType, TimeUnit, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use std::path::Path;
@@ -13,12 +14,14 @@ enum Format {
     Json,
     Csv,
     Parquet,
+    /// Zeek's `notice.log`.
+    Notices,
 }
 
 /// A file of incidents. JSON is a list of objects with all that is known of each. CSV and Parquet have a row for each, with these
 /// columns: `source`, `sources`, `activity`, `severity`, `since`, `until` (in Parquet nanoseconds since the epoch), `seconds`,
 /// `packets`, `bytes`, `hosts`, `ports`, `top_hosts`, `top_ports`, `mean_score`, `peak_score`, `threshold`, `peak_seq`,
-/// `features` (their words), `text` (all in a sentence).
+/// `features` (their words), `text` (all in a sentence). A log has the columns of Zeek's `notice.log`, and some of ours behind them.
 #[derive(Debug)]
 pub struct IncidentFile {
     out: Out,
@@ -31,7 +34,7 @@ enum Out {
 }
 
 /// A cell of a table.
-enum Cell {
+enum Field {
     Text(String),
     Whole(u64),
     Real(f64),
@@ -48,7 +51,7 @@ impl IncidentFile {
     /// Creates the file.
     ///
     /// # Errors
-    /// When its extension is none of `.json`, `.csv` and `.parquet`, or the file cannot be created.
+    /// When its extension is none of `.json`, `.csv`, `.parquet` and `.log`, or the file cannot be created.
     pub fn create(path: &Path) -> Result<Self, SinkError> {
         let unknown = || SinkError::UnknownTable { path: path.display().to_string() };
         let out = match format(path).ok_or_else(unknown)? {
@@ -65,7 +68,12 @@ impl IncidentFile {
     pub fn write(&mut self, incidents: &[Incident]) -> Result<(), SinkError> {
         match &mut self.out {
             Out::Text(out, format) => {
-                out.put(&if *format == Format::Csv { csv(incidents) } else { json(incidents) })?;
+                let bytes = match format {
+                    Format::Csv => csv(incidents),
+                    Format::Notices => notices(incidents),
+                    Format::Json | Format::Parquet => json(incidents),
+                };
+                out.put(&bytes)?;
                 out.finish()
             }
             Out::Parquet(file) => parquet(file, incidents),
@@ -78,6 +86,7 @@ fn format(path: &Path) -> Option<Format> {
         "json" => Some(Format::Json),
         "csv" => Some(Format::Csv),
         "parquet" => Some(Format::Parquet),
+        "log" => Some(Format::Notices),
         _ => None,
     }
 }
@@ -89,29 +98,29 @@ fn json(incidents: &[Incident]) -> Vec<u8> {
 }
 
 /// The cells of an incident, by column.
-fn row(incident: &Incident) -> Vec<(&'static str, Cell)> {
+fn row(incident: &Incident) -> Vec<(&'static str, Field)> {
     let words: Vec<_> = incident.features.iter().map(|feature| feature.words.clone()).collect();
-    let time = |time: legonf_core::Timestamp| Cell::Time(time.iso8601(), time.as_nanos());
+    let time = |time: legonf_core::Timestamp| Field::Time(time.iso8601(), time.as_nanos());
     vec![
-        ("source", Cell::Text(incident.source.to_string())),
-        ("sources", Cell::Whole(incident.sources)),
-        ("activity", Cell::Text(incident.activity.label().into())),
-        ("severity", Cell::Text(incident.severity.label().into())),
+        ("source", Field::Text(incident.source.to_string())),
+        ("sources", Field::Whole(incident.sources)),
+        ("activity", Field::Text(incident.activity.label().into())),
+        ("severity", Field::Text(incident.severity.label().into())),
         ("since", time(incident.since)),
         ("until", time(incident.until)),
-        ("seconds", Cell::Real(incident.seconds)),
-        ("packets", Cell::Whole(incident.packets)),
-        ("bytes", Cell::Whole(incident.bytes)),
-        ("hosts", Cell::Whole(incident.hosts)),
-        ("ports", Cell::Whole(incident.ports)),
-        ("top_hosts", Cell::Text(list(&incident.top_hosts))),
-        ("top_ports", Cell::Text(list(&incident.top_ports))),
-        ("mean_score", Cell::Real(incident.mean_score)),
-        ("peak_score", Cell::Real(incident.peak_score)),
-        ("threshold", Cell::Real(incident.threshold)),
-        ("peak_seq", Cell::Whole(incident.peak_seq)),
-        ("features", Cell::Text(words.join("; "))),
-        ("text", Cell::Text(incident.to_string())),
+        ("seconds", Field::Real(incident.seconds)),
+        ("packets", Field::Whole(incident.packets)),
+        ("bytes", Field::Whole(incident.bytes)),
+        ("hosts", Field::Whole(incident.hosts)),
+        ("ports", Field::Whole(incident.ports)),
+        ("top_hosts", Field::Text(list(&incident.top_hosts))),
+        ("top_ports", Field::Text(list(&incident.top_ports))),
+        ("mean_score", Field::Real(incident.mean_score)),
+        ("peak_score", Field::Real(incident.peak_score)),
+        ("threshold", Field::Real(incident.threshold)),
+        ("peak_seq", Field::Whole(incident.peak_seq)),
+        ("features", Field::Text(words.join("; "))),
+        ("text", Field::Text(incident.to_string())),
     ]
 }
 
@@ -119,7 +128,7 @@ fn list<T: ToString>(counted: &[Counted<T>]) -> String {
     counted.iter().map(|one| one.value.to_string()).collect::<Vec<_>>().join(" ")
 }
 
-fn headings() -> Vec<(&'static str, Cell)> {
+fn headings() -> Vec<(&'static str, Field)> {
     row(&Incident::default())
 }
 
@@ -133,9 +142,9 @@ fn csv(incidents: &[Incident]) -> Vec<u8> {
                 bytes.push(b',');
             }
             match cell {
-                Cell::Text(text) | Cell::Time(text, _) => text::push_field(&mut bytes, &text),
-                Cell::Whole(number) => text::push_integer(&mut bytes, number),
-                Cell::Real(number) => text::push_f64(&mut bytes, number),
+                Field::Text(text) | Field::Time(text, _) => text::push_field(&mut bytes, &text),
+                Field::Whole(number) => text::push_integer(&mut bytes, number),
+                Field::Real(number) => text::push_f64(&mut bytes, number),
             }
         }
         bytes.push(b'\n');
@@ -143,14 +152,66 @@ fn csv(incidents: &[Incident]) -> Vec<u8> {
     bytes
 }
 
+/// The columns of a `notice.log`; Zeek has none of the last four.
+const NOTICE: [zeek::Column; 12] = [
+    ("ts", "time"),
+    ("note", "enum"),
+    ("msg", "string"),
+    ("sub", "string"),
+    ("src", "addr"),
+    ("dst", "addr"),
+    ("p", "port"),
+    ("n", "count"),
+    ("duration", "interval"),
+    ("severity", "string"),
+    ("peak_score", "double"),
+    ("threshold", "double"),
+];
+
+fn notices(incidents: &[Incident]) -> Vec<u8> {
+    let mut bytes = zeek::header("notice", &NOTICE);
+    for incident in incidents {
+        let words: Vec<_> = incident.features.iter().map(|feature| feature.words.as_str()).collect();
+        let (note, words, message) = (note(incident), words.join("; "), incident.to_string());
+        // A notice has one destination, an incident may have many.
+        let only = incident.top_hosts.first().filter(|_| incident.hosts == 1);
+        let destination = only.and_then(|host| host.value.parse().ok());
+        let port = incident.top_ports.first().filter(|_| incident.ports == 1);
+        let source = if let Origin::Ip(address) = incident.source { Some(address) } else { None };
+        let cells = [
+            Cell::Time(incident.since),
+            Cell::Text(&note),
+            Cell::Text(&message),
+            Cell::Text(&words),
+            source.map_or(Cell::Unset, Cell::Address),
+            destination.map_or(Cell::Unset, Cell::Address),
+            port.map_or(Cell::Unset, |port| Cell::Count(port.value.into())),
+            Cell::Count(incident.packets),
+            Cell::Interval(incident.until.as_nanos() - incident.since.as_nanos()),
+            Cell::Text(incident.severity.label()),
+            Cell::Real(incident.peak_score),
+            Cell::Real(incident.threshold),
+        ];
+        zeek::line(cells, &mut bytes);
+    }
+    bytes
+}
+
+/// The type of a notice: `LEGONF::Host_Scan`.
+fn note(incident: &Incident) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    let words: Vec<_> = incident.activity.label().split('-').map(capital).collect();
+    format!("LEGONF::{}", words.join("_"))
+}
+
 fn columns() -> Vec<(&'static str, Physical, Option<LogicalType>)> {
-    let kind = |cell: &Cell| match cell {
-        Cell::Text(_) => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-        Cell::Whole(_) => (Physical::INT64, Some(LogicalType::integer(64, false))),
-        Cell::Real(_) => (Physical::DOUBLE, None),
-        Cell::Time(..) => (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::NANOS))),
+    let kind = |cell: &Field| match cell {
+        Field::Text(_) => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+        Field::Whole(_) => (Physical::INT64, Some(LogicalType::integer(64, false))),
+        Field::Real(_) => (Physical::DOUBLE, None),
+        Field::Time(..) => (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::NANOS))),
     };
-    let column = |(name, cell): (&'static str, Cell)| {
+    let column = |(name, cell): (&'static str, Field)| {
         let (physical, logical) = kind(&cell);
         (name, physical, logical)
     };
@@ -163,22 +224,22 @@ fn parquet(file: &mut ParquetFile, incidents: &[Incident]) -> Result<(), SinkErr
     file.row_group(|group| {
         for (place, (_, kind)) in headings().iter().enumerate() {
             match kind {
-                Cell::Text(_) => {
-                    let text = |cell: &Cell| match cell {
-                        Cell::Text(text) => ByteArray::from(text.as_str()),
+                Field::Text(_) => {
+                    let text = |cell: &Field| match cell {
+                        Field::Text(text) => ByteArray::from(text.as_str()),
                         _ => ByteArray::from(""),
                     };
                     write_column::<ByteArrayType>(group, &column(place).map(text).collect::<Vec<_>>())?;
                 }
-                Cell::Real(_) => {
-                    let real = |cell: &Cell| if let Cell::Real(number) = cell { *number } else { f64::NAN };
+                Field::Real(_) => {
+                    let real = |cell: &Field| if let Field::Real(number) = cell { *number } else { f64::NAN };
                     write_column::<DoubleType>(group, &column(place).map(real).collect::<Vec<_>>())?;
                 }
-                Cell::Whole(_) | Cell::Time(..) => {
+                Field::Whole(_) | Field::Time(..) => {
                     // The bits of a u64 are stored in a signed column, which the logical type says.
-                    let whole = |cell: &Cell| match cell {
-                        Cell::Whole(number) => number.cast_signed(),
-                        Cell::Time(_, nanos) => *nanos,
+                    let whole = |cell: &Field| match cell {
+                        Field::Whole(number) => number.cast_signed(),
+                        Field::Time(_, nanos) => *nanos,
                         _ => 0,
                     };
                     write_column::<Int64Type>(group, &column(place).map(whole).collect::<Vec<_>>())?;
@@ -238,12 +299,21 @@ mod tests {
         assert_eq!((rows.len(), rows[0].get_ulong(7).unwrap()), (2, 40));
         assert_eq!(rows[0].get_string(2).unwrap(), "host-scan");
         assert_eq!(written("none.json", &[]), b"[]\n");
+        let log = String::from_utf8(written("notice.log", &incidents())).unwrap();
+        let notices: Vec<_> = log.lines().filter(|line| !line.starts_with('#')).collect();
+        let first: Vec<_> = notices[0].split('\t').collect();
+        assert_eq!(first[..2], ["1700000000.000005000", "LEGONF::Host_Scan"]);
+        assert_eq!(first[3..10], ["(empty)", "10.0.0.1", "-", "-", "40", "8.999995000", "low"]);
+        assert_eq!((notices.len(), notices[1].split('\t').nth(4)), (2, Some("-")));
     }
 
     #[test]
     fn another_extension_is_refused() {
         let error = IncidentFile::create(Path::new("x/incidents.txt")).unwrap_err().to_string();
-        assert_eq!(error, "cannot write x/incidents.txt: its extension must be .json, .csv or .parquet");
+        assert_eq!(
+            error,
+            "cannot write x/incidents.txt: its extension must be .json, .csv, .parquet or .log"
+        );
     }
 
     /// A file in memory, as the reader wants it.

@@ -23,6 +23,7 @@ mod scores_csv;
 mod scores_parquet;
 mod stream;
 mod text;
+mod zeek;
 
 pub use alert_pcap::AlertPcap;
 pub use error::{SinkError, is_closed_pipe};

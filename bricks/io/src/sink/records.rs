@@ -1,5 +1,6 @@
 //! Tables of records: named columns of numbers, times and words, which a data frame opens in one call.
 
+mod conn_log;
 mod csv;
 mod npy;
 mod parquet;
@@ -39,10 +40,11 @@ pub enum Value {
     Word(String),
 }
 
-/// Writes records to a `.csv`, `.parquet` or `.npy` file, in bounded memory.
+/// Writes records to a `.csv`, `.parquet`, `.npy` or `.log` file, in bounded memory.
 ///
 /// - `.csv`: the names of the columns, then a line for each record; times are whole nanoseconds.
 /// - `.parquet`: unsigned numbers, timestamps and strings.
+/// - `.log`: Zeek's `conn.log`, of flow records alone.
 /// - `.npy`: NumPy's structured array, which `pandas.DataFrame(numpy.load(FILE))` takes; words are bytes of fixed length.
 pub struct Records {
     writer: Box<dyn Format>,
@@ -61,13 +63,16 @@ impl Records {
     /// Creates the file in the format of its extension.
     ///
     /// # Errors
-    /// [`SinkError::UnknownFormat`] for another extension, or when the file cannot be created.
+    /// [`SinkError::UnknownRecords`] for another extension, or when the file cannot be created.
     pub fn create(path: &Path, fields: &'static [Field]) -> Result<Self, SinkError> {
         let writer: Box<dyn Format> = match path.extension().and_then(|e| e.to_str()) {
             Some("npy") => Box::new(npy::Npy::create(path, fields)?),
             Some("csv") => Box::new(csv::Csv::create(path, fields)?),
             Some("parquet") => Box::new(parquet::Parquet::create(path, fields)?),
-            _ => return Err(SinkError::UnknownFormat { path: display(path) }),
+            Some("log") if conn_log::ConnLog::fits(fields) => {
+                Box::new(conn_log::ConnLog::create(path, fields)?)
+            }
+            _ => return Err(SinkError::UnknownRecords { path: display(path) }),
         };
         Ok(Self { writer, rows: 0 })
     }
