@@ -18,9 +18,20 @@ bring_etcd() {
     as_root apt-get -o DPkg::Lock::Timeout=300 -qq update || return
     mkdir -p "$into" && cd "$into" && apt-get -qq download etcd-server && dpkg-deb -x etcd-server_*.deb .
 }
-# A test that lacks it says so.
+# Others have what Prometheus reads checked by its own tool.
+bring_promtool() {
+    local into=$PWD/target/prometheus
+    PATH=$PATH:$into/usr/bin
+    command -v promtool >/dev/null && return
+    command -v apt-get >/dev/null || return
+    say "bringing promtool"
+    as_root apt-get -o DPkg::Lock::Timeout=300 -qq update || return
+    mkdir -p "$into" && cd "$into" && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .
+}
+# A test that lacks one says so.
 (bring_etcd) >&2 || say "etcd cannot be brought"
-export PATH=$PATH:$PWD/target/etcd/usr/bin
+(bring_promtool) >&2 || say "promtool cannot be brought"
+export PATH=$PATH:$PWD/target/etcd/usr/bin:$PWD/target/prometheus/usr/bin
 
 # Release, so that tests and ./demo.sh share one build and golden captures run at full speed.
 scope=(--workspace)

@@ -7,22 +7,58 @@ use clap::Args;
 use legonf_controller::Event;
 use legonf_engine::reading::{self, parsed};
 use legonf_output::one_line;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Shows an event log of `legonf run --events` or `legonf live --events`: each decision with the figures behind it.
+/// Shows an event log of `legonf run --events` or `legonf live --events`, or the events of a run that was started with --http: each
+/// decision with the figures behind it.
 #[derive(Args)]
 pub struct Arguments {
     /// The event log (a line of JSON for each event).
-    file: PathBuf,
+    #[cfg_attr(feature = "http", arg(required_unless_present = "http", conflicts_with = "http"))]
+    #[cfg_attr(not(feature = "http"), arg(required = true))]
+    file: Option<PathBuf>,
+    /// Where the run listens: what it was given as --http.
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "ADDR:PORT")]
+    http: Option<legonf_server::Address>,
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
-    let events = parsed(&arguments.file, reading::EVENTS, events)?;
+    let events = arguments.events()?;
     if style.json {
         return print_json(&events);
     }
     let lines: Vec<_> = events.iter().map(|event| one_line(&event.text()).into_owned() + "\n").collect();
     tell(&lines.concat())
+}
+
+impl Arguments {
+    /// Those of the file, or of the run.
+    fn events(&self) -> Result<Vec<Event>, Failure> {
+        #[cfg(feature = "http")]
+        if let Some(address) = self.http {
+            return of_run(address);
+        }
+        let file = self.file.as_deref().unwrap_or(Path::new("-"));
+        Ok(parsed(file, reading::EVENTS, events)?)
+    }
+}
+
+/// All events that a run still has.
+#[cfg(feature = "http")]
+fn of_run(address: legonf_server::Address) -> Result<Vec<Event>, Failure> {
+    let client = legonf_server::Client::new(address, None);
+    let (mut events, mut from) = (Vec::new(), 0);
+    loop {
+        let list: legonf_server::api::EventList = client.get(&format!("/api/v1/events?from={from}"))?;
+        if list.events.is_empty() {
+            return Ok(events);
+        }
+        from = list.next;
+        for row in list.events {
+            events.push(serde_json::from_value(row.details)?);
+        }
+    }
 }
 
 fn events(text: &str) -> Result<Vec<Event>, Invalid> {

@@ -2,6 +2,8 @@
 
 use crate::alerts::Alerts;
 use crate::failure::Failure;
+#[cfg(feature = "http")]
+use crate::http::Http;
 use crate::invalid::Invalid;
 use crate::listening::Listening;
 use crate::rotation::{Every, every, rotation};
@@ -97,6 +99,9 @@ pub struct Arguments {
     forward: Vec<Forward>,
     #[command(flatten)]
     listening: Listening,
+    #[cfg(feature = "http")]
+    #[command(flatten)]
+    http: Http,
     /// Take orders on this Unix socket, for its owner alone: `legonf model swap` changes the model while packets flow.
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
@@ -110,7 +115,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_outputs(arguments.steering.given().outputs())?;
     style.check_results(arguments.scoring.outputs())?;
-    let live = arguments.given();
+    let live = arguments.given()?;
     let report = live.run(&style.session())?;
     // The summary goes where it is in no one's way.
     let print = |text: &str| match live.takes_standard_output() {
@@ -127,8 +132,12 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
 
 impl Arguments {
     /// What the engine takes.
-    fn given(&self) -> Live {
-        Live {
+    fn given(&self) -> Result<Live, Failure> {
+        #[cfg(feature = "http")]
+        let monitor = self.http.monitor()?;
+        #[cfg(not(feature = "http"))]
+        let monitor = None;
+        Ok(Live {
             config: self.listening.config(self.interface.as_deref().unwrap_or("-")),
             bounds: self.listening.bounds(),
             user: self.listening.user.clone(),
@@ -143,9 +152,10 @@ impl Arguments {
             record: self.record.clone(),
             forward: self.forward.clone(),
             steering: (self.controller || self.steering.is_given()).then(|| self.steering.given()),
+            monitor,
             control: self.control.clone(),
             reopen: interrupt::hang_up(),
-        }
+        })
     }
 }
 

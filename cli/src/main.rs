@@ -23,6 +23,8 @@ mod graph;
 mod habits;
 mod help;
 mod hosts;
+#[cfg(feature = "http")]
+mod http;
 mod inputs;
 mod interrupt;
 mod invalid;
@@ -44,6 +46,8 @@ mod replay;
 #[cfg(feature = "live")]
 mod rotation;
 mod run;
+#[cfg(feature = "http")]
+mod running;
 mod scoring;
 #[cfg(feature = "live")]
 mod size;
@@ -127,6 +131,18 @@ enum Command {
     Plan(plan::Arguments),
     #[command(about = "Show what the controller decided, and why")]
     Events(events::Arguments),
+    #[command(about = "Show what a run does that was started with --http")]
+    #[cfg(feature = "http")]
+    Status(running::StatusArguments),
+    #[command(about = "Show the incidents of a run that was started with --http")]
+    #[cfg(feature = "http")]
+    Incidents(running::IncidentsArguments),
+    #[command(about = "Give a brick of a run more replicas, or fewer")]
+    #[cfg(feature = "http")]
+    Scale(running::ScaleArguments),
+    #[command(about = "Take a replica's work away")]
+    #[cfg(feature = "http")]
+    Drain(running::DrainArguments),
     /// Measure how fast the bricks are on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -229,6 +245,14 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Profile(arguments) => profile::run(&arguments, style),
         Command::Plan(arguments) => plan::run(&arguments, style),
         Command::Events(arguments) => events::run(&arguments, style),
+        #[cfg(feature = "http")]
+        Command::Status(arguments) => running::status(&arguments, style),
+        #[cfg(feature = "http")]
+        Command::Incidents(arguments) => running::incidents(&arguments, style),
+        #[cfg(feature = "http")]
+        Command::Scale(arguments) => running::scale(&arguments, style),
+        #[cfg(feature = "http")]
+        Command::Drain(arguments) => running::drain(&arguments, style),
         Command::Bench(command) => bench::run(&command, style),
         #[cfg(feature = "live")]
         Command::Live(arguments) => live::run(&arguments, style),

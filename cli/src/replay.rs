@@ -3,6 +3,8 @@
 use crate::Style;
 use crate::alerts::Alerts;
 use crate::failure::{Failure, print};
+#[cfg(feature = "http")]
+use crate::http::Http;
 use crate::inputs::Filter;
 use crate::scoring::{Scoring, render};
 use crate::steering;
@@ -43,6 +45,9 @@ pub struct Arguments {
     scores_format: ScoreFormat,
     #[command(flatten)]
     alerts: Alerts,
+    #[cfg(feature = "http")]
+    #[command(flatten)]
+    http: Http,
     /// Truth of every packet: lines `index,label` or one label a line (0/1, benign/malicious), for AUC, TPR and FPR.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -56,7 +61,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     arguments.check(style)?;
-    replay(&arguments.given(), style)
+    replay(&arguments.given()?, style)
 }
 
 /// Runs a replay, and shows what it found and what the controller decided, where there was one.
@@ -77,8 +82,12 @@ impl Arguments {
     }
 
     /// What the engine takes.
-    pub fn given(&self) -> Replay {
-        Replay {
+    pub fn given(&self) -> Result<Replay, Failure> {
+        #[cfg(feature = "http")]
+        let monitor = self.http.monitor()?;
+        #[cfg(not(feature = "http"))]
+        let monitor = None;
+        Ok(Replay {
             captures: self.filter.of(&self.captures),
             scoring: self.scoring.given(Seed::Repeatable),
             out: self.out.clone(),
@@ -89,6 +98,7 @@ impl Arguments {
             labels: self.labels.clone(),
             limit: self.limit,
             steering: None,
-        }
+            monitor,
+        })
     }
 }

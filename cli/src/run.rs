@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     let steering = arguments.steering.given();
     style.check_outputs(steering.outputs())?;
     arguments.replay.check(style)?;
-    let mut replay = arguments.replay.given();
+    let mut replay = arguments.replay.given()?;
     replay.scoring.graph = Some(arguments.function.clone());
     replay.steering = Some(steering);
     replay.scoring.swaps = arguments.swap.clone();

@@ -97,6 +97,15 @@ pub enum Event {
         #[serde(flatten)]
         decision: Decision,
     },
+    /// Somebody has asked for a change.
+    Order {
+        /// Seconds since the run began.
+        at: f64,
+        /// The change, in words.
+        change: String,
+        /// The plan that follows.
+        plan: Plan,
+    },
     /// A plan is in force, or was refused by the runtime.
     Applied {
         /// Seconds since the run began.
@@ -157,6 +166,7 @@ impl Event {
         match self {
             Self::Start { at, .. }
             | Self::Decision { at, .. }
+            | Self::Order { at, .. }
             | Self::Applied { at, .. }
             | Self::Violation { at, .. }
             | Self::Costs { at, .. }
@@ -184,6 +194,7 @@ impl Event {
         let rest = match self {
             Self::Start { plan, host, .. } => format!("start      {plan} ({:.1} cores)", host.cores),
             Self::Decision { decision, .. } => decision.text(),
+            Self::Order { change, plan, .. } => format!("order      {change}: {plan}"),
             Self::Applied { plan, took_ms, refused: None, .. } => {
                 format!("in force   {plan} (after {took_ms:.2} ms)")
             }
@@ -286,6 +297,7 @@ mod tests {
         for event in [
             Event::Start { at: 0.0, plan: plan.clone(), host: HostLoad::default() },
             Event::Decision { at: 0.5, decision },
+            Event::Order { at: 0.5, change: "scale b to 2".into(), plan: plan.clone() },
             Event::Applied { at: 0.6, plan: plan.clone(), took_ms: 1.5, refused: None },
             Event::Applied { at: 0.6, plan, took_ms: 1.5, refused: Some("no".into()) },
             Event::Violation { at: 1.0, promise: "rate".into(), promised: 2.0, measured: 1.0 },

@@ -184,6 +184,16 @@ impl Agent {
         }
     }
 
+    /// The log so far.
+    pub(crate) fn events(&self) -> &[Event] {
+        &self.log.events
+    }
+
+    /// Adds to the log what somebody else did.
+    pub(crate) fn note(&mut self, event: Event) {
+        self.log.write(event);
+    }
+
     /// What became of the run so far.
     pub fn ending(&self) -> Ending {
         let count = |wanted: fn(&Event) -> bool| self.log.events.iter().filter(|event| wanted(event)).count();

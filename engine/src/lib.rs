@@ -48,6 +48,7 @@ mod joining;
 pub mod live;
 pub mod measure;
 mod models;
+pub mod monitor;
 mod network;
 pub mod nf;
 pub mod own_schema;

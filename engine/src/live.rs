@@ -12,6 +12,7 @@ pub use recording::{Recorded, Recording};
 pub use transmission::Forward;
 
 use crate::agent::Agent;
+use crate::monitor::{Accounting, Monitor, Monitored};
 use crate::scoring::{Function, Report, Scoring, ending};
 use crate::standby::{self, Joined, StandbyReport};
 use crate::steering::{Orders, Steering, Work};
@@ -19,17 +20,18 @@ use crate::summary::{Disturbances, Service, Timing, with_clock};
 use crate::suppression::Suppression;
 use crate::tally::Tally;
 use crate::watch::{Watch, Watching};
-use crate::{Error, Extent, Session, models, nf};
+use crate::{Error, Extent, Session, models, monitor, nf};
 use control::Listener;
 use legonf_controller::Event;
-use legonf_core::Source;
+use legonf_core::{Coverage, Source};
 use legonf_io::Content;
 use legonf_io::sink::{AlertRate, Rotation, SyslogTarget};
 use legonf_live::{Account, Connections, Interface, LiveSource, Losses};
-use legonf_runtime::{Control, Outcome};
+use legonf_runtime::Outcome;
 use outputs::{Outputs, Purpose};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use stream::{STANDARD_INPUT, Stream};
@@ -69,6 +71,8 @@ pub struct Live {
     pub forward: Vec<Forward>,
     /// The controller that may change the layout meanwhile; without it the layout stays.
     pub steering: Option<Steering>,
+    /// By which others see the run, and change its layout. What it begins has to listen already.
+    pub monitor: Option<Arc<Monitor>>,
     /// A Unix socket on which it takes orders: to change a model.
     pub control: Option<PathBuf>,
     /// Opens the outputs anew whenever it is set.
@@ -104,8 +108,8 @@ impl Live {
         let listener = self.control.as_deref().map(Listener::open).transpose()?;
         let connections = match &listener {
             _ if !self.scoring.placement.is_empty() || redundancy.is_some() => Connections::Hosts,
-            Some(_) => Connections::Listening,
-            None => Connections::None,
+            None if self.monitor.is_none() => Connections::None,
+            _ => Connections::Listening,
         };
         legonf_live::give_up_privileges(account.as_ref(), connections)?;
         let (opened, changeable) = (self.scoring.open(session)?, self.control.is_some());
@@ -155,7 +159,11 @@ impl Live {
         joined: Option<Joined>,
     ) -> Result<Report, Error> {
         let (upkeep, alerting) = (outputs.upkeep(), function.decides_on_scores());
-        let mut tally = Tally::new(None, Some(outputs)).bounded(function.bound()).watched(watch);
+        let mut tally = Tally::new(None, Some(outputs))
+            .bounded(function.bound())
+            .watched(watch)
+            .monitored(self.accounting(&losses));
+        monitor::begin(self.monitor.as_ref(), || function.monitored(agent.is_some()))?;
         let (misfit, mut said) = (tally.misfit(), false);
         let bar = session.begin("live", Extent::Endless);
         let mut rounds = Rounds::begin(session, upkeep.clone(), self.stats);
@@ -168,8 +176,9 @@ impl Live {
             }
             rounds.look();
         };
-        let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
-        let ran = function.run(session, control, (&mut *source, &mut tally), &NEVER, &mut show);
+        let mut monitored = Monitored::new(agent.as_mut(), self.monitor.as_ref());
+        let ran = function.run(session, monitored.control(), (&mut *source, &mut tally), &NEVER, &mut show);
+        drop(monitored);
         rounds.end();
         drop(bar);
         drop(source);
@@ -194,6 +203,15 @@ impl Live {
         let source = LiveSource::new(interface, self.bounds, session.stop);
         let losses = source.losses();
         Ok((Box::new(source), losses))
+    }
+
+    /// What tells those who look on, with what never came.
+    fn accounting(&self, losses: &Losses) -> Option<Accounting> {
+        let losses = losses.clone();
+        let lose = move |coverage: &mut Coverage| {
+            losses.by_reason().into_iter().for_each(|(reason, packets)| coverage.lose(reason, packets));
+        };
+        self.monitor.as_ref().map(|monitor| Accounting::new(monitor, Box::new(lose)))
     }
 
     fn is_stream(&self) -> bool {
@@ -278,7 +296,10 @@ impl Live {
 
     fn watch(&self, function: &Function, suppression: Suppression) -> Result<Option<Watch>, Error> {
         if function.decides_on_scores() {
-            return self.watching.watch(function, suppression, self.eve.is_some()).map(Some);
+            return self
+                .watching
+                .watch(function, suppression, self.eve.is_some() || self.monitor.is_some())
+                .map(Some);
         }
         let reason =
             "the graph decides on no score, so there are no incidents; leave --incidents and --suppress out";

@@ -98,6 +98,23 @@ pub struct Address {
 #[error("expected {0}")]
 pub struct Malformed(&'static str);
 
+impl Place {
+    /// Whether it is one of this brick.
+    pub(crate) fn is_of(&self, brick: &str) -> bool {
+        self.brick == brick || self.brick == EVERY
+    }
+
+    /// The replica, or all, and where it runs, for people.
+    pub(crate) fn told(&self) -> (Option<usize>, String) {
+        let site = match &self.site {
+            Site::Here => "here",
+            Site::Process => "process",
+            Site::Host(name) => name,
+        };
+        (self.replica, site.to_owned())
+    }
+}
+
 impl FromStr for Place {
     type Err = Malformed;
 

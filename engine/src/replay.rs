@@ -6,6 +6,7 @@ pub(crate) use outputs::{Outputs, Purpose};
 
 use crate::agent::Agent;
 use crate::captures::{Captures, Series};
+use crate::monitor::{Accounting, Monitor, Monitored};
 use crate::network::Network;
 use crate::scoring::{Function, Report, Scoring, ending};
 use crate::standby;
@@ -14,15 +15,16 @@ use crate::summary::{Disturbances, Timing, with_clock};
 use crate::suppression::Suppression;
 use crate::tally::Tally;
 use crate::watch::{Watch, Watching};
-use crate::{Error, Extent, Session, input, seed};
+use crate::{Error, Extent, Session, input, monitor, seed};
 use legonf_controller::Event;
 use legonf_core::Source;
 use legonf_decide::IncidentOptions;
 use legonf_io::Content;
 use legonf_io::labels::Labels;
 use legonf_io::sink::{AlertRate, Theme};
-use legonf_runtime::{Control, Graph, GraphSpec, Outcome};
+use legonf_runtime::{Graph, GraphSpec, Outcome};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Format of the scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub struct Replay {
     pub limit: Option<u64>,
     /// The controller that may change the layout meanwhile; without it the layout stays.
     pub steering: Option<Steering>,
+    /// By which others see the run, and change its layout.
+    pub monitor: Option<Arc<Monitor>>,
 }
 
 impl Replay {
@@ -80,6 +84,7 @@ impl Replay {
             labels: None,
             limit: None,
             steering: None,
+            monitor: None,
         }
     }
 
@@ -115,7 +120,10 @@ impl Replay {
         let watch = self.watch(content, &function, suppression)?;
         let (source, joined) = standby::join(partner, session, &function, (content, source))?;
         let outputs = self.outputs(session, (content, &series), &function)?;
-        let tally = Tally::new(labels, outputs).bounded(function.bound()).watched(watch);
+        let accounting = self.monitor.as_ref().map(|monitor| Accounting::new(monitor, Box::new(|_| ())));
+        let tally =
+            Tally::new(labels, outputs).bounded(function.bound()).watched(watch).monitored(accounting);
+        monitor::begin(self.monitor.as_ref(), || function.monitored(agent.is_some()))?;
         let report = self.score(session, (function, series), agent, tally, source)?;
         Ok(Report { standby: joined.map(|joined| joined.report()), ..report })
     }
@@ -129,9 +137,16 @@ impl Replay {
         mut source: Box<dyn Source>,
     ) -> Result<Report, Error> {
         let bar = session.begin("replay", Extent::Bytes);
-        let control = agent.as_mut().map(|agent| agent as &mut dyn Control);
+        let mut monitored = Monitored::new(agent.as_mut(), self.monitor.as_ref());
         let mut observe = |progress, packets| bar.update(progress, packets);
-        let ran = function.run(session, control, (&mut *source, &mut tally), session.stop, &mut observe);
+        let ran = function.run(
+            session,
+            monitored.control(),
+            (&mut *source, &mut tally),
+            session.stop,
+            &mut observe,
+        );
+        drop(monitored);
         drop(bar);
         drop(source);
         let (outcome, timing) = ran?;
@@ -189,7 +204,8 @@ impl Replay {
             let needless = self.watching.incidents.is_some() || self.watching.suppress.is_some();
             return if needless { Err(self.scoring.refused(reason)) } else { Ok(None) };
         }
-        let watch = self.watching.watch(function, suppression, self.out.is_some())?;
+        let watch =
+            self.watching.watch(function, suppression, self.out.is_some() || self.monitor.is_some())?;
         let watch = if self.labels.is_some() { watch.with_labels() } else { watch };
         let hosts = self.labels.is_some() || self.out.is_some();
         let seed = function.slot_seed().unwrap_or_default();

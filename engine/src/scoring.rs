@@ -5,7 +5,8 @@ use crate::assembly::{self, Execution, Opened, assemble};
 use crate::captures::Series;
 use crate::graph_check::Checked;
 use crate::models::{ModelFile, Models};
-use crate::placement::{Hosts, Order, Placed, Placement, Remotes, placed};
+use crate::monitor;
+use crate::placement::{Hosts, Order, Place, Placed, Placement, Remotes, placed};
 use crate::seed::{self, Seed};
 use crate::standby::{self, HotStandby, Partner, StandbyReport};
 use crate::state::{self, Saved};
@@ -82,6 +83,8 @@ pub(crate) struct Function {
     swaps: Option<Swaps>,
     /// Instances of its bricks elsewhere, where any are wanted.
     remotes: Option<Remotes>,
+    /// Where these are wanted.
+    places: Vec<Place>,
     /// Whether flows that are open at the end go on in another run, to which its state is handed.
     goes_on: bool,
 }
@@ -231,6 +234,7 @@ impl Scoring {
             swaps,
             goes_on,
             remotes,
+            places: self.placement.places.clone(),
         };
         if given.is_some() && !function.decides_on_scores() {
             let reason = "the graph decides on no score, so nothing is compared with a threshold; leave --threshold out";
@@ -371,6 +375,25 @@ impl Function {
     pub fn explainer(&self) -> Option<Box<dyn Explain>> {
         let first = self.models.main(&self.spec)?.network.explainer()?;
         Some(self.swaps.as_ref().map_or(first, |swaps| Box::new(Explainers::new(swaps))))
+    }
+
+    /// What others are told of it, who watch a run.
+    pub fn monitored(&mut self, is_controlled: bool) -> monitor::Facts {
+        let states = self.facts();
+        let brick = |(id, state): (String, State)| {
+            let spec = self.spec.bricks.iter().find(|brick| brick.id == id);
+            let kind = spec.map(|brick| brick.kind.clone()).unwrap_or_default();
+            let placed = self.places.iter().filter(|place| spec.is_some() && place.is_of(&id));
+            monitor::BrickFacts { places: placed.map(Place::told).collect(), kind, id, state }
+        };
+        monitor::Facts {
+            graph: self.spec.name.clone(),
+            bricks: states.into_iter().map(brick).collect(),
+            edges: monitor::Facts::edges(&self.spec),
+            threshold: self.threshold.filter(|_| self.decides_on_scores()),
+            is_controlled,
+            may_oversubscribe: self.workers.oversubscribe,
+        }
     }
 
     /// Which packets of captures its model comes from, where that is known. They are read for that only if the model knows the name

@@ -1,6 +1,7 @@
 //! The end of a graph that decides: counts, compares with the labels, and passes results on to the outputs.
 
 use crate::fit::{Fit, Misfit};
+use crate::monitor::Accounting;
 use crate::summary::FlowCounts;
 use crate::watch::{Decided, Found, Watch};
 use crate::{Error, input};
@@ -76,6 +77,8 @@ pub struct Tally<R> {
     outputs: Option<R>,
     /// None where there can be no alerts, or nobody asks.
     watch: Option<Watch>,
+    /// None where nobody looks on.
+    accounting: Option<Accounting>,
     /// Scores and verdicts on them, where the graph has any.
     scored: Option<Handle<Vec<f64>>>,
     decided: Option<Handle<Vec<Verdict>>>,
@@ -169,6 +172,7 @@ impl<R: Results> Tally<R> {
             false_positives: FalsePositives::default(),
             outputs,
             watch: None,
+            accounting: None,
             scored: None,
             decided: None,
             classes: Vec::new(),
@@ -200,6 +204,19 @@ impl<R: Results> Tally<R> {
         Self { watch, ..self }
     }
 
+    /// The same tally, that tells those who look on where packets went.
+    pub fn monitored(self, accounting: Option<Accounting>) -> Self {
+        Self { accounting, ..self }
+    }
+
+    /// Tells so, where it is due.
+    fn tell(&mut self) {
+        let Some(accounting) = self.accounting.as_mut().filter(|accounting| accounting.is_due()) else {
+            return;
+        };
+        accounting.tell(&self.coverage, (self.alerts, self.warming_up), self.watch.as_ref());
+    }
+
     /// Ends the incidents that are open, and says what was found in all, and in which file it is.
     pub fn found(&mut self) -> Result<(Option<Found>, Option<String>), Error> {
         self.end()?;
@@ -209,8 +226,12 @@ impl<R: Results> Tally<R> {
     }
 
     fn end(&mut self) -> Result<(), Fault> {
+        if let Some(accounting) = &mut self.accounting {
+            accounting.end(&self.coverage, (self.alerts, self.warming_up));
+        }
         let Some(watch) = &mut self.watch else { return Ok(()) };
         let findings = watch.end();
+        self.accounting.iter().for_each(|accounting| accounting.found(findings));
         self.outputs.as_mut().map_or(Ok(()), |outputs| outputs.end(findings))
     }
 
@@ -303,6 +324,9 @@ impl<R: Results> Tally<R> {
                 self.warming_up += u64::from(verdict == Some(Verdict::WARMING_UP));
             }
         }
+        if let Some((accounting, score)) = self.accounting.as_mut().zip(score) {
+            accounting.score(score);
+        }
         score.into_iter().for_each(|score| self.scores.push(score));
         let (Some(score), Some(verdict)) = (score, verdict) else { return Ok(()) };
         self.alerts += u64::from(verdict == Verdict::ANOMALOUS);
@@ -343,8 +367,10 @@ impl<R: Results> Sink for Tally<R> {
         (0..batch.headers.len()).try_for_each(|packet| self.note(batch, packet))?;
         self.flows.iter_mut().for_each(|flows| flows.count(batch));
         self.coverage.lose_all(&std::mem::take(&mut self.dropped));
+        self.tell();
         let none = Findings::default();
         let findings = self.watch.as_ref().map_or(&none, Watch::findings);
+        self.accounting.iter().for_each(|accounting| accounting.found(findings));
         let Some(outputs) = &mut self.outputs else { return Ok(()) };
         outputs.write(batch, findings)?;
         outputs.account(&self.coverage)
@@ -370,6 +396,7 @@ impl<R: Results> Sink for Tally<R> {
     }
 
     fn tend(&mut self) -> Result<(), Fault> {
+        self.tell();
         let Some(outputs) = &mut self.outputs else { return Ok(()) };
         outputs.tend()?;
         outputs.account(&self.coverage)

@@ -193,6 +193,11 @@ impl Watch {
         &self.findings
     }
 
+    /// Incidents that go on, up to so many of most packets.
+    pub fn open(&self, most: usize) -> Vec<Incident> {
+        self.incidents.open(most)
+    }
+
     /// Ends the incidents that are open.
     pub fn end(&mut self) -> &Findings {
         self.findings.clear();

@@ -12,10 +12,10 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// Reasons for which commands are only parsed (`needs=REASON`).
-const REASONS: [&str; 6] = ["build", "data", "interface", "network", "root", "time"];
+const REASONS: [&str; 7] = ["build", "data", "interface", "network", "root", "time", "run"];
 
 /// Other programs that such commands name.
-const OTHERS: [&str; 6] = ["install", "journalctl", "mdbook", "ssh", "sudo", "systemctl"];
+const OTHERS: [&str; 7] = ["install", "journalctl", "mdbook", "openssl", "ssh", "sudo", "systemctl"];
 
 /// The folder of the command.
 fn programs() -> PathBuf {

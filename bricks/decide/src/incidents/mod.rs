@@ -17,6 +17,7 @@ use open::Open;
 use part::Part;
 use rank::Kept;
 use serde::Serialize;
+use std::cmp::Reverse;
 use std::time::Duration;
 
 /// Sets of sources by the hash of their address, and sources of a set, at most.
@@ -154,6 +155,17 @@ impl Incidents {
     /// What ended so far and has most weight, the most first.
     pub fn ranked(&self) -> Vec<Incident> {
         self.kept.ranked()
+    }
+
+    /// What goes on, up to so many of most packets, each as if it ended now.
+    pub fn open(&self, most: usize) -> Vec<Incident> {
+        let mut open: Vec<_> = self.sets.iter().flatten().collect();
+        open.sort_unstable_by_key(|open| (Reverse(open.packets()), open.first_seq()));
+        let parts = open
+            .into_iter()
+            .take(most)
+            .flat_map(|open| open.clone().close().map(|(part, activity)| (open.source, (1, part, activity))));
+        parts.map(|(source, ended)| self.incident(source, ended)).collect()
     }
 
     /// How many there were.

@@ -1,0 +1,154 @@
+//! `legonf status`, `incidents`, `scale` and `drain`: what a run does that was started with `--http`, and changes of its layout.
+
+use crate::Style;
+use crate::failure::{Failure, show};
+use crate::http::{Changeable, Run};
+use clap::Args;
+use legonf_core::grouped;
+use legonf_output::one_line;
+use legonf_server::api::{Changed, Counters, Drain, Graph, IncidentList, IncidentRow, Loss, Scale, Stage};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Shows what a run does at this moment: the layout, what each replica does, the bottleneck, and where packets went.
+#[derive(Args)]
+pub struct StatusArguments {
+    #[command(flatten)]
+    run: Run,
+}
+
+/// Shows the incidents of a run, those that go on first.
+#[derive(Args)]
+pub struct IncidentsArguments {
+    #[command(flatten)]
+    run: Run,
+}
+
+/// Gives a brick of a run so many replicas, with those bricks that share its workers. Packets flow on, and the results stay the same.
+/// Under a controller the number may change again.
+#[derive(Args)]
+pub struct ScaleArguments {
+    /// The brick; `legonf status` names them.
+    brick: String,
+    /// How many.
+    replicas: usize,
+    #[command(flatten)]
+    run: Changeable,
+}
+
+/// Takes a replica's work away: the last replica of a stage ends, and another one gives its slots to the others.
+#[derive(Args)]
+pub struct DrainArguments {
+    /// The replica, such as 'kitsune/feature-quantization#2'; `legonf status` names them.
+    replica: String,
+    #[command(flatten)]
+    run: Changeable,
+}
+
+/// What `legonf status` tells.
+#[derive(Serialize)]
+struct Status {
+    graph: Graph,
+    counters: Counters,
+}
+
+pub fn status(arguments: &StatusArguments, style: Style) -> Result<(), Failure> {
+    let client = arguments.run.client();
+    let status = Status { graph: client.get("/api/v1/graph")?, counters: client.get("/api/v1/counters")? };
+    show(&status, Status::text, style)
+}
+
+pub fn incidents(arguments: &IncidentsArguments, style: Style) -> Result<(), Failure> {
+    let list: IncidentList = arguments.run.client().get("/api/v1/incidents")?;
+    show(&list, incident_lines, style)
+}
+
+pub fn scale(arguments: &ScaleArguments, style: Style) -> Result<(), Failure> {
+    let ScaleArguments { brick, replicas, run } = arguments;
+    let asked = Scale { brick: brick.clone(), replicas: *replicas };
+    show(&run.client()?.post::<Changed>("/api/v1/scale", &asked)?, changed, style)
+}
+
+pub fn drain(arguments: &DrainArguments, style: Style) -> Result<(), Failure> {
+    let asked = Drain { replica: arguments.replica.clone() };
+    show(&arguments.run.client()?.post::<Changed>("/api/v1/drain", &asked)?, changed, style)
+}
+
+fn changed(changed: &Changed) -> String {
+    let slots = match changed.moved_slots {
+        0 => String::new(),
+        slots => format!(", {slots} slots moved"),
+    };
+    format!("in force    {} (after {:.2} ms{slots})\n", one_line(&changed.plan), changed.took_ms)
+}
+
+fn incident_lines(list: &IncidentList) -> String {
+    let line = |incident: &IncidentRow| {
+        let state = if incident.is_open { "goes on" } else { "ended" };
+        let peak = format!("peak {:.3} over {:.3}", incident.peak_score, incident.threshold);
+        format!("{state:<8} {:<7} {} ({peak})\n", incident.severity, one_line(&incident.text))
+    };
+    match list.incidents.len() {
+        0 => "no incidents\n".into(),
+        _ => list.incidents.iter().map(line).collect(),
+    }
+}
+
+impl Status {
+    fn text(&self) -> String {
+        let Self { graph, counters } = self;
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "graph       {} after {:.1} s", one_line(&graph.name), graph.at);
+        let _ = writeln!(out, "layout      {}", one_line(&graph.plan));
+        let _ = writeln!(
+            out,
+            "packets/s   {} offered, {} done, {} dropped",
+            rounded(graph.offered_per_second),
+            rounded(graph.done_per_second),
+            rounded(graph.dropped_per_second)
+        );
+        graph.stages.iter().for_each(|stage| out.push_str(&lines(stage)));
+        let _ = writeln!(
+            out,
+            "coverage    {} received = {} scored + {} rejected{} + {} dropped{}",
+            grouped(counters.received),
+            grouped(counters.scored),
+            grouped(sum(&counters.rejected)),
+            reasons(&counters.rejected),
+            grouped(sum(&counters.dropped)),
+            reasons(&counters.dropped)
+        );
+        let _ = writeln!(out, "alerts      {}", grouped(counters.alerts));
+        out
+    }
+}
+
+/// A line for each replica of a stage.
+fn lines(stage: &Stage) -> String {
+    let mark = if stage.is_bottleneck { ", the bottleneck" } else { "" };
+    let line = |replica: &legonf_server::api::Replica| {
+        format!(
+            "replica     {}: useful work {:.0}%, {} packets/s, {} batches wait{mark}\n",
+            one_line(&replica.name),
+            100.0 * replica.useful_work_ratio,
+            rounded(replica.packets_per_second),
+            replica.queue
+        )
+    };
+    stage.replicas.iter().map(line).collect()
+}
+
+fn rounded(rate: f64) -> impl std::fmt::Display {
+    grouped(rate.round().max(0.0) as u64)
+}
+
+fn sum(losses: &[Loss]) -> u64 {
+    losses.iter().map(|loss| loss.packets).sum()
+}
+
+fn reasons(losses: &[Loss]) -> String {
+    let each: Vec<_> =
+        losses.iter().map(|loss| format!("{} {}", one_line(&loss.reason), loss.packets)).collect();
+    if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
+}

@@ -1,0 +1,139 @@
+//! The API: what is asked for, and what is answered.
+
+mod answer;
+mod change;
+mod events;
+mod graph;
+mod incidents;
+mod problem;
+mod read;
+mod stream;
+
+pub use change::{Changed, Drain, MoveSlot, Scale};
+pub use events::{EventList, EventRow};
+pub use graph::{Brick, Counters, Edge, Graph, Host, Loss, Place, Replica, Shard, Stage, Update};
+pub use incidents::{Feature, IncidentList, IncidentRow, Peer, Service};
+pub use problem::Problem;
+pub use read::{HistoryList, Point};
+
+use crate::history::History;
+use crate::publish::Updates;
+use crate::{Token, metrics, page};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::routing::get;
+use legonf_engine::monitor::Monitor;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What all answers are made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub monitor: Arc<Monitor>,
+    pub history: Arc<Mutex<History>>,
+    pub updates: Updates,
+    pub token: Option<Token>,
+    /// Those who follow.
+    pub followers: Arc<AtomicUsize>,
+}
+
+impl Shared {
+    pub fn new(
+        monitor: Arc<Monitor>,
+        history: Arc<Mutex<History>>,
+        updates: Updates,
+        token: Option<Token>,
+    ) -> Self {
+        Self { monitor, history, updates, token, followers: Arc::default() }
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "legonf",
+        description = "What a run of legonf does at this moment, and changes of its layout. Times `at` are seconds since the run began."
+    ),
+    modifiers(&WithToken)
+)]
+struct Document;
+
+/// Says how changes are let in.
+struct WithToken;
+
+impl Modify for WithToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    }
+}
+
+fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(read::graph))
+        .routes(routes!(read::counters))
+        .routes(routes!(read::history))
+        .routes(routes!(events::events))
+        .routes(routes!(incidents::incidents))
+        .routes(routes!(incidents::incident))
+        .routes(routes!(stream::stream))
+        .routes(routes!(change::scale))
+        .routes(routes!(change::drain))
+        .routes(routes!(change::move_slot))
+        .routes(routes!(read::alive))
+        .routes(routes!(read::ready))
+        .routes(routes!(metrics::metrics))
+}
+
+/// The description of the API (OpenAPI 3.1), as JSON.
+pub fn openapi() -> String {
+    routes().into_openapi().to_pretty_json().unwrap_or_default()
+}
+
+/// All paths that are answered.
+pub(crate) fn router(shared: Shared) -> Router {
+    let document = openapi();
+    let unknown = || async {
+        Problem::new(StatusCode::NOT_FOUND, "there is nothing here; /openapi.json lists the paths")
+    };
+    let method = || async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method") };
+    let (router, _) = routes().split_for_parts();
+    router
+        .route("/openapi.json", get(move || async move { answer::json(document) }))
+        .merge(page::router())
+        .fallback(unknown)
+        .method_not_allowed_fallback(method)
+        .layer(DefaultBodyLimit::max(crate::serve::BODY))
+        .with_state(shared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_and_every_field_is_described() {
+        let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        assert_eq!(paths.len(), 13, "{:?}", paths.keys());
+        for (path, operations) in paths {
+            for (method, operation) in operations.as_object().unwrap() {
+                assert!(operation["responses"].get("200").is_some(), "{method} {path}");
+                assert!(operation["summary"].is_string(), "{method} {path}");
+                assert_eq!(operation["security"].is_array(), method == "post", "{method} {path}");
+            }
+        }
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for (name, schema) in schemas {
+            let fields = schema["properties"].as_object().into_iter().flatten();
+            for (field, described) in fields.filter(|(_, described)| described.get("$ref").is_none()) {
+                assert!(described["description"].is_string(), "{name}.{field}");
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The page: one document, its style and its scripts, all of them in the program.
+
+use crate::api::{Counters, Graph, IncidentList, IncidentRow, Loss, Shared};
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+use maud::{DOCTYPE, Markup, html};
+
+/// Incidents that stand in the document; scripts show more.
+const INCIDENTS: usize = 20;
+
+/// Files of the page: name, media type, content.
+const FILES: [(&str, &str, &str); 5] = [
+    ("/page/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),
+    ("/page/page.js", SCRIPT, include_str!("page/page.js")),
+    ("/page/graph.js", SCRIPT, include_str!("page/graph.js")),
+    ("/page/charts.js", SCRIPT, include_str!("page/charts.js")),
+    ("/page/words.js", SCRIPT, include_str!("page/words.js")),
+];
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The paths of the page.
+pub(crate) fn router() -> Router<Shared> {
+    let router = Router::new().route("/", get(document));
+    FILES.into_iter().fold(router, |router, (path, media, content)| {
+        router.route(
+            path,
+            get(move || async move { ([(header::CONTENT_TYPE, media)], content).into_response() }),
+        )
+    })
+}
+
+async fn document(State(shared): State<Shared>) -> Html<String> {
+    let moment = shared.monitor.moment();
+    let graph = Graph::of(shared.monitor.facts(), &moment);
+    let counters = Counters::of(&moment.accounts);
+    Html(page(&graph, &counters, &IncidentRow::all(&shared.monitor, INCIDENTS)).into_string())
+}
+
+/// The document as it is without scripts: what the tables hold at this moment.
+fn page(graph: &Graph, counters: &Counters, incidents: &IncidentList) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "legonf: " (graph.name) }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href="/page/page.css";
+                script type="module" src="/page/page.js" {}
+            }
+            body {
+                a.skip href="#main" { "Skip to the figures" }
+                header {
+                    h1 { "legonf: " (graph.name) }
+                    p #state role="status" { "As of " (format!("{:.1}", graph.at)) " s; reload for more, or allow scripts." }
+                }
+                main #main {
+                    (figures(graph, counters, incidents))
+                    (bricks(graph))
+                    (over_time())
+                    (incident_list(incidents))
+                    (losses(counters))
+                    (changes())
+                }
+            }
+        }
+    }
+}
+
+fn figures(graph: &Graph, counters: &Counters, incidents: &IncidentList) -> Markup {
+    let bottleneck = graph.stages.iter().find(|stage| stage.is_bottleneck);
+    let bottleneck = bottleneck.map_or_else(|| "none".into(), |stage| stage.bricks.join(" "));
+    let open = incidents.incidents.iter().filter(|incident| incident.is_open).count();
+    let figure = |id: &str, word: &str, value: &str| html! { div { dt { (word) } dd id=(id) { (value) } } };
+    let rounded = |rate: f64| format!("{rate:.0}");
+    html! {
+        dl.figures {
+            (figure("done", "packets/s done", &rounded(graph.done_per_second)))
+            (figure("offered", "packets/s offered", &rounded(graph.offered_per_second)))
+            (figure("dropped", "packets/s dropped", &rounded(graph.dropped_per_second)))
+            (figure("alerts", "alerts", &counters.alerts.to_string()))
+            (figure("open", "incidents that go on", &open.to_string()))
+            (figure("bottleneck", "bottleneck", &bottleneck))
+        }
+    }
+}
+
+fn head(words: &[&str]) -> Markup {
+    html! { thead { tr { @for word in words { th scope="col" { (word) } } } } }
+}
+
+fn bricks(graph: &Graph) -> Markup {
+    let columns = [
+        "replica",
+        "useful work",
+        "packets/s",
+        "batches wait",
+        "a batch waits",
+        "a batch computes",
+        "state in bytes",
+        "runs in",
+        "",
+    ];
+    html! {
+        section aria-labelledby="graph-title" {
+            h2 #graph-title { "Bricks" }
+            p { "Layout: " span #plan { (graph.plan) } }
+            p { "Green bars: useful work of each replica. Orange bar: how full the queue is. Arrows: packets a second." }
+            div #graph .picture tabindex="0" role="group" aria-labelledby="graph-title" {}
+            details open[true] {
+                summary { "Replicas as a table" }
+                div.scroll tabindex="0" role="group" aria-label="Replicas" { table {
+                    caption { "What each replica did in the last tick" }
+                    (head(&columns))
+                    tbody #replicas { @for stage in &graph.stages { @for replica in &stage.replicas { tr {
+                        th scope="row" { (replica.name) }
+                        td { (format!("{:.0}%", 100.0 * replica.useful_work_ratio)) }
+                        td.number { (format!("{:.0}", replica.packets_per_second)) }
+                        td.number { (replica.queue) }
+                        td { (format!("{:.2} ms", replica.waiting_ms)) }
+                        td { (format!("{:.2} ms", replica.computing_ms)) }
+                        td.number { (replica.state_bytes) }
+                        td { (places(graph, &stage.bricks)) }
+                        td { @if stage.is_bottleneck { "bottleneck" } }
+                    } } } }
+                } }
+            }
+        }
+    }
+}
+
+/// Where the bricks of a stage run.
+fn places(graph: &Graph, bricks: &[String]) -> String {
+    let of_stage = graph.bricks.iter().filter(|brick| bricks.contains(&brick.id));
+    let place = |brick: &crate::api::Brick, place: &crate::api::Place| match place.replica {
+        Some(replica) => format!("{}#{replica}: {}", brick.id, place.site),
+        None => format!("{}: {}", brick.id, place.site),
+    };
+    let all: Vec<_> =
+        of_stage.flat_map(|brick| brick.places.iter().map(move |each| place(brick, each))).collect();
+    if all.is_empty() { "this process".into() } else { all.join(", ") }
+}
+
+fn over_time() -> Markup {
+    let columns =
+        ["at", "offered/s", "done/s", "dropped/s", "alerts/s", "highest score", "incidents", "workers"];
+    html! {
+        section aria-labelledby="time-title" {
+            h2 #time-title { "Over time" }
+            p { "Packets a second: done solid, offered dashed, dropped dotted. Upright lines are changes of the layout, numbered as in the list." }
+            div #rates .picture tabindex="0" role="group" aria-label="Packets a second over time" {}
+            p { "Highest score of each second: solid; threshold: dashed. Bars at the bottom: incidents go on." }
+            div #scores .picture tabindex="0" role="group" aria-label="Scores over time" {}
+            details {
+                summary { "The last minute as a table" }
+                div.scroll tabindex="0" role="group" aria-label="The last minute" {
+                    table { caption { "Second by second, the latest first" } (head(&columns)) tbody #history {} }
+                }
+            }
+            h3 { "Decisions and changes" }
+            ol #events tabindex="0" aria-label="Decisions and changes" {}
+        }
+    }
+}
+
+fn incident_list(list: &IncidentList) -> Markup {
+    html! {
+        section aria-labelledby="incident-title" {
+            h2 #incident-title { "Incidents" }
+            p #incident-count { (list.ended) " have ended." }
+            ul #incidents { @for incident in &list.incidents { li { details {
+                summary { span class={ "severity " (incident.severity) } { (incident.severity) " " } (incident.source) ", " (incident.activity) }
+                p { (incident.text) "." }
+            } } } }
+        }
+    }
+}
+
+fn losses(counters: &Counters) -> Markup {
+    let rows = |kind: &str, list: &[Loss]| {
+        html! { @for loss in list { tr {
+            th scope="row" { (loss.reason) }
+            td { (kind) }
+            td.number { (loss.packets) }
+            td { (if loss.is_wanted { "wanted" } else { "not wanted" }) }
+        } } }
+    };
+    html! {
+        section aria-labelledby="loss-title" {
+            h2 #loss-title { "Where packets went" }
+            div.scroll tabindex="0" role="group" aria-label="Where packets went" { table {
+                caption { "Received = scored + rejected + dropped" }
+                (head(&["where", "what", "packets", ""]))
+                tbody #losses {
+                    tr { th scope="row" { "received" } td { "all packets" } td.number { (counters.received) } td {} }
+                    tr { th scope="row" { "scored" } td { "got a score and a verdict" } td.number { (counters.scored) } td {} }
+                    (rows("rejected", &counters.rejected))
+                    (rows("dropped", &counters.dropped))
+                }
+            } }
+        }
+    }
+}
+
+fn changes() -> Markup {
+    html! {
+        section aria-labelledby="change-title" {
+            h2 #change-title { "Change the layout" }
+            p { "It needs the token of --http-token. The results stay the same." }
+            form #scale {
+                label { "token" input #token type="password" autocomplete="off" required; }
+                label { "brick" select #brick {} }
+                label { "replicas" input #count type="number" min="1" max="256" value="1" required; }
+                button type="submit" { "Scale" }
+            }
+            form #drain {
+                label { "replica" select #replica {} }
+                button type="submit" { "Drain" }
+            }
+            p #answer role="status" {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Brick, Place, Replica, Stage};
+
+    const HOSTILE: &str = "<script>alert('1')</script>\"&";
+
+    #[test]
+    fn names_of_others_are_text() {
+        let place = Place { replica: Some(1), site: HOSTILE.into() };
+        let brick = Brick {
+            id: HOSTILE.into(),
+            kind: String::new(),
+            state: String::new(),
+            stage: 0,
+            packets: 0,
+            places: vec![place],
+        };
+        let replica = Replica {
+            name: HOSTILE.into(),
+            useful_work_ratio: 0.5,
+            starved_ratio: 0.0,
+            packets_per_second: 1.0,
+            queue: 0,
+            waiting_ms: 0.0,
+            computing_ms: 0.0,
+            state_bytes: 0,
+            restarts: 0,
+        };
+        let stage = Stage {
+            bricks: vec![HOSTILE.into()],
+            packets_per_second: 0.0,
+            queue: 0,
+            queue_fill: 0.0,
+            load: 0.9,
+            is_bottleneck: true,
+            state_bytes: 0,
+            replicas: vec![replica],
+            shards: Vec::new(),
+        };
+        let graph = Graph {
+            name: HOSTILE.into(),
+            plan: HOSTILE.into(),
+            bricks: vec![brick],
+            stages: vec![stage],
+            ..Graph::default()
+        };
+        let loss = Loss { reason: HOSTILE.into(), packets: 1, is_wanted: false };
+        let counters = Counters { dropped: vec![loss], ..Counters::default() };
+        let incidents = IncidentList { incidents: Vec::new(), ended: 0 };
+        let text = page(&graph, &counters, &incidents).into_string();
+        assert!(!text.contains("<script>alert") && !text.contains("'1')</script>\"&"), "{text}");
+        assert_eq!(text.matches("&lt;script&gt;alert").count(), 8, "{text}");
+    }
+
+    #[test]
+    fn nothing_is_loaded_from_elsewhere_and_no_text_becomes_markup() {
+        let empty = IncidentList { incidents: Vec::new(), ended: 0 };
+        let document = page(&Graph::default(), &Counters::default(), &empty).into_string();
+        for (name, text) in FILES.map(|(name, _, text)| (name, text)).into_iter().chain([("/", &*document)]) {
+            let text = text.replace("http://www.w3.org/2000/svg", "");
+            for forbidden in [
+                "http:",
+                "https:",
+                "//cdn",
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "eval(",
+                "style=",
+            ] {
+                assert!(!text.contains(forbidden), "{name}: {forbidden}");
+            }
+        }
+        // What scripts look for is there.
+        let script = FILES[1].2;
+        for id in script.split("at(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(document.contains(&format!("id=\"{id}\"")), "{id}");
+        }
+    }
+}
