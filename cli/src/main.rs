@@ -55,6 +55,8 @@ mod split;
 mod steering;
 mod stuck;
 mod summary;
+#[cfg(feature = "http")]
+mod top;
 mod train;
 mod warming;
 mod workers;
@@ -134,6 +136,9 @@ enum Command {
     #[command(about = "Show what a run does that was started with --http")]
     #[cfg(feature = "http")]
     Status(running::StatusArguments),
+    #[command(about = "Show a run in the terminal while it goes on")]
+    #[cfg(feature = "http")]
+    Top(top::Arguments),
     #[command(about = "Show the incidents of a run that was started with --http")]
     #[cfg(feature = "http")]
     Incidents(running::IncidentsArguments),
@@ -247,6 +252,8 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Events(arguments) => events::run(&arguments, style),
         #[cfg(feature = "http")]
         Command::Status(arguments) => running::status(&arguments, style),
+        #[cfg(feature = "http")]
+        Command::Top(arguments) => top::run(&arguments, style),
         #[cfg(feature = "http")]
         Command::Incidents(arguments) => running::incidents(&arguments, style),
         #[cfg(feature = "http")]

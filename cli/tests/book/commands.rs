@@ -188,6 +188,7 @@ fn options() -> BTreeSet<String> {
         "profile",
         "plan",
         "events",
+        "top",
         "split",
         "features",
         "flows",
