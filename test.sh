@@ -28,10 +28,29 @@ bring_promtool() {
     as_root apt-get -o DPkg::Lock::Timeout=300 -qq update || return
     mkdir -p "$into" && cd "$into" && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .
 }
+# The API is held against its document by schemathesis, of PyPI.
+bring_schemathesis() {
+    local into=$PWD/target/schemathesis
+    PATH=$PATH:$into/bin
+    command -v schemathesis >/dev/null && return
+    command -v python3 >/dev/null || return
+    say "bringing schemathesis"
+    python3 -m venv "$into" && "$into/bin/pip" install --quiet 'schemathesis>=4,<5'
+}
+# The page is looked at in a browser where Node.js and Chromium are (Debian's packages nodejs, npm and chromium).
+bring_page() {
+    local into=$PWD/target/page
+    command -v node >/dev/null && command -v npm >/dev/null && command -v chromium >/dev/null || return
+    [ -e "$into/node_modules/axe-core" ] && return
+    say "bringing playwright-core and axe-core"
+    mkdir -p "$into" && npm install --silent --no-save --prefix "$into" playwright-core@1 axe-core@4
+}
 # A test that lacks one says so.
 (bring_etcd) >&2 || say "etcd cannot be brought"
 (bring_promtool) >&2 || say "promtool cannot be brought"
-export PATH=$PATH:$PWD/target/etcd/usr/bin:$PWD/target/prometheus/usr/bin
+(bring_schemathesis) >&2 || say "schemathesis cannot be brought"
+(bring_page) >&2 || say "no browser looks at the page: node, npm or chromium is not there"
+export PATH=$PATH:$PWD/target/etcd/usr/bin:$PWD/target/prometheus/usr/bin:$PWD/target/schemathesis/bin
 
 # Release, so that tests and ./demo.sh share one build and golden captures run at full speed.
 scope=(--workspace)

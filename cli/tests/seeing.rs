@@ -55,6 +55,20 @@ fn capture() -> Vec<u8> {
     bytes
 }
 
+/// Who listens somewhere.
+struct Server(SocketAddr);
+
+impl Server {
+    /// The body of what is answered; nothing where nobody listens yet.
+    fn get(&self, path: &str) -> String {
+        let Ok(mut stream) = TcpStream::connect(self.0) else { return String::new() };
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.0).unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())
+    }
+}
+
 /// A run that is seen.
 struct Seen {
     run: Running,
@@ -466,7 +480,7 @@ fn a_hostile_name_of_a_graph_is_text_on_the_page() {
     let page = seen.ask("GET", "/", "", "");
     assert_eq!(page.status, 200);
     assert!(page.head.contains("default-src 'none'"), "{}", page.head);
-    assert!(page.body.contains("<h1>legonf: &lt;script&gt;alert"), "{}", page.body);
+    assert!(page.body.contains("<h1 id=\"name\">legonf: &lt;script&gt;alert"), "{}", page.body);
     assert!(!page.body.contains("<script>alert"), "{}", page.body);
     for file in page.body.split("=\"/page/").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert_eq!(seen.ask("GET", &format!("/page/{file}"), "", "").status, 200, "{file}");
@@ -493,6 +507,68 @@ fn prometheus_takes_the_metrics() {
     assert!(open.body.ends_with("# EOF\n"), "{}", open.body);
     check_by_promtool(&metrics);
     seen.end();
+}
+
+#[test]
+fn prometheus_scrapes_a_run() {
+    let bench = Bench::new();
+    let mut seen = bench.live(&[]);
+    seen.send(&capture());
+    seen.wait_for("/api/v1/counters", |counters| counters["received"] == PACKETS);
+    let listen = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let target = json!([{ "targets": [seen.address.to_string()] }]);
+    let config = json!({ "scrape_configs": [
+        { "job_name": "legonf", "scrape_interval": "1s", "static_configs": target },
+    ] });
+    // JSON is YAML.
+    fs::write(bench.path("prometheus.yml"), config.to_string()).unwrap();
+    let mut command = Command::new("prometheus");
+    command.arg(format!("--config.file={}", bench.path("prometheus.yml")));
+    command
+        .arg(format!("--storage.tsdb.path={}", bench.path("data")))
+        .arg(format!("--web.listen-address={listen}"));
+    let Ok(mut child) = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
+        eprintln!("skipped: prometheus is not there; ./test.sh brings it");
+        return;
+    };
+    let prometheus = Server(listen);
+    let start = Instant::now();
+    let path = "/api/v1/query?query=legonf_packets_scored_total";
+    let value = loop {
+        let answer = prometheus.get(path);
+        let value =
+            serde_json::from_str(&answer).map(|json: Value| json["data"]["result"][0]["value"][1].clone());
+        if let Some(value) = value.ok().filter(Value::is_string) {
+            break value;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "{answer}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert_eq!(value, PACKETS.to_string());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    seen.end();
+}
+
+#[test]
+fn the_api_is_as_its_document_says() {
+    let bench = Bench::new();
+    let mut seen = bench.live(&[]);
+    seen.send(&capture());
+    seen.wait_for("/api/v1/counters", |counters| counters["received"] == PACKETS);
+    let document = bench.path("openapi.json");
+    fs::write(&document, seen.ask("GET", "/openapi.json", "", "").body).unwrap();
+    let mut command = Command::new("schemathesis");
+    command.args(["run", &document, "--url", &format!("http://{}", seen.address), "--no-color"]);
+    command.args(["--header", &format!("Authorization: Bearer {TOKEN}"), "--exclude-path", "/api/v1/stream"]);
+    // A whole number may be written with a point, which is not taken.
+    command.args(["--phases", "fuzzing", "--max-examples", "10", "--seed", "1", "--rate-limit", "100/s"]);
+    command.args(["--exclude-checks", "positive_data_acceptance"]).current_dir(bench.folder.path());
+    match command.output() {
+        Err(_) => eprintln!("skipped: schemathesis is not there; ./test.sh brings it"),
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
+    }
+    assert_eq!(seen.end()["coverage"]["scored"], PACKETS);
 }
 
 /// Debian's `promtool` finds nothing wrong, where it is.

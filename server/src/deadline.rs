@@ -75,3 +75,28 @@ impl AsyncWrite for Deadline {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    #[test]
+    fn who_does_not_read_is_given_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (writer, _) = listener.accept().await.unwrap();
+            let mut writer = Deadline::new(writer, Duration::from_millis(50));
+            let error = loop {
+                if let Err(error) = writer.write_all(&[0; 1 << 16]).await {
+                    break error;
+                }
+            };
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            drop(reader);
+        });
+    }
+}

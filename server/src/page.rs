@@ -55,7 +55,7 @@ fn page(graph: &Graph, counters: &Counters, incidents: &IncidentList) -> Markup 
             body {
                 a.skip href="#main" { "Skip to the figures" }
                 header {
-                    h1 { "legonf: " (graph.name) }
+                    h1 #name { "legonf: " (graph.name) }
                     p #state role="status" { "As of " (format!("{:.1}", graph.at)) " s; reload for more, or allow scripts." }
                 }
                 main #main {
@@ -103,13 +103,13 @@ fn bricks(graph: &Graph) -> Markup {
         "a batch computes",
         "state in bytes",
         "runs in",
-        "",
+        "bottleneck",
     ];
     html! {
         section aria-labelledby="graph-title" {
             h2 #graph-title { "Bricks" }
             p { "Layout: " span #plan { (graph.plan) } }
-            p { "Green bars: useful work of each replica. Orange bar: how full the queue is. Arrows: packets a second." }
+            p { "Green bars: useful work of each replica. Orange bar: how full the queue is. Arrows: packets a second. Dashed frames: bricks that share workers." }
             div #graph .picture tabindex="0" role="group" aria-labelledby="graph-title" {}
             details open[true] {
                 summary { "Replicas as a table" }
@@ -125,7 +125,7 @@ fn bricks(graph: &Graph) -> Markup {
                         td { (format!("{:.2} ms", replica.computing_ms)) }
                         td.number { (replica.state_bytes) }
                         td { (places(graph, &stage.bricks)) }
-                        td { @if stage.is_bottleneck { "bottleneck" } }
+                        td { (if stage.is_bottleneck { "yes" } else { "no" }) }
                     } } } }
                 } }
             }
@@ -186,7 +186,7 @@ fn losses(counters: &Counters) -> Markup {
             th scope="row" { (loss.reason) }
             td { (kind) }
             td.number { (loss.packets) }
-            td { (if loss.is_wanted { "wanted" } else { "not wanted" }) }
+            td { (if loss.is_wanted { "yes" } else { "no" }) }
         } } }
     };
     html! {
@@ -194,7 +194,7 @@ fn losses(counters: &Counters) -> Markup {
             h2 #loss-title { "Where packets went" }
             div.scroll tabindex="0" role="group" aria-label="Where packets went" { table {
                 caption { "Received = scored + rejected + dropped" }
-                (head(&["where", "what", "packets", ""]))
+                (head(&["where", "what", "packets", "wanted"]))
                 tbody #losses {
                     tr { th scope="row" { "received" } td { "all packets" } td.number { (counters.received) } td {} }
                     tr { th scope="row" { "scored" } td { "got a score and a verdict" } td.number { (counters.scored) } td {} }

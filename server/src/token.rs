@@ -34,7 +34,8 @@ impl Token {
         let token = text.trim();
         let fits = (SHORTEST..=LONGEST).contains(&token.len());
         if !fits || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let expected = "16 to 1,024 printable characters without blanks, such as `openssl rand -hex 32` prints";
+            let expected =
+                "16 to 1,024 printable characters without blanks, such as `openssl rand -hex 32` prints";
             return Err(named(format!("expected {expected}")));
         }
         Ok(Self(token.to_owned()))

@@ -24,6 +24,7 @@ pub struct Scale {
     /// The brick. Bricks that share its workers are scaled with it, where their work can be divided.
     pub brick: String,
     /// How many, from 1.
+    #[schema(minimum = 1, maximum = 256)]
     pub replicas: usize,
 }
 
@@ -43,10 +44,13 @@ pub struct MoveSlot {
     pub brick: String,
     /// The shard of its work, from 0.
     #[serde(default)]
+    #[schema(maximum = 63)]
     pub shard: usize,
     /// The slot, from 0.
+    #[schema(maximum = 4095)]
     pub slot: u16,
     /// The replica that gets it, from 0.
+    #[schema(maximum = 255)]
     pub to: u16,
 }
 

@@ -1,11 +1,22 @@
 // Two charts over one time axis, with what was decided marked in both.
 import { shape, short, whole } from "./words.js";
 
-const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [170, 56, 12, 12, 26];
-// What changes the layout, and so is marked.
-const MARKED = ["decision", "order", "applied", "swap"];
+const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [190, 56, 12, 34, 26];
+// What is told of, and what of that changes something, and so is marked.
+const TOLD = ["decision", "order", "applied", "swap", "violation"];
+const isMarked = (event) => ["order", "swap"].includes(event.event) || (event.event === "decision" && event.details.plan);
 
-export const marked = (events) => events.filter((event) => MARKED.includes(event.event));
+export const told = (events) => events.filter((event) => TOLD.includes(event.event));
+
+// What each line is, in the picture.
+function legend(svg, width, kinds) {
+  let x = width - RIGHT;
+  for (const [kind, word] of kinds.toReversed()) {
+    x -= 7 * word.length + 36;
+    svg.append(shape("line", { x1: x, y1: 10, x2: x + 24, y2: 10, class: `series ${kind}` }));
+    svg.append(shape("text", { x: x + 28, y: 14, class: "quiet" }, word));
+  }
+}
 
 function frame(holder, points, label) {
   const width = Math.max(280, holder.clientWidth - 16);
@@ -41,7 +52,7 @@ function scale(svg, y, values) {
 }
 
 function marks({ svg, x, first, last, low }, events) {
-  marked(events).forEach((event) => {
+  events.filter(isMarked).forEach((event) => {
     if (event.at < first || event.at > last) return;
     const kind = event.event === "order" ? "mark order" : "mark";
     const mark = shape("line", { x1: x(event.at), y1: TOP, x2: x(event.at), y2: low, class: kind });
@@ -59,6 +70,7 @@ export function drawRates(holder, points, events) {
   line(chart.svg, points, chart.x, y, (point) => point.done_per_second, "done");
   line(chart.svg, points, chart.x, y, (point) => point.dropped_per_second, "dropped");
   marks(chart, events);
+  legend(chart.svg, chart.width, [["done", "done"], ["offered", "offered"], ["dropped", "dropped"]]);
   holder.replaceChildren(chart.svg);
 }
 
@@ -82,5 +94,6 @@ export function drawScores(holder, points, events, threshold) {
   }
   line(chart.svg, points, chart.x, y, (point) => point.peak_score, "peak");
   marks(chart, events);
+  legend(chart.svg, chart.width, [["peak", "score"], ["threshold", "threshold"], ["going", "incidents"]]);
   holder.replaceChildren(chart.svg);
 }

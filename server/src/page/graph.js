@@ -76,10 +76,28 @@ function box(svg, brick, stage, { x, y }) {
   if (stage.is_bottleneck) svg.append(shape("text", { x: x + 8, y: y + 100, class: "bottleneck" }, "bottleneck"));
 }
 
+// A frame around neighbours in a row that share workers.
+function frames(svg, graph, found) {
+  graph.stages.forEach((stage, number) => {
+    if (stage.bricks.length < 2) return;
+    const rows = new Map();
+    for (const brick of graph.bricks) {
+      const place = found.get(brick.id);
+      if (brick.stage !== number || !place) continue;
+      const row = rows.get(place.y) ?? { left: place.x, right: place.x };
+      rows.set(place.y, { left: Math.min(row.left, place.x), right: Math.max(row.right, place.x) });
+    }
+    for (const [y, { left, right }] of rows) {
+      svg.append(shape("rect", { x: left - 5, y: y - 5, width: right - left + WIDTH + 10, height: HEIGHT + 10, rx: 9, class: "shared" }));
+    }
+  });
+}
+
 export function drawGraph(holder, graph) {
   const { found, width, height } = places(graph, holder.clientWidth - 16);
   const svg = shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label":
     `Brick graph ${graph.name}: ${graph.plan}. The table below has the figures.` });
+  frames(svg, graph, found);
   graph.edges.forEach((each) => edge(svg, each, found));
   for (const brick of graph.bricks) {
     const stage = graph.stages[brick.stage];

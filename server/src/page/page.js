@@ -1,7 +1,7 @@
 // The page: follows the run, and says so when it cannot.
 import { drawGraph } from "./graph.js";
-import { drawRates, drawScores, marked } from "./charts.js";
-import { element, percent, rows, whole } from "./words.js";
+import { drawRates, drawScores, told } from "./charts.js";
+import { count, element, percent, rows, whole } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 const state = { update: null, events: [], next: 0, points: [], incidents: null, opened: new Map() };
@@ -21,6 +21,8 @@ function say(text, isLost) {
 function figures({ graph, counters }) {
   const bottleneck = graph.stages.find((stage) => stage.is_bottleneck);
   const set = (id, text) => { if (at(id).textContent !== text) at(id).textContent = text; };
+  set("name", `legonf: ${graph.name}`);
+  document.title = at("name").textContent;
   set("done", whole(graph.done_per_second));
   set("offered", whole(graph.offered_per_second));
   set("dropped", whole(graph.dropped_per_second));
@@ -38,9 +40,9 @@ function tables({ graph, counters }) {
   rows(at("replicas"), graph.stages.flatMap((stage) => stage.replicas.map((replica) => [
     replica.name, percent(replica.useful_work_ratio), replica.packets_per_second, replica.queue,
     `${replica.waiting_ms.toFixed(2)} ms`, `${replica.computing_ms.toFixed(2)} ms`, replica.state_bytes,
-    where(stage), stage.is_bottleneck ? "bottleneck" : "",
+    where(stage), stage.is_bottleneck ? "yes" : "no",
   ])));
-  const losses = (kind, list) => list.map((loss) => [loss.reason, kind, loss.packets, loss.is_wanted ? "wanted" : "not wanted"]);
+  const losses = (kind, list) => list.map((loss) => [loss.reason, kind, loss.packets, loss.is_wanted ? "yes" : "no"]);
   rows(at("losses"), [
     ["received", "all packets", counters.received, ""],
     ["scored", "got a score and a verdict", counters.scored, ""],
@@ -106,7 +108,7 @@ function incidents({ incidents: list, ended }) {
     if (item.key !== key) {
       item.key = key;
       const severity = element("span", `${incident.severity} `, { class: `severity ${incident.severity}` });
-      item.summary.replaceChildren(severity, `${incident.is_open ? "goes on: " : ""}${incident.source}, ${incident.activity}, ${whole(incident.packets)} packets since ${incident.since.slice(11, 19)}`);
+      item.summary.replaceChildren(severity, `${incident.is_open ? "goes on: " : ""}${incident.source}, ${incident.activity}, ${count(incident.packets, "packet")} since ${incident.since.slice(11, 19)}`);
       item.details.replaceChildren(item.summary, explanation(incident));
     }
     return [incident.id, item];
@@ -123,7 +125,7 @@ function incidents({ incidents: list, ended }) {
 }
 
 function events() {
-  const shown = marked(state.events).slice(-100);
+  const shown = told(state.events).slice(-100).reverse();
   const key = shown.map((event) => event.number).join();
   const list = at("events");
   if (list.dataset.key === key) return;
@@ -172,12 +174,19 @@ function show() {
   choices(at("replica"), update.graph.stages.flatMap((stage) => stage.replicas.map((replica) => replica.name)));
 }
 
+function forget() {
+  Object.assign(state, { events: [], next: 0, points: [] });
+  state.opened.clear();
+  at("incidents").replaceChildren();
+  delete at("incidents").dataset.order;
+}
+
 function follow() {
   const stream = new EventSource("/api/v1/stream");
   stream.addEventListener("update", (event) => {
     const update = JSON.parse(event.data);
     // Another run listens there now.
-    if (state.update && update.graph.at < state.update.graph.at) location.reload();
+    if (state.update && update.graph.at < state.update.graph.at) forget();
     state.update = update;
     say(update.graph.is_over ? "The run is over." : "Live.", false);
     show();

@@ -188,3 +188,19 @@ fn rows_without_addresses_are_one_source() {
     let incident = &findings.closed[0].1;
     assert_eq!((findings.closed[0].0, incident.source, incident.malicious), (3, Origin::Unknown, Some(2)));
 }
+
+#[test]
+fn what_goes_on_is_told_as_if_it_ended_now() {
+    let mut stream = Stream::new();
+    stream.scan(1, 0..15);
+    stream.packet(15_000, (2, 50), (40_000, 80), 5.0);
+    let open = stream.incidents.open(10);
+    assert!(stream.closed().is_empty(), "nothing has ended");
+    let told: Vec<_> = open.iter().map(|incident| (incident.source, incident.packets)).collect();
+    assert_eq!(told, [(Origin::Ip(address(1)), 300), (Origin::Ip(address(2)), 1)]);
+    assert_eq!(stream.incidents.open(1).len(), 1);
+    // It is what is told at the end, and was not changed by being told.
+    stream.incidents.finish(&mut stream.findings);
+    assert_eq!(stream.closed(), open.iter().collect::<Vec<_>>());
+    assert!(stream.incidents.open(10).is_empty());
+}
