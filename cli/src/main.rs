@@ -148,6 +148,9 @@ enum Command {
     #[command(about = "Take a replica's work away")]
     #[cfg(feature = "http")]
     Drain(running::DrainArguments),
+    #[command(about = "Let the controller of a run leave the layout as it is, or go on")]
+    #[cfg(feature = "http")]
+    Controller(running::ControllerArguments),
     /// Measure how fast the bricks are on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -260,6 +263,8 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Scale(arguments) => running::scale(&arguments, style),
         #[cfg(feature = "http")]
         Command::Drain(arguments) => running::drain(&arguments, style),
+        #[cfg(feature = "http")]
+        Command::Controller(arguments) => running::controller(&arguments, style),
         Command::Bench(command) => bench::run(&command, style),
         #[cfg(feature = "live")]
         Command::Live(arguments) => live::run(&arguments, style),

@@ -1,12 +1,14 @@
-//! `legonf status`, `incidents`, `scale` and `drain`: what a run does that was started with `--http`, and changes of its layout.
+//! `legonf status`, `incidents`, `scale`, `drain` and `controller`: what a run does that was started with `--http`, and changes of its layout.
 
 use crate::Style;
 use crate::failure::{Failure, show};
 use crate::http::{Changeable, Run};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use legonf_core::grouped;
 use legonf_output::one_line;
-use legonf_server::api::{Changed, Counters, Drain, Graph, IncidentList, IncidentRow, Loss, Scale, Stage};
+use legonf_server::api::{
+    Changed, Counters, Drain, Graph, IncidentList, IncidentRow, Loss, Pause, Scale, Stage,
+};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -45,6 +47,25 @@ pub struct DrainArguments {
     run: Changeable,
 }
 
+/// Lets the controller of a run leave the layout as it is, such as one that was set by `legonf scale`, or go on.
+#[derive(Args)]
+pub struct ControllerArguments {
+    /// What it is to do.
+    #[arg(value_enum)]
+    order: Order,
+    #[command(flatten)]
+    run: Changeable,
+}
+
+/// What a controller is to do.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Order {
+    /// Leave the layout as it is.
+    Pause,
+    /// Go on.
+    Resume,
+}
+
 /// What `legonf status` tells.
 #[derive(Serialize)]
 struct Status {
@@ -74,6 +95,11 @@ pub fn drain(arguments: &DrainArguments, style: Style) -> Result<(), Failure> {
     show(&arguments.run.client()?.post::<Changed>("/api/v1/drain", &asked)?, changed, style)
 }
 
+pub fn controller(arguments: &ControllerArguments, style: Style) -> Result<(), Failure> {
+    let asked = Pause { is_paused: arguments.order == Order::Pause };
+    show(&arguments.run.client()?.post::<Changed>("/api/v1/controller", &asked)?, changed, style)
+}
+
 fn changed(changed: &Changed) -> String {
     let slots = match changed.moved_slots {
         0 => String::new(),
@@ -100,7 +126,8 @@ impl Status {
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _ = writeln!(out, "graph       {} after {:.1} s", one_line(&graph.name), graph.at);
-        let _ = writeln!(out, "layout      {}", one_line(&graph.plan));
+        let paused = if graph.is_paused { " (the controller is paused)" } else { "" };
+        let _ = writeln!(out, "layout      {}{paused}", one_line(&graph.plan));
         let _ = writeln!(
             out,
             "packets/s   {} offered, {} done, {} dropped",

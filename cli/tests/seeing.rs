@@ -320,6 +320,40 @@ fn a_layout_is_changed_while_packets_flow() {
 }
 
 #[test]
+fn a_controller_is_paused_and_a_layout_stays() {
+    let bench = Bench::new();
+    let policy = bench.path("policy.toml");
+    // What is idle is merged and fused at once.
+    fs::write(&policy, "tick = 0.05\nticks_down = 2\ncooldown = 0.1\nsettle = 1\n").unwrap();
+    let mut seen = bench.live(&["--policy", &policy]);
+    seen.send(&capture());
+    let (address, token) = (seen.address.to_string(), bench.path("token"));
+    let run = ["--http", &address, "--http-token", &token];
+    seen.wait_for("/api/v1/graph", |graph| {
+        graph["plan"] == "source batching extractor mapping autoencoder decision sink"
+    });
+    succeed(["controller", "pause"].iter().chain(&run));
+    let scaled = "source batching extractor | mapping x2 | autoencoder decision sink";
+    let said = succeed(["scale", "mapping", "2"].iter().chain(&run));
+    assert!(said.contains(scaled), "{said}");
+    let paused = seen.wait_for("/api/v1/graph", |graph| graph["plan"] == scaled);
+    assert_eq!((&paused["is_paused"], &paused["is_controlled"]), (&json!(true), &json!(true)));
+    // Many times as long as the controller took before.
+    let at = paused["at"].as_f64().unwrap();
+    let later = seen.wait_for("/api/v1/graph", |graph| graph["at"].as_f64().unwrap() > at + 3.0);
+    assert_eq!(later["plan"], scaled);
+    succeed(["controller", "resume"].iter().chain(&run));
+    seen.wait_for("/api/v1/graph", |graph| {
+        graph["plan"] == "source batching extractor mapping autoencoder decision sink"
+    });
+    let events = seen.get("/api/v1/events");
+    let orders = events["events"].as_array().unwrap().iter().filter(|event| event["event"] == "order");
+    let orders: Vec<_> = orders.map(|event| event["details"]["change"].as_str().unwrap()).collect();
+    assert_eq!(orders, ["pause the controller", "scale mapping to 2", "resume the controller"]);
+    assert_eq!(seen.end()["coverage"]["scored"], PACKETS);
+}
+
+#[test]
 fn who_asks_for_what_cannot_be_is_told_why_and_the_run_goes_on() {
     let bench = Bench::new();
     let mut seen = bench.live(&[]);
@@ -346,6 +380,7 @@ fn who_asks_for_what_cannot_be_is_told_why_and_the_run_goes_on() {
         ("scale", r#"{"brick": "mapping", "replicas": 300}"#, 409, "256"),
         ("drain", r#"{"replica": "kitsune/mapping#99"}"#, 404, "no replica"),
         ("drain", r#"{"replica": "kitsune/mapping#3"}"#, 409, "only replica"),
+        ("controller", r#"{"is_paused": true}"#, 409, "no controller"),
         ("move", r#"{"brick": "extractor", "slot": 1, "to": 0}"#, 404, "no replicas that share"),
         ("move", r#"{"brick": "extractor", "slot": 70000, "to": 0}"#, 422, "slot"),
         // State moves behind packets, and none come.

@@ -32,6 +32,7 @@ pub struct Policy {
     loads: Loads,
     rests: Rests,
     challenges: Challenges,
+    is_paused: bool,
 }
 
 impl Policy {
@@ -47,8 +48,15 @@ impl Policy {
             loads: Loads::default(),
             rests: Rests::new(config.settle),
             challenges: Challenges::new(Budget::new(config.challenge, config.turn()), intervals),
+            is_paused: false,
             config,
         }
+    }
+
+    /// Decides nothing until it is told to go on; what bricks cost is learnt all the same.
+    pub fn pause(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+        self.streaks = Streaks::default();
     }
 
     /// What the bricks cost, as far as is known by now.
@@ -77,7 +85,7 @@ impl Policy {
             return None;
         }
         self.costs = self.costs.refreshed(snapshot, self.config.refresh);
-        if self.config.scaling == Scaling::Fixed {
+        if self.config.scaling == Scaling::Fixed || self.is_paused {
             return None;
         }
         self.count(snapshot);

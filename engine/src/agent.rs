@@ -189,6 +189,11 @@ impl Agent {
         &self.log.events
     }
 
+    /// Leaves the layout as it is, until it is told to go on.
+    pub(crate) fn pause(&mut self, is_paused: bool) {
+        self.policy.pause(is_paused);
+    }
+
     /// Adds to the log what somebody else did.
     pub(crate) fn note(&mut self, event: Event) {
         self.log.write(event);

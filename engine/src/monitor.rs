@@ -125,6 +125,8 @@ pub struct Moment {
     pub events: u64,
     /// Decisions of the controller by what was done.
     pub decisions: BTreeMap<&'static str, u64>,
+    /// Whether the controller was told to leave the layout as it is.
+    pub is_paused: bool,
     /// Whether the run is over.
     pub is_over: bool,
 }
@@ -251,6 +253,10 @@ impl Monitor {
 
     fn next_waiting(&self) -> Option<Waiting> {
         lock(&self.waiting).pop_front()
+    }
+
+    fn pause(&self, is_paused: bool) {
+        lock(&self.seen).moment.is_paused = is_paused;
     }
 
     fn put_back(&self, waiting: Waiting) {

@@ -9,7 +9,7 @@ mod problem;
 mod read;
 mod stream;
 
-pub use change::{Changed, Drain, MoveSlot, Scale};
+pub use change::{Changed, Drain, MoveSlot, Pause, Scale};
 pub use events::{EventList, EventRow};
 pub use graph::{Brick, Counters, Edge, Graph, Host, Loss, Place, Replica, Shard, Stage, Update};
 pub use incidents::{Feature, IncidentList, IncidentRow, Peer, Service};
@@ -85,6 +85,7 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(change::scale))
         .routes(routes!(change::drain))
         .routes(routes!(change::move_slot))
+        .routes(routes!(change::controller))
         .routes(routes!(read::alive))
         .routes(routes!(read::ready))
         .routes(routes!(metrics::metrics))
@@ -120,7 +121,7 @@ mod tests {
     fn every_path_and_every_field_is_described() {
         let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 13, "{:?}", paths.keys());
+        assert_eq!(paths.len(), 14, "{:?}", paths.keys());
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 assert!(operation["responses"].get("200").is_some(), "{method} {path}");

@@ -221,6 +221,7 @@ fn changes() -> Markup {
                 label { "replica" select #replica {} }
                 button type="submit" { "Drain" }
             }
+            form #controller hidden[true] { button type="submit" #pause { "Pause the controller" } }
             p #answer role="status" {}
         }
     }

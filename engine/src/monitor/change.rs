@@ -24,6 +24,11 @@ pub enum Change {
         /// Slot and replica.
         slot: SlotMove,
     },
+    /// The controller is to leave the layout as it is, or to go on.
+    Pause {
+        /// Whether it is to leave it.
+        is_paused: bool,
+    },
 }
 
 /// Why nothing was changed.
@@ -51,6 +56,8 @@ impl fmt::Display for Change {
         match self {
             Self::Scale { brick, replicas } => write!(f, "scale {brick} to {replicas}"),
             Self::Drain { replica } => write!(f, "drain {replica}"),
+            Self::Pause { is_paused: true } => f.write_str("pause the controller"),
+            Self::Pause { is_paused: false } => f.write_str("resume the controller"),
             Self::Move { slot } => {
                 write!(
                     f,
@@ -72,6 +79,7 @@ impl Change {
             Self::Scale { brick, replicas } => scale(brick, *replicas, facts, snapshot),
             Self::Drain { replica } => drain(replica, snapshot),
             Self::Move { slot } => shift(slot, snapshot),
+            Self::Pause { .. } => Ok(layout(snapshot)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The control of a run that others see: snapshots go to them, and changes that they ask for are plans.
 
-use super::{Done, Facts, Monitor, Refusal, Waiting};
+use super::{Change, Done, Facts, Monitor, Refusal, Waiting};
 use crate::agent::{Agent, Host};
 use legonf_controller::Event;
 use legonf_core::{Pace, Plan, Snapshot, State};
@@ -52,7 +52,7 @@ impl<'a> Monitored<'a> {
 
 impl Watched {
     /// Looks at changes that wait, up to one that leads to another plan.
-    fn change(&mut self, snapshot: &Snapshot) -> Option<(Plan, String)> {
+    fn change(&mut self, mut agent: Option<&mut Agent>, snapshot: &Snapshot) -> Option<(Plan, String)> {
         let monitor = self.monitor.clone();
         while let Some(Waiting { change, answer, since }) = monitor.next_waiting() {
             let since = since.unwrap_or(snapshot.at);
@@ -67,6 +67,9 @@ impl Watched {
                     let reason = "state moves behind packets, and none come; try again when there are some";
                     answer(Err(Refusal::Impossible(reason.into())));
                 }
+                Ok(plan) if let Change::Pause { is_paused } = change => {
+                    answer(self.pause(agent.as_deref_mut(), is_paused, plan));
+                }
                 Ok(plan) if plan.stages == snapshot.plan.stages && plan.moves.is_empty() => {
                     answer(Ok(Done { plan, took: Duration::ZERO }));
                 }
@@ -78,6 +81,18 @@ impl Watched {
             }
         }
         None
+    }
+
+    /// Lets the controller leave the layout as it is, or go on.
+    fn pause(&self, agent: Option<&mut Agent>, is_paused: bool, plan: Plan) -> Result<Done, Refusal> {
+        let Some(agent) = agent else {
+            return Err(Refusal::Impossible("this run has no controller, so the layout stays".into()));
+        };
+        let change = Change::Pause { is_paused }.to_string();
+        agent.note(Event::Order { at: self.at, change, plan: plan.clone() });
+        agent.pause(is_paused);
+        self.monitor.pause(is_paused);
+        Ok(Done { plan, took: Duration::ZERO })
     }
 
     /// Shows what the controller has logged since the last time.
@@ -126,7 +141,7 @@ impl Control for Monitored<'_> {
         let compares = self.agent.as_ref().is_some_and(|agent| agent.held().is_some());
         if plan.is_none()
             && !compares
-            && let Some((wanted, change)) = watched.change(snapshot)
+            && let Some((wanted, change)) = watched.change(self.agent.as_deref_mut(), snapshot)
         {
             let event = Event::Order { at: snapshot.at, change, plan: wanted.clone() };
             match &mut self.agent {

@@ -54,6 +54,14 @@ pub struct MoveSlot {
     pub to: u16,
 }
 
+/// The controller is to leave the layout as it is, or to go on.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pause {
+    /// Whether it is to leave it.
+    pub is_paused: bool,
+}
+
 /// A change that is in force.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Changed {
@@ -126,6 +134,17 @@ pub(super) async fn move_slot(
 ) -> Answered {
     let MoveSlot { brick, shard, slot, to } = given(asked)?;
     change(&shared, Change::Move { slot: SlotMove { brick, shard, slot, to } }).await
+}
+
+/// Lets the controller leave the layout as it is, or go on
+#[utoipa::path(post, path = "/api/v1/controller", request_body = Pause, security(("token" = [])), responses(
+    (status = 200, description = "It is in force", body = Changed),
+    (status = "4XX", description = "Why nothing was changed", body = Problem),
+    (status = "5XX", description = "Nothing was changed so far", body = Problem)
+))]
+pub(super) async fn controller(_: Authorized, State(shared): State<Shared>, asked: Asked<Pause>) -> Answered {
+    let Pause { is_paused } = given(asked)?;
+    change(&shared, Change::Pause { is_paused }).await
 }
 
 fn given<T>(asked: Asked<T>) -> Result<T, Problem> {

@@ -21,6 +21,8 @@ pub struct Graph {
     pub plan: String,
     /// Whether a controller changes the layout, too.
     pub is_controlled: bool,
+    /// Whether the controller was told to leave the layout as it is.
+    pub is_paused: bool,
     /// Whether the run is over.
     pub is_over: bool,
     /// Scores above it are alerts; none where nothing is decided on scores.
@@ -262,6 +264,7 @@ impl Graph {
             span: snapshot.span,
             plan: snapshot.plan.to_string(),
             is_controlled: facts.is_controlled,
+            is_paused: moment.is_paused,
             is_over: moment.is_over,
             threshold: facts.threshold,
             offered_per_second: rate(snapshot.offered),

@@ -171,6 +171,8 @@ function show() {
   tables(update);
   drawGraph(at("graph"), update.graph);
   choices(at("brick"), update.graph.bricks.filter((brick) => brick.state !== "serial").map((brick) => brick.id));
+  at("controller").hidden = !update.graph.is_controlled;
+  at("pause").textContent = update.graph.is_paused ? "Resume the controller" : "Pause the controller";
   choices(at("replica"), update.graph.stages.flatMap((stage) => stage.replicas.map((replica) => replica.name)));
 }
 
@@ -221,6 +223,10 @@ at("scale").addEventListener("submit", (event) => {
 at("drain").addEventListener("submit", (event) => {
   event.preventDefault();
   change("/api/v1/drain", { replica: at("replica").value });
+});
+at("controller").addEventListener("submit", (event) => {
+  event.preventDefault();
+  change("/api/v1/controller", { is_paused: !state.update?.graph.is_paused });
 });
 document.addEventListener("visibilitychange", show);
 addEventListener("resize", show);
