@@ -25,7 +25,7 @@ Commands:
   graph, split            show and check network functions
   run, events             replay under the controller, and what it decided
   status, top, incidents  see a run (--http)
-  scale, drain, controller  change it
+  scale, drain, controller   change it
   agent, cluster          bricks on other hosts, and their certificates
   profile, plan           what bricks cost, and how many a rate needs
   dataset, compare        captures with labels; detectors side by side

@@ -3,172 +3,15 @@
 
 mod common;
 
-use common::running::Running;
-use common::{example, fail, legonf, succeed, text, trained};
-use flate2::read::GzDecoder;
+use common::seen::{Bench, PACKETS, Seen, TOKEN, capture};
+use common::{example, fail, legonf, succeed, text};
 use serde_json::{Value, json};
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{ChildStdin, Command, Stdio};
-use std::time::{Duration, Instant};
-
-const TOKEN: &str = "0123456789abcdef-of-a-test";
-/// Packets of the capture.
-const PACKETS: u64 = 3_500;
-
-/// A folder with a model and a token.
-struct Bench {
-    folder: tempfile::TempDir,
-    model: String,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let model = text(trained(folder.path(), "kitsune-115-clean"));
-        fs::write(folder.path().join("token"), TOKEN).unwrap();
-        fs::set_permissions(folder.path().join("token"), Permissions::from_mode(0o600)).unwrap();
-        Self { folder, model }
-    }
-
-    fn path(&self, name: &str) -> String {
-        text(self.folder.path().join(name))
-    }
-
-    /// A run that is seen, whose capture comes through its standard input.
-    fn live(&self, more: &[&str]) -> Seen {
-        let token = self.path("token");
-        let given = ["live", "-", "--model", &self.model, "--no-warm-up", "--threshold", "0.2", "--json"];
-        let http = ["--oversubscribe", "--http", "127.0.0.1:0", "--http-token", &token];
-        let arguments = given.iter().chain(&http).chain(more).map(|word| (*word).to_owned());
-        Seen::start(&arguments.collect::<Vec<_>>())
-    }
-}
-
-/// The capture, as it is before it is compressed.
-fn capture() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    GzDecoder::new(File::open(example("synth-mini.pcap.gz")).unwrap()).read_to_end(&mut bytes).unwrap();
-    bytes
-}
-
-/// Who listens somewhere.
-struct Server(SocketAddr);
-
-impl Server {
-    /// The body of what is answered; nothing where nobody listens yet.
-    fn get(&self, path: &str) -> String {
-        let Ok(mut stream) = TcpStream::connect(self.0) else { return String::new() };
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.0).unwrap();
-        let mut answer = String::new();
-        let _ = stream.read_to_string(&mut answer);
-        answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())
-    }
-}
-
-/// A run that is seen.
-struct Seen {
-    run: Running,
-    input: ChildStdin,
-    address: SocketAddr,
-}
-
-/// What was answered.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
-    }
-
-    #[track_caller]
-    fn refused(&self, status: u16, words: &str) {
-        assert_eq!(self.status, status, "{}", self.body);
-        let json = self.json();
-        assert_eq!(json["status"], status);
-        assert!(json["error"].as_str().unwrap().contains(words), "{json}");
-    }
-}
-
-impl Seen {
-    fn start(arguments: &[String]) -> Self {
-        let mut run = Running::start(arguments);
-        run.wait_for("shown at http://");
-        let said = run.said();
-        let address = said.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
-        let input = run.child.stdin.take().unwrap();
-        Self { run, input, address }
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        self.input.write_all(bytes).unwrap();
-        self.input.flush().unwrap();
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        stream
-    }
-
-    /// Sends a request as it is, and reads until the connection is closed.
-    fn raw(&self, request: &[u8]) -> Answer {
-        let mut stream = self.connect();
-        // What is refused early is not read to its end.
-        let _ = stream.write_all(request);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.split(' ').nth(1).map_or(0, |status| status.parse().unwrap());
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
-    }
-
-    fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
-        let length = body.len();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
-        self.raw(format!("{head}Content-Length: {length}\r\n{headers}\r\n{body}").as_bytes())
-    }
-
-    #[track_caller]
-    fn get(&self, path: &str) -> Value {
-        let answer = self.ask("GET", path, "", "");
-        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
-        answer.json()
-    }
-
-    fn post(&self, path: &str, body: &str) -> Answer {
-        let headers = format!("Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n");
-        self.ask("POST", path, &headers, body)
-    }
-
-    /// Waits until something is so, and gives it.
-    #[track_caller]
-    fn wait_for(&self, path: &str, what: impl Fn(&Value) -> bool) -> Value {
-        let start = Instant::now();
-        loop {
-            let found = self.ask("GET", path, "", "");
-            if found.status == 200 && what(&found.json()) {
-                return found.json();
-            }
-            assert!(start.elapsed() < Duration::from_secs(60), "{path}: {}", found.body);
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// Ends the input, and gives the report.
-    fn end(self) -> Value {
-        drop(self.input);
-        self.run.end().0
-    }
-}
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 fn scores(path: &str) -> Vec<u8> {
     fs::read(path).unwrap()
@@ -484,7 +327,7 @@ fn what_cannot_be_served_is_refused_before_anything_is_read() {
     let arguments =
         ["live", "-", "--model", &bench.model, "--threshold", "1", "--http", "127.0.0.1:0", "--json"];
     let mut seen = Seen::start(&arguments.map(str::to_owned));
-    seen.send(&self::capture());
+    seen.send(&common::seen::capture());
     seen.wait_for("/api/v1/counters", |counters| counters["received"] == PACKETS);
     seen.post("/api/v1/scale", r#"{"brick": "mapping", "replicas": 2}"#).refused(403, "--http-token");
     seen.end();
@@ -523,100 +366,4 @@ fn a_hostile_name_of_a_graph_is_text_on_the_page() {
     let metrics = seen.ask("GET", "/metrics", "", "").body;
     assert!(metrics.contains(r#"graph="<script>alert(\"1\")</script>&""#), "{metrics}");
     seen.end();
-}
-
-#[test]
-fn prometheus_takes_the_metrics() {
-    let bench = Bench::new();
-    let mut seen = bench.live(&[]);
-    seen.send(&capture());
-    seen.wait_for("/api/v1/counters", |counters| counters["received"] == PACKETS);
-    let metrics = seen.ask("GET", "/metrics", "", "").body;
-    let value =
-        |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
-    assert_eq!(value("legonf_packets_received_total "), Some(PACKETS as f64));
-    assert_eq!(value("legonf_packets_scored_total "), Some(PACKETS as f64));
-    assert!(value("legonf_alerts_total ") > Some(0.0) && value("legonf_run_seconds ") > Some(0.0));
-    assert_eq!(value(r#"legonf_stage_replicas{stage="extractor"} "#), Some(1.0));
-    let open = seen.ask("GET", "/metrics", "Accept: application/openmetrics-text\r\n", "");
-    assert!(open.body.ends_with("# EOF\n"), "{}", open.body);
-    check_by_promtool(&metrics);
-    seen.end();
-}
-
-#[test]
-fn prometheus_scrapes_a_run() {
-    let bench = Bench::new();
-    let mut seen = bench.live(&[]);
-    seen.send(&capture());
-    seen.wait_for("/api/v1/counters", |counters| counters["received"] == PACKETS);
-    let listen = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let target = json!([{ "targets": [seen.address.to_string()] }]);
-    let config = json!({ "scrape_configs": [
-        { "job_name": "legonf", "scrape_interval": "1s", "static_configs": target },
-    ] });
-    // JSON is YAML.
-    fs::write(bench.path("prometheus.yml"), config.to_string()).unwrap();
-    let mut command = Command::new("prometheus");
-    command.arg(format!("--config.file={}", bench.path("prometheus.yml")));
-    command
-        .arg(format!("--storage.tsdb.path={}", bench.path("data")))
-        .arg(format!("--web.listen-address={listen}"));
-    let Ok(mut child) = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
-        eprintln!("skipped: prometheus is not there; ./test.sh brings it");
-        return;
-    };
-    let prometheus = Server(listen);
-    let start = Instant::now();
-    let path = "/api/v1/query?query=legonf_packets_scored_total";
-    let value = loop {
-        let answer = prometheus.get(path);
-        let value =
-            serde_json::from_str(&answer).map(|json: Value| json["data"]["result"][0]["value"][1].clone());
-        if let Some(value) = value.ok().filter(Value::is_string) {
-            break value;
-        }
-        assert!(start.elapsed() < Duration::from_secs(60), "{answer}");
-        std::thread::sleep(Duration::from_millis(100));
-    };
-    assert_eq!(value, PACKETS.to_string());
-    child.kill().unwrap();
-    child.wait().unwrap();
-    seen.end();
-}
-
-#[test]
-fn the_api_is_as_its_document_says() {
-    let bench = Bench::new();
-    let mut seen = bench.live(&[]);
-    seen.send(&capture());
-    seen.wait_for("/api/v1/counters", |counters| counters["received"] == PACKETS);
-    let document = bench.path("openapi.json");
-    fs::write(&document, seen.ask("GET", "/openapi.json", "", "").body).unwrap();
-    let mut command = Command::new("schemathesis");
-    command.args(["run", &document, "--url", &format!("http://{}", seen.address), "--no-color"]);
-    command.args(["--header", &format!("Authorization: Bearer {TOKEN}"), "--exclude-path", "/api/v1/stream"]);
-    // A whole number may be written with a point, which is not taken.
-    command.args(["--phases", "fuzzing", "--max-examples", "10", "--seed", "1", "--rate-limit", "100/s"]);
-    command.args(["--exclude-checks", "positive_data_acceptance"]).current_dir(bench.folder.path());
-    match command.output() {
-        Err(_) => eprintln!("skipped: schemathesis is not there; ./test.sh brings it"),
-        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
-    }
-    assert_eq!(seen.end()["coverage"]["scored"], PACKETS);
-}
-
-/// Debian's `promtool` finds nothing wrong, where it is.
-fn check_by_promtool(metrics: &str) {
-    let mut command = Command::new("promtool");
-    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let Ok(mut child) = command.spawn() else {
-        eprintln!("skipped: promtool is not there; ./test.sh brings it");
-        return;
-    };
-    child.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.trim().is_empty(), "{said}");
 }

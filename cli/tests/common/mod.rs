@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod running;
+pub mod seen;
 
 use legonf_core::{Batch, Timestamp};
 use legonf_io::SourceOptions;
