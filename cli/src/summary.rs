@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(disturbances(&Disturbances::of(&outcome(0, Pauses::default()))), "");
         let restarted = disturbances(&Disturbances::of(&outcome(2, Pauses::default())));
         assert!(restarted.starts_with("restarts    2 panics of bricks") && restarted.lines().count() == 1);
-        let losses = Losses { count: 1, longest: Duration::from_micros(1500) };
+        let losses = Losses { count: 1, longest: Duration::from_micros(1500), ..Losses::default() };
         let lost = disturbances(&Disturbances::of(&Outcome { losses, ..outcome(0, Pauses::default()) }));
         assert_eq!(
             lost,

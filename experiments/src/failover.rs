@@ -84,6 +84,9 @@ struct Case {
     lost: u64,
     repeated: u64,
     deviation: f64,
+    /// Of half of the losses, of 99 of 100, and the longest.
+    recovery_ms_median: f64,
+    recovery_ms_p99: f64,
     recovery_ms: f64,
     /// The longest time without a result: until the loss was seen, and until the replica was back.
     outage_ms: f64,
@@ -93,7 +96,9 @@ impl Report {
     /// Why the promise does not hold, if so.
     pub fn failure(&self) -> Option<String> {
         let broken = self.lost > 0 || self.repeated > 0 || self.deviation != 0.0;
-        let unseen = self.cases.iter().find(|case| case.losses < case.faults as u64).map(|case| case.name);
+        // A fault at random may come while a replica is being made anew, which then is one loss.
+        let expected = |case: &Case| if case.name == AT_RANDOM { case.faults * 9 / 10 } else { case.faults };
+        let unseen = self.cases.iter().find(|case| case.losses < expected(case) as u64).map(|case| case.name);
         match (broken, unseen) {
             (true, _) => Some(format!(
                 "{} packets lost, {} repeated, deviation {}; please report this",
@@ -128,7 +133,7 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
         ("link cut", vec![Fault::CutLink]),
     ];
     if arguments.faults > 0 {
-        planned.push(("at random", vec![Fault::AnyProcess; arguments.faults as usize]));
+        planned.push((AT_RANDOM, vec![Fault::AnyProcess; arguments.faults as usize]));
     }
     let of_parts = planned.len() as u64;
     let bar = session.begin("failover", Extent::Packets(of_parts + GraphFault::ALL.len() as u64));
@@ -156,6 +161,9 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<Report, Experimen
         skipped,
     })
 }
+
+/// The case of faults at random.
+const AT_RANDOM: &str = "at random";
 
 struct Bench<'a> {
     arguments: &'a Arguments,
@@ -198,6 +206,8 @@ impl Bench<'_> {
             lost: compared.missing + dropped.load(std::sync::atomic::Ordering::Relaxed),
             repeated: compared.repeated,
             deviation: compared.deviation,
+            recovery_ms_median: milliseconds(ran.outcome.losses.median),
+            recovery_ms_p99: milliseconds(ran.outcome.losses.p99),
             recovery_ms: milliseconds(ran.outcome.losses.longest),
             outage_ms: milliseconds(seen.longest_gap()),
         })
@@ -228,13 +238,14 @@ pub fn text(report: &Report) -> String {
     let mut text = format!("{:.0} packets/s offered, lease {:.0} ms\n\n", report.rate, report.lease_ms);
     let _ = writeln!(
         text,
-        "case             faults  losses   packets  lost  repeated  deviation  recovery ms  outage ms"
+        "case             faults  losses   packets  lost  repeated  deviation  recovery ms: half   of 99%  longest  outage ms"
     );
     for case in &report.cases {
-        let Case { name, faults, losses, packets, lost, repeated, deviation, recovery_ms, outage_ms } = case;
+        let Case { name, faults, losses, packets, lost, repeated, deviation, outage_ms, .. } = case;
+        let Case { recovery_ms_median: half, recovery_ms_p99: most, recovery_ms: longest, .. } = case;
         let _ = writeln!(
             text,
-            "{name:<16} {faults:>6}  {losses:>6}  {packets:>8}  {lost:>4}  {repeated:>8}  {deviation:>9}  {recovery_ms:>11.1}  {outage_ms:>9.1}"
+            "{name:<16} {faults:>6}  {losses:>6}  {packets:>8}  {lost:>4}  {repeated:>8}  {deviation:>9}  {half:>17.1}  {most:>7.1}  {longest:>7.1}  {outage_ms:>9.1}"
         );
     }
     report.skipped.iter().for_each(|skipped| _ = writeln!(text, "skipped: {skipped}"));

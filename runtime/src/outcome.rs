@@ -35,7 +35,11 @@ pub struct Pauses {
 pub struct Losses {
     /// How many, each of which was made anew.
     pub count: u64,
-    /// The longest from when that was seen until the new one had answered.
+    /// From when that was seen until the new one had answered: of half of them, to an eighth.
+    pub median: Duration,
+    /// Of 99 of 100.
+    pub p99: Duration,
+    /// The longest.
     pub longest: Duration,
 }
 

@@ -133,6 +133,7 @@ impl Graphs {
         let scores = if fault == GraphFault::KillStandby { out("primary") } else { out("standby") };
         let Compared { missing, repeated, deviation } =
             Seen::read(&scores.join("scores.csv"))?.compare(&self.expected);
+        let recovery_ms = said.standby.takeover_ms.unwrap_or(0.0);
         Ok(Case {
             name: fault.name(),
             faults: 1,
@@ -141,7 +142,9 @@ impl Graphs {
             lost: missing,
             repeated,
             deviation,
-            recovery_ms: said.standby.takeover_ms.unwrap_or(0.0),
+            recovery_ms_median: recovery_ms,
+            recovery_ms_p99: recovery_ms,
+            recovery_ms,
             outage_ms: milliseconds(outage),
         })
     }

@@ -1,9 +1,11 @@
 //! What a run has done so far, as everybody may read it.
 
 use crate::Losses;
+use crate::exchange::{Histogram, Pause};
 use legonf_core::Progress;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Counters of a run. Each has one writer, but for those of bricks that were made anew.
@@ -16,9 +18,9 @@ pub(crate) struct Totals {
     pub dropped: AtomicU64,
     /// Bricks that panicked and were made anew.
     pub restarts: AtomicU64,
-    /// Bricks that were lost and made anew, and the nanoseconds of the longest time that this took.
+    /// Bricks that were lost and made anew, and how long this took.
     lost: AtomicU64,
-    recovery: AtomicU64,
+    recoveries: Mutex<Histogram>,
     read_bytes: AtomicU64,
     /// The greatest number where it is not known.
     total_bytes: AtomicU64,
@@ -26,9 +28,9 @@ pub(crate) struct Totals {
 
 impl Default for Totals {
     fn default() -> Self {
-        let (offered, done, dropped, restarts, lost, recovery) = Default::default();
+        let (offered, done, dropped, restarts, lost, recoveries) = Default::default();
         let (read_bytes, total_bytes) = (AtomicU64::default(), AtomicU64::new(u64::MAX));
-        Self { offered, done, dropped, restarts, lost, recovery, read_bytes, total_bytes }
+        Self { offered, done, dropped, restarts, lost, recoveries, read_bytes, total_bytes }
     }
 }
 
@@ -40,13 +42,18 @@ impl Totals {
 
     /// Notes how long it took to make one anew.
     pub fn recovered(&self, took: Duration) {
-        self.recovery.fetch_max(took.as_nanos() as u64, Relaxed);
+        self.recoveries().add(Pause { time: took, packets: 1 });
+    }
+
+    fn recoveries(&self) -> MutexGuard<'_, Histogram> {
+        self.recoveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bricks that were lost.
     pub fn losses(&self) -> Losses {
-        let longest = Duration::from_nanos(self.recovery.load(Relaxed));
-        Losses { count: self.lost.load(Relaxed), longest }
+        let recoveries = self.recoveries();
+        let (median, p99) = (recoveries.quantile(0.5), recoveries.quantile(0.99));
+        Losses { count: self.lost.load(Relaxed), median, p99, longest: recoveries.longest() }
     }
 
     /// Says how far the input has been read.
