@@ -144,8 +144,6 @@ struct Seen {
 struct Waiting {
     change: Change,
     answer: Answer,
-    /// Seconds since the run began, when it was looked at first.
-    since: Option<f64>,
 }
 
 /// What a change has led to.
@@ -228,7 +226,7 @@ impl Monitor {
         if waiting.len() >= WAITING {
             return Err(Refusal::Busy);
         }
-        waiting.push_back(Waiting { change, answer: Box::new(answer), since: None });
+        waiting.push_back(Waiting { change, answer: Box::new(answer) });
         Ok(())
     }
 
@@ -257,10 +255,6 @@ impl Monitor {
 
     fn pause(&self, is_paused: bool) {
         lock(&self.seen).moment.is_paused = is_paused;
-    }
-
-    fn put_back(&self, waiting: Waiting) {
-        lock(&self.waiting).push_front(waiting);
     }
 
     fn show(&self, snapshot: &Snapshot) {

@@ -3,15 +3,15 @@
 
 mod common;
 
-use common::Script;
 use common::losses::{Elsewhere, Losses};
 use common::mines::{MinedState, StateMines};
 use common::streams::{Streams, Traffic, expected, go, go_kept, graph, make};
-use legonf_core::{Brick, Plan, SlotMove, Snapshot};
+use common::{Collect, Script, go_from};
+use legonf_core::{Batch, Brick, Fault, Plan, Progress, SlotMove, Snapshot, Source};
 use legonf_runtime::{Control, Outcome, PlanError, SupplyError};
 use proptest::prelude::*;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 const LAYOUTS: [&str; 6] = [
@@ -104,6 +104,58 @@ fn slots_go_where_a_plan_wants_them() {
     assert!((0..3).all(|owner| script.snapshots.iter().any(alone(owner))));
     let counted = |s: &&Snapshot| shards(s)[0].packets.iter().sum::<u64>() > 0 && s.stages[1].state_bytes > 0;
     assert!(script.snapshots.iter().filter(counted).count() > 5);
+}
+
+/// Packets of which the second half comes only after all plans.
+struct Silent {
+    traffic: Traffic,
+    done: Arc<AtomicBool>,
+    idle: bool,
+}
+
+impl Source for Silent {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        self.idle = self.traffic.next >= self.traffic.end / 2 && !self.done.load(Ordering::Relaxed);
+        if self.idle {
+            std::thread::sleep(Duration::from_micros(100));
+            return Ok(());
+        }
+        self.traffic.fill(batch)
+    }
+
+    fn progress(&self) -> Progress {
+        self.traffic.progress()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.idle
+    }
+}
+
+#[test]
+fn replicas_come_and_go_and_slots_move_although_nothing_comes() {
+    let text = "source stamp | streams x2 | blend smooth sink";
+    let moved = (0..4096).map(|slot| SlotMove { brick: "streams".into(), shard: 1, slot, to: slot % 2 });
+    let plan = |layout: &str, moves| Plan { moves, ..layout.parse().unwrap() };
+    let layouts =
+        [LAYOUTS[1], text, "source | stamp | streams | blend | smooth | sink", LAYOUTS[2], LAYOUTS[4]];
+    let plans = layouts.map(|layout| plan(layout, Vec::new()));
+    let plans = plans.into_iter().chain([plan(text, moved.collect()), plan(LAYOUTS[5], Vec::new())]);
+    for checkpoint in [None, Some(10_000)] {
+        let mut script = Script::of(plans.clone());
+        let source = Silent { traffic: Traffic::to(4000), done: script.done.clone(), idle: false };
+        let (layout, sink) = (text.parse().unwrap(), Collect::default());
+        let control = Some(&mut script as &mut dyn Control);
+        let (outcome, rows) = go_from(&make, &layout, &mut graph(make), source, sink, control, checkpoint);
+        assert!(
+            outcome.fault.is_none() && script.refused.is_empty(),
+            "{:?} {:?}",
+            outcome.fault,
+            script.refused
+        );
+        assert_eq!((outcome.packets, script.applied), (4000, 7));
+        assert!(outcome.pauses.slots > 4096 && rows == expected(4000), "{:?}", outcome.pauses);
+    }
 }
 
 #[test]

@@ -1,18 +1,15 @@
 //! The control of a run that others see: snapshots go to them, and changes that they ask for are plans.
 
-use super::{Change, Done, Facts, Monitor, Refusal, Waiting};
+use super::{Change, Done, Monitor, Refusal, Waiting};
 use crate::agent::{Agent, Host};
 use legonf_controller::Event;
-use legonf_core::{Pace, Plan, Snapshot, State};
+use legonf_core::{Pace, Plan, Snapshot};
 use legonf_runtime::{Control, PlanError};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Time between two snapshots where no controller asks for them.
 const PERIOD: Duration = Duration::from_millis(100);
-
-/// Seconds for which a change waits for packets, where state is to move.
-const PACKETS: f64 = 5.0;
 
 /// Puts a controller, if there is one, and those who watch before a run.
 pub(crate) struct Monitored<'a> {
@@ -54,19 +51,9 @@ impl Watched {
     /// Looks at changes that wait, up to one that leads to another plan.
     fn change(&mut self, mut agent: Option<&mut Agent>, snapshot: &Snapshot) -> Option<(Plan, String)> {
         let monitor = self.monitor.clone();
-        while let Some(Waiting { change, answer, since }) = monitor.next_waiting() {
-            let since = since.unwrap_or(snapshot.at);
+        while let Some(Waiting { change, answer }) = monitor.next_waiting() {
             match change.plan(monitor.facts(), snapshot) {
                 Err(refusal) => answer(Err(refusal)),
-                // State moves from batch to batch: without one the run would wait for it.
-                Ok(plan) if snapshot.offered == 0 && moves_state(&plan, monitor.facts(), snapshot) => {
-                    if snapshot.at - since < PACKETS {
-                        monitor.put_back(Waiting { change, answer, since: Some(since) });
-                        return None;
-                    }
-                    let reason = "state moves behind packets, and none come; try again when there are some";
-                    answer(Err(Refusal::Impossible(reason.into())));
-                }
                 Ok(plan) if let Change::Pause { is_paused } = change => {
                     answer(self.pause(agent.as_deref_mut(), is_paused, plan));
                 }
@@ -75,7 +62,7 @@ impl Watched {
                 }
                 Ok(plan) => {
                     let told = change.to_string();
-                    self.current = Some(Waiting { change, answer, since: None });
+                    self.current = Some(Waiting { change, answer });
                     return Some((plan, told));
                 }
             }
@@ -101,14 +88,6 @@ impl Watched {
         events[self.shown..].iter().for_each(|event| self.monitor.log(event.clone()));
         self.shown = events.len();
     }
-}
-
-/// Whether state goes from one replica to another.
-fn moves_state(plan: &Plan, facts: &Facts, snapshot: &Snapshot) -> bool {
-    let keyed = |id: &String| facts.brick(id).is_some_and(|brick| brick.state == State::Keyed);
-    let replicas = |plan: &Plan, id: &str| plan.stage_of(id).map(|stage| plan.stages[stage].replicas);
-    let mut bricks = plan.stages.iter().flat_map(|stage| &stage.bricks).filter(|id| keyed(id));
-    !plan.moves.is_empty() || bricks.any(|id| replicas(plan, id) != replicas(&snapshot.plan, id))
 }
 
 impl Drop for Watched {

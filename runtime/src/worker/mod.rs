@@ -188,21 +188,27 @@ impl Worker<'_> {
         if !self.shared.is_over() {
             self.stats.begin(At::Source);
             let tended = self.assignment.tail.is_some();
-            envelope.ending = match guarded(|| self.shared.fill(head.source, &mut envelope.batch, tended)) {
-                Ok(Ok(())) => None,
-                Ok(Err(fault)) => Some(Ending::Fault(RunFault::Source(fault))),
-                Err(message) => Some(Ending::Fault(panicked(Plan::SOURCE, message))),
-            };
+            envelope.ending =
+                match guarded(|| self.shared.fill(head.source, &mut envelope.batch, (before.1, tended))) {
+                    Ok(Ok(())) => None,
+                    Ok(Err(fault)) => Some(Ending::Fault(RunFault::Source(fault))),
+                    Err(message) => Some(Ending::Fault(panicked(Plan::SOURCE, message))),
+                };
             self.stats.begin(At::Nothing);
             self.shared.totals.publish(head.source.progress());
             self.shared.totals.dropped.store(head.source.dropped(), Relaxed);
         }
         if envelope.ending.is_none() && envelope.batch.is_empty() {
-            if head.source.is_idle() && !self.shared.is_over() {
+            if !head.source.is_idle() || self.shared.is_over() {
+                envelope.ending = Some(Ending::Input);
+            } else if self.shared.turns(before.1) {
+                // A barrier without packets: who awaits it need not wait for some.
+                (head.epoch, envelope.turn) = (self.shared.epoch.load(Acquire), true);
+                envelope.epoch = head.epoch;
+            } else {
                 (head.next, head.epoch) = before;
                 return false;
             }
-            envelope.ending = Some(Ending::Input);
         }
         head.clock.mark(&mut envelope.batch);
         self.shared.declared.begin(&mut envelope.batch, &head.clock);

@@ -9,7 +9,7 @@ use crate::worker::stats::{At, Stats};
 use crate::worker::totals::Totals;
 use legonf_core::{Batch, Brick, Fault, Layout, Source, guarded};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// What all workers see.
@@ -66,15 +66,25 @@ impl<'a> Shared<'a> {
         self.leave.load(Relaxed)
     }
 
-    /// Fills a batch from a source; it stays empty at the end, or where nothing comes and the worker shall leave.
-    /// `tended` says whether the caller has something to do where nothing comes for a while.
-    pub fn fill(&self, source: &mut dyn Source, batch: &mut Batch, tended: bool) -> Result<(), Fault> {
+    /// Whether an epoch has begun behind the one of which the source's last batch was.
+    pub fn turns(&self, epoch: u64) -> bool {
+        self.epoch.load(Acquire) != epoch
+    }
+
+    /// Fills a batch from a source; it stays empty at the end, or where nothing comes and the worker shall leave, or another epoch than that
+    /// of the last batch has begun. `tended` says whether the caller has something to do where nothing comes for a while.
+    pub fn fill(
+        &self,
+        source: &mut dyn Source,
+        batch: &mut Batch,
+        (epoch, tended): (u64, bool),
+    ) -> Result<(), Fault> {
         if let Some(pace) = self.pacing.get() {
             source.pace(pace);
         }
         loop {
             source.fill(batch)?;
-            if !source.is_idle() || self.is_over() || self.leaves() || tended {
+            if !source.is_idle() || self.is_over() || self.leaves() || tended || self.turns(epoch) {
                 return Ok(());
             }
         }
