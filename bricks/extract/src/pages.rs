@@ -13,7 +13,14 @@ pub(crate) fn with_capacity<T>(len: usize) -> Vec<T> {
     values
 }
 
-/// The same, of small pages at its start: where few values come, the system need not clear a huge page for them.
+/// So many values whose bytes are all zero, in such memory. The system clears it piece by piece, as it is used.
+pub(crate) fn zeroed<T: bytemuck::Zeroable>(len: usize) -> Vec<T> {
+    let values = bytemuck::zeroed_vec(len);
+    advise(&values, 0);
+    values
+}
+
+/// The same as [`with_capacity`], of small pages at its start: where few values come, the system need not clear a huge page for them.
 pub(crate) fn with_capacity_for_few<T>(len: usize) -> Vec<T> {
     let values = Vec::with_capacity(len);
     advise(&values, HUGE);

@@ -5,6 +5,7 @@
 
 use crate::lanes::equal_bytes;
 use crate::pages;
+use bytemuck::Zeroable;
 
 /// Lines of an empty index.
 const START: usize = 64;
@@ -16,7 +17,7 @@ const FULL: usize = 9;
 const PASSED: u64 = 1 << 32;
 
 /// A cache line of the index.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Zeroable)]
 #[repr(C, align(64))]
 pub(crate) struct Line {
     /// A byte for each place, 0 where it is free; the upper half of the second word counts the records that went past.
@@ -64,33 +65,40 @@ impl Line {
 }
 
 /// An index of record numbers.
+///
+/// When it is full it gets twice as many lines, and the records of those before move to them line by line, with every record that enters:
+/// no packet waits for all of them.
 #[derive(Debug)]
 pub(crate) struct Index {
-    lines: Vec<Line>,
-    mask: usize,
+    now: Lines,
+    /// The lines before, while some of them have records; all below `moved` have none.
+    before: Option<Box<Lines>>,
+    moved: usize,
     len: usize,
 }
 
-impl Index {
-    /// An empty index.
-    pub(crate) fn new() -> Self {
-        Self { lines: vec![Line::default(); START], mask: START - 1, len: 0 }
+/// The lines of an index.
+#[derive(Debug)]
+struct Lines {
+    lines: Vec<Line>,
+    mask: usize,
+}
+
+impl Lines {
+    fn new(lines: usize) -> Self {
+        Self { lines: pages::zeroed(lines), mask: lines - 1 }
     }
 
-    /// The record under this hash that `is` accepts.
+    /// The line where the search for this hash starts.
     #[inline(always)]
-    pub(crate) fn find(&self, hash: u64, is: impl Fn(u32) -> bool + Copy) -> Option<u32> {
-        let line = self.first(hash);
-        match line.find(tag(hash), is) {
-            Some(place) => Some(line.numbers[place]),
-            None if line.passed() == 0 => None,
-            None => self.find_further(hash, is),
-        }
+    fn first(&self, hash: u64) -> &Line {
+        &self.lines[hash as usize & self.mask]
     }
 
-    #[cold]
-    fn find_further(&self, hash: u64, is: impl Fn(u32) -> bool + Copy) -> Option<u32> {
-        for step in 1..self.lines.len() {
+    /// The record under this hash that `is` accepts, from its line `begin` on.
+    #[inline]
+    fn find_from(&self, begin: usize, hash: u64, is: impl Fn(u32) -> bool + Copy) -> Option<u32> {
+        for step in begin..self.lines.len() {
             let line = &self.lines[(hash as usize).wrapping_add(step) & self.mask];
             if let Some(place) = line.find(tag(hash), is) {
                 return Some(line.numbers[place]);
@@ -102,32 +110,9 @@ impl Index {
         None
     }
 
-    /// The line where the search for this hash starts.
-    #[inline(always)]
-    pub(crate) fn first(&self, hash: u64) -> &Line {
-        &self.lines[hash as usize & self.mask]
-    }
-
-    /// Whether the index must [`grow`](Self::grow) before another record enters.
-    #[inline(always)]
-    pub(crate) fn is_full(&self) -> bool {
-        self.len >= self.lines.len() * FULL
-    }
-
-    /// Makes room for more records: those entered so far have these hashes, from number 0 on.
-    #[cold]
-    pub(crate) fn grow(&mut self, hashes: impl Iterator<Item = u64>) {
-        let lines = self.lines.len() * 2;
-        self.lines = Vec::new();
-        self.lines = pages::with_capacity(lines);
-        self.lines.resize(lines, Line::default());
-        (self.mask, self.len) = (lines - 1, 0);
-        hashes.zip(0..).for_each(|(hash, number)| self.insert(hash, number));
-    }
-
-    /// Enters a record that is not there into an index that is not full.
+    /// Enters a record that is not there; there is room.
     #[inline]
-    pub(crate) fn insert(&mut self, hash: u64, number: u32) {
+    fn insert(&mut self, hash: u64, number: u32) {
         let mut at = hash as usize & self.mask;
         loop {
             let line = &mut self.lines[at];
@@ -136,38 +121,131 @@ impl Index {
                 let place = free.trailing_zeros() as usize;
                 line.numbers[place] = number;
                 line.set_tag(place, tag(hash));
-                break;
+                return;
             }
             line.tags[1] += PASSED;
             at = (at + 1) & self.mask;
         }
-        self.len += 1;
     }
 
-    /// Removes the record that was entered under this hash.
+    /// Removes a record that is there.
     #[inline]
-    pub(crate) fn remove(&mut self, hash: u64, record: u32) {
+    fn remove(&mut self, hash: u64, record: u32) {
         let mut at = hash as usize & self.mask;
         for _ in 0..self.lines.len() {
             let line = &mut self.lines[at];
             if let Some(place) = line.find(tag(hash), |number| number == record) {
                 line.set_tag(place, 0);
-                self.len -= 1;
-                break;
+                return;
             }
             line.tags[1] -= PASSED;
             at = (at + 1) & self.mask;
         }
     }
 
-    /// Bytes taken now.
-    pub(crate) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         size_of_val(&self.lines[..])
     }
+}
 
-    /// Bytes of an index of `records` records.
+impl Index {
+    /// An empty index.
+    pub(crate) fn new() -> Self {
+        Self { now: Lines::new(START), before: None, moved: 0, len: 0 }
+    }
+
+    /// The record under this hash that `is` accepts.
+    #[inline(always)]
+    pub(crate) fn find(&self, hash: u64, is: impl Fn(u32) -> bool + Copy) -> Option<u32> {
+        let line = self.first(hash);
+        match line.find(tag(hash), is) {
+            Some(place) => Some(line.numbers[place]),
+            None if line.passed() == 0 && self.before.is_none() => None,
+            None => self.find_further(hash, is),
+        }
+    }
+
+    #[cold]
+    fn find_further(&self, hash: u64, is: impl Fn(u32) -> bool + Copy) -> Option<u32> {
+        let further = || if self.first(hash).passed() == 0 { None } else { self.now.find_from(1, hash, is) };
+        further().or_else(|| self.before.as_ref()?.find_from(0, hash, is))
+    }
+
+    /// The line where the search for this hash starts.
+    #[inline(always)]
+    pub(crate) fn first(&self, hash: u64) -> &Line {
+        self.now.first(hash)
+    }
+
+    /// Whether the index must [`grow`](Self::grow) before another record enters.
+    #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.len >= self.now.lines.len() * FULL
+    }
+
+    /// Makes room for more records. Those that are there [move](Self::move_some) from now on.
+    #[cold]
+    pub(crate) fn grow(&mut self, hash_of: impl Fn(u32) -> u64) {
+        // As many records have entered as the lines before have places, so all have moved.
+        while self.is_growing() {
+            self.move_some(&hash_of);
+        }
+        let lines = Lines::new(self.now.lines.len() * 2);
+        self.before = Some(Box::new(std::mem::replace(&mut self.now, lines)));
+        self.moved = 0;
+    }
+
+    /// Whether records are still to move.
+    #[inline(always)]
+    pub(crate) fn is_growing(&self) -> bool {
+        self.before.is_some()
+    }
+
+    /// Moves the records of a line that was there before the index grew last. `hash_of` gives the hash under which one was entered.
+    #[cold]
+    pub(crate) fn move_some(&mut self, hash_of: impl Fn(u32) -> u64) {
+        let Some(before) = &mut self.before else { return };
+        let line = before.lines[self.moved];
+        let taken = (0..PLACES).filter(|place| line.places(0) & 1 << place == 0);
+        for number in taken.map(|place| line.numbers[place]) {
+            let hash = hash_of(number);
+            before.remove(hash, number);
+            self.now.insert(hash, number);
+        }
+        self.moved += 1;
+        if self.moved == before.lines.len() {
+            self.before = None;
+        }
+    }
+
+    /// Enters a record that is not there into an index that is not full.
+    #[inline]
+    pub(crate) fn insert(&mut self, hash: u64, number: u32) {
+        self.now.insert(hash, number);
+        self.len += 1;
+    }
+
+    /// Removes the record that was entered under this hash.
+    #[inline]
+    pub(crate) fn remove(&mut self, hash: u64, record: u32) {
+        let is_before =
+            |before: &&mut Box<Lines>| before.find_from(0, hash, |number| number == record).is_some();
+        match self.before.as_mut().filter(is_before) {
+            Some(before) => before.remove(hash, record),
+            None => self.now.remove(hash, record),
+        }
+        self.len -= 1;
+    }
+
+    /// Bytes taken now.
+    pub(crate) fn bytes(&self) -> usize {
+        self.now.bytes() + self.before.as_ref().map_or(0, |before| before.bytes())
+    }
+
+    /// Bytes of an index of up to `records` records, at most: those of the lines before, too, while it grows.
     pub(crate) fn bytes_for(records: usize) -> usize {
-        records.div_ceil(FULL).next_power_of_two().max(START) * size_of::<Line>()
+        let lines = records.div_ceil(FULL).next_power_of_two().max(START);
+        (lines + if lines > START { lines / 2 } else { 0 }) * size_of::<Line>()
     }
 }
 
@@ -198,21 +276,67 @@ mod tests {
             for (key, ()) in model {
                 index.remove(hash(key), key as u32);
             }
-            prop_assert!(index.len == 0 && index.lines.iter().all(|line| line.tags == [0; 2]));
+            prop_assert!(index.len == 0 && index.now.lines.iter().all(|line| line.tags == [0; 2]));
         }
+    }
+
+    fn hash(number: u32) -> u64 {
+        u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7
+    }
+
+    fn enter(index: &mut Index, number: u32) {
+        if index.is_full() {
+            index.grow(hash);
+        }
+        index.insert(hash(number), number);
+        if index.is_growing() {
+            index.move_some(hash);
+        }
+    }
+
+    fn has(index: &Index, number: u32) -> bool {
+        index.find(hash(number), |found| found == number) == Some(number)
     }
 
     #[test]
     fn grows_without_losing_any() {
         let mut index = Index::new();
-        let hash = |n: u32| u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7;
+        let mut has_grown = 0;
         for n in 0..5000 {
-            if index.is_full() {
-                index.grow((0..n).map(hash));
-            }
-            index.insert(hash(n), n);
+            let was = index.is_growing();
+            enter(&mut index, n);
+            has_grown += usize::from(!was && index.is_growing());
+            assert!(has(&index, n) && has(&index, n / 2) && !has(&index, n + 1));
+            assert!(index.bytes() <= Index::bytes_for(n as usize + 1));
         }
-        assert!((0..5000).all(|n| index.find(hash(n), |found| found == n) == Some(n)));
-        assert_eq!(index.bytes(), Index::bytes_for(5000));
+        assert!((0..5000).all(|n| has(&index, n)) && has_grown > 3);
+    }
+
+    proptest! {
+        /// Records come and go at every moment of a growth.
+        #[test]
+        fn what_goes_while_it_grows_is_gone(goes in prop::collection::vec((0..3000_u32, 0..3000_u32), 0..400)) {
+            let mut index = Index::new();
+            let mut there = std::collections::BTreeSet::new();
+            let mut goes = goes;
+            goes.sort_unstable();
+            let mut goes = goes.into_iter().peekable();
+            for n in 0..3000 {
+                enter(&mut index, n);
+                there.insert(n);
+                while let Some((_, gone)) = goes.next_if(|(at, _)| *at <= n) {
+                    if there.remove(&gone) {
+                        index.remove(hash(gone), gone);
+                    }
+                }
+            }
+            prop_assert!((0..3000).all(|n| has(&index, n) == there.contains(&n)));
+            prop_assert_eq!(index.len, there.len());
+            for n in there {
+                index.remove(hash(n), n);
+            }
+            let lines = index.now.lines.iter().chain(index.before.iter().flat_map(|before| &before.lines));
+            prop_assert!(lines.into_iter().all(|line| line.tags == [0; 2]));
+        }
     }
 }

@@ -178,7 +178,7 @@ impl<R: Record> Table<R> {
             self.store(R::seed(query.key, packet))
         };
         self.ranks.insert(query.slot, &mut self.slab, number);
-        self.index.insert(query.hash, number);
+        self.enter(query.hash, number);
         Ok(NEW)
     }
 

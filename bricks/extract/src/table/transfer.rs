@@ -99,8 +99,17 @@ impl<R: Record> Table<R> {
     fn adopt(&mut self, record: R) -> u32 {
         let hash = R::hash(record.key(), &self.hasher);
         let number = self.store(record);
-        self.index.insert(hash, number);
+        self.enter(hash, number);
         number
+    }
+
+    /// Enters a record into the index, which goes on growing by that.
+    #[inline]
+    pub(super) fn enter(&mut self, hash: u64, number: u32) {
+        self.index.insert(hash, number);
+        if self.index.is_growing() {
+            self.index.move_some(|number| R::hash(self.slab[number].key(), &self.hasher));
+        }
     }
 
     /// Finds memory for a record, freed or new.
@@ -112,8 +121,7 @@ impl<R: Record> Table<R> {
             return number;
         }
         if self.index.is_full() {
-            let keys = (0..self.slab.len() as u32).map(|number| self.slab[number].key());
-            self.index.grow(keys.map(|key| R::hash(key, &self.hasher)));
+            self.index.grow(|number| R::hash(self.slab[number].key(), &self.hasher));
         }
         self.slab.push(record)
     }
