@@ -24,8 +24,7 @@ Commands:
   hosts, model, audit     results by host; models, and what they rest on
   graph, split            show and check network functions
   run, events             replay under the controller, and what it decided
-  status, top, incidents  see a run (--http)
-  scale, drain, controller   change it
+  status, top, incidents, scale, drain, controller   see and change a run
   agent, cluster          bricks on other hosts, and their certificates
   profile, plan           what bricks cost, and how many a rate needs
   dataset, compare        captures with labels; detectors side by side
