@@ -349,7 +349,7 @@ fn go_elsewhere(layout: &str, script: &mut Script, losses: &Arc<Losses>, checkpo
         other => make(other),
     };
     let (outcome, rows) =
-        go_kept(&make, layout, &mut graph(&make), Traffic::to(20_000), Some(script), Some(checkpoint));
+        go_kept(&make, layout, &mut graph(make), Traffic::to(20_000), Some(script), Some(checkpoint));
     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
     assert_eq!(outcome.losses.count, losses.count.load(Ordering::Relaxed));
     assert!(rows == expected(20_000), "results differ");
