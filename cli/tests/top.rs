@@ -6,6 +6,7 @@ mod common;
 use common::running::Running;
 use common::{example, fail, text, trained};
 use flate2::read::GzDecoder;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::{Winsize, openpty};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -78,6 +79,8 @@ impl Top {
     fn start(address: &str, (columns, rows): (u16, u16), colours: bool) -> Self {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let terminal = openpty(&size, None).unwrap();
+        // The program must not hold this end itself: it ends with the terminal, where a test fails.
+        fcntl(&terminal.master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
         // With a session of its own, so that the terminal that is asked is this one, wherever the test runs.
         let mut command = Command::new("setsid");
         command.args([
