@@ -8,25 +8,15 @@ set -euo pipefail
 cd "$(dirname "$0")"
 . ./setup.sh
 
-# Some tests are of decisions in etcd. The package is unpacked, not installed, so that no service starts.
-bring_etcd() {
-    local into=$PWD/target/etcd
+# Brings a program by its package, if it is not there. The package is unpacked, not installed, so that no service starts.
+bring_package() {
+    local program=$1 package=$2 into=$PWD/target/$3
     PATH=$PATH:$into/usr/bin
-    command -v etcd >/dev/null && return
+    command -v "$program" >/dev/null && return
     command -v apt-get >/dev/null || return
-    say "bringing etcd"
+    say "bringing $program"
     as_root apt-get -o DPkg::Lock::Timeout=300 -qq update || return
-    mkdir -p "$into" && cd "$into" && apt-get -qq download etcd-server && dpkg-deb -x etcd-server_*.deb .
-}
-# Others have what Prometheus reads checked by its own tool.
-bring_promtool() {
-    local into=$PWD/target/prometheus
-    PATH=$PATH:$into/usr/bin
-    command -v promtool >/dev/null && return
-    command -v apt-get >/dev/null || return
-    say "bringing promtool"
-    as_root apt-get -o DPkg::Lock::Timeout=300 -qq update || return
-    mkdir -p "$into" && cd "$into" && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .
+    mkdir -p "$into" && cd "$into" && apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb .
 }
 # The API is held against its document by schemathesis, of PyPI.
 bring_schemathesis() {
@@ -45,9 +35,9 @@ bring_page() {
     say "bringing playwright-core and axe-core"
     mkdir -p "$into" && npm install --silent --no-save --prefix "$into" playwright-core@1 axe-core@4
 }
-# A test that lacks one says so.
-(bring_etcd) >&2 || say "etcd cannot be brought"
-(bring_promtool) >&2 || say "promtool cannot be brought"
+# Some tests are of decisions in etcd, and others have what Prometheus reads checked by its own tool. A test that lacks one says so.
+(bring_package etcd etcd-server etcd) >&2 || say "etcd cannot be brought"
+(bring_package promtool prometheus prometheus) >&2 || say "promtool cannot be brought"
 (bring_schemathesis) >&2 || say "schemathesis cannot be brought"
 (bring_page) >&2 || say "no browser looks at the page: node, npm or chromium is not there"
 export PATH=$PATH:$PWD/target/etcd/usr/bin:$PWD/target/prometheus/usr/bin:$PWD/target/schemathesis/bin

@@ -136,16 +136,7 @@ impl Status {
             rounded(graph.dropped_per_second)
         );
         graph.stages.iter().for_each(|stage| out.push_str(&lines(stage)));
-        let _ = writeln!(
-            out,
-            "coverage    {} received = {} scored + {} rejected{} + {} dropped{}",
-            grouped(counters.received),
-            grouped(counters.scored),
-            grouped(sum(&counters.rejected)),
-            reasons(&counters.rejected),
-            grouped(sum(&counters.dropped)),
-            reasons(&counters.dropped)
-        );
+        let _ = writeln!(out, "coverage    {}", coverage(counters));
         let _ = writeln!(out, "alerts      {}", grouped(counters.alerts));
         out
     }
@@ -166,7 +157,22 @@ fn lines(stage: &Stage) -> String {
     stage.replicas.iter().map(line).collect()
 }
 
-fn rounded(rate: f64) -> impl std::fmt::Display {
+/// Where packets went, in a line.
+pub fn coverage(counters: &Counters) -> String {
+    let Counters { received, scored, rejected, dropped, .. } = counters;
+    format!(
+        "{} received = {} scored + {} rejected{} + {} dropped{}",
+        grouped(*received),
+        grouped(*scored),
+        grouped(sum(rejected)),
+        reasons(rejected),
+        grouped(sum(dropped)),
+        reasons(dropped)
+    )
+}
+
+/// A rate as a whole number.
+pub fn rounded(rate: f64) -> impl std::fmt::Display {
     grouped(rate.round().max(0.0) as u64)
 }
 

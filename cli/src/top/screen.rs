@@ -1,10 +1,11 @@
 //! What is on the screen.
 
 use super::Seen;
+use crate::running::{coverage, rounded};
 use legonf_core::grouped;
 use legonf_output::one_line;
 use legonf_server::ServerError;
-use legonf_server::api::{Counters, EventRow, IncidentRow, Loss, Replica, Stage};
+use legonf_server::api::{EventRow, IncidentRow, Replica, Stage};
 use ratatui::Frame;
 use ratatui::crossterm::event::KeyCode;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
@@ -220,7 +221,7 @@ impl Screen {
         let cells = [
             Cell::new(short(&replica.name, &self.seen.graph.name, room)),
             Cell::new(bar),
-            right(rounded(replica.packets_per_second)),
+            right(rounded(replica.packets_per_second).to_string()),
             right(stage.queue.to_string()),
             right(bytes(replica.state_bytes)),
             Cell::new(mark),
@@ -286,30 +287,6 @@ fn short(name: &str, graph: &str, room: usize) -> String {
 
 fn event(event: &EventRow) -> Line<'static> {
     Line::raw(format!("{:>8.1} s  {}", event.at, one_line(&event.text)))
-}
-
-/// Where packets went, in a line.
-fn coverage(counters: &Counters) -> Line<'static> {
-    let sum = |losses: &[Loss]| losses.iter().map(|loss| loss.packets).sum::<u64>();
-    let reasons = |losses: &[Loss]| {
-        let each: Vec<_> =
-            losses.iter().map(|of| format!("{} {}", one_line(&of.reason), grouped(of.packets))).collect();
-        if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
-    };
-    let Counters { received, scored, rejected, dropped, .. } = counters;
-    Line::raw(format!(
-        "{} received = {} scored + {} rejected{} + {} dropped{}",
-        grouped(*received),
-        grouped(*scored),
-        grouped(sum(rejected)),
-        reasons(rejected),
-        grouped(sum(dropped)),
-        reasons(dropped)
-    ))
-}
-
-fn rounded(rate: f64) -> String {
-    grouped(rate.round().max(0.0) as u64).to_string()
 }
 
 /// A size in three digits and a unit.

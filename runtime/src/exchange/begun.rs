@@ -5,7 +5,7 @@ use super::{HomePart, Part, Split};
 use crate::operator::Operator;
 
 /// A part in one of its two phases.
-pub(crate) enum Turn {
+pub(crate) enum Task {
     First(Box<Part>),
     Last(Box<HomePart>),
 }
@@ -19,7 +19,7 @@ pub(crate) enum Begun {
     All,
 }
 
-impl Turn {
+impl Task {
     /// The epoch of its batch, if that is known.
     pub fn epoch(&self) -> Option<u64> {
         let label = match self {

@@ -18,7 +18,7 @@ mod shared;
 mod split;
 mod transition;
 
-pub(crate) use begun::{Begun, Turn};
+pub(crate) use begun::{Begun, Task};
 pub(crate) use home::{HomeWork, Pool};
 pub(crate) use inbox::Inbox;
 pub(crate) use join::Join;

@@ -3,7 +3,7 @@
 use super::home::Hands;
 use super::part::{Label, Labelled};
 use super::transition::Aid;
-use super::{Begun, HomePart, HomeWork, Inbox, Join, OwnershipTable, Part, SlotState, Transition, Turn};
+use super::{Begun, HomePart, HomeWork, Inbox, Join, OwnershipTable, Part, SlotState, Task, Transition};
 use crate::RunFault;
 use crate::graph::route::Scratch;
 use crate::operator::{Operator, attempt, measure, pass};
@@ -42,7 +42,7 @@ pub(crate) struct Replica<'a> {
     pub first: Phase<Box<Part>>,
     pub last: Phase<Box<HomePart>>,
     /// Parts whose calls are all begun.
-    pub begun: VecDeque<Turn>,
+    pub begun: VecDeque<Task>,
     pub queues: Queues,
     pub events: Sender<Event<'a>>,
     pub stats: Arc<Stats>,
@@ -261,43 +261,43 @@ impl<'a> Replica<'a> {
         self.stats.take_batch();
         self.first.inbox.put(part);
         while let Some(part) = self.first.inbox.take() {
-            self.begin_or_process(Turn::First(part))?;
+            self.begin_or_process(Task::First(part))?;
         }
         GO_ON
     }
 
     /// Processes a part, behind those that are begun; where the brick works elsewhere, it begins it, and goes on with others.
-    fn begin_or_process(&mut self, turn: Turn) -> Flow {
+    fn begin_or_process(&mut self, task: Task) -> Flow {
         loop {
-            match self.begin(&turn) {
+            match self.begin(&task) {
                 Begun::All => {
-                    self.begun.push_back(turn);
+                    self.begun.push_back(task);
                     return GO_ON;
                 }
                 Begun::Nothing if !self.begun.is_empty() => self.process_begun()?,
-                Begun::Nothing => return self.process(turn),
+                Begun::Nothing => return self.process(task),
                 Begun::Some => {
                     self.process_all_begun()?;
-                    return self.process(turn);
+                    return self.process(task);
                 }
             }
         }
     }
 
     /// Begins a part, if that can be: not before slots that move have moved in both phases.
-    fn begin(&mut self, turn: &Turn) -> Begun {
-        let (split, epoch) = (&*self.work.split, turn.epoch());
+    fn begin(&mut self, task: &Task) -> Begun {
+        let (split, epoch) = (&*self.work.split, task.epoch());
         let is_settled = self.last.is_settled(epoch) && (split.shards() == 1 || self.first.is_settled(epoch));
         let stays = split.flows.is_some() || self.shared.over.load(Relaxed) || !is_settled;
         match operator(&mut self.assignment.operators, split.operator).filter(|_| !stays) {
-            Some(operator) if !operator.has_lost(!self.begun.is_empty()) => turn.begin(split, operator),
+            Some(operator) if !operator.has_lost(!self.begun.is_empty()) => task.begin(split, operator),
             _ => Begun::Nothing,
         }
     }
 
     /// Processes the first part that is begun.
     fn process_begun(&mut self) -> Flow {
-        self.begun.pop_front().map_or(GO_ON, |turn| self.process(turn))
+        self.begun.pop_front().map_or(GO_ON, |task| self.process(task))
     }
 
     fn process_all_begun(&mut self) -> Flow {
@@ -308,11 +308,11 @@ impl<'a> Replica<'a> {
     }
 
     /// Processes a part. The first one of an epoch has slots move before.
-    fn process(&mut self, turn: Turn) -> Flow {
+    fn process(&mut self, task: Task) -> Flow {
         let (home, aid) = (self.work.split.partitioner.home(), (self.shared, &*self.stats));
         let operator = operator(&mut self.assignment.operators, self.work.split.operator);
-        match turn {
-            Turn::First(part) => {
+        match task {
+            Task::First(part) => {
                 if let Some(operator) = operator {
                     self.first.turn(&part, operator, aid, self.index, &|shard| shard != home);
                 }
@@ -320,7 +320,7 @@ impl<'a> Replica<'a> {
                 self.process_part(part);
                 GO_ON
             }
-            Turn::Last(part) => {
+            Task::Last(part) => {
                 if let Some(operator) = operator {
                     self.last.turn(&part, operator, aid, self.index, &|shard| shard == home);
                 }
@@ -420,7 +420,7 @@ impl<'a> Replica<'a> {
     fn accept_home(&mut self, part: Box<HomePart>) -> Flow {
         self.last.inbox.put(part);
         while let Some(part) = self.last.inbox.take() {
-            self.begin_or_process(Turn::Last(part))?;
+            self.begin_or_process(Task::Last(part))?;
         }
         GO_ON
     }

@@ -23,8 +23,8 @@ const SHORT: Duration = Duration::from_micros(200);
 const LONG: Duration = Duration::from_micros(800);
 /// Time between two epochs, by the shortest that one has taken a replica, and at most. Of a replica in this process that is next to
 /// nothing, of one on another host some ways there and back, by which packets of many batches have waited. In the model no time passes.
-const REST: u32 = if cfg!(feature = "model") { 0 } else { 3 };
-const LONGEST_REST: Duration = Duration::from_millis(50);
+const INTERVAL: u32 = if cfg!(feature = "model") { 0 } else { 3 };
+const LONGEST_INTERVAL: Duration = Duration::from_millis(50);
 /// Bytes of state that move at one epoch at most, where one slot has less: what a busy machine makes of its time says little.
 const LARGE: u64 = 256 << 10;
 
@@ -49,8 +49,8 @@ impl Steps {
     }
 
     /// How long packets go on before further slots move: for those that have waited meanwhile.
-    fn rest(&self) -> Duration {
-        (self.shortest * REST).min(LONGEST_REST)
+    fn interval(&self) -> Duration {
+        (self.shortest * INTERVAL).min(LONGEST_INTERVAL)
     }
 
     /// Takes in what so many slots have cost.
@@ -156,7 +156,7 @@ impl<'env> Supervisor<'_, 'env> {
             let cost = self.epoch_transition(stage, some, self.stages[stage].workers.len(), handover);
             steps.note(moved, cost);
             if !left.is_empty() {
-                self.rest(steps.rest(), handover);
+                self.hear_for(steps.interval(), handover);
             }
         }
         Ok(())

@@ -85,7 +85,7 @@ impl<'env> Supervisor<'_, 'env> {
     }
 
     /// Hears what workers tell for some time.
-    pub fn rest(&mut self, time: Duration, handover: &mut Handover<'env>) {
+    pub fn hear_for(&mut self, time: Duration, handover: &mut Handover<'env>) {
         let until = Instant::now() + time;
         while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
             if let Ok(event) = self.events.1.recv_timeout(left) {

@@ -74,16 +74,14 @@ fn protocol(number: u64) -> Option<&'static str> {
     })
 }
 
-fn cell<'a>(column: Column, record: &'a [Value], places: &[usize], words: &'a mut String) -> Cell<'a> {
+fn cell<'a>(column: Column, record: &'a [Value], places: &[usize]) -> Cell<'a> {
     let mut values = places.iter().map(|place| &record[*place]);
     match (column, values.next(), values.next()) {
         (_, Some(Value::Time(begin)), Some(Value::Time(end))) => Cell::Interval(end - begin),
         (_, Some(Value::Time(time)), None) => Cell::Time(Timestamp::from_nanos(*time)),
         (("vlan", _), Some(Value::Number(0)), _) => Cell::Unset,
-        ((_, "string" | "enum"), Some(Value::Number(number)), _) => {
-            let name = protocol(*number).filter(|_| column.1 == "enum");
-            *words = name.map_or_else(|| number.to_string(), ToOwned::to_owned);
-            Cell::Text(words)
+        ((_, "enum"), Some(Value::Number(number)), _) => {
+            protocol(*number).map_or(Cell::Count(*number), Cell::Text)
         }
         (_, Some(Value::Number(number)), _) => Cell::Count(*number),
         (_, Some(Value::Word(word)), _) => Cell::Text(word),
@@ -94,12 +92,8 @@ fn cell<'a>(column: Column, record: &'a [Value], places: &[usize], words: &'a mu
 impl Format for ConnLog {
     fn put(&mut self, record: &[Value]) -> Result<(), SinkError> {
         self.line.clear();
-        let mut words: [String; SOURCES.len()] = Default::default();
-        let cells = SOURCES.iter().zip(&self.places).zip(&mut words);
-        zeek::line(
-            cells.map(|((source, places), words)| cell(source.column, record, places, words)),
-            &mut self.line,
-        );
+        let cells = SOURCES.iter().zip(&self.places);
+        zeek::line(cells.map(|(source, places)| cell(source.column, record, places)), &mut self.line);
         self.out.put(&self.line)
     }
 
