@@ -23,10 +23,10 @@ Commands:
   record, features, flows keep packets, or what is computed from them
   hosts, model, audit     results by host; models, and what they rest on
   graph, split            show and check network functions
-  run, events             replay under the controller, and what it decided
-  status, top, incidents, scale, drain, controller   see and change a run
+  run, events, profile, plan   replay under the controller; costs and rates
+  status, top, incidents       see a run that goes on
+  scale, drain, controller, threshold, suppress   change it
   agent, cluster          bricks on other hosts, and their certificates
-  profile, plan           what bricks cost, and how many a rate needs
   dataset, compare        captures with labels; detectors side by side
   bench, experiment       measure this machine; the papers' figures
   config, completions, man, help

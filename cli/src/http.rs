@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use clap::Args;
 use legonf_engine::monitor::Monitor;
 use legonf_server::{Address, Client, Server, Token};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where others see the run while it goes on.
@@ -14,7 +14,7 @@ pub struct Http {
     /// port 0 it is any that is free; standard error says which. The results are the same bytes.
     #[arg(long, value_name = "ADDR:PORT")]
     http: Option<Address>,
-    /// Let those who have the token in this file change the layout over --http. Nobody but the file's owner may be able to read it.
+    /// Let those who have the token in this file change the run over --http: its layout, threshold, model and suppressions. Nobody but the file's owner may be able to read it.
     #[arg(long, value_name = "FILE", requires = "http")]
     http_token: Option<PathBuf>,
 }
@@ -44,7 +44,7 @@ impl Http {
         let token = self.http_token.as_deref().map(Token::read).transpose()?;
         let server = Server::listen(address, token)?;
         eprintln!("legonf: note: the run is shown at http://{}/", server.address()?);
-        Ok(Some(Monitor::starting(|monitor| server.start(monitor))))
+        Ok(Some(Monitor::starting(self.http_token.is_some(), |monitor| server.start(monitor))))
     }
 }
 
@@ -53,11 +53,21 @@ impl Run {
     pub fn client(&self) -> Client {
         Client::new(self.http, None)
     }
+
+    /// Who may change it, by the token in a file.
+    pub fn client_with(&self, token: &Path) -> Result<Client, Failure> {
+        client(self.http, token)
+    }
+}
+
+/// Who may change the run that listens there, by the token in a file.
+pub fn client(address: Address, token: &Path) -> Result<Client, Failure> {
+    Ok(Client::new(address, Some(Token::read(token)?)))
 }
 
 impl Changeable {
     /// Who may change it.
     pub fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(self.run.http, Some(Token::read(&self.http_token)?)))
+        self.run.client_with(&self.http_token)
     }
 }

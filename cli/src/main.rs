@@ -42,6 +42,8 @@ mod profile;
 mod progress;
 #[cfg(feature = "live")]
 mod record;
+#[cfg(feature = "http")]
+mod renewing;
 mod replay;
 #[cfg(feature = "live")]
 mod rotation;
@@ -148,9 +150,17 @@ enum Command {
     #[command(about = "Take a replica's work away")]
     #[cfg(feature = "http")]
     Drain(running::DrainArguments),
-    #[command(about = "Let the controller of a run leave the layout as it is, or go on")]
+    #[command(about = "Change the threshold of a run")]
     #[cfg(feature = "http")]
-    Controller(running::ControllerArguments),
+    Threshold(renewing::ThresholdArguments),
+    #[command(about = "Let a run tell of no more alerts of a host")]
+    #[cfg(feature = "http")]
+    Suppress(renewing::SuppressArguments),
+    #[command(
+        about = "Let the controller of a run leave the layout as it is, go on, or decide by another policy"
+    )]
+    #[cfg(feature = "http")]
+    Controller(renewing::ControllerArguments),
     /// Measure how fast the bricks are on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -264,7 +274,11 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         #[cfg(feature = "http")]
         Command::Drain(arguments) => running::drain(&arguments, style),
         #[cfg(feature = "http")]
-        Command::Controller(arguments) => running::controller(&arguments, style),
+        Command::Threshold(arguments) => renewing::threshold(&arguments, style),
+        #[cfg(feature = "http")]
+        Command::Suppress(arguments) => renewing::suppress(&arguments, style),
+        #[cfg(feature = "http")]
+        Command::Controller(arguments) => renewing::controller(&arguments, style),
         Command::Bench(command) => bench::run(&command, style),
         #[cfg(feature = "live")]
         Command::Live(arguments) => live::run(&arguments, style),

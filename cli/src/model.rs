@@ -7,6 +7,8 @@ use crate::failure::{Failure, print, print_json, tell};
 use crate::summary::tables;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Subcommand};
+#[cfg(feature = "http")]
+use legonf_engine::reading;
 use legonf_engine::{ModelFile, foreign};
 use legonf_models::{Bundle, Description, OnnxFile};
 use legonf_output::one_line;
@@ -26,7 +28,7 @@ pub enum Command {
         about = "Make a legonf model of anyone's ONNX file, or of the JSON export of a Kitsune-py model"
     )]
     Import(Import),
-    /// Change the model of a live run that listens (`legonf live --control PATH`), while packets flow.
+    /// Change the model of a run that listens (`legonf live --control PATH`, or `--http` with `--http-token`), while packets flow.
     Swap(Swap),
     #[command(hide = true)]
     TryOut(TryOut),
@@ -72,7 +74,7 @@ pub struct Import {
     normality: bool,
 }
 
-/// Changes the model of a live run that listens, while packets flow.
+/// Changes the model of a run that listens, while packets flow: on the socket of `legonf live --control`, or over `--http`.
 ///
 /// The model is tried here, then read and made ready by the run, and judges from the next batch of packets on; no packet is lost. It says
 /// which packet that is. A model that takes other features is refused, and the old one goes on.
@@ -83,7 +85,17 @@ pub struct Swap {
     model: ModelFile,
     /// The socket of the run.
     #[arg(long, value_name = "PATH")]
-    control: PathBuf,
+    #[cfg_attr(feature = "http", arg(required_unless_present = "http", conflicts_with = "http"))]
+    #[cfg_attr(not(feature = "http"), arg(required = true))]
+    control: Option<PathBuf>,
+    /// Where the run listens: what it was given as --http.
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "ADDR:PORT", requires = "http_token")]
+    http: Option<legonf_server::Address>,
+    /// The file with the token that the run was given as --http-token.
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "FILE", requires = "http")]
+    http_token: Option<PathBuf>,
 }
 
 /// Arguments of the process that tries a network: its ONNX file is on standard input.
@@ -233,12 +245,33 @@ fn import(arguments: &Import, style: Style) -> Result<(), Failure> {
 }
 
 fn swap(arguments: &Swap, style: Style) -> Result<(), Failure> {
-    let swapped = legonf_engine::control::swap(&style.session(), &arguments.control, &arguments.model)?;
+    #[cfg(feature = "http")]
+    if let (Some(address), Some(token)) = (arguments.http, &arguments.http_token) {
+        let renewed = send(&arguments.model, &crate::http::client(address, token)?, style)?;
+        return crate::failure::show(&renewed, crate::renewing::renewed, style);
+    }
+    let socket = arguments.control.as_deref().unwrap_or(Path::new("-"));
+    let swapped = legonf_engine::control::swap(&style.session(), socket, &arguments.model)?;
     if style.json {
         return print_json(&swapped);
     }
     let (model, seq) = (one_line(&swapped.model).into_owned(), swapped.seq);
     if style.quiet { Ok(()) } else { tell(&format!("{model} is in force from packet {seq} on\n")) }
+}
+
+/// Sends a model that was tried here to a run.
+#[cfg(feature = "http")]
+fn send(
+    given: &ModelFile,
+    client: &legonf_server::Client,
+    style: Style,
+) -> Result<legonf_server::api::Renewed, Failure> {
+    legonf_engine::control::check(&style.session(), &given.file)?;
+    let content = reading::bytes(&given.file, reading::DOCUMENT)?;
+    let file = given.file.file_name().unwrap_or_default().to_string_lossy();
+    let name = given.name.as_deref().map(|name| ("name", name));
+    let query: Vec<_> = [("file", &*file)].into_iter().chain(name).collect();
+    Ok(client.send("/api/v1/model", &query, &content)?)
 }
 
 impl Import {

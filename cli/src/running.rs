@@ -1,16 +1,15 @@
-//! `legonf status`, `incidents`, `scale`, `drain` and `controller`: what a run does that was started with `--http`, and changes of its layout.
+//! `legonf status`, `incidents`, `scale` and `drain`: what a run does that was started with `--http`, and changes of its layout.
 
 use crate::Style;
 use crate::failure::{Failure, show};
 use crate::http::{Changeable, Run};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use legonf_core::grouped;
-use legonf_output::one_line;
-use legonf_server::api::{
-    Changed, Counters, Drain, Graph, IncidentList, IncidentRow, Loss, Pause, Scale, Stage,
-};
+use legonf_output::{one_line, write_private};
+use legonf_server::api::{Changed, Counters, Drain, Graph, IncidentList, IncidentRow, Loss, Scale, Stage};
 use serde::Serialize;
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// Shows what a run does at this moment: the layout, what each replica does, the bottleneck, and where packets went.
 #[derive(Args)]
@@ -19,11 +18,20 @@ pub struct StatusArguments {
     run: Run,
 }
 
-/// Shows the incidents of a run, those that go on first.
+/// Shows the incidents of a run, those that go on first; or writes the packets that raised the alerts of one.
 #[derive(Args)]
 pub struct IncidentsArguments {
+    /// Write the packets of this incident, by its number, as a capture (pcapng). The run keeps the latest 32 MiB of all incidents.
+    #[arg(long, value_name = "ID", requires_all = ["out", "http_token"])]
+    packets_of: Option<u64>,
+    /// Where these packets go.
+    #[arg(long, short, value_name = "FILE", requires = "packets_of")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     run: Run,
+    /// The file with the token that the run was given as --http-token; needed for packets.
+    #[arg(long, value_name = "FILE")]
+    http_token: Option<PathBuf>,
 }
 
 /// Gives a brick of a run so many replicas, with those bricks that share its workers. Packets flow on, and the results stay the same.
@@ -47,25 +55,6 @@ pub struct DrainArguments {
     run: Changeable,
 }
 
-/// Lets the controller of a run leave the layout as it is, such as one that was set by `legonf scale`, or go on.
-#[derive(Args)]
-pub struct ControllerArguments {
-    /// What it is to do.
-    #[arg(value_enum)]
-    order: Order,
-    #[command(flatten)]
-    run: Changeable,
-}
-
-/// What a controller is to do.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Order {
-    /// Leave the layout as it is.
-    Pause,
-    /// Go on.
-    Resume,
-}
-
 /// What `legonf status` tells.
 #[derive(Serialize)]
 struct Status {
@@ -80,7 +69,14 @@ pub fn status(arguments: &StatusArguments, style: Style) -> Result<(), Failure> 
 }
 
 pub fn incidents(arguments: &IncidentsArguments, style: Style) -> Result<(), Failure> {
-    let list: IncidentList = arguments.run.client().get("/api/v1/incidents")?;
+    let IncidentsArguments { packets_of, out, run, http_token } = arguments;
+    if let (Some(id), Some(out), Some(token)) = (packets_of, out, http_token) {
+        style.check_results([&**out])?;
+        let capture = run.client_with(token)?.fetch(&format!("/api/v1/incidents/{id}/packets"))?;
+        let named = |error: std::io::Error| Failure::fault(format!("{}: {error}", out.display()));
+        return write_private(out, &capture).map_err(named);
+    }
+    let list: IncidentList = run.client().get("/api/v1/incidents")?;
     show(&list, incident_lines, style)
 }
 
@@ -95,12 +91,8 @@ pub fn drain(arguments: &DrainArguments, style: Style) -> Result<(), Failure> {
     show(&arguments.run.client()?.post::<Changed>("/api/v1/drain", &asked)?, changed, style)
 }
 
-pub fn controller(arguments: &ControllerArguments, style: Style) -> Result<(), Failure> {
-    let asked = Pause { is_paused: arguments.order == Order::Pause };
-    show(&arguments.run.client()?.post::<Changed>("/api/v1/controller", &asked)?, changed, style)
-}
-
-fn changed(changed: &Changed) -> String {
+/// What is said of a change of the layout.
+pub fn changed(changed: &Changed) -> String {
     let slots = match changed.moved_slots {
         0 => String::new(),
         slots => format!(", {slots} slots moved"),
@@ -112,7 +104,12 @@ fn incident_lines(list: &IncidentList) -> String {
     let line = |incident: &IncidentRow| {
         let state = if incident.is_open { "goes on" } else { "ended" };
         let peak = format!("peak {:.3} over {:.3}", incident.peak_score, incident.threshold);
-        format!("{state:<8} {:<7} {} ({peak})\n", incident.severity, one_line(&incident.text))
+        format!(
+            "{:<8} {state:<8} {:<7} {} ({peak})\n",
+            incident.id,
+            incident.severity,
+            one_line(&incident.text)
+        )
     };
     match list.incidents.len() {
         0 => "no incidents\n".into(),

@@ -36,6 +36,11 @@ fn a_run_is_seen_and_writes_what_it_writes_unseen() {
         (&graph["bricks"][2]["state"], &graph["bricks"][2]["kind"]),
         (&json!("keyed"), &json!("feature-quantization"))
     );
+    // The data size of the capture, as capinfos says.
+    let bytes = 3_393_969;
+    for brick in &graph["bricks"].as_array().unwrap()[1..] {
+        assert_eq!((&brick["packets"], &brick["bytes"]), (&json!(PACKETS), &json!(bytes)), "{brick}");
+    }
     let replica = &graph["stages"][2]["replicas"][0];
     assert_eq!(replica["name"], "kitsune/extractor#2");
     assert!(replica["useful_work_ratio"].is_number());

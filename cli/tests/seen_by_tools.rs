@@ -24,6 +24,14 @@ fn prometheus_takes_the_metrics() {
     assert_eq!(value("legonf_packets_scored_total "), Some(PACKETS as f64));
     assert!(value("legonf_alerts_total ") > Some(0.0) && value("legonf_run_seconds ") > Some(0.0));
     assert_eq!(value(r#"legonf_stage_replicas{stage="extractor"} "#), Some(1.0));
+    for (series, packets) in [
+        ("legonf_brick_latency_seconds_count{brick=\"extractor\"}", PACKETS),
+        ("legonf_brick_latency_seconds_bucket{brick=\"extractor\",le=\"+Inf\"}", PACKETS),
+        ("legonf_packet_latency_seconds_count", PACKETS),
+        ("legonf_brick_packets_total{brick=\"sink\"}", PACKETS),
+    ] {
+        assert_eq!(value(series), Some(packets as f64), "{series}: {metrics}");
+    }
     let open = seen.ask("GET", "/metrics", "Accept: application/openmetrics-text\r\n", "");
     assert!(open.body.ends_with("# EOF\n"), "{}", open.body);
     check_by_promtool(&metrics);

@@ -148,6 +148,31 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
+    /// A threshold came into force.
+    Threshold {
+        /// Seconds since the run began, when it was seen.
+        at: f64,
+        /// Number of the first packet that is judged by it.
+        seq: u64,
+        /// Scores above it are anomalous.
+        threshold: f64,
+    },
+    /// Whom alerts are told of has changed.
+    Suppression {
+        /// Seconds since the run began.
+        at: f64,
+        /// Number of the first packet for which it holds.
+        seq: u64,
+        /// The change, in words.
+        change: String,
+    },
+    /// The controller decides by another policy.
+    Policy {
+        /// Seconds since the run began.
+        at: f64,
+        /// The policy (TOML).
+        policy: String,
+    },
     /// The run is over.
     End {
         /// Seconds since the run began.
@@ -171,6 +196,9 @@ impl Event {
             | Self::Violation { at, .. }
             | Self::Costs { at, .. }
             | Self::Swap { at, .. }
+            | Self::Threshold { at, .. }
+            | Self::Suppression { at, .. }
+            | Self::Policy { at, .. }
             | Self::End { at, .. } => *at,
         }
     }
@@ -204,6 +232,13 @@ impl Event {
             }
             Self::Costs { ns, .. } => format!("costs      {} ns a packet", list(ns, |ns| format!("{ns:.1}"))),
             Self::Swap { seq, model, .. } => format!("model      {model} from packet {seq} on"),
+            Self::Threshold { seq, threshold, .. } => {
+                format!("threshold  {threshold} from packet {seq} on")
+            }
+            Self::Suppression { seq, change, .. } => format!("suppress   {change}, from packet {seq} on"),
+            Self::Policy { policy, .. } => {
+                format!("policy     {}", policy.lines().collect::<Vec<_>>().join("; "))
+            }
             Self::End { packets, violations, .. } if violations.is_empty() => {
                 format!("end        {}, no violation", count(*packets, "packet"))
             }

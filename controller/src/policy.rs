@@ -35,19 +35,24 @@ pub struct Policy {
     is_paused: bool,
 }
 
+/// No comparison of layouts so far.
+fn challenges(config: &Config) -> Challenges {
+    let intervals = Intervals { least: config.challenge_every, most: config.arrange_every };
+    Challenges::new(Budget::new(config.challenge, config.turn()), intervals)
+}
+
 impl Policy {
     /// A policy for bricks, in the order of the graph with its ends. What they cost decides how stages are divided, and is
     /// learnt as the graph runs.
     pub fn new(config: Config, facts: Vec<Facts>, costs: Option<Costs>) -> Self {
         let costs = costs.unwrap_or_else(|| Costs::unknown("", BATCH, facts.clone()));
-        let intervals = Intervals { least: config.challenge_every, most: config.arrange_every };
         Self {
             facts: facts.into_iter().collect(),
             costs,
             streaks: Streaks::default(),
             loads: Loads::default(),
             rests: Rests::new(config.settle),
-            challenges: Challenges::new(Budget::new(config.challenge, config.turn()), intervals),
+            challenges: challenges(&config),
             is_paused: false,
             config,
         }
@@ -57,6 +62,14 @@ impl Policy {
     pub fn pause(&mut self, is_paused: bool) {
         self.is_paused = is_paused;
         self.streaks = Streaks::default();
+    }
+
+    /// Decides by another configuration from now on. What bricks cost stays known; layouts that were compared are forgotten.
+    pub fn set_config(&mut self, config: Config) {
+        self.streaks = Streaks::default();
+        self.rests = Rests::new(config.settle);
+        self.challenges = challenges(&config);
+        self.config = config;
     }
 
     /// What the bricks cost, as far as is known by now.

@@ -39,6 +39,11 @@ impl Promises {
         Self { sla, high, on_their_way: 0, streaks: BTreeMap::new(), violations: BTreeMap::new() }
     }
 
+    /// Other promises from now on; what was broken before stays counted.
+    pub fn set(&mut self, sla: Sla, high: f64) {
+        (self.sla, self.high) = (sla, high);
+    }
+
     /// Ticks in which each promise was not kept; those that were always kept are left out.
     pub fn violations(&self) -> &BTreeMap<String, u64> {
         &self.violations

@@ -293,6 +293,7 @@ impl Simulation {
             in_flight: (self.queues.iter().skip(1).sum::<f64>() / self.costs.batch) as usize,
             credits: self.credits(),
             host: HostLoad { cores: self.cores, used, memory: 1 << 40, stolen: sums.stolen / span },
+            passages: None,
         }
     }
 

@@ -4,9 +4,11 @@ pub(crate) mod host;
 
 use crate::Error;
 use crate::placement::Hosts;
-use crate::swap::{Swapped, Swaps};
+use crate::swap::Swaps;
 pub use host::{Host, cores};
-use legonf_controller::{Action, Broken, Config, Costs, Event, Policy, Promises, full, patience};
+use legonf_controller::{
+    Action, Broken, Config, ControllerError, Costs, Event, Policy, Promises, full, patience,
+};
 use legonf_core::{HostLoad, Pace, Plan, Snapshot, State};
 use legonf_runtime::{Control, Graph, PlanError};
 use nix::libc;
@@ -160,7 +162,7 @@ impl Agent {
         })
     }
 
-    /// The agent that also logs changes of models.
+    /// The agent that also logs changes of models and thresholds.
     pub(crate) fn with_swaps(self, swaps: Option<Swaps>) -> Self {
         Self { swaps, ..self }
     }
@@ -179,8 +181,8 @@ impl Agent {
 
     fn log_swaps(&mut self) {
         let at = self.at;
-        for Swapped { seq, model, name, .. } in self.swaps.iter().flat_map(Swaps::news) {
-            self.log.write(Event::Swap { at, seq, model, name });
+        for renewal in self.swaps.iter().flat_map(Swaps::news) {
+            self.log.write(renewal.event(at));
         }
     }
 
@@ -192,6 +194,25 @@ impl Agent {
     /// Leaves the layout as it is, until it is told to go on.
     pub(crate) fn pause(&mut self, is_paused: bool) {
         self.policy.pause(is_paused);
+    }
+
+    /// Decides by another policy from now on.
+    ///
+    /// # Errors
+    /// If no plan can keep what it promises.
+    pub(crate) fn set_policy(&mut self, config: Config) -> Result<(), ControllerError> {
+        let cores = if config.cores > 0.0 { config.cores } else { self.host.cores() };
+        config.sla.check_possible(self.policy.costs(), cores)?;
+        self.promises.set(config.sla, config.high);
+        self.policy.set_config(config.clone());
+        self.config = config;
+        Ok(())
+    }
+
+    /// The policy in force (TOML).
+    pub(crate) fn policy_text(&self) -> String {
+        // A policy was read from TOML, or is the default.
+        toml::to_string(&self.config).unwrap_or_default()
     }
 
     /// Adds to the log what somebody else did.

@@ -59,7 +59,10 @@ pub fn swap(session: &Session, socket: &Path, given: &ModelFile) -> Result<Swapp
 }
 
 /// Refuses a file that is no model, or a foreign network that does not run within its bounds.
-fn check(session: &Session, file: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// Why it is refused.
+pub fn check(session: &Session, file: &Path) -> Result<(), Error> {
     match OnnxFile::load(file)? {
         OnnxFile::Network(onnx) => foreign::check_network(session, &onnx, file),
         OnnxFile::Classifier(classifier) => foreign::check_network(session, &classifier.onnx, file),

@@ -107,7 +107,7 @@ pub use steering::{Steering, read_costs};
 pub use stuck::{AFTER as WATCHDOG_SECONDS, complete};
 pub use summary::{ClockReport, Disturbances, FilteredOut, FlowCounts, Service, Summary, Timing, WarmingUp};
 pub use suppression::Suppressed;
-pub use swap::{Planned, Swapped, Swaps};
+pub use swap::{NewThreshold, Planned, Swapped, Swaps};
 pub use training::{Drift, Goal, Span, Trained, Training};
 pub use warming::WarmUp;
 pub use watch::{IncidentSummary, Watching};

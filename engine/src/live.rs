@@ -12,15 +12,15 @@ pub use recording::{Recorded, Recording};
 pub use transmission::Forward;
 
 use crate::agent::Agent;
-use crate::monitor::{Accounting, Monitor, Monitored};
+use crate::monitor::{self, Accounting, Monitor, Monitored, Renewing};
 use crate::scoring::{Function, Report, Scoring, ending};
 use crate::standby::{self, Joined, StandbyReport};
 use crate::steering::{Orders, Steering, Work};
 use crate::summary::{Disturbances, Service, Timing, with_clock};
 use crate::suppression::Suppression;
 use crate::tally::Tally;
-use crate::watch::{Watch, Watching};
-use crate::{Error, Extent, Session, models, monitor, nf};
+use crate::watch::{Watch, Watching, changing};
+use crate::{Error, Extent, Session, models, nf};
 use control::Listener;
 use legonf_controller::Event;
 use legonf_core::{Coverage, Source};
@@ -112,7 +112,8 @@ impl Live {
             _ => Connections::Listening,
         };
         legonf_live::give_up_privileges(account.as_ref(), connections)?;
-        let (opened, changeable) = (self.scoring.open(session)?, self.control.is_some());
+        let opened = self.scoring.open(session)?;
+        let changeable = self.control.is_some() || self.scoring.may_change(self.monitor.as_ref());
         let partner = standby::meet(redundancy, session, self.scoring.placement.lease)?;
         let scoring = self.scoring.seeded(partner.as_ref());
         let mut function = scoring.build_with(session, opened, Content::Packets, changeable)?;
@@ -159,11 +160,14 @@ impl Live {
         joined: Option<Joined>,
     ) -> Result<Report, Error> {
         let (upkeep, alerting) = (outputs.upkeep(), function.decides_on_scores());
+        let (watch, suppressions) = changing(self.monitor.as_ref(), watch);
         let mut tally = Tally::new(None, Some(outputs))
             .bounded(function.bound())
             .watched(watch)
-            .monitored(self.accounting(&losses));
-        monitor::begin(self.monitor.as_ref(), || function.monitored(agent.is_some()))?;
+            .monitored(self.accounting(&losses))
+            .following(function.swaps().cloned());
+        let renewing = Renewing::new(session, function.swaps().cloned(), suppressions);
+        monitor::begin(self.monitor.as_ref(), || (function.monitored(agent.is_some()), renewing))?;
         let (misfit, mut said) = (tally.misfit(), false);
         let bar = session.begin("live", Extent::Endless);
         let mut rounds = Rounds::begin(session, upkeep.clone(), self.stats);

@@ -161,25 +161,48 @@ impl Models {
         given: &ModelFile,
         trial: Trial,
     ) -> Result<(Self, Network), Error> {
+        let place = self.place(given)?;
+        let network = match (trial, &self.0[place].name) {
+            (Trial::Done, _) => Network::read_tried(&given.file)?,
+            (Trial::Bounded, None) => Network::load(session, &given.file)?,
+            (Trial::Bounded, Some(_)) => Network::read(session, &given.file)?,
+        };
+        self.with_network(given, place, network)
+    }
+
+    /// The same with what was in a file, which has been tried.
+    ///
+    /// # Errors
+    /// As [`with`](Self::with).
+    pub(crate) fn with_content(
+        &self,
+        given: &ModelFile,
+        content: OnnxFile,
+    ) -> Result<(Self, Network), Error> {
+        self.with_network(given, self.place(given)?, Network::tried_content(content, &given.file)?)
+    }
+
+    /// Which of the models another one is given for.
+    fn place(&self, given: &ModelFile) -> Result<usize, Error> {
         let fits = |model: &Loaded| given.name.is_none() && self.0.len() == 1 || model.name == given.name;
-        let Some(place) = self.0.iter().position(fits) else {
+        self.0.iter().position(fits).ok_or_else(|| {
             let known = self.named().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
             let known = if known.is_empty() {
                 "give FILE alone".to_owned()
             } else {
                 format!("give NAME=FILE; there are: {known}")
             };
-            return Err(Error::refused(format!(
-                "{}: the graph has no such model ({known})",
-                given.file.display()
-            )));
-        };
+            Error::refused(format!("{}: the graph has no such model ({known})", given.file.display()))
+        })
+    }
+
+    fn with_network(
+        &self,
+        given: &ModelFile,
+        place: usize,
+        network: Network,
+    ) -> Result<(Self, Network), Error> {
         let old = &self.0[place];
-        let network = match (trial, &old.name) {
-            (Trial::Done, _) => Network::read_tried(&given.file)?,
-            (Trial::Bounded, None) => Network::load(session, &given.file)?,
-            (Trial::Bounded, Some(_)) => Network::read(session, &given.file)?,
-        };
         check_schema(&given.file, (old.network.schema(), network.schema()))?;
         let mut models = self.clone();
         models.0[place] =

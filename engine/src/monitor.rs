@@ -5,16 +5,23 @@
 
 mod change;
 mod control;
+mod packets;
+mod renewing;
 mod sink;
+mod suppressing;
 
+pub use crate::suppression::{NewSuppression, Suppressed, SuppressionChange};
 pub use change::{Change, Refusal};
 pub(crate) use control::Monitored;
+pub(crate) use renewing::Renewing;
 pub(crate) use sink::Accounting;
+pub(crate) use suppressing::SuppressionChanges;
 
 use crate::Error;
 use legonf_controller::Event;
-use legonf_core::{Coverage, Incident, Plan, Snapshot, State as BrickState};
+use legonf_core::{Coverage, Incident, Passage, Passages, Plan, Snapshot, State as BrickState};
 use legonf_runtime::{BrickSpec, GraphSpec};
+use packets::{Chunk, Kept};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
@@ -43,6 +50,12 @@ pub struct Monitor {
     /// Whether the sink is to say where packets went.
     is_due: AtomicBool,
     waiting: Mutex<VecDeque<Waiting>>,
+    /// Whether more than the layout can change.
+    is_open: bool,
+    renewing: OnceLock<Renewing>,
+    /// Whether somebody waits for another model or threshold.
+    is_renewing: AtomicBool,
+    kept: Mutex<Kept>,
 }
 
 /// What does not change while a run goes on.
@@ -54,7 +67,7 @@ pub struct Facts {
     pub bricks: Vec<BrickFacts>,
     /// Where packets go.
     pub edges: Vec<Edge>,
-    /// Scores above it are alerts; none where there can be none.
+    /// Scores above it are alerts at the beginning; none where there can be none.
     pub threshold: Option<f64>,
     /// Whether a controller decides on the layout, too.
     pub is_controlled: bool,
@@ -97,6 +110,10 @@ pub struct Accounts {
     pub warming_up: u64,
     /// Incidents that go on, those with most packets first.
     pub open: Vec<Incident>,
+    /// The threshold by which packets are judged, once it has changed.
+    pub threshold: Option<f64>,
+    /// What was suppressed, by rule.
+    pub suppressed: Vec<Suppressed>,
 }
 
 /// An event with its number, from 0.
@@ -117,14 +134,16 @@ pub struct Moment {
     pub done: u64,
     /// Packets that were lost for want of capacity.
     pub dropped: u64,
-    /// Packets that each brick has handed on.
-    pub by_brick: BTreeMap<String, u64>,
+    /// What has passed the bricks in the last tick.
+    pub lately: Arc<Passages>,
     /// Incidents that have ended.
     pub closed: u64,
     /// Events so far.
     pub events: u64,
     /// Decisions of the controller by what was done.
     pub decisions: BTreeMap<&'static str, u64>,
+    /// The policy of the controller (TOML), where there is one.
+    pub policy: Option<Arc<str>>,
     /// Whether the controller was told to leave the layout as it is.
     pub is_paused: bool,
     /// Whether the run is over.
@@ -167,14 +186,22 @@ fn keep<T>(list: &mut VecDeque<T>, new: T, most: usize) {
 }
 
 impl Monitor {
-    /// Begins something when the run does, such as a server: in the thread of the run, after it has given up its privileges.
-    pub fn starting(start: impl FnOnce(&Arc<Self>) -> io::Result<()> + Send + 'static) -> Arc<Self> {
+    /// Begins something when the run does, such as a server: in the thread of the run, after it has given up its privileges. `is_open` says
+    /// whether the run is to be made ready for another model, threshold or suppressions.
+    pub fn starting(
+        is_open: bool,
+        start: impl FnOnce(&Arc<Self>) -> io::Result<()> + Send + 'static,
+    ) -> Arc<Self> {
         Arc::new(Self {
             start: Mutex::new(Some(Box::new(start))),
             facts: OnceLock::new(),
             seen: Mutex::default(),
             is_due: AtomicBool::new(false),
             waiting: Mutex::default(),
+            is_open,
+            renewing: OnceLock::new(),
+            is_renewing: AtomicBool::new(false),
+            kept: Mutex::default(),
         })
     }
 
@@ -230,9 +257,35 @@ impl Monitor {
         Ok(())
     }
 
-    /// The run begins.
-    pub(crate) fn begin(self: &Arc<Self>, facts: Facts) -> io::Result<()> {
-        let _ = self.facts.set(facts);
+    /// A capture (pcapng) of packets that raised the alerts of an incident, with their number. Of many incidents the latest packets are
+    /// kept alone.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] where none are kept.
+    pub fn packets_of(&self, incident: &Incident) -> Result<(Vec<u8>, u64), Refusal> {
+        let chunks = lock(&self.kept).chunks();
+        let captured = packets::capture(&chunks, incident);
+        let (bytes, packets) = captured.map_err(|error| Refusal::NotApplied(error.to_string()))?;
+        if packets == 0 {
+            let reason =
+                "no packets of this incident are kept: it is too old, of many sources, or its input has none";
+            return Err(Refusal::Unknown(reason.into()));
+        }
+        Ok((bytes, packets))
+    }
+
+    fn keep(&self, chunk: Chunk) {
+        lock(&self.kept).add(chunk);
+    }
+
+    /// Whether a run is to be made ready for another model, threshold or suppressions.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// The run begins, with what can change in it.
+    pub(crate) fn begin(self: &Arc<Self>, (facts, renewing): (Facts, Renewing)) -> io::Result<()> {
+        let _ = (self.facts.set(facts), self.renewing.set(renewing));
         let start = lock(&self.start).take();
         start.map_or(Ok(()), |start| start(self))
     }
@@ -257,6 +310,10 @@ impl Monitor {
         lock(&self.seen).moment.is_paused = is_paused;
     }
 
+    fn set_policy(&self, policy: &str) {
+        lock(&self.seen).moment.policy = Some(policy.into());
+    }
+
     fn show(&self, snapshot: &Snapshot) {
         // Copied before others are kept out.
         let shown = Arc::new(snapshot.clone());
@@ -266,13 +323,9 @@ impl Monitor {
         moment.offered += snapshot.offered;
         moment.done += snapshot.done;
         moment.dropped += snapshot.dropped;
-        for (stage, load) in snapshot.plan.stages.iter().zip(&snapshot.stages) {
-            for brick in &stage.bricks {
-                match moment.by_brick.get_mut(brick) {
-                    Some(packets) => *packets += load.packets,
-                    None => _ = moment.by_brick.insert(brick.clone(), load.packets),
-                }
-            }
+        if let Some(now) = &shown.passages {
+            let before = moment.snapshot.as_ref().and_then(|snapshot| snapshot.passages.as_deref());
+            moment.lately = before.map_or_else(|| now.clone(), |before| Arc::new(now.since(before)));
         }
         moment.snapshot = Some(shown);
         drop(seen);
@@ -310,14 +363,24 @@ impl Monitor {
 ///
 /// # Errors
 /// If what is to begin with it cannot.
-pub(crate) fn begin(monitor: Option<&Arc<Monitor>>, facts: impl FnOnce() -> Facts) -> Result<(), Error> {
+pub(crate) fn begin(
+    monitor: Option<&Arc<Monitor>>,
+    begin: impl FnOnce() -> (Facts, Renewing),
+) -> Result<(), Error> {
     let failed = |error: io::Error| Error::refused(format!("--http: {error}"));
-    monitor.map_or(Ok(()), |monitor| monitor.begin(facts()).map_err(failed))
+    monitor.map_or(Ok(()), |monitor| monitor.begin(begin()).map_err(failed))
 }
 
 impl fmt::Debug for Monitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Monitor").field("graph", &self.facts().graph).finish_non_exhaustive()
+    }
+}
+
+impl Moment {
+    /// What has passed the bricks since the run began.
+    pub fn passages(&self) -> Option<&Passages> {
+        self.snapshot.as_ref()?.passages.as_deref()
     }
 }
 
@@ -344,6 +407,12 @@ impl Facts {
             }
         }
         edges
+    }
+
+    /// What has passed each brick, by its identifier.
+    pub fn passed<'a>(&'a self, passages: &'a Passages) -> impl Iterator<Item = (&'a str, &'a Passage)> {
+        let between = self.bricks.iter().filter(|brick| ![Plan::SOURCE, Plan::SINK].contains(&&*brick.id));
+        between.map(|brick| &*brick.id).zip(&passages.bricks)
     }
 
     /// A brick by its identifier.

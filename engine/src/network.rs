@@ -77,7 +77,12 @@ impl Network {
     /// # Errors
     /// If the file is no model, or is damaged.
     pub fn read_tried(path: &Path) -> Result<Self, Error> {
-        match OnnxFile::load(path)? {
+        Self::tried_content(OnnxFile::load(path)?, path)
+    }
+
+    /// The same of what was in a file.
+    pub(crate) fn tried_content(content: OnnxFile, path: &Path) -> Result<Self, Error> {
+        match content {
             OnnxFile::Bundle(bundle) => Ok(Self::of(*bundle)),
             OnnxFile::Classifier(classifier) => Self::classifier(*classifier, path),
             OnnxFile::Network(onnx) => Self::plain(&onnx, path),

@@ -6,7 +6,7 @@ pub(crate) use outputs::{Outputs, Purpose};
 
 use crate::agent::Agent;
 use crate::captures::{Captures, Series};
-use crate::monitor::{Accounting, Monitor, Monitored};
+use crate::monitor::{self, Accounting, Monitor, Monitored, Renewing};
 use crate::network::Network;
 use crate::scoring::{Function, Report, Scoring, ending};
 use crate::standby;
@@ -14,8 +14,8 @@ use crate::steering::{Steering, Work};
 use crate::summary::{Disturbances, Timing, with_clock};
 use crate::suppression::Suppression;
 use crate::tally::Tally;
-use crate::watch::{Watch, Watching};
-use crate::{Error, Extent, Session, input, monitor, seed};
+use crate::watch::{Watch, Watching, changing};
+use crate::{Error, Extent, Session, input, seed};
 use legonf_controller::Event;
 use legonf_core::Source;
 use legonf_decide::IncidentOptions;
@@ -108,7 +108,9 @@ impl Replay {
         self.scoring.warm_up.check(session, (&series, content), self.limit)?;
         let partner = standby::meet(redundancy, session, self.scoring.placement.lease)?;
         let scoring = self.scoring.seeded(partner.as_ref());
-        let mut function = scoring.build(session, opened, content)?;
+        let may_change = scoring.may_change(self.monitor.as_ref());
+        let mut function =
+            scoring.build_with(session, opened, content, may_change || !scoring.swaps.is_empty())?;
         if self.labels.is_some() && !function.decides_on_scores() {
             let reason =
                 "the graph decides on no score, which labels could be compared with; leave --labels out";
@@ -117,13 +119,18 @@ impl Replay {
         let controlled = self.steering.as_ref().zip(orders);
         let agent = controlled.map(|(steering, orders)| steering.agent(orders, &mut function)).transpose()?;
         let labels = self.truth(session, &series)?;
-        let watch = self.watch(content, &function, suppression)?;
+        let (watch, suppressions) =
+            changing(self.monitor.as_ref(), self.watch(content, &function, suppression)?);
         let (source, joined) = standby::join(partner, session, &function, (content, source))?;
         let outputs = self.outputs(session, (content, &series), &function)?;
         let accounting = self.monitor.as_ref().map(|monitor| Accounting::new(monitor, Box::new(|_| ())));
-        let tally =
-            Tally::new(labels, outputs).bounded(function.bound()).watched(watch).monitored(accounting);
-        monitor::begin(self.monitor.as_ref(), || function.monitored(agent.is_some()))?;
+        let tally = Tally::new(labels, outputs)
+            .bounded(function.bound())
+            .watched(watch)
+            .monitored(accounting)
+            .following(function.swaps().cloned());
+        let renewing = Renewing::new(session, function.swaps().cloned(), suppressions);
+        monitor::begin(self.monitor.as_ref(), || (function.monitored(agent.is_some()), renewing))?;
         let report = self.score(session, (function, series), agent, tally, source)?;
         Ok(Report { standby: joined.map(|joined| joined.report()), ..report })
     }

@@ -5,14 +5,14 @@ use crate::assembly::{self, Execution, Opened, assemble};
 use crate::captures::Series;
 use crate::graph_check::Checked;
 use crate::models::{ModelFile, Models};
-use crate::monitor;
+use crate::monitor::{self, Monitor};
 use crate::placement::{Hosts, Order, Place, Placed, Placement, Remotes, placed};
 use crate::seed::{self, Seed};
 use crate::standby::{self, HotStandby, Partner, StandbyReport};
 use crate::state::{self, Saved};
 use crate::summary::{ClockReport, Disturbances, Service, Summary, Timing, WarmingUp, flatten};
 use crate::supply::Maker;
-use crate::swap::{Explainers, Planned, Position, Stretches, Swaps};
+use crate::swap::{Explainers, Planned, Position, Renewal, Stretches, Swaps};
 use crate::tally::{Results, Tally, decides_on_scores};
 use crate::warming::{self, WarmUp};
 use crate::watch::Found;
@@ -23,7 +23,7 @@ use legonf_extract::FeatureQuantization;
 use legonf_io::Content;
 use legonf_io::sink::is_closed_pipe;
 use legonf_runtime::{
-    BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, end_flows, run_under,
+    BrickSpec, Control, Graph, GraphSpec, Options, Outcome, RunFault, Time, end_flows, run_under,
 };
 use legonf_transport::standby::Agreement;
 use serde::Serialize;
@@ -87,6 +87,8 @@ pub(crate) struct Function {
     places: Vec<Place>,
     /// Whether flows that are open at the end go on in another run, to which its state is handed.
     goes_on: bool,
+    /// Whether the latencies of its bricks are measured.
+    is_measured: bool,
 }
 
 /// Packets at the beginning of captures that a model was made from.
@@ -163,6 +165,12 @@ impl Scoring {
         assembly::open(session, self.graph.as_deref(), &self.models)
     }
 
+    /// Whether the model and the threshold are to be changeable for those who see the run: not where bricks run elsewhere, or twice.
+    pub(crate) fn may_change(&self, monitor: Option<&Arc<Monitor>>) -> bool {
+        let is_here = self.placement.is_empty() && !self.redundancy.is_used();
+        is_here && monitor.is_some_and(|monitor| monitor.is_open())
+    }
+
     /// The same with the seed of a primary, where this is a standby.
     pub(crate) fn seeded(&self, partner: Option<&Partner>) -> Cow<'_, Self> {
         match partner.and_then(Partner::seed) {
@@ -235,6 +243,7 @@ impl Scoring {
             goes_on,
             remotes,
             places: self.placement.places.clone(),
+            is_measured: false,
         };
         if given.is_some() && !function.decides_on_scores() {
             let reason = "the graph decides on no score, so nothing is compared with a threshold; leave --threshold out";
@@ -290,6 +299,7 @@ impl Scoring {
         let bound = function.bound();
         let beside = |bound| Some(tally.false_positives()?.beside(bound, network?.confidence()));
         let named = function.models.named();
+        let renewed = || function.swaps.iter().flat_map(Swaps::in_force);
         Summary {
             promise: bound.and_then(beside),
             capture,
@@ -323,7 +333,8 @@ impl Scoring {
             misfit: tally.fit(),
             evaluation: tally.evaluation(),
             figures: found.and_then(|found| found.figures),
-            swaps: function.swaps.as_ref().map(Swaps::in_force).unwrap_or_default(),
+            swaps: renewed().filter_map(Renewal::model).collect(),
+            thresholds: renewed().filter_map(Renewal::threshold).collect(),
             ended_early: None,
         }
     }
@@ -377,8 +388,9 @@ impl Function {
         Some(self.swaps.as_ref().map_or(first, |swaps| Box::new(Explainers::new(swaps))))
     }
 
-    /// What others are told of it, who watch a run.
+    /// What others are told of it, who watch a run. In that the latencies of its bricks are measured.
     pub fn monitored(&mut self, is_controlled: bool) -> monitor::Facts {
+        self.is_measured = true;
         let states = self.facts();
         let brick = |(id, state): (String, State)| {
             let spec = self.spec.bricks.iter().find(|brick| brick.id == id);
@@ -461,8 +473,10 @@ impl Function {
         let supply = Placed { maker: &maker, remotes: self.remotes.as_ref() };
         let options = self.workers.options(session, Some(&supply));
         let checkpoint = options.checkpoint.or(supply.checkpoint());
-        let options = Options { stop, clock: self.clock, checkpoint, ..options };
         let start = Instant::now();
+        let time = || start.elapsed();
+        let time = self.is_measured.then_some(&time as Time<'_>);
+        let options = Options { stop, clock: self.clock, checkpoint, time, ..options };
         let mut outcome = match swaps {
             None => run_under(control, &mut self.graph, source, tally, options, observe),
             Some(swaps) => {

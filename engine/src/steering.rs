@@ -6,7 +6,7 @@ use crate::agent::{batching, hold};
 use crate::folder::write_text;
 use crate::scoring::Function;
 use crate::{Error, reading};
-use legonf_controller::{Config, Costs, Event};
+use legonf_controller::{Config, ControllerError, Costs, Event};
 #[cfg(feature = "live")]
 use legonf_core::{Plan, State};
 use std::path::{Path, PathBuf};
@@ -63,10 +63,6 @@ impl Steering {
 
     /// Reads the files that are given.
     pub(crate) fn orders(&self) -> Result<Orders, Error> {
-        let policy = |text: &str| {
-            let config = Config::from_toml(text)?;
-            config.check_host(cores() as f64).map(|()| config)
-        };
         let of_policy = |path: &Path| reading::parsed(path, reading::TABLE, policy);
         let config = self.policy.as_deref().map(of_policy).transpose()?;
         let costs = self.costs.as_deref().map(read_costs).transpose()?;
@@ -87,6 +83,12 @@ impl Steering {
         }
         Ok(agent.finish(packets)?.to_vec())
     }
+}
+
+/// Reads a policy that fits this host.
+pub(crate) fn policy(text: &str) -> Result<Config, ControllerError> {
+    let config = Config::from_toml(text)?;
+    config.check_host(cores() as f64).map(|()| config)
 }
 
 /// Reads a file of costs.

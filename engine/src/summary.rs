@@ -3,7 +3,7 @@
 use crate::captures::Series;
 use crate::fit::Misfit;
 use crate::suppression::Suppressed;
-use crate::swap::Swapped;
+use crate::swap::{NewThreshold, Swapped};
 use crate::watch::IncidentSummary;
 use legonf_core::{Clock, ClockFaults, Coverage, count};
 use legonf_decide::evaluate::{Promise, Report as Evaluation, SpanReport, Summary as ScoreSummary};
@@ -27,6 +27,9 @@ pub struct Summary {
     /// Models that came into force meanwhile, each from a packet on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub swaps: Vec<Swapped>,
+    /// Thresholds that came into force meanwhile, each from a packet on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<NewThreshold>,
     /// Names of the files of the models that the graph names, by their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, String>,

@@ -1,6 +1,6 @@
-//! Models that are changed while a graph runs.
+//! Models and thresholds that are changed while a graph runs.
 //!
-//! A change has a place in the stream: packets before a number are judged by the old model, packets from it on by the new one. The
+//! A change has a place in the stream: packets before a number are judged as before, packets from it on by the new model or threshold. The
 //! source closes a batch there, and each brick that holds a model looks at the number of a batch's first packet. So all replicas
 //! agree without waiting for each other, and no packet is lost.
 
@@ -13,10 +13,13 @@ pub(crate) use explainer::Explainers;
 use renewable::{Place, Renewable, Successor};
 
 use crate::models::{ModelFile, Models, Trial};
+use crate::network::Network;
 use crate::supply::warmed;
 use crate::{Error, Session, input};
 use legonf_catalog::Takes;
+use legonf_controller::Event;
 use legonf_core::{Brick, State as Statefulness};
+use legonf_models::OnnxFile;
 use legonf_runtime::{BrickSpec, GraphSpec};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -54,7 +57,57 @@ pub struct Swapped {
     pub threshold: Option<f64>,
 }
 
-/// The models of a running graph, which can be changed. Clones are of the same graph.
+/// A threshold that came into force.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewThreshold {
+    /// Number of the first packet that is judged by it.
+    pub seq: u64,
+    /// Scores above it are anomalous.
+    pub threshold: f64,
+}
+
+/// What came into force while a graph ran.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Renewal {
+    Model(Swapped),
+    Threshold(NewThreshold),
+}
+
+impl Renewal {
+    /// The same from a packet on.
+    fn at(self, seq: u64) -> Self {
+        match self {
+            Self::Model(swapped) => Self::Model(Swapped { seq, ..swapped }),
+            Self::Threshold(new) => Self::Threshold(NewThreshold { seq, ..new }),
+        }
+    }
+
+    /// The model, if it is one.
+    pub fn model(self) -> Option<Swapped> {
+        match self {
+            Self::Model(swapped) => Some(swapped),
+            Self::Threshold(_) => None,
+        }
+    }
+
+    /// The threshold, if it is one.
+    pub fn threshold(self) -> Option<NewThreshold> {
+        match self {
+            Self::Threshold(new) => Some(new),
+            Self::Model(_) => None,
+        }
+    }
+
+    /// As an event of the run, seen at this time.
+    pub fn event(self, at: f64) -> Event {
+        match self {
+            Self::Model(Swapped { seq, model, name, .. }) => Event::Swap { at, seq, model, name },
+            Self::Threshold(NewThreshold { seq, threshold }) => Event::Threshold { at, seq, threshold },
+        }
+    }
+}
+
+/// The models of a running graph and its threshold, which can be changed. Clones are of the same graph.
 #[derive(Clone)]
 pub struct Swaps(Arc<Shared>);
 
@@ -78,7 +131,7 @@ struct Shared {
 }
 
 struct State {
-    /// Models, the oldest that packets under way may need first.
+    /// Models and thresholds, the oldest that packets under way may need first.
     versions: Vec<Version>,
     /// The bricks that hold models.
     places: Vec<Weak<Place>>,
@@ -87,16 +140,27 @@ struct State {
     told: usize,
 }
 
+#[derive(Clone)]
 struct Version {
     from: Arc<AtomicU64>,
-    /// The file of the model that is new.
+    /// The file of the model that is new; empty where none is.
     file: PathBuf,
     models: Models,
+    /// The threshold of decisions that name none, whatever their models say.
+    threshold: Option<f64>,
+}
+
+impl Version {
+    /// Whether a brick is another one in this version.
+    fn renews(&self, brick: &BrickSpec) -> bool {
+        !self.file.as_os_str().is_empty()
+            || legonf_catalog::takes(&brick.kind, &brick.config) == Takes::Threshold
+    }
 }
 
 struct Change {
     from: Arc<AtomicU64>,
-    swapped: Swapped,
+    renewal: Renewal,
 }
 
 /// What a mutex holds: whoever panicked with it left it whole, since all is built before it is put there.
@@ -116,8 +180,8 @@ impl Swaps {
         threshold: Option<f64>,
         planned: &[Planned],
     ) -> Result<Self, Error> {
-        let first =
-            Version { from: Arc::new(AtomicU64::new(0)), file: PathBuf::new(), models: models.clone() };
+        let from = Arc::new(AtomicU64::new(0));
+        let first = Version { from, file: PathBuf::new(), models: models.clone(), threshold };
         let (places, changes) = (Vec::new(), Vec::new());
         let state = State { versions: vec![first], places, changes, told: 0 };
         let swaps = Self(Arc::new(Shared {
@@ -139,9 +203,22 @@ impl Swaps {
                 return Err(Error::refused(format!("--swap {seq}={}: {reason}", model.file.display())));
             }
             before = *seq;
-            swaps.prepare(session, model, Trial::Bounded, Arc::new(AtomicU64::new(*seq)))?;
+            let (models, network) = swaps.latest().models.with(session, model, Trial::Bounded)?;
+            swaps.prepare_model(model, (models, network), Arc::new(AtomicU64::new(*seq)))?;
         }
         Ok(swaps)
+    }
+
+    /// What the last change has led to.
+    fn latest(&self) -> Version {
+        let state = locked(&self.0.state);
+        // There is one always: the last is never forgotten.
+        state.versions.last().cloned().unwrap_or_else(|| Version {
+            from: Arc::default(),
+            file: PathBuf::new(),
+            models: Models::default(),
+            threshold: self.0.threshold,
+        })
     }
 
     /// Changes a model while the graph runs: the new one is read and made ready, and judges from the next batch on that the source
@@ -152,41 +229,92 @@ impl Swaps {
     /// If the model cannot be read, has another schema, or a brick cannot take it: the old one goes on. Also if the run ends before.
     pub fn swap(&self, session: &Session, given: &ModelFile) -> Result<Swapped, Error> {
         let _turn = locked(&self.0.turn);
+        let read = self.latest().models.with(session, given, Trial::Done)?;
         let from = Arc::new(AtomicU64::new(UNDECIDED));
-        let swapped = self.prepare(session, given, Trial::Done, from.clone())?;
+        let swapped = self.prepare_model(given, read, from.clone())?;
+        Ok(Swapped { seq: self.wait(session, &from)?, ..swapped })
+    }
+
+    /// The same with a model that was sent, and not in a file; `given` names it.
+    ///
+    /// # Errors
+    /// As [`swap`](Self::swap).
+    pub fn swap_sent(
+        &self,
+        session: &Session,
+        given: &ModelFile,
+        content: Vec<u8>,
+    ) -> Result<Swapped, Error> {
+        let _turn = locked(&self.0.turn);
+        let content = OnnxFile::from_bytes(content, &given.file.display().to_string())?;
+        let read = self.latest().models.with_content(given, content)?;
+        let from = Arc::new(AtomicU64::new(UNDECIDED));
+        let swapped = self.prepare_model(given, read, from.clone())?;
+        Ok(Swapped { seq: self.wait(session, &from)?, ..swapped })
+    }
+
+    /// Changes the threshold while the graph runs, from the next batch on that the source closes. It holds until it is changed again;
+    /// a new model brings its own.
+    ///
+    /// # Errors
+    /// If it is no finite number, no decision of the graph takes it, or the run ends before.
+    pub fn set_threshold(&self, session: &Session, threshold: f64) -> Result<NewThreshold, Error> {
+        let _turn = locked(&self.0.turn);
+        let takes = |brick: &BrickSpec| legonf_catalog::takes(&brick.kind, &brick.config) == Takes::Threshold;
+        if !threshold.is_finite() {
+            return Err(Error::refused(format!("threshold {threshold}: expected a finite number")));
+        }
+        if !self.0.spec.bricks.iter().any(takes) {
+            return Err(Error::refused(
+                "no decision of the graph takes a threshold: it has none, or names its own in the graph file",
+            ));
+        }
+        let from = Arc::new(AtomicU64::new(UNDECIDED));
+        let version =
+            Version { from: from.clone(), file: PathBuf::new(), threshold: Some(threshold), ..self.latest() };
+        self.prepare(version, Renewal::Threshold(NewThreshold { seq: UNDECIDED, threshold }))?;
+        Ok(NewThreshold { seq: self.wait(session, &from)?, threshold })
+    }
+
+    /// Asks the source for a place in the stream, and waits for it.
+    fn wait(&self, session: &Session, from: &Arc<AtomicU64>) -> Result<u64, Error> {
         *locked(&self.0.asked) = Some(from.clone());
         self.0.asks.store(true, Release);
         while from.load(Acquire) == UNDECIDED {
             if self.0.over.load(Relaxed) || session.is_stopped() {
-                return Err(Error::refused("the run ended before the model came into force"));
+                return Err(Error::refused("the run ended before the change came into force"));
             }
             std::thread::sleep(LOOK);
         }
-        Ok(Swapped { seq: from.load(Acquire), ..swapped })
+        Ok(from.load(Acquire))
     }
 
-    /// Reads a model and makes all bricks ready that are to hold it, for packets from a number on.
-    fn prepare(
+    /// Makes all bricks ready that are to hold a new model, for packets from a number on.
+    fn prepare_model(
         &self,
-        session: &Session,
         given: &ModelFile,
-        trial: Trial,
+        (models, network): (Models, Network),
         from: Arc<AtomicU64>,
     ) -> Result<Swapped, Error> {
-        let latest = locked(&self.0.state).versions.last().map(|version| version.models.clone());
-        let (models, network) = latest.unwrap_or_default().with(session, given, trial)?;
-        let mut state = locked(&self.0.state);
-        state.places.retain(|place| place.strong_count() > 0);
-        let places: Vec<_> = state.places.iter().filter_map(Weak::upgrade).collect();
-        let ready = places.iter().map(|place| self.0.successor(place, &models, &from));
-        let ready: Vec<_> =
-            ready.collect::<Result<_, _>>().map_err(|error| Error::file(&given.file, error))?;
-        places.iter().zip(ready).try_for_each(|(place, successor)| place.follow(successor))?;
         let (model, name) = (input::file_name(&given.file), given.name.clone());
         let swapped = Swapped { seq: from.load(Relaxed), model, name, threshold: network.threshold() };
-        state.changes.push(Change { from: from.clone(), swapped: swapped.clone() });
-        state.versions.push(Version { from, file: given.file.clone(), models });
+        let version = Version { from, file: given.file.clone(), models, threshold: self.0.threshold };
+        self.prepare(version, Renewal::Model(swapped.clone()))?;
         Ok(swapped)
+    }
+
+    /// Makes all bricks ready that another version renews.
+    fn prepare(&self, version: Version, renewal: Renewal) -> Result<(), Error> {
+        let mut state = locked(&self.0.state);
+        state.places.retain(|place| place.strong_count() > 0);
+        let places = state.places.iter().filter_map(Weak::upgrade);
+        let places: Vec<_> = places.filter(|place| version.renews(&place.brick)).collect();
+        let ready = places.iter().map(|place| self.0.successor(place, &version));
+        let ready: Vec<_> = ready.collect::<Result<_, _>>()?;
+        places.iter().zip(ready).try_for_each(|(place, successor)| place.follow(successor))?;
+        state.changes.push(Change { from: version.from.clone(), renewal });
+        state.versions.push(version);
+        Ok(())
     }
 
     /// Makes a brick of the graph. One that takes something of a model is followed by those of later models.
@@ -197,7 +325,7 @@ impl Swaps {
         let shared = &self.0;
         let mut state = locked(&shared.state);
         let [first, later @ ..] = &*state.versions else { return Err(Error::refused("there is no model")) };
-        let made = first.models.build(&shared.spec, brick, shared.threshold)?;
+        let made = first.models.build(&shared.spec, brick, first.threshold)?;
         let takes = legonf_catalog::takes(&brick.kind, &brick.config);
         // One with state takes no more of a model than the names of classes, which are the same in all: its state goes on.
         let has_state = made.descriptor().state != Statefulness::Stateless;
@@ -205,17 +333,15 @@ impl Swaps {
             return Ok(made);
         }
         let place = Arc::new(Place::new(brick.clone()));
-        for version in later {
-            let successor = shared.successor(&place, &version.models, &version.from);
-            let successor = successor.map_err(|error| Error::file(&version.file, error))?;
-            place.follow(successor)?;
+        for version in later.iter().filter(|version| version.renews(brick)) {
+            place.follow(shared.successor(&place, version)?)?;
         }
         state.places.push(Arc::downgrade(&place));
         Ok(Box::new(Renewable::new(made, place, self.clone())))
     }
 
     /// Changes that came into force and were not told of yet.
-    pub(crate) fn news(&self) -> Vec<Swapped> {
+    pub(crate) fn news(&self) -> Vec<Renewal> {
         let mut state = locked(&self.0.state);
         let known = self.0.in_force(&state);
         let told = std::mem::replace(&mut state.told, known.len()).min(known.len());
@@ -228,8 +354,19 @@ impl Swaps {
     }
 
     /// All changes that came into force.
-    pub(crate) fn in_force(&self) -> Vec<Swapped> {
+    pub(crate) fn in_force(&self) -> Vec<Renewal> {
         self.0.in_force(&locked(&self.0.state))
+    }
+
+    /// The threshold by which a packet is judged, once anything has changed.
+    pub(crate) fn threshold_at(&self, seq: u64) -> Option<f64> {
+        if !self.is_changed() {
+            return None;
+        }
+        let state = locked(&self.0.state);
+        let version = state.versions.iter().rfind(|version| version.from.load(Acquire) <= seq)?;
+        let of_model = || version.models.main(&self.0.spec)?.network.threshold();
+        version.threshold.or_else(of_model)
     }
 
     /// Forgets models that no packet under way needs any more: the sink has taken so many.
@@ -256,18 +393,23 @@ impl Swaps {
 }
 
 impl Shared {
-    /// What follows the brick of a place: made of other models, ready for its first batch.
-    fn successor(&self, place: &Place, models: &Models, from: &Arc<AtomicU64>) -> Result<Successor, Error> {
-        let mut brick = warmed(models.build(&self.spec, &place.brick, self.threshold)?)?;
+    /// What follows the brick of a place: made of other models or with another threshold, ready for its first batch.
+    fn successor(&self, place: &Place, version: &Version) -> Result<Successor, Error> {
+        let named = |error: Error| match version.file.as_os_str().is_empty() {
+            true => error,
+            false => Error::file(&version.file, error),
+        };
+        let made = version.models.build(&self.spec, &place.brick, version.threshold);
+        let mut brick = made.and_then(warmed).map_err(named)?;
         place.bind(&mut *brick)?;
-        Ok(Successor { from: from.clone(), brick })
+        Ok(Successor { from: version.from.clone(), brick })
     }
 
-    fn in_force(&self, state: &State) -> Vec<Swapped> {
+    fn in_force(&self, state: &State) -> Vec<Renewal> {
         let read = self.read.load(Acquire);
         let seq = |change: &Change| change.from.load(Acquire);
         let begun = state.changes.iter().take_while(|change| seq(change) < read);
-        begun.map(|change| Swapped { seq: seq(change), ..change.swapped.clone() }).collect()
+        begun.map(|change| change.renewal.clone().at(seq(change))).collect()
     }
 
     /// Gives a change that was asked for its place in the stream: from this packet on.

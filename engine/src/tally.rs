@@ -3,6 +3,7 @@
 use crate::fit::{Fit, Misfit};
 use crate::monitor::Accounting;
 use crate::summary::FlowCounts;
+use crate::swap::Swaps;
 use crate::watch::{Decided, Found, Watch};
 use crate::{Error, input};
 use legonf_core::{
@@ -25,6 +26,9 @@ pub trait Results: Send {
     fn unsent(&self, _: usize) -> Option<DropReason> {
         None
     }
+
+    /// Hears by which threshold the packets that follow are judged, where it has changed.
+    fn threshold(&mut self, _: f64) {}
 
     /// Takes what was decided of one packet by its score, with the truth where labels are given. Never called for a graph that
     /// decides on no score.
@@ -79,6 +83,9 @@ pub struct Tally<R> {
     watch: Option<Watch>,
     /// None where nobody looks on.
     accounting: Option<Accounting>,
+    /// Where it hears of another threshold, and the last one that it heard of.
+    swaps: Option<Swaps>,
+    threshold: Option<f64>,
     /// Scores and verdicts on them, where the graph has any.
     scored: Option<Handle<Vec<f64>>>,
     decided: Option<Handle<Vec<Verdict>>>,
@@ -173,6 +180,8 @@ impl<R: Results> Tally<R> {
             outputs,
             watch: None,
             accounting: None,
+            swaps: None,
+            threshold: None,
             scored: None,
             decided: None,
             classes: Vec::new(),
@@ -207,6 +216,22 @@ impl<R: Results> Tally<R> {
     /// The same tally, that tells those who look on where packets went.
     pub fn monitored(self, accounting: Option<Accounting>) -> Self {
         Self { accounting, ..self }
+    }
+
+    /// The same tally of a graph whose threshold can change.
+    pub fn following(self, swaps: Option<Swaps>) -> Self {
+        Self { swaps, ..self }
+    }
+
+    /// Hears by which threshold the packets of a batch were judged.
+    fn look_at_threshold(&mut self, batch: &Batch) {
+        let Some((swaps, seq)) = self.swaps.as_ref().zip(batch.first_number()) else { return };
+        let now = swaps.threshold_at(seq);
+        let Some(threshold) = now.filter(|_| now != self.threshold) else { return };
+        self.threshold = now;
+        self.watch.iter_mut().for_each(|watch| watch.set_threshold(threshold));
+        self.outputs.iter_mut().for_each(|outputs| outputs.threshold(threshold));
+        self.accounting.iter_mut().for_each(|accounting| accounting.set_threshold(threshold));
     }
 
     /// Tells so, where it is due.
@@ -327,6 +352,9 @@ impl<R: Results> Tally<R> {
         if let Some((accounting, score)) = self.accounting.as_mut().zip(score) {
             accounting.score(score);
         }
+        if verdict == Some(Verdict::ANOMALOUS) {
+            self.accounting.iter_mut().for_each(|accounting| accounting.keep(batch, packet));
+        }
         score.into_iter().for_each(|score| self.scores.push(score));
         let (Some(score), Some(verdict)) = (score, verdict) else { return Ok(()) };
         self.alerts += u64::from(verdict == Verdict::ANOMALOUS);
@@ -362,8 +390,9 @@ impl<R: Results> Tally<R> {
 
 impl<R: Results> Sink for Tally<R> {
     fn write(&mut self, batch: &Batch) -> Result<(), Fault> {
+        self.look_at_threshold(batch);
         self.outputs.iter_mut().for_each(|outputs| outputs.forward(batch));
-        self.watch.iter_mut().for_each(Watch::begin);
+        self.watch.iter_mut().for_each(|watch| watch.begin(batch));
         (0..batch.headers.len()).try_for_each(|packet| self.note(batch, packet))?;
         self.flows.iter_mut().for_each(|flows| flows.count(batch));
         self.coverage.lose_all(&std::mem::take(&mut self.dropped));
@@ -396,6 +425,7 @@ impl<R: Results> Sink for Tally<R> {
     }
 
     fn tend(&mut self) -> Result<(), Fault> {
+        self.watch.iter_mut().for_each(Watch::tend);
         self.tell();
         let Some(outputs) = &mut self.outputs else { return Ok(()) };
         outputs.tend()?;

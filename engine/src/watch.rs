@@ -1,6 +1,7 @@
 //! What is found of a run's packets beside their results: incidents, hosts, and how these compare with the labels.
 
 use crate::Error;
+use crate::monitor::{Monitor, SuppressionChanges};
 use crate::scoring::Function;
 use crate::suppression::{Suppressed, Suppression};
 use legonf_core::{
@@ -13,6 +14,7 @@ use legonf_io::FEATURES;
 use legonf_io::sink::{IncidentFile, SinkError};
 use serde::Serialize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How alerts become incidents, and which are not told of.
@@ -57,6 +59,9 @@ pub(crate) struct Watch {
     features: Option<Handle<Rows>>,
     findings: Findings,
     file: Option<(IncidentFile, String)>,
+    /// Where it hears of other suppressions, and the number of the packet that comes next.
+    changes: Option<SuppressionChanges>,
+    next: u64,
 }
 
 /// Incidents of a run, in short.
@@ -123,6 +128,16 @@ impl Watching {
     }
 }
 
+/// A watch whose suppressions can change, if it is seen and the run is to change, with where changes go.
+pub(crate) fn changing(
+    monitor: Option<&Arc<Monitor>>,
+    watch: Option<Watch>,
+) -> (Option<Watch>, Option<SuppressionChanges>) {
+    let is_open = watch.is_some() && monitor.is_some_and(|monitor| monitor.is_open());
+    let changes = is_open.then(SuppressionChanges::default);
+    (watch.map(|watch| watch.changing(changes.clone())), changes)
+}
+
 impl Watch {
     /// A watch without suppressions and files.
     pub fn new(options: IncidentOptions, explain: Option<Box<dyn Explain>>) -> Self {
@@ -134,7 +149,14 @@ impl Watch {
             features: None,
             findings: Findings::default(),
             file: None,
+            changes: None,
+            next: 0,
         }
+    }
+
+    /// The same with suppressions that change while the run goes on.
+    pub fn changing(self, changes: Option<SuppressionChanges>) -> Self {
+        Self { changes, ..self }
     }
 
     /// The same with what is seen of each host.
@@ -158,9 +180,29 @@ impl Watch {
         Ok(())
     }
 
+    /// Packets are judged by another threshold from now on.
+    pub fn set_threshold(&mut self, threshold: f64) {
+        self.incidents.set_threshold(threshold);
+    }
+
     /// Begins another batch.
-    pub fn begin(&mut self) {
+    pub fn begin(&mut self, batch: &Batch) {
         self.findings.clear();
+        self.next = batch.first_number().unwrap_or(self.next);
+        self.tend();
+        self.next += batch.headers.len() as u64;
+    }
+
+    /// Changes suppressions where that was asked for.
+    pub fn tend(&mut self) {
+        if let Some(changes) = &self.changes {
+            changes.take(self.next, &mut self.suppression);
+        }
+    }
+
+    /// What was suppressed so far, by rule.
+    pub fn suppressed(&self) -> Vec<Suppressed> {
+        self.suppression.told()
     }
 
     /// Takes what was decided of a packet of the batch.
@@ -200,6 +242,7 @@ impl Watch {
 
     /// Ends the incidents that are open.
     pub fn end(&mut self) -> &Findings {
+        self.changes.iter().for_each(SuppressionChanges::end);
         self.findings.clear();
         self.incidents.finish(&mut self.findings);
         &self.findings

@@ -115,7 +115,7 @@ pub use graph::spec::{BrickSpec, GraphSpec, MAX_BRICKS};
 pub use graph::{Graph, Node, Wanted, check};
 pub use layout::{Layout, MAX_WORKERS};
 pub use legonf_core::is_contained;
-pub use options::{Options, Supplier, Supply};
+pub use options::{Options, Supplier, Supply, Time};
 pub use outcome::{BrickCounters, Losses, Outcome, Pauses};
 pub use run::{Control, run, run_under};
 pub use state::{Inseparable, Stateful};

@@ -6,6 +6,7 @@ use crate::layout::Layout;
 use crate::watchdog::Watchdog;
 use legonf_core::{Brick, Clock};
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// Makes further bricks for the places of a graph. A function of the brick's identifier is one that makes no difference between
 /// replicas.
@@ -37,6 +38,9 @@ impl<F: Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync> Supplier for F {
 /// Where a run gets bricks from.
 pub type Supply<'a> = &'a dyn Supplier;
 
+/// Tells the time since some moment.
+pub type Time<'a> = &'a (dyn Fn() -> Duration + Sync);
+
 /// How a graph is run.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
@@ -62,6 +66,9 @@ pub struct Options<'a> {
     pub clock: Clock,
     /// Ends a run of which a worker does not come back from a brick. Without it such a run never ends.
     pub watchdog: Option<Watchdog<'a>>,
+    /// A clock by which the latency of each brick is measured: it is read once for each batch and brick. Without it snapshots have no
+    /// [passages](legonf_core::Snapshot::passages), and workers read no clock.
+    pub time: Option<Time<'a>>,
 }
 
 impl<'a> Options<'a> {
@@ -77,6 +84,7 @@ impl<'a> Options<'a> {
             partition: EXACT,
             clock: Clock::default(),
             watchdog: None,
+            time: None,
         }
     }
 }

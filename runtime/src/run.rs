@@ -69,7 +69,7 @@ pub fn run_under(
     let declared = graph.declared();
     let shape = Shape::of(graph, declared.wanted(sink.reads()), options.partition);
     let plan = options.layout.plan(graph);
-    let shared = Shared::new(&options, declared, graph.routes());
+    let shared = Shared::new(&options, (declared, graph.nodes().len()), graph.routes());
     if let Some(control) = &control {
         shared.pacing.set(control.pace());
     }

@@ -6,11 +6,11 @@ mod common;
 use common::streams::{self, Traffic};
 use common::{Collect, Count, Scale, expected, go_with, graph, make};
 use legonf_core::{
-    Batch, BindError, Brick, BrickError, Descriptor, Layout as Columns, Plan, Snapshot, WorkerLoad,
+    Batch, BindError, Brick, BrickError, Descriptor, Layout as Columns, Passages, Plan, Snapshot, WorkerLoad,
 };
-use legonf_runtime::{Control, Layout, PlanError};
+use legonf_runtime::{Control, Layout, Options, PlanError, Time, run_under};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Holds every batch back until it is opened.
@@ -152,4 +152,65 @@ fn each_replica_of_a_brick_with_state_says_how_much_it_keeps_and_took() {
     assert!((parts * 16).min(received * 3) + 3 * on_their_way >= 3 * sent, "{parts} {received} {sent}");
     let finite = |worker: &WorkerLoad| worker.waited.is_finite() && worker.computing().is_finite();
     assert!(watch.0.iter().flat_map(|snapshot| &snapshot.workers).all(finite));
+}
+
+/// Keeps the last passages that it was shown.
+#[derive(Default)]
+struct LastPassages(Option<Arc<Passages>>);
+
+impl Control for LastPassages {
+    fn period(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn tick(&mut self, snapshot: &mut Snapshot) -> Option<Plan> {
+        self.0 = snapshot.passages.clone().or(self.0.take());
+        None
+    }
+
+    fn applied(&mut self, _: &Plan, _: Duration, _: Result<(), &PlanError>) {}
+}
+
+/// What passed the bricks in a run that goes on until something has been seen at the sink, by this clock.
+fn passed(layout: &str, time: Option<Time<'_>>) -> (Option<Arc<Passages>>, u64) {
+    let (mut last, stop) = (LastPassages::default(), AtomicBool::new(false));
+    let until = Arc::new(AtomicBool::new(false));
+    let mut source = Traffic { until: Some(until.clone()), ..Traffic::to(u64::MAX) };
+    let layout: Layout = layout.parse().unwrap();
+    let supply = &streams::make;
+    let options = Options { queue: 2, supply: Some(supply), time, ..Options::new(&layout, &stop) };
+    let mut graph = streams::graph(streams::make);
+    let mut seen = |_, packets| until.store(packets > 5000, Ordering::Relaxed);
+    let outcome =
+        run_under(Some(&mut last), &mut graph, &mut source, &mut Collect::default(), options, &mut seen);
+    assert!(outcome.fault.is_none() && outcome.packets > 5000);
+    (last.0, outcome.packets)
+}
+
+#[test]
+fn latencies_are_measured_by_the_clock_that_is_given() {
+    for layout in ["fused", "pipeline", "source stamp | streams x3 | blend smooth sink"] {
+        assert!(passed(layout, None).0.is_none());
+        // A millisecond from look to look.
+        let looks = AtomicU64::new(0);
+        let time = || Duration::from_millis(looks.fetch_add(1, Ordering::Relaxed));
+        let (passages, packets) = passed(layout, Some(&time));
+        let passages = passages.unwrap();
+        let whole = &passages.whole;
+        assert!(whole.packets > 0 && whole.packets <= packets, "{layout}: {whole:?}");
+        for passage in passages.bricks.iter().chain([whole]) {
+            assert!(passage.packets >= whole.packets, "{layout}: {passage:?}");
+            // Counters of one moment, but for a batch on its way.
+            let of_packets = 60 * passage.packets;
+            assert!(passage.bytes.abs_diff(of_packets) <= 60 * 16 * 8, "{layout}: {passage:?}");
+            assert!(passage.seconds > 0.0 && passage.latency.quantile(0.01) >= Duration::from_millis(1));
+        }
+        if layout == "fused" {
+            // Each brick looks once behind the one before, and the sink behind the last.
+            assert!(
+                passages.bricks.iter().all(|brick| brick.latency.quantile(1.0) < Duration::from_micros(1126))
+            );
+            assert!(whole.latency.quantile(0.01) >= Duration::from_millis(passages.bricks.len() as u64 + 1));
+        }
+    }
 }

@@ -9,8 +9,10 @@ use ureq::Agent;
 
 /// Bytes of an answer, at most.
 const LONGEST: u64 = 16 << 20;
+/// Bytes of a capture, at most.
+const LARGEST: u64 = 64 << 20;
 /// How long a request may take: longer than the server waits for a change.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks a [`Server`](crate::Server).
 #[derive(Debug)]
@@ -50,6 +52,41 @@ impl Client {
             request = request.header("authorization", token.header());
         }
         self.read(request.send(json))
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn send<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<T, ServerError> {
+        let mut request = self.agent.post(self.url(path)).header("content-type", "application/octet-stream");
+        request = query.iter().fold(request, |request, (key, value)| request.query(key, value));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token.header());
+        }
+        self.read(request.send(body))
+    }
+
+    /// Fetches bytes for which the token is needed.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn fetch(&self, path: &str) -> Result<Vec<u8>, ServerError> {
+        let mut request = self.agent.get(self.url(path));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token.header());
+        }
+        let mut answer = request.call().map_err(|error| self.silent(error))?;
+        if answer.status().as_u16() != 200 {
+            return self.read(Ok(answer));
+        }
+        let bytes = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
+        bytes.map_err(|error| self.silent(error))
     }
 
     fn url(&self, path: &str) -> String {

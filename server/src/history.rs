@@ -1,8 +1,10 @@
 //! What a run did in the last minutes, second by second.
 
-use crate::api::Point;
+use crate::api::{Latency, Point};
+use legonf_core::Passages;
 use legonf_engine::monitor::Moment;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Seconds between two points.
 const EVERY: f64 = 1.0;
@@ -14,6 +16,8 @@ const KEPT: usize = 600;
 pub struct History {
     points: VecDeque<Point>,
     last: Option<Sums>,
+    /// What had passed the bricks then.
+    passages: Option<Arc<Passages>>,
     peak: Option<f64>,
 }
 
@@ -28,8 +32,8 @@ struct Sums {
 }
 
 impl History {
-    /// Takes a moment, with the highest score since the one before.
-    pub fn add(&mut self, moment: &Moment, peak: Option<f64>) {
+    /// Takes a moment, with the highest score since the one before, and the threshold with which the run began.
+    pub fn add(&mut self, moment: &Moment, peak: Option<f64>, threshold: Option<f64>) {
         self.peak = [self.peak, peak].into_iter().flatten().reduce(f64::max);
         let Some(snapshot) = &moment.snapshot else { return };
         let now = Sums {
@@ -39,6 +43,7 @@ impl History {
             dropped: moment.dropped,
             alerts: moment.accounts.alerts,
         };
+        let passages = &snapshot.passages;
         let last = self.last.unwrap_or_default();
         if now.at < last.at + EVERY {
             return;
@@ -50,11 +55,16 @@ impl History {
             done_per_second: rate(|sums| sums.done),
             dropped_per_second: rate(|sums| sums.dropped),
             alerts_per_second: rate(|sums| sums.alerts),
+            latency: passages.as_deref().and_then(|now| match &self.passages {
+                Some(before) => Latency::of(&now.since(before).whole),
+                None => Latency::of(&now.whole),
+            }),
             peak_score: self.peak.take(),
+            threshold: moment.accounts.threshold.or(threshold),
             open_incidents: moment.accounts.open.len() as u64,
             workers: snapshot.workers.len() as u64,
         };
-        self.last = Some(now);
+        (self.last, self.passages) = (Some(now), passages.clone());
         if self.points.len() >= KEPT {
             self.points.pop_front();
         }
@@ -71,7 +81,6 @@ impl History {
 mod tests {
     use super::*;
     use legonf_core::Snapshot;
-    use std::sync::Arc;
 
     #[test]
     fn a_point_is_of_a_second_and_there_are_so_many() {
@@ -80,7 +89,7 @@ mod tests {
             let at = tick as f64 / 10.0;
             let snapshot = Some(Arc::new(Snapshot { at, ..Snapshot::default() }));
             let moment = Moment { snapshot, offered: 20 * tick, done: 10 * tick, ..Moment::default() };
-            history.add(&moment, (tick % 10 == 3).then_some(at));
+            history.add(&moment, (tick % 10 == 3).then_some(at), None);
         }
         let points = history.points();
         assert_eq!(points.len(), KEPT);

@@ -4,16 +4,24 @@ use crate::api::{Graph, Shared};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use legonf_core::Passage;
 use legonf_engine::monitor::{Facts, Moment};
-use prometheus_client::encoding::{prometheus_text, text};
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet, prometheus_text, text};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 /// What a series is of.
 type Labels = Vec<(&'static str, String)>;
+
+/// Bounds of latencies, as powers of two of nanoseconds: from 16 µs to 17 s, which are exact.
+const BOUNDS: RangeInclusive<u32> = 14..=34;
 
 /// The media type of OpenMetrics.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -65,6 +73,7 @@ fn registry(facts: &Facts, moment: &Moment) -> Registry {
     let mut metrics = Metrics(Registry::with_prefix("legonf"));
     let graph = Graph::of(facts, moment);
     of_packets(&mut metrics, moment);
+    of_bricks(&mut metrics, facts, &graph, moment);
     of_stages(&mut metrics, &graph);
     of_run(&mut metrics, &graph, moment);
     metrics.0
@@ -93,8 +102,51 @@ fn of_packets(metrics: &mut Metrics, moment: &Moment) {
     metrics.counter("incidents", "Incidents that have ended", moment.closed);
     let help = "Incidents that go on, up to 50";
     metrics.gauge("incidents_open", help, accounts.open.len() as f64);
-    let by_brick = moment.by_brick.iter().map(|(id, packets)| (vec![("brick", id.clone())], *packets));
-    metrics.counters("brick_packets", "Packets that a brick has handed on", by_brick);
+}
+
+fn of_bricks(metrics: &mut Metrics, facts: &Facts, graph: &Graph, moment: &Moment) {
+    let brick = |id: &str| vec![("brick", id.to_owned())];
+    let packets = graph.bricks.iter().map(|each| (brick(&each.id), each.packets));
+    metrics.counters("brick_packets", "Packets that a brick has handed on", packets);
+    let Some(passages) = moment.passages() else { return };
+    let bytes = facts.passed(passages).map(|(id, passage)| (brick(id), passage.bytes));
+    let help = "Bytes of the packets that a brick has handed on, as they were on the wire";
+    metrics.counters("brick_bytes", help, bytes);
+    let latencies = facts.passed(passages).map(|(id, passage)| (brick(id), passage.clone()));
+    let help = "Seconds for which packets waited for a brick and were with it";
+    metrics.0.register("brick_latency_seconds", help, Latencies(latencies.collect()));
+    let help = "Seconds that packets took from the source to the sink";
+    let whole = vec![(Vec::new(), passages.whole.clone())];
+    metrics.0.register("packet_latency_seconds", help, Latencies(whole));
+}
+
+/// Histograms that were filled elsewhere.
+#[derive(Debug)]
+struct Latencies(Vec<(Labels, Passage)>);
+
+impl EncodeMetric for Latencies {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for (labels, passage) in &self.0 {
+            let mut below = 0;
+            let bounds = BOUNDS.map(|exponent| Duration::from_nanos(1 << exponent));
+            // What takes longer is in the encoder's own last bucket.
+            let buckets: Vec<_> = bounds
+                .map(|bound| {
+                    let packets = passage.latency.up_to(bound);
+                    (bound.as_secs_f64(), packets - std::mem::replace(&mut below, packets))
+                })
+                .collect();
+            // Not the counter of packets: that is read at another moment.
+            let packets = passage.latency.packets();
+            let mut series = encoder.encode_family(labels)?;
+            series.encode_histogram::<NoLabelSet>(passage.seconds, packets, &buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
 }
 
 fn of_stages(metrics: &mut Metrics, graph: &Graph) {

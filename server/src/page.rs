@@ -82,11 +82,17 @@ fn figures(graph: &Graph, counters: &Counters, incidents: &IncidentList) -> Mark
             (figure("done", "packets/s done", &rounded(graph.done_per_second)))
             (figure("offered", "packets/s offered", &rounded(graph.offered_per_second)))
             (figure("dropped", "packets/s dropped", &rounded(graph.dropped_per_second)))
+            (figure("latency", "latency of 99%", &milliseconds(graph.latency.map(|latency| latency.p99_ms), "none")))
             (figure("alerts", "alerts", &counters.alerts.to_string()))
             (figure("open", "incidents that go on", &open.to_string()))
             (figure("bottleneck", "bottleneck", &bottleneck))
         }
     }
+}
+
+/// A time in milliseconds, or a word where there is none.
+fn milliseconds(ms: Option<f64>, none: &str) -> String {
+    ms.map_or_else(|| none.into(), |ms| format!("{ms:.3} ms"))
 }
 
 fn head(words: &[&str]) -> Markup {
@@ -111,6 +117,21 @@ fn bricks(graph: &Graph) -> Markup {
             p { "Layout: " span #plan { (graph.plan) } }
             p { "Green bars: useful work of each replica. Orange bar: how full the queue is. Arrows: packets a second. Dashed frames: bricks that share workers." }
             div #graph .picture tabindex="0" role="group" aria-labelledby="graph-title" {}
+            details {
+                summary { "Bricks as a table" }
+                div.scroll tabindex="0" role="group" aria-label="Bricks" { table {
+                    caption { "What has passed each brick; latency of the last tick, from the brick before" }
+                    (head(&["brick", "kind", "packets", "bytes/s", "latency of 50%", "latency of 99%"]))
+                    tbody #brick-table { @for brick in &graph.bricks { tr {
+                        th scope="row" { (brick.id) }
+                        td { (if brick.kind.is_empty() { "end" } else { &brick.kind }) }
+                        td.number { (brick.packets) }
+                        td { (format!("{:.0} B/s", brick.bytes_per_second)) }
+                        td { (milliseconds(brick.latency.map(|latency| latency.p50_ms), "")) }
+                        td { (milliseconds(brick.latency.map(|latency| latency.p99_ms), "")) }
+                    } } }
+                } }
+            }
             details open[true] {
                 summary { "Replicas as a table" }
                 div.scroll tabindex="0" role="group" aria-label="Replicas" { table {
@@ -146,13 +167,25 @@ fn places(graph: &Graph, bricks: &[String]) -> String {
 }
 
 fn over_time() -> Markup {
-    let columns =
-        ["at", "offered/s", "done/s", "dropped/s", "alerts/s", "highest score", "incidents", "workers"];
+    let columns = [
+        "at",
+        "offered/s",
+        "done/s",
+        "dropped/s",
+        "latency of 50%",
+        "latency of 99%",
+        "alerts/s",
+        "highest score",
+        "incidents",
+        "workers",
+    ];
     html! {
         section aria-labelledby="time-title" {
             h2 #time-title { "Over time" }
             p { "Packets a second: done solid, offered dashed, dropped dotted. Upright lines are changes of the layout, numbered as in the list." }
             div #rates .picture tabindex="0" role="group" aria-label="Packets a second over time" {}
+            p { "Latency from the source to the sink in milliseconds: half of the packets solid, 99 of 100 dashed." }
+            div #latencies .picture tabindex="0" role="group" aria-label="Latency over time" {}
             p { "Highest score of each second: solid; threshold: dashed. Bars at the bottom: incidents go on." }
             div #scores .picture tabindex="0" role="group" aria-label="Scores over time" {}
             details {
@@ -176,6 +209,11 @@ fn incident_list(list: &IncidentList) -> Markup {
                 summary { span class={ "severity " (incident.severity) } { (incident.severity) " " } (incident.source) ", " (incident.activity) }
                 p { (incident.text) "." }
             } } } }
+            div #suppression-table .scroll hidden[true] tabindex="0" role="group" aria-label="Suppressions" { table {
+                caption { "Whose alerts are suppressed" }
+                (head(&["number", "of", "until", "alerts", "comment", "state"]))
+                tbody #suppressions {}
+            } }
         }
     }
 }
@@ -209,8 +247,8 @@ fn losses(counters: &Counters) -> Markup {
 fn changes() -> Markup {
     html! {
         section aria-labelledby="change-title" {
-            h2 #change-title { "Change the layout" }
-            p { "It needs the token of --http-token. The results stay the same." }
+            h2 #change-title { "Change the run" }
+            p { "It needs the token of --http-token. Another layout leaves the results as they are; another threshold holds from a packet on, which is said." }
             form #scale {
                 label { "token" input #token type="password" autocomplete="off" required; }
                 label { "brick" select #brick {} }
@@ -220,6 +258,14 @@ fn changes() -> Markup {
             form #drain {
                 label { "replica" select #replica {} }
                 button type="submit" { "Drain" }
+            }
+            form #threshold hidden[true] {
+                label { "threshold" input #threshold-value type="number" step="any" required; }
+                button type="submit" { "Change the threshold" }
+            }
+            form #end hidden[true] {
+                label { "suppression" select #suppression {} }
+                button type="submit" { "End it" }
             }
             form #controller hidden[true] { button type="submit" #pause { "Pause the controller" } }
             p #answer role="status" {}
@@ -243,6 +289,9 @@ mod tests {
             state: String::new(),
             stage: 0,
             packets: 0,
+            bytes: 0,
+            bytes_per_second: 0.0,
+            latency: None,
             places: vec![place],
         };
         let replica = Replica {
@@ -279,7 +328,7 @@ mod tests {
         let incidents = IncidentList { incidents: Vec::new(), ended: 0 };
         let text = page(&graph, &counters, &incidents).into_string();
         assert!(!text.contains("<script>alert") && !text.contains("'1')</script>\"&"), "{text}");
-        assert_eq!(text.matches("&lt;script&gt;alert").count(), 8, "{text}");
+        assert_eq!(text.matches("&lt;script&gt;alert").count(), 9, "{text}");
     }
 
     #[test]

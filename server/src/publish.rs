@@ -23,7 +23,11 @@ pub async fn publish(monitor: Arc<Monitor>, history: Arc<Mutex<History>>, update
             seen = Some(version);
             let moment = monitor.moment();
             let peak = monitor.take_peak();
-            history.lock().unwrap_or_else(PoisonError::into_inner).add(&moment, peak);
+            history.lock().unwrap_or_else(PoisonError::into_inner).add(
+                &moment,
+                peak,
+                monitor.facts().threshold,
+            );
             updates.send_replace(event(&Update::of(monitor.facts(), &moment)));
         }
         tokio::time::sleep(LOOK).await;

@@ -1,6 +1,7 @@
 //! The thread that answers.
 
 use crate::address::is_local;
+use crate::api::renew::{MODEL, MODEL_PATH};
 use crate::api::{self, Problem, Shared};
 use crate::connections::{self as activity, Activity, Connections, Place};
 use crate::deadline::Deadline;
@@ -144,8 +145,8 @@ async fn answer(router: Router, bucket: &Mutex<Bucket>, request: Request<Incomin
     } else if host.is_some_and(|host| !host.is_ok_and(is_local)) {
         let reason = "the header Host names another machine; ask for 127.0.0.1, [::1] or localhost";
         Problem::new(StatusCode::FORBIDDEN, reason).into_response()
-    } else if declared(&request).is_some_and(|length| length > BODY as u64) {
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has {BODY} bytes at most"))
+    } else if let Some(most) = exceeded(&request) {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has {most} bytes at most"))
             .into_response()
     } else {
         let answer = TowerToHyperService::new(router).call(request);
@@ -161,9 +162,11 @@ async fn answer(router: Router, bucket: &Mutex<Bucket>, request: Request<Incomin
     response
 }
 
-/// Bytes of a body by what its head says.
-fn declared(request: &Request<Incoming>) -> Option<u64> {
-    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// What the body of a request may have at most, where its head says that it has more.
+fn exceeded(request: &Request<Incoming>) -> Option<usize> {
+    let most = if request.uri().path() == MODEL_PATH { MODEL } else { BODY };
+    let declared: u64 = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    (declared > most as u64).then_some(most)
 }
 
 /// What browsers may do with an answer: load nothing from elsewhere, show it nowhere else, and keep nothing.

@@ -24,6 +24,7 @@ mod gather;
 mod group;
 mod hash;
 mod headers;
+mod histogram;
 mod identity;
 mod incident;
 mod layout;
@@ -60,6 +61,7 @@ pub use hash::{Hasher, SLOTS, same, slot};
 pub use headers::{
     Encapsulation, Fragment, Headers, Icmp, Inner, Layer, Link, Mac, Malformed, Network, Transport,
 };
+pub use histogram::{BUCKETS, Histogram};
 pub use identity::{Address, Ends, Ports, pair_words, source_words};
 pub use incident::{Activity, Counted, Deviation, Findings, Incident, Notice, Severity, grouped};
 pub use layout::{BindError, Layout, LayoutError};
@@ -70,7 +72,7 @@ pub use plan::{Plan, PlanSyntax, SlotMove, Stage};
 pub use projector::{Projector, protocol_word, tunnel_word};
 pub use rows::Rows;
 pub use schema::{Feature, Schema, SchemaHash, Unit};
-pub use snapshot::{HostLoad, ShardLoad, Snapshot, StageLoad, WorkerLoad, mean_wait};
+pub use snapshot::{HostLoad, Passage, Passages, ShardLoad, Snapshot, StageLoad, WorkerLoad, mean_wait};
 pub use storage::{Damaged, Storage, Typed, Value, cells, cells_mut, like, storage, typed};
 pub use tiles::{LANES, Tiles};
 pub use time::Timestamp;

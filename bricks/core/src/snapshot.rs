@@ -1,7 +1,8 @@
 //! What the controller sees of a running graph, once a tick.
 
-use crate::{Plan, SlotMove, balanced};
+use crate::{Histogram, Plan, SlotMove, balanced};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What one worker, which is a replica of its stage's bricks, did since the snapshot before.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -138,6 +139,29 @@ impl std::ops::Add for HostLoad {
     }
 }
 
+impl Passages {
+    /// What has passed since it was as `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        let none = Passage::default();
+        let earlier = before.bricks.iter().chain(std::iter::repeat(&none));
+        Self {
+            bricks: self.bricks.iter().zip(earlier).map(|(now, before)| now.since(before)).collect(),
+            whole: self.whole.since(&before.whole),
+        }
+    }
+}
+
+impl Passage {
+    fn since(&self, before: &Self) -> Self {
+        Self {
+            packets: self.packets.saturating_sub(before.packets),
+            bytes: self.bytes.saturating_sub(before.bytes),
+            seconds: (self.seconds - before.seconds).max(0.0),
+            latency: self.latency.since(&before.latency),
+        }
+    }
+}
+
 /// The state of a running graph at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -163,6 +187,32 @@ pub struct Snapshot {
     pub credits: usize,
     /// The machine.
     pub host: HostLoad,
+    /// What has passed each brick, where that is measured.
+    #[serde(skip)]
+    pub passages: Option<Arc<Passages>>,
+}
+
+/// What has passed the bricks of a graph since the run began.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Passages {
+    /// What has passed each brick, in the graph's order.
+    pub bricks: Vec<Passage>,
+    /// What has gone from the source to the sink.
+    pub whole: Passage,
+}
+
+/// Packets that were handed on, and how long that took.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Passage {
+    /// Packets.
+    pub packets: u64,
+    /// Their bytes, as they were on the wire when they were read.
+    pub bytes: u64,
+    /// Seconds that they took, all added up.
+    pub seconds: f64,
+    /// Packets by how long they took: from when their batch was handed on before until the brick handed it on, so that waiting
+    /// is a part of it. Bricks that replicas run together on parts of a batch take as long as all of them.
+    pub latency: Histogram,
 }
 
 impl Snapshot {

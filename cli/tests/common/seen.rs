@@ -42,6 +42,13 @@ impl Bench {
         let arguments = given.iter().chain(&http).chain(more).map(|word| (*word).to_owned());
         Seen::start(&arguments.collect::<Vec<_>>())
     }
+
+    /// The same of a run that takes no changes.
+    pub fn live_without_token(&self) -> Seen {
+        let given = ["live", "-", "--model", &self.model, "--no-warm-up", "--threshold", "0.2", "--json"];
+        let arguments = given.iter().chain(&["--http", "127.0.0.1:0"]).map(|word| (*word).to_owned());
+        Seen::start(&arguments.collect::<Vec<_>>())
+    }
 }
 
 /// The capture, as it is before it is compressed.

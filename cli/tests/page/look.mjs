@@ -77,6 +77,21 @@ await page.waitForFunction(() => document.getElementById("answer").textContent.s
 await page.waitForFunction(() => document.querySelectorAll("#replicas tr").length === 8);
 await page.waitForFunction(() => document.getElementById("events").textContent.includes("scale mapping to 2"));
 await page.waitForSelector("#rates .mark.order", { state: "attached" });
+await page.waitForSelector("#latencies svg path.done", { state: "attached" });
+
+// Another threshold, from a packet on; a host that is suppressed; the packets of an incident.
+await page.fill("#threshold-value", "0.25");
+await page.click("#threshold button");
+await page.waitForFunction(() => document.getElementById("answer").textContent.includes("threshold 0.25"));
+if (!(await page.$("#incidents details[open]"))) await page.click("#incidents summary");
+await page.click("#incidents details[open] button:has-text('Suppress')");
+await page.waitForFunction(() => document.getElementById("answer").textContent.includes("number 0"));
+await page.waitForFunction(() => document.querySelectorAll("#suppressions tr").length === 1);
+await page.waitForFunction(() => document.getElementById("events").textContent.includes("number 0: "));
+const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#incidents details[open] button:has-text('Save')")]);
+const bytes = readFileSync(await saved.path());
+must(bytes.length > 100 && bytes.readUInt32BE(0) === 0x0a0d0d0a, `a capture of ${bytes.length} bytes is saved`);
+must((await violations(page)).length === 0, (await violations(page)).join("\n"));
 await page.evaluate(() => scrollTo(0, 0));
 await page.screenshot({ path: join(folder, "page.png") });
 

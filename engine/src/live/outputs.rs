@@ -218,6 +218,10 @@ fn explain_root(error: SinkError) -> Error {
 }
 
 impl Results for Outputs {
+    fn threshold(&mut self, threshold: f64) {
+        self.alerting().for_each(|(eve, _)| eve.set_threshold(threshold));
+    }
+
     fn forward(&mut self, batch: &Batch) {
         self.transmission.iter_mut().for_each(|transmission| transmission.send(batch));
     }

@@ -7,6 +7,11 @@ use std::fmt;
 /// A change of the layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// The controller is to decide by another policy.
+    Policy {
+        /// The policy, as in a file of `--policy` (TOML).
+        policy: String,
+    },
     /// A brick, with those that share its workers, is to have so many replicas.
     Scale {
         /// The brick.
@@ -56,6 +61,7 @@ impl fmt::Display for Change {
         match self {
             Self::Scale { brick, replicas } => write!(f, "scale {brick} to {replicas}"),
             Self::Drain { replica } => write!(f, "drain {replica}"),
+            Self::Policy { .. } => f.write_str("another policy"),
             Self::Pause { is_paused: true } => f.write_str("pause the controller"),
             Self::Pause { is_paused: false } => f.write_str("resume the controller"),
             Self::Move { slot } => {
@@ -79,7 +85,7 @@ impl Change {
             Self::Scale { brick, replicas } => scale(brick, *replicas, facts, snapshot),
             Self::Drain { replica } => drain(replica, snapshot),
             Self::Move { slot } => shift(slot, snapshot),
-            Self::Pause { .. } => Ok(layout(snapshot)),
+            Self::Pause { .. } | Self::Policy { .. } => Ok(layout(snapshot)),
         }
     }
 }

@@ -31,6 +31,9 @@ struct Watched {
 impl<'a> Monitored<'a> {
     /// A run under a controller, seen through a monitor, or both.
     pub fn new(agent: Option<&'a mut Agent>, monitor: Option<&Arc<Monitor>>) -> Self {
+        if let Some((agent, monitor)) = agent.as_ref().zip(monitor) {
+            monitor.set_policy(&agent.policy_text());
+        }
         let watched = |monitor: &Arc<Monitor>| Watched {
             monitor: monitor.clone(),
             host: Host::begin(),
@@ -57,6 +60,9 @@ impl Watched {
                 Ok(plan) if let Change::Pause { is_paused } = change => {
                     answer(self.pause(agent.as_deref_mut(), is_paused, plan));
                 }
+                Ok(plan) if let Change::Policy { policy } = &change => {
+                    answer(self.set_policy(agent.as_deref_mut(), policy, plan));
+                }
                 Ok(plan) if plan.stages == snapshot.plan.stages && plan.moves.is_empty() => {
                     answer(Ok(Done { plan, took: Duration::ZERO }));
                 }
@@ -79,6 +85,20 @@ impl Watched {
         agent.note(Event::Order { at: self.at, change, plan: plan.clone() });
         agent.pause(is_paused);
         self.monitor.pause(is_paused);
+        Ok(Done { plan, took: Duration::ZERO })
+    }
+
+    /// Lets the controller decide by another policy.
+    fn set_policy(&self, agent: Option<&mut Agent>, policy: &str, plan: Plan) -> Result<Done, Refusal> {
+        let Some(agent) = agent else {
+            return Err(Refusal::Impossible("this run has no controller, so there is no policy".into()));
+        };
+        let config =
+            crate::steering::policy(policy).map_err(|error| Refusal::Impossible(error.to_string()))?;
+        agent.set_policy(config).map_err(|error| Refusal::Impossible(error.to_string()))?;
+        let policy = agent.policy_text();
+        agent.note(Event::Policy { at: self.at, policy: policy.clone() });
+        self.monitor.set_policy(&policy);
         Ok(Done { plan, took: Duration::ZERO })
     }
 
@@ -128,6 +148,12 @@ impl Control for Monitored<'_> {
                 None => watched.monitor.log(event),
             }
             plan = Some(wanted);
+        }
+        for event in watched.monitor.renewed(snapshot.at, self.agent.is_none()) {
+            match &mut self.agent {
+                Some(agent) => agent.note(event),
+                None => watched.monitor.log(event),
+            }
         }
         if let Some(agent) = &self.agent {
             watched.show_events(agent);

@@ -1,8 +1,10 @@
 //! What the sink of a run tells those who watch.
 
+use super::packets::Chunk;
 use super::{Accounts, Monitor};
+use crate::suppression::Suppressed;
 use crate::watch::Watch;
-use legonf_core::{Coverage, Findings};
+use legonf_core::{Batch, Coverage, Findings, Origin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -22,13 +24,26 @@ pub(crate) struct Accounting {
     /// The highest score since it was told last.
     peak: Option<f64>,
     looked: Option<Instant>,
+    threshold: Option<f64>,
     open: Vec<legonf_core::Incident>,
+    suppressed: Vec<Suppressed>,
+    /// Packets of alerts since it told last.
+    chunk: Chunk,
 }
 
 impl Accounting {
     /// For a monitor, with what adds packets that never came.
     pub fn new(monitor: &Arc<Monitor>, losses: Losses) -> Self {
-        Self { monitor: monitor.clone(), losses, peak: None, looked: None, open: Vec::new() }
+        Self {
+            monitor: monitor.clone(),
+            losses,
+            peak: None,
+            looked: None,
+            threshold: None,
+            open: Vec::new(),
+            suppressed: Vec::new(),
+            chunk: Chunk::default(),
+        }
     }
 
     /// Takes a score.
@@ -36,6 +51,18 @@ impl Accounting {
     pub fn score(&mut self, score: f64) {
         if score.is_finite() && self.peak.is_none_or(|peak| score > peak) {
             self.peak = Some(score);
+        }
+    }
+
+    /// Packets are judged by another threshold from now on.
+    pub fn set_threshold(&mut self, threshold: f64) {
+        self.threshold = Some(threshold);
+    }
+
+    /// Keeps a packet that raised an alert, where the batch has its bytes.
+    pub fn keep(&mut self, batch: &Batch, packet: usize) {
+        if packet < batch.packets.len() {
+            self.chunk.add(&batch.packets, packet, Origin::of(&batch.headers[packet]));
         }
     }
 
@@ -60,7 +87,20 @@ impl Accounting {
             self.looked = Some(now);
             self.open = watch.map(|watch| watch.open(OPEN)).unwrap_or_default();
         }
-        let accounts = Accounts { coverage, alerts, warming_up, open: self.open.clone() };
+        if let Some(watch) = watch {
+            self.suppressed = watch.suppressed();
+        }
+        let accounts = Accounts {
+            coverage,
+            alerts,
+            warming_up,
+            open: self.open.clone(),
+            threshold: self.threshold,
+            suppressed: self.suppressed.clone(),
+        };
+        if !self.chunk.is_empty() {
+            self.monitor.keep(std::mem::take(&mut self.chunk));
+        }
         self.monitor.account(accounts, self.peak.take());
     }
 

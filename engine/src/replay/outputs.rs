@@ -235,6 +235,10 @@ impl Outputs {
 }
 
 impl Results for Outputs {
+    fn threshold(&mut self, threshold: f64) {
+        self.alerts.iter_mut().for_each(|alerts| alerts.eve.set_threshold(threshold));
+    }
+
     fn packet(&mut self, timestamp: Timestamp, score: f64, verdict: Verdict, truth: Option<bool>) {
         self.alerts.iter_mut().for_each(|alerts| alerts.plot.add(timestamp, score, verdict, truth));
     }

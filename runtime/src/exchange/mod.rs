@@ -24,7 +24,7 @@ pub(crate) use inbox::Inbox;
 pub(crate) use join::Join;
 pub(crate) use ownership::{Migration, Owners, OwnershipTable, SlotState, migrations};
 pub(crate) use part::{Gathered, HomePart, Part};
-pub(crate) use pause::{Histogram, Pause};
+pub(crate) use pause::Pause;
 pub(crate) use regroup::{AT_ONCE, prepare};
 pub(crate) use replica::{Buffers, Phase, Queues, Replica};
 pub(crate) use shared::SharedColumns;

@@ -518,6 +518,7 @@ impl<'a> Replica<'a> {
             routes.leave(operator, &self.shared.declared, batch, marks, &mut self.buffers.scratch);
         }
         envelope.passed = self.work.downstream.operators.end.max(operator + 1);
+        self.shared.meter.passed(operator..envelope.passed, envelope);
         Ok(())
     }
 

@@ -193,6 +193,7 @@ pub(crate) fn pass<'a>(
                 None => run(&mut **brick),
             }
         })?;
+        shared.meter.passed(operator.index..operator.index + 1, envelope);
     }
     Ok(())
 }

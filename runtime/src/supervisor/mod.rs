@@ -7,7 +7,7 @@ pub(crate) mod replica_set;
 mod snapshot;
 pub(crate) mod stuck;
 
-use crate::exchange::{Histogram, Owners, prepare};
+use crate::exchange::{Owners, prepare};
 use crate::graph::route::Scratch;
 use crate::layout::{Shape, StageSpec};
 use crate::operator::checkpointer::Checkpointer;
@@ -29,7 +29,7 @@ use crate::worker::pin::{Core, Cores};
 use crate::worker::shared::{Shared, supplied};
 use crate::worker::stats::{Done, Scheduling, Stats};
 use crate::{MAX_WORKERS, PlanError, RunFault, SupplyError};
-use legonf_core::{BATCH, Brick, Clock, LARGEST_BATCH, Plan, guarded};
+use legonf_core::{BATCH, Brick, Clock, Histogram, LARGEST_BATCH, Plan, guarded};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -342,7 +342,7 @@ impl<'scope, 'env> Supervisor<'scope, 'env> {
             Event::Drained(_) => {}
             Event::Turned(_, turned) => {
                 self.slots.moved_bytes += turned.bytes;
-                turned.pauses.into_iter().for_each(|pause| self.slots.pauses.add(pause))
+                turned.pauses.into_iter().for_each(|pause| self.slots.pauses.add(pause.time, pause.packets))
             }
             Event::Retired(retired) => {
                 self.strike(retired.serial);

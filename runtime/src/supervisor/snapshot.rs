@@ -4,6 +4,7 @@ use crate::supervisor::{Running, RunningStage, Supervisor};
 use crate::worker::totals::Totals;
 use legonf_core::{HostLoad, SLOTS, ShardLoad, Snapshot, StageLoad, State, WorkerLoad, mean_wait};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,7 @@ impl Supervisor<'_, '_> {
             in_flight,
             credits: self.pool.needed(),
             host: HostLoad::default(),
+            passages: self.shared.meter.passages().map(Arc::new),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::RunFault;
 use crate::exchange::{Gathered, Join, Part, SharedColumns};
 use crate::graph::route::Marks;
+use crate::worker::meter::Stamp;
 use legonf_core::{Batch, Clock, Layout};
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub(crate) struct Envelope {
     pub batch: Batch,
     /// Stream time behind it.
     pub clock: Clock,
+    /// What is measured of it.
+    pub stamp: Stamp,
     /// Where the graph branches: the bricks that each packet has still to pass.
     pub marks: Marks,
     /// What replicas of a keyed brick read together, memory for their parts of the batch, and where these come together.

@@ -5,6 +5,7 @@ pub(crate) mod assignment;
 pub(crate) mod columns;
 pub(crate) mod envelope;
 pub(crate) mod message;
+pub(crate) mod meter;
 pub(crate) mod order;
 pub(crate) mod pacing;
 pub(crate) mod pin;
@@ -219,6 +220,7 @@ impl Worker<'_> {
         }
         let offered = if head.ended { 0 } else { envelope.batch.len() as u64 };
         self.shared.totals.offered.store(self.shared.totals.offered.load(Relaxed) + offered, Relaxed);
+        self.shared.meter.read(envelope);
         true
     }
 
@@ -270,6 +272,7 @@ impl Worker<'_> {
             None => {
                 let done = self.shared.totals.done.load(Relaxed) + envelope.batch.len() as u64;
                 self.shared.totals.done.store(done, Relaxed);
+                self.shared.meter.done(envelope);
                 tail.clock = envelope.clock;
             }
             Some(fault) => tail.end(fault, self.shared, &self.events),

@@ -4,6 +4,7 @@ use crate::SupplyError;
 use crate::graph::declared::Declared;
 use crate::graph::route::Routes;
 use crate::options::{Options, Supply};
+use crate::worker::meter::Meter;
 use crate::worker::pacing::Pacing;
 use crate::worker::stats::{At, Stats};
 use crate::worker::totals::Totals;
@@ -27,6 +28,8 @@ pub(crate) struct Shared<'a> {
     pub routes: Option<Routes>,
     /// What was done so far.
     pub totals: Totals,
+    /// What is measured, if anything is.
+    pub meter: Meter<'a>,
     /// When batches are closed.
     pub pacing: Pacing,
     /// The epoch of the next batch that is read: who owns which slots is known to all who deal batches out.
@@ -39,8 +42,12 @@ pub(crate) struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    pub fn new(options: &Options<'a>, declared: Arc<Declared>, routes: Option<Routes>) -> Self {
-        let Options { stop, supply, checkpoint, .. } = *options;
+    pub fn new(
+        options: &Options<'a>,
+        (declared, bricks): (Arc<Declared>, usize),
+        routes: Option<Routes>,
+    ) -> Self {
+        let Options { stop, supply, checkpoint, time, .. } = *options;
         Self {
             stop,
             over: AtomicBool::new(false),
@@ -49,6 +56,7 @@ impl<'a> Shared<'a> {
             declared,
             routes,
             totals: Totals::default(),
+            meter: Meter::new(time, bricks),
             pacing: Pacing::default(),
             epoch: AtomicU64::new(0),
             own: Stats::default(),

@@ -1,8 +1,7 @@
 //! What a run has done so far, as everybody may read it.
 
 use crate::Losses;
-use crate::exchange::{Histogram, Pause};
-use legonf_core::Progress;
+use legonf_core::{Histogram, Progress};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,7 +41,7 @@ impl Totals {
 
     /// Notes how long it took to make one anew.
     pub fn recovered(&self, took: Duration) {
-        self.recoveries().add(Pause { time: took, packets: 1 });
+        self.recoveries().add(took, 1);
     }
 
     fn recoveries(&self) -> MutexGuard<'_, Histogram> {

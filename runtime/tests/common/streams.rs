@@ -40,7 +40,7 @@ pub fn packet(seq: u64) -> Headers {
     let ports = (!arp).then_some((1, 2));
     let outer = Layer { network, src: ip(from), dst: ip(to), transport, ports, ..Layer::default() };
     let link = Some(Link { src: mac(from), dst: mac(to), ..Link::default() });
-    Headers { seq, link, outer, ..Headers::default() }
+    Headers { seq, link, outer, wire_len: 60, ..Headers::default() }
 }
 
 impl Source for Traffic {

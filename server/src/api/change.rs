@@ -107,7 +107,7 @@ type Answered = Result<Json<Changed>, Problem>;
 ))]
 pub(super) async fn scale(_: Authorized, State(shared): State<Shared>, asked: Asked<Scale>) -> Answered {
     let Scale { brick, replicas } = given(asked)?;
-    change(&shared, Change::Scale { brick, replicas }).await
+    apply(&shared, Change::Scale { brick, replicas }).await
 }
 
 /// Takes a replica's work away
@@ -118,7 +118,7 @@ pub(super) async fn scale(_: Authorized, State(shared): State<Shared>, asked: As
 ))]
 pub(super) async fn drain(_: Authorized, State(shared): State<Shared>, asked: Asked<Drain>) -> Answered {
     let Drain { replica } = given(asked)?;
-    change(&shared, Change::Drain { replica }).await
+    apply(&shared, Change::Drain { replica }).await
 }
 
 /// Moves a slot of a brick's state to another replica
@@ -133,7 +133,7 @@ pub(super) async fn move_slot(
     asked: Asked<MoveSlot>,
 ) -> Answered {
     let MoveSlot { brick, shard, slot, to } = given(asked)?;
-    change(&shared, Change::Move { slot: SlotMove { brick, shard, slot, to } }).await
+    apply(&shared, Change::Move { slot: SlotMove { brick, shard, slot, to } }).await
 }
 
 /// Lets the controller leave the layout as it is, or go on
@@ -144,14 +144,14 @@ pub(super) async fn move_slot(
 ))]
 pub(super) async fn controller(_: Authorized, State(shared): State<Shared>, asked: Asked<Pause>) -> Answered {
     let Pause { is_paused } = given(asked)?;
-    change(&shared, Change::Pause { is_paused }).await
+    apply(&shared, Change::Pause { is_paused }).await
 }
 
-fn given<T>(asked: Asked<T>) -> Result<T, Problem> {
+pub(super) fn given<T>(asked: Asked<T>) -> Result<T, Problem> {
     asked.map(|Json(asked)| asked).map_err(|error| Problem::new(error.status(), error.body_text()))
 }
 
-async fn change(shared: &Shared, change: Change) -> Answered {
+pub(super) async fn apply(shared: &Shared, change: Change) -> Answered {
     let (sender, answer) = oneshot::channel();
     // Who does not wait any more is told nothing.
     shared.monitor.ask(change, move |result| _ = sender.send(result)).map_err(problem)?;
@@ -170,7 +170,7 @@ async fn change(shared: &Shared, change: Change) -> Answered {
     }
 }
 
-fn problem(refusal: Refusal) -> Problem {
+pub(super) fn problem(refusal: Refusal) -> Problem {
     let status = match refusal {
         Refusal::Unknown(_) => StatusCode::NOT_FOUND,
         Refusal::Impossible(_) | Refusal::NotApplied(_) | Refusal::Over => StatusCode::CONFLICT,

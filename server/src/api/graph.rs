@@ -1,8 +1,9 @@
 //! The graph as it runs.
 
-use legonf_core::{DropReason, ShardLoad, Snapshot, WorkerLoad};
+use legonf_core::{DropReason, Passage, Passages, Plan, ShardLoad, Snapshot, WorkerLoad};
 use legonf_engine::monitor::{Accounts, BrickFacts, Facts, Moment};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Part of the time for which the busiest worker of a stage must have wanted to compute, for the stage to be the bottleneck.
@@ -37,6 +38,8 @@ pub struct Graph {
     pub in_flight: usize,
     /// Batches that may be on their way at most; then the source waits.
     pub credits: usize,
+    /// How long packets took from the source to the sink in the last tick; none where none came there.
+    pub latency: Option<Latency>,
     /// Bricks, in the order in which batches pass them, with `source` and `sink`.
     pub bricks: Vec<Brick>,
     /// Where packets go.
@@ -60,8 +63,31 @@ pub struct Brick {
     pub stage: usize,
     /// Packets that it handed on since the run began.
     pub packets: u64,
+    /// Their bytes, as they were on the wire.
+    pub bytes: u64,
+    /// Bytes a second in the last tick.
+    pub bytes_per_second: f64,
+    /// How long packets waited for it and were with it in the last tick; none where none passed, and for `source` and `sink`.
+    pub latency: Option<Latency>,
     /// Where its instances run that are not in this process.
     pub places: Vec<Place>,
+}
+
+/// How long packets took, to an eighth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Latency {
+    /// Milliseconds of half of the packets at most.
+    pub p50_ms: f64,
+    /// Milliseconds of 99 of 100 packets at most.
+    pub p99_ms: f64,
+}
+
+impl Latency {
+    /// That of some packets, if there are any.
+    pub(crate) fn of(passage: &Passage) -> Option<Self> {
+        let ms = |part| passage.latency.quantile(part).as_secs_f64() * 1e3;
+        (passage.packets > 0).then(|| Self { p50_ms: ms(0.5), p99_ms: ms(0.99) })
+    }
 }
 
 /// Where instances of a brick run.
@@ -239,12 +265,20 @@ impl Graph {
         let none = Snapshot::default();
         let snapshot = moment.snapshot.as_deref().unwrap_or(&none);
         let rate = |packets: u64| packets as f64 / snapshot.span.max(1e-9);
+        let (all, lately) = (of_bricks(facts, moment.passages()), of_bricks(facts, Some(&moment.lately)));
         let brick = |brick: &BrickFacts| Brick {
             id: brick.id.clone(),
             kind: brick.kind.clone(),
             state: brick.state.label().to_owned(),
             stage: snapshot.plan.stage_of(&brick.id).unwrap_or_default(),
-            packets: moment.by_brick.get(&brick.id).copied().unwrap_or_default(),
+            packets: match &*brick.id {
+                Plan::SOURCE => moment.offered,
+                Plan::SINK => moment.done,
+                id => all.get(id).map_or(0, |passage| passage.packets),
+            },
+            bytes: all.get(&*brick.id).map_or(0, |passage| passage.bytes),
+            bytes_per_second: lately.get(&*brick.id).map_or(0.0, |passage| rate(passage.bytes)),
+            latency: lately.get(&*brick.id).filter(|_| brick.id != Plan::SINK).and_then(|of| Latency::of(of)),
             places: brick
                 .places
                 .iter()
@@ -266,12 +300,13 @@ impl Graph {
             is_controlled: facts.is_controlled,
             is_paused: moment.is_paused,
             is_over: moment.is_over,
-            threshold: facts.threshold,
+            threshold: moment.accounts.threshold.or(facts.threshold),
             offered_per_second: rate(snapshot.offered),
             done_per_second: rate(snapshot.done),
             dropped_per_second: rate(snapshot.dropped),
             in_flight: snapshot.in_flight,
             credits: snapshot.credits,
+            latency: Latency::of(&moment.lately.whole),
             bricks: facts.bricks.iter().map(brick).collect(),
             edges: facts.edges.iter().map(edge).collect(),
             stages: stages(snapshot),
@@ -283,6 +318,12 @@ impl Graph {
             },
         }
     }
+}
+
+/// What has passed each brick, and the sink.
+fn of_bricks<'a>(facts: &'a Facts, passages: Option<&'a Passages>) -> BTreeMap<&'a str, &'a Passage> {
+    let of_sink = passages.map(|passages| (Plan::SINK, &passages.whole));
+    passages.into_iter().flat_map(|passages| facts.passed(passages)).chain(of_sink).collect()
 }
 
 /// The number of the stage whose busiest worker has most to do, if that is much.

@@ -1,10 +1,12 @@
 //! What alerts gathered into.
 
+use super::change::{Authorized, problem};
 use super::{Problem, Shared};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use legonf_core::{Counted, Incident};
 use legonf_engine::monitor::Monitor;
 use serde::{Deserialize, Serialize};
@@ -163,9 +165,36 @@ pub(super) async fn incident(
 ) -> Result<Json<IncidentRow>, Problem> {
     let Path(id) =
         id.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "expected the number of a packet"))?;
-    let all = IncidentRow::all(&shared.monitor, usize::MAX);
-    let found = all.incidents.into_iter().find(|incident| incident.id == id);
-    found
-        .map(Json)
+    let (incident, is_open) = find(&shared.monitor, id)?;
+    Ok(Json(IncidentRow::of(&incident, is_open)))
+}
+
+/// An incident by its number, and whether it goes on.
+fn find(monitor: &Monitor, id: u64) -> Result<(Incident, bool), Problem> {
+    let open = monitor.moment().accounts.open.iter().find(|incident| incident.first_seq == id).cloned();
+    let ended = || monitor.incidents(usize::MAX).into_iter().find(|(_, incident)| incident.first_seq == id);
+    let ended = || ended().map(|(_, incident)| ((*incident).clone(), false));
+    open.map(|incident| (incident, true))
+        .or_else(ended)
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("no incident begins with packet {id}")))
+}
+
+/// The packets that raised the alerts of an incident, as a capture (pcapng); the latest 32 MiB of all incidents are kept
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/packets", params(("id" = u64, Path, description = "Number of its first packet")),
+    security(("token" = [])), responses(
+    (status = 200, description = "The capture", body = Vec<u8>, content_type = "application/vnd.tcpdump.pcap"),
+    (status = "4XX", description = "Why there is none", body = Problem)
+))]
+pub(super) async fn packets(
+    _: Authorized,
+    State(shared): State<Shared>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Response, Problem> {
+    let Path(id) =
+        id.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "expected the number of a packet"))?;
+    let (incident, _) = find(&shared.monitor, id)?;
+    let (capture, packets) = shared.monitor.packets_of(&incident).map_err(problem)?;
+    let name = format!("attachment; filename=\"incident-{id}-{packets}-packets.pcapng\"");
+    let media = "application/vnd.tcpdump.pcap".to_owned();
+    Ok(([(header::CONTENT_TYPE, media), (header::CONTENT_DISPOSITION, name)], capture).into_response())
 }

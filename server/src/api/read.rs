@@ -1,6 +1,6 @@
 //! What is read as it is at this moment.
 
-use super::{Counters, Graph, Problem, Shared};
+use super::{Counters, Graph, Latency, Problem, Shared};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -21,8 +21,12 @@ pub struct Point {
     pub dropped_per_second: f64,
     /// Alerts a second.
     pub alerts_per_second: f64,
+    /// How long packets took from the source to the sink; none where none came there.
+    pub latency: Option<Latency>,
     /// The highest score; none where nothing was scored.
     pub peak_score: Option<f64>,
+    /// The threshold by which packets were judged; none where there is none.
+    pub threshold: Option<f64>,
     /// Incidents that went on.
     pub open_incidents: u64,
     /// Workers of all stages.

@@ -1,10 +1,10 @@
-// Two charts over one time axis, with what was decided marked in both.
+// Charts over one time axis, with what was decided marked in each.
 import { shape, short, whole } from "./words.js";
 
 const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [190, 56, 12, 34, 26];
 // What is told of, and what of that changes something, and so is marked.
-const TOLD = ["decision", "order", "applied", "swap", "violation"];
-const isMarked = (event) => ["order", "swap"].includes(event.event) || (event.event === "decision" && event.details.plan);
+const TOLD = ["decision", "order", "applied", "swap", "threshold", "suppression", "policy", "violation"];
+const isMarked = (event) => ["order", "swap", "threshold", "suppression", "policy"].includes(event.event) || (event.event === "decision" && event.details.plan);
 
 export const told = (events) => events.filter((event) => TOLD.includes(event.event));
 
@@ -74,23 +74,40 @@ export function drawRates(holder, points, events) {
   holder.replaceChildren(chart.svg);
 }
 
+// A scale of powers of ten that all of these values are within.
+function powers(chart, values) {
+  const top = Math.log10(Math.max(...values, 1e-3) * 1.5);
+  const bottom = Math.min(Math.log10(Math.min(...values, 1e3)) - 0.1, top - 0.5);
+  const y = (value) => chart.low - ((Math.log10(Math.max(value, 10 ** bottom)) - bottom) / (top - bottom)) * (chart.low - TOP);
+  scale(chart.svg, y, [10 ** bottom, 10 ** ((top + bottom) / 2), 10 ** top]);
+  return y;
+}
+
+export function drawLatencies(holder, points, events) {
+  const chart = frame(holder, points, "Latency over time in milliseconds: of half of the packets solid, of 99 of 100 dashed. The table below has the figures.");
+  const known = points.filter((point) => point.latency).flatMap((point) => [point.latency.p50_ms, point.latency.p99_ms]);
+  const y = powers(chart, known.filter((value) => value > 0));
+  line(chart.svg, points, chart.x, y, (point) => point.latency?.p50_ms, "done");
+  line(chart.svg, points, chart.x, y, (point) => point.latency?.p99_ms, "offered");
+  marks(chart, events);
+  legend(chart.svg, chart.width, [["done", "p50"], ["offered", "p99"]]);
+  holder.replaceChildren(chart.svg);
+}
+
 export function drawScores(holder, points, events, threshold) {
   const chart = frame(holder, points, "Highest score of each second over time, with the threshold dashed, and bars while incidents go on. The table below has the figures.");
   const scores = points.map((point) => point.peak_score).filter((score) => score > 0);
-  if (threshold > 0) scores.push(threshold);
-  const top = Math.log10(Math.max(...scores, 1e-3) * 1.5);
-  const bottom = Math.min(Math.log10(Math.min(...scores, 1e3)) - 0.1, top - 0.5);
-  const y = (score) => chart.low - ((Math.log10(Math.max(score, 10 ** bottom)) - bottom) / (top - bottom)) * (chart.low - TOP);
+  const thresholds = points.map((point) => point.threshold ?? 0).concat(threshold ?? 0).filter((value) => value > 0);
+  scores.push(...thresholds);
+  const y = powers(chart, scores);
   for (const point of points) {
     if (!point.open_incidents) continue;
     const [from, to] = [chart.x(Math.max(point.at - 1, chart.first)), chart.x(point.at)];
     chart.svg.append(shape("rect", { x: from, y: chart.low - 6, width: Math.max(1, to - from), height: 6, class: "open" }));
   }
-  scale(chart.svg, y, [10 ** bottom, 10 ** ((top + bottom) / 2), 10 ** top]);
   if (threshold > 0) {
-    const at = y(threshold);
-    chart.svg.append(shape("line", { x1: LEFT, y1: at, x2: chart.width - RIGHT, y2: at, class: "series threshold" }));
-    chart.svg.append(shape("text", { x: LEFT + 4, y: at - 4, class: "quiet" }, `threshold ${threshold.toPrecision(4)}`));
+    line(chart.svg, points, chart.x, y, (point) => point.threshold > 0 ? point.threshold : null, "threshold");
+    chart.svg.append(shape("text", { x: LEFT + 4, y: y(threshold) - 4, class: "quiet" }, `threshold ${threshold.toPrecision(4)}`));
   }
   line(chart.svg, points, chart.x, y, (point) => point.peak_score, "peak");
   marks(chart, events);

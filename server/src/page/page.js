@@ -1,7 +1,7 @@
 // The page: follows the run, and says so when it cannot.
 import { drawGraph } from "./graph.js";
-import { drawRates, drawScores, told } from "./charts.js";
-import { count, element, percent, rows, whole } from "./words.js";
+import { drawLatencies, drawRates, drawScores, told } from "./charts.js";
+import { count, element, percent, rows, short, whole } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 const state = { update: null, events: [], next: 0, points: [], incidents: null, opened: new Map() };
@@ -18,6 +18,8 @@ function say(text, isLost) {
   line.classList.toggle("lost", isLost);
 }
 
+const ms = (value) => value === undefined || value === null ? "" : `${value.toPrecision(3)} ms`;
+
 function figures({ graph, counters }) {
   const bottleneck = graph.stages.find((stage) => stage.is_bottleneck);
   const set = (id, text) => { if (at(id).textContent !== text) at(id).textContent = text; };
@@ -27,6 +29,7 @@ function figures({ graph, counters }) {
   set("offered", whole(graph.offered_per_second));
   set("dropped", whole(graph.dropped_per_second));
   set("alerts", whole(counters.alerts));
+  set("latency", ms(graph.latency?.p99_ms) || "none");
   set("bottleneck", bottleneck ? bottleneck.bricks.join(" ") : "none");
   set("plan", graph.plan);
 }
@@ -42,6 +45,9 @@ function tables({ graph, counters }) {
     `${replica.waiting_ms.toFixed(2)} ms`, `${replica.computing_ms.toFixed(2)} ms`, replica.state_bytes,
     where(stage), stage.is_bottleneck ? "yes" : "no",
   ])));
+  rows(at("brick-table"), graph.bricks.map((brick) => [
+    brick.id, brick.kind || "end", brick.packets, `${short(brick.bytes_per_second)}B/s`, ms(brick.latency?.p50_ms), ms(brick.latency?.p99_ms),
+  ]));
   const losses = (kind, list) => list.map((loss) => [loss.reason, kind, loss.packets, loss.is_wanted ? "yes" : "no"]);
   rows(at("losses"), [
     ["received", "all packets", counters.received, ""],
@@ -85,8 +91,49 @@ function explanation(incident) {
     why.append(element("caption", "What deviated most in the packet with the highest score"), top, features);
     holder.append(why);
   }
+  const buttons = element("p");
+  const suppress = element("button", `Suppress alerts of ${incident.source}`, { type: "button" });
+  suppress.addEventListener("click", () => authorized(() =>
+    change("/api/v1/suppressions", { address: incident.source, comment: `incident ${incident.id}, by the page` })));
+  const save = element("button", "Save its packets (pcapng)", { type: "button" });
+  save.addEventListener("click", () => authorized(() => download(`/api/v1/incidents/${incident.id}/packets`, `incident-${incident.id}.pcapng`)));
+  buttons.append(suppress, " ", save);
+  holder.append(buttons);
   holder.className = "scroll";
   return holder;
+}
+
+// What needs the token: without one it is asked for where it is given.
+function authorized(work) {
+  if (at("token").value.trim()) return work();
+  at("answer").textContent = "This needs the token.";
+  at("token").focus();
+}
+
+async function download(path, name) {
+  try {
+    const reply = await fetch(path, { headers: { authorization: `Bearer ${at("token").value.trim()}` } });
+    if (!reply.ok) {
+      at("answer").textContent = `Refused: ${(await reply.json()).error}`;
+      return;
+    }
+    const address = URL.createObjectURL(await reply.blob());
+    const link = element("a", null, { href: address, download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(address), 1000);
+    at("answer").textContent = `Saved as ${name}.`;
+  } catch {
+    at("answer").textContent = "The run does not answer.";
+  }
+}
+
+function suppressions({ suppressions: list }) {
+  at("suppression-table").hidden = !list.length;
+  rows(at("suppressions"), list.map((each) => [
+    each.number, each.of, each.until ?? "", each.alerts, each.comment ?? "", each.is_ended ? "ended" : "in force",
+  ]));
+  choices(at("suppression"), list.filter((each) => !each.is_ended).map((each) => String(each.number)));
+  at("end").hidden = !list.some((each) => !each.is_ended);
 }
 
 // Items stay where they are known, so that what was opened stays open.
@@ -136,9 +183,10 @@ function events() {
 function charts() {
   const threshold = state.update?.graph.threshold;
   drawRates(at("rates"), state.points, state.events);
+  drawLatencies(at("latencies"), state.points, state.events);
   drawScores(at("scores"), state.points, state.events, threshold);
   rows(at("history"), state.points.slice(-60).reverse().map((point) => [
-    `${point.at.toFixed(0)} s`, point.offered_per_second, point.done_per_second, point.dropped_per_second, point.alerts_per_second,
+    `${point.at.toFixed(0)} s`, point.offered_per_second, point.done_per_second, point.dropped_per_second, ms(point.latency?.p50_ms), ms(point.latency?.p99_ms), point.alerts_per_second,
     point.peak_score === null ? "" : point.peak_score.toPrecision(4), point.open_incidents, point.workers,
   ]));
 }
@@ -155,6 +203,7 @@ async function ask() {
         events();
       }
       incidents(await read("/api/v1/incidents"));
+      suppressions(await read("/api/v1/suppressions"));
       state.points = (await read("/api/v1/history")).points;
       charts();
     } catch {
@@ -171,6 +220,7 @@ function show() {
   tables(update);
   drawGraph(at("graph"), update.graph);
   choices(at("brick"), update.graph.bricks.filter((brick) => brick.state !== "serial").map((brick) => brick.id));
+  at("threshold").hidden = update.graph.threshold === null;
   at("controller").hidden = !update.graph.is_controlled;
   at("pause").textContent = update.graph.is_paused ? "Resume the controller" : "Pause the controller";
   choices(at("replica"), update.graph.stages.flatMap((stage) => stage.replicas.map((replica) => replica.name)));
@@ -210,7 +260,9 @@ async function change(path, asked) {
       headers: { "content-type": "application/json", authorization: `Bearer ${at("token").value.trim()}` },
     });
     const json = await reply.json();
-    answer.textContent = reply.ok ? `In force after ${json.took_ms.toFixed(1)} ms: ${json.plan}` : `Refused: ${json.error}`;
+    const done = json.from_packet === undefined
+      ? `In force after ${json.took_ms?.toFixed(1)} ms: ${json.plan}` : `In force from packet ${json.from_packet} on: ${json.change}`;
+    answer.textContent = reply.ok ? done : `Refused: ${json.error}`;
   } catch {
     answer.textContent = "The run does not answer.";
   }
@@ -227,6 +279,14 @@ at("drain").addEventListener("submit", (event) => {
 at("controller").addEventListener("submit", (event) => {
   event.preventDefault();
   change("/api/v1/controller", { is_paused: !state.update?.graph.is_paused });
+});
+at("threshold").addEventListener("submit", (event) => {
+  event.preventDefault();
+  authorized(() => change("/api/v1/threshold", { threshold: Number(at("threshold-value").value) }));
+});
+at("end").addEventListener("submit", (event) => {
+  event.preventDefault();
+  authorized(() => change("/api/v1/suppressions/end", { number: Number(at("suppression").value) }));
 });
 document.addEventListener("visibilitychange", show);
 addEventListener("resize", show);

@@ -123,6 +123,11 @@ impl Incidents {
         }
     }
 
+    /// Judges the severity of incidents that are told of from now on by another threshold.
+    pub fn set_threshold(&mut self, threshold: f64) {
+        self.options.threshold = threshold;
+    }
+
     /// Whether packets are to come with their features.
     pub fn explains(&self) -> bool {
         self.explain.is_some()

@@ -88,6 +88,11 @@ struct Tally {
 }
 
 impl Eve {
+    /// Alerts from now on are above another threshold.
+    pub fn set_threshold(&mut self, threshold: f64) {
+        self.threshold = threshold;
+    }
+
     /// Creates the file; `-` is standard output. `threshold` is the score above which a packet is anomalous;
     /// `explain` says why it is.
     ///
