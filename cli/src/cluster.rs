@@ -69,6 +69,9 @@ struct Host {
     /// Name of the host, as --host and --place say it.
     #[arg(long, value_name = "NAME")]
     name: String,
+    /// Another name or IP address by which clients reach the host, as with --http of a run; once for each.
+    #[arg(long = "also", value_name = "NAME|IP")]
+    others: Vec<String>,
     /// How long the certificate holds.
     #[arg(long, value_name = "TIME", default_value = "90d", value_parser = validity)]
     valid: Duration,
@@ -96,12 +99,12 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         }
         Command::Accept(accept) => return accept.run(style),
         Command::Join(join) => join.run(style)?,
-        Command::Init(Init { folder, host: Host { name, valid } }) => {
-            certificates::create(&style.session(), folder, name, *valid)?;
+        Command::Init(Init { folder, host: Host { name, others, valid } }) => {
+            certificates::create(&style.session(), folder, name, others, *valid)?;
             Written { folder, name }
         }
-        Command::Issue(Issue { folder, authority, host: Host { name, valid } }) => {
-            certificates::issue(&style.session(), authority, folder, name, *valid)?;
+        Command::Issue(Issue { folder, authority, host: Host { name, others, valid } }) => {
+            certificates::issue(&style.session(), authority, folder, name, others, *valid)?;
             Written { folder, name }
         }
     };

@@ -21,6 +21,14 @@ pub struct Arguments {
     #[cfg(feature = "http")]
     #[arg(long, value_name = "ADDR:PORT")]
     http: Option<legonf_server::Address>,
+    /// Take certificates of these authorities (PEM), such as authority.pem of `legonf cluster init`; without it those of public ones.
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "FILE", requires = "http")]
+    http_ca: Option<PathBuf>,
+    /// The file with the token that the run was given as --http-token, where reading needs it.
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "FILE", requires = "http")]
+    http_token: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
@@ -36,8 +44,12 @@ impl Arguments {
     /// Those of the file, or of the run.
     fn events(&self) -> Result<Vec<Event>, Failure> {
         #[cfg(feature = "http")]
-        if let Some(address) = self.http {
-            return of_run(address);
+        if let Some(address) = &self.http {
+            return of_run(&crate::http::client(
+                address,
+                self.http_ca.as_deref(),
+                self.http_token.as_deref(),
+            )?);
         }
         let file = self.file.as_deref().unwrap_or(Path::new("-"));
         Ok(parsed(file, reading::EVENTS, events)?)
@@ -46,8 +58,7 @@ impl Arguments {
 
 /// All events that a run still has.
 #[cfg(feature = "http")]
-fn of_run(address: legonf_server::Address) -> Result<Vec<Event>, Failure> {
-    let client = legonf_server::Client::new(address, None);
+fn of_run(client: &legonf_server::Client) -> Result<Vec<Event>, Failure> {
     let (mut events, mut from) = (Vec::new(), 0);
     loop {
         let list: legonf_server::api::EventList = client.get(&format!("/api/v1/events?from={from}"))?;

@@ -3,35 +3,56 @@
 use crate::failure::Failure;
 use clap::Args;
 use legonf_engine::monitor::Monitor;
-use legonf_server::{Address, Client, Server, Token};
+use legonf_server::{Address, Authority, Client, Encryption, Server, Token};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where others see the run while it goes on.
 #[derive(Args)]
 pub struct Http {
-    /// Show the run at this loopback address while it goes on: a page, an API (/openapi.json) and metrics for Prometheus (/metrics). With
-    /// port 0 it is any that is free; standard error says which. The results are the same bytes.
+    /// Show the run at this address while it goes on: a page, an API (/openapi.json) and metrics for Prometheus (/metrics). With
+    /// port 0 it is any that is free; standard error says which. The results are the same bytes. An address that is not a loopback one
+    /// needs --http-certificate and --http-token.
     #[arg(long, value_name = "ADDR:PORT")]
     http: Option<Address>,
     /// Let those who have the token in this file change the run over --http: its layout, threshold, model and suppressions. Nobody but the file's owner may be able to read it.
     #[arg(long, value_name = "FILE", requires = "http")]
     http_token: Option<PathBuf>,
+    /// Speak TLS over --http, with this certificate and those that lead to its authority (PEM), such as host.pem of `legonf cluster init`.
+    /// Then reading needs the token, too.
+    #[arg(long, value_name = "FILE", requires_all = ["http_key", "http_token"])]
+    http_certificate: Option<PathBuf>,
+    /// The key of --http-certificate (PEM). Not everybody may be able to read it.
+    #[arg(long, value_name = "FILE", requires = "http_certificate")]
+    http_key: Option<PathBuf>,
+}
+
+/// What reaching a run takes.
+#[derive(Args)]
+pub struct Reach {
+    /// Where the run listens: what it was given as --http, or https://HOST:PORT.
+    #[arg(long, value_name = "ADDR:PORT")]
+    http: Address,
+    /// Take certificates of these authorities (PEM), such as authority.pem of `legonf cluster init`; without it those of public ones.
+    #[arg(long, value_name = "FILE")]
+    http_ca: Option<PathBuf>,
 }
 
 /// A run that is there already.
 #[derive(Args)]
 pub struct Run {
-    /// Where the run listens: what it was given as --http.
-    #[arg(long, value_name = "ADDR:PORT")]
-    http: Address,
+    #[command(flatten)]
+    reach: Reach,
+    /// The file with the token that the run was given as --http-token, where reading needs it.
+    #[arg(long, value_name = "FILE")]
+    http_token: Option<PathBuf>,
 }
 
 /// A run that is to change.
 #[derive(Args)]
 pub struct Changeable {
     #[command(flatten)]
-    run: Run,
+    reach: Reach,
     /// The file with the token that the run was given as --http-token.
     #[arg(long, value_name = "FILE")]
     http_token: PathBuf,
@@ -40,34 +61,32 @@ pub struct Changeable {
 impl Http {
     /// Listens, if that is wanted, and says where.
     pub fn monitor(&self) -> Result<Option<Arc<Monitor>>, Failure> {
-        let Some(address) = self.http else { return Ok(None) };
+        let Some(address) = &self.http else { return Ok(None) };
         let token = self.http_token.as_deref().map(Token::read).transpose()?;
-        let server = Server::listen(address, token)?;
-        eprintln!("legonf: note: the run is shown at http://{}/", server.address()?);
+        let encryption = self.http_certificate.as_deref().zip(self.http_key.as_deref());
+        let encryption = encryption.map(|(chain, key)| Encryption::read(chain, key)).transpose()?;
+        let server = Server::listen(address, token, encryption)?;
+        eprintln!("legonf: note: the run is shown at {}://{}/", server.scheme(), server.address()?);
         Ok(Some(Monitor::starting(self.http_token.is_some(), |monitor| server.start(monitor))))
     }
 }
 
 impl Run {
     /// Who asks it.
-    pub fn client(&self) -> Client {
-        Client::new(self.http, None)
+    pub fn client(&self) -> Result<Client, Failure> {
+        client(&self.reach.http, self.reach.http_ca.as_deref(), self.http_token.as_deref())
     }
-
-    /// Who may change it, by the token in a file.
-    pub fn client_with(&self, token: &Path) -> Result<Client, Failure> {
-        client(self.http, token)
-    }
-}
-
-/// Who may change the run that listens there, by the token in a file.
-pub fn client(address: Address, token: &Path) -> Result<Client, Failure> {
-    Ok(Client::new(address, Some(Token::read(token)?)))
 }
 
 impl Changeable {
     /// Who may change it.
     pub fn client(&self) -> Result<Client, Failure> {
-        self.run.client_with(&self.http_token)
+        client(&self.reach.http, self.reach.http_ca.as_deref(), Some(&self.http_token))
     }
+}
+
+/// Who asks a run at an address, with a token and the certificates of authorities in files.
+pub fn client(address: &Address, authority: Option<&Path>, token: Option<&Path>) -> Result<Client, Failure> {
+    let authority = authority.map(Authority::read).transpose()?;
+    Ok(Client::new(address.clone(), token.map(Token::read).transpose()?, authority)?)
 }

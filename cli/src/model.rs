@@ -88,10 +88,14 @@ pub struct Swap {
     #[cfg_attr(feature = "http", arg(required_unless_present = "http", conflicts_with = "http"))]
     #[cfg_attr(not(feature = "http"), arg(required = true))]
     control: Option<PathBuf>,
-    /// Where the run listens: what it was given as --http.
+    /// Where the run listens: what it was given as --http, or https://HOST:PORT.
     #[cfg(feature = "http")]
     #[arg(long, value_name = "ADDR:PORT", requires = "http_token")]
     http: Option<legonf_server::Address>,
+    /// Take certificates of these authorities (PEM), such as authority.pem of `legonf cluster init`; without it those of public ones.
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "FILE", requires = "http")]
+    http_ca: Option<PathBuf>,
     /// The file with the token that the run was given as --http-token.
     #[cfg(feature = "http")]
     #[arg(long, value_name = "FILE", requires = "http")]
@@ -246,8 +250,10 @@ fn import(arguments: &Import, style: Style) -> Result<(), Failure> {
 
 fn swap(arguments: &Swap, style: Style) -> Result<(), Failure> {
     #[cfg(feature = "http")]
-    if let (Some(address), Some(token)) = (arguments.http, &arguments.http_token) {
-        let renewed = send(&arguments.model, &crate::http::client(address, token)?, style)?;
+    if let Some(address) = &arguments.http {
+        let client =
+            crate::http::client(address, arguments.http_ca.as_deref(), arguments.http_token.as_deref())?;
+        let renewed = send(&arguments.model, &client, style)?;
         return crate::failure::show(&renewed, crate::renewing::renewed, style);
     }
     let socket = arguments.control.as_deref().unwrap_or(Path::new("-"));

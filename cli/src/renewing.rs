@@ -45,9 +45,6 @@ pub struct SuppressArguments {
     end: Option<usize>,
     #[command(flatten)]
     run: Run,
-    /// The file with the token that the run was given as --http-token; needed for changes.
-    #[arg(long, value_name = "FILE")]
-    http_token: Option<PathBuf>,
 }
 
 /// Lets the controller of a run leave the layout as it is, such as one that was set by `legonf scale`, go on, or decide by another
@@ -81,13 +78,12 @@ pub fn threshold(arguments: &ThresholdArguments, style: Style) -> Result<(), Fai
 }
 
 pub fn suppress(arguments: &SuppressArguments, style: Style) -> Result<(), Failure> {
-    let SuppressArguments { host, port, until, comment, end, run, http_token } = arguments;
-    let Some(token) = http_token.as_deref().filter(|_| host.is_some() || port.is_some() || end.is_some())
-    else {
-        let list: SuppressionList = run.client().get("/api/v1/suppressions")?;
+    let SuppressArguments { host, port, until, comment, end, run } = arguments;
+    let client = run.client()?;
+    if host.is_none() && port.is_none() && end.is_none() {
+        let list: SuppressionList = client.get("/api/v1/suppressions")?;
         return show(&list, |list| list.suppressions.iter().map(line).collect(), style);
-    };
-    let client = run.client_with(token)?;
+    }
     let done: Renewed = match end {
         Some(number) => client.post("/api/v1/suppressions/end", &EndSuppression { number: *number })?,
         None => {

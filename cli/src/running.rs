@@ -6,7 +6,9 @@ use crate::http::{Changeable, Run};
 use clap::Args;
 use legonf_core::grouped;
 use legonf_output::{one_line, write_private};
-use legonf_server::api::{Changed, Counters, Drain, Graph, IncidentList, IncidentRow, Loss, Scale, Stage};
+use legonf_server::api::{
+    Changed, Counters, Drain, Graph, IncidentList, IncidentRow, Loss, RunState, Scale, Stage,
+};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -29,9 +31,6 @@ pub struct IncidentsArguments {
     out: Option<PathBuf>,
     #[command(flatten)]
     run: Run,
-    /// The file with the token that the run was given as --http-token; needed for packets.
-    #[arg(long, value_name = "FILE")]
-    http_token: Option<PathBuf>,
 }
 
 /// Gives a brick of a run so many replicas, with those bricks that share its workers. Packets flow on, and the results stay the same.
@@ -63,20 +62,21 @@ struct Status {
 }
 
 pub fn status(arguments: &StatusArguments, style: Style) -> Result<(), Failure> {
-    let client = arguments.run.client();
+    let client = arguments.run.client()?;
     let status = Status { graph: client.get("/api/v1/graph")?, counters: client.get("/api/v1/counters")? };
     show(&status, Status::text, style)
 }
 
 pub fn incidents(arguments: &IncidentsArguments, style: Style) -> Result<(), Failure> {
-    let IncidentsArguments { packets_of, out, run, http_token } = arguments;
-    if let (Some(id), Some(out), Some(token)) = (packets_of, out, http_token) {
+    let IncidentsArguments { packets_of, out, run } = arguments;
+    let client = run.client()?;
+    if let (Some(id), Some(out)) = (packets_of, out) {
         style.check_results([&**out])?;
-        let capture = run.client_with(token)?.fetch(&format!("/api/v1/incidents/{id}/packets"))?;
+        let capture = client.fetch(&format!("/api/v1/incidents/{id}/packets"))?;
         let named = |error: std::io::Error| Failure::fault(format!("{}: {error}", out.display()));
         return write_private(out, &capture).map_err(named);
     }
-    let list: IncidentList = run.client().get("/api/v1/incidents")?;
+    let list: IncidentList = client.get("/api/v1/incidents")?;
     show(&list, incident_lines, style)
 }
 
@@ -122,7 +122,11 @@ impl Status {
         let Self { graph, counters } = self;
         let mut out = String::new();
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "graph       {} after {:.1} s", one_line(&graph.name), graph.at);
+        if graph.state == RunState::Starting {
+            return "state       starting: models are read, or nothing has come yet\n".into();
+        }
+        let (name, state) = (one_line(&graph.name), graph.state.label());
+        let _ = writeln!(out, "graph       {name}, {state}, after {:.1} s", graph.at);
         let paused = if graph.is_paused { " (the controller is paused)" } else { "" };
         let _ = writeln!(out, "layout      {}{paused}", one_line(&graph.plan));
         let _ = writeln!(

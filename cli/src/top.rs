@@ -74,7 +74,7 @@ pub fn run(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     if !stdout().is_terminal() || !stdin().is_terminal() {
         return Err(Failure::fault(format!("standard input and output must be a terminal; {once}")));
     }
-    let client = arguments.run.client();
+    let client = arguments.run.client()?;
     // Who cannot be reached at all is told of in a line, not on a screen.
     let first = Seen::ask(&client)?;
     let answers = follow(client, arguments.interval)?;

@@ -33,7 +33,7 @@ fn browser() -> Option<(PathBuf, PathBuf)> {
 /// A run that shows the shipped capture, and then waits.
 fn start(arguments: &[String], capture: &[u8]) -> (Running, ChildStdin) {
     let mut run = Running::of(command(arguments));
-    run.wait_for("shown at http://");
+    run.wait_for("shown at http");
     let mut input = run.child.stdin.take().unwrap();
     input.write_all(capture).unwrap();
     input.flush().unwrap();
@@ -93,5 +93,35 @@ fn a_browser_sees_a_run_and_its_loss_and_its_return() {
         for name in ["page.png", "phone.png"] {
             fs::copy(path(name), PathBuf::from(&keep).join(name)).unwrap();
         }
+    }
+}
+
+#[test]
+fn a_browser_logs_in_over_tls() {
+    let Some((chromium, modules)) = browser() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| text(folder.path().join(name));
+    let model = text(trained(folder.path(), "kitsune-115-clean"));
+    fs::write(path("token"), TOKEN).unwrap();
+    fs::set_permissions(path("token"), Permissions::from_mode(0o600)).unwrap();
+    succeed(["cluster", "init", &path("tls"), "--name", "monitor.example", "--also", "127.0.0.1"]);
+    let mut capture = Vec::new();
+    GzDecoder::new(File::open(example("synth-mini.pcap.gz")).unwrap()).read_to_end(&mut capture).unwrap();
+    let (token, chain, key) = (path("token"), path("tls/host.pem"), path("tls/host.key"));
+    let fixed = ["live", "-", "--model", &model, "--no-warm-up", "--threshold", "0.2", "--oversubscribe"];
+    let http = ["--http", "127.0.0.1:0", "--http-token", &token];
+    let tls = ["--http-certificate", &chain, "--http-key", &key, "--json"];
+    let words = fixed.iter().chain(&http).chain(&tls).map(|word| (*word).to_owned());
+    let (run, input) = start(&words.collect::<Vec<_>>(), &capture);
+    let said = run.said();
+    let address = said.split("https://").nth(1).unwrap().split('/').next().unwrap();
+    let mut looks = Command::new("node");
+    looks.arg(root().join("cli/tests/page/login.mjs")).args([address, TOKEN]).arg(folder.path());
+    let seen = looks.env("CHROMIUM", chromium).env("PAGE_MODULES", modules).output().unwrap();
+    assert!(seen.status.success(), "{}", String::from_utf8_lossy(&seen.stderr));
+    drop(input);
+    run.end();
+    if let Some(keep) = std::env::var_os("PAGE_PICTURES") {
+        fs::copy(path("login.png"), PathBuf::from(&keep).join("login.png")).unwrap();
     }
 }

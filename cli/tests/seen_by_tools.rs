@@ -139,7 +139,9 @@ fn the_dashboard_asks_for_metrics_that_there_are() {
     for expression in &expressions {
         let names = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         for name in names.filter(|name| name.starts_with("legonf_") && !not_yet.contains(name)) {
-            assert!(served.contains(&name), "{expression}: {name}");
+            // A histogram is declared without the ending of its series.
+            let is_served = served.contains(&name.strip_suffix("_bucket").unwrap_or(name));
+            assert!(is_served, "{expression}: {name}");
         }
     }
     seen.end();

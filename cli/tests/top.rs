@@ -38,21 +38,16 @@ impl Seen {
             Running::start(&words.iter().chain(&more).map(|word| (*word).to_owned()).collect::<Vec<_>>());
         run.wait_for("shown at http://");
         let address = run.said().split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
-        let mut input = run.child.stdin.take().unwrap();
-        // A run begins, and answers, when it knows what its packets are of.
-        input.write_all(&capture()[..FILE_HEADER]).unwrap();
+        let input = run.child.stdin.take().unwrap();
         Self { _folder: folder, run, input, address }
     }
 
     /// Sends the packets of the example.
     fn feed(&mut self) {
-        self.input.write_all(&capture()[FILE_HEADER..]).unwrap();
+        self.input.write_all(&capture()).unwrap();
         self.input.flush().unwrap();
     }
 }
-
-/// Bytes before the first packet of a capture.
-const FILE_HEADER: usize = 24;
 
 /// The capture, as it is before it is compressed.
 fn capture() -> Vec<u8> {
@@ -155,7 +150,7 @@ impl Top {
 fn a_run_is_shown_in_24_lines_of_80_characters() {
     let mut seen = Seen::start();
     let mut top = Top::start(&seen.address, (80, 24), true);
-    top.wait_for("no incidents so far");
+    assert!(top.wait_for("the run is starting").contains("no incidents so far"));
     seen.feed();
     top.wait_for("3,500 received = ");
     let screen = top.wait_for("autoencoder");

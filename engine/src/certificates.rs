@@ -9,12 +9,19 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Makes an authority in a folder, and the certificate of the first host, which holds from now on for some time.
+/// Makes an authority in a folder, and the certificate of the first host, which holds from now on for some time, and for its other
+/// names and addresses, too.
 ///
 /// # Errors
 /// If there is one already, unless the session replaces files; if the name is none of a host, or the files cannot be written.
-pub fn create(session: &Session, folder: &Path, name: &str, valid: Duration) -> Result<(), Error> {
-    write(session, folder, &tls::create(name, SystemTime::now(), valid)?)
+pub fn create(
+    session: &Session,
+    folder: &Path,
+    name: &str,
+    others: &[String],
+    valid: Duration,
+) -> Result<(), Error> {
+    write(session, folder, &tls::create(name, others, SystemTime::now(), valid)?)
 }
 
 /// Makes the certificate of a further host in a folder of its own, by the authority in another.
@@ -26,9 +33,10 @@ pub fn issue(
     authority: &Path,
     folder: &Path,
     name: &str,
+    others: &[String],
     valid: Duration,
 ) -> Result<(), Error> {
-    write(session, folder, &tls::issue(authority, name, SystemTime::now(), valid)?)
+    write(session, folder, &tls::issue(authority, name, others, SystemTime::now(), valid)?)
 }
 
 /// Makes a folder, and refuses one that has some of these files already, unless the session replaces them; gives their paths.

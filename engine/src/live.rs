@@ -112,6 +112,7 @@ impl Live {
             _ => Connections::Listening,
         };
         legonf_live::give_up_privileges(account.as_ref(), connections)?;
+        monitor::open(self.monitor.as_ref())?;
         let opened = self.scoring.open(session)?;
         let changeable = self.control.is_some() || self.scoring.may_change(self.monitor.as_ref());
         let partner = standby::meet(redundancy, session, self.scoring.placement.lease)?;
@@ -167,7 +168,7 @@ impl Live {
             .monitored(self.accounting(&losses))
             .following(function.swaps().cloned());
         let renewing = Renewing::new(session, function.swaps().cloned(), suppressions);
-        monitor::begin(self.monitor.as_ref(), || (function.monitored(agent.is_some()), renewing))?;
+        monitor::begin(self.monitor.as_ref(), || (function.monitored(agent.is_some()), renewing));
         let (misfit, mut said) = (tally.misfit(), false);
         let bar = session.begin("live", Extent::Endless);
         let mut rounds = Rounds::begin(session, upkeep.clone(), self.stats);

@@ -51,7 +51,7 @@ pub struct Monitor {
     is_due: AtomicBool,
     waiting: Mutex<VecDeque<Waiting>>,
     /// Whether more than the layout can change.
-    is_open: bool,
+    is_changeable: bool,
     renewing: OnceLock<Renewing>,
     /// Whether somebody waits for another model or threshold.
     is_renewing: AtomicBool,
@@ -186,10 +186,11 @@ fn keep<T>(list: &mut VecDeque<T>, new: T, most: usize) {
 }
 
 impl Monitor {
-    /// Begins something when the run does, such as a server: in the thread of the run, after it has given up its privileges. `is_open` says
-    /// whether the run is to be made ready for another model, threshold or suppressions.
+    /// Begins something with a run, such as a server: in the thread of the run, as soon as it has given up its privileges. What the run
+    /// is of may be known later than that. `is_changeable` says whether the run is to be made ready for another model, threshold or
+    /// suppressions.
     pub fn starting(
-        is_open: bool,
+        is_changeable: bool,
         start: impl FnOnce(&Arc<Self>) -> io::Result<()> + Send + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -198,14 +199,14 @@ impl Monitor {
             seen: Mutex::default(),
             is_due: AtomicBool::new(false),
             waiting: Mutex::default(),
-            is_open,
+            is_changeable,
             renewing: OnceLock::new(),
             is_renewing: AtomicBool::new(false),
             kept: Mutex::default(),
         })
     }
 
-    /// What is known of the run.
+    /// What is known of the run; nothing before it begins.
     pub fn facts(&self) -> &Facts {
         static NOTHING: OnceLock<Facts> = OnceLock::new();
         self.facts.get().unwrap_or_else(|| NOTHING.get_or_init(Facts::default))
@@ -240,15 +241,17 @@ impl Monitor {
     /// Asks for a change. What becomes of it is told once: at a tick of the run, or when it ends.
     ///
     /// # Errors
-    /// [`Refusal::Busy`] where too many wait, and [`Refusal::Over`].
+    /// [`Refusal::Busy`] where too many wait, [`Refusal::NotBegun`] and [`Refusal::Over`].
     pub fn ask(
         &self,
         change: Change,
         answer: impl FnOnce(Result<Done, Refusal>) + Send + 'static,
     ) -> Result<(), Refusal> {
         let mut waiting = lock(&self.waiting);
-        if lock(&self.seen).moment.is_over {
-            return Err(Refusal::Over);
+        match &lock(&self.seen).moment {
+            Moment { is_over: true, .. } => return Err(Refusal::Over),
+            Moment { snapshot: None, .. } => return Err(Refusal::NotBegun),
+            Moment { .. } => {}
         }
         if waiting.len() >= WAITING {
             return Err(Refusal::Busy);
@@ -279,15 +282,20 @@ impl Monitor {
     }
 
     /// Whether a run is to be made ready for another model, threshold or suppressions.
-    pub(crate) fn is_open(&self) -> bool {
-        self.is_open
+    pub(crate) fn is_changeable(&self) -> bool {
+        self.is_changeable
     }
 
-    /// The run begins, with what can change in it.
-    pub(crate) fn begin(self: &Arc<Self>, (facts, renewing): (Facts, Renewing)) -> io::Result<()> {
-        let _ = (self.facts.set(facts), self.renewing.set(renewing));
+    /// Others may look, though there is nothing yet.
+    fn open(self: &Arc<Self>) -> io::Result<()> {
         let start = lock(&self.start).take();
         start.map_or(Ok(()), |start| start(self))
+    }
+
+    /// The run begins.
+    fn begin(&self, (facts, renewing): (Facts, Renewing)) {
+        let _ = (self.facts.set(facts), self.renewing.set(renewing));
+        lock(&self.seen).moment.version += 1;
     }
 
     /// The run is over. Who waits for a change hears so.
@@ -359,16 +367,20 @@ impl Monitor {
     }
 }
 
-/// A run begins that others see, if so.
+/// Others see from now on, if so, that a run starts.
 ///
 /// # Errors
 /// If what is to begin with it cannot.
-pub(crate) fn begin(
-    monitor: Option<&Arc<Monitor>>,
-    begin: impl FnOnce() -> (Facts, Renewing),
-) -> Result<(), Error> {
+pub(crate) fn open(monitor: Option<&Arc<Monitor>>) -> Result<(), Error> {
     let failed = |error: io::Error| Error::refused(format!("--http: {error}"));
-    monitor.map_or(Ok(()), |monitor| monitor.begin(begin()).map_err(failed))
+    monitor.map_or(Ok(()), |monitor| monitor.open().map_err(failed))
+}
+
+/// A run begins that others see, if so.
+pub(crate) fn begin(monitor: Option<&Arc<Monitor>>, begin: impl FnOnce() -> (Facts, Renewing)) {
+    if let Some(monitor) = monitor {
+        monitor.begin(begin());
+    }
 }
 
 impl fmt::Debug for Monitor {

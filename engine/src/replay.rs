@@ -100,6 +100,7 @@ impl Replay {
         session.check_folder(self.out.as_deref())?;
         session.check_outputs(self.watching.incidents.as_deref())?;
         let suppression = self.watching.suppression()?;
+        monitor::open(self.monitor.as_ref())?;
         let redundancy = self.scoring.redundancy()?;
         let opened = self.scoring.open(session)?;
         let schema = opened.schema()?;
@@ -130,7 +131,7 @@ impl Replay {
             .monitored(accounting)
             .following(function.swaps().cloned());
         let renewing = Renewing::new(session, function.swaps().cloned(), suppressions);
-        monitor::begin(self.monitor.as_ref(), || (function.monitored(agent.is_some()), renewing))?;
+        monitor::begin(self.monitor.as_ref(), || (function.monitored(agent.is_some()), renewing));
         let report = self.score(session, (function, series), agent, tally, source)?;
         Ok(Report { standby: joined.map(|joined| joined.report()), ..report })
     }

@@ -168,7 +168,7 @@ impl Scoring {
     /// Whether the model and the threshold are to be changeable for those who see the run: not where bricks run elsewhere, or twice.
     pub(crate) fn may_change(&self, monitor: Option<&Arc<Monitor>>) -> bool {
         let is_here = self.placement.is_empty() && !self.redundancy.is_used();
-        is_here && monitor.is_some_and(|monitor| monitor.is_open())
+        is_here && monitor.is_some_and(|monitor| monitor.is_changeable())
     }
 
     /// The same with the seed of a primary, where this is a standby.

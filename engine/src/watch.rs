@@ -133,7 +133,7 @@ pub(crate) fn changing(
     monitor: Option<&Arc<Monitor>>,
     watch: Option<Watch>,
 ) -> (Option<Watch>, Option<SuppressionChanges>) {
-    let is_open = watch.is_some() && monitor.is_some_and(|monitor| monitor.is_open());
+    let is_open = watch.is_some() && monitor.is_some_and(|monitor| monitor.is_changeable());
     let changes = is_open.then(SuppressionChanges::default);
     (watch.map(|watch| watch.changing(changes.clone())), changes)
 }

@@ -81,8 +81,8 @@ pub(crate) fn cluster(session: &Session, hosts: &[&str]) -> Result<TempDir, Expe
     let (valid, of) = (Duration::from_secs(86_400), |name: &str| folder.path().join(name));
     for (number, name) in hosts.iter().enumerate() {
         match number {
-            0 => legonf_engine::certificates::create(session, &of(name), name, valid)?,
-            _ => legonf_engine::certificates::issue(session, &of(hosts[0]), &of(name), name, valid)?,
+            0 => legonf_engine::certificates::create(session, &of(name), name, &[], valid)?,
+            _ => legonf_engine::certificates::issue(session, &of(hosts[0]), &of(name), name, &[], valid)?,
         };
     }
     Ok(folder)

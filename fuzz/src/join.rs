@@ -21,7 +21,7 @@ fn admission() -> Admission {
     let folder = FOLDER.get_or_init(|| {
         let folder = std::env::temp_dir().join(format!("legonf-fuzz-join-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("room");
-        let files = tls::create("a", SystemTime::now(), 24 * HOUR).expect("it is a name");
+        let files = tls::create("a", &[], SystemTime::now(), 24 * HOUR).expect("it is a name");
         files.into_iter().for_each(|pem| fs::write(folder.join(pem.file), pem.text).expect("room"));
         folder
     });

@@ -1,32 +1,56 @@
-//! Where a server listens.
+//! Where a server listens, and where a client finds it.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-/// A loopback address and a port, such as `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080`. Port 0 is any that is free.
-///
-/// Others are refused: without encryption a token could be read on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address(SocketAddr);
-
-/// Text that is no such address.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoAddress {
-    /// It is none at all.
-    #[error("expected an address and a port, such as 127.0.0.1:8080")]
-    Syntax,
-    /// It can be reached from elsewhere.
-    #[error(
-        "{0} is not a loopback address, and nothing is encrypted; take 127.0.0.1 or [::1], and reach it from elsewhere by `ssh -L`"
-    )]
-    Reachable(IpAddr),
+/// A host and a port, such as `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` or `https://192.0.2.7:8443`. Port 0 is any that is free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// A name, or an IP address without brackets.
+    host: String,
+    port: u16,
+    is_https: bool,
 }
 
+/// Text that is no such address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a host and a port, such as 127.0.0.1:8080 or https://192.0.2.7:8443")]
+pub struct NoAddress;
+
 impl Address {
-    /// As the system has it.
-    pub fn socket(self) -> SocketAddr {
-        self.0
+    /// The host, as a name or an IP address, and the port.
+    pub fn host_and_port(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    /// Whether it begins with `https://`.
+    pub fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// Whether only programs of this machine reach it.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.host)
+    }
+
+    /// The same, encrypted.
+    pub(crate) fn encrypted(self) -> Self {
+        Self { is_https: true, ..self }
+    }
+
+    /// What stands before a path.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.is_https { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
+    }
+
+    fn authority(&self) -> String {
+        let Self { host, port, .. } = self;
+        match host.parse::<Ipv6Addr>() {
+            Ok(_) => format!("[{host}]:{port}"),
+            Err(_) => format!("{host}:{port}"),
+        }
     }
 }
 
@@ -34,16 +58,38 @@ impl FromStr for Address {
     type Err = NoAddress;
 
     fn from_str(text: &str) -> Result<Self, NoAddress> {
-        let local = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
-        let local = local.map(|port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
-        let address = local.or_else(|| text.parse().ok()).ok_or(NoAddress::Syntax)?;
-        if address.ip().is_loopback() { Ok(Self(address)) } else { Err(NoAddress::Reachable(address.ip())) }
+        let (is_https, rest) = match text.split_once("://") {
+            Some(("https", rest)) => (true, rest),
+            Some(("http", rest)) => (false, rest),
+            Some(_) => return Err(NoAddress),
+            None => (false, text),
+        };
+        let rest = if text.contains("://") { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
+        let (host, port) = rest.rsplit_once(':').ok_or(NoAddress)?;
+        let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_sound = match inner {
+            Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
+            None => is_name(host),
+        };
+        let port = port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten();
+        let host = inner.unwrap_or(host).to_owned();
+        port.filter(|_| is_sound).map(|port| Self { host, port, is_https }).ok_or(NoAddress)
     }
+}
+
+/// Whether it is a name, or an IPv4 address.
+fn is_name(host: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !host.is_empty() && host.chars().all(fits)
+}
+
+fn is_loopback(name: &str) -> bool {
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        if self.is_https { f.write_str(&self.url()) } else { f.write_str(&self.authority()) }
     }
 }
 
@@ -53,8 +99,7 @@ pub(crate) fn is_local(host: &str) -> bool {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    let inner = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    name.eq_ignore_ascii_case("localhost") || inner.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    is_loopback(name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name))
 }
 
 #[cfg(test)]
@@ -62,22 +107,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_of_this_machine() {
-        for (text, shown) in [
-            ("127.0.0.1:8080", "127.0.0.1:8080"),
-            ("localhost:0", "127.0.0.1:0"),
-            ("[::1]:80", "[::1]:80"),
-            ("127.3.2.1:1", "127.3.2.1:1"),
+    fn addresses_are_hosts_with_ports() {
+        for (text, shown, is_loopback) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080", true),
+            ("http://127.0.0.1:8080/", "127.0.0.1:8080", true),
+            ("localhost:0", "localhost:0", true),
+            ("[::1]:80", "[::1]:80", true),
+            ("127.3.2.1:1", "127.3.2.1:1", true),
+            ("0.0.0.0:80", "0.0.0.0:80", false),
+            ("[::]:80", "[::]:80", false),
+            ("https://monitor.example:8443", "https://monitor.example:8443", false),
+            ("https://[2001:db8::7]:8443/", "https://[2001:db8::7]:8443", false),
         ] {
-            assert_eq!(text.parse::<Address>().unwrap().to_string(), shown);
+            let address: Address = text.parse().unwrap();
+            assert_eq!((address.to_string().as_str(), address.is_loopback()), (shown, is_loopback), "{text}");
+            assert_eq!(address.is_https(), text.starts_with("https"), "{text}");
         }
-        for text in ["", "8080", "127.0.0.1", "localhost", "localhost:x", "example.org:80", "127.0.0.1:70000"]
-        {
-            assert_eq!(text.parse::<Address>(), Err(NoAddress::Syntax), "{text}");
-        }
-        for text in ["0.0.0.0:80", "192.168.0.1:80", "[::]:80"] {
-            let line = text.parse::<Address>().unwrap_err().to_string();
-            assert!(line.contains("not a loopback address") && line.contains("ssh -L"), "{line}");
+        for text in [
+            "",
+            "8080",
+            "127.0.0.1",
+            "localhost",
+            "localhost:x",
+            "127.0.0.1:70000",
+            "127.0.0.1:+80",
+            "ftp://a:1",
+            "a b:1",
+            "[127.0.0.1]:1",
+            "https://user@host:1",
+            "a/b:1",
+        ] {
+            assert_eq!(text.parse::<Address>(), Err(NoAddress), "{text}");
         }
     }
 

@@ -12,7 +12,9 @@ mod stream;
 
 pub use change::{Changed, Drain, MoveSlot, Pause, Scale};
 pub use events::{EventList, EventRow};
-pub use graph::{Brick, Counters, Edge, Graph, Host, Latency, Loss, Place, Replica, Shard, Stage, Update};
+pub use graph::{
+    Brick, Counters, Edge, Graph, Host, Latency, Loss, Place, Replica, RunState, Shard, Stage, Update,
+};
 pub use incidents::{Feature, IncidentList, IncidentRow, Peer, Service};
 pub use problem::Problem;
 pub use read::{HistoryList, Point};
@@ -20,11 +22,13 @@ pub use read::{HistoryList, Point};
 pub use renew::{EndSuppression, PolicyText, Renewed, Suppress, SuppressionList, SuppressionRow, Threshold};
 
 use crate::history::History;
+use crate::login::{self, Logins};
 use crate::publish::Updates;
 use crate::{Token, metrics, page};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use legonf_engine::monitor::Monitor;
 use std::sync::atomic::AtomicUsize;
@@ -41,6 +45,8 @@ pub(crate) struct Shared {
     pub history: Arc<Mutex<History>>,
     pub updates: Updates,
     pub token: Option<Token>,
+    /// Browsers that may read; none where everybody may.
+    pub logins: Option<Arc<Logins>>,
     /// Those who follow.
     pub followers: Arc<AtomicUsize>,
 }
@@ -51,8 +57,10 @@ impl Shared {
         history: Arc<Mutex<History>>,
         updates: Updates,
         token: Option<Token>,
+        reads_need_token: bool,
     ) -> Self {
-        Self { monitor, history, updates, token, followers: Arc::default() }
+        let logins = reads_need_token.then(Arc::default);
+        Self { monitor, history, updates, token, logins, followers: Arc::default() }
     }
 }
 
@@ -60,7 +68,8 @@ impl Shared {
 #[openapi(
     info(
         title = "legonf",
-        description = "What a run of legonf does at this moment, and changes of its layout. Times `at` are seconds since the run began."
+        description = "What a run of legonf does at this moment, and changes of its layout. Times `at` are seconds since the run began. \
+                       Over TLS all but `/healthz` and `/readyz` needs the token."
     ),
     modifiers(&WithToken)
 )]
@@ -118,6 +127,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .merge(page::router())
         .fallback(unknown)
         .method_not_allowed_fallback(method)
+        .layer(from_fn_with_state(shared.clone(), login::guard))
         .layer(DefaultBodyLimit::max(crate::serve::BODY))
         .with_state(shared)
 }

@@ -13,9 +13,28 @@ pub enum ServerError {
         /// Why.
         source: io::Error,
     },
-    /// There is no token in a file.
-    #[error("--http-token {path}: {reason}")]
-    Token {
+    /// It can be reached from elsewhere, but not safely.
+    #[error(
+        "--http {address} is reached from elsewhere, which needs --http-certificate, --http-key and --http-token; or take 127.0.0.1 and \
+         `ssh -L`"
+    )]
+    Unsafe {
+        /// Where.
+        address: String,
+    },
+    /// Others could read what a client says.
+    #[error(
+        "--http {address}: nothing would be encrypted; take https://{address}, with --http-ca where a private authority signed"
+    )]
+    Open {
+        /// Where it was to be asked.
+        address: String,
+    },
+    /// A file does not hold what it should.
+    #[error("{option} {path}: {reason}")]
+    File {
+        /// The option that names it.
+        option: &'static str,
         /// The file.
         path: String,
         /// Why.
@@ -24,6 +43,14 @@ pub enum ServerError {
     /// Nobody answers a client.
     #[error("--http {address}: {reason}; expected a run with `--http {address}`")]
     Silent {
+        /// Where it was asked.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// A client does not take the certificate of who answers.
+    #[error("--http {address}: {reason}; --http-ca names the certificate of the authority that signed it")]
+    Untrusted {
         /// Where it was asked.
         address: String,
         /// Why.

@@ -1,11 +1,12 @@
 //! The page: one document, its style and its scripts, all of them in the program.
 
 use crate::api::{Counters, Graph, IncidentList, IncidentRow, Loss, Shared};
+use crate::login::{enter, leave};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{Html, IntoResponse};
-use axum::routing::get;
+use axum::routing::{get, post};
 use maud::{DOCTYPE, Markup, html};
 
 /// Incidents that stand in the document; scripts show more.
@@ -23,7 +24,9 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The paths of the page.
 pub(crate) fn router() -> Router<Shared> {
+    let forms = [("/login", post(enter)), ("/logout", post(leave))];
     let router = Router::new().route("/", get(document));
+    let router = forms.into_iter().fold(router, |router, (path, form)| router.route(path, form));
     FILES.into_iter().fold(router, |router, (path, media, content)| {
         router.route(
             path,
@@ -36,27 +39,60 @@ async fn document(State(shared): State<Shared>) -> Html<String> {
     let moment = shared.monitor.moment();
     let graph = Graph::of(shared.monitor.facts(), &moment);
     let counters = Counters::of(&moment.accounts);
-    Html(page(&graph, &counters, &IncidentRow::all(&shared.monitor, INCIDENTS)).into_string())
+    let incidents = IncidentRow::all(&shared.monitor, INCIDENTS);
+    Html(page(&graph, &counters, &incidents, shared.logins.is_some()).into_string())
+}
+
+/// The document of those who are not let in yet.
+pub(crate) fn login(refusal: Option<&str>) -> Html<String> {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            (title("legonf: log in", false))
+            body {
+                main {
+                    h1 { "legonf" }
+                    form method="post" action="/login" {
+                        label { "token of --http-token" input type="password" name="token" autocomplete="current-password" required autofocus; }
+                        button type="submit" { "Log in" }
+                    }
+                    p role="status" { (refusal.unwrap_or_default()) }
+                }
+            }
+        }
+    };
+    Html(page.into_string())
+}
+
+/// What is shown, in words.
+fn name(graph: &Graph) -> String {
+    if graph.name.is_empty() { "legonf: a run that starts".into() } else { format!("legonf: {}", graph.name) }
+}
+
+/// The head of a document.
+fn title(text: &str, has_script: bool) -> Markup {
+    html! { head {
+        meta charset="utf-8";
+        meta name="viewport" content="width=device-width, initial-scale=1";
+        title { (text) }
+        link rel="icon" href="data:,";
+        link rel="stylesheet" href="/page/page.css";
+        @if has_script { script type="module" src="/page/page.js" {} }
+    } }
 }
 
 /// The document as it is without scripts: what the tables hold at this moment.
-fn page(graph: &Graph, counters: &Counters, incidents: &IncidentList) -> Markup {
+fn page(graph: &Graph, counters: &Counters, incidents: &IncidentList, has_logins: bool) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "legonf: " (graph.name) }
-                link rel="icon" href="data:,";
-                link rel="stylesheet" href="/page/page.css";
-                script type="module" src="/page/page.js" {}
-            }
+            (title(&name(graph), true))
             body {
                 a.skip href="#main" { "Skip to the figures" }
                 header {
-                    h1 #name { "legonf: " (graph.name) }
-                    p #state role="status" { "As of " (format!("{:.1}", graph.at)) " s; reload for more, or allow scripts." }
+                    h1 #name { (name(graph)) }
+                    p #state role="status" { (graph.state.label()) ", as of " (format!("{:.1}", graph.at)) " s; reload for more, or allow scripts." }
+                    @if has_logins { form method="post" action="/logout" { button type="submit" { "Log out" } } }
                 }
                 main #main {
                     (figures(graph, counters, incidents))
@@ -326,7 +362,7 @@ mod tests {
         let loss = Loss { reason: HOSTILE.into(), packets: 1, is_wanted: false };
         let counters = Counters { dropped: vec![loss], ..Counters::default() };
         let incidents = IncidentList { incidents: Vec::new(), ended: 0 };
-        let text = page(&graph, &counters, &incidents).into_string();
+        let text = page(&graph, &counters, &incidents, false).into_string();
         assert!(!text.contains("<script>alert") && !text.contains("'1')</script>\"&"), "{text}");
         assert_eq!(text.matches("&lt;script&gt;alert").count(), 9, "{text}");
     }
@@ -334,7 +370,7 @@ mod tests {
     #[test]
     fn nothing_is_loaded_from_elsewhere_and_no_text_becomes_markup() {
         let empty = IncidentList { incidents: Vec::new(), ended: 0 };
-        let document = page(&Graph::default(), &Counters::default(), &empty).into_string();
+        let document = page(&Graph::default(), &Counters::default(), &empty, true).into_string();
         for (name, text) in FILES.map(|(name, _, text)| (name, text)).into_iter().chain([("/", &*document)]) {
             let text = text.replace("http://www.w3.org/2000/svg", "");
             for forbidden in [

@@ -1,6 +1,7 @@
 //! The secret that changes need.
 
 use crate::ServerError;
+use axum::http::{HeaderMap, HeaderValue, header};
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -22,7 +23,11 @@ impl Token {
     /// # Errors
     /// If the file cannot be read, others may read it, or it holds no token.
     pub fn read(path: &Path) -> Result<Self, ServerError> {
-        let named = |reason: String| ServerError::Token { path: path.display().to_string(), reason };
+        let named = |reason: String| ServerError::File {
+            option: "--http-token",
+            path: path.display().to_string(),
+            reason,
+        };
         let file = File::open(path).map_err(|error| named(error.to_string()))?;
         let mode = file.metadata().map_err(|error| named(error.to_string()))?.permissions().mode();
         if mode & 0o077 != 0 {
@@ -44,6 +49,12 @@ impl Token {
     /// Whether a value is the token, in a time that does not show how much of it is.
     pub(crate) fn is(&self, given: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(given).into()
+    }
+
+    /// Whether a request carries it.
+    pub(crate) fn is_in(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        given.and_then(|given| given.strip_prefix(b"Bearer ")).is_some_and(|given| self.is(given))
     }
 
     /// What a request that carries it says.

@@ -14,7 +14,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 use std::fs;
 use std::io;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -70,23 +70,30 @@ pub struct Pem {
     pub text: String,
 }
 
-/// Makes an authority, and the certificate of the first host: all files of the folder of a cluster.
+/// Makes an authority, and the certificate of the first host: all files of the folder of a cluster. The certificate holds for its other
+/// names and addresses, too.
 ///
 /// # Errors
 /// If a host cannot have this name.
-pub fn create(name: &str, now: SystemTime, valid: Duration) -> Result<Vec<Pem>, TlsError> {
+pub fn create(name: &str, others: &[String], now: SystemTime, valid: Duration) -> Result<Vec<Pem>, TlsError> {
     let authority = Authority::create(now)?;
     let [_, signer] = authority.files();
-    Ok([signer].into_iter().chain(authority.issue(name, now, valid)?).collect())
+    Ok([signer].into_iter().chain(authority.issue_for(name, others, now, valid)?).collect())
 }
 
 /// Makes the certificate of a further host, by the authority in a folder: all files of that host's own folder.
 ///
 /// # Errors
 /// If there is no authority, or a host cannot have this name.
-pub fn issue(authority: &Path, name: &str, now: SystemTime, valid: Duration) -> Result<Vec<Pem>, TlsError> {
+pub fn issue(
+    authority: &Path,
+    name: &str,
+    others: &[String],
+    now: SystemTime,
+    valid: Duration,
+) -> Result<Vec<Pem>, TlsError> {
     check_name(name)?;
-    Ok(Authority::load(authority)?.issue(name, now, valid)?.into())
+    Ok(Authority::load(authority)?.issue_for(name, others, now, valid)?.into())
 }
 
 /// The files of a host's folder.
@@ -151,9 +158,23 @@ impl Authority {
     /// # Errors
     /// If a host cannot have this name.
     pub fn issue(&self, name: &str, now: SystemTime, valid: Duration) -> Result<[Pem; 3], TlsError> {
+        self.issue_for(name, &[], now, valid)
+    }
+
+    fn issue_for(
+        &self,
+        name: &str,
+        others: &[String],
+        now: SystemTime,
+        valid: Duration,
+    ) -> Result<[Pem; 3], TlsError> {
         check_name(name)?;
+        others.iter().try_for_each(|other| match other.parse::<IpAddr>() {
+            Ok(_) => Ok(()),
+            Err(_) => check_name(other),
+        })?;
         let key = KeyPair::generate().map_err(refused)?;
-        let host = self.certify(&key, name, now, valid)?;
+        let host = self.sign(&key, name, others, now, valid)?;
         Ok(files(&self.certificate, &host, &key))
     }
 
@@ -169,7 +190,19 @@ impl Authority {
         now: SystemTime,
         valid: Duration,
     ) -> Result<CertificateDer<'static>, TlsError> {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).map_err(refused)?;
+        self.sign(key, name, &[], now, valid)
+    }
+
+    fn sign(
+        &self,
+        key: &impl PublicKeyData,
+        name: &str,
+        others: &[String],
+        now: SystemTime,
+        valid: Duration,
+    ) -> Result<CertificateDer<'static>, TlsError> {
+        let names: Vec<_> = [name.to_owned()].into_iter().chain(others.iter().cloned()).collect();
+        let mut params = CertificateParams::new(names).map_err(refused)?;
         params.distinguished_name.push(DnType::CommonName, name);
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -346,8 +379,8 @@ mod tests {
     fn cluster(now: SystemTime) -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
-        write(&a, create("a", now, DAY).unwrap());
-        write(&b, issue(&a, "b", now, DAY).unwrap());
+        write(&a, create("a", &[], now, DAY).unwrap());
+        write(&b, issue(&a, "b", &[], now, DAY).unwrap());
         folder
     }
 
@@ -429,8 +462,10 @@ mod tests {
         let folder = cluster(SystemTime::now());
         let b = folder.path().join("b");
         let refused = |made: Result<Vec<Pem>, TlsError>| made.err().unwrap().to_string();
-        assert!(refused(create("no name", SystemTime::now(), DAY)).contains("no name of a host"));
-        assert!(refused(issue(&b, "c", SystemTime::now(), DAY)).contains("authority.key"));
+        assert!(refused(create("no name", &[], SystemTime::now(), DAY)).contains("no name of a host"));
+        let wrong = ["192.0.2.7".to_owned(), "no name".to_owned()];
+        assert!(refused(create("a", &wrong, SystemTime::now(), DAY)).contains("`no name` is no name"));
+        assert!(refused(issue(&b, "c", &[], SystemTime::now(), DAY)).contains("authority.key"));
         fs::write(b.join(HOST), "nothing").unwrap();
         let error = Identity::load(&b).err().unwrap().to_string();
         assert!(error.ends_with("host.pem: there is no certificate in it"), "{error}");

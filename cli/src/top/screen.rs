@@ -5,7 +5,7 @@ use crate::running::{coverage, rounded};
 use legonf_core::grouped;
 use legonf_output::one_line;
 use legonf_server::ServerError;
-use legonf_server::api::{EventRow, IncidentRow, Replica, Stage};
+use legonf_server::api::{EventRow, IncidentRow, Replica, RunState, Stage};
 use ratatui::Frame;
 use ratatui::crossterm::event::KeyCode;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
@@ -144,11 +144,12 @@ impl Screen {
             Span::styled(format!("legonf {}", one_line(&graph.name)), self.palette.heading()),
             Span::raw(format!("  {:.0} s  ", graph.at)),
         ];
-        words.push(match (&self.lost, graph.is_over, graph.is_controlled) {
+        words.push(match (&self.lost, graph.state, graph.is_controlled) {
             (Some(_), ..) => Span::styled("no answer; these are the last figures", self.palette.alarm()),
-            (None, true, _) => Span::styled("the run is over", self.palette.warning()),
-            (None, false, true) => Span::raw("under a controller"),
-            (None, false, false) => Span::raw("without a controller"),
+            (None, RunState::Starting, _) => Span::styled("the run is starting", self.palette.warning()),
+            (None, RunState::Over, _) => Span::styled("the run is over", self.palette.warning()),
+            (None, RunState::Running, true) => Span::raw("under a controller"),
+            (None, RunState::Running, false) => Span::raw("without a controller"),
         });
         if self.is_paused {
             words.push(Span::styled("  paused", self.palette.warning()));

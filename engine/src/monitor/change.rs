@@ -51,6 +51,9 @@ pub enum Refusal {
     /// Too many changes wait.
     #[error("other changes wait already; try again")]
     Busy,
+    /// There is no layout yet.
+    #[error("the run has not begun yet; try again")]
+    NotBegun,
     /// The run is over.
     #[error("the run is over")]
     Over,

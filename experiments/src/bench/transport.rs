@@ -145,7 +145,7 @@ impl Ends {
     fn new(session: &Session) -> Result<Self, ExperimentError> {
         let folder = tempfile::tempdir().map_err(Error::from)?;
         let host = folder.path().join("b");
-        certificates::create(session, &host, "b", Duration::from_secs(3600))?;
+        certificates::create(session, &host, "b", &[], Duration::from_secs(3600))?;
         Ok(Self { identity: Identity::load(&host).map_err(Error::from)? })
     }
 

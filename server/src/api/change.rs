@@ -174,7 +174,7 @@ pub(super) fn problem(refusal: Refusal) -> Problem {
     let status = match refusal {
         Refusal::Unknown(_) => StatusCode::NOT_FOUND,
         Refusal::Impossible(_) | Refusal::NotApplied(_) | Refusal::Over => StatusCode::CONFLICT,
-        Refusal::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Busy | Refusal::NotBegun => StatusCode::SERVICE_UNAVAILABLE,
     };
     Problem::new(status, refusal.to_string())
 }

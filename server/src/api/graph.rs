@@ -24,6 +24,8 @@ pub struct Graph {
     pub is_controlled: bool,
     /// Whether the controller was told to leave the layout as it is.
     pub is_paused: bool,
+    /// `starting` until packets can be processed, `running`, or `over`.
+    pub state: RunState,
     /// Whether the run is over.
     pub is_over: bool,
     /// Scores above it are alerts; none where nothing is decided on scores.
@@ -48,6 +50,19 @@ pub struct Graph {
     pub stages: Vec<Stage>,
     /// What the machine has left.
     pub host: Host,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// Its models are read, or it waits for what its packets are of.
+    #[default]
+    Starting,
+    /// Packets are processed as they come.
+    Running,
+    /// It has ended.
+    Over,
 }
 
 /// A brick.
@@ -238,6 +253,26 @@ impl Update<Graph> {
     }
 }
 
+impl RunState {
+    /// That of a moment.
+    pub fn of(moment: &Moment) -> Self {
+        match (moment.is_over, &moment.snapshot) {
+            (true, _) => Self::Over,
+            (false, None) => Self::Starting,
+            (false, Some(_)) => Self::Running,
+        }
+    }
+
+    /// As the API writes it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Over => "over",
+        }
+    }
+}
+
 impl Counters {
     /// Those of a run.
     pub fn of(accounts: &Accounts) -> Self {
@@ -299,6 +334,7 @@ impl Graph {
             plan: snapshot.plan.to_string(),
             is_controlled: facts.is_controlled,
             is_paused: moment.is_paused,
+            state: RunState::of(moment),
             is_over: moment.is_over,
             threshold: moment.accounts.threshold.or(facts.threshold),
             offered_per_second: rate(snapshot.offered),

@@ -1,6 +1,6 @@
 //! What is read as it is at this moment.
 
-use super::{Counters, Graph, Latency, Problem, Shared};
+use super::{Counters, Graph, Latency, Problem, RunState, Shared};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -71,11 +71,10 @@ pub(super) async fn alive() -> &'static str {
     (status = 503, description = "Not yet, or not any more", body = Problem)
 ))]
 pub(super) async fn ready(State(shared): State<Shared>) -> Result<&'static str, Problem> {
-    let moment = shared.monitor.moment();
-    let reason = match (moment.is_over, &moment.snapshot) {
-        (true, _) => "the run is over",
-        (false, None) => "the run has not begun",
-        (false, Some(_)) => return Ok("ok\n"),
+    let reason = match RunState::of(&shared.monitor.moment()) {
+        RunState::Over => "the run is over",
+        RunState::Starting => "the run is starting",
+        RunState::Running => return Ok("ok\n"),
     };
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason))
 }

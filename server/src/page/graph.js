@@ -94,6 +94,7 @@ function frames(svg, graph, found) {
 }
 
 export function drawGraph(holder, graph) {
+  if (!graph.bricks.length) return;
   const { found, width, height } = places(graph, holder.clientWidth - 16);
   const svg = shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label":
     `Brick graph ${graph.name}: ${graph.plan}. The table below has the figures.` });

@@ -4,10 +4,13 @@ import { drawLatencies, drawRates, drawScores, told } from "./charts.js";
 import { count, element, percent, rows, short, whole } from "./words.js";
 
 const at = (id) => document.getElementById(id);
+const STATES = { starting: "The run is starting: its models are read, or nothing has come yet.", running: "Live.", over: "The run is over." };
 const state = { update: null, events: [], next: 0, points: [], incidents: null, opened: new Map() };
 
 async function read(path) {
   const answer = await fetch(path, { cache: "no-store" });
+  // Another process listens there now, or the time is over: the form is shown again.
+  if (answer.status === 401) location.reload();
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return answer.json();
 }
@@ -23,7 +26,7 @@ const ms = (value) => value === undefined || value === null ? "" : `${value.toPr
 function figures({ graph, counters }) {
   const bottleneck = graph.stages.find((stage) => stage.is_bottleneck);
   const set = (id, text) => { if (at(id).textContent !== text) at(id).textContent = text; };
-  set("name", `legonf: ${graph.name}`);
+  set("name", `legonf: ${graph.name || "a run that starts"}`);
   document.title = at("name").textContent;
   set("done", whole(graph.done_per_second));
   set("offered", whole(graph.offered_per_second));
@@ -240,14 +243,17 @@ function follow() {
     // Another run listens there now.
     if (state.update && update.graph.at < state.update.graph.at) forget();
     state.update = update;
-    say(update.graph.is_over ? "The run is over." : "Live.", false);
+    say(STATES[update.graph.state], false);
     show();
   });
   stream.onerror = () => {
     const over = state.update?.graph.is_over;
     say(over ? "The run is over." : "The connection is lost; trying again. The figures are the last ones.", !over);
     // A browser gives some answers up for good.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
+    if (stream.readyState === EventSource.CLOSED) {
+      setTimeout(follow, 2000);
+      read("/api/v1/history").catch(() => {});
+    }
   };
 }
 

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A folder with the authority of a cluster, whose first host is `a`.
 fn cluster() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), create("a", SystemTime::now(), HOUR).unwrap());
+    write(folder.path(), create("a", &[], SystemTime::now(), HOUR).unwrap());
     folder
 }
 
