@@ -27,6 +27,7 @@ fn prometheus_takes_the_metrics() {
     for (series, packets) in [
         ("legonf_brick_latency_seconds_count{brick=\"extractor\"}", PACKETS),
         ("legonf_brick_latency_seconds_bucket{brick=\"extractor\",le=\"+Inf\"}", PACKETS),
+        ("legonf_brick_events_total{brick=\"extractor\",event=\"evicted-HH\"}", 0),
         ("legonf_packet_latency_seconds_count", PACKETS),
         ("legonf_brick_packets_total{brick=\"sink\"}", PACKETS),
     ] {

@@ -134,6 +134,8 @@ pub struct Moment {
     pub done: u64,
     /// Packets that were lost for want of capacity.
     pub dropped: u64,
+    /// The counters of each brick, by its identifier and their names. They never fall, also while a brick goes from worker to worker.
+    pub counters: BTreeMap<(String, &'static str), u64>,
     /// What has passed the bricks in the last tick.
     pub lately: Arc<Passages>,
     /// Incidents that have ended.
@@ -333,6 +335,12 @@ impl Monitor {
         moment.dropped += snapshot.dropped;
         if let Some(now) = &shown.passages {
             let before = moment.snapshot.as_ref().and_then(|snapshot| snapshot.passages.as_deref());
+            for (id, passage) in self.facts().passed(now) {
+                for (name, count) in &passage.counters {
+                    let known = moment.counters.entry((id.to_owned(), name)).or_default();
+                    *known = (*known).max(*count);
+                }
+            }
             moment.lately = before.map_or_else(|| now.clone(), |before| Arc::new(now.since(before)));
         }
         moment.snapshot = Some(shown);

@@ -209,9 +209,11 @@ impl Watch {
     pub fn note(&mut self, batch: &Batch, place: usize, decided: &Decided) {
         let headers = &batch.headers[place];
         let Decided { score, verdict, dropped, malicious } = *decided;
-        let rows = self.features.map(|features| batch.columns.get(features));
+        let is_alert = verdict == Verdict::ANOMALOUS;
+        // What nobody explains is not looked up.
+        let rows = self.features.filter(|_| is_alert).map(|features| batch.columns.get(features));
         let features = rows.filter(|rows| rows.len() == batch.len()).map(|rows| rows.row(place));
-        let suppressed = verdict == Verdict::ANOMALOUS && self.suppression.takes(headers);
+        let suppressed = is_alert && self.suppression.takes(headers);
         let seen = Seen { headers, score, verdict, dropped, malicious, features, suppressed };
         self.incidents.note(&seen, &mut self.findings);
         self.compare(headers, decided);

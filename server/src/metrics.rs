@@ -112,6 +112,11 @@ fn of_bricks(metrics: &mut Metrics, facts: &Facts, graph: &Graph, moment: &Momen
     let bytes = facts.passed(passages).map(|(id, passage)| (brick(id), passage.bytes));
     let help = "Bytes of the packets that a brick has handed on, as they were on the wire";
     metrics.counters("brick_bytes", help, bytes);
+    let counted = |((id, event), count): (&(String, &'static str), &u64)| {
+        (vec![("brick", id.clone()), ("event", (*event).to_owned())], *count)
+    };
+    let help = "What bricks count, such as streams that were evicted for want of room (evicted-...)";
+    metrics.counters("brick_events", help, moment.counters.iter().map(counted));
     let latencies = facts.passed(passages).map(|(id, passage)| (brick(id), passage.clone()));
     let help = "Seconds for which packets waited for a brick and were with it";
     metrics.0.register("brick_latency_seconds", help, Latencies(latencies.collect()));

@@ -158,6 +158,7 @@ impl Passage {
             bytes: self.bytes.saturating_sub(before.bytes),
             seconds: (self.seconds - before.seconds).max(0.0),
             latency: self.latency.since(&before.latency),
+            counters: self.counters.clone(),
         }
     }
 }
@@ -213,6 +214,8 @@ pub struct Passage {
     /// Packets by how long they took: from when their batch was handed on before until the brick handed it on, so that waiting
     /// is a part of it. Bricks that replicas run together on parts of a batch take as long as all of them.
     pub latency: Histogram,
+    /// The brick's own counters ([`Brick::counters`](crate::Brick::counters)), as they were some time ago; none of bricks that run elsewhere.
+    pub counters: Vec<(&'static str, u64)>,
 }
 
 impl Snapshot {

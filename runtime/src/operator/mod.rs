@@ -164,6 +164,17 @@ pub(crate) fn measure(operators: &[Operator], stats: &Stats) {
         stats.set_elsewhere(elsewhere);
     }
     stats.measure(|| operators.iter().map(|operator| operator.brick.state_size()).sum());
+    stats.count_bricks(|| operators.iter().filter_map(counted).collect());
+}
+
+/// The counters of a brick by its number; not of one that runs elsewhere, which would have to be asked.
+fn counted(operator: &Operator) -> Option<(usize, Counters)> {
+    if operator.begun > 0 || !operator.brick.spent_elsewhere().is_zero() {
+        return None;
+    }
+    let mut counters = operator.past.clone();
+    add(&mut counters, &operator.brick.counters());
+    Some((operator.index, counters))
 }
 
 /// Lets a batch pass bricks that it has not passed yet.

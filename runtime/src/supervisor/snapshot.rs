@@ -1,8 +1,9 @@
 //! What the supervisor tells the controller.
 
+use crate::operator::interface::add;
 use crate::supervisor::{Running, RunningStage, Supervisor};
 use crate::worker::totals::Totals;
-use legonf_core::{HostLoad, SLOTS, ShardLoad, Snapshot, StageLoad, State, WorkerLoad, mean_wait};
+use legonf_core::{HostLoad, Passages, SLOTS, ShardLoad, Snapshot, StageLoad, State, WorkerLoad, mean_wait};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -40,6 +41,10 @@ impl Supervisor<'_, '_> {
         let now = [offered, done, dropped].map(|count| count.load(Relaxed));
         let [offered, done, dropped] = std::array::from_fn(|at| now[at] - self.observed.totals[at]);
         self.observed.totals = now;
+        let passages = self.shared.meter.passages().map(|mut passages| {
+            self.count_bricks(&mut passages);
+            Arc::new(passages)
+        });
         // One worker reads the source, the first of all.
         workers.iter_mut().take(1).for_each(|worker| worker.dropped = dropped);
         Snapshot {
@@ -54,7 +59,22 @@ impl Supervisor<'_, '_> {
             in_flight,
             credits: self.pool.needed(),
             host: HostLoad::default(),
-            passages: self.shared.meter.passages().map(Arc::new),
+            passages,
+        }
+    }
+}
+
+impl Supervisor<'_, '_> {
+    /// Adds up the counters of bricks that are gone and of those that work.
+    fn count_bricks(&self, passages: &mut Passages) {
+        for (passage, past) in passages.bricks.iter_mut().zip(&self.past) {
+            passage.counters = past.clone();
+        }
+        let workers = self.stages.iter().flat_map(|live| &live.workers);
+        for (brick, counters) in workers.flat_map(|worker| worker.stats.counters()) {
+            if let Some(passage) = passages.bricks.get_mut(brick) {
+                add(&mut passage.counters, &counters);
+            }
         }
     }
 }

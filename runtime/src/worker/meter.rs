@@ -102,6 +102,12 @@ impl Counters {
         let [bytes, nanos] = [&self.bytes, &self.nanos].map(|counter| counter.load(Relaxed));
         let counts = self.buckets.iter().map(|bucket| bucket.load(Relaxed)).collect();
         let latency = Histogram::of_counts(counts);
-        Passage { packets: latency.packets(), bytes, seconds: nanos as f64 / 1e9, latency }
+        Passage {
+            packets: latency.packets(),
+            bytes,
+            seconds: nanos as f64 / 1e9,
+            latency,
+            counters: Vec::new(),
+        }
     }
 }

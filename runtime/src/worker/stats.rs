@@ -1,10 +1,12 @@
 //! What a worker tells of itself: counters that it alone writes and the supervisor reads.
 
+use crate::operator::interface::Counters;
 use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// What a worker is at.
@@ -90,6 +92,9 @@ pub(crate) struct Stats {
     /// Whether the supervisor wants to know how large the state is, and how large it was when it last did.
     asked: AtomicBool,
     state_bytes: AtomicU64,
+    /// Whether the counters of the bricks were told since it asked for them, and what they were, by the number of the brick.
+    are_counters_told: AtomicBool,
+    counters: Mutex<Vec<(usize, Counters)>>,
 }
 
 impl Stats {
@@ -151,6 +156,23 @@ impl Stats {
     pub fn state_bytes(&self) -> u64 {
         self.asked.store(true, Relaxed);
         self.state_bytes.load(Relaxed)
+    }
+
+    /// Tells the counters of its bricks, at first and where that was asked for. Who reads them meanwhile is not waited for.
+    pub fn count_bricks(&self, counters: impl FnOnce() -> Vec<(usize, Counters)>) {
+        if !self.are_counters_told.load(Relaxed)
+            && let Ok(mut told) = self.counters.try_lock()
+        {
+            *told = counters();
+            self.are_counters_told.store(true, Relaxed);
+        }
+    }
+
+    /// The counters of its bricks when they were last told; asks for the next.
+    pub fn counters(&self) -> Vec<(usize, Counters)> {
+        let told = self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.are_counters_told.store(false, Relaxed);
+        told
     }
 
     /// What it has done so far.
