@@ -19,3 +19,4 @@ mkdir -p "$out"
 "$legonf" train kitsune "$capture" -o "$model" --force
 "$legonf" calibrate "$model" "$capture" --skip 86265 --limit 130160
 "$legonf" replay "$capture" --model "$model" --labels examples/testbed/labels.csv.gz --out "$out" --force
+echo "to look at it in a browser, second by second: $legonf serve --open $out"

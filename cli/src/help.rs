@@ -21,7 +21,7 @@ Commands:
   train, calibrate        learn what is benign, and set the threshold
   replay, live            judge a capture, or an interface as packets come
   record, features, flows keep packets, or what is computed from them
-  hosts, model, audit     results by host; models, and what they rest on
+  hosts, serve, model, audit   results by host, and in a browser; models
   graph, split            show and check network functions
   run, events, profile, plan   replay under the controller; costs and rates
   status, top, incidents       see a run that goes on

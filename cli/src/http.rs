@@ -62,12 +62,25 @@ impl Http {
     /// Listens, if that is wanted, and says where.
     pub fn monitor(&self) -> Result<Option<Arc<Monitor>>, Failure> {
         let Some(address) = &self.http else { return Ok(None) };
+        let server = self.server(address, "the run is shown")?;
+        Ok(Some(Monitor::starting(self.http_token.is_some(), |monitor| server.start(monitor))))
+    }
+
+    /// Listens there, or where nothing else is wanted.
+    pub fn server_or(&self, otherwise: &str, what: &str) -> Result<Server, Failure> {
+        match &self.http {
+            Some(address) => self.server(address, what),
+            None => self.server(&otherwise.parse()?, what),
+        }
+    }
+
+    fn server(&self, address: &Address, what: &str) -> Result<Server, Failure> {
         let token = self.http_token.as_deref().map(Token::read).transpose()?;
         let encryption = self.http_certificate.as_deref().zip(self.http_key.as_deref());
         let encryption = encryption.map(|(chain, key)| Encryption::read(chain, key)).transpose()?;
         let server = Server::listen(address, token, encryption)?;
-        eprintln!("legonf: note: the run is shown at {}://{}/", server.scheme(), server.address()?);
-        Ok(Some(Monitor::starting(self.http_token.is_some(), |monitor| server.start(monitor))))
+        eprintln!("legonf: note: {what} at {}://{}/", server.scheme(), server.address()?);
+        Ok(server)
     }
 }
 

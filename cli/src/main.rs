@@ -51,6 +51,8 @@ mod run;
 #[cfg(feature = "http")]
 mod running;
 mod scoring;
+#[cfg(feature = "http")]
+mod serve;
 #[cfg(feature = "live")]
 mod size;
 mod split;
@@ -105,7 +107,7 @@ Exit codes:
   1    a fault: bad input, a damaged file, a full disk; one line on standard error says which
   2    the command line is wrong
   130  interrupted (Ctrl-C, SIGTERM); what was written is complete up to the packet that is named
-       (0 for `legonf live` and `legonf record`, which have no other end)
+       (0 for `legonf live`, `record` and `serve`, which have no other end)
   141  the reader of the output went away (closed pipe)";
 
 #[derive(Subcommand)]
@@ -141,6 +143,9 @@ enum Command {
     #[command(about = "Show a run in the terminal while it goes on")]
     #[cfg(feature = "http")]
     Top(top::Arguments),
+    #[command(about = "Show the results of a replay in a browser, second by second")]
+    #[cfg(feature = "http")]
+    Serve(serve::Arguments),
     #[command(about = "Show the incidents of a run that was started with --http")]
     #[cfg(feature = "http")]
     Incidents(running::IncidentsArguments),
@@ -267,6 +272,8 @@ fn run(command: Command, style: Style) -> Result<(), Failure> {
         Command::Status(arguments) => running::status(&arguments, style),
         #[cfg(feature = "http")]
         Command::Top(arguments) => top::run(&arguments, style),
+        #[cfg(feature = "http")]
+        Command::Serve(arguments) => serve::run(&arguments),
         #[cfg(feature = "http")]
         Command::Incidents(arguments) => running::incidents(&arguments, style),
         #[cfg(feature = "http")]

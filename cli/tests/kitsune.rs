@@ -174,6 +174,7 @@ fn two_replays_write_the_same_bytes_whatever_the_workers() {
             "eve.json",
             "hosts.json",
             "incidents.json",
+            "playback.jsonl",
             "scores.csv",
             "scores.png",
             "scores.svg",

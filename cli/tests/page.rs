@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::running::{Running, command};
+use common::running::{Running, command, signal};
 use common::{example, root, succeed, text, trained};
 use flate2::read::GzDecoder;
 use std::fs::{self, File, Permissions};
@@ -115,13 +115,38 @@ fn a_browser_logs_in_over_tls() {
     let (run, input) = start(&words.collect::<Vec<_>>(), &capture);
     let said = run.said();
     let address = said.split("https://").nth(1).unwrap().split('/').next().unwrap();
-    let mut looks = Command::new("node");
-    looks.arg(root().join("cli/tests/page/login.mjs")).args([address, TOKEN]).arg(folder.path());
-    let seen = looks.env("CHROMIUM", chromium).env("PAGE_MODULES", modules).output().unwrap();
-    assert!(seen.status.success(), "{}", String::from_utf8_lossy(&seen.stderr));
+    look("login.mjs", (chromium, modules), address, &["login.png"]);
     drop(input);
     run.end();
+}
+
+/// Runs a script that looks at a page, and keeps its pictures for those who want to see them.
+fn look(script: &str, (chromium, modules): (PathBuf, PathBuf), address: &str, pictures: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut looks = Command::new("node");
+    looks.arg(root().join("cli/tests/page").join(script)).args([address, TOKEN]).arg(folder.path());
+    let seen = looks.env("CHROMIUM", chromium).env("PAGE_MODULES", modules).output().unwrap();
+    assert!(seen.status.success(), "{}", String::from_utf8_lossy(&seen.stderr));
     if let Some(keep) = std::env::var_os("PAGE_PICTURES") {
-        fs::copy(path("login.png"), PathBuf::from(&keep).join("login.png")).unwrap();
+        for name in pictures {
+            fs::copy(folder.path().join(name), PathBuf::from(&keep).join(name)).unwrap();
+        }
     }
+}
+
+#[test]
+fn a_replay_is_played_in_a_browser() {
+    let Some(browser) = browser() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = text(trained(folder.path(), "kitsune-115-clean"));
+    let (capture, out) = (text(example("synth-mini.pcap.gz")), text(folder.path().join("out")));
+    let fixed = ["replay", &capture, "--model", &model, "--no-warm-up", "--threshold", "0.2", "--quiet"];
+    succeed(fixed.iter().chain(&["--out", &*out]));
+    let serve = ["serve", "--open", &out, "--http", "127.0.0.1:0"].map(str::to_owned);
+    let (run, _input) = start(&serve, &[]);
+    let said = run.said();
+    let address = said.split("http://").nth(1).unwrap().split('/').next().unwrap();
+    look("play.mjs", browser, address, &["play.png", "play-phone.png"]);
+    signal("-INT", &[run.child.id().to_string()]);
+    assert!(run.output().0.status.success());
 }

@@ -22,6 +22,7 @@ use legonf_controller::Event;
 use legonf_core::{Coverage, Incident, Passage, Passages, Plan, Snapshot, State as BrickState};
 use legonf_runtime::{BrickSpec, GraphSpec};
 use packets::{Chunk, Kept};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
@@ -56,10 +57,12 @@ pub struct Monitor {
     /// Whether somebody waits for another model or threshold.
     is_renewing: AtomicBool,
     kept: Mutex<Kept>,
+    /// Whether it has ended, and is played again.
+    is_played: bool,
 }
 
 /// What does not change while a run goes on.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
     /// Name of the graph.
     pub graph: String,
@@ -76,7 +79,7 @@ pub struct Facts {
 }
 
 /// A brick of the graph.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BrickFacts {
     /// Identifier.
     pub id: String,
@@ -89,7 +92,7 @@ pub struct BrickFacts {
 }
 
 /// Packets go from one brick to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edge {
     /// The one.
     pub from: String,
@@ -205,6 +208,23 @@ impl Monitor {
             renewing: OnceLock::new(),
             is_renewing: AtomicBool::new(false),
             kept: Mutex::default(),
+            is_played: false,
+        })
+    }
+
+    /// A run that has ended, as it was at a moment, with the incidents that had ended then.
+    pub(crate) fn played(facts: Facts, moment: Moment, incidents: VecDeque<Numbered<Incident>>) -> Arc<Self> {
+        Arc::new(Self {
+            start: Mutex::default(),
+            facts: facts.into(),
+            seen: Mutex::new(Seen { moment, incidents, ..Seen::default() }),
+            is_due: AtomicBool::new(false),
+            waiting: Mutex::default(),
+            is_changeable: false,
+            renewing: OnceLock::new(),
+            is_renewing: AtomicBool::new(false),
+            kept: Mutex::default(),
+            is_played: true,
         })
     }
 
@@ -251,6 +271,9 @@ impl Monitor {
     ) -> Result<(), Refusal> {
         let mut waiting = lock(&self.waiting);
         match &lock(&self.seen).moment {
+            _ if self.is_played => {
+                return Err(Refusal::Impossible("this run has ended, and is played again".into()));
+            }
             Moment { is_over: true, .. } => return Err(Refusal::Over),
             Moment { snapshot: None, .. } => return Err(Refusal::NotBegun),
             Moment { .. } => {}
@@ -433,6 +456,13 @@ impl Facts {
     pub fn passed<'a>(&'a self, passages: &'a Passages) -> impl Iterator<Item = (&'a str, &'a Passage)> {
         let between = self.bricks.iter().filter(|brick| ![Plan::SOURCE, Plan::SINK].contains(&&*brick.id));
         between.map(|brick| &*brick.id).zip(&passages.bricks)
+    }
+
+    /// The same, wherever it runs.
+    pub(crate) fn anywhere(mut self) -> Self {
+        self.may_oversubscribe = false;
+        self.bricks.iter_mut().for_each(|brick| brick.places.clear());
+        self
     }
 
     /// A brick by its identifier.

@@ -14,7 +14,7 @@ use crate::steering::{Steering, Work};
 use crate::summary::{Disturbances, Timing, with_clock};
 use crate::suppression::Suppression;
 use crate::tally::Tally;
-use crate::watch::{Watch, Watching, changing};
+use crate::watch::{Found, Watch, Watching, changing};
 use crate::{Error, Extent, Session, input, seed};
 use legonf_controller::Event;
 use legonf_core::Source;
@@ -130,6 +130,8 @@ impl Replay {
             .watched(watch)
             .monitored(accounting)
             .following(function.swaps().cloned());
+        let is_kept = self.out.is_some() && content == Content::Packets;
+        let tally = if is_kept { tally.kept() } else { tally };
         let renewing = Renewing::new(session, function.swaps().cloned(), suppressions);
         monitor::begin(self.monitor.as_ref(), || (function.monitored(agent.is_some()), renewing));
         let report = self.score(session, (function, series), agent, tally, source)?;
@@ -180,8 +182,10 @@ impl Replay {
         let ended = ending(&mut outcome);
         summary.ended_early = ended.as_ref().map(ToString::to_string);
         let coverage = tally.coverage().clone();
+        let playback = self.playback(function, &mut tally, found.as_ref())?;
+        let found = (found.as_ref(), playback.as_deref());
         let completed =
-            tally.outputs().map(|results| results.conclude((&coverage, counters), &summary, found.as_ref()));
+            tally.outputs().map(|results| results.conclude((&coverage, counters), &summary, found));
         let decided = self.decided(agent, series, outcome.packets);
         let mut outputs = completed.transpose()?.unwrap_or_default();
         outputs.extend(file);
@@ -197,6 +201,18 @@ impl Replay {
             ended,
             decided,
         })
+    }
+
+    /// What is needed to look at the run again, which says nothing of its layout.
+    fn playback(
+        &self,
+        function: &mut Function,
+        tally: &mut Tally<Outputs>,
+        found: Option<&Found>,
+    ) -> Result<Option<String>, Error> {
+        let Some(kept) = tally.playback() else { return Ok(None) };
+        let incidents = found.map(|found| &*found.incidents).unwrap_or_default();
+        Ok(Some(kept.text(function.monitored(false).anywhere(), incidents)?))
     }
 
     /// What gathers alerts into incidents; none where there can be no alerts, or rows have neither time nor source.

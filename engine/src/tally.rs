@@ -2,6 +2,7 @@
 
 use crate::fit::{Fit, Misfit};
 use crate::monitor::Accounting;
+use crate::playback::{Keeper, Kept};
 use crate::summary::FlowCounts;
 use crate::swap::Swaps;
 use crate::watch::{Decided, Found, Watch};
@@ -98,6 +99,8 @@ pub struct Tally<R> {
     dropped: [u64; DropReason::ALL.len()],
     /// Whether the model fits what it judges.
     fit: Fit,
+    /// None where nobody will look at the run again.
+    keeper: Option<Keeper>,
 }
 
 /// How often each verdict of a column was given.
@@ -189,6 +192,7 @@ impl<R: Results> Tally<R> {
             dispositions: Dispositions::default(),
             dropped: Default::default(),
             fit: Fit::default(),
+            keeper: None,
         }
     }
 
@@ -232,6 +236,24 @@ impl<R: Results> Tally<R> {
         self.watch.iter_mut().for_each(|watch| watch.set_threshold(threshold));
         self.outputs.iter_mut().for_each(|outputs| outputs.threshold(threshold));
         self.accounting.iter_mut().for_each(|accounting| accounting.set_threshold(threshold));
+    }
+
+    /// The same tally, that keeps what is needed to look at the run again.
+    pub fn kept(self) -> Self {
+        Self { keeper: Some(Keeper::default()), ..self }
+    }
+
+    /// What was kept; none where nothing was, or no packet came.
+    pub fn playback(&mut self) -> Option<Kept> {
+        self.keeper.take()?.conclude(self.coverage.clone(), self.alerts, self.warming_up)
+    }
+
+    /// Notes where packets went before one of another second.
+    fn keep(&mut self, time: Timestamp) {
+        let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.is_over(time)) else { return };
+        let mut coverage = self.coverage.clone();
+        coverage.lose_all(&self.dropped);
+        keeper.next(time, coverage, self.alerts, self.warming_up);
     }
 
     /// Tells so, where it is due.
@@ -325,6 +347,7 @@ impl<R: Results> Tally<R> {
 
     /// Notes what was found of one packet, and what became of it.
     fn note(&mut self, batch: &Batch, packet: usize) -> Result<(), Fault> {
+        self.keep(batch.headers[packet].stream_time());
         let disposition = self.dispositions.of(batch, packet);
         let dropped = self.dropped(disposition, packet);
         if let Some(reason) = dropped.filter(|_| disposition.is_unseen()) {
@@ -354,6 +377,9 @@ impl<R: Results> Tally<R> {
         }
         if verdict == Some(Verdict::ANOMALOUS) {
             self.accounting.iter_mut().for_each(|accounting| accounting.keep(batch, packet));
+        }
+        if let Some((keeper, score)) = self.keeper.as_mut().zip(score) {
+            keeper.score(score);
         }
         score.into_iter().for_each(|score| self.scores.push(score));
         let (Some(score), Some(verdict)) = (score, verdict) else { return Ok(()) };

@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub logins: Option<Arc<Logins>>,
     /// Those who follow.
     pub followers: Arc<AtomicUsize>,
+    /// How long the run was, in seconds, where it is played again.
+    pub plays: Option<f64>,
 }
 
 impl Shared {
@@ -60,7 +62,7 @@ impl Shared {
         reads_need_token: bool,
     ) -> Self {
         let logins = reads_need_token.then(Arc::default);
-        Self { monitor, history, updates, token, logins, followers: Arc::default() }
+        Self { monitor, history, updates, token, logins, followers: Arc::default(), plays: None }
     }
 }
 
@@ -69,7 +71,8 @@ impl Shared {
     info(
         title = "legonf",
         description = "What a run of legonf does at this moment, and changes of its layout. Times `at` are seconds since the run began. \
-                       Over TLS all but `/healthz` and `/readyz` needs the token."
+                       Over TLS all but `/healthz` and `/readyz` needs the token. Where a replay is looked at again \
+                       (`legonf serve`), every path takes `at`, in seconds of packet time, and shows the run as it was then."
     ),
     modifiers(&WithToken)
 )]
@@ -116,6 +119,11 @@ pub fn openapi() -> String {
 
 /// All paths that are answered.
 pub(crate) fn router(shared: Shared) -> Router {
+    paths().layer(from_fn_with_state(shared.clone(), login::guard)).with_state(shared)
+}
+
+/// The same, for anybody.
+pub(crate) fn paths() -> Router<Shared> {
     let document = openapi();
     let unknown = || async {
         Problem::new(StatusCode::NOT_FOUND, "there is nothing here; /openapi.json lists the paths")
@@ -127,9 +135,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .merge(page::router())
         .fallback(unknown)
         .method_not_allowed_fallback(method)
-        .layer(from_fn_with_state(shared.clone(), login::guard))
         .layer(DefaultBodyLimit::max(crate::serve::BODY))
-        .with_state(shared)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// Seconds between two points.
 const EVERY: f64 = 1.0;
 /// Points that are kept: ten minutes.
-const KEPT: usize = 600;
+pub const KEPT: usize = 600;
 
 /// Figures of a run over time.
 #[derive(Debug, Default)]

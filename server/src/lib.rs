@@ -19,6 +19,7 @@ mod history;
 mod login;
 mod metrics;
 mod page;
+mod played;
 mod publish;
 mod rate;
 mod serve;

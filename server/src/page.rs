@@ -13,11 +13,12 @@ use maud::{DOCTYPE, Markup, html};
 const INCIDENTS: usize = 20;
 
 /// Files of the page: name, media type, content.
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 6] = [
     ("/page/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),
     ("/page/page.js", SCRIPT, include_str!("page/page.js")),
     ("/page/graph.js", SCRIPT, include_str!("page/graph.js")),
     ("/page/charts.js", SCRIPT, include_str!("page/charts.js")),
+    ("/page/player.js", SCRIPT, include_str!("page/player.js")),
     ("/page/words.js", SCRIPT, include_str!("page/words.js")),
 ];
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -40,7 +41,17 @@ async fn document(State(shared): State<Shared>) -> Html<String> {
     let graph = Graph::of(shared.monitor.facts(), &moment);
     let counters = Counters::of(&moment.accounts);
     let incidents = IncidentRow::all(&shared.monitor, INCIDENTS);
-    Html(page(&graph, &counters, &incidents, shared.logins.is_some()).into_string())
+    let look = Look { has_logins: shared.logins.is_some(), plays: shared.plays };
+    Html(page(&graph, &counters, &incidents, look).into_string())
+}
+
+/// What the document has beside figures.
+#[derive(Clone, Copy, Default)]
+struct Look {
+    /// Whether who reads can log out.
+    has_logins: bool,
+    /// Seconds of a run that is played again.
+    plays: Option<f64>,
 }
 
 /// The document of those who are not let in yet.
@@ -82,25 +93,26 @@ fn title(text: &str, has_script: bool) -> Markup {
 }
 
 /// The document as it is without scripts: what the tables hold at this moment.
-fn page(graph: &Graph, counters: &Counters, incidents: &IncidentList, has_logins: bool) -> Markup {
+fn page(graph: &Graph, counters: &Counters, incidents: &IncidentList, look: Look) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             (title(&name(graph), true))
-            body {
+            body data-end=[look.plays] {
                 a.skip href="#main" { "Skip to the figures" }
                 header {
                     h1 #name { (name(graph)) }
                     p #state role="status" { (graph.state.label()) ", as of " (format!("{:.1}", graph.at)) " s; reload for more, or allow scripts." }
-                    @if has_logins { form method="post" action="/logout" { button type="submit" { "Log out" } } }
+                    @if look.has_logins { form method="post" action="/logout" { button type="submit" { "Log out" } } }
                 }
                 main #main {
+                    @if let Some(end) = look.plays { (player(end)) }
                     (figures(graph, counters, incidents))
-                    (bricks(graph))
-                    (over_time())
+                    (bricks(graph, look.plays.is_some()))
+                    (over_time(look.plays.is_some()))
                     (incident_list(incidents))
                     (losses(counters))
-                    (changes())
+                    (changes(look.plays.is_some()))
                 }
             }
         }
@@ -135,7 +147,8 @@ fn head(words: &[&str]) -> Markup {
     html! { thead { tr { @for word in words { th scope="col" { (word) } } } } }
 }
 
-fn bricks(graph: &Graph) -> Markup {
+/// The graph; where it is played again, without its layout, which is not known.
+fn bricks(graph: &Graph, is_played: bool) -> Markup {
     let columns = [
         "replica",
         "useful work",
@@ -150,10 +163,10 @@ fn bricks(graph: &Graph) -> Markup {
     html! {
         section aria-labelledby="graph-title" {
             h2 #graph-title { "Bricks" }
-            p { "Layout: " span #plan { (graph.plan) } }
-            p { "Green bars: useful work of each replica. Orange bar: how full the queue is. Arrows: packets a second. Dashed frames: bricks that share workers." }
+            p hidden[is_played] { "Layout: " span #plan { (graph.plan) } }
+            p hidden[is_played] { "Green bars: useful work of each replica. Orange bar: how full the queue is. Arrows: packets a second. Dashed frames: bricks that share workers." }
             div #graph .picture tabindex="0" role="group" aria-labelledby="graph-title" {}
-            details {
+            details hidden[is_played] {
                 summary { "Bricks as a table" }
                 div.scroll tabindex="0" role="group" aria-label="Bricks" { table {
                     caption { "What has passed each brick; latency of the last tick, from the brick before" }
@@ -168,7 +181,7 @@ fn bricks(graph: &Graph) -> Markup {
                     } } }
                 } }
             }
-            details open[true] {
+            details open[true] hidden[is_played] {
                 summary { "Replicas as a table" }
                 div.scroll tabindex="0" role="group" aria-label="Replicas" { table {
                     caption { "What each replica did in the last tick" }
@@ -202,7 +215,7 @@ fn places(graph: &Graph, bricks: &[String]) -> String {
     if all.is_empty() { "this process".into() } else { all.join(", ") }
 }
 
-fn over_time() -> Markup {
+fn over_time(is_played: bool) -> Markup {
     let columns = [
         "at",
         "offered/s",
@@ -220,8 +233,8 @@ fn over_time() -> Markup {
             h2 #time-title { "Over time" }
             p { "Packets a second: done solid, offered dashed, dropped dotted. Upright lines are changes of the layout, numbered as in the list." }
             div #rates .picture tabindex="0" role="group" aria-label="Packets a second over time" {}
-            p { "Latency from the source to the sink in milliseconds: half of the packets solid, 99 of 100 dashed." }
-            div #latencies .picture tabindex="0" role="group" aria-label="Latency over time" {}
+            p hidden[is_played] { "Latency from the source to the sink in milliseconds: half of the packets solid, 99 of 100 dashed." }
+            div #latencies .picture tabindex="0" role="group" aria-label="Latency over time" hidden[is_played] {}
             p { "Highest score of each second: solid; threshold: dashed. Bars at the bottom: incidents go on." }
             div #scores .picture tabindex="0" role="group" aria-label="Scores over time" {}
             details {
@@ -230,8 +243,8 @@ fn over_time() -> Markup {
                     table { caption { "Second by second, the latest first" } (head(&columns)) tbody #history {} }
                 }
             }
-            h3 { "Decisions and changes" }
-            ol #events tabindex="0" aria-label="Decisions and changes" {}
+            h3 hidden[is_played] { "Decisions and changes" }
+            ol #events tabindex="0" aria-label="Decisions and changes" hidden[is_played] {}
         }
     }
 }
@@ -280,9 +293,27 @@ fn losses(counters: &Counters) -> Markup {
     }
 }
 
-fn changes() -> Markup {
+/// Speeds at which a run is played, as multiples of its own time.
+const SPEEDS: [u32; 9] = [1, 2, 5, 10, 30, 60, 300, 1_800, 7_200];
+
+fn player(end: f64) -> Markup {
     html! {
-        section aria-labelledby="change-title" {
+        section #player aria-labelledby="player-title" {
+            h2 #player-title { "Play" }
+            div.controls {
+                button #play type="button" { "Play" }
+                label { "speed" select #speed { @for speed in SPEEDS { option value=(speed) { (speed) " times" } } } }
+                label.wide { "time of the capture" input #position type="range" min="0" max=(end) step="any" value=(end); }
+                output #clock for="position" {}
+            }
+            p { "Keys: Space plays and pauses, the arrows go ten seconds, Home and End to the ends. What is shown is the same whatever the layout was, so there are no replicas." }
+        }
+    }
+}
+
+fn changes(is_hidden: bool) -> Markup {
+    html! {
+        section aria-labelledby="change-title" hidden[is_hidden] {
             h2 #change-title { "Change the run" }
             p { "It needs the token of --http-token. Another layout leaves the results as they are; another threshold holds from a packet on, which is said." }
             form #scale {
@@ -362,7 +393,7 @@ mod tests {
         let loss = Loss { reason: HOSTILE.into(), packets: 1, is_wanted: false };
         let counters = Counters { dropped: vec![loss], ..Counters::default() };
         let incidents = IncidentList { incidents: Vec::new(), ended: 0 };
-        let text = page(&graph, &counters, &incidents, false).into_string();
+        let text = page(&graph, &counters, &incidents, Look::default()).into_string();
         assert!(!text.contains("<script>alert") && !text.contains("'1')</script>\"&"), "{text}");
         assert_eq!(text.matches("&lt;script&gt;alert").count(), 9, "{text}");
     }
@@ -370,7 +401,13 @@ mod tests {
     #[test]
     fn nothing_is_loaded_from_elsewhere_and_no_text_becomes_markup() {
         let empty = IncidentList { incidents: Vec::new(), ended: 0 };
-        let document = page(&Graph::default(), &Counters::default(), &empty, true).into_string();
+        let document = page(
+            &Graph::default(),
+            &Counters::default(),
+            &empty,
+            Look { has_logins: true, plays: Some(7.0) },
+        )
+        .into_string();
         for (name, text) in FILES.map(|(name, _, text)| (name, text)).into_iter().chain([("/", &*document)]) {
             let text = text.replace("http://www.w3.org/2000/svg", "");
             for forbidden in [

@@ -34,7 +34,8 @@ pub async fn publish(monitor: Arc<Monitor>, history: Arc<Mutex<History>>, update
     }
 }
 
-fn event(update: &Update<Graph>) -> Bytes {
+/// An update as a server-sent event.
+pub fn event(update: &Update<Graph>) -> Bytes {
     let json = serde_json::to_string(update).unwrap_or_default();
     Bytes::from(format!("event: update\ndata: {json}\n\n"))
 }

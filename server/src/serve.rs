@@ -6,6 +6,7 @@ use crate::api::{self, Problem, Shared};
 use crate::connections::{self as activity, Activity, Connections, Place};
 use crate::deadline::Deadline;
 use crate::history::History;
+use crate::played;
 use crate::publish::publish;
 use crate::rate::Bucket;
 use crate::{Address, Encryption, ServerError, Token};
@@ -18,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use legonf_engine::Playback;
 use legonf_engine::monitor::Monitor;
 use std::convert::Infallible;
 use std::io;
@@ -97,18 +99,38 @@ impl Server {
     pub fn start(self, monitor: &Arc<Monitor>) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let monitor = monitor.clone();
-        let serve = move || runtime.block_on(serve(self, monitor));
+        let serve = move || {
+            runtime.block_on(async {
+                let router = followed(&self, monitor);
+                serve(self, router).await;
+            });
+        };
+        std::thread::Builder::new().name("http".into()).spawn(serve).map(drop)
+    }
+
+    /// Answers from a run that has ended, as it was at any moment, for as long as the process lives.
+    ///
+    /// # Errors
+    /// If there can be no thread for it.
+    pub fn play(self, playback: &Arc<Playback>) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let router = played::router(playback, self.token.clone(), self.encryption.is_some());
+        let serve = move || runtime.block_on(serve(self, router));
         std::thread::Builder::new().name("http".into()).spawn(serve).map(drop)
     }
 }
 
-async fn serve(server: Server, monitor: Arc<Monitor>) {
-    let Ok(listener) = TcpListener::from_std(server.listener) else { return };
+/// Answers from a run that goes on.
+fn followed(server: &Server, monitor: Arc<Monitor>) -> Router {
     let history = Arc::new(Mutex::new(History::default()));
     let (sender, updates) = watch::channel(Bytes::new());
     tokio::spawn(publish(monitor.clone(), history.clone(), sender));
     let is_encrypted = server.encryption.is_some();
-    let router = api::router(Shared::new(monitor, history, updates, server.token, is_encrypted));
+    api::router(Shared::new(monitor, history, updates, server.token.clone(), is_encrypted))
+}
+
+async fn serve(server: Server, router: Router) {
+    let Ok(listener) = TcpListener::from_std(server.listener) else { return };
     let desk = Desk { router, bucket: bucket(), acceptor: server.encryption.map(|each| each.acceptor()) };
     let connections = Connections::new(CONNECTIONS);
     loop {

@@ -1,12 +1,12 @@
 //! Accounting: no packet is lost silently.
 
 use crate::{DropReason, Headers, Malformed, Verdict};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// Where every received packet went: `received = scored + rejected + dropped`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// Packets that the source delivered or knows that it lost.
     pub received: u64,

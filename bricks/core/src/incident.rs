@@ -5,10 +5,10 @@ mod words;
 pub use words::grouped;
 
 use crate::{Coverage, Origin, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a source did, told from the peers and ports of its packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activity {
     /// Few packets to each of many hosts.
@@ -38,7 +38,7 @@ impl Activity {
 }
 
 /// How far scores were above the threshold at most.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// Up to three times the threshold.
@@ -76,7 +76,7 @@ impl Severity {
 }
 
 /// One of many, with its number of packets: exact while there are up to eight, and no less than the true number beyond that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted<T> {
     /// Which one.
     pub value: T,
@@ -85,7 +85,7 @@ pub struct Counted<T> {
 }
 
 /// A feature that was far from what the network expected.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Deviation {
     /// Name in the schema.
     pub feature: String,
@@ -98,7 +98,7 @@ pub struct Deviation {
 }
 
 /// Alerts of one source without a long gap between them, in which it did one thing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     /// Whom it is about; unknown for those of many sources together.
     #[serde(flatten)]
@@ -110,10 +110,10 @@ pub struct Incident {
     /// How severe it is.
     pub severity: Severity,
     /// Time of its first alert, in UTC.
-    #[serde(serialize_with = "iso8601")]
+    #[serde(with = "iso8601")]
     pub since: Timestamp,
     /// Time of its last alert.
-    #[serde(serialize_with = "iso8601")]
+    #[serde(with = "iso8601")]
     pub until: Timestamp,
     /// Seconds from the first to the last.
     pub seconds: f64,
@@ -145,14 +145,26 @@ pub struct Incident {
     /// What deviated most in the packet with the highest score; empty where nobody asked.
     pub features: Vec<Deviation>,
     /// Packets of it that the labels call malicious, where there are labels.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub malicious: Option<u64>,
     /// Where all packets went up to the time at which the incident was closed.
     pub coverage: Coverage,
 }
 
-fn iso8601<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.iso8601())
+/// Times as text.
+mod iso8601 {
+    use super::Timestamp;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&time.iso8601())
+    }
+
+    pub fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Timestamp::from_iso8601(&text).ok_or_else(|| D::Error::custom("expected a time in UTC"))
+    }
 }
 
 /// What an alert is to the incident that it belongs to.
@@ -233,5 +245,10 @@ pub(crate) mod tests {
         assert_eq!((&json["severity"], &json["top_ports"][1]["value"]), (&"medium".into(), &2323.into()));
         assert_eq!(json["since"], "2026-11-21T12:46:46.000000+0000");
         assert!(json.get("malicious").is_none());
+        let mac = Incident { source: Origin::Mac("02:00:00:00:00:0f".parse().unwrap()), ..scan() };
+        for incident in [scan(), mac, Incident { source: Origin::Unknown, ..scan() }] {
+            let text = serde_json::to_string(&incident).unwrap();
+            assert_eq!(serde_json::from_str::<Incident>(&text).unwrap(), incident);
+        }
     }
 }

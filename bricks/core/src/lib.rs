@@ -59,7 +59,7 @@ pub use gather::{Arrivals, gather};
 pub use group::{Keyed, PacketKind, PacketKinds, StateGroup, UnknownKind};
 pub use hash::{Hasher, SLOTS, same, slot};
 pub use headers::{
-    Encapsulation, Fragment, Headers, Icmp, Inner, Layer, Link, Mac, Malformed, Network, Transport,
+    Encapsulation, Fragment, Headers, Icmp, Inner, Layer, Link, Mac, Malformed, Network, NoMac, Transport,
 };
 pub use histogram::{BUCKETS, Histogram};
 pub use identity::{Address, Ends, Ports, pair_words, source_words};

@@ -1,7 +1,7 @@
 //! Whom a packet is from.
 
 use crate::{Address, Headers, Mac};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -51,11 +51,11 @@ impl fmt::Display for Origin {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Fields {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     src_ip: Option<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     src_mac: Option<String>,
 }
 
@@ -67,6 +67,15 @@ impl Serialize for Origin {
             Self::Unknown => (None, None),
         };
         Fields { src_ip, src_mac }.serialize(serializer)
+    }
+}
+
+impl<'a> Deserialize<'a> for Origin {
+    fn deserialize<D: serde::Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        let Fields { src_ip, src_mac } = Fields::deserialize(deserializer)?;
+        let mac = src_mac.map(|text| text.parse().map(Self::Mac)).transpose();
+        let mac = mac.map_err(<D::Error as serde::de::Error>::custom)?;
+        Ok(src_ip.map(Self::Ip).or(mac).unwrap_or_default())
     }
 }
 

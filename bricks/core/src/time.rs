@@ -46,6 +46,37 @@ impl Timestamp {
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micro:06}+0000")
     }
+
+    /// The time that [`iso8601`](Self::iso8601) writes; none of other text, and of days that no month has.
+    pub fn from_iso8601(text: &str) -> Option<Self> {
+        let (date, time) = text.strip_suffix("+0000")?.split_once('T')?;
+        let [year, month, day] = numbers(date, '-')?;
+        let (time, micros) = time.split_once('.')?;
+        let [hour, minute, second] = numbers(time, ':')?;
+        let micros = Some(micros).filter(|digits| digits.len() == 6)?.parse::<u32>().ok()?;
+        let days = days(year, month, day);
+        let fits = civil(days) == (year, month, day) && hour < 24 && minute < 60 && second < 60;
+        let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+        fits.then(|| Self::new(seconds, micros * 1_000))
+    }
+}
+
+/// Three numbers of up to four digits with something between them.
+fn numbers(text: &str, between: char) -> Option<[i64; 3]> {
+    let number = |text: &str| {
+        let digits = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse().ok()).flatten()
+    };
+    let all: Option<Vec<i64>> = text.split(between).map(number).collect();
+    all?.try_into().ok()
+}
+
+/// Days from 1970-01-01 to a day of the Gregorian calendar; of one that is none, to another.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 /// The `f64` that is nearest to `all / 10^9`.
@@ -142,6 +173,21 @@ mod tests {
             (-1, 500_000_000, "1969-12-31T23:59:59.500000+0000"),
         ] {
             assert_eq!(Timestamp::new(seconds, nanos).iso8601(), expected);
+            let micros = Timestamp::new(seconds, nanos / 1_000 * 1_000);
+            assert_eq!(Timestamp::from_iso8601(expected), Some(micros));
+        }
+        for text in [
+            "",
+            "2018-10-25T06:23:39.846155Z",
+            "2018-02-30T06:23:39.846155+0000",
+            "2018-13-01T06:23:39.846155+0000",
+            "2018-10-25T24:23:39.846155+0000",
+            "2018-10-25T06:23:39.84615+0000",
+            "2018-10-25T06:23:39.84é5+0000",
+            "99999-10-25T06:23:39.846155+0000",
+            "2018-10-25-01T06:23:39.846155+0000",
+        ] {
+            assert_eq!(Timestamp::from_iso8601(text), None, "{text}");
         }
         assert!(Timestamp::from_nanos(i64::MIN).iso8601().starts_with("1677-09-21T00:12:43."));
         assert!(Timestamp::from_nanos(i64::MAX).iso8601().starts_with("2262-04-11T23:47:16."));

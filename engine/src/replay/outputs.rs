@@ -2,6 +2,7 @@
 
 use super::ScoreFormat;
 use crate::folder::write_text;
+use crate::playback;
 use crate::summary::Summary;
 use crate::tally::{Results, decides_on_scores};
 use crate::watch::Found;
@@ -191,7 +192,7 @@ impl Outputs {
         &mut self,
         (coverage, counters): (&Coverage, BTreeMap<String, u64>),
         summary: &Summary,
-        found: Option<&Found>,
+        (found, playback): (Option<&Found>, Option<&str>),
     ) -> Result<Vec<String>, Error> {
         if let Some((alerts, found)) = self.alerts.as_mut().zip(found) {
             alerts.plot.mark(&found.incidents);
@@ -200,6 +201,10 @@ impl Outputs {
         let mut written = self.finish(coverage, counters)?;
         if let Some(found) = found {
             written.extend(self.tell(found)?);
+        }
+        if let Some(playback) = playback {
+            write_text(&self.folder.join(playback::FILE), playback)?;
+            written.push(self.path(playback::FILE));
         }
         written.push(self.summarize(summary)?);
         Ok(written)

@@ -60,13 +60,17 @@ function bar(svg, x, y, width, height, part, kind) {
   svg.append(shape("rect", { x, y, width: Math.max(0, Math.min(1, part)) * width, height, class: kind }));
 }
 
+// As much of a name as a box has room for.
+const cut = (name) => (name.length > 22 ? `${name.slice(0, 21)}…` : name);
+
 function box(svg, brick, stage, { x, y }) {
   const mark = stage.is_bottleneck ? " bottleneck" : "";
   svg.append(shape("rect", { x, y, width: WIDTH, height: HEIGHT, rx: 6, class: `box${mark}` }));
-  const name = brick.id.length > 20 ? `${brick.id.slice(0, 19)}…` : brick.id;
-  svg.append(shape("text", { x: x + 8, y: y + 20 }, name));
-  const words = `${count(stage.replicas.length, "replica")}, ${percent(stage.load)} load`;
+  svg.append(shape("text", { x: x + 8, y: y + 20 }, cut(brick.id)));
+  // Where a run is played again its layout is not known.
+  const words = stage.replicas.length ? `${count(stage.replicas.length, "replica")}, ${percent(stage.load)} load` : cut(brick.kind);
   svg.append(shape("text", { x: x + 8, y: y + 37, class: "quiet" }, words));
+  if (!stage.replicas.length) return;
   const each = Math.max(2, Math.min(10, 26 / stage.replicas.length));
   stage.replicas.forEach((replica, at) => {
     if (at * each < 28) bar(svg, x + 8, y + 44 + at * each, WIDTH - 16, Math.max(1.5, each - 2), replica.useful_work_ratio, "work");

@@ -294,7 +294,28 @@ at("end").addEventListener("submit", (event) => {
   event.preventDefault();
   authorized(() => change("/api/v1/suppressions/end", { number: Number(at("suppression").value) }));
 });
-document.addEventListener("visibilitychange", show);
-addEventListener("resize", show);
-follow();
-ask();
+// A run that has ended, at a moment.
+async function played(moment) {
+  try {
+    const asked = ["graph", "counters", "history", "incidents"].map((path) => read(`/api/v1/${path}?at=${moment.toFixed(3)}`));
+    const [graph, counters, history, list] = await Promise.all(asked);
+    state.update = { graph, counters };
+    state.points = history.points;
+    show();
+    incidents(list);
+    charts();
+    say("A run that has ended.", false);
+  } catch {
+    say("There is no answer; the figures are the last ones.", true);
+  }
+}
+
+if (document.body.dataset.end) {
+  const { play } = await import("./player.js");
+  play(Number(document.body.dataset.end), played);
+} else {
+  document.addEventListener("visibilitychange", show);
+  addEventListener("resize", show);
+  follow();
+  ask();
+}
