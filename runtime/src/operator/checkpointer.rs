@@ -1,7 +1,7 @@
 //! Checkpoints of a brick with state, and what it has done since: so that another one can take its place after a panic.
 
 use crate::exchange::Split;
-use crate::operator::interface::{Counters, west_east};
+use crate::operator::interface::{Counters, add, west_east};
 use crate::operator::replay::Replay;
 use legonf_core::{Batch, Brick, BrickError, Columns, Descriptor, SLOTS};
 use legonf_splitter::SlotSet;
@@ -50,9 +50,11 @@ pub(crate) struct Checkpointer {
     saved_bytes: usize,
     /// The time by which flows had ended at the checkpoint. Slots that had no packet since are not saved again for that.
     watermark: Option<i64>,
-    /// Counters of the brick when the last slot was saved, and that position; none where it was made anew since.
+    /// Counters of the brick when the last slot was saved, and that position.
     counters: Counters,
     counted: u64,
+    /// What was told since of what that brick had counted and another one has not.
+    told: Counters,
     log: VecDeque<Entry>,
     log_bytes: usize,
     /// The position of the first entry, and that from which on entries count; those before go a few at a time.
@@ -144,6 +146,7 @@ impl Checkpointer {
             watermark: None,
             counters,
             counted,
+            told: Vec::new(),
             log,
             log_bytes,
             first,
@@ -169,8 +172,9 @@ impl Checkpointer {
         Recorder { brick, checkpointer: self, begun }
     }
 
-    /// Brings a new brick to where the one before was behind the last batch that it finished. What that one had counted, and this one
-    /// has not, is told once: also where this one panics before the next checkpoint.
+    /// Brings a new brick to where the one before was behind the last batch that it finished, and tells what is to be added to its counters: what
+    /// the one before had counted, and this one has not. That can be less than nothing, as this one also counts what it does to slots
+    /// that their saved state then replaces; so it is added modulo 2^64. It is told once, also where this one panics before the next checkpoint.
     ///
     /// # Errors
     /// If the new one takes the state not in, or fails where the one before did not.
@@ -199,7 +203,7 @@ impl Checkpointer {
         loop {
             let due = slots.partition_point(|(saved_at, ..)| *saved_at <= position);
             self.put(fresh, &slots.drain(..due).collect::<Vec<_>>(), true)?;
-            if position == self.counted && !self.counters.is_empty() {
+            if position == self.counted {
                 recounted = fresh.counters();
             }
             if position == end {
@@ -212,12 +216,9 @@ impl Checkpointer {
         if fresh.is_lost() {
             return Err(BrickError { brick: fresh.descriptor().kind, reason: "it is lost again".into() });
         }
-        let mut counters = std::mem::take(&mut self.counters);
-        for (name, count) in &mut counters {
-            let again = recounted.iter().find(|(known, _)| known == name).map_or(0, |(_, again)| *again);
-            *count = count.saturating_sub(again);
-        }
-        Ok(counters)
+        let missing = less(self.counters.clone(), &recounted);
+        let told = std::mem::replace(&mut self.told, missing.clone());
+        Ok(less(missing, &told))
     }
 
     /// Slots with state at a position behind the first entry, or any: by their position, then by shard.
@@ -385,8 +386,8 @@ impl Checkpointer {
             let saved = slots.into_iter().zip(states);
             round.done.extend(saved.map(|(slot, state)| (part, slot, Saved { state, position })));
             if let Some(counters) = counters {
-                self.counters = counters;
-                self.counted = position;
+                (self.counters, self.counted) = (counters, position);
+                self.told.clear();
                 self.replace();
                 return Ok(());
             }
@@ -424,6 +425,13 @@ impl Checkpointer {
             self.first += 1;
         }
     }
+}
+
+/// Counters less others, modulo 2^64.
+fn less(mut counters: Counters, others: &Counters) -> Counters {
+    let negative: Vec<_> = others.iter().map(|(name, count)| (*name, count.wrapping_neg())).collect();
+    add(&mut counters, &negative);
+    counters
 }
 
 /// Pieces of some states, each about as large as may be put in at once.

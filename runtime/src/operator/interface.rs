@@ -15,11 +15,11 @@ pub(crate) fn west_east(brick: &mut dyn Brick) -> Result<&mut dyn WestEast, Bric
     brick.west_east().ok_or_else(|| missing("brick"))
 }
 
-/// Adds counters up by name.
+/// Adds counters up by name, modulo 2^64: a part of them may be less than nothing.
 pub(crate) fn add(sum: &mut Counters, counters: &[(&'static str, u64)]) {
     for (name, value) in counters {
         match sum.iter_mut().find(|(known, _)| known == name) {
-            Some((_, total)) => *total += value,
+            Some((_, total)) => *total = total.wrapping_add(*value),
             None => sum.push((name, *value)),
         }
     }
