@@ -12,14 +12,17 @@ use legonf_extract::{FEATURES, FeatureQuantization};
 use legonf_infer::{Autoencoder, Detector, FeatureMapping, Onnx, SCORES};
 use legonf_models::kitnet::KitNet;
 use legonf_models::{Engine, EngineError};
-use legonf_nf::{Dispose, Dscp, RateLimit, Vlan};
+use legonf_nf::{
+    ApplyActions, CheckIpHeader, DecrementTtl, Dispose, Dscp, IpFilter, MacSwap, Maglev, Monitor, Nat,
+    RateLimit, Vlan,
+};
 use legonf_wire::PacketBatching;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Every kind of brick: in the order in which LEGO's Table I lists them, then those that act on packets.
-pub const KINDS: [Descriptor; 16] = [
+pub const KINDS: [Descriptor; 24] = [
     PacketBatching::DESCRIPTOR,
     FeatureQuantization::DESCRIPTOR,
     FeatureMapping::DESCRIPTOR,
@@ -36,6 +39,14 @@ pub const KINDS: [Descriptor; 16] = [
     Vlan::DESCRIPTOR,
     Dscp::DESCRIPTOR,
     RateLimit::DESCRIPTOR,
+    CheckIpHeader::DESCRIPTOR,
+    DecrementTtl::DESCRIPTOR,
+    MacSwap::DESCRIPTOR,
+    IpFilter::DESCRIPTOR,
+    Monitor::DESCRIPTOR,
+    Nat::DESCRIPTOR,
+    Maglev::DESCRIPTOR,
+    ApplyActions::DESCRIPTOR,
 ];
 
 /// A network function that ships: a graph of bricks.
@@ -246,6 +257,14 @@ pub fn build(
         Vlan::KIND => Box::new(Vlan::new(read(kind, config)?).map_err(refused)?),
         Dscp::KIND => Box::new(Dscp::new(read(kind, config)?).map_err(refused)?),
         RateLimit::KIND => Box::new(RateLimit::new(read(kind, config)?).map_err(refused)?),
+        CheckIpHeader::KIND => Box::new(CheckIpHeader::brick(read(kind, config)?)),
+        DecrementTtl::KIND => Box::new(DecrementTtl::brick(read(kind, config)?)),
+        MacSwap::KIND => Box::new(MacSwap::brick(read(kind, config)?)),
+        IpFilter::KIND => Box::new(IpFilter::brick(&read(kind, config)?).map_err(refused)?),
+        Monitor::KIND => Box::new(Monitor::brick(&read(kind, config)?).map_err(refused)?),
+        Nat::KIND => Box::new(Nat::brick(&read(kind, config)?).map_err(refused)?),
+        Maglev::KIND => Box::new(Maglev::brick(&read(kind, config)?).map_err(refused)?),
+        ApplyActions::KIND => Box::new(ApplyActions::new(&read(kind, config)?)),
         _ => return Err(CatalogError::UnknownKind { kind: kind.to_owned() }),
     })
 }
@@ -320,6 +339,11 @@ mod tests {
                 "vlan" => "pop = true",
                 "dscp" => "dscp = 8",
                 "rate-limit" => "limits.web.packets_per_second = 1",
+                "nat" => "inside = ['10.0.0.0/8']\naddresses = ['192.0.2.1']",
+                "maglev" => {
+                    "service = '192.0.2.1:80'\nbackends = [{ name = 'a', mac = '02:00:00:00:00:01' }]"
+                }
+                "apply-actions" => "actions = 'actions'",
                 _ => "",
             };
             let brick = build(descriptor.kind, &config.parse().unwrap(), &Context::default()).unwrap();

@@ -16,6 +16,8 @@ pub enum Element {
     Verdict,
     /// Dispositions.
     Disposition,
+    /// Header actions.
+    HeaderAction,
     /// Double-precision numbers.
     F64,
     /// Double-precision numbers in tiles of [`LANES`](crate::LANES) rows.
@@ -44,6 +46,7 @@ impl Element {
             Self::Headers => "headers",
             Self::Verdict => "verdict",
             Self::Disposition => "disposition",
+            Self::HeaderAction => "header action",
             Self::F64 => "f64",
             Self::F64Tiles => "f64 in tiles",
             Self::F32 => "f32",

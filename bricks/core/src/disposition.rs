@@ -121,11 +121,21 @@ pub enum DropReason {
     NoBuffer,
     /// The interface that it was to leave by refused it.
     Unsent,
+    /// Its network header is damaged, or its source address cannot be one.
+    BadHeader,
+    /// It is a fragment of a datagram, where whole datagrams are needed.
+    Fragment,
+    /// Its addresses would have to be translated, and there is no translation for it.
+    NoTranslation,
+    /// There is no free port for its translation.
+    NoPort,
+    /// No back end of the service is up.
+    NoBackend,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Verdict,
         Self::Policy,
         Self::RateLimit,
@@ -135,6 +145,11 @@ impl DropReason {
         Self::Truncated,
         Self::NoBuffer,
         Self::Unsent,
+        Self::BadHeader,
+        Self::Fragment,
+        Self::NoTranslation,
+        Self::NoPort,
+        Self::NoBackend,
     ];
 
     /// The word under which such packets are counted.
@@ -149,6 +164,11 @@ impl DropReason {
             Self::Truncated => "truncated",
             Self::NoBuffer => "no-buffer",
             Self::Unsent => "unsent",
+            Self::BadHeader => "bad-header",
+            Self::Fragment => "fragment",
+            Self::NoTranslation => "no-translation",
+            Self::NoPort => "no-port",
+            Self::NoBackend => "no-backend",
         }
     }
 }

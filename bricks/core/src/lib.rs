@@ -8,6 +8,7 @@
 //! To write a brick, begin with the example of [`Brick`]. A keyed brick also implements [`WestEast`].
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod action;
 mod batch;
 mod brick;
 mod clock;
@@ -43,6 +44,7 @@ mod time;
 mod verdict;
 mod west_east;
 
+pub use action::{HeaderAction, MacFrom, Socket};
 pub use batch::{BATCH, Batch, ENGINE_ROWS, FlowRow, LARGEST_BATCH, Store};
 pub use brick::{Brick, BrickError, Descriptor, State};
 pub use clock::{Clock, ClockFaults, LONGEST_GAP};

@@ -4,7 +4,7 @@ mod packets;
 mod rows;
 mod scalars;
 
-use crate::{Disposition, Element, Headers, Packets, Rows, Tiles, Verdict};
+use crate::{Disposition, Element, HeaderAction, Headers, Packets, Rows, Tiles, Verdict};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
@@ -87,6 +87,7 @@ values! {
     Headers => Headers, 8;
     Verdict => Verdict, 1;
     Disposition => Disposition, 1;
+    HeaderAction => HeaderAction, 6;
 }
 
 numbers! { f64 => F64, f32 => F32, u8 => U8, u16 => U16, u32 => U32, u64 => U64, i64 => I64 }
@@ -281,6 +282,7 @@ pub fn storage(element: Element, scalar: bool) -> Box<dyn Storage> {
         Element::Headers => of::<Headers>(scalar),
         Element::Verdict => of::<Verdict>(scalar),
         Element::Disposition => of::<Disposition>(scalar),
+        Element::HeaderAction => of::<HeaderAction>(scalar),
         Element::F64 => of::<f64>(scalar),
         Element::F32 => of::<f32>(scalar),
         Element::U8 => of::<u8>(scalar),

@@ -17,16 +17,16 @@ const CHECKSUM: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
     /// Not such bytes, or not all of them.
-    #[error("{0}: not the state of an extractor, or a damaged one; export it again")]
+    #[error("{0}: not the state of such a brick, or a damaged one; export it again")]
     Damaged(&'static str),
     /// Another extractor's.
-    #[error("the state is of another {0} than this extractor's: both need the same configuration")]
+    #[error("the state is of another {0} than this brick's: both need the same configuration")]
     Differs(&'static str),
     /// Slots that have streams already.
     #[error("slot {0} has streams here already: export it first")]
     Occupied(usize),
     /// More streams in a slot than the limit allows.
-    #[error("slot {0} has more streams than this extractor's limits allow")]
+    #[error("slot {0} has more streams than this brick's limits allow")]
     Full(usize),
     /// The schema's extractor does not divide its state into slots.
     #[error("schema '{0}' does not divide its state into slots: use kitsune-115 or kitsune-115-clean")]

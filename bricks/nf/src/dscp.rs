@@ -1,5 +1,6 @@
 //! The brick that marks packets with a differentiated services code point.
 
+use crate::ip::updated;
 use crate::{CLASS, NfError, network, rewrite, rewrite_one, verdicts};
 use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Handle, Layout, Packets, State, Verdict,
@@ -119,13 +120,6 @@ fn mark6(header: &mut [u8], dscp: u8) {
     header[1] = class << 4 | header[1] & 0xf;
 }
 
-/// A checksum after one word has changed (RFC 1624, equation 3).
-fn updated(checksum: u16, before: u16, after: u16) -> u16 {
-    let sum = u32::from(!checksum) + u32::from(!before) + u32::from(after);
-    let folded = (sum & 0xffff) + (sum >> 16);
-    !((folded & 0xffff) + (folded >> 16)) as u16
-}
-
 impl Brick for Dscp {
     fn descriptor(&self) -> Descriptor {
         let by = self.by.iter().map(|(column, _)| column.clone());
@@ -162,7 +156,8 @@ impl Brick for Dscp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{batch, checksum, reparsed, udp4, udp6};
+    use crate::ip::checksum;
+    use crate::samples::{batch, reparsed, udp4, udp6};
     use legonf_core::LinkType;
     use proptest::prelude::*;
 

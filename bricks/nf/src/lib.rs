@@ -2,21 +2,45 @@
 //!
 //! [`Dispose`] forwards, mirrors or drops packets by their verdicts; [`RateLimit`] holds what they say to a rate; [`Vlan`] and [`Dscp`]
 //! rewrite headers.
+//!
+//! The others are [chain functions](ChainFunction): [`MacSwap`], [`DecrementTtl`],
+//! [`CheckIpHeader`], [`IpFilter`], [`Monitor`], [`Nat`] and [`Maglev`].
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod chain;
+mod check_ip_header;
+mod decrement_ttl;
 mod dispose;
 mod dscp;
 mod error;
+mod ip;
+mod ip_filter;
+mod mac_swap;
+mod maglev;
+mod monitor;
+mod nat;
 mod rate_limit;
 mod vlan;
 
 #[cfg(test)]
 mod samples;
 
+pub use chain::{
+    ApplyActions, ApplyActionsConfig, ChainFunction, Flow, FlowHandle, FlowKey, FlowState, Flows, Holds,
+    InPlace, Item, Keyed, Packet, Record, Recorded,
+};
+pub use check_ip_header::{CheckIpHeader, Config as CheckIpHeaderConfig};
+pub use decrement_ttl::{Config as DecrementTtlConfig, DecrementTtl};
 pub use dispose::{Config as DisposeConfig, Dispose};
 pub use dscp::{Config as DscpConfig, Dscp};
 pub use error::NfError;
+pub use ip::IpHeaders;
+pub use ip_filter::{Config as IpFilterConfig, IpFilter, Protocol, Rule, Unread, Verb, Words};
+pub use mac_swap::{Config as MacSwapConfig, MacSwap};
+pub use maglev::{Backend, Config as MaglevConfig, Maglev, Outage, Transport as ServiceProtocol};
+pub use monitor::{Config as MonitorConfig, Counts, Monitor};
+pub use nat::{Config as NatConfig, Nat};
 pub use rate_limit::{Config as RateLimitConfig, Limit, RateLimit};
 pub use vlan::{Config as VlanConfig, Vlan};
 

@@ -1,7 +1,7 @@
 use crate::{
-    Batch, ColumnSpec, Columns, Damaged, Disposition, DropReason, Element, Encapsulation, FlowRow, Headers,
-    Inner, Layer, Layout, Link, LinkType, Mac, Malformed, Packets, Port, Rows, Shape, Storage, Tiles,
-    Timestamp, Transport, Value, Verdict,
+    Batch, ColumnSpec, Columns, Damaged, Disposition, DropReason, Element, Encapsulation, FlowRow,
+    HeaderAction, Headers, Inner, Layer, Layout, Link, LinkType, Mac, MacFrom, Malformed, Packets, Port,
+    Rows, Shape, Socket, Storage, Tiles, Timestamp, Transport, Value, Verdict,
 };
 use proptest::prelude::*;
 
@@ -40,18 +40,35 @@ made! {
     i64: |n| n as i64, |v| v as u64;
     bool: |n| n % 2 == 1, u64::from;
     Verdict: |n| [Verdict::BENIGN, Verdict::ANOMALOUS, Verdict::REJECTED][n as usize % 3], |v| v.place(2) as u64;
-    Disposition: disposition, |v| (0..18).find(|n| disposition(*n) == v).unwrap();
+    Disposition: disposition, |v| (0..23).find(|n| disposition(*n) == v).unwrap();
+    HeaderAction: action, |v| if v == HeaderAction::default() { 0 } else { v.hops.into() };
     Headers: headers, |v| { assert!(v == headers(v.seq) || v == Headers::default()); v.seq };
 }
 
-/// 18 of them.
+/// 23 of them.
 fn disposition(number: u64) -> Disposition {
     let (port, other) = (Port(number as u8 % 3), Port(200));
-    match number % 18 {
+    match number % 23 {
         0..3 => Disposition::Forward(port),
         3..6 => Disposition::Mirror { forward: port, copy: other },
         6..9 => Disposition::Mirror { forward: other, copy: port },
         number => Disposition::Drop(DropReason::ALL[number as usize - 9]),
+    }
+}
+
+/// An action that depends on a number above 0 in most fields.
+fn action(number: u64) -> HeaderAction {
+    let hops = number as u8;
+    let socket = |ip: std::net::IpAddr| Some(Socket { ip, port: number as u16 });
+    let (src, dst) = (
+        socket(std::net::Ipv4Addr::from_bits(number as u32).into()),
+        socket(std::net::Ipv6Addr::from_bits(u128::from(number) << 60).into()),
+    );
+    match hops % 3 {
+        _ if hops == 0 => HeaderAction::default(),
+        0 => HeaderAction { hops, ..HeaderAction::drop(DropReason::NoPort) },
+        1 => HeaderAction { hops, src, ..HeaderAction::SWAP_MACS },
+        _ => HeaderAction { hops, dst, mac_src: MacFrom::Other(Mac([hops; 6])), ..HeaderAction::default() },
     }
 }
 
@@ -165,7 +182,7 @@ fn all() -> Vec<Case> {
     macro_rules! both {
         ($($value:ty),*) => { vec![$(scalar::<$value>(), rows::<$value>()),*] };
     }
-    let mut all = both!(f64, f32, u8, u16, u32, u64, i64, bool, Verdict, Disposition, Headers);
+    let mut all = both!(f64, f32, u8, u16, u32, u64, i64, bool, Verdict, Disposition, HeaderAction, Headers);
     all.extend([tiles(), packets(), rewritten()]);
     all
 }

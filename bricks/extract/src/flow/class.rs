@@ -95,7 +95,7 @@ impl Item for Classed {
 
 /// A flow on its way to another replica.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Moving {
+pub struct Moving {
     tag: u32,
     /// The watermark at its last packet.
     seen: i64,

@@ -10,7 +10,7 @@ mod image;
 mod kept;
 mod payload;
 mod record;
-mod saved;
+pub mod saved;
 mod slots;
 mod statistics;
 mod table;

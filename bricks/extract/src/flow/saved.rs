@@ -13,7 +13,7 @@ const VERSION: u16 = 2;
 const CHECKSUM: usize = 4;
 
 /// The configuration of a brick that keeps something of each flow.
-pub(super) trait Keeps: Serialize + DeserializeOwned + PartialEq {
+pub trait Keeps: Serialize + DeserializeOwned + PartialEq {
     /// What it is, where it differs.
     const WHAT: &'static str;
     /// What is kept of a flow.
@@ -28,8 +28,10 @@ pub(super) trait Keeps: Serialize + DeserializeOwned + PartialEq {
 
 /// A slot with its flows, from the one that was not seen for the longest time.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Slot<F> {
+pub struct Slot<F> {
+    /// Its number.
     pub number: u16,
+    /// Its flows.
     pub flows: Vec<F>,
 }
 
@@ -48,7 +50,10 @@ struct Saved<C, F> {
 }
 
 /// The flows of some slots as bytes; of no flow there is no byte.
-pub(super) fn write<C: Keeps, I: Iterator<Item = C::Flow>>(
+///
+/// # Errors
+/// If there is no such slot.
+pub fn write<C: Keeps, I: Iterator<Item = C::Flow>>(
     config: &C,
     slots: &[u16],
     flows: impl Fn(usize) -> I,
@@ -65,7 +70,10 @@ pub(super) fn write<C: Keeps, I: Iterator<Item = C::Flow>>(
 }
 
 /// The slots of such bytes, for a brick that has flows in some slots already.
-pub(super) fn read<C: Keeps>(
+///
+/// # Errors
+/// If they are damaged, of a brick with another configuration, or of a slot that has flows already.
+pub fn read<C: Keeps>(
     config: &C,
     bytes: &[u8],
     is_occupied: impl Fn(usize) -> bool,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// A flow on its way to another replica, with what its blocks hold.
 #[derive(Serialize, Deserialize)]
-pub(in super::super) struct Moving {
+pub struct Moving {
     tag: u32,
     /// The watermark at its last packet.
     seen: i64,

@@ -1,0 +1,142 @@
+//! A function with state as a brick: it records the action of each packet.
+
+use super::{ChainFunction, FlowState, Packet, actions, key};
+use legonf_core::{
+    Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Division, Handle, HeaderAction, Layout,
+    State, StateGroup, Storage, WestEast, typed,
+};
+use legonf_extract::StateError;
+use std::borrow::Cow;
+
+/// The name of the only state group.
+const GROUP: &str = "flow";
+
+/// A brick that fills a column with the actions of a function. [`ApplyActions`](super::ApplyActions) behind it does them.
+#[derive(Debug)]
+pub struct Recorded<F> {
+    function: F,
+    kind: &'static str,
+    title: &'static str,
+    output: ColumnSpec,
+    actions: Handle<Vec<HeaderAction>>,
+    watermark: Handle<Vec<i64>>,
+}
+
+/// What such a brick reads.
+const READS: &[ColumnSpec] = &[ColumnSpec::PACKETS, ColumnSpec::HEADERS, ColumnSpec::WATERMARK];
+
+/// What the graph needs to know of such a brick; its own descriptor has the column's name.
+pub(crate) const fn descriptor(
+    kind: &'static str,
+    title: &'static str,
+    writes: &'static [ColumnSpec],
+) -> Descriptor {
+    Descriptor {
+        kind,
+        title,
+        reads: Cow::Borrowed(READS),
+        writes: Cow::Borrowed(writes),
+        state: State::Keyed,
+    }
+}
+
+impl<F: ChainFunction + FlowState> Recorded<F> {
+    /// The brick of a function, which fills a column of this name or that of its descriptor.
+    pub(crate) fn new(function: F, descriptor: &Descriptor, output: Option<&str>) -> Self {
+        let Descriptor { kind, title, .. } = *descriptor;
+        let output = actions(output.unwrap_or(&descriptor.writes[0].name));
+        let (actions, watermark) = Default::default();
+        Self { function, kind, title, output, actions, watermark }
+    }
+
+    /// The function.
+    pub fn function(&self) -> &F {
+        &self.function
+    }
+
+    fn fill(&mut self, batch: &Batch, places: impl Iterator<Item = usize>, actions: &mut [HeaderAction]) {
+        let watermarks = batch.columns.get(self.watermark);
+        for (action, place) in actions.iter_mut().zip(places) {
+            *action = self.function.process(&Packet::of(batch, place, watermarks[place])).action;
+        }
+    }
+
+    fn fault(&self) -> impl Fn(StateError) -> BrickError + use<F> {
+        let brick = self.kind;
+        move |error| BrickError { brick, reason: error.to_string() }
+    }
+}
+
+impl<F: ChainFunction + FlowState> Brick for Recorded<F> {
+    fn descriptor(&self) -> Descriptor {
+        Descriptor { writes: vec![self.output.clone()].into(), ..descriptor(self.kind, self.title, &[]) }
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.actions = layout.handle(&self.output)?;
+        self.watermark = layout.handle(&ColumnSpec::WATERMARK)?;
+        Ok(())
+    }
+
+    fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {
+        let mut actions = std::mem::take(batch.columns.get_mut(self.actions));
+        actions.clear();
+        actions.resize(batch.len(), HeaderAction::default());
+        self.fill(batch, 0..batch.len(), &mut actions);
+        *batch.columns.get_mut(self.actions) = actions;
+        Ok(())
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.function.counters()
+    }
+
+    fn state_size(&self) -> u64 {
+        self.function.state_size() as u64
+    }
+
+    fn west_east(&mut self) -> Option<&mut dyn WestEast> {
+        Some(self)
+    }
+}
+
+impl<F: ChainFunction + FlowState> WestEast for Recorded<F> {
+    fn division(&self) -> Division {
+        let (groups, cells) = (vec![StateGroup::new(GROUP, key())], vec![GROUP.into()]);
+        Division {
+            name: self.kind.into(),
+            groups,
+            seed: self.function.seed(),
+            fills: self.output.clone(),
+            cells,
+        }
+    }
+
+    fn process_part(
+        &mut self,
+        _: usize,
+        batch: &Batch,
+        places: &[usize],
+        rows: &mut dyn Storage,
+    ) -> Result<(), BrickError> {
+        let other =
+            BrickError { brick: self.kind, reason: "rows of another type than header actions".into() };
+        let actions = typed::<Vec<HeaderAction>>(rows).ok_or(other)?;
+        self.fill(batch, places.iter().copied(), actions);
+        Ok(())
+    }
+
+    fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
+        let state = self.copy(part, slots)?;
+        self.function.remove(slots);
+        Ok(state)
+    }
+
+    fn copy(&self, _: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
+        self.function.copy(slots).map_err(self.fault())
+    }
+
+    fn import(&mut self, _: usize, state: &[u8]) -> Result<(), BrickError> {
+        self.function.import(state).map_err(self.fault())
+    }
+}
