@@ -37,7 +37,7 @@ fn every_example_is_shown() {
 }
 
 #[test]
-fn every_example_that_takes_one_model_runs_in_every_layout() {
+fn every_example_that_takes_no_model_or_one_runs_in_every_layout() {
     let folder = tempfile::tempdir().unwrap();
     let model = text(trained(folder.path(), "kitsune-115-clean"));
     let capture = text(example("synth-mini.pcap.gz"));
@@ -45,22 +45,13 @@ fn every_example_that_takes_one_model_runs_in_every_layout() {
     let of_one = |graph: &PathBuf| !fs::read_to_string(graph).unwrap().contains("[models]");
     for graph in graphs().into_iter().filter(of_one) {
         let name = graph.file_stem().unwrap().to_string_lossy().into_owned();
+        let has_network = fs::read_to_string(&graph).unwrap().contains("kind = \"feature-mapping\"");
+        let with_model: &[&str] = if has_network { &["--no-warm-up", "--model", &model] } else { &[] };
         let outs = ["fused", "pipeline"].map(|workers| {
             let out = folder.path().join(format!("{name} {workers}"));
-            let ran = succeed([
-                "replay",
-                "--no-warm-up",
-                &capture,
-                "--model",
-                &model,
-                "--nf",
-                &text(&graph),
-                "--workers",
-                workers,
-                "--out",
-                &text(&out),
-                "--json",
-            ]);
+            let (nf, folder) = (text(&graph), text(&out));
+            let rest = ["--nf", &nf, "--workers", workers, "--out", &folder, "--json"];
+            let ran = succeed(["replay", &capture].iter().chain(with_model).chain(&rest));
             let summary: serde_json::Value = serde_json::from_str(&ran).unwrap();
             let of = |key: &str| -> u64 {
                 let counts = summary["coverage"][key].as_object().unwrap();

@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const CHAIN: &str = include_str!("../../examples/graphs/chain.toml");
+/// The same on one fast path.
+const FAST: &str = include_str!("../../examples/graphs/fast-path.toml");
 /// Packets that are made; behind them the same come again.
 const PACKETS: u64 = 12_000;
 
@@ -300,7 +302,7 @@ fn moved_and_killed(graph: &str, layout: &str, keyed: &[(&str, u16)]) {
     let one: Plan = format!("source {ids} sink").parse().unwrap();
     let plans: Vec<_> =
         (0..5).map(moved).chain([one, layout.parse().unwrap()]).chain((0..3).map(moved)).collect();
-    let (make, made) = (supply(graph), Arc::new(Made::new(&nat(graph))));
+    let (make, chain, made) = (supply(graph), supply(CHAIN), Arc::new(Made::new(&nat(CHAIN))));
     for every in [0, 5] {
         let (mines, plain) = (Arc::new(StateMines::each(every)), make.clone());
         let mined = mines.clone();
@@ -315,13 +317,29 @@ fn moved_and_killed(graph: &str, layout: &str, keyed: &[(&str, u16)]) {
         let (outcome, told) = go((graph, &make), layout, traffic, Some(&mut script), Some(20_000));
         assert!(script.refused.is_empty(), "{:?}", script.refused);
         assert!(outcome.pauses.slots > 4096 && (every == 0 || outcome.restarts > 0), "{:?}", outcome.pauses);
-        let (alone, expected) =
-            go((graph, &plain_supply(graph)), "fused", to(&made, outcome.packets), None, None);
+        let (alone, expected) = go((CHAIN, &chain), "fused", to(&made, outcome.packets), None, None);
         assert!(told.packets == expected.packets);
         assert_eq!(counters(&outcome), counters(&alone));
     }
 }
 
-fn plain_supply(graph: &str) -> impl Fn(&str) -> Result<Box<dyn Brick>, SupplyError> + Sync + use<> {
-    supply(graph)
+#[test]
+fn a_fast_path_is_the_chain_in_every_layout() {
+    let (make, chain, made) = (supply(FAST), supply(CHAIN), Arc::new(Made::new(&nat(CHAIN))));
+    let (outcome, expected) = go((CHAIN, &chain), "fused", to(&made, PACKETS), None, None);
+    for layout in [
+        "fused",
+        "pipeline",
+        "source batching | chain x2 | actions sink",
+        "source | batching chain actions x4 | sink",
+    ] {
+        let (found, told) = go((FAST, &make), layout, to(&made, PACKETS), None, None);
+        assert!(told.packets == expected.packets, "{layout}");
+        assert_eq!(counters(&found), counters(&outcome), "{layout}");
+    }
+}
+
+#[test]
+fn a_fast_path_is_moved_and_killed_and_nobody_sees_it() {
+    moved_and_killed(FAST, "source batching | chain x3 | actions sink", &[("chain", 3)]);
 }

@@ -13,8 +13,8 @@ use legonf_infer::{Autoencoder, Detector, FeatureMapping, Onnx, SCORES};
 use legonf_models::kitnet::KitNet;
 use legonf_models::{Engine, EngineError};
 use legonf_nf::{
-    ApplyActions, CheckIpHeader, DecrementTtl, Dispose, Dscp, IpFilter, MacSwap, Maglev, Monitor, Nat,
-    RateLimit, Vlan,
+    ApplyActions, CheckIpHeader, DecrementTtl, Dispose, Dscp, FastPath, IpFilter, MacSwap, Maglev, Monitor,
+    Nat, RateLimit, Vlan,
 };
 use legonf_wire::PacketBatching;
 use serde::de::DeserializeOwned;
@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Every kind of brick: in the order in which LEGO's Table I lists them, then those that act on packets.
-pub const KINDS: [Descriptor; 24] = [
+pub const KINDS: [Descriptor; 25] = [
     PacketBatching::DESCRIPTOR,
     FeatureQuantization::DESCRIPTOR,
     FeatureMapping::DESCRIPTOR,
@@ -46,6 +46,7 @@ pub const KINDS: [Descriptor; 24] = [
     Monitor::DESCRIPTOR,
     Nat::DESCRIPTOR,
     Maglev::DESCRIPTOR,
+    FastPath::DESCRIPTOR,
     ApplyActions::DESCRIPTOR,
 ];
 
@@ -264,6 +265,7 @@ pub fn build(
         Monitor::KIND => Box::new(Monitor::brick(&read(kind, config)?).map_err(refused)?),
         Nat::KIND => Box::new(Nat::brick(&read(kind, config)?).map_err(refused)?),
         Maglev::KIND => Box::new(Maglev::brick(&read(kind, config)?).map_err(refused)?),
+        FastPath::KIND => Box::new(FastPath::brick(&read(kind, config)?).map_err(refused)?),
         ApplyActions::KIND => Box::new(ApplyActions::new(&read(kind, config)?)),
         _ => return Err(CatalogError::UnknownKind { kind: kind.to_owned() }),
     })
@@ -343,6 +345,7 @@ mod tests {
                 "maglev" => {
                     "service = '192.0.2.1:80'\nbackends = [{ name = 'a', mac = '02:00:00:00:00:01' }]"
                 }
+                "fast-path" => "functions = [{ kind = 'mac-swap' }]",
                 "apply-actions" => "actions = 'actions'",
                 _ => "",
             };

@@ -3,7 +3,7 @@
 //! [`Dispose`] forwards, mirrors or drops packets by their verdicts; [`RateLimit`] holds what they say to a rate; [`Vlan`] and [`Dscp`]
 //! rewrite headers.
 //!
-//! The others are [chain functions](ChainFunction): [`MacSwap`], [`DecrementTtl`],
+//! The others are [chain functions](ChainFunction), of which each is a brick and a part of a [`FastPath`]: [`MacSwap`], [`DecrementTtl`],
 //! [`CheckIpHeader`], [`IpFilter`], [`Monitor`], [`Nat`] and [`Maglev`].
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -14,6 +14,7 @@ mod decrement_ttl;
 mod dispose;
 mod dscp;
 mod error;
+mod fast_path;
 mod ip;
 mod ip_filter;
 mod mac_swap;
@@ -35,6 +36,7 @@ pub use decrement_ttl::{Config as DecrementTtlConfig, DecrementTtl};
 pub use dispose::{Config as DisposeConfig, Dispose};
 pub use dscp::{Config as DscpConfig, Dscp};
 pub use error::NfError;
+pub use fast_path::{Config as FastPathConfig, FastPath, Function, Paths};
 pub use ip::IpHeaders;
 pub use ip_filter::{Config as IpFilterConfig, IpFilter, Protocol, Rule, Unread, Verb, Words};
 pub use mac_swap::{Config as MacSwapConfig, MacSwap};

@@ -1,6 +1,7 @@
 //! Network functions of chains: what each does to a packet, by itself as a brick, or with others on one fast path.
 //!
-//! A [`ChainFunction`] is written once. [`InPlace`] makes a brick of one without state, and [`Recorded`] of one with state.
+//! A [`ChainFunction`] is written once. [`InPlace`] makes a brick of one without state, and [`Recorded`] of one with state. [`FastPath`](crate::FastPath)
+//! consolidates several into one brick.
 
 mod flows;
 pub(crate) mod in_place;
