@@ -9,7 +9,8 @@ use legonf_core::grouped;
 use legonf_engine::reading;
 use legonf_output::one_line;
 use legonf_server::api::{
-    Changed, EndSuppression, Pause, PolicyText, Renewed, Suppress, SuppressionList, SuppressionRow, Threshold,
+    Changed, EndSuppression, Pause, Pin, PolicyText, Renewed, Suppress, SuppressionList, SuppressionRow,
+    Threshold,
 };
 use std::path::PathBuf;
 
@@ -47,13 +48,16 @@ pub struct SuppressArguments {
     run: Run,
 }
 
-/// Lets the controller of a run leave the layout as it is, such as one that was set by `legonf scale`, go on, or decide by another
-/// policy.
+/// Lets the controller of a run leave the layout as it is, such as one that was set by `legonf scale`, or that of a brick alone; go on; or
+/// decide by another policy.
 #[derive(Args)]
 pub struct ControllerArguments {
     /// What it is to do.
     #[arg(value_enum)]
     order: Order,
+    /// The brick, with `pin` and `unpin`; `legonf status` names them.
+    #[arg(required_if_eq_any([("order", "pin"), ("order", "unpin")]))]
+    brick: Option<String>,
     /// The policy that is to be in force (TOML), with `apply`. Keys that are left out have their defaults.
     #[arg(long, value_name = "FILE", required_if_eq("order", "apply"))]
     policy: Option<PathBuf>,
@@ -68,6 +72,10 @@ enum Order {
     Pause,
     /// Go on.
     Resume,
+    /// Leave a brick alone, with those that share its workers.
+    Pin,
+    /// Do so no more.
+    Unpin,
     /// Decide by the policy of --policy.
     Apply,
 }
@@ -102,6 +110,10 @@ pub fn controller(arguments: &ControllerArguments, style: Style) -> Result<(), F
         (Order::Apply, Some(file)) => {
             let policy = reading::text(file, reading::TABLE)?;
             client.post("/api/v1/policy", &PolicyText { policy })?
+        }
+        (Order::Pin | Order::Unpin, _) => {
+            let brick = arguments.brick.clone().unwrap_or_default();
+            client.post("/api/v1/pin", &Pin { brick, is_pinned: arguments.order == Order::Pin })?
         }
         (order, _) => client.post("/api/v1/controller", &Pause { is_paused: order == Order::Pause })?,
     };

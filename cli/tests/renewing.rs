@@ -171,6 +171,18 @@ fn a_policy_changes_and_what_cannot_be_is_refused() {
     assert!(policy.contains("tick = 0.05") && policy.contains("scaling = \"fixed\""), "{policy}");
     seen.wait_for("/api/v1/events", |events| events.to_string().contains("\"policy\""));
     seen.wait_for("/api/v1/graph", |graph| graph["span"].as_f64() < Some(0.09));
+    succeed(["controller", "pin", "extractor"].iter().chain(&run));
+    let policy = seen.get("/api/v1/policy")["policy"].as_str().unwrap().to_owned();
+    assert!(policy.contains("pinned = [\"extractor\"]"), "{policy}");
+    let said = fail(["controller", "pin", "extractors"].iter().chain(&run));
+    assert!(said.contains("no brick `extractors`; there are: source, batching, extractor"), "{said}");
+    succeed(["controller", "unpin", "extractor"].iter().chain(&run));
+    let policy = seen.get("/api/v1/policy")["policy"].as_str().unwrap().to_owned();
+    assert!(policy.contains("pinned = []"), "{policy}");
+    seen.wait_for("/api/v1/events", |events| events.to_string().contains("unpin extractor"));
+    fs::write(&file, "pinned = [\"x\"]\n").unwrap();
+    let said = fail(["controller", "apply", "--policy", &file].iter().chain(&run));
+    assert!(said.contains("pinned: there is no brick `x`; there are: source"), "{said}");
     fs::write(&file, "tack = 0.05\n").unwrap();
     let said = fail(["controller", "apply", "--policy", &file].iter().chain(&run));
     assert!(said.contains("unknown field `tack`"), "{said}");

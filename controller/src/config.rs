@@ -74,6 +74,8 @@ pub struct Config {
     pub challenge_every: f64,
     /// Seconds before a layout comes again, at most. Default 30.
     pub arrange_every: f64,
+    /// Bricks that are left alone, with those that share their workers: no replica comes or goes, and no slot moves. Default none.
+    pub pinned: Vec<String>,
     /// What was promised of the graph.
     pub sla: Sla,
 }
@@ -101,6 +103,7 @@ impl Default for Config {
             challenge: 0.03,
             challenge_every: 4.0,
             arrange_every: 30.0,
+            pinned: Vec::new(),
             sla: Sla::default(),
         }
     }
@@ -120,6 +123,15 @@ impl Config {
     /// Seconds of a turn of a layout, from the decision to the end of its last tick.
     pub(crate) fn turn(&self) -> f64 {
         f64::from(self.settle + self.trial) * self.tick
+    }
+
+    /// Refuses to pin what is no brick.
+    ///
+    /// # Errors
+    /// [`ControllerError::Pinned`] with the bricks that there are.
+    pub fn check_bricks(&self, known: &[&str]) -> Result<(), ControllerError> {
+        let unknown = self.pinned.iter().find(|id| !known.contains(&id.as_str()));
+        unknown.map_or(Ok(()), |id| Err(ControllerError::Pinned { id: id.clone(), known: known.join(", ") }))
     }
 
     /// Refuses to use more cores than there are.

@@ -21,6 +21,14 @@ pub enum ControllerError {
         /// What would do.
         expected: &'static str,
     },
+    /// What is to be left alone is no brick.
+    #[error("pinned: there is no brick `{id}`; there are: {known}")]
+    Pinned {
+        /// What was named.
+        id: String,
+        /// The bricks.
+        known: String,
+    },
     /// A brick has no cost.
     #[error("the costs have no brick `{0}`; measure them with legonf profile on this graph")]
     NoCost(String),

@@ -152,7 +152,18 @@ impl Policy {
     }
 
     fn rests(&self, snapshot: &Snapshot, stage: usize) -> bool {
-        self.rests.holds(&snapshot.plan.stages[stage], snapshot.at)
+        let place = &snapshot.plan.stages[stage];
+        self.is_pinned(place) || self.rests.holds(place, snapshot.at)
+    }
+
+    /// Whether a stage is to stay as it is.
+    fn is_pinned(&self, place: &Stage) -> bool {
+        place.bricks.iter().any(|id| self.config.pinned.contains(id))
+    }
+
+    /// Whether a plan leaves what is pinned as it is in another.
+    fn keeps_pinned(&self, present: &Plan, plan: &Plan) -> bool {
+        present.stages.iter().filter(|place| self.is_pinned(place)).all(|place| plan.stages.contains(place))
     }
 
     fn remember(&mut self, decision: &Decision, at: f64) {

@@ -119,6 +119,37 @@ fn a_load_that_flaps_does_not_make_the_plan_flap() {
 }
 
 #[test]
+fn what_is_pinned_is_left_alone() {
+    // The network is the bottleneck; without a pin it gets replicas, and idle ones go.
+    let rate = |t: f64| if t < 10.0 { 1.3e6 } else { 50e3 };
+    let pinned = |bricks: &[&str], fuse: bool| {
+        let pinned = bricks.iter().map(|id| (*id).to_owned()).collect();
+        let config = Config { fuse, pinned, max_workers: 64, ..Config::default() };
+        let plan = "source | batching | extractor | network x2 | decision | sink";
+        let scene = Scene { config, plan, splitter: true, ..Scene::default() };
+        scene.run(40.0, rate).iter().map(|step| step.plan.clone()).collect::<Vec<_>>()
+    };
+    for fuse in [false, true] {
+        let network = |plan: &Plan| {
+            let at = plan.stage_of("network").unwrap();
+            (plan.stages[at].bricks.clone(), plan.stages[at].replicas)
+        };
+        let free: Vec<_> = pinned(&[], fuse).iter().map(network).collect();
+        let most = free.iter().map(|(_, replicas)| *replicas).max().unwrap();
+        assert_eq!((most, free.last().unwrap().1), (3, 1));
+        let kept = pinned(&["network"], fuse);
+        assert!(kept.iter().all(|plan| network(plan) == (vec!["network".to_owned()], 2)));
+        // Others are not.
+        let all = ["source", "batching", "extractor", "network", "decision", "sink"];
+        assert_eq!(kept.last().unwrap().stages.len() < 6, fuse, "{}", kept.last().unwrap());
+        assert!(pinned(&all, fuse).iter().all(|plan| plan.stages.len() == 6));
+    }
+    let config = Config { pinned: vec!["net".into()], ..Config::default() };
+    let error = config.check_bricks(&["source", "network"]).unwrap_err().to_string();
+    assert_eq!(error, "pinned: there is no brick `net`; there are: source, network");
+}
+
+#[test]
 fn a_bottleneck_that_comes_behind_another_is_found_too() {
     let costs = Costs { bricks: costs(500.0, 2000.0).bricks, ..costs(500.0, 2000.0) };
     let mut scene = Scene { costs, ..Scene::default() };

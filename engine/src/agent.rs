@@ -144,6 +144,8 @@ impl Agent {
             let cores = if config.cores > 0.0 { config.cores } else { host.cores() };
             config.sla.check_possible(costs, cores)?;
         }
+        let ids: Vec<_> = facts.iter().map(|(id, _)| id.as_str()).collect();
+        config.check_bricks(&ids)?;
         let (promises, log) = (Promises::new(config.sla, config.high), Log::create(log)?);
         let batching = batching(&facts);
         let policy = Policy::new(config.clone(), facts, costs);
@@ -203,10 +205,25 @@ impl Agent {
     pub(crate) fn set_policy(&mut self, config: Config) -> Result<(), ControllerError> {
         let cores = if config.cores > 0.0 { config.cores } else { self.host.cores() };
         config.sla.check_possible(self.policy.costs(), cores)?;
+        let ids: Vec<_> = self.policy.costs().bricks.iter().map(|cost| cost.id.as_str()).collect();
+        config.check_bricks(&ids)?;
         self.promises.set(config.sla, config.high);
         self.policy.set_config(config.clone());
         self.config = config;
         Ok(())
+    }
+
+    /// Leaves a brick's stage alone, or no more.
+    ///
+    /// # Errors
+    /// If there is no such brick.
+    pub(crate) fn pin(&mut self, brick: &str, is_pinned: bool) -> Result<(), ControllerError> {
+        let mut config = self.config.clone();
+        config.pinned.retain(|id| id != brick);
+        if is_pinned {
+            config.pinned.push(brick.to_owned());
+        }
+        self.set_policy(config)
     }
 
     /// The policy in force (TOML).

@@ -10,7 +10,7 @@ mod read;
 pub(crate) mod renew;
 mod stream;
 
-pub use change::{Changed, Drain, MoveSlot, Pause, Scale};
+pub use change::{Changed, Drain, MoveSlot, Pause, Pin, Scale};
 pub use events::{EventList, EventRow};
 pub use graph::{
     Brick, Counters, Edge, Graph, Host, Latency, Loss, Place, Replica, RunState, Shard, Stage, Update,
@@ -102,6 +102,7 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(change::drain))
         .routes(routes!(change::move_slot))
         .routes(routes!(change::controller))
+        .routes(routes!(change::pin))
         .routes(routes!(renew::threshold))
         .routes(routes!(renew::model))
         .routes(routes!(renew::suppressions, renew::suppress))
@@ -146,7 +147,7 @@ mod tests {
     fn every_path_and_every_field_is_described() {
         let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 20, "{:?}", paths.keys());
+        assert_eq!(paths.len(), 21, "{:?}", paths.keys());
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 assert!(operation["responses"].get("200").is_some(), "{method} {path}");

@@ -81,7 +81,7 @@ impl Policy {
     /// The layout that has waited longest of those that are due and whose turn can be afforded.
     fn next_challenger(&self, snapshot: &Snapshot, relief: Option<Plan>, present: f64) -> Option<Plan> {
         let may = |plan: &Plan| {
-            let due = self.challenges.is_due(plan, snapshot.at);
+            let due = self.challenges.is_due(plan, snapshot.at) && self.keeps_pinned(&snapshot.plan, plan);
             due && self.challenges.affords(plan, self.expected_cost(snapshot, plan, present))
         };
         let all = self.challengers(snapshot, relief, present).into_iter().filter(may);

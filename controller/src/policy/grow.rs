@@ -175,6 +175,10 @@ impl Policy {
             let reason = "whole graphs cannot be replicated: a brick keeps state".to_owned();
             return self.refuse(snapshot, stage, ticks, reason);
         }
+        if snapshot.plan.stages.iter().any(|place| inner(place) && self.is_pinned(place)) {
+            let reason = "whole graphs cannot be replicated: a brick is pinned".to_owned();
+            return self.refuse(snapshot, stage, ticks, reason);
+        }
         let mut plan = snapshot.plan.clone();
         plan.stages.iter_mut().filter(|place| inner(place)).for_each(|place| place.replicas += 1);
         if plan == snapshot.plan {

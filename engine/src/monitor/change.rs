@@ -7,6 +7,13 @@ use std::fmt;
 /// A change of the layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// The controller is to leave a brick's stage alone, or no more.
+    Pin {
+        /// The brick.
+        brick: String,
+        /// Whether it is to leave it alone.
+        is_pinned: bool,
+    },
     /// The controller is to decide by another policy.
     Policy {
         /// The policy, as in a file of `--policy` (TOML).
@@ -65,6 +72,8 @@ impl fmt::Display for Change {
             Self::Scale { brick, replicas } => write!(f, "scale {brick} to {replicas}"),
             Self::Drain { replica } => write!(f, "drain {replica}"),
             Self::Policy { .. } => f.write_str("another policy"),
+            Self::Pin { brick, is_pinned: true } => write!(f, "pin {brick}"),
+            Self::Pin { brick, is_pinned: false } => write!(f, "unpin {brick}"),
             Self::Pause { is_paused: true } => f.write_str("pause the controller"),
             Self::Pause { is_paused: false } => f.write_str("resume the controller"),
             Self::Move { slot } => {
@@ -89,6 +98,8 @@ impl Change {
             Self::Drain { replica } => drain(replica, snapshot),
             Self::Move { slot } => shift(slot, snapshot),
             Self::Pause { .. } | Self::Policy { .. } => Ok(layout(snapshot)),
+            Self::Pin { brick, .. } if facts.brick(brick).is_none() => Err(unknown_brick(brick, facts)),
+            Self::Pin { .. } => Ok(layout(snapshot)),
         }
     }
 }

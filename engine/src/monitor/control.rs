@@ -60,6 +60,9 @@ impl Watched {
                 Ok(plan) if let Change::Pause { is_paused } = change => {
                     answer(self.pause(agent.as_deref_mut(), is_paused, plan));
                 }
+                Ok(plan) if let Change::Pin { brick, is_pinned } = &change => {
+                    answer(self.pin(agent.as_deref_mut(), brick, *is_pinned, plan));
+                }
                 Ok(plan) if let Change::Policy { policy } = &change => {
                     answer(self.set_policy(agent.as_deref_mut(), policy, plan));
                 }
@@ -85,6 +88,24 @@ impl Watched {
         agent.note(Event::Order { at: self.at, change, plan: plan.clone() });
         agent.pause(is_paused);
         self.monitor.pause(is_paused);
+        Ok(Done { plan, took: Duration::ZERO })
+    }
+
+    /// Lets the controller leave a brick's stage alone, or no more.
+    fn pin(
+        &self,
+        agent: Option<&mut Agent>,
+        brick: &str,
+        is_pinned: bool,
+        plan: Plan,
+    ) -> Result<Done, Refusal> {
+        let Some(agent) = agent else {
+            return Err(Refusal::Impossible("this run has no controller, so the layout stays".into()));
+        };
+        agent.pin(brick, is_pinned).map_err(|error| Refusal::Impossible(error.to_string()))?;
+        let change = Change::Pin { brick: brick.to_owned(), is_pinned }.to_string();
+        agent.note(Event::Order { at: self.at, change, plan: plan.clone() });
+        self.monitor.set_policy(&agent.policy_text());
         Ok(Done { plan, took: Duration::ZERO })
     }
 

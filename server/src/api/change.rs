@@ -62,6 +62,16 @@ pub struct Pause {
     pub is_paused: bool,
 }
 
+/// The controller is to leave a brick's stage alone, or no more.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pin {
+    /// The brick. Those that share its workers are left alone with it.
+    pub brick: String,
+    /// Whether it is to leave it alone.
+    pub is_pinned: bool,
+}
+
 /// A change that is in force.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Changed {
@@ -145,6 +155,17 @@ pub(super) async fn move_slot(
 pub(super) async fn controller(_: Authorized, State(shared): State<Shared>, asked: Asked<Pause>) -> Answered {
     let Pause { is_paused } = given(asked)?;
     apply(&shared, Change::Pause { is_paused }).await
+}
+
+/// Lets the controller leave a brick's stage alone, or no more
+#[utoipa::path(post, path = "/api/v1/pin", request_body = Pin, security(("token" = [])), responses(
+    (status = 200, description = "It is in force", body = Changed),
+    (status = "4XX", description = "Why nothing was changed", body = Problem),
+    (status = "5XX", description = "Nothing was changed so far", body = Problem)
+))]
+pub(super) async fn pin(_: Authorized, State(shared): State<Shared>, asked: Asked<Pin>) -> Answered {
+    let Pin { brick, is_pinned } = given(asked)?;
+    apply(&shared, Change::Pin { brick, is_pinned }).await
 }
 
 pub(super) fn given<T>(asked: Asked<T>) -> Result<T, Problem> {
