@@ -147,8 +147,10 @@ impl Status {
 fn lines(stage: &Stage) -> String {
     let mark = if stage.is_bottleneck { ", the bottleneck" } else { "" };
     let line = |replica: &legonf_server::api::Replica| {
+        let places: String =
+            replica.elsewhere.iter().map(|place| format!(", {}", one_line(&place.to_string()))).collect();
         format!(
-            "replica     {}: useful work {:.0}%, {} packets/s, {} batches wait{mark}\n",
+            "replica     {}: useful work {:.0}%, {} packets/s, {} batches wait{mark}{places}\n",
             one_line(&replica.name),
             100.0 * replica.useful_work_ratio,
             rounded(replica.packets_per_second),

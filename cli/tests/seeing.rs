@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::agent::Agent;
 use common::seen::{Bench, PACKETS, Seen, TOKEN, capture};
 use common::{example, fail, legonf, succeed, text};
 use serde_json::{Value, json};
@@ -202,6 +203,55 @@ fn a_layout_is_changed_while_packets_flow() {
         "--quiet",
     ]);
     assert_eq!(scores(&out), scores(&format!("{unseen}/scores.csv")));
+}
+
+#[test]
+fn it_is_said_which_host_and_which_process_runs_what() {
+    let (bench, agent) = (Bench::new(), Agent::start(&[]));
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let (out, host) = (bench.path("elsewhere.csv"), agent.host("b"));
+    let mut seen = bench.live(&[
+        "--scores",
+        &out,
+        "--host",
+        &host,
+        "--place",
+        "autoencoder=process",
+        "--place",
+        "decision=b",
+    ]);
+    seen.send(&capture());
+    let graph = seen.wait_for("/api/v1/graph", |graph| graph["bricks"][6]["packets"] == PACKETS);
+    let elsewhere = |graph: &Value, stage: usize, replica: usize| {
+        let all = graph["stages"][stage]["replicas"][replica]["elsewhere"].as_array().unwrap().clone();
+        assert!(all.len() <= 1, "{all:?}");
+        all.first().map(|one| (one["brick"].clone(), one["host"].clone(), one["process"].clone()))
+    };
+    assert_eq!(elsewhere(&graph, 3, 0), None);
+    let (brick, host, process) = elsewhere(&graph, 4, 0).unwrap();
+    assert_eq!((brick, host), (json!("autoencoder"), Value::Null));
+    let command = fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap();
+    assert!(command.contains("--for-parent"), "{command}");
+    assert_eq!(elsewhere(&graph, 5, 0), Some((json!("decision"), json!("b"), Value::Null)));
+    // Nobody said so of these: replicas beyond the cores of this machine go to another by themselves.
+    let body = format!(r#"{{"brick": "mapping", "replicas": {}}}"#, cores + 1);
+    assert_eq!(seen.post("/api/v1/scale", &body).status, 200);
+    let graph = seen.wait_for("/api/v1/graph", |graph| {
+        graph["stages"][3]["replicas"].as_array().map_or(0, Vec::len) == cores + 1
+    });
+    assert_eq!(elsewhere(&graph, 3, 0), None);
+    assert_eq!(elsewhere(&graph, 3, cores), Some((json!("mapping"), json!("b"), Value::Null)));
+    let status = succeed(["status", "--http", &seen.address.to_string()]);
+    assert!(status.contains(", mapping on host b\n"), "{status}");
+    assert!(status.contains(&format!(", autoencoder in process {process}\n")), "{status}");
+    let page = seen.ask("GET", "/", "", "").body;
+    assert!(page.contains("<td>mapping on host b</td>"), "{page}");
+    assert_eq!(seen.post("/api/v1/scale", r#"{"brick": "mapping", "replicas": 1}"#).status, 200);
+    let graph = seen.wait_for("/api/v1/graph", |graph| {
+        graph["stages"][3]["replicas"].as_array().map_or(0, Vec::len) == 1
+    });
+    assert_eq!(elsewhere(&graph, 3, 0), None);
+    assert_eq!(seen.end()["coverage"]["scored"], PACKETS);
 }
 
 #[test]

@@ -97,7 +97,9 @@ pub use live::Live;
 pub use models::{ModelFile, Models, check as check_models};
 pub use network::Network;
 pub use packets::headers;
-pub use placement::{Address, HostReport, LEASE, Malformed, Place, Placement, Site, read_hosts};
+pub use placement::{
+    Address, HostReport, LEASE, Located, Location, Locations, Malformed, Place, Placement, Site, read_hosts,
+};
 pub use playback::Playback;
 pub use profile::Profile;
 pub use replay::{Replay, ScoreFormat};

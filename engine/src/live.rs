@@ -168,6 +168,7 @@ impl Live {
             .monitored(self.accounting(&losses))
             .following(function.swaps().cloned());
         let renewing = Renewing::new(session, function.swaps().cloned(), suppressions);
+        self.monitor.iter().for_each(|monitor| monitor.locate(function.locations()));
         monitor::begin(self.monitor.as_ref(), || (function.monitored(agent.is_some()), renewing));
         let (misfit, mut said) = (tally.misfit(), false);
         let bar = session.begin("live", Extent::Endless);

@@ -18,6 +18,7 @@ pub(crate) use sink::Accounting;
 pub(crate) use suppressing::SuppressionChanges;
 
 use crate::Error;
+use crate::placement::{Located, Locations};
 use legonf_controller::Event;
 use legonf_core::{Coverage, Incident, Passage, Passages, Plan, Snapshot, State as BrickState};
 use legonf_runtime::{BrickSpec, GraphSpec};
@@ -59,6 +60,8 @@ pub struct Monitor {
     kept: Mutex<Kept>,
     /// Whether it has ended, and is played again.
     is_played: bool,
+    /// Where instances of bricks run.
+    locations: OnceLock<Arc<Locations>>,
 }
 
 /// What does not change while a run goes on.
@@ -87,8 +90,6 @@ pub struct BrickFacts {
     pub kind: String,
     /// Its state; serial, too, where its work cannot be divided among replicas.
     pub state: BrickState,
-    /// Where its instances run that do not run in this process: the number of the replica, or all, and where.
-    pub places: Vec<(Option<usize>, String)>,
 }
 
 /// Packets go from one brick to another.
@@ -153,6 +154,8 @@ pub struct Moment {
     pub is_paused: bool,
     /// Whether the run is over.
     pub is_over: bool,
+    /// Instances of bricks that run elsewhere.
+    pub elsewhere: Vec<Located>,
 }
 
 #[derive(Default)]
@@ -209,6 +212,7 @@ impl Monitor {
             is_renewing: AtomicBool::new(false),
             kept: Mutex::default(),
             is_played: false,
+            locations: OnceLock::new(),
         })
     }
 
@@ -225,6 +229,7 @@ impl Monitor {
             is_renewing: AtomicBool::new(false),
             kept: Mutex::default(),
             is_played: true,
+            locations: OnceLock::new(),
         })
     }
 
@@ -236,7 +241,16 @@ impl Monitor {
 
     /// The latest moment.
     pub fn moment(&self) -> Moment {
-        lock(&self.seen).moment.clone()
+        let moment = lock(&self.seen).moment.clone();
+        let elsewhere = self.locations.get().map(|locations| locations.all()).unwrap_or_default();
+        Moment { elsewhere, ..moment }
+    }
+
+    /// Where instances of bricks run from now on.
+    pub(crate) fn locate(&self, locations: Option<Arc<Locations>>) {
+        if let Some(locations) = locations {
+            let _ = self.locations.set(locations);
+        }
     }
 
     /// How many moments were shown.
@@ -458,10 +472,9 @@ impl Facts {
         between.map(|brick| &*brick.id).zip(&passages.bricks)
     }
 
-    /// The same, wherever it runs.
+    /// The same, whatever the layout may be.
     pub(crate) fn anywhere(mut self) -> Self {
         self.may_oversubscribe = false;
-        self.bricks.iter_mut().for_each(|brick| brick.places.clear());
         self
     }
 

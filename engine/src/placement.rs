@@ -1,6 +1,7 @@
 //! Where bricks run: in this process, in processes of their own, or on other hosts.
 
 mod hosts;
+mod locations;
 mod order;
 mod process;
 mod remotes;
@@ -10,6 +11,7 @@ pub(crate) use hosts::{Hosts, REMEDY, Reach, identity, resolve};
 pub(crate) use order::{Order, make};
 pub(crate) use remotes::{Placed, Remotes, placed};
 
+pub use locations::{Located, Location, Locations};
 pub use report::{HostReport, read_hosts};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -97,23 +99,6 @@ pub struct Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0}")]
 pub struct Malformed(&'static str);
-
-impl Place {
-    /// Whether it is one of this brick.
-    pub(crate) fn is_of(&self, brick: &str) -> bool {
-        self.brick == brick || self.brick == EVERY
-    }
-
-    /// The replica, or all, and where it runs, for people.
-    pub(crate) fn told(&self) -> (Option<usize>, String) {
-        let site = match &self.site {
-            Site::Here => "here",
-            Site::Process => "process",
-            Site::Host(name) => name,
-        };
-        (self.replica, site.to_owned())
-    }
-}
 
 impl FromStr for Place {
     type Err = Malformed;

@@ -133,6 +133,7 @@ impl Replay {
         let is_kept = self.out.is_some() && content == Content::Packets;
         let tally = if is_kept { tally.kept() } else { tally };
         let renewing = Renewing::new(session, function.swaps().cloned(), suppressions);
+        self.monitor.iter().for_each(|monitor| monitor.locate(function.locations()));
         monitor::begin(self.monitor.as_ref(), || (function.monitored(agent.is_some()), renewing));
         let report = self.score(session, (function, series), agent, tally, source)?;
         Ok(Report { standby: joined.map(|joined| joined.report()), ..report })

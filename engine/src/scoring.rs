@@ -6,7 +6,7 @@ use crate::captures::Series;
 use crate::graph_check::Checked;
 use crate::models::{ModelFile, Models};
 use crate::monitor::{self, Monitor};
-use crate::placement::{Hosts, Order, Place, Placed, Placement, Remotes, placed};
+use crate::placement::{Hosts, Locations, Order, Placed, Placement, Remotes, placed};
 use crate::seed::{self, Seed};
 use crate::standby::{self, HotStandby, Partner, StandbyReport};
 use crate::state::{self, Saved};
@@ -83,8 +83,6 @@ pub(crate) struct Function {
     swaps: Option<Swaps>,
     /// Instances of its bricks elsewhere, where any are wanted.
     remotes: Option<Remotes>,
-    /// Where these are wanted.
-    places: Vec<Place>,
     /// Whether flows that are open at the end go on in another run, to which its state is handed.
     goes_on: bool,
     /// Whether the latencies of its bricks are measured.
@@ -242,7 +240,6 @@ impl Scoring {
             swaps,
             goes_on,
             remotes,
-            places: self.placement.places.clone(),
             is_measured: false,
         };
         if given.is_some() && !function.decides_on_scores() {
@@ -388,6 +385,11 @@ impl Function {
         Some(self.swaps.as_ref().map_or(first, |swaps| Box::new(Explainers::new(swaps))))
     }
 
+    /// Where instances of its bricks run at any moment; none where all are in this process.
+    pub fn locations(&self) -> Option<Arc<Locations>> {
+        self.remotes.as_ref().map(Remotes::locations)
+    }
+
     /// What others are told of it, who watch a run. In that the latencies of its bricks are measured.
     pub fn monitored(&mut self, is_controlled: bool) -> monitor::Facts {
         self.is_measured = true;
@@ -395,8 +397,7 @@ impl Function {
         let brick = |(id, state): (String, State)| {
             let spec = self.spec.bricks.iter().find(|brick| brick.id == id);
             let kind = spec.map(|brick| brick.kind.clone()).unwrap_or_default();
-            let placed = self.places.iter().filter(|place| spec.is_some() && place.is_of(&id));
-            monitor::BrickFacts { places: placed.map(Place::told).collect(), kind, id, state }
+            monitor::BrickFacts { kind, id, state }
         };
         monitor::Facts {
             graph: self.spec.name.clone(),

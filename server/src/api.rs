@@ -13,7 +13,7 @@ mod stream;
 pub use change::{Changed, Drain, MoveSlot, Pause, Pin, Scale};
 pub use events::{EventList, EventRow};
 pub use graph::{
-    Brick, Counters, Edge, Graph, Host, Latency, Loss, Place, Replica, RunState, Shard, Stage, Update,
+    Brick, Counters, Edge, Elsewhere, Graph, Host, Latency, Loss, Replica, RunState, Shard, Stage, Update,
 };
 pub use incidents::{Feature, IncidentList, IncidentRow, Peer, Service};
 pub use problem::Problem;

@@ -1,6 +1,6 @@
 //! The page: one document, its style and its scripts, all of them in the program.
 
-use crate::api::{Counters, Graph, IncidentList, IncidentRow, Loss, Shared};
+use crate::api::{Counters, Graph, IncidentList, IncidentRow, Loss, Replica, Shared};
 use crate::login::{enter, leave};
 use axum::Router;
 use axum::extract::State;
@@ -194,7 +194,7 @@ fn bricks(graph: &Graph, is_played: bool) -> Markup {
                         td { (format!("{:.2} ms", replica.waiting_ms)) }
                         td { (format!("{:.2} ms", replica.computing_ms)) }
                         td.number { (replica.state_bytes) }
-                        td { (places(graph, &stage.bricks)) }
+                        td { (places(replica)) }
                         td { (if stage.is_bottleneck { "yes" } else { "no" }) }
                     } } } }
                 } }
@@ -203,15 +203,9 @@ fn bricks(graph: &Graph, is_played: bool) -> Markup {
     }
 }
 
-/// Where the bricks of a stage run.
-fn places(graph: &Graph, bricks: &[String]) -> String {
-    let of_stage = graph.bricks.iter().filter(|brick| bricks.contains(&brick.id));
-    let place = |brick: &crate::api::Brick, place: &crate::api::Place| match place.replica {
-        Some(replica) => format!("{}#{replica}: {}", brick.id, place.site),
-        None => format!("{}: {}", brick.id, place.site),
-    };
-    let all: Vec<_> =
-        of_stage.flat_map(|brick| brick.places.iter().map(move |each| place(brick, each))).collect();
+/// Where the bricks of a replica run.
+fn places(replica: &Replica) -> String {
+    let all: Vec<_> = replica.elsewhere.iter().map(ToString::to_string).collect();
     if all.is_empty() { "this process".into() } else { all.join(", ") }
 }
 
@@ -343,13 +337,13 @@ fn changes(is_hidden: bool) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Brick, Place, Replica, Stage};
+    use crate::api::{Brick, Elsewhere, Stage};
 
     const HOSTILE: &str = "<script>alert('1')</script>\"&";
 
     #[test]
     fn names_of_others_are_text() {
-        let place = Place { replica: Some(1), site: HOSTILE.into() };
+        let elsewhere = vec![Elsewhere { brick: HOSTILE.into(), host: Some(HOSTILE.into()), process: None }];
         let brick = Brick {
             id: HOSTILE.into(),
             kind: String::new(),
@@ -359,7 +353,6 @@ mod tests {
             bytes: 0,
             bytes_per_second: 0.0,
             latency: None,
-            places: vec![place],
         };
         let replica = Replica {
             name: HOSTILE.into(),
@@ -371,6 +364,7 @@ mod tests {
             computing_ms: 0.0,
             state_bytes: 0,
             restarts: 0,
+            elsewhere,
         };
         let stage = Stage {
             bricks: vec![HOSTILE.into()],

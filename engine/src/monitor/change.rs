@@ -223,8 +223,7 @@ mod tests {
     use legonf_core::{HostLoad, ShardLoad, StageLoad};
 
     fn facts() -> Facts {
-        let brick =
-            |id: &str, state| BrickFacts { id: id.into(), kind: String::new(), state, places: Vec::new() };
+        let brick = |id: &str, state| BrickFacts { id: id.into(), kind: String::new(), state };
         let (serial, keyed, none) = (State::Serial, State::Keyed, State::Stateless);
         let bricks = [("source", serial), ("a", none), ("k", keyed), ("s", serial), ("sink", serial)];
         Facts { bricks: bricks.map(|(id, state)| brick(id, state)).into(), ..Facts::default() }

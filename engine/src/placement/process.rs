@@ -32,6 +32,13 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
 impl Channel for Process {
     fn send(&mut self, frame: &[u8]) -> Result<(), ChannelError> {
         self.channel.send(frame)

@@ -1,7 +1,7 @@
 //! Instances of bricks elsewhere.
 
 use super::process::Process;
-use super::{CHECKPOINT, EVERY, Hosts, Order, Placement, Reach, Site};
+use super::{CHECKPOINT, EVERY, Hosts, Location, Locations, Order, Placement, Reach, Site};
 use crate::agent::cores;
 use crate::supply::Maker;
 use crate::{Error, Session};
@@ -22,7 +22,11 @@ pub(crate) struct Remotes {
     changing: Vec<String>,
     /// Those on hosts: all that are there, and those that were lost.
     instances: Mutex<Vec<Instance>>,
+    locations: Arc<Locations>,
 }
+
+/// An instance elsewhere, and where that is.
+type Elsewhere = (Box<dyn Brick>, Location);
 
 /// An instance of a brick on a host.
 struct Instance {
@@ -90,7 +94,8 @@ impl Remotes {
         };
         let changing = spec.bricks.iter().filter(|_| models_change).filter(takes);
         let changing = changing.map(|brick| brick.id.clone()).collect();
-        Ok(Some(Self { session, placement, reach, hosts, order: order()?, changing, instances }))
+        let (order, locations) = (order()?, Arc::default());
+        Ok(Some(Self { session, placement, reach, hosts, order, changing, instances, locations }))
     }
 
     /// The brick where it is to be; `brick` is one that was made here.
@@ -103,10 +108,29 @@ impl Remotes {
         replica: usize,
         mut brick: Box<dyn Brick>,
     ) -> Result<Box<dyn Brick>, Error> {
-        match self.site(id, replica) {
-            Some(site) => self.place_at(site, id, &mut *brick).map(|placed| placed.unwrap_or(brick)),
-            None => Ok(brick),
-        }
+        let placed = match self.site(id, replica) {
+            Some(site) => self.place_at(site, id, &mut *brick)?,
+            None => None,
+        };
+        Ok(self.note(id, replica, placed, brick))
+    }
+
+    /// The instance that runs from now on, elsewhere or here, once it is noted where.
+    fn note(
+        &self,
+        id: &str,
+        replica: usize,
+        placed: Option<Elsewhere>,
+        here: Box<dyn Brick>,
+    ) -> Box<dyn Brick> {
+        let (brick, location) = placed.map_or((here, None), |(brick, location)| (brick, Some(location)));
+        self.locations.set(id, replica, location);
+        brick
+    }
+
+    /// Where instances run at any moment.
+    pub fn locations(&self) -> Arc<Locations> {
+        self.locations.clone()
     }
 
     /// Where a replica of a brick is to run; nothing where that is not said.
@@ -116,12 +140,8 @@ impl Remotes {
     }
 
     /// An instance at a place; nothing where that is this process.
-    fn place_at(
-        &self,
-        site: &Site,
-        id: &str,
-        brick: &mut dyn Brick,
-    ) -> Result<Option<Box<dyn Brick>>, Error> {
+    fn place_at(&self, site: &Site, id: &str, brick: &mut dyn Brick) -> Result<Option<Elsewhere>, Error> {
+        let mut location = Location { host: None, process: None };
         let (place, channel): (String, Box<dyn Channel>) = match site {
             Site::Here => return Ok(None),
             _ if self.changing.iter().any(|brick| brick == id) => {
@@ -133,8 +153,15 @@ impl Remotes {
                 let reason = "keeps state that cannot be divided, so that no checkpoint of it can be kept; it runs in this process";
                 return Err(Error::refused(format!("--place {id}: {kind} {reason}")));
             }
-            Site::Process => ("a process of its own".into(), self.start()?),
-            Site::Host(name) => (format!("host `{name}`"), self.reach.channel(name)?),
+            Site::Process => {
+                let process = self.start()?;
+                location.process = Some(process.id());
+                ("a process of its own".into(), Box::new(process))
+            }
+            Site::Host(name) => {
+                location.host = Some(name.clone());
+                (format!("host `{name}`"), self.reach.channel(name)?)
+            }
         };
         let order = self.order.of(id);
         let remote = Remote::connect(brick, channel, &place, self.placement.lease, &order);
@@ -145,7 +172,7 @@ impl Remotes {
             instances.retain(|instance| instance.loss.is_held() || instance.loss.is_lost());
             instances.push(Instance { host, incarnation, loss });
         }
-        Ok(Some(Box::new(remote)))
+        Ok(Some((Box::new(remote), location)))
     }
 
     /// The same. A process of its own that dies before it has its brick is started anew a few times.
@@ -154,7 +181,7 @@ impl Remotes {
         site: &Site,
         id: &str,
         brick: &mut dyn Brick,
-    ) -> Result<Option<Box<dyn Brick>>, Error> {
+    ) -> Result<Option<Elsewhere>, Error> {
         let starts = if *site == Site::Process { STARTS } else { 1 };
         let early = (1..starts).find_map(|_| self.place_at(site, id, brick).ok());
         early.map_or_else(|| self.place_at(site, id, brick), Ok)
@@ -173,33 +200,31 @@ impl Remotes {
         let moves = !self.changing.iter().any(|brick| brick == id) && is_restorable(&mut *brick);
         let site = match self.site(id, replica) {
             Some(site) => Some(site.clone()),
-            None if !moves || replica < cores() => return Ok(brick),
+            None if !moves || replica < cores() => return Ok(self.note(id, replica, None, brick)),
             None => self.freest(None),
         };
         let reason = match &site {
-            None if !self.any_lost() => return Ok(brick),
+            None if !self.any_lost() => return Ok(self.note(id, replica, None, brick)),
             None => "no other host is left".to_owned(),
             Some(Site::Host(name)) if self.has_lost(name) => format!("host `{name}` has lost an instance"),
             Some(site) => match self.place_with_retries(site, id, &mut *brick) {
-                Ok(placed) => return Ok(placed.unwrap_or(brick)),
+                Ok(placed) => return Ok(self.note(id, replica, placed, brick)),
                 Err(error) => error.to_string(),
             },
         };
-        let (place, brick) = match site {
-            Some(Site::Host(name)) if moves => self.place_instead(&name, id, brick),
-            _ => (HERE.to_owned(), brick),
+        let instead = match site {
+            Some(Site::Host(name)) if moves => self.place_instead(&name, id, &mut *brick),
+            _ => None,
         };
+        let host = instead.as_ref().and_then(|(_, location)| location.host.as_ref());
+        let place = host.map_or_else(|| HERE.to_owned(), |host| format!("on host `{host}`"));
         self.session.observer.note(&format!("{id}#{replica} runs {place} from now on: {reason}"));
-        Ok(brick)
+        Ok(self.note(id, replica, instead, brick))
     }
 
-    /// An instance on the freest host but one, or here if there is none that makes it.
-    fn place_instead(&self, lost: &str, id: &str, mut brick: Box<dyn Brick>) -> (String, Box<dyn Brick>) {
-        let Some(site) = self.freest(Some(lost)) else { return (HERE.to_owned(), brick) };
-        match (&site, self.place_at(&site, id, &mut *brick)) {
-            (Site::Host(name), Ok(Some(placed))) => (format!("on host `{name}`"), placed),
-            _ => (HERE.to_owned(), brick),
-        }
+    /// An instance on the freest host but one; none if there is none that makes it.
+    fn place_instead(&self, lost: &str, id: &str, brick: &mut dyn Brick) -> Option<Elsewhere> {
+        self.place_at(&self.freest(Some(lost))?, id, brick).ok()?
     }
 
     /// The host with the most free cores that has lost nothing, where one but this has any.
@@ -231,13 +256,13 @@ impl Remotes {
         self.instances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(&self) -> Result<Box<dyn Channel>, Error> {
+    fn start(&self) -> Result<Process, Error> {
         let Some(arguments) = self.session.host else {
             return Err(Error::refused("this program hosts no bricks in processes of their own"));
         };
         let started = Process::start(arguments);
         let failed = |error| Error::refused(format!("a process for a brick cannot be started: {error}"));
-        Ok(Box::new(started.map_err(failed)?))
+        started.map_err(failed)
     }
 }
 
@@ -282,7 +307,8 @@ impl Supplier for Placed<'_> {
             "{id}#{replica} runs {HERE} from now on: {losses} instances were lost one after the other"
         );
         remotes.session.observer.note(&note);
-        self.maker.make(id).map_err(SupplyError::new)
+        let brick = self.maker.make(id).map_err(SupplyError::new)?;
+        Ok(remotes.note(id, replica, None, brick))
     }
 }
 

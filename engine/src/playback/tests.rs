@@ -4,12 +4,7 @@ use legonf_core::{State, Timestamp};
 use std::fs;
 
 fn facts() -> Facts {
-    let brick = |id: &str| BrickFacts {
-        id: id.into(),
-        kind: String::new(),
-        state: State::Stateless,
-        places: Vec::new(),
-    };
+    let brick = |id: &str| BrickFacts { id: id.into(), kind: String::new(), state: State::Stateless };
     Facts {
         graph: "a".into(),
         bricks: ["source", "b", "sink"].map(brick).into(),

@@ -1,9 +1,11 @@
 //! The graph as it runs.
 
 use legonf_core::{DropReason, Passage, Passages, Plan, ShardLoad, Snapshot, WorkerLoad};
+use legonf_engine::Located;
 use legonf_engine::monitor::{Accounts, BrickFacts, Facts, Moment};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use utoipa::ToSchema;
 
 /// Part of the time for which the busiest worker of a stage must have wanted to compute, for the stage to be the bottleneck.
@@ -84,8 +86,6 @@ pub struct Brick {
     pub bytes_per_second: f64,
     /// How long packets waited for it and were with it in the last tick; none where none passed, and for `source` and `sink`.
     pub latency: Option<Latency>,
-    /// Where its instances run that are not in this process.
-    pub places: Vec<Place>,
 }
 
 /// How long packets took, to an eighth.
@@ -105,13 +105,25 @@ impl Latency {
     }
 }
 
-/// Where instances of a brick run.
+/// A brick of a replica that runs outside of the process of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Place {
-    /// Number of the replica; none for all.
-    pub replica: Option<usize>,
-    /// `process`, or the name of a host; `here` is the process of the run.
-    pub site: String,
+pub struct Elsewhere {
+    /// The brick.
+    pub brick: String,
+    /// The name of the host; none for the host of the run.
+    pub host: Option<String>,
+    /// The number of the process; none on other hosts.
+    pub process: Option<u32>,
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.host, self.process) {
+            (Some(host), _) => write!(f, "{} on host {host}", self.brick),
+            (None, Some(process)) => write!(f, "{} in process {process}", self.brick),
+            (None, None) => write!(f, "{} in another process", self.brick),
+        }
+    }
 }
 
 /// Packets go from one brick to another.
@@ -171,6 +183,8 @@ pub struct Replica {
     pub state_bytes: u64,
     /// Bricks that panicked in it and were made anew.
     pub restarts: u64,
+    /// Those of its bricks that run outside of the process of the run.
+    pub elsewhere: Vec<Elsewhere>,
 }
 
 /// How replicas share a shard of a brick's work.
@@ -314,11 +328,6 @@ impl Graph {
             bytes: all.get(&*brick.id).map_or(0, |passage| passage.bytes),
             bytes_per_second: lately.get(&*brick.id).map_or(0.0, |passage| rate(passage.bytes)),
             latency: lately.get(&*brick.id).filter(|_| brick.id != Plan::SINK).and_then(|of| Latency::of(of)),
-            places: brick
-                .places
-                .iter()
-                .map(|(replica, site)| Place { replica: *replica, site: site.clone() })
-                .collect(),
         };
         let through = |id: &str| snapshot.plan.stage_of(id).and_then(|at| snapshot.stages.get(at));
         let edge = |edge: &legonf_engine::monitor::Edge| Edge {
@@ -345,7 +354,7 @@ impl Graph {
             latency: Latency::of(&moment.lately.whole),
             bricks: facts.bricks.iter().map(brick).collect(),
             edges: facts.edges.iter().map(edge).collect(),
-            stages: stages(snapshot),
+            stages: stages(snapshot, &moment.elsewhere),
             host: Host {
                 cores: snapshot.host.cores,
                 used: snapshot.host.used,
@@ -368,10 +377,20 @@ fn bottleneck(snapshot: &Snapshot) -> Option<usize> {
     loads.filter(|(load, _)| *load >= BUSY).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, stage)| stage)
 }
 
-fn stages(snapshot: &Snapshot) -> Vec<Stage> {
+fn stages(snapshot: &Snapshot, elsewhere: &[Located]) -> Vec<Stage> {
     let bottleneck = bottleneck(snapshot);
     let rate = |packets: u64| packets as f64 / snapshot.span.max(1e-9);
-    let replica = |worker: &WorkerLoad| Replica {
+    let outside = |bricks: &[String], number: usize| {
+        let is_of = |(brick, replica, _): &&Located| *replica == number && bricks.contains(brick);
+        let outside = |(brick, _, location): &Located| Elsewhere {
+            brick: brick.clone(),
+            host: location.host.clone(),
+            process: location.process,
+        };
+        elsewhere.iter().filter(is_of).map(outside).collect()
+    };
+    let replica = |bricks: &[String], (number, worker): (usize, &WorkerLoad)| Replica {
+        elsewhere: outside(bricks, number),
         name: worker.name.clone(),
         useful_work_ratio: worker.busy,
         starved_ratio: worker.starved,
@@ -391,7 +410,7 @@ fn stages(snapshot: &Snapshot) -> Vec<Stage> {
         load: snapshot.load(at),
         is_bottleneck: bottleneck == Some(at),
         state_bytes: load.state_bytes,
-        replicas: snapshot.of_stage(at).map(replica).collect(),
+        replicas: snapshot.of_stage(at).enumerate().map(|of| replica(&place.bricks, of)).collect(),
         shards: load.shards.iter().map(|shard| shared(shard, place.replicas)).collect(),
     };
     stages.map(stage).collect()

@@ -38,15 +38,12 @@ function figures({ graph, counters }) {
 }
 
 function tables({ graph, counters }) {
-  const where = (stage) => {
-    const places = graph.bricks.filter((brick) => stage.bricks.includes(brick.id)).flatMap((brick) =>
-      brick.places.map((place) => `${brick.id}${place.replica === null ? "" : `#${place.replica}`}: ${place.site}`));
-    return places.length ? places.join(", ") : "this process";
-  };
+  const where = ({ elsewhere }) => elsewhere.map(({ brick, host, process }) =>
+    (host === null ? `${brick} in process ${process}` : `${brick} on host ${host}`)).join(", ") || "this process";
   rows(at("replicas"), graph.stages.flatMap((stage) => stage.replicas.map((replica) => [
     replica.name, percent(replica.useful_work_ratio), replica.packets_per_second, replica.queue,
     `${replica.waiting_ms.toFixed(2)} ms`, `${replica.computing_ms.toFixed(2)} ms`, replica.state_bytes,
-    where(stage), stage.is_bottleneck ? "yes" : "no",
+    where(replica), stage.is_bottleneck ? "yes" : "no",
   ])));
   rows(at("brick-table"), graph.bricks.map((brick) => [
     brick.id, brick.kind || "end", brick.packets, `${short(brick.bytes_per_second)}B/s`, ms(brick.latency?.p50_ms), ms(brick.latency?.p99_ms),
