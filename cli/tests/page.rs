@@ -115,13 +115,13 @@ fn a_browser_logs_in_over_tls() {
     let (run, input) = start(&words.collect::<Vec<_>>(), &capture);
     let said = run.said();
     let address = said.split("https://").nth(1).unwrap().split('/').next().unwrap();
-    look("login.mjs", (chromium, modules), address, &["login.png"]);
+    look("login.mjs", &(chromium, modules), address, &["login.png"]);
     drop(input);
     run.end();
 }
 
 /// Runs a script that looks at a page, and keeps its pictures for those who want to see them.
-fn look(script: &str, (chromium, modules): (PathBuf, PathBuf), address: &str, pictures: &[&str]) {
+fn look(script: &str, (chromium, modules): &(PathBuf, PathBuf), address: &str, pictures: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let mut looks = Command::new("node");
     looks.arg(root().join("cli/tests/page").join(script)).args([address, TOKEN]).arg(folder.path());
@@ -142,11 +142,19 @@ fn a_replay_is_played_in_a_browser() {
     let (capture, out) = (text(example("synth-mini.pcap.gz")), text(folder.path().join("out")));
     let fixed = ["replay", &capture, "--model", &model, "--no-warm-up", "--threshold", "0.2", "--quiet"];
     succeed(fixed.iter().chain(&["--out", &*out]));
-    let serve = ["serve", "--open", &out, "--http", "127.0.0.1:0"].map(str::to_owned);
+    play("play.mjs", &browser, &out, &["play.png", "play-phone.png"]);
+    // The book's picture is of the demo's results: PAGE_RESULTS=out/demo.
+    let results = std::env::var("PAGE_RESULTS").unwrap_or(out);
+    play("picture.mjs", &browser, &results, &["seeing.png"]);
+}
+
+/// Looks at results of a replay.
+fn play(script: &str, browser: &(PathBuf, PathBuf), results: &str, pictures: &[&str]) {
+    let serve = ["serve", "--open", results, "--http", "127.0.0.1:0"].map(str::to_owned);
     let (run, _input) = start(&serve, &[]);
     let said = run.said();
     let address = said.split("http://").nth(1).unwrap().split('/').next().unwrap();
-    look("play.mjs", browser, address, &["play.png", "play-phone.png"]);
+    look(script, browser, address, pictures);
     signal("-INT", &[run.child.id().to_string()]);
     assert!(run.output().0.status.success());
 }
