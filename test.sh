@@ -43,7 +43,7 @@ bring_page() {
 export PATH=$PATH:$PWD/target/etcd/usr/bin:$PWD/target/prometheus/usr/bin:$PWD/target/schemathesis/bin
 
 # Release, so that tests and ./demo.sh share one build and golden captures run at full speed.
-scope=(--workspace)
+scope=(--workspace --features legonf/otel)
 for argument in "$@"; do
     case "$argument" in
         --) break ;;

@@ -25,6 +25,23 @@ pub struct Http {
     /// The key of --http-certificate (PEM). Not everybody may be able to read it.
     #[arg(long, value_name = "FILE", requires = "http_certificate")]
     http_key: Option<PathBuf>,
+    /// Send decisions, and the moves of layout and state that follow, as a trace to the collector of OpenTelemetry at this base address
+    /// (OTLP over HTTP), such as http://127.0.0.1:4318. The run never waits for it.
+    #[cfg(feature = "otel")]
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
+}
+
+/// The trace that is being sent, once a run has begun.
+#[cfg(feature = "otel")]
+static EXPORTING: std::sync::Mutex<Option<legonf_server::Exporting>> = std::sync::Mutex::new(None);
+
+/// The work is done: what is left to be told of it is told.
+pub fn finish() {
+    #[cfg(feature = "otel")]
+    if let Ok(Some(exporting)) = EXPORTING.lock().map(|mut exporting| exporting.take()) {
+        exporting.finish();
+    }
 }
 
 /// What reaching a run takes.
@@ -61,9 +78,29 @@ pub struct Changeable {
 impl Http {
     /// Listens, if that is wanted, and says where.
     pub fn monitor(&self) -> Result<Option<Arc<Monitor>>, Failure> {
-        let Some(address) = &self.http else { return Ok(None) };
-        let server = self.server(address, "the run is shown")?;
-        Ok(Some(Monitor::starting(self.http_token.is_some(), |monitor| server.start(monitor))))
+        let server =
+            self.http.as_ref().map(|address| self.server(address, "the run is shown")).transpose()?;
+        #[cfg(feature = "otel")]
+        let traces = self.otlp.as_deref().map(legonf_server::Traces::new).transpose()?;
+        #[cfg(not(feature = "otel"))]
+        let traces = None::<()>;
+        let is_watched = server.is_some() || traces.is_some();
+        let start = move |monitor: &Arc<Monitor>| {
+            #[cfg(feature = "otel")]
+            if let (Some(traces), Ok(mut exporting)) = (traces, EXPORTING.lock()) {
+                *exporting = Some(traces.start(monitor)?);
+            }
+            server.map_or(Ok(()), |server| server.start(monitor))
+        };
+        Ok(is_watched.then(|| Monitor::starting(self.http_token.is_some(), start)))
+    }
+
+    /// Whether it makes connections.
+    pub fn connects(&self) -> bool {
+        #[cfg(feature = "otel")]
+        return self.otlp.is_some();
+        #[cfg(not(feature = "otel"))]
+        return false;
     }
 
     /// Listens there, or where nothing else is wanted.

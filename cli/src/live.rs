@@ -134,9 +134,9 @@ impl Arguments {
     /// What the engine takes.
     fn given(&self) -> Result<Live, Failure> {
         #[cfg(feature = "http")]
-        let monitor = self.http.monitor()?;
+        let (monitor, connects) = (self.http.monitor()?, self.http.connects());
         #[cfg(not(feature = "http"))]
-        let monitor = None;
+        let (monitor, connects) = (None, false);
         Ok(Live {
             config: self.listening.config(self.interface.as_deref().unwrap_or("-")),
             bounds: self.listening.bounds(),
@@ -153,6 +153,7 @@ impl Arguments {
             forward: self.forward.clone(),
             steering: (self.controller || self.steering.is_given()).then(|| self.steering.given()),
             monitor,
+            connects,
             control: self.control.clone(),
             reopen: interrupt::hang_up(),
         })

@@ -245,7 +245,10 @@ fn main() -> ExitCode {
     };
     let style = Style { quiet: arguments.quiet, json: arguments.json, force: arguments.force };
     stuck::install_hook();
-    match std::panic::catch_unwind(|| run(arguments.command, style)) {
+    let ran = std::panic::catch_unwind(|| run(arguments.command, style));
+    #[cfg(feature = "http")]
+    http::finish();
+    match ran {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => failure.report(),
         // The hook has said it.

@@ -73,6 +73,8 @@ pub struct Live {
     pub steering: Option<Steering>,
     /// By which others see the run, and change its layout. What it begins has to listen already.
     pub monitor: Option<Arc<Monitor>>,
+    /// Whether what the monitor begins makes connections.
+    pub connects: bool,
     /// A Unix socket on which it takes orders: to change a model.
     pub control: Option<PathBuf>,
     /// Opens the outputs anew whenever it is set.
@@ -108,6 +110,7 @@ impl Live {
         let listener = self.control.as_deref().map(Listener::open).transpose()?;
         let connections = match &listener {
             _ if !self.scoring.placement.is_empty() || redundancy.is_some() => Connections::Hosts,
+            _ if self.connects => Connections::Outgoing,
             None if self.monitor.is_none() => Connections::None,
             _ => Connections::Listening,
         };

@@ -56,6 +56,14 @@ pub enum ServerError {
         /// Why.
         reason: String,
     },
+    /// There is no collector of traces at an address.
+    #[error(
+        "--otlp {endpoint}: expected the base address of a collector (OTLP over HTTP), such as http://127.0.0.1:4318"
+    )]
+    Collector {
+        /// What was given.
+        endpoint: String,
+    },
     /// A server refuses what a client asks for.
     #[error("{reason}")]
     Refused {

@@ -24,6 +24,8 @@ mod publish;
 mod rate;
 mod serve;
 mod token;
+#[cfg(feature = "otel")]
+mod traces;
 
 pub use address::{Address, NoAddress};
 pub use api::openapi;
@@ -32,3 +34,5 @@ pub use encryption::{Authority, Encryption};
 pub use error::ServerError;
 pub use serve::Server;
 pub use token::Token;
+#[cfg(feature = "otel")]
+pub use traces::{Exporting, Traces};

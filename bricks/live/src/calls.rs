@@ -126,7 +126,7 @@ fn rules(connections: Connections) -> Result<Rules, BackendError> {
     let others = condition(0, SeccompCmpOp::Ne, u64::from(std::process::id()))?;
     let mut some =
         vec![(libc::SYS_clone, vec![new_users]), (libc::SYS_tgkill, vec![SeccompRule::new(vec![others])?])];
-    if connections != Connections::Hosts {
+    if !matches!(connections, Connections::Outgoing | Connections::Hosts) {
         some.push((libc::SYS_socket, vec![stream(libc::AF_INET)?, stream(libc::AF_INET6)?]));
     }
     Ok(both(whole.chain(some)))

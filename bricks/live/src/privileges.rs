@@ -28,6 +28,8 @@ pub enum Connections {
     None,
     /// Those to sockets that listen already.
     Listening,
+    /// Those too, and further ones that it makes.
+    Outgoing,
     /// Those too, and further ones to hosts and processes that run bricks: a process may be started and ended, and a host connected to.
     Hosts,
 }
