@@ -13,8 +13,8 @@ use legonf_infer::{Autoencoder, Detector, FeatureMapping, Onnx, SCORES};
 use legonf_models::kitnet::KitNet;
 use legonf_models::{Engine, EngineError};
 use legonf_nf::{
-    ApplyActions, CheckIpHeader, DecrementTtl, Dispose, Dscp, FastPath, IpFilter, MacSwap, Maglev, Monitor,
-    Nat, RateLimit, Vlan,
+    ApplyActions, CheckIpHeader, DecrementTtl, Dispose, Dscp, FastPath, Firewall, Ids, IpFilter, MacSwap,
+    Maglev, Monitor, Nat, RateLimit, VerdictFilter, Vlan,
 };
 use legonf_wire::PacketBatching;
 use serde::de::DeserializeOwned;
@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Every kind of brick: in the order in which LEGO's Table I lists them, then those that act on packets.
-pub const KINDS: [Descriptor; 25] = [
+pub const KINDS: [Descriptor; 28] = [
     PacketBatching::DESCRIPTOR,
     FeatureQuantization::DESCRIPTOR,
     FeatureMapping::DESCRIPTOR,
@@ -43,6 +43,9 @@ pub const KINDS: [Descriptor; 25] = [
     DecrementTtl::DESCRIPTOR,
     MacSwap::DESCRIPTOR,
     IpFilter::DESCRIPTOR,
+    Ids::DESCRIPTOR,
+    VerdictFilter::DESCRIPTOR,
+    Firewall::DESCRIPTOR,
     Monitor::DESCRIPTOR,
     Nat::DESCRIPTOR,
     Maglev::DESCRIPTOR,
@@ -262,6 +265,9 @@ pub fn build(
         DecrementTtl::KIND => Box::new(DecrementTtl::brick(read(kind, config)?)),
         MacSwap::KIND => Box::new(MacSwap::brick(read(kind, config)?)),
         IpFilter::KIND => Box::new(IpFilter::brick(&read(kind, config)?).map_err(refused)?),
+        Ids::KIND => Box::new(Ids::new(&read(kind, config)?).map_err(refused)?),
+        VerdictFilter::KIND => Box::new(VerdictFilter::brick(&read(kind, config)?).map_err(refused)?),
+        Firewall::KIND => Box::new(Firewall::brick(&read(kind, config)?).map_err(refused)?),
         Monitor::KIND => Box::new(Monitor::brick(&read(kind, config)?).map_err(refused)?),
         Nat::KIND => Box::new(Nat::brick(&read(kind, config)?).map_err(refused)?),
         Maglev::KIND => Box::new(Maglev::brick(&read(kind, config)?).map_err(refused)?),
@@ -341,6 +347,9 @@ mod tests {
                 "vlan" => "pop = true",
                 "dscp" => "dscp = 8",
                 "rate-limit" => "limits.web.packets_per_second = 1",
+                "verdict-filter" => "labels = ['anomalous']",
+                "firewall" => "inside = ['10.0.0.0/8']",
+                "ids" => "rules = [{ action = 'log', contents = ['a'] }]",
                 "nat" => "inside = ['10.0.0.0/8']\naddresses = ['192.0.2.1']",
                 "maglev" => {
                     "service = '192.0.2.1:80'\nbackends = [{ name = 'a', mac = '02:00:00:00:00:01' }]"

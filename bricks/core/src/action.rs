@@ -79,6 +79,7 @@ impl HeaderAction {
     /// This action and another one behind it, as one (SpeedyBox §V-B): of two that modify the same field the later one counts, and
     /// behind a drop nothing is done.
     #[must_use]
+    #[inline]
     pub fn then(self, next: Self) -> Self {
         if self.drop.is_some() {
             return self;
@@ -102,18 +103,21 @@ impl HeaderAction {
     }
 
     /// Whether packets stay as they are.
+    #[inline]
     pub fn is_forward(&self) -> bool {
-        *self == Self::default()
+        self.drop.is_none() && !self.modifies_network() && !self.modifies_link()
     }
 
     /// Whether it changes the header of the network layer, or that behind it.
+    #[inline]
     pub fn modifies_network(&self) -> bool {
         self.hops > 0 || self.src.is_some() || self.dst.is_some()
     }
 
     /// Whether it changes the header of the link layer.
+    #[inline]
     pub fn modifies_link(&self) -> bool {
-        (self.mac_src, self.mac_dst) != (MacFrom::Source, MacFrom::Destination)
+        !matches!((self.mac_src, self.mac_dst), (MacFrom::Source, MacFrom::Destination))
     }
 }
 

@@ -182,6 +182,7 @@ impl Packets {
     ///
     /// # Panics
     /// If `index` is out of range.
+    #[inline]
     pub fn record(&self, index: usize) -> &PacketRecord {
         &self.records[index]
     }
@@ -190,11 +191,13 @@ impl Packets {
     ///
     /// # Panics
     /// If `index` is out of range.
+    #[inline]
     pub fn bytes(&self, index: usize) -> &[u8] {
         &self.arena[self.range(index)]
     }
 
     /// Where the bytes of a packet are in the arena.
+    #[inline]
     fn range(&self, index: usize) -> Range<usize> {
         let PacketRecord { offset, len, .. } = self.records[index];
         offset as usize..offset as usize + len as usize

@@ -39,13 +39,13 @@ pub(crate) fn is_sound(packet: &Packet<'_>) -> bool {
         packet.headers.malformed,
         Some(Malformed::BadIpv4 | Malformed::BadIpv6 | Malformed::BadExtension)
     );
-    let is_checked = || packet.ip.is_none_or(|ip| ip.is_six || checksum(ip.network(packet.bytes)) == 0);
+    let is_checked = || packet.ip().is_none_or(|ip| ip.is_six || checksum(ip.network(packet.bytes)) == 0);
     !is_damaged && is_checked()
 }
 
 /// Whether a packet may come from its source.
 fn has_source(packet: &Packet<'_>) -> bool {
-    match packet.flow.and_then(|flow| ip_of(flow.src.0)) {
+    match packet.flow().and_then(|flow| ip_of(flow.src.0)) {
         Some(ip) if ip.is_unspecified() => packet.whole() != Some(crate::ip::TCP),
         Some(ip) => !ip.is_multicast() && ip != IpAddr::V4(Ipv4Addr::BROADCAST),
         None => true,

@@ -36,10 +36,8 @@ impl ChainFunction for DecrementTtl {
     }
 
     fn process(&mut self, packet: &Packet<'_>) -> Record {
-        if packet.ip.is_none() {
-            return Record::FORWARD;
-        }
-        if packet.hops <= 1 {
+        let Some(ip) = packet.ip() else { return Record::FORWARD };
+        if packet.hops(&ip) <= 1 {
             self.expired += 1;
             return Record::once(HeaderAction::drop(DropReason::TtlExpired));
         }

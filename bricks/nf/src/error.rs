@@ -106,6 +106,16 @@ pub enum NfError {
         /// Why.
         why: Unread,
     },
+    /// A rule's regular expression cannot be used.
+    #[error("rule {rule}: pattern: \"{found}\": {why}")]
+    Pattern {
+        /// The rule, from 1 on.
+        rule: usize,
+        /// The expression.
+        found: String,
+        /// Why.
+        why: String,
+    },
     /// A function of a fast path refuses its configuration.
     #[error("function {function}: {error}")]
     Function {
@@ -117,6 +127,11 @@ pub enum NfError {
     /// Functions divide flows into slots by different hashes.
     #[error("seed = {1}, and a function before it {0}: flows must be in the same slots in all functions")]
     Seeds(u64, u64),
+    /// Functions of a fast path look at two columns of verdicts.
+    #[error(
+        "verdicts = \"{1}\", and a function before it `{0}`: a fast path looks at one column of verdicts"
+    )]
+    Verdicts(String, String),
     /// A key has a value that cannot be read.
     #[error("{key} = \"{found}\": {why}")]
     Value {

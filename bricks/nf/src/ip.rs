@@ -29,6 +29,7 @@ pub struct IpHeaders {
 
 impl IpHeaders {
     /// Finds the headers in raw IP and in Ethernet frames, behind VLAN tags; none in other packets.
+    #[inline(always)]
     pub fn find(link: LinkType, bytes: &[u8]) -> Option<Self> {
         let at = network(link, bytes)?;
         let header = &bytes[at..];
@@ -48,6 +49,7 @@ impl IpHeaders {
     }
 
     /// The time to live, or the hop limit.
+    #[inline(always)]
     pub fn hops(&self, bytes: &[u8]) -> u8 {
         bytes[self.hops_at()]
     }
@@ -60,6 +62,24 @@ impl IpHeaders {
     pub fn network<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         let length = if self.is_six { HEADER_6 } else { usize::from(bytes[self.at] & 0xf) * 4 };
         &bytes[self.at..(self.at + length).min(bytes.len())]
+    }
+
+    /// What a packet of TCP or UDP carries, without what a link has appended; none if its transport header is cut off.
+    pub fn payload<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (protocol, at) = self.transport?;
+        let word = |place: usize| usize::from(u16::from_be_bytes([bytes[place], bytes[place + 1]]));
+        // A length of 0 is that of what a network card has yet to cut.
+        let whole = match (self.is_six, word(self.at + if self.is_six { 4 } else { 2 })) {
+            (_, 0) => bytes.len(),
+            (true, behind) => self.at + HEADER_6 + behind,
+            (false, all) => self.at + all,
+        };
+        let start = match protocol {
+            TCP => at + usize::from(*bytes.get(at + 12)? >> 4) * 4,
+            UDP => at + 8,
+            _ => return None,
+        };
+        bytes.get(start..whole.min(bytes.len()))
     }
 
     /// The flags of TCP, if the packet has a whole header of that.

@@ -1,10 +1,10 @@
 //! Bricks that act on packets, as classic network functions do.
 //!
 //! [`Dispose`] forwards, mirrors or drops packets by their verdicts; [`RateLimit`] holds what they say to a rate; [`Vlan`] and [`Dscp`]
-//! rewrite headers.
+//! rewrite headers; [`Ids`] looks for known attacks.
 //!
 //! The others are [chain functions](ChainFunction), of which each is a brick and a part of a [`FastPath`]: [`MacSwap`], [`DecrementTtl`],
-//! [`CheckIpHeader`], [`IpFilter`], [`Monitor`], [`Nat`] and [`Maglev`].
+//! [`CheckIpHeader`], [`IpFilter`], [`VerdictFilter`], [`Firewall`], [`Monitor`], [`Nat`] and [`Maglev`].
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -15,6 +15,8 @@ mod dispose;
 mod dscp;
 mod error;
 mod fast_path;
+mod firewall;
+mod ids;
 mod ip;
 mod ip_filter;
 mod mac_swap;
@@ -22,6 +24,7 @@ mod maglev;
 mod monitor;
 mod nat;
 mod rate_limit;
+mod verdict_filter;
 mod vlan;
 
 #[cfg(test)]
@@ -37,6 +40,8 @@ pub use dispose::{Config as DisposeConfig, Dispose};
 pub use dscp::{Config as DscpConfig, Dscp};
 pub use error::NfError;
 pub use fast_path::{Config as FastPathConfig, FastPath, Function, Paths};
+pub use firewall::{Config as FirewallConfig, Firewall};
+pub use ids::{Action as IdsAction, Config as IdsConfig, Ids, IdsRule};
 pub use ip::IpHeaders;
 pub use ip_filter::{Config as IpFilterConfig, IpFilter, Protocol, Rule, Unread, Verb, Words};
 pub use mac_swap::{Config as MacSwapConfig, MacSwap};
@@ -44,6 +49,7 @@ pub use maglev::{Backend, Config as MaglevConfig, Maglev, Outage, Transport as S
 pub use monitor::{Config as MonitorConfig, Counts, Monitor};
 pub use nat::{Config as NatConfig, Nat};
 pub use rate_limit::{Config as RateLimitConfig, Limit, RateLimit};
+pub use verdict_filter::{Config as VerdictFilterConfig, VerdictFilter};
 pub use vlan::{Config as VlanConfig, Vlan};
 
 use legonf_core::{Batch, ColumnSpec, Element, Headers, LinkType, Packets};
@@ -93,14 +99,20 @@ fn is_tag(frame: &[u8], at: usize) -> bool {
 }
 
 /// Where the network layer of a packet begins, if it is IP.
+#[inline]
 fn network(link: LinkType, bytes: &[u8]) -> Option<usize> {
     match link {
         LinkType::RawIp => Some(0),
         LinkType::Ethernet => {
-            let tags = (0..MAX_TAGS).take_while(|tag| is_tag(bytes, ADDRESSES + TAG * tag)).count();
-            let kind = ADDRESSES + TAG * tags;
-            let is_ip = matches!(bytes.get(kind..kind + 2)?, [0x08, 0x00] | [0x86, 0xdd]);
-            is_ip.then_some(kind + 2)
+            let mut kinds = (0..=MAX_TAGS).map(|tags| ADDRESSES + TAG * tags);
+            loop {
+                let kind = kinds.next()?;
+                match *bytes.get(kind..)?.first_chunk()? {
+                    [0x08, 0x00] | [0x86, 0xdd] => return Some(kind + 2),
+                    tag if TAGS.contains(&tag) => {}
+                    _ => return None,
+                }
+            }
         }
         _ => None,
     }

@@ -107,7 +107,7 @@ impl Monitor {
 
     /// The flow of a packet, which is a new one if it was idle for too long.
     fn flow(&mut self, packet: &Packet<'_>) -> Option<u32> {
-        let keyed = packet.flow?.keyed(&self.hasher);
+        let keyed = packet.flow()?.keyed(&self.hasher);
         if let Some(number) = self.flows.find(&keyed) {
             if self.flows.item(number).is_idle(packet, self.idle) {
                 self.flows.renew(number);

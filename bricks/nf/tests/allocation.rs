@@ -1,11 +1,11 @@
 //! In steady state no packet that passes functions allocates.
 #![allow(clippy::unwrap_used)]
 
-use legonf_allocations::allocations;
+use legonf_allocations::allocations_of_thread as allocations;
 use legonf_core::{Batch, Brick, Clock, ColumnSpec, Disposition, Handle, Layout, LinkType, Timestamp};
 use legonf_nf::{
     ApplyActions, ApplyActionsConfig, CheckIpHeader, CheckIpHeaderConfig, DecrementTtl, DecrementTtlConfig,
-    IpFilter, MacSwap, MacSwapConfig, Maglev, Monitor, Nat,
+    FastPath, Firewall, IpFilter, MacSwap, MacSwapConfig, Maglev, Monitor, Nat,
 };
 use legonf_wire::PacketBatching;
 
@@ -45,6 +45,9 @@ fn bricks() -> Vec<Box<dyn Brick>> {
         apply("nat-action"),
         Box::new(Maglev::brick(&maglev.try_into().unwrap()).unwrap()),
         apply("maglev-action"),
+        Box::new(
+            Firewall::brick(&read("inside = '10.0.0.0/8'\nflows_per_slot = 2").try_into().unwrap()).unwrap(),
+        ),
         Box::new(Monitor::brick(&read("flows_per_slot = 2\nidle = 2.0").try_into().unwrap()).unwrap()),
         apply("monitor-action"),
         Box::new(IpFilter::brick(&filter.try_into().unwrap()).unwrap()),
@@ -52,10 +55,32 @@ fn bricks() -> Vec<Box<dyn Brick>> {
     ]
 }
 
+/// Functions on one fast path, few of whose entries fit.
+fn fast() -> Vec<Box<dyn Brick>> {
+    let text = "flows_per_slot = 2\nfunctions = [
+        { kind = 'check-ip-header' }, { kind = 'decrement-ttl' }, { kind = 'monitor', most_packets = 9, idle = 2.0 },
+        { kind = 'nat', inside = '10.0.0.0/8', addresses = ['203.0.113.1'], idle = 3.0, flows_per_slot = 2 }]";
+    let config = text.parse::<toml::Table>().unwrap().try_into().unwrap();
+    let actions = ApplyActionsConfig { actions: "fast-path-action".into() };
+    vec![
+        Box::new(PacketBatching::default()),
+        Box::new(FastPath::brick(&config).unwrap()),
+        Box::new(ApplyActions::new(&actions)),
+    ]
+}
+
 #[test]
 fn steady_state_allocates_nothing() {
+    allocates_nothing(bricks());
+}
+
+#[test]
+fn a_fast_path_allocates_nothing_in_steady_state() {
+    allocates_nothing(fast());
+}
+
+fn allocates_nothing(mut bricks: Vec<Box<dyn Brick>>) {
     let packets: Vec<_> = (0..40_000).map(packet).collect();
-    let mut bricks = bricks();
     let descriptors: Vec<_> = bricks.iter().map(|brick| brick.descriptor()).collect();
     let layout =
         Layout::of(descriptors.iter().flat_map(|brick| brick.reads.iter().chain(&*brick.writes))).unwrap();

@@ -14,6 +14,7 @@ impl Packets {
     ///
     /// # Panics
     /// If `index` is out of range.
+    #[inline]
     pub fn bytes_mut(&mut self, index: usize) -> &mut [u8] {
         let record = &self.records[index];
         &mut self.arena[record.offset as usize..][..record.len as usize]

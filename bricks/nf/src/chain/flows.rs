@@ -1,7 +1,7 @@
 //! What functions keep of flows: by slot, bounded, and found again by handles.
 
 use super::packet::{FlowKey, Keyed, Packet};
-use legonf_core::{SLOTS, slot};
+use legonf_core::{SLOTS, same, slot};
 use serde::{Deserialize, Serialize};
 
 /// The flows of a function by slot, each with a value.
@@ -62,15 +62,16 @@ impl<T: Copy> Flows<T> {
     }
 
     /// The number of a flow.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, keyed: &Keyed) -> Option<u32> {
         let (tag, list) = (keyed.hash as u32, &self.slots[slot(keyed.hash)]);
-        let is_it = |entry: &&Entry| entry.tag == tag && self.items[entry.item as usize].key == keyed.key;
+        let is_it =
+            |entry: &&Entry| entry.tag == tag && same(&self.items[entry.item as usize].key, &keyed.key);
         list.iter().find(is_it).map(|entry| entry.item)
     }
 
     /// A flow by its handle; none if that leads nowhere.
-    #[inline]
+    #[inline(always)]
     pub fn get(&mut self, handle: FlowHandle) -> Option<&mut Item<T>> {
         self.items.get_mut(handle.item as usize).filter(|item| item.epoch == handle.epoch)
     }

@@ -20,7 +20,7 @@ pub use rewrite::{ApplyActions, Config as ApplyActionsConfig};
 pub use state::FlowState;
 pub(crate) use state::{Kept, Settings, copy, import, remove};
 
-use legonf_core::{ColumnSpec, Element, Field, HeaderAction, Key};
+use legonf_core::{BindError, ColumnSpec, Element, Field, HeaderAction, Key, Layout};
 
 /// A network function of a chain.
 ///
@@ -33,8 +33,28 @@ pub trait ChainFunction: Send {
     /// Its kind in the catalogue.
     fn kind(&self) -> &'static str;
 
+    /// The column of verdicts that it looks at, if it does.
+    fn verdicts(&self) -> Option<ColumnSpec> {
+        None
+    }
+
+    /// Looks up the labels of these verdicts, before the first packet.
+    ///
+    /// # Errors
+    /// If the column has no such label.
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        let _ = layout;
+        Ok(())
+    }
+
     /// Processes a packet.
     fn process(&mut self, packet: &Packet<'_>) -> Record;
+
+    /// [`process`](Self::process) for its action alone, which is written where it is needed.
+    #[inline]
+    fn act(&mut self, packet: &Packet<'_>, action: &mut HeaderAction) {
+        *action = self.process(packet).action;
+    }
 
     /// Does for a packet what [`process`](Self::process) would do beside its action, where the record of its flow and direction has this handle: the
     /// function's state function. Looks at no address, port or hop of the packet, which are those before the chain.

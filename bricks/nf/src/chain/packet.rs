@@ -3,7 +3,7 @@
 use crate::ip::{IpHeaders, TCP, UDP};
 use legonf_core::{
     Address, Batch, Ends, Fragment, Hasher, HeaderAction, Headers, LinkType, Network, PacketKind, Socket,
-    pair_words, protocol_word,
+    Verdict, pair_words, protocol_word,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -25,12 +25,13 @@ pub struct Packet<'a> {
     pub headers: &'a Headers,
     /// Whether it is an Ethernet frame.
     pub is_frame: bool,
-    /// Where its IP headers are; none where it is not IP, or behind headers that are not looked into.
-    pub ip: Option<IpHeaders>,
-    /// Its time to live or hop limit; 0 where `ip` is none.
-    pub hops: u8,
-    /// Its flow; none where it has no network addresses, or is ARP.
-    pub flow: Option<Flow>,
+    /// The verdict on it, for a function that [looks at verdicts](super::ChainFunction::verdicts).
+    pub verdict: Option<Verdict>,
+    link: LinkType,
+    /// What the functions before have done to it: its ends, and by how much its hops have fallen.
+    src: Option<Socket>,
+    dst: Option<Socket>,
+    taken: u8,
 }
 
 /// The ends of a packet, and what else its flow is told by.
@@ -67,7 +68,7 @@ impl Flow {
     }
 
     /// Its key.
-    #[inline]
+    #[inline(always)]
     pub fn keyed(&self, hasher: &Hasher) -> Keyed {
         let (mut key, swapped) = pair_words(self.src, self.dst, self.tag);
         key[4] ^= self.protocol << 48;
@@ -94,35 +95,60 @@ impl<'a> Packet<'a> {
     ///
     /// # Panics
     /// If the place is not in the batch.
-    #[inline]
+    #[inline(always)]
     pub fn of(batch: &'a Batch, place: usize, now: i64) -> Self {
         let headers = &batch.headers[place];
         let (link, bytes): (_, &[u8]) = match place < batch.packets.len() {
             true => (batch.packets.record(place).link, batch.packets.bytes(place)),
             false => (LinkType::RawIp, &[]),
         };
-        let is_ip = matches!(headers.outer.network, Network::Ipv4 | Network::Ipv6);
-        let ip = if is_ip { IpHeaders::find(link, bytes) } else { None };
-        Self {
-            seq: headers.seq,
-            now,
-            wire_len: headers.wire_len,
-            bytes,
-            headers,
-            is_frame: link == LinkType::Ethernet && bytes.len() >= 12,
-            hops: ip.map_or(0, |ip| ip.hops(bytes)),
-            ip,
-            flow: flow_of(headers),
-        }
+        let is_frame = link == LinkType::Ethernet && bytes.len() >= 12;
+        let (seq, wire_len) = (headers.seq, headers.wire_len);
+        let (verdict, src, dst, taken) = (None, None, None, 0);
+        Self { seq, now, wire_len, bytes, headers, is_frame, verdict, link, src, dst, taken }
+    }
+
+    /// Where its IP headers are; none where it is not IP, or behind headers that are not looked into.
+    #[inline(always)]
+    pub fn ip(&self) -> Option<IpHeaders> {
+        let is_ip = matches!(self.headers.outer.network, Network::Ipv4 | Network::Ipv6);
+        if is_ip { IpHeaders::find(self.link, self.bytes) } else { None }
+    }
+
+    /// Its time to live or hop limit, if its IP headers are these.
+    #[inline(always)]
+    pub fn hops(&self, ip: &IpHeaders) -> u8 {
+        ip.hops(self.bytes).saturating_sub(self.taken)
+    }
+
+    /// Its flow; none where it has no network addresses, or is ARP.
+    #[inline(always)]
+    pub fn flow(&self) -> Option<Flow> {
+        let mut flow = flow_of(self.headers)?;
+        let end = |socket: Socket| (Address::from(socket.ip), socket.port);
+        flow.src = self.src.map_or(flow.src, end);
+        flow.dst = self.dst.map_or(flow.dst, end);
+        Some(flow)
     }
 
     /// The protocol of a packet that is whole, and has ports of TCP or UDP where they can be found; none for any other one.
-    #[inline]
+    #[inline(always)]
     pub fn whole(&self) -> Option<u8> {
+        self.whole_of(&self.ip()?)
+    }
+
+    /// The same of a packet whose IP headers are these.
+    #[inline(always)]
+    pub(crate) fn whole_of(&self, ip: &IpHeaders) -> Option<u8> {
         let outer = &self.headers.outer;
-        let (protocol, _) = self.ip?.transport?;
+        let (protocol, _) = ip.transport?;
         let is_whole = outer.fragment == Fragment::Whole && outer.ports.is_some();
         (is_whole && matches!(protocol, TCP | UDP)).then_some(protocol)
+    }
+
+    /// What a packet of TCP or UDP carries; none for others, and for later fragments.
+    pub fn payload(&self) -> Option<&'a [u8]> {
+        self.ip()?.payload(self.bytes)
     }
 
     /// Whether it is a fragment of a datagram.
@@ -133,19 +159,12 @@ impl<'a> Packet<'a> {
     /// The packet as the next function sees it, behind an action that does not drop it.
     #[inline]
     pub fn follow(&mut self, action: &HeaderAction) {
-        self.hops = self.hops.saturating_sub(action.hops);
-        if let Some(flow) = &mut self.flow {
-            let ends = [(&mut flow.src, action.src), (&mut flow.dst, action.dst)];
-            for (end, socket) in ends {
-                if let Some(socket) = socket {
-                    *end = (socket.ip.into(), socket.port);
-                }
-            }
-        }
+        self.taken = self.taken.saturating_add(action.hops);
+        (self.src, self.dst) = (action.src.or(self.src), action.dst.or(self.dst));
     }
 }
 
-#[inline]
+#[inline(always)]
 fn flow_of(headers: &Headers) -> Option<Flow> {
     if matches!(PacketKind::of(headers), PacketKind::Bare | PacketKind::Arp) {
         return None;
@@ -170,7 +189,7 @@ mod tests {
                 let batch = batch(&[(LinkType::Ethernet, &bytes, 60)]);
                 let packet = Packet::of(&batch, 0, 0);
                 let (flow, between) =
-                    (packet.flow.unwrap(), Flow::between(sample.src, sample.dst, sample.protocol));
+                    (packet.flow().unwrap(), Flow::between(sample.src, sample.dst, sample.protocol));
                 assert_eq!((flow, packet.whole()), (between, Some(sample.protocol)));
                 assert_eq!(flow.keyed(&hasher).hash, projector.hash(&batch.headers[0]));
                 let back = Flow::between(sample.dst, sample.src, sample.protocol).keyed(&hasher);

@@ -3,7 +3,7 @@
 use super::{ChainFunction, FlowState, Packet, actions, key};
 use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Division, Handle, HeaderAction, Layout,
-    State, StateGroup, Storage, WestEast, typed,
+    State, StateGroup, Storage, Verdict, WestEast, typed,
 };
 use legonf_extract::StateError;
 use std::borrow::Cow;
@@ -20,6 +20,8 @@ pub struct Recorded<F> {
     output: ColumnSpec,
     actions: Handle<Vec<HeaderAction>>,
     watermark: Handle<Vec<i64>>,
+    /// Of the column of verdicts that the function looks at.
+    verdicts: Option<Handle<Vec<Verdict>>>,
 }
 
 /// What such a brick reads.
@@ -45,8 +47,8 @@ impl<F: ChainFunction + FlowState> Recorded<F> {
     pub(crate) fn new(function: F, descriptor: &Descriptor, output: Option<&str>) -> Self {
         let Descriptor { kind, title, .. } = *descriptor;
         let output = actions(output.unwrap_or(&descriptor.writes[0].name));
-        let (actions, watermark) = Default::default();
-        Self { function, kind, title, output, actions, watermark }
+        let (actions, watermark, verdicts) = Default::default();
+        Self { function, kind, title, output, actions, watermark, verdicts }
     }
 
     /// The function.
@@ -56,8 +58,11 @@ impl<F: ChainFunction + FlowState> Recorded<F> {
 
     fn fill(&mut self, batch: &Batch, places: impl Iterator<Item = usize>, actions: &mut [HeaderAction]) {
         let watermarks = batch.columns.get(self.watermark);
+        let verdicts = self.verdicts.map(|verdicts| batch.columns.get(verdicts));
         for (action, place) in actions.iter_mut().zip(places) {
-            *action = self.function.process(&Packet::of(batch, place, watermarks[place])).action;
+            let mut packet = Packet::of(batch, place, watermarks[place]);
+            packet.verdict = verdicts.map(|verdicts| verdicts[place]);
+            self.function.act(&packet, action);
         }
     }
 
@@ -69,13 +74,16 @@ impl<F: ChainFunction + FlowState> Recorded<F> {
 
 impl<F: ChainFunction + FlowState> Brick for Recorded<F> {
     fn descriptor(&self) -> Descriptor {
-        Descriptor { writes: vec![self.output.clone()].into(), ..descriptor(self.kind, self.title, &[]) }
+        let reads = READS.iter().cloned().chain(self.function.verdicts()).collect();
+        let own = descriptor(self.kind, self.title, &[]);
+        Descriptor { reads, writes: vec![self.output.clone()].into(), ..own }
     }
 
     fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
         self.actions = layout.handle(&self.output)?;
         self.watermark = layout.handle(&ColumnSpec::WATERMARK)?;
-        Ok(())
+        self.verdicts = self.function.verdicts().map(|column| layout.handle(&column)).transpose()?;
+        self.function.bind(layout)
     }
 
     fn process(&mut self, batch: &mut Batch) -> Result<(), BrickError> {

@@ -100,13 +100,19 @@ pub(crate) fn apply(
         done &= modify_link(link, packets.bytes_mut(place), action);
     }
     if action.modifies_network() {
-        done &= ip.is_some();
-        ip.into_iter().for_each(|ip| modify(packets.bytes_mut(place), ip, action));
+        let fits = ip.filter(|ip| fits(ip, action));
+        done &= fits.is_some();
+        fits.into_iter().for_each(|ip| modify(packets.bytes_mut(place), ip, action));
     }
-    if !follow(known, ip, action) {
+    if !done || !follow(known, ip, action) {
         *known = legonf_wire::parse(packets.record(place), packets.bytes(place));
     }
     done
+}
+
+/// Whether the addresses of an action are of the packet's version of IP.
+fn fits(ip: &IpHeaders, action: &HeaderAction) -> bool {
+    [action.src, action.dst].into_iter().flatten().all(|socket| socket.ip.is_ipv6() == ip.is_six)
 }
 
 /// Modifies parsed headers as their packet. Says whether that was simple; ports of UDP, for one, may say what is inside.

@@ -1,7 +1,10 @@
 //! What a fast path is made of.
 
 use crate::chain::ChainFunction;
-use crate::{NfError, check_ip_header, decrement_ttl, ip_filter, mac_swap, maglev, monitor, nat};
+use crate::{
+    NfError, check_ip_header, decrement_ttl, firewall, ip_filter, mac_swap, maglev, monitor, nat,
+    verdict_filter,
+};
 use serde::Deserialize;
 
 /// Configuration of [`FastPath`](super::FastPath).
@@ -41,6 +44,10 @@ pub enum Function {
     MacSwap(mac_swap::Config),
     /// [`IpFilter`](crate::IpFilter).
     IpFilter(ip_filter::Config),
+    /// [`VerdictFilter`](crate::VerdictFilter).
+    VerdictFilter(verdict_filter::Config),
+    /// [`Firewall`](crate::Firewall).
+    Firewall(firewall::Config),
     /// [`Monitor`](crate::Monitor).
     Monitor(monitor::Config),
     /// [`Nat`](crate::Nat).
@@ -57,6 +64,8 @@ impl Function {
             Self::DecrementTtl(_) => Box::new(crate::DecrementTtl::default()),
             Self::MacSwap(_) => Box::new(crate::MacSwap),
             Self::IpFilter(config) => Box::new(crate::IpFilter::new(config)?),
+            Self::VerdictFilter(config) => Box::new(crate::VerdictFilter::new(config)?),
+            Self::Firewall(config) => Box::new(crate::Firewall::new(config)?),
             Self::Monitor(config) => Box::new(crate::Monitor::new(config)?),
             Self::Nat(config) => Box::new(crate::Nat::new(config)?),
             Self::Maglev(config) => Box::new(crate::Maglev::new(config)?),

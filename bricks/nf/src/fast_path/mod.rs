@@ -6,8 +6,9 @@ use crate::NfError;
 use crate::chain::recorded::descriptor;
 use crate::chain::{ChainFunction, FlowHandle, FlowState, Flows, Holds, Keyed, Packet, Record, Recorded};
 use crate::check_ip_header::is_sound;
+use crate::ip::IpHeaders;
 pub use config::{Config, Function};
-use legonf_core::{ColumnSpec, Descriptor, Element, Hasher, HeaderAction, slot};
+use legonf_core::{BindError, ColumnSpec, Descriptor, Element, Hasher, HeaderAction, Layout, slot};
 use legonf_extract::StateError;
 
 /// Functions of a fast path at most.
@@ -107,6 +108,12 @@ impl FastPath {
         if let Some(other) = seeds.into_iter().find(|other| *other != seed) {
             return Err(NfError::Seeds(seed, other));
         }
+        let mut columns = functions.iter().filter_map(|function| function.verdicts());
+        if let Some(first) = columns.next()
+            && let Some(other) = columns.find(|column| *column != first)
+        {
+            return Err(NfError::Verdicts(first.name.into(), other.name.into()));
+        }
         Ok(Self {
             walked: vec![Record::default(); functions.len()],
             functions,
@@ -138,10 +145,10 @@ impl FastPath {
     }
 
     /// The flow and direction of a packet that an entry can be for.
-    #[inline]
-    fn directed(&self, packet: &Packet<'_>) -> Option<Keyed> {
-        packet.whole()?;
-        let mut keyed = packet.flow?.keyed(&self.hasher);
+    #[inline(always)]
+    fn directed(&self, packet: &Packet<'_>, ip: &IpHeaders) -> Option<Keyed> {
+        packet.whole_of(ip)?;
+        let mut keyed = packet.flow()?.keyed(&self.hasher);
         let kind = if keyed.swapped { SWAPPED } else { 0 } | if packet.is_frame { FRAMES } else { 0 };
         keyed.key[4] |= kind;
         keyed.hash ^= kind >> 62;
@@ -149,7 +156,7 @@ impl FastPath {
     }
 
     /// Tells the functions of an entry of a packet; if the record of one is stale, which.
-    #[inline]
+    #[inline(always)]
     fn tell(&mut self, number: u32, steps: u8, packet: &Packet<'_>) -> Option<u8> {
         let first = number as usize * self.functions.len();
         let steps = &self.steps[first..first + usize::from(steps)];
@@ -256,26 +263,48 @@ impl ChainFunction for FastPath {
         Self::KIND
     }
 
+    fn verdicts(&self) -> Option<ColumnSpec> {
+        self.functions.iter().find_map(|function| function.verdicts())
+    }
+
+    fn bind(&mut self, layout: &Layout) -> Result<(), BindError> {
+        self.functions.iter_mut().try_for_each(|function| function.bind(layout))
+    }
+
     fn process(&mut self, packet: &Packet<'_>) -> Record {
-        let keyed = self.directed(packet);
+        let mut action = HeaderAction::default();
+        self.act(packet, &mut action);
+        Record::once(action)
+    }
+
+    fn act(&mut self, packet: &Packet<'_>, action: &mut HeaderAction) {
+        let Some(ip) = packet.ip() else {
+            *action = self.slow(packet, None);
+            return;
+        };
+        // Behind a FIN or a RST few packets are expected.
+        let (keyed, ends) = (self.directed(packet, &ip), ip.ends(packet.bytes));
         let Some(number) = keyed.and_then(|keyed| self.entries.find(&keyed)) else {
-            return Record::once(self.slow(packet, keyed.filter(|_| !ends(packet))));
+            *action = self.slow(packet, keyed.filter(|_| !ends));
+            return;
         };
         let item = self.entries.item_mut(number);
-        let Entry { action, hops, sound, steps } = item.value;
-        if packet.hops <= hops || sound && !is_sound(packet) {
-            return Record::once(self.slow(packet, None));
+        let entry = &item.value;
+        if packet.hops(&ip) <= entry.hops || entry.sound && !is_sound(packet) {
+            *action = self.slow(packet, None);
+            return;
         }
+        let steps = entry.steps;
+        *action = entry.action;
         item.touch(packet);
-        let action = match self.tell(number, steps, packet) {
-            Some(stale) => return Record::once(self.event(number, stale.into(), packet)),
-            None => action,
-        };
+        if let Some(stale) = self.tell(number, steps, packet) {
+            *action = self.event(number, stale.into(), packet);
+            return;
+        }
         self.paths.fast += 1;
-        if ends(packet) {
+        if ends {
             self.entries.remove(number);
         }
-        Record::once(action)
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
@@ -300,11 +329,6 @@ impl ChainFunction for FastPath {
     fn state_size(&self) -> usize {
         self.functions.iter().map(|function| function.state_size()).sum()
     }
-}
-
-/// Whether a packet ends its connection, so that few more are expected.
-fn ends(packet: &Packet<'_>) -> bool {
-    packet.ip.is_some_and(|ip| ip.ends(packet.bytes))
 }
 
 impl FlowState for FastPath {

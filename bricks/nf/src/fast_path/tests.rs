@@ -3,6 +3,7 @@ use crate::samples::Sample;
 use crate::{ApplyActions, ApplyActionsConfig};
 use legonf_core::{
     Batch, Brick, ColumnSpec, Disposition, DropReason, Handle, Layout, LinkType, SLOTS, Socket, Timestamp,
+    Verdict,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,6 +17,7 @@ type Fate = Result<Vec<u8>, DropReason>;
 struct Given {
     now: i64,
     link: LinkType,
+    verdict: Verdict,
     bytes: Vec<u8>,
 }
 
@@ -25,19 +27,21 @@ struct Line {
     batch: Batch,
     watermark: Handle<Vec<i64>>,
     dispositions: Handle<Vec<Disposition>>,
+    verdicts: Handle<Vec<Verdict>>,
 }
 
 impl Line {
     fn of(mut bricks: Vec<Box<dyn Brick>>) -> Self {
         let specs: Vec<_> = bricks.iter().map(|brick| brick.descriptor()).collect();
-        let own = [ColumnSpec::WATERMARK, ColumnSpec::DISPOSITION];
+        let own = [ColumnSpec::WATERMARK, ColumnSpec::DISPOSITION, ColumnSpec::of_scores("verdicts")];
         let all = specs.iter().flat_map(|brick| brick.reads.iter().chain(&*brick.writes)).chain(&own);
         let layout = Layout::of(all).unwrap();
         bricks.iter_mut().for_each(|brick| brick.bind(&layout).unwrap());
-        let [watermark, dispositions] = &own;
+        let [watermark, dispositions, verdicts] = &own;
         let (watermark, dispositions) =
             (layout.handle(watermark).unwrap(), layout.handle(dispositions).unwrap());
-        Self { bricks, batch: Batch::new(&layout), watermark, dispositions }
+        let verdicts = layout.handle(verdicts).unwrap();
+        Self { bricks, batch: Batch::new(&layout), watermark, dispositions, verdicts }
     }
 
     fn pass(&mut self, seq: u64, given: &Given) -> Fate {
@@ -53,6 +57,7 @@ impl Line {
         batch.headers.push(legonf_wire::parse(batch.packets.record(0), batch.packets.bytes(0)));
         batch.columns.get_mut(self.watermark).push(given.now);
         batch.columns.get_mut(self.dispositions).push(Disposition::default());
+        batch.columns.get_mut(self.verdicts).push(given.verdict);
         for brick in bricks {
             brick.process(batch).unwrap();
             if let Some(reason) = batch.columns.get(self.dispositions)[0].dropped() {
@@ -86,6 +91,13 @@ fn bricks(at: usize, function: &Function) -> Vec<Box<dyn Brick>> {
         Function::DecrementTtl(config) => return vec![Box::new(crate::DecrementTtl::brick(config))],
         Function::MacSwap(config) => return vec![Box::new(crate::MacSwap::brick(config))],
         Function::IpFilter(config) => return vec![Box::new(crate::IpFilter::brick(&config).unwrap())],
+        Function::VerdictFilter(config) => {
+            let config = crate::VerdictFilterConfig { output, ..config };
+            Box::new(crate::VerdictFilter::brick(&config).unwrap())
+        }
+        Function::Firewall(config) => {
+            Box::new(crate::Firewall::brick(&crate::FirewallConfig { output, ..config }).unwrap())
+        }
         Function::Monitor(config) => {
             Box::new(crate::Monitor::brick(&crate::MonitorConfig { output, ..config }).unwrap())
         }
@@ -126,6 +138,18 @@ fn functions() -> impl Strategy<Value = Function> {
         let most = most.map_or_else(String::new, |most| format!("most_packets = {most}\n"));
         function(&format!("kind = 'monitor'\n{most}idle = {idle}\nflows_per_slot = {flows}"))
     });
+    let verdict = (1..4_u8, idle(), any::<bool>(), 1..4_u8).prop_map(|(after, idle, rejected, flows)| {
+        let label = if rejected { "rejected" } else { "anomalous" };
+        function(&format!(
+            "kind = 'verdict-filter'\nlabels = ['{label}']\nafter = {after}\nidle = {idle}\nflows_per_slot = {flows}"
+        ))
+    });
+    let firewall = (idle(), idle(), any::<bool>(), 1..4_u8).prop_map(|(idle, closing, rules, flows)| {
+        let rules = if rules { "rules = [{ action = 'accept', src = '198.18.0.0/16' }]\n" } else { "" };
+        function(&format!(
+            "kind = 'firewall'\ninside = ['10.0.0.0/8', '192.0.2.1']\n{rules}idle = {idle}\nclosing = {closing}\nflows_per_slot = {flows}"
+        ))
+    });
     let nat = (idle(), idle(), 1..4_u8).prop_map(|(idle, closing, flows)| {
         function(&format!(
             "kind = 'nat'\ninside = ['10.0.0.0/8']\naddresses = ['203.0.113.1']\nidle = {idle}\nclosing = {closing}\nflows_per_slot = {flows}"
@@ -147,6 +171,8 @@ fn functions() -> impl Strategy<Value = Function> {
         2 => Just(function("kind = 'decrement-ttl'")),
         1 => Just(function("kind = 'mac-swap'")),
         2 => filter,
+        2 => verdict,
+        2 => firewall,
         2 => monitor,
         2 => nat,
         2 => maglev,
@@ -158,6 +184,8 @@ fn functions() -> impl Strategy<Value = Function> {
 enum Event {
     /// A packet of one of some flows.
     Fresh { flow: usize, is_udp: bool, hops: u8, flags: u8, oddity: u8 },
+    /// The verdict on the next packet.
+    Judge(Verdict),
     /// An answer to what left before.
     Answer { to: usize, flags: u8 },
     /// Time passes, in milliseconds.
@@ -178,6 +206,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         6 => answer,
         1 => prop_oneof![Just(100), Just(600), Just(4000)].prop_map(Event::Pause),
         1 => Just(Event::Move),
+        3 => prop_oneof![Just(Verdict::ANOMALOUS), Just(Verdict::REJECTED)].prop_map(Event::Judge),
     ];
     vec(event, 1..160)
 }
@@ -260,7 +289,7 @@ proptest! {
         let mut line = Line::of(each.collect());
         let config = Config { functions: chain.clone(), flows_per_slot: entries, seed: 1234, output: None };
         let mut replicas = Replicas::new(&config);
-        let (mut seq, mut now, mut left) = (0, 0, Vec::new());
+        let (mut seq, mut now, mut left, mut verdict) = (0, 0, Vec::new(), Verdict::BENIGN);
         for event in events {
             let (link, bytes) = match event {
                 Event::Pause(millis) => {
@@ -269,6 +298,10 @@ proptest! {
                 }
                 Event::Move => {
                     replicas.change();
+                    continue;
+                }
+                Event::Judge(other) => {
+                    verdict = other;
                     continue;
                 }
                 Event::Fresh { flow, is_udp, hops, flags, oddity } => {
@@ -282,7 +315,7 @@ proptest! {
                     (LinkType::Ethernet, sample.bytes())
                 }
             };
-            let given = Given { now, link, bytes };
+            let given = Given { now, link, verdict: std::mem::replace(&mut verdict, Verdict::BENIGN), bytes };
             let expected = line.pass(seq, &given);
             let found = replicas.lines[replicas.owner].pass(seq, &given);
             prop_assert_eq!(&found, &expected, "packet {}: {:?}", seq, given);
@@ -365,6 +398,9 @@ fn a_chain_that_cannot_be_is_refused_in_one_line() {
     );
     let seeds = "functions = [{ kind = 'monitor' }, { kind = 'monitor', seed = 5 }]";
     assert!(refused(seeds).contains("seed = 5, and a function before it 1234"));
+    let columns = "functions = [{ kind = 'verdict-filter', labels = ['a'] },
+        { kind = 'verdict-filter', labels = ['b'], verdicts = 'class' }]";
+    assert!(refused(columns).starts_with("verdicts = \"class\", and a function before it `verdicts`"));
     let unknown = toml::from_str::<Config>("functions = [{ kind = 'nut' }]").unwrap_err().to_string();
     assert!(unknown.contains("unknown variant `nut`, expected one of `check-ip-header`"), "{unknown}");
 }

@@ -7,14 +7,11 @@ use crate::NfError;
 use crate::chain::in_place::{Changes, descriptor};
 use crate::chain::{ChainFunction, FlowHandle, InPlace, Packet, Record};
 use legonf_core::{Descriptor, DropReason, HeaderAction};
-use rule::Match;
+pub(crate) use rule::{Match, Rules};
 pub use rule::{Protocol, Rule, Verb};
 use serde::Deserialize;
 pub(crate) use set::Prefix;
 pub use set::{Unread, Words};
-
-/// Rules of a filter at most.
-const MOST_RULES: usize = 4_096;
 
 /// Configuration of [`IpFilter`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -32,8 +29,7 @@ pub struct Config {
 /// Packets that are not IP pass. A later fragment has no ports, so that no rule with ports matches it.
 #[derive(Clone, Debug)]
 pub struct IpFilter {
-    rules: Vec<(Match, Verb)>,
-    default: Verb,
+    rules: Rules,
     denied: u64,
 }
 
@@ -49,18 +45,7 @@ impl IpFilter {
     /// # Errors
     /// If a set cannot be read, or a rule can never decide: since nothing matches it, or an earlier rule matches all that it does.
     pub fn new(config: &Config) -> Result<Self, NfError> {
-        if config.rules.len() > MOST_RULES {
-            return Err(NfError::Many { key: "rules", found: config.rules.len(), most: MOST_RULES });
-        }
-        let matches = config.rules.iter().enumerate().map(|(at, rule)| Match::of(at, rule));
-        let matches: Vec<Match> = matches.collect::<Result<_, _>>()?;
-        for (at, rule) in matches.iter().enumerate() {
-            if let Some(earlier) = matches[..at].iter().position(|earlier| earlier.covers(rule)) {
-                return Err(NfError::Shadowed { rule: at + 1, earlier: earlier + 1 });
-            }
-        }
-        let rules = matches.into_iter().zip(config.rules.iter().map(|rule| rule.action)).collect();
-        Ok(Self { rules, default: config.default, denied: 0 })
+        Ok(Self { rules: Rules::new(&config.rules, config.default)?, denied: 0 })
     }
 
     /// The brick for `config`.
@@ -70,12 +55,6 @@ impl IpFilter {
     pub fn brick(config: &Config) -> Result<InPlace<Self>, NfError> {
         Ok(InPlace::new(Self::new(config)?, Self::DESCRIPTOR))
     }
-
-    fn decide(&self, packet: &Packet<'_>) -> Verb {
-        let Some(flow) = &packet.flow else { return Verb::Accept };
-        let found = self.rules.iter().find(|(rule, _)| rule.holds(packet, flow));
-        found.map_or(self.default, |(_, verb)| *verb)
-    }
 }
 
 impl ChainFunction for IpFilter {
@@ -84,7 +63,7 @@ impl ChainFunction for IpFilter {
     }
 
     fn process(&mut self, packet: &Packet<'_>) -> Record {
-        match self.decide(packet) {
+        match self.rules.decide(packet) {
             Verb::Accept => Record::FORWARD,
             Verb::Drop => {
                 self.denied += 1;

@@ -2,7 +2,7 @@
 
 use super::set::{PortSet, Prefix, Unread, Words, covers};
 use crate::NfError;
-use crate::chain::{Flow, Packet, ip_of};
+use crate::chain::{Flow, Packet};
 use legonf_core::{Address, Transport};
 use serde::Deserialize;
 
@@ -57,9 +57,47 @@ impl Protocol {
     }
 }
 
+/// Rules of a list at most.
+const MOST_RULES: usize = 4_096;
+
+/// A list of rules, of which the first that matches a packet decides.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    rules: Vec<(Match, Verb)>,
+    default: Verb,
+}
+
+impl Rules {
+    /// Reads rules, and what happens to packets that none of them matches.
+    ///
+    /// # Errors
+    /// If a set cannot be read, or a rule can never decide.
+    pub fn new(rules: &[Rule], default: Verb) -> Result<Self, NfError> {
+        if rules.len() > MOST_RULES {
+            return Err(NfError::Many { key: "rules", found: rules.len(), most: MOST_RULES });
+        }
+        let matches = rules.iter().enumerate().map(|(at, rule)| Match::of(at, rule));
+        let matches: Vec<Match> = matches.collect::<Result<_, _>>()?;
+        for (at, rule) in matches.iter().enumerate() {
+            if let Some(earlier) = matches[..at].iter().position(|earlier| earlier.covers(rule)) {
+                return Err(NfError::Shadowed { rule: at + 1, earlier: earlier + 1 });
+            }
+        }
+        let rules = matches.into_iter().zip(rules.iter().map(|rule| rule.action)).collect();
+        Ok(Self { rules, default })
+    }
+
+    /// What happens to a packet; one that is not IP is accepted.
+    pub fn decide(&self, packet: &Packet<'_>) -> Verb {
+        let Some(flow) = &packet.flow() else { return Verb::Accept };
+        let found = self.rules.iter().find(|(rule, _)| rule.holds(packet, flow));
+        found.map_or(self.default, |(_, verb)| *verb)
+    }
+}
+
 /// What a rule matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Match {
+pub(crate) struct Match {
     src: Option<Vec<Prefix>>,
     dst: Option<Vec<Prefix>>,
     src_ports: Option<PortSet>,
@@ -102,7 +140,7 @@ impl Match {
         let outer = &packet.headers.outer;
         let address = |set: &Option<Vec<Prefix>>, address: Address| match set {
             None => true,
-            Some(set) => ip_of(address).is_some_and(|ip| set.iter().any(|prefix| prefix.holds(ip))),
+            Some(set) => set.iter().any(|prefix| prefix.has(address)),
         };
         let port = |set: &Option<PortSet>, port| match set {
             None => true,

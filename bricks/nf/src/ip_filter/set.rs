@@ -1,5 +1,7 @@
 //! Sets of prefixes and of ports, as lists or as nftables writes them.
 
+use crate::NfError;
+use legonf_core::Address;
 use serde::Deserialize;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -40,6 +42,9 @@ pub enum Unread {
     /// It has bits that do not belong to the prefix.
     #[error("bits behind the prefix are set; write {0}/{1}")]
     HostBits(IpAddr, u32),
+    /// It is empty.
+    #[error("expected some bytes")]
+    Bytes,
     /// It is no port.
     #[error("expected a port or a range, such as 8000-8080")]
     Port,
@@ -89,11 +94,33 @@ impl Prefix {
         Err(Unread::HostBits(first, length))
     }
 
+    /// Reads the prefixes of a key of a configuration.
+    ///
+    /// # Errors
+    /// Which one cannot be read.
+    pub fn read_all(key: &'static str, words: &Words) -> Result<Vec<Self>, NfError> {
+        let read = |text: &str| {
+            let why = |why: Unread| why.to_string().into();
+            Self::read(text).map_err(|error| NfError::Value { key, found: text.to_owned(), why: why(error) })
+        };
+        words.elements().into_iter().map(read).collect()
+    }
+
     /// Whether an address is in it.
     #[inline]
     pub fn holds(&self, ip: IpAddr) -> bool {
-        let (is_six, bits, _) = upper(ip);
-        is_six == self.is_six && bits & self.mask == self.bits
+        self.has(ip.into())
+    }
+
+    /// The same of an address of any kind.
+    #[inline]
+    pub fn has(&self, address: Address) -> bool {
+        let (kind, high, low) = match self.is_six {
+            false => (2, 0, (self.mask >> 96) as u64),
+            true => (3, (self.mask >> 64) as u64, self.mask as u64),
+        };
+        let bits = if self.is_six { self.bits } else { self.bits >> 96 };
+        address.kind == kind && address.high & high == (bits >> 64) as u64 && address.low & low == bits as u64
     }
 
     /// Whether it is of IPv6.

@@ -189,7 +189,7 @@ impl Maglev {
 
     /// The number of a packet's flow, which has a back end that is up; none if no back end is.
     fn flow(&mut self, packet: &Packet<'_>) -> Option<u32> {
-        let keyed = packet.flow?.keyed(&self.hasher);
+        let keyed = packet.flow()?.keyed(&self.hasher);
         let known = self.flows.find(&keyed);
         if let Some(number) = known {
             let item = self.flows.item(number);
@@ -284,7 +284,7 @@ impl ChainFunction for Maglev {
     }
 
     fn process(&mut self, packet: &Packet<'_>) -> Record {
-        let Some(flow) = packet.flow.filter(|flow| flow.dst.0 == self.service.0) else {
+        let Some(flow) = packet.flow().filter(|flow| flow.dst.0 == self.service.0) else {
             return Record::FORWARD;
         };
         match packet.whole() {

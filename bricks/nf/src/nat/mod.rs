@@ -149,15 +149,7 @@ impl Nat {
     /// If there is no address, inside or outside, or no port; if an outside address is inside; or a number is out of its range.
     pub fn new(config: &Config) -> Result<Self, NfError> {
         NfError::within("flows_per_slot", config.flows_per_slot.into(), 1.0, 65_535.0)?;
-        let prefix = |text: &str| {
-            let value = |why: crate::Unread| NfError::Value {
-                key: "inside",
-                found: text.to_owned(),
-                why: why.to_string().into(),
-            };
-            Prefix::read(text).map_err(value)
-        };
-        let inside: Vec<_> = config.inside.elements().into_iter().map(prefix).collect::<Result<_, _>>()?;
+        let inside = Prefix::read_all("inside", &config.inside)?;
         check(config, &inside)?;
         let most = config.flows_per_slot as usize;
         let inside_text = config.inside.elements();
@@ -337,7 +329,7 @@ impl ChainFunction for Nat {
     }
 
     fn process(&mut self, packet: &Packet<'_>) -> Record {
-        let Some(flow) = packet.flow else { return Record::FORWARD };
+        let Some(flow) = packet.flow() else { return Record::FORWARD };
         let way = self.way(&flow);
         match (way, packet.whole()) {
             (Way::Neither, _) => Record::FORWARD,
@@ -362,7 +354,9 @@ impl ChainFunction for Nat {
             return false;
         };
         item.touch(packet);
-        if let Some(ip) = packet.ip.filter(|_| item.value.protocol == crate::ip::TCP) {
+        if item.value.protocol == crate::ip::TCP
+            && let Some(ip) = packet.ip()
+        {
             let ends = ip.ends(packet.bytes);
             if ends || ip.begins(packet.bytes) {
                 item.value.closing = ends;

@@ -38,16 +38,40 @@ impl Ports {
         let (start, turn) = (inside.hash as u32 % self.count, (inside.hash >> 32) as usize);
         let turn = turn % addresses().count().max(1);
         for ip in addresses().skip(turn).chain(addresses().take(turn)) {
-            for step in 0..self.count {
-                let port = self.first + ((start + step) % self.count) as u16;
+            let slots = Slots::new(*ip, remote, protocol, &self.hasher);
+            let ports = (start..self.count).chain(0..start).map(|step| self.first + step as u16);
+            for port in ports.filter(|port| slots.of(*port) == slot_inside) {
                 let socket = Socket { ip: *ip, port };
-                let outside = Flow::between(socket, remote, protocol).keyed(&self.hasher);
-                if slot(outside.hash) == slot_inside && !is_taken(&outside) {
+                if !is_taken(&Flow::between(socket, remote, protocol).keyed(&self.hasher)) {
                     return Some(socket);
                 }
             }
         }
         None
+    }
+}
+
+/// The slots of flows between two addresses and to a remote port, by their port outside: most of their key is the same.
+struct Slots<'a> {
+    hasher: &'a Hasher,
+    /// What the hash needs of the first four words, the last word without the port, and where that is in it.
+    four: u64,
+    last: u64,
+    shift: u32,
+}
+
+impl<'a> Slots<'a> {
+    fn new(ip: IpAddr, remote: Socket, protocol: u8, hasher: &'a Hasher) -> Self {
+        let [none, all] =
+            [0, u16::MAX].map(|port| Flow::between(Socket { ip, port }, remote, protocol).keyed(hasher).key);
+        let [a, b, c, d, last] = none;
+        // The addresses differ, so that the port changes nothing else.
+        Self { hasher, four: hasher.four([a, b, c, d]), last, shift: (last ^ all[4]).trailing_zeros() }
+    }
+
+    #[inline]
+    fn of(&self, port: u16) -> usize {
+        slot(self.hasher.fifth(self.four, self.last | u64::from(port) << self.shift))
     }
 }
 
