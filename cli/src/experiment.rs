@@ -5,7 +5,7 @@ use crate::failure::{Failure, show};
 use clap::Subcommand;
 use legonf_experiments::{
     deepnfv, deepnfv_figure4, detectors, elasticity, failover, figure4, flood, hosts, lego_table2, quiet,
-    statelessnf_figure4_8,
+    speedybox, statelessnf_figure4_8,
 };
 
 /// The subcommands of `legonf experiment`.
@@ -35,6 +35,14 @@ pub enum Command {
         about = "StatelessNF's Figure 4.8: goodput while a replica comes and goes on another host"
     )]
     StatelessnfFigure48(statelessnf_figure4_8::Arguments),
+    #[command(about = "SpeedyBox's Figure 4: one to three filters in turn, and on one fast path")]
+    SpeedyboxFigure4(speedybox::Arguments),
+    #[command(about = "SpeedyBox's Table III: packets that the last of three filters drops")]
+    SpeedyboxTable3(speedybox::Arguments),
+    #[command(about = "SpeedyBox's Figure 8: one to nine filters")]
+    SpeedyboxFigure8(speedybox::Arguments),
+    #[command(about = "SpeedyBox's Figure 9: the time of flows in NAT, load balancer, monitor and filter")]
+    SpeedyboxFigure9(speedybox::Arguments),
     #[command(about = "Parts of a graph killed, frozen and cut off while packets flow")]
     Failover(failover::Arguments),
     #[command(about = "Slots on the move between two hosts while packets flow")]
@@ -43,6 +51,15 @@ pub enum Command {
     Quiet(quiet::Arguments),
     #[command(about = "Every detector on captures with labels, cold and warm")]
     Detectors(detectors::Arguments),
+}
+
+/// Runs a figure of SpeedyBox.
+fn speedybox(
+    figure: speedybox::Figure,
+    arguments: &speedybox::Arguments,
+    style: Style,
+) -> Result<(), Failure> {
+    show(&speedybox::run(figure, arguments, &style.session())?, speedybox::text, style)
 }
 
 pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
@@ -59,6 +76,10 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
         Command::StatelessnfFigure48(arguments) => {
             show(&statelessnf_figure4_8::run(arguments, &session)?, statelessnf_figure4_8::text, style)
         }
+        Command::SpeedyboxFigure4(arguments) => speedybox(speedybox::Figure::Four, arguments, style),
+        Command::SpeedyboxTable3(arguments) => speedybox(speedybox::Figure::Three, arguments, style),
+        Command::SpeedyboxFigure8(arguments) => speedybox(speedybox::Figure::Eight, arguments, style),
+        Command::SpeedyboxFigure9(arguments) => speedybox(speedybox::Figure::Nine, arguments, style),
         Command::DeepnfvTable1(arguments) => show(&deepnfv::run(arguments, &session)?, deepnfv::text, style),
         Command::LegoFigure4(arguments) => show(&figure4::run(arguments, &session)?, figure4::text, style),
         Command::DeepnfvFigure4(arguments) => {

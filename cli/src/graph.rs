@@ -9,13 +9,14 @@ use clap::{Args, Subcommand};
 use legonf_catalog::Takes;
 use legonf_controller::{Costs, deadlines};
 use legonf_core::{ColumnSpec, Descriptor, count};
+use legonf_engine::optimize::{Change, Optimized, optimize};
 use legonf_engine::{
     Checked, Execution, Scoring, check_graph, describe as describe_brick, nf, read_costs, write_text,
 };
 use legonf_output::{one_line, printable_json};
 use legonf_runtime::{BrickSpec, GraphSpec, Wanted};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The subcommands of `legonf graph`.
 #[derive(Subcommand)]
@@ -24,6 +25,8 @@ pub enum Command {
     Show(Arguments),
     /// Find what `legonf replay` would find wrong with a graph, without a capture.
     Check(CheckArguments),
+    /// Bring a graph into fewer bricks with the same packets, drops and counters, and show it before and after.
+    Optimize(OptimizeArguments),
     /// List the kinds of bricks that a graph file can name.
     Kinds,
 }
@@ -64,6 +67,25 @@ pub struct CheckArguments {
     execution: Execution,
 }
 
+/// Makes one fast path of the functions of a chain that lead to each other alone, and does once what occurs twice. Says what it changed; nothing is written.
+#[derive(Args)]
+pub struct OptimizeArguments {
+    /// Graph file (TOML), or the name of a network function that ships.
+    #[arg(value_name = "NAME|FILE")]
+    graph: PathBuf,
+    /// Print the graph that comes out, as the TOML that --nf takes.
+    #[arg(long)]
+    toml: bool,
+}
+
+/// A graph before and after.
+#[derive(Serialize)]
+struct Compared {
+    before: Vec<Shown>,
+    after: Vec<Shown>,
+    changes: Vec<Change>,
+}
+
 /// One brick as it is shown.
 #[derive(Serialize)]
 struct Shown {
@@ -88,6 +110,7 @@ pub fn run(command: &Command, style: Style) -> Result<(), Failure> {
     match command {
         Command::Show(arguments) => show(arguments, style),
         Command::Check(arguments) => check(arguments, style),
+        Command::Optimize(arguments) => optimized(arguments, style),
         Command::Kinds => kinds(style),
     }
 }
@@ -115,17 +138,54 @@ fn checked(checked: &Checked) -> String {
     format!("ok: {bricks}{results}{layout}\n")
 }
 
+/// The bricks of a graph, which comes from a file or ships.
+fn bricks(spec: &GraphSpec, from: Option<&Path>) -> Result<Vec<(String, Descriptor)>, Failure> {
+    let describe = |brick: &BrickSpec| describe_brick(spec, brick);
+    let checked =
+        legonf_runtime::check(spec, &[ColumnSpec::PACKETS], Wanted::Results, describe, Descriptor::clone);
+    Ok(checked.map_err(|error| nf::in_file(from, error))?)
+}
+
+fn optimized(arguments: &OptimizeArguments, style: Style) -> Result<(), Failure> {
+    let from = Some(arguments.graph.as_path());
+    let spec = nf::open(from)?;
+    let shown = |spec: &GraphSpec| -> Result<Vec<Shown>, Failure> {
+        Ok(bricks(spec, from)?.into_iter().map(|(id, descriptor)| describe(id, &descriptor)).collect())
+    };
+    let before = shown(&spec)?;
+    let Optimized { graph, changes } = optimize(&spec).map_err(|error| nf::in_file(from, error))?;
+    if arguments.toml {
+        return print(&printable_json(&graph.to_toml()));
+    }
+    let compared = Compared { before, after: shown(&graph)?, changes };
+    if style.json { print_json(&compared) } else { tell(&compared.text()) }
+}
+
+impl Compared {
+    fn text(&self) -> String {
+        let Self { before, after, changes } = self;
+        let title =
+            |when: &str, bricks: &[Shown]| format!("{when}: {}\n", count(bricks.len() as u64, "brick"));
+        let (was, is) = (title("before", before) + &table(before), title("after", after) + &table(after));
+        let change = |change: &Change| match change {
+            Change::Repeated { brick, before } => {
+                format!("{} is done by {}\n", one_line(brick), one_line(before))
+            }
+            Change::Consolidated { bricks, into: [path, actions] } => {
+                let bricks: Vec<_> = bricks.iter().map(|id| one_line(id)).collect();
+                format!("{} are now {} and {}\n", bricks.join(", "), one_line(path), one_line(actions))
+            }
+        };
+        let changes: String = changes.iter().map(change).collect();
+        let changes = if changes.is_empty() { "nothing to change\n".to_owned() } else { changes };
+        format!("{was}\n{is}\n{changes}")
+    }
+}
+
 fn show(arguments: &Arguments, style: Style) -> Result<(), Failure> {
     style.check_results(arguments.svg.as_deref())?;
     let spec = nf::open(arguments.nf.as_deref())?;
-    let bricks = legonf_runtime::check(
-        &spec,
-        &[ColumnSpec::PACKETS],
-        Wanted::Results,
-        |brick| describe_brick(&spec, brick),
-        Descriptor::clone,
-    )
-    .map_err(|error| nf::in_file(arguments.nf.as_deref(), error))?;
+    let bricks = bricks(&spec, arguments.nf.as_deref())?;
     if let Some(path) = &arguments.svg {
         write_text(path, &legonf_runtime::svg(&spec, &bricks))?;
     }

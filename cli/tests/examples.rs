@@ -26,6 +26,33 @@ fn written(out: &Path) -> Vec<(String, Vec<u8>)> {
     [contents(out), packets].concat()
 }
 
+/// Replays the shipped capture by a graph, and gives what it wrote, and its counters.
+fn replayed(graph: &Path, out: &Path) -> (Vec<(String, Vec<u8>)>, serde_json::Value) {
+    let (capture, nf, folder) = (text(example("synth-mini.pcap.gz")), text(graph), text(out));
+    let ran = succeed(["replay", &capture, "--nf", &nf, "--out", &folder, "--json"]);
+    let mut summary: serde_json::Value = serde_json::from_str(&ran).unwrap();
+    let packets = written(out).into_iter().filter(|(name, _)| !name.contains("summary")).collect();
+    (packets, serde_json::json!([summary["counters"].take(), summary["coverage"].take()]))
+}
+
+#[test]
+fn an_optimized_chain_does_what_the_chain_does_in_fewer_bricks() {
+    let folder = tempfile::tempdir().unwrap();
+    let chain = root().join("examples/graphs/chain.toml");
+    let shown = succeed(["graph", "optimize", &text(&chain)]);
+    assert!(shown.contains("before: 10 bricks") && shown.contains("after: 3 bricks"), "{shown}");
+    assert!(shown.ends_with("are now fast-path and fast-path-actions\n"), "{shown}");
+    let optimized = folder.path().join("optimized.toml");
+    fs::write(&optimized, succeed(["graph", "optimize", &text(&chain), "--toml"])).unwrap();
+    let [before, after] =
+        [&chain, &optimized].map(|graph| replayed(graph, &folder.path().join(graph.file_stem().unwrap())));
+    assert!(before.0.iter().any(|(name, _)| name.contains("pcapng")));
+    assert!(before.0 == after.0);
+    assert_eq!(before.1, after.1);
+    let again = succeed(["graph", "optimize", &text(&optimized)]);
+    assert!(again.ends_with("nothing to change\n"), "{again}");
+}
+
 #[test]
 fn every_example_is_shown() {
     let graphs = graphs();

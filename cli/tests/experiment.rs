@@ -93,6 +93,22 @@ fn instances_are_threads_processes_and_containers_where_these_can_be_run() {
 }
 
 #[test]
+fn both_ways_through_a_chain_are_measured_and_come_to_the_same() {
+    for (figure, chains) in [("figure4", 3), ("table3", 1), ("figure8", 9), ("figure9", 1)] {
+        let name = format!("speedybox-{figure}");
+        let small = ["--packets", "10000", "--flows", "40", "--rules", "3", "--json"];
+        // A difference in packets, drops or counters is an error.
+        let report = json(&succeed(["experiment", &name].iter().chain(&small)));
+        let measured = report["chains"].as_array().unwrap();
+        assert_eq!(measured.len(), chains, "{name}");
+        for chain in measured {
+            let spent = |key: &str| chain[key].as_f64().unwrap();
+            assert!(spent("one_after_the_other_ns") > 0.0 && spent("fast_path_ns") > 0.0, "{chain}");
+        }
+    }
+}
+
+#[test]
 fn what_dies_while_packets_flow_loses_and_changes_nothing() {
     let arguments = ["experiment", "failover", "--rate", "20k", "--time", "1s", "--faults", "4", "--json"];
     let report = json(&succeed(arguments));

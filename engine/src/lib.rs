@@ -51,6 +51,7 @@ mod models;
 pub mod monitor;
 mod network;
 pub mod nf;
+pub mod optimize;
 pub mod own_schema;
 mod packets;
 mod placement;

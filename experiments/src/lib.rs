@@ -4,7 +4,7 @@
 //! runtime, as many as asked for, however few cores there are. [`scaling`] projects the throughput on more cores from the
 //! processor time that their pieces take.
 //!
-//! The others run the engine on traffic in memory: [`flood`], [`figure4`], [`deepnfv_figure4`], [`elasticity`], [`hosts`], [`statelessnf_figure4_8`], [`quiet`], [`lego_table2`], [`detectors`], [`deepnfv`] and [`mod@bench`] each have
+//! The others run the engine on traffic in memory: [`flood`], [`figure4`], [`deepnfv_figure4`], [`elasticity`], [`hosts`], [`statelessnf_figure4_8`], [`quiet`], [`lego_table2`], [`speedybox`], [`detectors`], [`deepnfv`] and [`mod@bench`] each have
 //! `Arguments` (as the command takes them), a function that runs them in a [`Session`](legonf_engine::Session), a report for
 //! programs, and that report as text.
 #![forbid(unsafe_code)]
@@ -34,6 +34,7 @@ pub mod quiet;
 mod replicas;
 pub mod scaling;
 mod scorer;
+pub mod speedybox;
 pub mod statelessnf_figure4_8;
 mod steering;
 pub mod table2;
