@@ -1,5 +1,6 @@
 //! The function that translates addresses and ports.
 
+mod popular;
 mod ports;
 
 use crate::NfError;
