@@ -1,11 +1,11 @@
 //! The seed by which streams are divided into slots.
 
 use crate::Error;
-use legonf_extract::{FeatureQuantization, Limits};
-use legonf_runtime::GraphSpec;
+use legonf_extract::Limits;
+use legonf_runtime::{BrickSpec, GraphSpec};
 use toml::{Table, Value};
 
-/// Where the seed of a graph's extractors comes from.
+/// Where the seed of a graph comes from, by which its extractors, flow tables and functions of chains divide streams and flows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Seed {
     /// The graph file, or the fixed one: equal runs give equal bytes.
@@ -13,7 +13,7 @@ pub enum Seed {
     Repeatable,
     /// The command line.
     Given(u64),
-    /// Nobody, unless the graph file names one: who sends packets cannot choose slots.
+    /// Nobody, unless the graph file names one, which is that of all bricks that name none: who sends packets cannot choose slots.
     Random,
 }
 
@@ -24,37 +24,50 @@ impl Seed {
     /// # Errors
     /// When the system has no random numbers.
     pub fn set(self, spec: &mut GraphSpec, saved: impl Fn(&str) -> Option<u64>) -> Result<(), Error> {
-        let (given, own) = match self {
-            Self::Repeatable => (None, None),
-            Self::Given(seed) => (Some(seed), None),
-            Self::Random => (None, Some(random()?)),
+        let given = match self {
+            Self::Given(seed) => Some(seed),
+            Self::Repeatable | Self::Random => None,
         };
-        for brick in spec.bricks.iter_mut().filter(|brick| brick.kind == FeatureQuantization::KIND) {
+        let own = match self {
+            Self::Random => Some(named(spec).map_or_else(random, Ok)?),
+            Self::Repeatable | Self::Given(_) => None,
+        };
+        for brick in &mut spec.bricks {
             let Some(seed) = given.or_else(|| saved(&brick.id)).or(own) else { continue };
-            let limits = brick.config.entry("limits").or_insert_with(|| Table::new().into());
-            // What is no table the brick refuses by name.
-            let Some(limits) = limits.as_table_mut() else { continue };
-            if given.is_some() || !limits.contains_key("seed") {
-                limits.insert("seed".into(), Value::Integer(seed.min(i64::MAX as u64) as i64));
+            for table in legonf_catalog::seeded(&brick.kind, &mut brick.config) {
+                if given.is_some() || !table.contains_key("seed") {
+                    table.insert("seed".into(), Value::Integer(seed.min(i64::MAX as u64) as i64));
+                }
             }
         }
         Ok(())
     }
 }
 
-/// The seed of a graph's extractor; none where it has no extractor.
-pub fn of(spec: &GraphSpec) -> Option<u64> {
-    let brick = spec.bricks.iter().find(|brick| brick.kind == FeatureQuantization::KIND)?;
-    let seed = brick.config.get("limits").and_then(|limits| limits.get("seed")).and_then(Value::as_integer);
-    Some(seed.map_or(Limits::default().seed, |seed| seed as u64))
+/// The first seed that a graph names.
+fn named(spec: &GraphSpec) -> Option<u64> {
+    let seed = |brick: &BrickSpec| {
+        let (kind, mut config) = (&brick.kind, brick.config.clone());
+        let tables = legonf_catalog::seeded(kind, &mut config);
+        tables.iter().find_map(|table| table.get("seed")?.as_integer()).map(|seed| seed as u64)
+    };
+    spec.bricks.iter().find_map(seed)
 }
 
-/// Takes the seed out of a graph.
+/// The seed by which a graph divides streams and flows; none where it divides nothing.
+pub fn of(spec: &GraphSpec) -> Option<u64> {
+    let divides =
+        |brick: &BrickSpec| !legonf_catalog::seeded(&brick.kind, &mut brick.config.clone()).is_empty();
+    spec.bricks.iter().any(divides).then(|| named(spec).unwrap_or(Limits::default().seed))
+}
+
+/// Takes the seeds out of a graph.
 pub fn remove(spec: &mut GraphSpec) {
-    for brick in spec.bricks.iter_mut().filter(|brick| brick.kind == FeatureQuantization::KIND) {
-        let Some(limits) = brick.config.get_mut("limits").and_then(Value::as_table_mut) else { continue };
-        limits.remove("seed");
-        if limits.is_empty() {
+    for brick in &mut spec.bricks {
+        for table in legonf_catalog::seeded(&brick.kind, &mut brick.config) {
+            table.remove("seed");
+        }
+        if brick.config.get("limits").and_then(Value::as_table).is_some_and(Table::is_empty) {
             brick.config.remove("limits");
         }
     }
@@ -104,6 +117,35 @@ mod tests {
         let random = [0; 4].map(|_| seeded(Seed::Random, "[limits]\nsockets_per_slot = 8").unwrap());
         assert!(random.iter().all(|seed| *seed < 1 << 53), "{random:?}");
         assert!(random.windows(2).all(|two| two[0] != two[1]), "{random:?}");
+    }
+
+    #[test]
+    fn all_bricks_of_a_graph_get_one_seed() {
+        let chain = |config: &str| {
+            let text = format!(
+                "name = \"chain\"\n[[brick]]\nid = \"batching\"\nkind = \"packet-batching\"\nnext = \"monitor\"\n\
+                 [[brick]]\nid = \"monitor\"\nkind = \"monitor\"\nnext = \"fast\"\n[[brick]]\nid = \"fast\"\nkind = \"fast-path\"\n\
+                 [brick.config]\nfunctions = [{{ kind = \"check-ip-header\" }}, {{ kind = \"firewall\", inside = [\"10.0.0.0/8\"]{config} }}]\n"
+            );
+            GraphSpec::from_toml(&text).unwrap()
+        };
+        let seeds = |spec: &GraphSpec| {
+            let firewall = spec.bricks[2].config["functions"][1].get("seed").and_then(Value::as_integer);
+            (spec.bricks[1].config.get("seed").and_then(Value::as_integer), firewall)
+        };
+        let mut spec = chain("");
+        Seed::Random.set(&mut spec, |_| None).unwrap();
+        let (monitor, firewall) = seeds(&spec);
+        assert!(monitor.is_some() && monitor == firewall && of(&spec) == monitor.map(|seed| seed as u64));
+        assert!(spec.bricks[2].config["functions"][0].get("seed").is_none(), "a check divides nothing");
+        remove(&mut spec);
+        assert_eq!((seeds(&spec), of(&spec)), ((None, None), Some(1234)));
+        // One that is named is that of all.
+        let mut spec = chain(", seed = 5");
+        Seed::Random.set(&mut spec, |_| None).unwrap();
+        assert_eq!(seeds(&spec), (Some(5), Some(5)));
+        Seed::Given(7).set(&mut spec, |_| None).unwrap();
+        assert_eq!(seeds(&spec), (Some(7), Some(7)));
     }
 
     #[test]

@@ -207,6 +207,32 @@ pub fn reads_features(kind: &str, config: &toml::Table) -> bool {
         || kind == Onnx::KIND && names(config, "inputs", FEATURES.name)
 }
 
+/// The tables of a brick's configuration that may have a `seed`, by which flows or streams are divided into slots; none for a brick that
+/// divides nothing. A table that is missing is made.
+pub fn seeded<'a>(kind: &str, config: &'a mut toml::Table) -> Vec<&'a mut toml::Table> {
+    match kind {
+        FeatureQuantization::KIND => {
+            let limits = config.entry("limits").or_insert_with(|| toml::Table::new().into());
+            // What is no table the brick refuses by name.
+            limits.as_table_mut().into_iter().collect()
+        }
+        FastPath::KIND => {
+            let functions = config.get_mut("functions").and_then(toml::Value::as_array_mut);
+            let functions = functions.into_iter().flatten().filter_map(toml::Value::as_table_mut);
+            functions.filter(|function| function.get("kind").is_some_and(is_keyed_function)).collect()
+        }
+        FlowTable::KIND | FlowClass::KIND => vec![config],
+        _ if is_keyed_function(&kind.into()) => vec![config],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a kind is that of a function of chains that keeps something of flows.
+fn is_keyed_function(kind: &toml::Value) -> bool {
+    let kinds = [Firewall::KIND, Maglev::KIND, Monitor::KIND, Nat::KIND, VerdictFilter::KIND];
+    kind.as_str().is_some_and(|kind| kinds.contains(&kind))
+}
+
 /// Whether a brick fills the scores that are a graph's result.
 pub fn fills_scores(kind: &str, config: &toml::Table) -> bool {
     let is_scores = |value: &toml::Value| value.as_str() == Some(&*SCORES.name);
