@@ -142,7 +142,7 @@ has() {
 if has fmt; then step cargo fmt --all --check && step cargo fmt --manifest-path operator/Cargo.toml --check; fi
 # In the tests' profile, so that procedural macros and build scripts are built once.
 if has clippy; then
-    step cargo clippy --release --workspace --features legonf/otel --all-targets --locked --quiet -- -D warnings
+    step cargo clippy --release --workspace --features legonf/nats,legonf/otel --all-targets --locked --quiet -- -D warnings
 fi
 # The command as it is built by default, without what few need.
 if has clippy; then step cargo clippy --release --package legonf --locked --quiet -- -D warnings; fi

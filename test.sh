@@ -11,7 +11,7 @@ cd "$(dirname "$0")"
 # Brings a program by its package, if it is not there. The package is unpacked, not installed, so that no service starts.
 bring_package() {
     local program=$1 package=$2 into=$PWD/target/$3
-    PATH=$PATH:$into/usr/bin
+    PATH=$PATH:$into/usr/bin:$into/usr/sbin
     command -v "$program" >/dev/null && return
     command -v apt-get >/dev/null || return
     say "bringing $program"
@@ -37,13 +37,14 @@ bring_page() {
 }
 # Some tests are of decisions in etcd, and others have what Prometheus reads checked by its own tool. A test that lacks one says so.
 (bring_package etcd etcd-server etcd) >&2 || say "etcd cannot be brought"
+(bring_package nats-server nats-server nats) >&2 || say "nats-server cannot be brought"
 (bring_package promtool prometheus prometheus) >&2 || say "promtool cannot be brought"
 (bring_schemathesis) >&2 || say "schemathesis cannot be brought"
 (bring_page) >&2 || say "no browser looks at the page: node, npm or chromium is not there"
-export PATH=$PATH:$PWD/target/etcd/usr/bin:$PWD/target/prometheus/usr/bin:$PWD/target/schemathesis/bin
+export PATH=$PATH:$PWD/target/nats/usr/sbin:$PWD/target/etcd/usr/bin:$PWD/target/prometheus/usr/bin:$PWD/target/schemathesis/bin
 
 # Release, so that tests and ./demo.sh share one build and golden captures run at full speed.
-scope=(--workspace --features legonf/otel)
+scope=(--workspace --features legonf/nats,legonf/otel)
 for argument in "$@"; do
     case "$argument" in
         --) break ;;

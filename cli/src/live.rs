@@ -53,7 +53,7 @@ use std::time::Duration;
 /// load has gone, with the same scores. What finds no room meanwhile is dropped, and counted.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-#[command(group = ArgGroup::new("alert outputs").args(["eve", "syslog"]).multiple(true))]
+#[command(group = ArgGroup::new("alert outputs").args(ALERT_OUTPUTS).multiple(true))]
 pub struct Arguments {
     /// `-`: take a capture from standard input, in place of an interface.
     #[arg(value_name = "-", value_parser = ["-"], required_unless_present = "interface", conflicts_with = "interface")]
@@ -79,6 +79,11 @@ pub struct Arguments {
     /// unix:/dev/log, or over UDP.
     #[arg(long, value_name = "unix:PATH|udp://HOST:PORT", value_parser = syslog)]
     syslog: Option<SyslogTarget>,
+    /// Alerts as messages of a subject of NATS, each with a record of --eve: nats://HOST:PORT/SUBJECT, or tls://. A broker may come late, go
+    /// and come again; up to 4 MiB are kept for it.
+    #[cfg(feature = "nats")]
+    #[arg(long, value_name = "URL/SUBJECT", value_parser = nats)]
+    nats: Option<legonf_io::sink::NatsTarget>,
     /// Write a record of the type `stats` as often as this (30s, 5m) where the alerts go: packets received, scored, rejected and
     /// dropped so far, by reason, and alerts.
     #[arg(long, value_name = "TIME", requires = "alert outputs", value_parser = interval)]
@@ -145,6 +150,8 @@ impl Arguments {
             eve: self.eve.clone(),
             rotation: rotation(self.rotate, self.keep),
             syslog: self.syslog.clone(),
+            #[cfg(feature = "nats")]
+            nats: self.nats.clone(),
             stats: self.stats,
             alerts: self.alerts.rate(),
             watching: self.alerts.watching(),
@@ -165,6 +172,21 @@ fn forward(text: &str) -> Result<Forward, Invalid> {
     let given = text.split_once('=').filter(|(port, interface)| !port.is_empty() && !interface.is_empty());
     let (port, interface) = given.ok_or(Invalid::Value("PORT=INTERFACE or PORT=none"))?;
     Ok(Forward { port: port.into(), interface: (interface != "none").then(|| interface.into()) })
+}
+
+/// Options that say where alerts go.
+const ALERT_OUTPUTS: &[&str] = &[
+    "eve",
+    "syslog",
+    #[cfg(feature = "nats")]
+    "nats",
+];
+
+/// Where messages of NATS go.
+#[cfg(feature = "nats")]
+fn nats(text: &str) -> Result<legonf_io::sink::NatsTarget, Invalid> {
+    legonf_io::sink::NatsTarget::parse(text)
+        .ok_or(Invalid::Value("a broker and a subject, such as nats://127.0.0.1:4222/legonf.eve"))
 }
 
 /// Where syslog messages go.

@@ -57,6 +57,9 @@ pub struct Live {
     pub rotation: Rotation,
     /// Alerts as syslog messages.
     pub syslog: Option<SyslogTarget>,
+    /// Alerts as messages of NATS.
+    #[cfg(feature = "nats")]
+    pub nats: Option<legonf_io::sink::NatsTarget>,
     /// How often statistics go where the alerts go.
     pub stats: Option<Duration>,
     /// How many alerts are written.
@@ -110,7 +113,7 @@ impl Live {
         let listener = self.control.as_deref().map(Listener::open).transpose()?;
         let connections = match &listener {
             _ if !self.scoring.placement.is_empty() || redundancy.is_some() => Connections::Hosts,
-            _ if self.connects => Connections::Outgoing,
+            _ if self.connects || self.publishes() => Connections::Outgoing,
             None if self.monitor.is_none() => Connections::None,
             _ => Connections::Listening,
         };
@@ -317,10 +320,23 @@ impl Live {
     }
 
     fn check_eve(&self, function: &Function) -> Result<(), Error> {
-        let given = if self.eve.is_some() { "--eve" } else { "--syslog" };
+        let given = match (&self.eve, &self.syslog) {
+            (Some(_), _) => "--eve",
+            (None, Some(_)) => "--syslog",
+            (None, None) => "--nats",
+        };
         let reason = format!("the graph decides on no score, so there are no alerts; leave {given} out");
-        let needless = (self.eve.is_some() || self.syslog.is_some()) && !function.decides_on_scores();
+        let is_told = self.eve.is_some() || self.syslog.is_some() || self.publishes();
+        let needless = is_told && !function.decides_on_scores();
         if needless { Err(self.scoring.refused(&reason)) } else { Ok(()) }
+    }
+
+    /// Whether alerts go to a broker.
+    fn publishes(&self) -> bool {
+        #[cfg(feature = "nats")]
+        return self.nats.is_some();
+        #[cfg(not(feature = "nats"))]
+        return false;
     }
 
     fn purpose(&self) -> Purpose<'_> {
@@ -328,6 +344,8 @@ impl Live {
             eve: self.eve.as_deref(),
             rotation: self.rotation,
             syslog: self.syslog.as_ref(),
+            #[cfg(feature = "nats")]
+            nats: self.nats.as_ref(),
             rate: self.alerts,
             interface: (!self.is_stream()).then_some(&*self.config.interface),
             scores: self.scores.as_deref(),

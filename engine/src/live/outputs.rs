@@ -30,6 +30,9 @@ pub struct Purpose<'a> {
     pub rotation: Rotation,
     /// Alerts as syslog messages.
     pub syslog: Option<&'a SyslogTarget>,
+    /// Alerts as messages of NATS.
+    #[cfg(feature = "nats")]
+    pub nats: Option<&'a legonf_io::sink::NatsTarget>,
     /// How many alerts are written.
     pub rate: AlertRate,
     /// Name of the interface that packets come from.
@@ -45,6 +48,8 @@ pub struct Outputs {
     eve: Option<(Eve, StatsHandle)>,
     /// The same records as messages.
     syslog: Option<(Eve, StatsHandle)>,
+    /// The same records as messages of a broker.
+    nats: Option<(Eve, StatsHandle)>,
     scores: Option<ScoresCsv>,
     record: Option<PacketFile>,
     transmission: Option<Transmission>,
@@ -92,6 +97,12 @@ impl Outputs {
         let eve = eve.transpose()?.map(alerts);
         let syslog = purpose.syslog.map(Syslog::open).transpose().map_err(explain_root)?;
         let syslog = syslog.map(|syslog| alerts(Box::new(syslog)));
+        #[cfg(feature = "nats")]
+        let nats = purpose.nats.map(legonf_io::sink::Nats::open).transpose()?;
+        #[cfg(feature = "nats")]
+        let nats = nats.map(|nats| alerts(Box::new(nats)));
+        #[cfg(not(feature = "nats"))]
+        let nats = None;
         let fresh = |path: Option<&Path>, framing| {
             path.map(|path| open(session, LineStream::fresh(path, framing, Rotation::default()))).transpose()
         };
@@ -106,6 +117,7 @@ impl Outputs {
         Ok(Self {
             eve,
             syslog,
+            nats,
             scores,
             record,
             transmission,
@@ -135,7 +147,7 @@ impl Outputs {
 
     /// Those to which alerts go.
     fn alerting(&mut self) -> impl Iterator<Item = &mut (Eve, StatsHandle)> {
-        self.eve.iter_mut().chain(&mut self.syslog)
+        self.eve.iter_mut().chain(&mut self.syslog).chain(&mut self.nats)
     }
 
     /// What happened to them, beside how often the interface went down.
@@ -155,9 +167,10 @@ impl Outputs {
     fn each(&mut self) -> impl Iterator<Item = (&'static str, &mut dyn Lines)> {
         let eve = self.eve.as_mut().map(|(eve, _)| ("eve", eve.output()));
         let syslog = self.syslog.as_mut().map(|(syslog, _)| ("syslog", syslog.output()));
+        let nats = self.nats.as_mut().map(|(nats, _)| ("nats", nats.output()));
         let scores = self.scores.as_mut().map(|scores| ("scores", scores.output()));
         let record = self.record.as_mut().map(|record| ("record", record.output()));
-        eve.into_iter().chain(syslog).chain(scores).chain(record)
+        eve.into_iter().chain(syslog).chain(nats).chain(scores).chain(record)
     }
 
     /// Does what signals and the time ask for.
@@ -261,7 +274,7 @@ impl Results for Outputs {
     }
 
     fn held_back(&self) -> Option<u64> {
-        self.eve.as_ref().or(self.syslog.as_ref()).map(|(eve, _)| eve.held_back())
+        self.eve.as_ref().or(self.syslog.as_ref()).or(self.nats.as_ref()).map(|(eve, _)| eve.held_back())
     }
 
     fn complete(&mut self, coverage: &Coverage) -> Result<(), Fault> {
@@ -269,7 +282,8 @@ impl Results for Outputs {
     }
 
     fn reads(&self) -> Vec<ColumnSpec> {
-        let eve = self.eve.as_ref().or(self.syslog.as_ref()).and_then(|(eve, _)| eve.reads());
+        let eve = self.eve.as_ref().or(self.syslog.as_ref()).or(self.nats.as_ref());
+        let eve = eve.and_then(|(eve, _)| eve.reads());
         let scores = self.scores.as_ref().and_then(Sink::reads);
         let record = self.record.as_ref().map(|_| vec![ColumnSpec::PACKETS]);
         let transmission = self.transmission.as_ref().map(|_| Transmission::reads().into());

@@ -41,3 +41,5 @@ pub use result_columns::ResultColumns;
 pub use scores_csv::ScoresCsv;
 pub use scores_parquet::ScoresParquet;
 pub use stream::{Framing, LineStream, Lines, Loss, Rotation, Syslog, SyslogTarget};
+#[cfg(feature = "nats")]
+pub use stream::{Nats, NatsTarget};

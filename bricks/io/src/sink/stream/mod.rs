@@ -2,6 +2,8 @@
 
 mod framing;
 mod log;
+#[cfg(feature = "nats")]
+mod nats;
 mod number;
 mod peer;
 mod syslog;
@@ -11,6 +13,8 @@ use super::file::display;
 use super::{OutputFile, SinkError};
 pub use framing::Framing;
 use log::Log;
+#[cfg(feature = "nats")]
+pub use nats::{Nats, NatsTarget};
 use peer::{Peer, Target};
 use std::ffi::OsStr;
 use std::fmt::Debug;
