@@ -85,7 +85,7 @@ fn alerts_of_a_suppressed_host_are_counted_and_scores_stay() {
     );
     assert_eq!(
         report["suppressions"][0],
-        serde_json::json!({"line": 1, "comment": "ours", "alerts": expected})
+        serde_json::json!({"line": 1, "of": host, "comment": "ours", "alerts": expected})
     );
     assert_eq!((&report["suppressions"][1]["alerts"], &report["alerts"]), (&0.into(), &whole["alerts"]));
     let written = alerts(&after);
