@@ -269,7 +269,7 @@ fn a_load_in_steps_changes_no_score() {
     );
     let events = succeed(["events", &text(folder.path().join("out/events.json"))]);
     assert!(events.contains("end        27600 packets"), "{events}");
-    assert!(fs::read_to_string(folder.path().join("out/throughput.svg")).unwrap().contains("achieved"));
+    assert!(fs::read_to_string(folder.path().join("out/elasticity.svg")).unwrap().contains("achieved"));
 }
 
 #[test]

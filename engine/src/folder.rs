@@ -1,7 +1,7 @@
 //! Results that are files of text, and folders of them.
 
 use crate::Error;
-use legonf_io::sink::{OutputFile, SeriesPlot};
+use legonf_io::sink::{OutputFile, SeriesPlot, Timeline};
 use legonf_output::Existing;
 use serde::Serialize;
 use std::fs;
@@ -61,6 +61,14 @@ impl<'a> Folder<'a> {
     /// # Errors
     /// If it cannot be written.
     pub fn plot(&self, name: &str, plot: &SeriesPlot) -> Result<(), Error> {
+        Ok(plot.write_svg(&self.0.join(name))?)
+    }
+
+    /// Draws what a run did over time.
+    ///
+    /// # Errors
+    /// As [`plot`](Self::plot).
+    pub fn timeline(&self, name: &str, plot: &Timeline) -> Result<(), Error> {
         Ok(plot.write_svg(&self.0.join(name))?)
     }
 }

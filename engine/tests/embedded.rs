@@ -51,7 +51,7 @@ fn a_capture_is_scored_and_every_packet_accounted_for() {
     let replay = Replay { out: Some(out.clone()), ..Replay::new(capture(), scoring) };
     let report = replay.run(&session).unwrap();
     assert!(is_accounted_for(&report) && report.ended.is_none() && report.controller.is_none());
-    assert_eq!((report.summary.coverage.received, report.outputs.len()), (PACKETS, 8));
+    assert_eq!((report.summary.coverage.received, report.outputs.len()), (PACKETS, 9));
     assert!(report.outputs.iter().all(|file| Path::new(file).exists()), "{:?}", report.outputs);
     // What is there is replaced only where the session says so.
     assert!(matches!(replay.run(&session), Err(Error::File { .. })));

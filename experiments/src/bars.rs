@@ -26,6 +26,7 @@ pub fn svg(title: &str, unit: &str, series: &[&str], groups: &[Group]) -> String
     let _ = writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" font-family=\"sans-serif\">\n\
+         <style>@media (prefers-color-scheme:dark){{[fill=white]{{fill:#14171c}}text{{fill:#e8eaee}}[stroke]{{stroke:#c8ccd4}}.grid{{stroke:#3a4048}}}}.grid{{stroke:#dde1e7}}</style>\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"{left}\" y=\"28\" font-size=\"18\">{}</text>\n\
          <text x=\"{left}\" y=\"56\" font-size=\"12\">{}</text>\n\
          <line x1=\"{left}\" y1=\"{floor}\" x2=\"{}\" y2=\"{floor}\" stroke=\"#445\"/>",
@@ -33,6 +34,24 @@ pub fn svg(title: &str, unit: &str, series: &[&str], groups: &[Group]) -> String
         xml(unit),
         WIDTH - 20.0
     );
+    // A line for each whole number, or for each part of the highest that is round.
+    let rough = top / 5.0;
+    let power = 10_f64.powf(rough.log10().floor());
+    let tick =
+        [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|each| *each >= rough).unwrap_or(rough);
+    for count in 0..=(top / tick) as u32 {
+        let value = f64::from(count) * tick;
+        let y = floor - (floor - ceiling) * value / top;
+        let decimals = usize::from(tick < 1.0) + usize::from(tick < 0.1);
+        let _ = writeln!(
+            out,
+            "<line x1=\"{left}\" y1=\"{y:.1}\" x2=\"{}\" y2=\"{y:.1}\" class=\"grid\"/>\n\
+             <text x=\"{}\" y=\"{:.1}\" font-size=\"12\" text-anchor=\"end\">{value:.decimals$}</text>",
+            WIDTH - 20.0,
+            left - 8.0,
+            y + 4.0
+        );
+    }
     for (index, group) in groups.iter().enumerate() {
         let start = left + step * (index as f64 + 0.1);
         for (place, (value, color)) in group.values.iter().zip(COLORS).enumerate() {

@@ -13,7 +13,7 @@ use legonf_datasets::generate;
 use legonf_engine::agent::Agent;
 use legonf_engine::measure::{Trial, median};
 use legonf_engine::{Disturbances, EngineKind, Error, Execution, Folder, Placement, Session};
-use legonf_io::sink::SeriesPlot;
+use legonf_io::sink::{Panel, Timeline};
 use legonf_runtime::{Control, Layout, Outcome, PlanError};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ pub struct Arguments {
     pub(crate) execution: Execution,
     #[command(flatten)]
     pub(crate) placement: Placement,
-    /// A folder for report.json, events.json, throughput.svg, workers.svg and latency.svg.
+    /// A folder for report.json, events.json, and elasticity.svg: load, workers and latency over one axis, with the decisions.
     #[arg(long, short, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -415,24 +415,32 @@ impl Arguments {
         folder.put("events.json", &lines(&report.events))?;
         let curve =
             |value: fn(&Sample) -> f64| report.samples.iter().map(|s| (s.at, value(s))).collect::<Vec<_>>();
-        let plot = |title: &str, up: &str, series| SeriesPlot {
-            decades: false,
-            title: title.into(),
-            across: "seconds".into(),
-            up: up.into(),
-            series,
-            bound: None,
-        };
+        let panel = |up: &str, series| Panel { up: up.into(), series, bound: None };
         let rates = vec![
             ("offered".to_owned(), curve(|s| s.offered / 1e3)),
             ("achieved".to_owned(), curve(|s| s.done / 1e3)),
         ];
-        folder.plot("throughput.svg", &plot("A load in steps", "thousand packets a second", rates))?;
         let workers = vec![("workers".to_owned(), curve(|s| s.workers as f64))];
-        folder.plot("workers.svg", &plot("Workers under a load in steps", "workers", workers))?;
         let latency = vec![("longest of each tick".to_owned(), curve(|s| s.latency_ms))];
-        Ok(folder.plot("latency.svg", &plot("Latency under a load in steps", "milliseconds", latency))?)
+        let timeline = Timeline {
+            title: "A load in steps, and what the controller made of it".into(),
+            panels: vec![
+                panel("thousand packets/s", rates),
+                panel("workers", workers),
+                panel("latency in ms", latency),
+            ],
+            marks: report.events.iter().filter_map(mark).collect(),
+        };
+        Ok(folder.timeline("elasticity.svg", &timeline)?)
     }
+}
+
+/// When a decision that changes something was made, and what it was.
+fn mark(event: &Event) -> Option<(f64, String)> {
+    let Event::Decision { at, decision } = event else { return None };
+    let plan = decision.plan.as_ref()?;
+    let (action, bricks) = (decision.action.label(), decision.bricks.join(" "));
+    Some((*at, format!("{action} {bricks} ({}): {plan}", decision.reason)))
 }
 
 /// Seconds of cores that a hypervisor gave to other machines, tick after tick.

@@ -102,8 +102,13 @@ pub fn text(report: &Report) -> String {
 
 /// Bars, in multiples of the monolith.
 pub(super) fn picture(report: &Report) -> String {
-    let series =
-        ["original", "original, all cores", "bricks, after", "best fixed layout", "monoliths side by side"];
+    let series = [
+        "one worker",
+        "its parts in a worker each",
+        "under the controller",
+        "best fixed layout",
+        "a monolith a core",
+    ];
     let group = |run: &Run| {
         let best = run.fixed.first().map_or(0.0, |rate| rate.speedup);
         let rates = [&run.original, &run.original_all_cores, &run.after].map(|rate| rate.speedup);
@@ -112,5 +117,5 @@ pub(super) fn picture(report: &Report) -> String {
     };
     let groups: Vec<_> = report.runs.iter().map(group).collect();
     let title = format!("LEGO's Figure 4 on {} cores (paper: {})", report.cores, report.paper);
-    svg(&title, "throughput, original = 1", &series, &groups)
+    svg(&title, "packets a second, as a multiple of one worker", &series, &groups)
 }

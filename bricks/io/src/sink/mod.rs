@@ -35,7 +35,7 @@ pub use limit::{AlertRate, PerSource};
 pub use matrix::Matrix;
 use npy_header::npy_header;
 pub use packet_file::PacketFile;
-pub use plot::{HostStrips, ScorePlot, SeriesPlot, Strip, Theme};
+pub use plot::{HostStrips, Panel, ScorePlot, SeriesPlot, Strip, Theme, Timeline};
 pub use records::{Field, Kind, Records, Value};
 pub use result_columns::ResultColumns;
 pub use scores_csv::ScoresCsv;

@@ -34,11 +34,18 @@ pub(super) fn linear(end: f64, wanted: f64) -> Vec<Tick> {
 pub(super) fn decades(low: i32, high: i32) -> Vec<Tick> {
     let plain = low >= -4 && high <= 5;
     let label = |e: i32| match e {
-        _ if !plain => format!("1e{e}"),
+        _ if !plain => format!("10{}", superscript(e)),
         0.. => 10_u32.pow(e.unsigned_abs()).to_string(),
         _ => format!("{:.*}", e.unsigned_abs() as usize, 10_f64.powi(e)),
     };
     (low..=high).map(|e| Tick { value: f64::from(e), label: label(e) }).collect()
+}
+
+/// A number as an exponent.
+fn superscript(number: i32) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let digit = |c: char| c.to_digit(10).map_or('⁻', |digit| DIGITS[digit as usize]);
+    number.to_string().chars().map(digit).collect()
 }
 
 /// The box in which values are drawn, and the ranges that it shows.
@@ -162,10 +169,10 @@ mod tests {
 
     #[test]
     fn decades_are_plain_where_short() {
-        assert_eq!(labels(&decades(-5, -3)), ["1e-5", "1e-4", "1e-3"]);
+        assert_eq!(labels(&decades(-5, -3)), ["10⁻⁵", "10⁻⁴", "10⁻³"]);
         assert_eq!(labels(&decades(-1, 1)), ["0.1", "1", "10"]);
         assert_eq!(labels(&decades(4, 5)), ["10000", "100000"]);
-        assert_eq!(labels(&decades(4, 6)), ["1e4", "1e5", "1e6"]);
+        assert_eq!(labels(&decades(4, 6)), ["10⁴", "10⁵", "10⁶"]);
     }
 
     #[test]

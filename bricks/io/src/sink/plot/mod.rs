@@ -7,8 +7,10 @@ mod picture;
 mod scores;
 mod series;
 mod strips;
+mod timeline;
 
 pub use picture::Theme;
 pub use scores::ScorePlot;
 pub use series::SeriesPlot;
 pub use strips::{HostStrips, Strip};
+pub use timeline::{Panel, Timeline};

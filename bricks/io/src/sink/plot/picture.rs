@@ -12,6 +12,7 @@ use plotters::element::{PathElement, Rectangle};
 use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, IntoFont, RGBColor, TextStyle};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -143,7 +144,28 @@ impl Picture {
         let text = |text: &str, face: Face, at| area.draw_text(text, &style(face), at);
         self.draw(&area, text).map_err(|e| not_drawn(path, &e))?;
         drop(area);
+        if self.theme == Theme::Light
+            && let Some(begin) = document.find('>')
+        {
+            document.insert_str(begin + 1, &format!("\n<style>{}</style>", self.in_the_dark()));
+        }
         Ok(document)
+    }
+
+    /// Rules by which who looks at dark pages sees a light picture on a dark ground.
+    fn in_the_dark(&self) -> String {
+        let colors = self.shapes.iter().map(|shape| match shape {
+            Shape::Fill(_, color) | Shape::Line(_, color) => *color,
+            Shape::Text(_, face, _) => face.color,
+        });
+        let named = |RGBColor(r, g, b): RGBColor| format!("#{r:02X}{g:02X}{b:02X}");
+        let ground = (named(Theme::Light.ground()), named(Theme::Dark.ground()));
+        let pairs = colors.map(|color| (named(color), named(Theme::Dark.paint(color))));
+        let pairs: BTreeMap<_, _> = pairs.chain([ground]).collect();
+        let rule = |(light, dark): (&String, &String)| {
+            format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}")
+        };
+        format!("@media (prefers-color-scheme:dark){{{}}}", pairs.iter().map(rule).collect::<String>())
     }
 
     /// The picture as a PNG file, with its texts if the machine has a `font`.

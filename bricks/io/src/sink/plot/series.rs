@@ -6,7 +6,7 @@ use crate::sink::{OutputFile, SinkError};
 use plotters::style::RGBColor;
 use std::path::Path;
 
-const COLORS: [RGBColor; 6] = [
+pub(super) const COLORS: [RGBColor; 6] = [
     RGBColor(23, 92, 160),
     RGBColor(217, 72, 1),
     RGBColor(56, 142, 60),
@@ -98,7 +98,7 @@ impl SeriesPlot {
 }
 
 /// Joins the points, and marks each where they are few.
-fn line(picture: &mut Picture, frame: &Frame, points: &[(f64, f64)], color: RGBColor) {
+pub(super) fn line(picture: &mut Picture, frame: &Frame, points: &[(f64, f64)], color: RGBColor) {
     let pixels: Vec<_> = points.iter().map(|(x, y)| (frame.x(*x), frame.y(*y))).collect();
     if pixels.len() <= MARKED {
         for (x, y) in &pixels {
