@@ -438,9 +438,9 @@ impl Arguments {
 /// When a decision that changes something was made, and what it was.
 fn mark(event: &Event) -> Option<(f64, String)> {
     let Event::Decision { at, decision } = event else { return None };
-    let plan = decision.plan.as_ref()?;
+    decision.plan.as_ref()?;
     let (action, bricks) = (decision.action.label(), decision.bricks.join(" "));
-    Some((*at, format!("{action} {bricks} ({}): {plan}", decision.reason)))
+    Some((*at, format!("{action} {bricks}: {}", decision.reason)))
 }
 
 /// Seconds of cores that a hypervisor gave to other machines, tick after tick.

@@ -95,7 +95,9 @@ fn incidents_and_training_are_marked_and_the_ground_may_be_dark() {
     let after = svg(&marked);
     assert!(after.contains("192.168.50.21") && after.contains("incidents") && after.contains("#7B3F98"));
     let dark = svg(&marked.on(Theme::Dark));
-    assert!(dark.contains("#14171C") && !after.contains("fill=\"#14171C\"") && dark.contains("192.168.50.21"));
+    assert!(
+        dark.contains("#14171C") && !after.contains("fill=\"#14171C\"") && dark.contains("192.168.50.21")
+    );
     assert!(!svg(&plot(500, false)).contains("training"));
 }
 

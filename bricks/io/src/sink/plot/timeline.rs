@@ -17,8 +17,9 @@ const TOP: i32 = 84;
 /// Below the last panel: the axis with its title. Then a line for each mark.
 const AXIS: i32 = 74;
 const LINE: i32 = 20;
-/// Marks that are explained, at most.
+/// Marks that are explained, at most, and characters of each.
 const MOST: usize = 40;
+const LONGEST: usize = 135;
 
 /// Curves of one kind.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +116,9 @@ impl Timeline {
             let y = top + LINE * number as i32;
             picture.text((number + 1).to_string(), Face::new(13, MARK), (90, y));
             picture.text(format!("{at:.2} s"), Face::new(13, QUIET), (120, y));
-            picture.text(words, Face::new(13, INK), (190, y));
+            let short: String = words.chars().take(LONGEST).collect();
+            let more = if short.len() < words.len() { "…" } else { "" };
+            picture.text(short + more, Face::new(13, INK), (190, y));
         }
     }
 }
