@@ -3,12 +3,10 @@
 use crate::NfError;
 use crate::chain::recorded::descriptor;
 use crate::chain::{
-    ChainFunction, Flow, FlowHandle, FlowState, Flows, Kept, Packet, Record, Recorded, Settings, copy,
-    import, remove,
+    ChainFunction, Flow, FlowHandle, FlowState, Kept, KeyedState, Packet, Record, Recorded, default,
 };
 use crate::ip_filter::{Prefix, Rule, Rules, Verb, Words};
-use legonf_core::{ColumnSpec, Descriptor, DropReason, Element, Hasher, HeaderAction, slot};
-use legonf_extract::StateError;
+use legonf_core::{ColumnSpec, Descriptor, DropReason, Element, HeaderAction};
 use serde::Deserialize;
 
 /// Configuration of [`Firewall`].
@@ -27,10 +25,10 @@ pub struct Config {
     #[serde(default = "closing")]
     pub closing: f64,
     /// Flows that a slot holds, from 1 to 65,535; the one whose last packet came first makes room. Default 128.
-    #[serde(default = "flows_per_slot")]
+    #[serde(default = "default::flows_per_slot")]
     pub flows_per_slot: u32,
     /// Seed of the hash that divides flows into slots. Default 1234.
-    #[serde(default = "seed")]
+    #[serde(default = "default::seed")]
     pub seed: u64,
     /// The column of actions that it fills. Default `firewall-action`.
     #[serde(default)]
@@ -45,28 +43,17 @@ const fn closing() -> f64 {
     10.0
 }
 
-const fn flows_per_slot() -> u32 {
-    128
-}
-
-const fn seed() -> u64 {
-    1234
-}
-
 /// A stateful firewall (StatelessNF, table 4.1): what goes from inside to outside passes, and so does what comes back in the same flow. What else comes from outside
 /// passes only if a rule accepts it, and then its flow passes both ways. Other packets are dropped for [`DropReason::Policy`].
 ///
 /// What stays inside or outside passes. Later fragments, which have no ports, are a flow of their own.
 #[derive(Clone, Debug)]
 pub struct Firewall {
-    settings: Settings<Connection>,
+    kept: KeyedState<Connection>,
     inside: Vec<Prefix>,
     rules: Rules,
     idle: i64,
     closing: i64,
-    seed: u64,
-    hasher: Hasher,
-    flows: Flows<Connection>,
     counters: Counters,
 }
 
@@ -81,7 +68,6 @@ impl Kept for Connection {}
 #[derive(Clone, Copy, Debug, Default)]
 struct Counters {
     admitted: u64,
-    evicted: u64,
     denied: u64,
 }
 
@@ -100,23 +86,20 @@ impl Firewall {
     /// # Errors
     /// If there is no address inside, a rule can never decide, or a number is out of its range.
     pub fn new(config: &Config) -> Result<Self, NfError> {
-        NfError::within("flows_per_slot", config.flows_per_slot.into(), 1.0, 65_535.0)?;
+        let Config { idle, closing, seed, flows_per_slot, .. } = config;
+        let text = (config.inside.elements(), format!("{:?}", config.rules), idle, closing, seed);
+        let kept = KeyedState::new(&text, *flows_per_slot, *seed)?;
         let inside = Prefix::read_all("inside", &config.inside)?;
         if inside.is_empty() {
             let expected = "the prefixes of the addresses inside, such as [\"10.0.0.0/8\"]";
             return Err(NfError::Nothing { key: "inside", expected });
         }
-        let Config { idle, closing, seed, .. } = config;
-        let text = (config.inside.elements(), format!("{:?}", config.rules), idle, closing, seed);
         Ok(Self {
-            settings: Settings::new(&text, config.flows_per_slot),
+            kept,
             inside,
             rules: Rules::new(&config.rules, Verb::Drop)?,
             idle: NfError::nanos("idle", *idle)?,
             closing: NfError::nanos("closing", *closing)?,
-            seed: *seed,
-            hasher: Hasher::new(*seed),
-            flows: Flows::of(config.flows_per_slot as usize),
             counters: Counters::default(),
         })
     }
@@ -137,25 +120,20 @@ impl Firewall {
 
     /// The number of a packet's flow, if that is not over.
     fn known(&self, flow: &Flow, packet: &Packet<'_>) -> Option<u32> {
-        let number = self.flows.find(&flow.keyed(&self.hasher))?;
-        let item = self.flows.item(number);
+        let number = self.kept.flows.find(&flow.keyed(&self.kept.hasher))?;
+        let item = self.kept.flows.item(number);
         let timeout = if item.value.closing { self.closing } else { self.idle };
         (!item.is_idle(packet, timeout)).then_some(number)
     }
 
     /// Lets a flow pass from a packet on.
     fn admit(&mut self, flow: &Flow, packet: &Packet<'_>) -> u32 {
-        let keyed = flow.keyed(&self.hasher);
+        let keyed = flow.keyed(&self.kept.hasher);
         self.counters.admitted += 1;
-        if let Some(over) = self.flows.find(&keyed) {
-            self.flows.remove(over);
-        } else if self.flows.is_full(slot(keyed.hash))
-            && let Some(oldest) = self.flows.oldest(slot(keyed.hash))
-        {
-            self.flows.remove(oldest);
-            self.counters.evicted += 1;
+        if let Some(over) = self.kept.flows.find(&keyed) {
+            self.kept.flows.remove(over);
         }
-        self.flows.add(&keyed, packet, Connection::default())
+        self.kept.add(&keyed, packet, Connection::default())
     }
 }
 
@@ -175,13 +153,13 @@ impl ChainFunction for Firewall {
                 return Record::once(HeaderAction::drop(DropReason::Policy));
             }
         };
-        let handle = self.flows.handle(number);
+        let handle = self.kept.flows.handle(number);
         self.update(handle, packet);
         Record { state: Some(handle), ..Record::FORWARD }
     }
 
     fn update(&mut self, handle: FlowHandle, packet: &Packet<'_>) -> bool {
-        let Some(item) = self.flows.get(handle) else { return false };
+        let Some(item) = self.kept.flows.get(handle) else { return false };
         let timeout = if item.value.closing { self.closing } else { self.idle };
         if item.is_idle(packet, timeout) {
             return false;
@@ -195,38 +173,16 @@ impl ChainFunction for Firewall {
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        let Counters { admitted, evicted, denied } = self.counters;
-        vec![("admitted-flows", admitted), ("evicted-flows", evicted), ("denied", denied)]
+        let Counters { admitted, denied } = self.counters;
+        vec![("admitted-flows", admitted), ("evicted-flows", self.kept.evicted), ("denied", denied)]
     }
 
     fn state(&self) -> Option<&dyn FlowState> {
-        Some(self)
+        Some(&self.kept)
     }
 
     fn state_mut(&mut self) -> Option<&mut dyn FlowState> {
-        Some(self)
-    }
-
-    fn state_size(&self) -> usize {
-        self.flows.used()
-    }
-}
-
-impl FlowState for Firewall {
-    fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    fn copy(&self, slots: &[u16]) -> Result<Vec<u8>, StateError> {
-        copy(&self.settings, &self.flows, slots)
-    }
-
-    fn remove(&mut self, slots: &[u16]) {
-        remove(&mut self.flows, slots, |_| ());
-    }
-
-    fn import(&mut self, state: &[u8]) -> Result<(), StateError> {
-        import(&self.settings, &mut self.flows, state, |_, _| ())
+        Some(&mut self.kept)
     }
 }
 

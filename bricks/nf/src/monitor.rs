@@ -3,11 +3,9 @@
 use crate::NfError;
 use crate::chain::recorded::descriptor;
 use crate::chain::{
-    ChainFunction, FlowHandle, FlowState, Flows, Kept, Packet, Record, Recorded, Settings, copy, import,
-    remove,
+    ChainFunction, FlowHandle, FlowState, Kept, KeyedState, Packet, Record, Recorded, default,
 };
-use legonf_core::{ColumnSpec, Descriptor, DropReason, Element, Hasher, HeaderAction, slot};
-use legonf_extract::StateError;
+use legonf_core::{ColumnSpec, Descriptor, DropReason, Element, HeaderAction};
 use serde::{Deserialize, Serialize};
 
 /// Configuration of [`Monitor`].
@@ -28,7 +26,8 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { most_packets: None, idle: 60.0, flows_per_slot: 128, seed: 1234, output: None }
+        let (flows_per_slot, seed) = (default::flows_per_slot(), default::seed());
+        Self { most_packets: None, idle: 60.0, flows_per_slot, seed, output: None }
     }
 }
 
@@ -36,15 +35,11 @@ impl Default for Config {
 /// which the flow's action changes from the next packet on (SpeedyBox's DoS prevention, §V-C).
 #[derive(Clone, Debug)]
 pub struct Monitor {
-    settings: Settings<Counts>,
+    kept: KeyedState<Counts>,
     most_packets: u64,
     idle: i64,
-    seed: u64,
-    hasher: Hasher,
-    flows: Flows<Counts>,
     totals: Counts,
     begun: u64,
-    evicted: u64,
     denied: u64,
 }
 
@@ -81,18 +76,17 @@ impl Monitor {
     /// # Errors
     /// If a number is out of its range.
     pub fn new(config: &Config) -> Result<Self, NfError> {
-        NfError::within("flows_per_slot", config.flows_per_slot.into(), 1.0, 65_535.0)?;
         let (totals, most_packets) = (Counts::default(), config.most_packets.unwrap_or(u64::MAX));
         Ok(Self {
-            settings: Settings::new(&Config { output: None, ..config.clone() }, config.flows_per_slot),
+            kept: KeyedState::new(
+                &Config { output: None, ..config.clone() },
+                config.flows_per_slot,
+                config.seed,
+            )?,
             most_packets,
             idle: NfError::nanos("idle", config.idle)?,
-            seed: config.seed,
-            hasher: Hasher::new(config.seed),
-            flows: Flows::of(config.flows_per_slot as usize),
             totals,
             begun: 0,
-            evicted: 0,
             denied: 0,
         })
     }
@@ -104,29 +98,6 @@ impl Monitor {
     pub fn brick(config: &Config) -> Result<Recorded<Self>, NfError> {
         Ok(Recorded::new(Self::new(config)?, &Self::DESCRIPTOR, config.output.as_deref()))
     }
-
-    /// The flow of a packet, which is a new one if it was idle for too long.
-    fn flow(&mut self, packet: &Packet<'_>) -> Option<u32> {
-        let keyed = packet.flow()?.keyed(&self.hasher);
-        if let Some(number) = self.flows.find(&keyed) {
-            if self.flows.item(number).is_idle(packet, self.idle) {
-                self.flows.renew(number);
-                let item = self.flows.item_mut(number);
-                item.value = Counts::default();
-                item.touch(packet);
-                self.begun += 1;
-            }
-            return Some(number);
-        }
-        self.begun += 1;
-        if self.flows.is_full(slot(keyed.hash))
-            && let Some(oldest) = self.flows.oldest(slot(keyed.hash))
-        {
-            self.flows.remove(oldest);
-            self.evicted += 1;
-        }
-        Some(self.flows.add(&keyed, packet, Counts::default()))
-    }
 }
 
 impl ChainFunction for Monitor {
@@ -135,21 +106,22 @@ impl ChainFunction for Monitor {
     }
 
     fn process(&mut self, packet: &Packet<'_>) -> Record {
-        let Some(number) = self.flow(packet) else {
+        let Some((number, is_new)) = self.kept.current(packet, self.idle) else {
             self.totals.add(packet);
             return Record::FORWARD;
         };
-        let is_over = self.flows.item(number).value.packets >= self.most_packets;
+        self.begun += u64::from(is_new);
+        let is_over = self.kept.flows.item(number).value.packets >= self.most_packets;
         let action = if is_over { HeaderAction::drop(DropReason::Policy) } else { HeaderAction::default() };
         // The packet that is the last to pass makes the record stale at once.
-        let handle = self.flows.handle(number);
+        let handle = self.kept.flows.handle(number);
         self.update(handle, packet);
         Record { state: Some(handle), ..Record::of(action) }
     }
 
     fn update(&mut self, handle: FlowHandle, packet: &Packet<'_>) -> bool {
         let idle = self.idle;
-        let Some(item) = self.flows.get(handle).filter(|item| !item.is_idle(packet, idle)) else {
+        let Some(item) = self.kept.flows.get(handle).filter(|item| !item.is_idle(packet, idle)) else {
             return false;
         };
         self.totals.add(packet);
@@ -157,7 +129,7 @@ impl ChainFunction for Monitor {
         item.touch(packet);
         item.value.add(packet);
         if item.value.packets == self.most_packets {
-            self.flows.renew(handle.number());
+            self.kept.flows.renew(handle.number());
         }
         true
     }
@@ -167,39 +139,17 @@ impl ChainFunction for Monitor {
             ("packets", self.totals.packets),
             ("bytes", self.totals.bytes),
             ("flows", self.begun),
-            ("evicted-flows", self.evicted),
+            ("evicted-flows", self.kept.evicted),
             ("cut-off", self.denied),
         ]
     }
 
     fn state(&self) -> Option<&dyn FlowState> {
-        Some(self)
+        Some(&self.kept)
     }
 
     fn state_mut(&mut self) -> Option<&mut dyn FlowState> {
-        Some(self)
-    }
-
-    fn state_size(&self) -> usize {
-        self.flows.used()
-    }
-}
-
-impl FlowState for Monitor {
-    fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    fn copy(&self, slots: &[u16]) -> Result<Vec<u8>, StateError> {
-        copy(&self.settings, &self.flows, slots)
-    }
-
-    fn remove(&mut self, slots: &[u16]) {
-        remove(&mut self.flows, slots, |_| ());
-    }
-
-    fn import(&mut self, state: &[u8]) -> Result<(), StateError> {
-        import(&self.settings, &mut self.flows, state, |_, _| ())
+        Some(&mut self.kept)
     }
 }
 
@@ -207,7 +157,7 @@ impl FlowState for Monitor {
 mod tests {
     use super::*;
     use crate::samples::{Sample, arp, pass_at};
-    use legonf_core::SLOTS;
+    use legonf_core::{Hasher, SLOTS, slot};
 
     const SECOND: i64 = 1_000_000_000;
 
@@ -234,8 +184,10 @@ mod tests {
             monitor.counters(),
             [("packets", 4), ("bytes", 240), ("flows", 2), ("evicted-flows", 0), ("cut-off", 0)]
         );
-        let counts: Vec<_> =
-            (0..SLOTS).flat_map(|slot| monitor.flows.sorted(slot)).map(|item| item.value.packets).collect();
+        let counts: Vec<_> = (0..SLOTS)
+            .flat_map(|slot| monitor.kept.flows.sorted(slot))
+            .map(|item| item.value.packets)
+            .collect();
         assert_eq!(counts.iter().copied().max(), Some(2));
     }
 

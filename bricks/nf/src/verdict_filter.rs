@@ -1,15 +1,12 @@
 //! The function that cuts flows off by the verdicts on their packets.
 
 use crate::chain::{
-    ChainFunction, FlowHandle, FlowState, Flows, Kept, Packet, Record, Recorded, Settings, copy, import,
-    remove,
+    ChainFunction, FlowHandle, FlowState, Kept, KeyedState, Packet, Record, Recorded, default,
 };
 use crate::{NfError, verdicts};
 use legonf_core::{
-    BindError, ColumnSpec, Descriptor, DropReason, Element, Hasher, HeaderAction, Layout, State, Verdict,
-    slot,
+    BindError, ColumnSpec, Descriptor, DropReason, Element, HeaderAction, Layout, State, Verdict,
 };
-use legonf_extract::StateError;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -29,10 +26,10 @@ pub struct Config {
     #[serde(default = "idle")]
     pub idle: f64,
     /// Flows that a slot holds, from 1 to 65,535; the one whose last packet came first makes room. Default 128.
-    #[serde(default = "flows_per_slot")]
+    #[serde(default = "default::flows_per_slot")]
     pub flows_per_slot: u32,
     /// Seed of the hash that divides flows into slots. Default 1234.
-    #[serde(default = "seed")]
+    #[serde(default = "default::seed")]
     pub seed: u64,
     /// The column of actions that it fills. Default `verdict-action`.
     #[serde(default)]
@@ -51,28 +48,17 @@ const fn idle() -> f64 {
     60.0
 }
 
-const fn flows_per_slot() -> u32 {
-    128
-}
-
-const fn seed() -> u64 {
-    1234
-}
-
 /// Cuts flows off by the verdicts on their packets, such as a network's: a flow that has had so many packets with a verdict of some labels is dropped from the
 /// next packet on, in both directions, for [`DropReason::Policy`]. On a fast path the verdict is an event that changes the flow's entry (SpeedyBox §V-C).
 #[derive(Clone, Debug)]
 pub struct VerdictFilter {
-    settings: Settings<Found>,
+    kept: KeyedState<Found>,
     column: ColumnSpec,
     labels: Vec<String>,
     /// Whether a verdict cuts a flow off, by the places of labels, and last for what is rejected.
     cuts: Vec<bool>,
     after: u64,
     idle: i64,
-    seed: u64,
-    hasher: Hasher,
-    flows: Flows<Found>,
     counters: Counters,
 }
 
@@ -86,7 +72,6 @@ impl Kept for Found {}
 struct Counters {
     flows: u64,
     packets: u64,
-    evicted: u64,
 }
 
 impl VerdictFilter {
@@ -118,21 +103,19 @@ impl VerdictFilter {
     /// # Errors
     /// If there is no label, or a number is out of its range.
     pub fn new(config: &Config) -> Result<Self, NfError> {
-        NfError::within("flows_per_slot", config.flows_per_slot.into(), 1.0, 65_535.0)?;
+        let own = Config { output: None, ..config.clone() };
+        let kept = KeyedState::new(&own, config.flows_per_slot, config.seed)?;
         NfError::within("after", config.after as f64, 1.0, 1e15)?;
         if config.labels.is_empty() {
             return Err(NfError::Nothing { key: "labels", expected: "labels of the column of verdicts" });
         }
         Ok(Self {
-            settings: Settings::new(&Config { output: None, ..config.clone() }, config.flows_per_slot),
+            kept,
             column: verdicts(&config.verdicts),
             labels: config.labels.clone(),
             cuts: Vec::new(),
             after: config.after,
             idle: NfError::nanos("idle", config.idle)?,
-            seed: config.seed,
-            hasher: Hasher::new(config.seed),
-            flows: Flows::of(config.flows_per_slot as usize),
             counters: Counters::default(),
         })
     }
@@ -149,26 +132,6 @@ impl VerdictFilter {
     fn counts(&self, verdict: Option<Verdict>) -> bool {
         let most = self.cuts.len().saturating_sub(1);
         verdict.is_some_and(|verdict| self.cuts.get(verdict.place(most)).copied().unwrap_or(false))
-    }
-
-    fn flow(&mut self, packet: &Packet<'_>) -> Option<u32> {
-        let keyed = packet.flow()?.keyed(&self.hasher);
-        if let Some(number) = self.flows.find(&keyed) {
-            if self.flows.item(number).is_idle(packet, self.idle) {
-                self.flows.renew(number);
-                let item = self.flows.item_mut(number);
-                item.value = Found::default();
-                item.touch(packet);
-            }
-            return Some(number);
-        }
-        if self.flows.is_full(slot(keyed.hash))
-            && let Some(oldest) = self.flows.oldest(slot(keyed.hash))
-        {
-            self.flows.remove(oldest);
-            self.counters.evicted += 1;
-        }
-        Some(self.flows.add(&keyed, packet, Found::default()))
     }
 }
 
@@ -191,18 +154,18 @@ impl ChainFunction for VerdictFilter {
     }
 
     fn process(&mut self, packet: &Packet<'_>) -> Record {
-        let Some(number) = self.flow(packet) else { return Record::FORWARD };
-        let is_over = self.flows.item(number).value.0 >= self.after;
+        let Some((number, _)) = self.kept.current(packet, self.idle) else { return Record::FORWARD };
+        let is_over = self.kept.flows.item(number).value.0 >= self.after;
         let action = if is_over { HeaderAction::drop(DropReason::Policy) } else { HeaderAction::default() };
         // A verdict makes the record stale at once.
-        let handle = self.flows.handle(number);
+        let handle = self.kept.flows.handle(number);
         self.update(handle, packet);
         Record { state: Some(handle), ..Record::of(action) }
     }
 
     fn update(&mut self, handle: FlowHandle, packet: &Packet<'_>) -> bool {
         let (idle, after, counts) = (self.idle, self.after, self.counts(packet.verdict));
-        let Some(item) = self.flows.get(handle).filter(|item| !item.is_idle(packet, idle)) else {
+        let Some(item) = self.kept.flows.get(handle).filter(|item| !item.is_idle(packet, idle)) else {
             return false;
         };
         item.touch(packet);
@@ -212,45 +175,23 @@ impl ChainFunction for VerdictFilter {
             item.value.0 += 1;
             if item.value.0 == after {
                 self.counters.flows += 1;
-                self.flows.renew(handle.number());
+                self.kept.flows.renew(handle.number());
             }
         }
         true
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        let Counters { flows, packets, evicted } = self.counters;
-        vec![("flows-cut-off", flows), ("packets-cut-off", packets), ("evicted-flows", evicted)]
+        let Counters { flows, packets } = self.counters;
+        vec![("flows-cut-off", flows), ("packets-cut-off", packets), ("evicted-flows", self.kept.evicted)]
     }
 
     fn state(&self) -> Option<&dyn FlowState> {
-        Some(self)
+        Some(&self.kept)
     }
 
     fn state_mut(&mut self) -> Option<&mut dyn FlowState> {
-        Some(self)
-    }
-
-    fn state_size(&self) -> usize {
-        self.flows.used()
-    }
-}
-
-impl FlowState for VerdictFilter {
-    fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    fn copy(&self, slots: &[u16]) -> Result<Vec<u8>, StateError> {
-        copy(&self.settings, &self.flows, slots)
-    }
-
-    fn remove(&mut self, slots: &[u16]) {
-        remove(&mut self.flows, slots, |_| ());
-    }
-
-    fn import(&mut self, state: &[u8]) -> Result<(), StateError> {
-        import(&self.settings, &mut self.flows, state, |_, _| ())
+        Some(&mut self.kept)
     }
 }
 

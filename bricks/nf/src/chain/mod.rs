@@ -18,7 +18,7 @@ pub use recorded::Recorded;
 pub(crate) use rewrite::apply;
 pub use rewrite::{ApplyActions, Config as ApplyActionsConfig};
 pub use state::FlowState;
-pub(crate) use state::{Kept, Settings, copy, import, remove};
+pub(crate) use state::{Kept, KeyedState, default};
 
 use legonf_core::{BindError, ColumnSpec, Element, Field, HeaderAction, Key, Layout};
 
@@ -78,11 +78,6 @@ pub trait ChainFunction: Send {
     /// The same, to be changed.
     fn state_mut(&mut self) -> Option<&mut dyn FlowState> {
         None
-    }
-
-    /// Bytes that this takes.
-    fn state_size(&self) -> usize {
-        0
     }
 }
 

@@ -1,11 +1,10 @@
 //! A function with state as a brick: it records the action of each packet.
 
-use super::{ChainFunction, FlowState, Packet, actions, key};
+use super::{ChainFunction, FlowState, Packet, actions, default, key};
 use legonf_core::{
     Batch, BindError, Brick, BrickError, ColumnSpec, Descriptor, Division, Handle, HeaderAction, Layout,
     State, StateGroup, Storage, Verdict, WestEast, typed,
 };
-use legonf_extract::StateError;
 use std::borrow::Cow;
 
 /// The name of the only state group.
@@ -23,6 +22,9 @@ pub struct Recorded<F> {
     /// Of the column of verdicts that the function looks at.
     verdicts: Option<Handle<Vec<Verdict>>>,
 }
+
+/// Why the state of a function that has none cannot go to another replica.
+const NOTHING_KEPT: &str = "the function keeps nothing of flows";
 
 /// What such a brick reads.
 const READS: &[ColumnSpec] = &[ColumnSpec::PACKETS, ColumnSpec::HEADERS, ColumnSpec::WATERMARK];
@@ -42,7 +44,7 @@ pub(crate) const fn descriptor(
     }
 }
 
-impl<F: ChainFunction + FlowState> Recorded<F> {
+impl<F: ChainFunction> Recorded<F> {
     /// The brick of a function, which fills a column of this name or that of its descriptor.
     pub(crate) fn new(function: F, descriptor: &Descriptor, output: Option<&str>) -> Self {
         let Descriptor { kind, title, .. } = *descriptor;
@@ -66,13 +68,19 @@ impl<F: ChainFunction + FlowState> Recorded<F> {
         }
     }
 
-    fn fault(&self) -> impl Fn(StateError) -> BrickError + use<F> {
+    fn fault<E: ToString>(&self) -> impl Fn(E) -> BrickError + use<F, E> {
         let brick = self.kind;
         move |error| BrickError { brick, reason: error.to_string() }
     }
+
+    /// What the function keeps.
+    fn state_mut(&mut self) -> Result<&mut dyn FlowState, BrickError> {
+        let none = self.fault();
+        self.function.state_mut().ok_or_else(|| none(NOTHING_KEPT))
+    }
 }
 
-impl<F: ChainFunction + FlowState> Brick for Recorded<F> {
+impl<F: ChainFunction> Brick for Recorded<F> {
     fn descriptor(&self) -> Descriptor {
         let reads = READS.iter().cloned().chain(self.function.verdicts()).collect();
         let own = descriptor(self.kind, self.title, &[]);
@@ -100,7 +108,7 @@ impl<F: ChainFunction + FlowState> Brick for Recorded<F> {
     }
 
     fn state_size(&self) -> u64 {
-        self.function.state_size() as u64
+        self.function.state().map_or(0, FlowState::used) as u64
     }
 
     fn west_east(&mut self) -> Option<&mut dyn WestEast> {
@@ -108,13 +116,13 @@ impl<F: ChainFunction + FlowState> Brick for Recorded<F> {
     }
 }
 
-impl<F: ChainFunction + FlowState> WestEast for Recorded<F> {
+impl<F: ChainFunction> WestEast for Recorded<F> {
     fn division(&self) -> Division {
         let (groups, cells) = (vec![StateGroup::new(GROUP, key())], vec![GROUP.into()]);
         Division {
             name: self.kind.into(),
             groups,
-            seed: self.function.seed(),
+            seed: self.function.state().map_or(default::seed(), FlowState::seed),
             fills: self.output.clone(),
             cells,
         }
@@ -136,15 +144,16 @@ impl<F: ChainFunction + FlowState> WestEast for Recorded<F> {
 
     fn export(&mut self, part: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
         let state = self.copy(part, slots)?;
-        self.function.remove(slots);
+        self.state_mut()?.remove(slots);
         Ok(state)
     }
 
     fn copy(&self, _: usize, slots: &[u16]) -> Result<Vec<u8>, BrickError> {
-        self.function.copy(slots).map_err(self.fault())
+        self.function.state().ok_or_else(|| self.fault()(NOTHING_KEPT))?.copy(slots).map_err(self.fault())
     }
 
     fn import(&mut self, _: usize, state: &[u8]) -> Result<(), BrickError> {
-        self.function.import(state).map_err(self.fault())
+        let fault = self.fault();
+        self.state_mut()?.import(state).map_err(fault)
     }
 }

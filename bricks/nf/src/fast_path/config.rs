@@ -1,6 +1,6 @@
 //! What a fast path is made of.
 
-use crate::chain::ChainFunction;
+use crate::chain::{ChainFunction, default};
 use crate::{
     NfError, check_ip_header, decrement_ttl, firewall, ip_filter, mac_swap, maglev, monitor, nat,
     verdict_filter,
@@ -17,7 +17,7 @@ pub struct Config {
     #[serde(default = "flows_per_slot")]
     pub flows_per_slot: u32,
     /// Seed of the hash that divides flows into slots, if no function has one. Default 1234.
-    #[serde(default = "seed")]
+    #[serde(default = "default::seed")]
     pub seed: u64,
     /// The column of actions that it fills. Default `fast-path-action`.
     #[serde(default)]
@@ -26,10 +26,6 @@ pub struct Config {
 
 const fn flows_per_slot() -> u32 {
     256
-}
-
-const fn seed() -> u64 {
-    1234
 }
 
 /// A function of a chain by its kind, with its configuration.

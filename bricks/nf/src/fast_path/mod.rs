@@ -325,10 +325,6 @@ impl ChainFunction for FastPath {
     fn state_mut(&mut self) -> Option<&mut dyn FlowState> {
         Some(self)
     }
-
-    fn state_size(&self) -> usize {
-        self.functions.iter().map(|function| function.state_size()).sum()
-    }
 }
 
 impl FlowState for FastPath {
@@ -361,6 +357,10 @@ impl FlowState for FastPath {
         }
         let states = self.functions.iter_mut().filter_map(|function| function.state_mut());
         states.zip(pieces).try_for_each(|(state, piece)| state.import(&piece))
+    }
+
+    fn used(&self) -> usize {
+        self.state_of().map(FlowState::used).sum()
     }
 }
 

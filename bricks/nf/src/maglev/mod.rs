@@ -5,14 +5,10 @@ mod table;
 use crate::NfError;
 use crate::chain::recorded::descriptor;
 use crate::chain::{
-    ChainFunction, FlowHandle, FlowState, Flows, Holds, Kept, Packet, Record, Recorded, Settings, copy,
-    import, remove,
+    ChainFunction, FlowHandle, FlowState, Holds, Kept, KeyedState, Packet, Record, Recorded, default,
 };
 use crate::ip::{TCP, UDP};
-use legonf_core::{
-    Address, ColumnSpec, Descriptor, DropReason, Element, Hasher, HeaderAction, Mac, MacFrom, slot,
-};
-use legonf_extract::StateError;
+use legonf_core::{Address, ColumnSpec, Descriptor, DropReason, Element, HeaderAction, Mac, MacFrom};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use table::Tables;
@@ -43,10 +39,10 @@ pub struct Config {
     #[serde(default = "idle")]
     pub idle: f64,
     /// Flows that a slot holds, from 1 to 65,535; the one whose last packet came first makes room. Default 128.
-    #[serde(default = "flows_per_slot")]
+    #[serde(default = "default::flows_per_slot")]
     pub flows_per_slot: u32,
     /// Seed of the hash that divides flows into slots. Default 1234.
-    #[serde(default = "seed")]
+    #[serde(default = "default::seed")]
     pub seed: u64,
     /// The column of actions that it fills. Default `maglev-action`.
     #[serde(default)]
@@ -59,14 +55,6 @@ const fn entries() -> u32 {
 
 const fn idle() -> f64 {
     300.0
-}
-
-const fn flows_per_slot() -> u32 {
-    128
-}
-
-const fn seed() -> u64 {
-    1234
 }
 
 /// The protocol of a service.
@@ -110,15 +98,12 @@ pub struct Outage {
 /// packet on: an event. Fragments to the service are dropped, since later ones have no ports. All else passes untouched, as do packets that are no Ethernet frames.
 #[derive(Clone, Debug)]
 pub struct Maglev {
-    settings: Settings<Choice>,
+    kept: KeyedState<Choice>,
     service: (Address, u16),
     protocol: u8,
     macs: Vec<Mac>,
     tables: Tables,
     idle: i64,
-    seed: u64,
-    hasher: Hasher,
-    flows: Flows<Choice>,
     counters: Counters,
 }
 
@@ -136,7 +121,6 @@ impl Kept for Choice {
 struct Counters {
     chosen: u64,
     rerouted: u64,
-    evicted: u64,
     without: u64,
     fragments: u64,
 }
@@ -156,7 +140,8 @@ impl Maglev {
     /// # Errors
     /// If there is no back end, two have one name, an outage is of none of them, or a number is out of its range.
     pub fn new(config: &Config) -> Result<Self, NfError> {
-        NfError::within("flows_per_slot", config.flows_per_slot.into(), 1.0, 65_535.0)?;
+        let own = Config { output: None, ..config.clone() };
+        let kept = KeyedState::new(&own, config.flows_per_slot, config.seed)?;
         let macs = check(config)?;
         let names: Vec<_> = config.backends.iter().map(|backend| backend.name.as_str()).collect();
         let place = |name: &str| names.iter().position(|known| *known == name).unwrap_or(usize::MAX);
@@ -166,15 +151,12 @@ impl Maglev {
             to: outage.to.unwrap_or(u64::MAX),
         });
         Ok(Self {
-            settings: Settings::new(&Config { output: None, ..config.clone() }, config.flows_per_slot),
+            kept,
             service: (config.service.ip().into(), config.service.port()),
             protocol: if config.protocol == Transport::Tcp { TCP } else { UDP },
             tables: Tables::new(&names, config.entries, &outages.collect::<Vec<_>>()),
             macs,
             idle: NfError::nanos("idle", config.idle)?,
-            seed: config.seed,
-            hasher: Hasher::new(config.seed),
-            flows: Flows::of(config.flows_per_slot as usize),
             counters: Counters::default(),
         })
     }
@@ -189,10 +171,10 @@ impl Maglev {
 
     /// The number of a packet's flow, which has a back end that is up; none if no back end is.
     fn flow(&mut self, packet: &Packet<'_>) -> Option<u32> {
-        let keyed = packet.flow()?.keyed(&self.hasher);
-        let known = self.flows.find(&keyed);
+        let keyed = packet.flow()?.keyed(&self.kept.hasher);
+        let known = self.kept.flows.find(&keyed);
         if let Some(number) = known {
-            let item = self.flows.item(number);
+            let item = self.kept.flows.item(number);
             if !item.is_idle(packet, self.idle) && self.tables.is_up(item.value.0, packet.seq) {
                 return Some(number);
             }
@@ -200,27 +182,13 @@ impl Maglev {
         let choice = Choice(self.tables.choose(keyed.hash, packet.seq)?);
         let Some(number) = known else {
             self.counters.chosen += 1;
-            return Some(self.add(&keyed, packet, choice));
+            return Some(self.kept.add(&keyed, packet, choice));
         };
-        let is_new = self.flows.item(number).is_idle(packet, self.idle);
+        let is_new = self.kept.flows.item(number).is_idle(packet, self.idle);
         self.counters.chosen += u64::from(is_new);
         self.counters.rerouted += u64::from(!is_new);
-        self.flows.renew(number);
-        let item = self.flows.item_mut(number);
-        item.value = choice;
-        item.touch(packet);
+        self.kept.begin_anew(number, packet, choice);
         Some(number)
-    }
-
-    fn add(&mut self, keyed: &crate::chain::Keyed, packet: &Packet<'_>, choice: Choice) -> u32 {
-        let slot = slot(keyed.hash);
-        if self.flows.is_full(slot)
-            && let Some(oldest) = self.flows.oldest(slot)
-        {
-            self.flows.remove(oldest);
-            self.counters.evicted += 1;
-        }
-        self.flows.add(keyed, packet, choice)
     }
 }
 
@@ -300,14 +268,14 @@ impl ChainFunction for Maglev {
             self.counters.without += 1;
             return Record::once(HeaderAction::drop(DropReason::NoBackend));
         };
-        let (handle, Choice(backend)) = (self.flows.handle(number), self.flows.item(number).value);
+        let (handle, Choice(backend)) = (self.kept.flows.handle(number), self.kept.flows.item(number).value);
         self.update(handle, packet);
         let mac_dst = MacFrom::Other(self.macs[usize::from(backend)]);
         Record { state: Some(handle), ..Record::of(HeaderAction { mac_dst, ..HeaderAction::default() }) }
     }
 
     fn update(&mut self, handle: FlowHandle, packet: &Packet<'_>) -> bool {
-        let Some(item) = self.flows.get(handle) else { return false };
+        let Some(item) = self.kept.flows.get(handle) else { return false };
         if item.is_idle(packet, self.idle) || !self.tables.is_up(item.value.0, packet.seq) {
             return false;
         }
@@ -316,44 +284,22 @@ impl ChainFunction for Maglev {
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        let Counters { chosen, rerouted, evicted, without, fragments } = self.counters;
+        let Counters { chosen, rerouted, without, fragments } = self.counters;
         vec![
             ("balanced-flows", chosen),
             ("rerouted-flows", rerouted),
-            ("evicted-flows", evicted),
+            ("evicted-flows", self.kept.evicted),
             ("no-backend", without),
             ("fragments", fragments),
         ]
     }
 
     fn state(&self) -> Option<&dyn FlowState> {
-        Some(self)
+        Some(&self.kept)
     }
 
     fn state_mut(&mut self) -> Option<&mut dyn FlowState> {
-        Some(self)
-    }
-
-    fn state_size(&self) -> usize {
-        self.flows.used()
-    }
-}
-
-impl FlowState for Maglev {
-    fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    fn copy(&self, slots: &[u16]) -> Result<Vec<u8>, StateError> {
-        copy(&self.settings, &self.flows, slots)
-    }
-
-    fn remove(&mut self, slots: &[u16]) {
-        remove(&mut self.flows, slots, |_| ());
-    }
-
-    fn import(&mut self, state: &[u8]) -> Result<(), StateError> {
-        import(&self.settings, &mut self.flows, state, |_, _| ())
+        Some(&mut self.kept)
     }
 }
 

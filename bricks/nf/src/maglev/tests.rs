@@ -44,7 +44,7 @@ fn what_is_not_for_the_service_passes() {
     let mut fragment = to_service(1).bytes();
     fragment[20..22].copy_from_slice(&[0, 7]);
     let found = pass_at(&mut maglev, &[(0, fragment)]);
-    assert_eq!((found[0].action.drop, maglev.flows.used()), (Some(DropReason::Fragment), 0));
+    assert_eq!((found[0].action.drop, maglev.kept.used()), (Some(DropReason::Fragment), 0));
 }
 
 /// SpeedyBox's test of equivalence with Maglev (§VII-C): ten packets, and the event at the sixth.
@@ -102,9 +102,9 @@ fn flows_go_on_with_their_back_ends_elsewhere() {
     let (mut here, mut there) = (maglev(outage).unwrap(), maglev(outage).unwrap());
     pass(&mut here, &flows);
     let slots: Vec<u16> = (0..SLOTS as u16).collect();
-    let state = here.copy(&slots).unwrap();
-    there.import(&state).unwrap();
-    assert_eq!(there.copy(&slots).unwrap(), state);
+    let state = here.kept.copy(&slots).unwrap();
+    there.kept.import(&state).unwrap();
+    assert_eq!(there.kept.copy(&slots).unwrap(), state);
     // Their back ends were chosen while one was down.
     assert!(pass(&mut there, &flows).iter().all(|action| backend(action) != Some(1)));
     assert_eq!(there.counters()[0].1, 0);

@@ -6,8 +6,8 @@ mod ports;
 use crate::NfError;
 use crate::chain::recorded::descriptor;
 use crate::chain::{
-    ChainFunction, Flow, FlowHandle, FlowState, Flows, Kept, Keyed, Packet, Record, Recorded, Settings, copy,
-    import, ip_of, remove, socket_of,
+    ChainFunction, Flow, FlowHandle, FlowState, Flows, Kept, Keyed, KeyedState, Packet, Record, Recorded,
+    default, ip_of, socket_of,
 };
 use crate::ip_filter::{Prefix, Words};
 use legonf_core::{ColumnSpec, Descriptor, DropReason, Element, Hasher, HeaderAction, Socket, slot};
@@ -37,10 +37,10 @@ pub struct Config {
     #[serde(default = "closing")]
     pub closing: f64,
     /// Translations that a slot holds, from 1 to 65,535. Default 128.
-    #[serde(default = "flows_per_slot")]
+    #[serde(default = "default::flows_per_slot")]
     pub flows_per_slot: u32,
     /// Seed of the hash that divides flows into slots. Default 1234.
-    #[serde(default = "seed")]
+    #[serde(default = "default::seed")]
     pub seed: u64,
     /// The column of actions that it fills. Default `nat-action`.
     #[serde(default)]
@@ -59,14 +59,6 @@ const fn closing() -> f64 {
     10.0
 }
 
-const fn flows_per_slot() -> u32 {
-    128
-}
-
-const fn seed() -> u64 {
-    1234
-}
-
 /// Translates addresses and ports of TCP and UDP between inside and outside (NAPT, RFC 3022; SpeedyBox's MazuNAT).
 ///
 /// A translation belongs to one flow: an inside socket and a remote one (endpoint-dependent mapping, RFC 4787 §4.1). So an outside port is used again
@@ -78,15 +70,12 @@ const fn seed() -> u64 {
 /// later one has no ports), and so are other protocols, and packets from outside that belong to no translation.
 #[derive(Clone, Debug)]
 pub struct Nat {
-    settings: Settings<Mapping>,
+    /// Translations by the flow inside.
+    kept: KeyedState<Mapping>,
     inside: Vec<Prefix>,
     ports: Ports,
     idle: i64,
     closing: i64,
-    seed: u64,
-    hasher: Hasher,
-    /// Translations by the flow inside.
-    mappings: Flows<Mapping>,
     /// Their numbers by the flow outside.
     outside: Flows<u32>,
     exhausted: Exhausted,
@@ -149,26 +138,18 @@ impl Nat {
     /// # Errors
     /// If there is no address, inside or outside, or no port; if an outside address is inside; or a number is out of its range.
     pub fn new(config: &Config) -> Result<Self, NfError> {
-        NfError::within("flows_per_slot", config.flows_per_slot.into(), 1.0, 65_535.0)?;
+        let Config { addresses, ports, idle, closing, seed, flows_per_slot, .. } = config;
+        let own = (config.inside.elements(), addresses, ports, idle, closing, seed);
+        let kept = KeyedState::new(&own, *flows_per_slot, *seed)?;
         let inside = Prefix::read_all("inside", &config.inside)?;
         check(config, &inside)?;
-        let most = config.flows_per_slot as usize;
-        let inside_text = config.inside.elements();
-        let Config { addresses, ports, idle, closing, seed, .. } = config;
-        let hasher = Hasher::new(*seed);
         Ok(Self {
-            settings: Settings::new(
-                &(inside_text, addresses, ports, idle, closing, seed),
-                config.flows_per_slot,
-            ),
+            ports: Ports::new(addresses, *ports, kept.hasher),
+            kept,
             inside,
-            ports: Ports::new(addresses, *ports, hasher),
             idle: NfError::nanos("idle", *idle)?,
             closing: NfError::nanos("closing", *closing)?,
-            seed: *seed,
-            hasher,
-            mappings: Flows::of(most),
-            outside: Flows::of(most),
+            outside: Flows::of(*flows_per_slot as usize),
             exhausted: Exhausted::default(),
             counters: Counters::default(),
         })
@@ -201,52 +182,52 @@ impl Nat {
 
     /// The translation of this number, if it has not ended by the time of a packet.
     fn living(&self, number: u32, packet: &Packet<'_>) -> bool {
-        let item = self.mappings.item(number);
+        let item = self.kept.flows.item(number);
         !item.is_idle(packet, self.timeout(&item.value))
     }
 
     /// What has ended in a slot by the time of a packet goes.
     fn clean(&mut self, slot: usize, packet: &Packet<'_>) {
         loop {
-            let over = self.mappings.of_slot(slot).find(|number| !self.living(*number, packet));
+            let over = self.kept.flows.of_slot(slot).find(|number| !self.living(*number, packet));
             let Some(number) = over else { return };
             self.end(number);
         }
     }
 
     fn end(&mut self, number: u32) {
-        let mapping = self.mappings.remove(number);
+        let mapping = self.kept.flows.remove(number);
         self.exhausted.forget(mapping.slot());
         self.counters.ended += 1;
-        if let Some(number) = self.outside.find(&mapping.value.outside(&self.hasher)) {
+        if let Some(number) = self.outside.find(&mapping.value.outside(&self.kept.hasher)) {
             self.outside.remove(number);
         }
     }
 
     fn out(&mut self, flow: &Flow, protocol: u8, packet: &Packet<'_>) -> Record {
-        let keyed = flow.keyed(&self.hasher);
-        let known = self.mappings.find(&keyed).filter(|number| self.living(*number, packet));
+        let keyed = flow.keyed(&self.kept.hasher);
+        let known = self.kept.flows.find(&keyed).filter(|number| self.living(*number, packet));
         let Some(number) = known.or_else(|| self.make(flow, &keyed, protocol, packet)) else {
             self.counters.no_port += 1;
             return Record::once(HeaderAction::drop(DropReason::NoPort));
         };
-        let src = Some(self.mappings.item(number).value.outside);
+        let src = Some(self.kept.flows.item(number).value.outside);
         self.record(number, packet, HeaderAction { src, ..HeaderAction::default() })
     }
 
     fn back(&mut self, flow: &Flow, packet: &Packet<'_>) -> Record {
-        let outside = self.outside.find(&flow.keyed(&self.hasher));
+        let outside = self.outside.find(&flow.keyed(&self.kept.hasher));
         let number = outside.map(|number| self.outside.item(number).value);
         let Some(number) = number.filter(|number| self.living(*number, packet)) else {
             self.counters.unknown += 1;
             return Record::once(HeaderAction::drop(DropReason::NoTranslation));
         };
-        let dst = Some(self.mappings.item(number).value.inside);
+        let dst = Some(self.kept.flows.item(number).value.inside);
         self.record(number, packet, HeaderAction { dst, ..HeaderAction::default() })
     }
 
     fn record(&mut self, number: u32, packet: &Packet<'_>, action: HeaderAction) -> Record {
-        let handle = self.mappings.handle(number);
+        let handle = self.kept.flows.handle(number);
         self.update(handle, packet);
         Record { state: Some(handle), ..Record::of(action) }
     }
@@ -256,23 +237,23 @@ impl Nat {
         let slot = slot(keyed.hash);
         self.clean(slot, packet);
         let (inside, remote) = (socket_of(flow.src)?, socket_of(flow.dst)?);
-        if self.mappings.is_full(slot) || self.exhausted.is_known(slot, remote, protocol, packet.now) {
+        if self.kept.flows.is_full(slot) || self.exhausted.is_known(slot, remote, protocol, packet.now) {
             return None;
         }
         let outside = &self.outside;
         let Some(socket) = self.ports.find(keyed, remote, protocol, |keyed| outside.find(keyed).is_some())
         else {
             let ends = |number| {
-                let item = self.mappings.item(number);
+                let item = self.kept.flows.item(number);
                 item.last.saturating_add(self.timeout(&item.value))
             };
-            let until = self.mappings.of_slot(slot).map(ends).min().unwrap_or(i64::MAX);
+            let until = self.kept.flows.of_slot(slot).map(ends).min().unwrap_or(i64::MAX);
             self.exhausted.note(slot, remote, protocol, until);
             return None;
         };
         let mapping = Mapping { inside, outside: socket, remote, protocol, closing: false };
-        let number = self.mappings.add(keyed, packet, mapping);
-        self.outside.add(&mapping.outside(&self.hasher), packet, number);
+        let number = self.kept.flows.add(keyed, packet, mapping);
+        self.outside.add(&mapping.outside(&self.kept.hasher), packet, number);
         self.counters.made += 1;
         Some(number)
     }
@@ -350,7 +331,8 @@ impl ChainFunction for Nat {
     fn update(&mut self, handle: FlowHandle, packet: &Packet<'_>) -> bool {
         let (idle, closing) = (self.idle, self.closing);
         let timeout = |mapping: &Mapping| if mapping.closing { closing } else { idle };
-        let Some(item) = self.mappings.get(handle).filter(|item| !item.is_idle(packet, timeout(&item.value)))
+        let Some(item) =
+            self.kept.flows.get(handle).filter(|item| !item.is_idle(packet, timeout(&item.value)))
         else {
             return false;
         };
@@ -387,38 +369,37 @@ impl ChainFunction for Nat {
     fn state_mut(&mut self) -> Option<&mut dyn FlowState> {
         Some(self)
     }
-
-    fn state_size(&self) -> usize {
-        self.mappings.used() + self.outside.used()
-    }
 }
 
 impl FlowState for Nat {
     fn seed(&self) -> u64 {
-        self.seed
+        self.kept.seed()
     }
 
     fn copy(&self, slots: &[u16]) -> Result<Vec<u8>, StateError> {
-        copy(&self.settings, &self.mappings, slots)
+        self.kept.copy(slots)
     }
 
     fn remove(&mut self, slots: &[u16]) {
-        let (outside, hasher, exhausted) = (&mut self.outside, &self.hasher, &mut self.exhausted);
-        remove(&mut self.mappings, slots, |mapping| {
+        let (outside, hasher, exhausted) = (&mut self.outside, self.kept.hasher, &mut self.exhausted);
+        self.kept.remove_each(slots, |mapping| {
             exhausted.forget(mapping.slot());
-            if let Some(number) = outside.find(&mapping.value.outside(hasher)) {
+            if let Some(number) = outside.find(&mapping.value.outside(&hasher)) {
                 outside.remove(number);
             }
         });
     }
 
     fn import(&mut self, state: &[u8]) -> Result<(), StateError> {
-        let (outside, hasher, exhausted) = (&mut self.outside, &self.hasher, &mut self.exhausted);
-        import(&self.settings, &mut self.mappings, state, |mappings, number| {
-            let mapping = mappings.item(number);
+        let (outside, hasher, exhausted) = (&mut self.outside, self.kept.hasher, &mut self.exhausted);
+        self.kept.import_each(state, |mapping, number| {
             exhausted.forget(mapping.slot());
-            outside.add_moved(&mapping.value.outside(hasher), mapping, number);
+            outside.add_moved(&mapping.value.outside(&hasher), mapping, number);
         })
+    }
+
+    fn used(&self) -> usize {
+        self.kept.used() + self.outside.used()
     }
 }
 

@@ -70,7 +70,7 @@ fn translations_end_when_they_are_idle_and_sooner_behind_a_fin() {
         let mut nat = nat("idle = 100.0\nclosing = 5.0").unwrap();
         let packets = [(0, out(7).bytes()), (SECOND, out(7).flags(flags).bytes())];
         pass_at(&mut nat, &packets);
-        let outside = nat.mappings.item(0).value.outside;
+        let outside = nat.kept.flows.item(0).value.outside;
         let back = Sample { src: out(7).dst, dst: outside, ..out(7) };
         let drop = pass_at(&mut nat, &[(SECOND + gap, back.bytes())])[0].action.drop;
         // Whoever begins anew gets a translation again.
@@ -96,7 +96,8 @@ fn without_a_free_port_packets_are_dropped_until_one_is_free_again() {
     assert_eq!(few.counters()[2].1 + few.counters()[0].1, 400);
     // A slot has one translation at most: the second flow of a slot gets one when the first is over.
     let mut nat = nat("flows_per_slot = 1\nidle = 5.0").unwrap();
-    let slot_of = |sample: &Sample| slot(Flow::between(sample.src, sample.dst, 6).keyed(&nat.hasher).hash);
+    let slot_of =
+        |sample: &Sample| slot(Flow::between(sample.src, sample.dst, 6).keyed(&nat.kept.hasher).hash);
     let (first, wanted) = (out(1), slot_of(&out(1)));
     let second = (2..).map(out).find(|sample| slot_of(sample) == wanted).unwrap();
     let at = |seconds: i64, sample: Sample| (seconds * SECOND, sample.bytes());
@@ -141,7 +142,7 @@ fn state_is_taken_in_once_and_only_as_it_was_given() {
     let state = given.copy(&slots).unwrap();
     let mut taken = nat(LONG).unwrap();
     taken.import(&state).unwrap();
-    assert_eq!((taken.copy(&slots).unwrap(), taken.state_size()), (state.clone(), given.state_size()));
+    assert_eq!((taken.copy(&slots).unwrap(), taken.used()), (state.clone(), given.used()));
     assert!(taken.import(&state).unwrap_err().to_string().contains("has streams here already"));
     let mut other = nat("idle = 9.0").unwrap();
     assert!(other.import(&state).unwrap_err().to_string().contains("configuration"));
@@ -158,7 +159,7 @@ fn state_is_taken_in_once_and_only_as_it_was_given() {
     }
     assert_eq!(taken.counters()[0].1, 0);
     taken.remove(&slots);
-    assert_eq!(taken.state_size(), 0);
+    assert_eq!(taken.used(), 0);
 }
 
 proptest! {
@@ -173,7 +174,7 @@ proptest! {
             let there = if is_udp { there.udp() } else { there };
             let action = pass(&mut nat, &[there])[0];
             let Some(outside) = action.src else { continue };
-            let of = |src| slot(Flow::between(src, there.dst, there.protocol).keyed(&nat.hasher).hash);
+            let of = |src| slot(Flow::between(src, there.dst, there.protocol).keyed(&nat.kept.hasher).hash);
             prop_assert_eq!(of(there.src), of(outside));
             let owner = *taken.entry((outside, there.dst, there.protocol)).or_insert(there.src);
             prop_assert_eq!(owner, there.src);
