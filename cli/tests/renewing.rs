@@ -218,3 +218,22 @@ fn without_a_token_nothing_changes() {
     }
     assert_eq!(seen.end()["coverage"]["scored"], PACKETS);
 }
+
+#[test]
+fn what_is_planned_comes_before_what_is_asked_for() {
+    let bench = Bench::new();
+    let (token, out) = (bench.path("token"), bench.path("planned"));
+    let planned = format!("3000={}", bench.model);
+    let fixed = ["run", "kitsune", "-", "--model", &bench.model, "--no-warm-up", "--json", "--out", &out];
+    let more = ["--swap", &planned, "--http", "127.0.0.1:0", "--http-token", &token];
+    let arguments: Vec<_> = fixed.iter().chain(&more).map(|word| (*word).to_owned()).collect();
+    let mut seen = Seen::start(&arguments);
+    let bytes = capture();
+    seen.send(&bytes[..bytes.len() / 2]);
+    seen.wait_for("/api/v1/counters", |counters| counters["received"].as_u64() > Some(0));
+    let asked = r#"{"threshold": 0.05}"#;
+    seen.post("/api/v1/threshold", asked).refused(409, "a change is planned for packet 3000 (--swap)");
+    seen.send(&bytes[bytes.len() / 2..]);
+    let report = seen.end();
+    assert_eq!((&report["swaps"][0]["seq"], &report["thresholds"]), (&json!(3000), &Value::Null));
+}

@@ -228,11 +228,7 @@ impl Swaps {
     /// # Errors
     /// If the model cannot be read, has another schema, or a brick cannot take it: the old one goes on. Also if the run ends before.
     pub fn swap(&self, session: &Session, given: &ModelFile) -> Result<Swapped, Error> {
-        let _turn = locked(&self.0.turn);
-        let read = self.latest().models.with(session, given, Trial::Done)?;
-        let from = Arc::new(AtomicU64::new(UNDECIDED));
-        let swapped = self.prepare_model(given, read, from.clone())?;
-        Ok(Swapped { seq: self.wait(session, &from)?, ..swapped })
+        self.swap_to(session, given, |models| models.with(session, given, Trial::Done))
     }
 
     /// The same with a model that was sent, and not in a file; `given` names it.
@@ -245,12 +241,34 @@ impl Swaps {
         given: &ModelFile,
         content: Vec<u8>,
     ) -> Result<Swapped, Error> {
-        let _turn = locked(&self.0.turn);
         let content = OnnxFile::from_bytes(content, &given.file.display().to_string())?;
-        let read = self.latest().models.with_content(given, content)?;
-        let from = Arc::new(AtomicU64::new(UNDECIDED));
-        let swapped = self.prepare_model(given, read, from.clone())?;
-        Ok(Swapped { seq: self.wait(session, &from)?, ..swapped })
+        self.swap_to(session, given, |models| models.with_content(given, content))
+    }
+
+    fn swap_to(
+        &self,
+        session: &Session,
+        given: &ModelFile,
+        read: impl FnOnce(&Models) -> Result<(Models, Network), Error>,
+    ) -> Result<Swapped, Error> {
+        let _turn = locked(&self.0.turn);
+        let next = self.next()?;
+        let swapped = self.prepare_model(given, read(&next.models)?, next.from.clone())?;
+        Ok(Swapped { seq: self.wait(session, &next.from)?, ..swapped })
+    }
+
+    /// What follows the last change, from a packet on that is not decided yet.
+    ///
+    /// # Errors
+    /// If the last change was planned and is still to come: changes come one after the other.
+    fn next(&self) -> Result<Version, Error> {
+        let latest = self.latest();
+        let (from, read) = (latest.from.load(Acquire), self.0.read.load(Acquire));
+        if from > read {
+            let reason = format!("a change is planned for packet {from} (--swap), and {read} were read");
+            return Err(Error::refused(reason));
+        }
+        Ok(Version { from: Arc::new(AtomicU64::new(UNDECIDED)), file: PathBuf::new(), ..latest })
     }
 
     /// Changes the threshold while the graph runs, from the next batch on that the source closes. It holds until it is changed again;
@@ -269,10 +287,9 @@ impl Swaps {
                 "no decision of the graph takes a threshold: it has none, or names its own in the graph file",
             ));
         }
-        let from = Arc::new(AtomicU64::new(UNDECIDED));
-        let version =
-            Version { from: from.clone(), file: PathBuf::new(), threshold: Some(threshold), ..self.latest() };
-        self.prepare(version, Renewal::Threshold(NewThreshold { seq: UNDECIDED, threshold }))?;
+        let next = Version { threshold: Some(threshold), ..self.next()? };
+        let from = next.from.clone();
+        self.prepare(next, Renewal::Threshold(NewThreshold { seq: UNDECIDED, threshold }))?;
         Ok(NewThreshold { seq: self.wait(session, &from)?, threshold })
     }
 
