@@ -1,8 +1,8 @@
 //! A picture as a list of shapes, and its two file formats.
 
 use super::font;
-use crate::sink::SinkError;
 use crate::sink::file::display;
+use crate::sink::{OutputFile, SinkError};
 use ab_glyph::FontVec;
 use legonf_output::one_line;
 use plotters::backend::{BitMapBackend, SVGBackend};
@@ -150,6 +150,17 @@ impl Picture {
             document.insert_str(begin + 1, &format!("\n<style>{}</style>", self.in_the_dark()));
         }
         Ok(document)
+    }
+
+    /// Writes the picture as an SVG file.
+    ///
+    /// # Errors
+    /// When it cannot be drawn or written.
+    pub fn write_svg(&self, path: &Path) -> Result<(), SinkError> {
+        let document = self.svg(path)?;
+        let mut out = OutputFile::create(path)?;
+        out.put(document.as_bytes())?;
+        out.finish()
     }
 
     /// Rules by which who looks at dark pages sees a light picture on a dark ground.

@@ -2,7 +2,7 @@
 
 use super::axis::{Frame, INK, Key, Tick, decades, legend, linear};
 use super::picture::{Area, Face, Picture, SIZE};
-use crate::sink::{OutputFile, SinkError};
+use crate::sink::SinkError;
 use plotters::style::RGBColor;
 use std::path::Path;
 
@@ -44,10 +44,7 @@ impl SeriesPlot {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_svg(&self, path: &Path) -> Result<(), SinkError> {
-        let document = self.picture().svg(path)?;
-        let mut out = OutputFile::create(path)?;
-        out.put(document.as_bytes())?;
-        out.finish()
+        self.picture().write_svg(path)
     }
 
     fn picture(&self) -> Picture {

@@ -3,7 +3,7 @@
 use super::axis::{Frame, INK, Key, QUIET, legend, linear};
 use super::picture::{Area, Face, Picture, SIZE};
 use super::series::{COLORS, line};
-use crate::sink::{OutputFile, SinkError};
+use crate::sink::SinkError;
 use plotters::style::RGBColor;
 use plotters::style::text_anchor::{HPos, VPos};
 use std::path::Path;
@@ -49,10 +49,7 @@ impl Timeline {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_svg(&self, path: &Path) -> Result<(), SinkError> {
-        let document = self.picture().svg(path)?;
-        let mut out = OutputFile::create(path)?;
-        out.put(document.as_bytes())?;
-        out.finish()
+        self.picture().write_svg(path)
     }
 
     fn picture(&self) -> Picture {
