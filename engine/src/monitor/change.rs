@@ -88,6 +88,11 @@ impl fmt::Display for Change {
 }
 
 impl Change {
+    /// Whether it changes what the controller goes by, and not the layout.
+    pub(super) fn is_for_the_controller(&self) -> bool {
+        matches!(self, Self::Pause { .. } | Self::Pin { .. } | Self::Policy { .. })
+    }
+
     /// The plan that this makes of the one in force.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::{Change, Done, Monitor, Refusal, Waiting};
 use crate::agent::{Agent, Host};
-use legonf_controller::Event;
+use legonf_controller::{ControllerError, Event};
 use legonf_core::{Pace, Plan, Snapshot};
 use legonf_runtime::{Control, PlanError};
 use std::sync::Arc;
@@ -57,14 +57,8 @@ impl Watched {
         while let Some(Waiting { change, answer }) = monitor.next_waiting() {
             match change.plan(monitor.facts(), snapshot) {
                 Err(refusal) => answer(Err(refusal)),
-                Ok(plan) if let Change::Pause { is_paused } = change => {
-                    answer(self.pause(agent.as_deref_mut(), is_paused, plan));
-                }
-                Ok(plan) if let Change::Pin { brick, is_pinned } = &change => {
-                    answer(self.pin(agent.as_deref_mut(), brick, *is_pinned, plan));
-                }
-                Ok(plan) if let Change::Policy { policy } = &change => {
-                    answer(self.set_policy(agent.as_deref_mut(), policy, plan));
+                Ok(plan) if change.is_for_the_controller() => {
+                    answer(self.order(agent.as_deref_mut(), &change, plan));
                 }
                 Ok(plan) if plan.stages == snapshot.plan.stages && plan.moves.is_empty() => {
                     answer(Ok(Done { plan, took: Duration::ZERO }));
@@ -79,47 +73,32 @@ impl Watched {
         None
     }
 
-    /// Lets the controller leave the layout as it is, or go on.
-    fn pause(&self, agent: Option<&mut Agent>, is_paused: bool, plan: Plan) -> Result<Done, Refusal> {
+    /// Changes what the controller goes by.
+    fn order(&self, agent: Option<&mut Agent>, change: &Change, plan: Plan) -> Result<Done, Refusal> {
         let Some(agent) = agent else {
             return Err(Refusal::Impossible("this run has no controller, so the layout stays".into()));
         };
-        let change = Change::Pause { is_paused }.to_string();
-        agent.note(Event::Order { at: self.at, change, plan: plan.clone() });
-        agent.pause(is_paused);
-        self.monitor.pause(is_paused);
-        Ok(Done { plan, took: Duration::ZERO })
-    }
-
-    /// Lets the controller leave a brick's stage alone, or no more.
-    fn pin(
-        &self,
-        agent: Option<&mut Agent>,
-        brick: &str,
-        is_pinned: bool,
-        plan: Plan,
-    ) -> Result<Done, Refusal> {
-        let Some(agent) = agent else {
-            return Err(Refusal::Impossible("this run has no controller, so the layout stays".into()));
+        let (at, impossible) = (self.at, |error: ControllerError| Refusal::Impossible(error.to_string()));
+        let ordered = Event::Order { at, change: change.to_string(), plan: plan.clone() };
+        let event = match change {
+            Change::Pause { is_paused } => {
+                agent.pause(*is_paused);
+                self.monitor.pause(*is_paused);
+                ordered
+            }
+            Change::Pin { brick, is_pinned } => {
+                agent.pin(brick, *is_pinned).map_err(impossible)?;
+                ordered
+            }
+            Change::Policy { policy } => {
+                let config = crate::steering::policy(policy).map_err(impossible)?;
+                agent.set_policy(config).map_err(impossible)?;
+                Event::Policy { at, policy: agent.policy_text() }
+            }
+            Change::Scale { .. } | Change::Drain { .. } | Change::Move { .. } => ordered,
         };
-        agent.pin(brick, is_pinned).map_err(|error| Refusal::Impossible(error.to_string()))?;
-        let change = Change::Pin { brick: brick.to_owned(), is_pinned }.to_string();
-        agent.note(Event::Order { at: self.at, change, plan: plan.clone() });
+        agent.note(event);
         self.monitor.set_policy(&agent.policy_text());
-        Ok(Done { plan, took: Duration::ZERO })
-    }
-
-    /// Lets the controller decide by another policy.
-    fn set_policy(&self, agent: Option<&mut Agent>, policy: &str, plan: Plan) -> Result<Done, Refusal> {
-        let Some(agent) = agent else {
-            return Err(Refusal::Impossible("this run has no controller, so there is no policy".into()));
-        };
-        let config =
-            crate::steering::policy(policy).map_err(|error| Refusal::Impossible(error.to_string()))?;
-        agent.set_policy(config).map_err(|error| Refusal::Impossible(error.to_string()))?;
-        let policy = agent.policy_text();
-        agent.note(Event::Policy { at: self.at, policy: policy.clone() });
-        self.monitor.set_policy(&policy);
         Ok(Done { plan, took: Duration::ZERO })
     }
 
@@ -157,20 +136,18 @@ impl Control for Monitored<'_> {
         }
         watched.at = snapshot.at;
         watched.monitor.show(snapshot);
+        let mut events = Vec::new();
         // What the controller compares is let be until it is done.
         let compares = self.agent.as_ref().is_some_and(|agent| agent.held().is_some());
         if plan.is_none()
             && !compares
             && let Some((wanted, change)) = watched.change(self.agent.as_deref_mut(), snapshot)
         {
-            let event = Event::Order { at: snapshot.at, change, plan: wanted.clone() };
-            match &mut self.agent {
-                Some(agent) => agent.note(event),
-                None => watched.monitor.log(event),
-            }
+            events.push(Event::Order { at: snapshot.at, change, plan: wanted.clone() });
             plan = Some(wanted);
         }
-        for event in watched.monitor.renewed(snapshot.at, self.agent.is_none()) {
+        events.extend(watched.monitor.renewed(snapshot.at, self.agent.is_none()));
+        for event in events {
             match &mut self.agent {
                 Some(agent) => agent.note(event),
                 None => watched.monitor.log(event),

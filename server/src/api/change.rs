@@ -10,7 +10,7 @@ use legonf_core::SlotMove;
 use legonf_engine::monitor::{Change, Done, Refusal};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, Sender};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
@@ -173,22 +173,31 @@ pub(super) fn given<T>(asked: Asked<T>) -> Result<T, Problem> {
 }
 
 pub(super) async fn apply(shared: &Shared, change: Change) -> Answered {
+    let ask = |answer: Sender<_>| shared.monitor.ask(change, move |result| _ = answer.send(result));
+    let Done { plan, took } = told(ask, PATIENCE).await?;
+    Ok(Json(Changed {
+        plan: plan.to_string(),
+        moved_slots: plan.moves.len(),
+        took_ms: took.as_secs_f64() * 1e3,
+    }))
+}
+
+/// Asks a run for something, and waits for so long for what becomes of it. Who does not wait any more is told nothing.
+pub(super) async fn told<T>(
+    ask: impl FnOnce(Sender<Result<T, Refusal>>) -> Result<(), Refusal>,
+    patience: Duration,
+) -> Result<T, Problem> {
     let (sender, answer) = oneshot::channel();
-    // Who does not wait any more is told nothing.
-    shared.monitor.ask(change, move |result| _ = sender.send(result)).map_err(problem)?;
-    match timeout(PATIENCE, answer).await {
-        Ok(Ok(Ok(Done { plan, took }))) => Ok(Json(Changed {
-            plan: plan.to_string(),
-            moved_slots: plan.moves.len(),
-            took_ms: took.as_secs_f64() * 1e3,
-        })),
-        Ok(Ok(Err(refusal))) => Err(problem(refusal)),
-        Ok(Err(_)) => Err(problem(Refusal::Over)),
-        Err(_) => {
-            let reason = "the run has not come to it yet; the events will tell";
-            Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, reason))
-        }
+    ask(sender).map_err(problem)?;
+    match timeout(patience, answer).await {
+        Ok(result) => result.unwrap_or(Err(Refusal::Over)).map_err(problem),
+        Err(_) => Err(late()),
     }
+}
+
+pub(super) fn late() -> Problem {
+    let reason = "the run has not come to it yet; the events will tell";
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, reason)
 }
 
 pub(super) fn problem(refusal: Refusal) -> Problem {

@@ -1,6 +1,6 @@
 //! Changes of what a run judges by: its threshold, its models, whom alerts are not told of, and the controller's policy.
 
-use super::change::{Authorized, apply, given, problem};
+use super::change::{Authorized, apply, given, late, problem, told};
 use super::{Changed, Problem, Shared};
 use axum::Json;
 use axum::body::{Body, to_bytes};
@@ -12,7 +12,7 @@ use legonf_engine::monitor::{Change, Monitor, NewSuppression, Refusal, Suppresse
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::Sender;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
@@ -249,18 +249,7 @@ async fn renew(
 }
 
 async fn change_suppressions(shared: &Shared, change: SuppressionChange) -> Answered {
-    let (sender, answer) = oneshot::channel();
-    // Who does not wait any more is told nothing.
-    shared.monitor.suppress(change, move |result| _ = sender.send(result)).map_err(problem)?;
-    match timeout(PATIENCE, answer).await {
-        Ok(Ok(Ok((from_packet, change)))) => Ok(Json(Renewed { change, from_packet })),
-        Ok(Ok(Err(refusal))) => Err(problem(refusal)),
-        Ok(Err(_)) => Err(problem(Refusal::Over)),
-        Err(_) => Err(late()),
-    }
-}
-
-fn late() -> Problem {
-    let reason = "the run has not come to it yet, since no packets come; the events will tell";
-    Problem::new(StatusCode::GATEWAY_TIMEOUT, reason)
+    let ask = |answer: Sender<_>| shared.monitor.suppress(change, move |result| _ = answer.send(result));
+    let (from_packet, change) = told(ask, PATIENCE).await?;
+    Ok(Json(Renewed { change, from_packet }))
 }
